@@ -1,0 +1,166 @@
+//! From rows to tensors: a [`Dataset`] names rows, a [`Sample`] is one of them, and the [`Batcher`] gathers many into one buffer.
+
+use std::sync::Arc;
+
+use burn::{
+    data::{dataloader::batcher, dataset, dataset::DatasetError},
+    tensor::{Device, Int, Tensor, TensorData},
+};
+
+use crate::{Rows, Scaling};
+
+/// Some rows of a table, in an order. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    rows: Arc<Rows>,
+    indices: Arc<[usize]>,
+}
+
+/// One row: where to find it, not a copy of it.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    rows: Arc<Rows>,
+    /// Number of the row in its table, from 0.
+    pub index: usize,
+}
+
+/// Examples on a device.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The scaled values, `[batch, d_input]`; 0 where missing.
+    pub x: Tensor<2>,
+    /// 1 where a value was observed and 0 where it is missing, `[batch, d_input]`; none if nothing is missing in the whole table.
+    pub observed: Option<Tensor<2>>,
+    /// Class of each example, `[batch]`, if there are labels.
+    pub labels: Option<Tensor<1, Int>>,
+    /// Number of each row in its table.
+    pub rows: Vec<usize>,
+}
+
+impl Dataset {
+    /// All rows.
+    pub fn new(rows: Rows) -> Self {
+        let indices = (0..rows.len()).collect();
+        Self { rows: Arc::new(rows), indices }
+    }
+
+    /// Other rows of the same table.
+    ///
+    /// # Panics
+    /// A row that the table does not have.
+    pub fn select(&self, indices: Vec<usize>) -> Self {
+        assert!(indices.iter().all(|&index| index < self.rows.len()), "a row beyond the table's {}", self.rows.len());
+        Self { rows: self.rows.clone(), indices: indices.into() }
+    }
+
+    /// The rows of both, which must be of one table.
+    ///
+    /// # Panics
+    /// Two tables.
+    pub fn union(&self, other: &Self) -> Self {
+        assert!(Arc::ptr_eq(&self.rows, &other.rows), "the two are of different tables");
+        let mut indices: Vec<_> = self.indices.iter().chain(other.indices.iter()).copied().collect();
+        indices.sort_unstable();
+        indices.dedup();
+        self.select(indices)
+    }
+
+    /// The table.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// Which of its rows, in which order.
+    pub fn indices(&self) -> &[usize] {
+        &self.indices
+    }
+
+    /// The rows `range` (positions in this dataset) as a batch.
+    pub fn batch(&self, range: std::ops::Range<usize>, batcher: &Batcher, device: &Device) -> Batch {
+        batcher.gather(&self.rows, &self.indices[range], device)
+    }
+
+    /// The scaled values of all rows in `f32`, row by row, missing values as `NaN`.
+    pub fn scaled(&self, scaling: &Scaling) -> Vec<f32> {
+        let mut values = Vec::with_capacity(self.indices.len() * self.rows.width());
+        self.indices.iter().for_each(|&index| self.rows.gather(index, scaling, &mut values));
+        values
+    }
+}
+
+impl dataset::Dataset<Sample> for Dataset {
+    fn get(&self, index: usize) -> Result<Sample, DatasetError> {
+        Ok(Sample { rows: self.rows.clone(), index: self.indices[index] })
+    }
+
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+}
+
+/// Gathers rows straight into one buffer, scaling on the way.
+#[derive(Debug, Clone)]
+pub struct Batcher {
+    scaling: Arc<Scaling>,
+}
+
+impl Batcher {
+    /// A batcher that scales with `scaling`.
+    pub fn new(scaling: Scaling) -> Self {
+        Self { scaling: Arc::new(scaling) }
+    }
+
+    /// The rows `indices` of `rows` on `device`.
+    pub fn gather(&self, rows: &Rows, indices: &[usize], device: &Device) -> Batch {
+        let shape = [indices.len(), rows.width()];
+        let mut values = Vec::with_capacity(indices.len() * rows.width());
+        indices.iter().for_each(|&index| rows.gather(index, &self.scaling, &mut values));
+        let observed = rows.has_missing().then(|| {
+            let mask: Vec<f32> = values.iter().map(|value| if value.is_nan() { 0.0 } else { 1.0 }).collect();
+            values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
+            Tensor::from_data(TensorData::new(mask, shape), device)
+        });
+        let labels = rows.labels.as_ref().map(|labels| {
+            let labels: Vec<i64> = indices.iter().map(|&index| i64::from(labels[index])).collect();
+            Tensor::from_data(TensorData::new(labels, [indices.len()]), device)
+        });
+        Batch { x: Tensor::from_data(TensorData::new(values, shape), device), observed, labels, rows: indices.to_vec() }
+    }
+}
+
+impl batcher::Batcher<Sample, Batch> for Batcher {
+    /// # Panics
+    /// An empty batch, or samples of two tables: both are mistakes in the program, not in the data.
+    fn batch(&self, items: Vec<Sample>, device: &Device) -> Batch {
+        let rows = items.first().expect("a batch has at least one example").rows.clone();
+        assert!(items.iter().all(|item| Arc::ptr_eq(&item.rows, &rows)), "a batch holds rows of one table");
+        let indices: Vec<usize> = items.iter().map(|item| item.index).collect();
+        self.gather(&rows, &indices, device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ScalingMethod, Values};
+
+    #[test]
+    fn rows_are_gathered_in_order_with_their_labels() {
+        let mut rows = Rows::new(Values::U8(vec![0, 1, 2, 3, 4, 5]), 2);
+        rows.labels = Some(vec![7, 8, 9]);
+        let dataset = Dataset::new(rows).select(vec![2, 0]);
+        let batch = dataset.batch(0..2, &Batcher::new(Scaling::identity()), &Device::default());
+        batch.x.into_data().assert_eq(&[[4.0f32, 5.0], [0.0, 1.0]].into(), true);
+        assert_eq!(batch.labels.unwrap().into_data().iter::<i64>().collect::<Vec<_>>(), [9, 7]);
+        assert_eq!((batch.rows, batch.observed.is_none()), (vec![2, 0], true));
+    }
+
+    #[test]
+    fn a_missing_value_is_zero_and_not_observed() {
+        let dataset = Dataset::new(Rows::new(Values::F32(vec![1.0, f32::NAN, 3.0, 4.0]), 2));
+        let batcher = Batcher::new(Scaling::fit(ScalingMethod::Standard, &dataset));
+        let batch = dataset.batch(0..2, &batcher, &Device::default());
+        batch.observed.unwrap().into_data().assert_eq(&[[1.0f32, 0.0], [1.0, 1.0]].into(), true);
+        batch.x.into_data().assert_eq(&[[-1.0f32, 0.0], [1.0, 0.0]].into(), true);
+    }
+}

@@ -1,0 +1,75 @@
+//! What can be wrong with a person's data, said in one line: what, where, and what to do.
+
+use std::{io, path::PathBuf};
+
+/// A problem with data.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// Neither a built-in set nor a path.
+    #[error("`{name}` is neither a built-in data set ({known}) nor an existing file or folder: check the name or the path")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The built-in names.
+        known: String,
+    },
+    /// The file system refused.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file that is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// Images and labels of different number.
+    #[error("{} holds {images} images, but {} holds {labels} labels: the two files do not belong together", image_path.display(), label_path.display())]
+    Mismatch {
+        /// The images.
+        image_path: PathBuf,
+        /// How many.
+        images: usize,
+        /// The labels.
+        label_path: PathBuf,
+        /// How many.
+        labels: usize,
+    },
+    /// A folder without anything to read.
+    #[error("{} holds no `train-images-idx3-ubyte` (plain or .gz): name a folder of IDX files, or one IDX file", path.display())]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A split that leaves nothing.
+    #[error("{rows} rows leave nothing to {part}: {advice}")]
+    EmptySplit {
+        /// Rows before the split.
+        rows: usize,
+        /// `train on`, `validate on`, `test on`.
+        part: &'static str,
+        /// What to change.
+        advice: String,
+    },
+    /// A named set that could not be fetched.
+    #[error("cannot fetch `{name}` ({reason}): put its four IDX files into a folder and pass the folder instead of the name")]
+    Download {
+        /// The set.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl DataError {
+    /// Whether the command line was wrong, rather than the data.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Unknown { .. })
+    }
+}

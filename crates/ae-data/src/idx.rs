@@ -1,0 +1,287 @@
+//! The IDX format of the MNIST family: two zero bytes, a type code, the number of dimensions, each dimension as a big-endian `u32`, and the
+//! values in row-major order, big-endian. Files may be gzipped, whatever their name.
+//!
+//! Reference: the format's description on the MNIST page of LeCun, Cortes and Burges.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::{DataError, Geometry, Rows, Values};
+
+/// First two bytes of a gzip stream.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// More dimensions than any image set has: beyond it the file is something else.
+const MAX_DIMENSIONS: usize = 4;
+
+/// The element type of an IDX file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    U8,
+    I8,
+    I16,
+    I32,
+    F32,
+    F64,
+}
+
+impl Kind {
+    fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0x08 => Self::U8,
+            0x09 => Self::I8,
+            0x0b => Self::I16,
+            0x0c => Self::I32,
+            0x0d => Self::F32,
+            0x0e => Self::F64,
+            _ => return None,
+        })
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::U8 | Self::I8 => 1,
+            Self::I16 => 2,
+            Self::I32 | Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+}
+
+/// What an IDX file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Idx {
+    /// Sizes, the number of items first.
+    pub dims: Vec<usize>,
+    /// The values, row-major.
+    pub values: Values,
+}
+
+/// Reads the IDX file at `path`, plain or gzipped.
+///
+/// # Errors
+/// A file that cannot be read, is no IDX file, is truncated, is longer than its header says, or holds an infinite number.
+pub fn read(path: &Path) -> Result<Idx, DataError> {
+    let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    parse(BufReader::new(file), path)
+}
+
+/// Reads IDX from bytes, plain or gzipped; `origin` names them in errors.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(mut input: impl BufRead, origin: &Path) -> Result<Idx, DataError> {
+    let start = input.fill_buf().map_err(|source| DataError::Io { path: origin.to_owned(), source })?;
+    if start.starts_with(&GZIP_MAGIC) { parse_plain(MultiGzDecoder::new(input), origin) } else { parse_plain(input, origin) }
+}
+
+fn parse_plain(mut input: impl Read, origin: &Path) -> Result<Idx, DataError> {
+    let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
+    let mut read = |bytes: &mut Vec<u8>, count: u64| {
+        input.by_ref().take(count).read_to_end(bytes).map_err(|error| match error.kind() {
+            std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
+                malformed(format!("damaged gzip stream ({error}): fetch or write the file again"))
+            }
+            _ => DataError::Io { path: origin.to_owned(), source: error },
+        })
+    };
+
+    let mut magic = Vec::new();
+    read(&mut magic, 4)?;
+    let &[zero_a, zero_b, code, dimensions] = magic.as_slice() else {
+        return Err(malformed(format!("holds {} bytes, too few for an IDX header: the file is empty or cut off", magic.len())));
+    };
+    if (zero_a, zero_b) != (0, 0) {
+        return Err(malformed(format!("not an IDX file: it begins with {zero_a:#04x} {zero_b:#04x} instead of two zero bytes")));
+    }
+    let kind = Kind::from_code(code)
+        .ok_or_else(|| malformed(format!("not an IDX file: unknown type code {code:#04x} (0x08 is unsigned bytes)")))?;
+    let dimensions = usize::from(dimensions);
+    if dimensions == 0 || dimensions > MAX_DIMENSIONS {
+        return Err(malformed(format!("has {dimensions} dimensions, but IDX data here has 1 to {MAX_DIMENSIONS}")));
+    }
+
+    let mut sizes = Vec::new();
+    read(&mut sizes, 4 * dimensions as u64)?;
+    if sizes.len() < 4 * dimensions {
+        return Err(malformed("cut off inside its header: fetch or write the file again".to_string()));
+    }
+    let dims: Vec<usize> = sizes.chunks_exact(4).map(|size| u32::from_be_bytes([size[0], size[1], size[2], size[3]]) as usize).collect();
+    if dims.contains(&0) {
+        return Err(malformed(format!("is empty: its dimensions are {dims:?}")));
+    }
+    let expected = dims
+        .iter()
+        .try_fold(kind.bytes(), |bytes, &size| bytes.checked_mul(size))
+        .ok_or_else(|| malformed(format!("claims impossible dimensions {dims:?}: its header is damaged")))?;
+
+    // The claimed size bounds the read but reserves nothing: a damaged header must not allocate what the file does not hold.
+    let mut bytes = Vec::new();
+    read(&mut bytes, expected as u64)?;
+    if bytes.len() < expected {
+        return Err(malformed(format!(
+            "truncated: {dims:?} needs {expected} bytes after the header, found {}: fetch or write the file again",
+            bytes.len()
+        )));
+    }
+    let mut rest = Vec::new();
+    read(&mut rest, 1)?;
+    if !rest.is_empty() {
+        return Err(malformed(format!("is longer than its dimensions {dims:?} say: its header is damaged, or it is not an IDX file")));
+    }
+
+    let values = decode(kind, bytes);
+    if let Values::F32(values) = &values
+        && let Some(index) = values.iter().position(|value| value.is_infinite())
+    {
+        let width: usize = dims[1..].iter().product();
+        return Err(malformed(format!("holds an infinite value in row {}, column {} (both from 0)", index / width, index % width)));
+    }
+    Ok(Idx { dims, values })
+}
+
+fn decode(kind: Kind, bytes: Vec<u8>) -> Values {
+    macro_rules! big_endian {
+        ($type:ty) => {
+            Values::F32(
+                bytes
+                    .chunks_exact(size_of::<$type>())
+                    .map(|chunk| <$type>::from_be_bytes(chunk.try_into().expect("chunks of the type's size")) as f32)
+                    .collect(),
+            )
+        };
+    }
+    match kind {
+        Kind::U8 => Values::U8(bytes),
+        Kind::I8 => big_endian!(i8),
+        Kind::I16 => big_endian!(i16),
+        Kind::I32 => big_endian!(i32),
+        Kind::F32 => big_endian!(f32),
+        Kind::F64 => big_endian!(f64),
+    }
+}
+
+/// Rows from IDX images (any number of dimensions) and, if there are any, IDX labels (one dimension of whole numbers).
+///
+/// # Errors
+/// Labels that are not one whole number each, or not as many as images.
+pub fn rows(images: Idx, image_path: &Path, labels: Option<(Idx, &Path)>) -> Result<Rows, DataError> {
+    let count = images.dims[0];
+    let geometry = match images.dims[1..] {
+        [height, width] => Some(Geometry { channels: 1, height, width }),
+        [channels, height, width] => Some(Geometry { channels, height, width }),
+        _ => None,
+    };
+    let width = images.dims[1..].iter().product::<usize>();
+    let mut rows = Rows::new(images.values, width);
+    rows.geometry = geometry;
+    if let Some((labels, label_path)) = labels {
+        let malformed = |problem: &str| DataError::Malformed { path: label_path.to_owned(), problem: problem.to_string() };
+        if labels.dims.len() != 1 {
+            return Err(malformed("is not a label file: labels have one dimension"));
+        }
+        if labels.dims[0] != count {
+            return Err(DataError::Mismatch {
+                image_path: image_path.to_owned(),
+                images: count,
+                label_path: label_path.to_owned(),
+                labels: labels.dims[0],
+            });
+        }
+        rows.labels = Some(match labels.values {
+            Values::U8(labels) => labels.into_iter().map(u32::from).collect(),
+            Values::F32(labels) => labels
+                .into_iter()
+                .map(|label| {
+                    if label >= 0.0 && label.fract() == 0.0 { Ok(label as u32) } else { Err(malformed("labels are whole numbers from 0")) }
+                })
+                .collect::<Result<_, _>>()?,
+        });
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn idx(code: u8, dims: &[u32], payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0, 0, code, dims.len() as u8];
+        dims.iter().for_each(|size| bytes.extend(size.to_be_bytes()));
+        bytes.extend(payload);
+        bytes
+    }
+
+    fn parsed(bytes: &[u8]) -> Result<Idx, String> {
+        parse(bytes, Path::new("some.idx")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn bytes_and_floats_plain_and_gzipped() {
+        let plain = idx(0x08, &[2, 1, 2], &[1, 2, 3, 4]);
+        let expected = Idx { dims: vec![2, 1, 2], values: Values::U8(vec![1, 2, 3, 4]) };
+        assert_eq!(parsed(&plain), Ok(expected.clone()));
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&plain).unwrap();
+        assert_eq!(parsed(&gzip.finish().unwrap()), Ok(expected));
+        let floats = idx(0x0d, &[2], &[1.5f32.to_be_bytes(), (-2.0f32).to_be_bytes()].concat());
+        assert_eq!(parsed(&floats).unwrap().values, Values::F32(vec![1.5, -2.0]));
+        let shorts = idx(0x0b, &[1], &(-3i16).to_be_bytes());
+        assert_eq!(parsed(&shorts).unwrap().values, Values::F32(vec![-3.0]));
+    }
+
+    #[test]
+    fn each_malformed_file_is_refused_with_its_reason() {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&idx(0x08, &[4], &[1, 2, 3, 4])).unwrap();
+        let gzip = gzip.finish().unwrap();
+        let cases: [(Vec<u8>, &str); 10] = [
+            (vec![], "too few for an IDX header"),
+            (b"\x89PNG\r\n".to_vec(), "not an IDX file"),
+            (idx(0x07, &[1], &[1]), "unknown type code 0x07"),
+            (idx(0x08, &[], &[]), "0 dimensions"),
+            (idx(0x08, &[1; 5], &[1]), "5 dimensions"),
+            (idx(0x08, &[0, 3], &[]), "is empty"),
+            (idx(0x08, &[3], &[1, 2]), "truncated"),
+            (idx(0x08, &[3], &[1, 2, 3, 4]), "longer than its dimensions"),
+            (idx(0x0d, &[2], &[1.0f32.to_be_bytes(), f32::INFINITY.to_be_bytes()].concat()), "infinite value in row 1"),
+            (gzip[..gzip.len() / 2].to_vec(), "damaged gzip"),
+        ];
+        for (bytes, reason) in cases {
+            let message = parsed(&bytes).unwrap_err();
+            assert!(message.starts_with("some.idx: ") && message.contains(reason), "{reason}: {message}");
+        }
+        let huge = idx(0x0e, &[u32::MAX; 4], &[]);
+        assert!(parsed(&huge).unwrap_err().contains("impossible dimensions"));
+    }
+
+    #[test]
+    fn labels_must_match_their_images() {
+        let images = parsed(&idx(0x08, &[2, 1, 1], &[1, 2])).unwrap();
+        let labels = parsed(&idx(0x08, &[3], &[0, 1, 2])).unwrap();
+        let error = rows(images, Path::new("i"), Some((labels, Path::new("l")))).unwrap_err();
+        assert!(error.to_string().contains("2 images") && error.to_string().contains("3 labels"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = parsed(&bytes);
+        }
+
+        #[test]
+        fn no_damaged_header_panics(code in 0u8..16, dims in proptest::collection::vec(any::<u32>(), 0..6), payload in proptest::collection::vec(any::<u8>(), 0..32)) {
+            let _ = parsed(&idx(code, &dims, &payload));
+        }
+    }
+}

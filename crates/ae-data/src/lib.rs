@@ -1,0 +1,45 @@
+//! Data for autoencoders: where rows come from, how they are split and scaled, and how they become batches on a device.
+//!
+//! ```text
+//! source -> rows -> split -> dataset -> batcher (gathers, scales) -> loader -> batches
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`source`] | a name or a path becomes [`Rows`]: built-in sets, IDX files and folders of them |
+//! | [`idx`] | the IDX format, plain or gzipped |
+//! | [`rows`] | values as they came (bytes stay bytes), labels, image geometry |
+//! | [`split`] | train, validation and test |
+//! | [`scaling`] | fitted on the training rows, saved, applied and inverted |
+//! | [`batch`] | [`Dataset`], [`Sample`], and the [`Batcher`] that gathers rows straight into one buffer |
+//! | [`loader`] | Burn's `DataLoader` whose order in epoch `n` depends on the seed and `n` alone |
+//!
+//! ```
+//! use ae_data::{Batcher, Dataset, Scaling, ScalingMethod, source};
+//! use burn::{data::{dataloader::batcher::Batcher as _, dataset::Dataset as _}, tensor::Device};
+//!
+//! let digits = source::open("digits")?;
+//! let train = Dataset::new(digits.train);
+//! let scaling = Scaling::fit(ScalingMethod::MinMax, &train);
+//! let items = (0..8).map(|index| train.get(index)).collect::<Result<Vec<_>, _>>()?;
+//! let batch = Batcher::new(scaling).batch(items, &Device::default());
+//! assert_eq!(batch.x.dims(), [8, 64]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod batch;
+pub mod error;
+pub mod idx;
+pub mod loader;
+pub mod rows;
+pub mod scaling;
+pub mod source;
+pub mod split;
+
+pub use batch::{Batch, Batcher, Dataset, Sample};
+pub use error::DataError;
+pub use loader::{Loader, Order};
+pub use rows::{Geometry, Rows, Values};
+pub use scaling::{Scaling, ScalingMethod};
+pub use source::{Sets, open};
+pub use split::{Split, SplitConfig};

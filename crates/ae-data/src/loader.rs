@@ -1,0 +1,157 @@
+//! Burn's `DataLoader` over a [`Dataset`], whose order in epoch `n` depends on the seed and on `n` alone.
+//!
+//! Burn's own loader draws every epoch's order from one running generator, so that a resumed run would see other batches than one that was
+//! never interrupted. Here the order of an epoch can be had without running the ones before it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use burn::{
+    data::{
+        dataloader::{DataLoader, DataLoaderIterator, Progress},
+        dataset::{Dataset as _, DatasetError},
+    },
+    tensor::Device,
+};
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+use crate::{Batch, Batcher, Dataset};
+
+/// The order of the examples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As in the dataset.
+    Sequential,
+    /// Shuffled anew each epoch.
+    Shuffled {
+        /// Of all the epochs' orders together.
+        seed: u64,
+    },
+}
+
+/// Batches of a dataset, epoch after epoch.
+#[derive(Clone)]
+pub struct Loader {
+    dataset: Dataset,
+    batcher: Batcher,
+    batch_size: usize,
+    order: Order,
+    device: Device,
+    /// Epochs begun so far, shared by the copies that `to_device` makes: the loader is asked for one iterator an epoch.
+    epochs: Arc<AtomicUsize>,
+}
+
+impl Loader {
+    /// Batches of `batch_size` examples on `device`; the last one of an epoch may be smaller.
+    ///
+    /// # Panics
+    /// A batch size of 0.
+    pub fn new(dataset: Dataset, batcher: Batcher, batch_size: usize, order: Order, device: Device) -> Self {
+        assert!(batch_size > 0, "a batch has at least one example");
+        Self { dataset, batcher, batch_size, order, device, epochs: Arc::default() }
+    }
+
+    /// The loader after `epochs` epochs: the next iterator gives the batches of epoch `epochs + 1`.
+    pub fn after(self, epochs: usize) -> Self {
+        self.epochs.store(epochs, Ordering::Relaxed);
+        self
+    }
+
+    /// Batches in an epoch.
+    pub fn batches(&self) -> usize {
+        self.dataset.len().div_ceil(self.batch_size)
+    }
+
+    /// Row numbers in the order of epoch `epoch` (from 0).
+    fn indices(&self, epoch: usize) -> Vec<usize> {
+        let mut indices = self.dataset.indices().to_vec();
+        if let Order::Shuffled { seed } = self.order {
+            let mut generator = ChaCha8Rng::seed_from_u64(seed);
+            generator.set_stream(epoch as u64); // independent streams of one seed
+            indices.shuffle(&mut generator);
+        }
+        indices
+    }
+}
+
+impl DataLoader<Batch> for Loader {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Batch> + 'a> {
+        let epoch = self.epochs.fetch_add(1, Ordering::Relaxed);
+        Box::new(Epoch { loader: self, indices: self.indices(epoch), position: 0 })
+    }
+
+    fn num_items(&self) -> usize {
+        self.dataset.len()
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<Batch>> {
+        Arc::new(Self { device: device.clone(), ..self.clone() })
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Batch>> {
+        let dataset = self.dataset.select(self.dataset.indices()[start..end].to_vec());
+        Arc::new(Self { dataset, ..self.clone() })
+    }
+}
+
+/// The batches of one epoch.
+struct Epoch<'a> {
+    loader: &'a Loader,
+    indices: Vec<usize>,
+    position: usize,
+}
+
+impl Iterator for Epoch<'_> {
+    type Item = Result<Batch, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = &self.indices[self.position..];
+        if rest.is_empty() {
+            return None;
+        }
+        let chosen = &rest[..rest.len().min(self.loader.batch_size)];
+        self.position += chosen.len();
+        Some(Ok(self.loader.batcher.gather(self.loader.dataset.rows(), chosen, &self.loader.device)))
+    }
+}
+
+impl DataLoaderIterator<Batch> for Epoch<'_> {
+    fn progress(&self) -> Progress {
+        Progress::new(self.position, self.indices.len(), Some("examples".to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Rows, Scaling, Values};
+
+    fn loader(order: Order) -> Loader {
+        let dataset = Dataset::new(Rows::new(Values::U8((0..10).collect()), 1));
+        Loader::new(dataset, Batcher::new(Scaling::identity()), 4, order, Device::default())
+    }
+
+    fn epoch(loader: &dyn DataLoader<Batch>) -> Vec<usize> {
+        loader.iter().flat_map(|batch| batch.unwrap().rows).collect()
+    }
+
+    #[test]
+    fn an_epoch_holds_every_row_once_in_batches() {
+        let loader = loader(Order::Sequential);
+        let sizes: Vec<_> = loader.iter().map(|batch| batch.unwrap().rows.len()).collect();
+        assert_eq!((sizes, loader.batches()), (vec![4, 4, 2], 3));
+        assert_eq!(epoch(&loader), (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_resumed_loader_continues_with_the_same_orders() {
+        let whole = loader(Order::Shuffled { seed: 5 });
+        let epochs = [epoch(&whole), epoch(&whole), epoch(&whole)];
+        assert_ne!(epochs[0], epochs[1]);
+        let resumed = loader(Order::Shuffled { seed: 5 }).after(2).to_device(&Device::default());
+        assert_eq!(epoch(resumed.as_ref()), epochs[2]);
+    }
+}

@@ -1,0 +1,173 @@
+//! Scaling: `s = (x - offset) / scale`, fitted on training rows, saved with the run, inverted on output.
+//!
+//! Images are scaled as a whole (one offset and one scale, so that pixels keep their relations); tables column by column.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Dataset;
+
+/// How to scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScalingMethod {
+    /// `min_max` for images, `standard` for tables.
+    #[default]
+    Auto,
+    /// The values as they are.
+    None,
+    /// To `[0, 1]` on the training rows.
+    MinMax,
+    /// To mean 0 and variance 1 on the training rows.
+    Standard,
+}
+
+/// A fitted scaling. Offsets and scales are one number for all features, or one for each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scaling {
+    /// What was fitted; never `auto`.
+    pub method: ScalingMethod,
+    /// Subtracted first.
+    pub offset: Vec<f32>,
+    /// Divided by then; never 0.
+    pub scale: Vec<f32>,
+}
+
+/// Running statistics of one feature.
+#[derive(Clone, Copy)]
+struct Statistics {
+    count: f64,
+    min: f32,
+    max: f32,
+    mean: f64,
+    squares: f64,
+}
+
+impl Statistics {
+    const NONE: Self = Self { count: 0.0, min: f32::INFINITY, max: f32::NEG_INFINITY, mean: 0.0, squares: 0.0 };
+
+    /// Welford's update, which stays accurate where the mean is large beside the deviation.
+    fn add(&mut self, value: f32) {
+        if value.is_nan() {
+            return;
+        }
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.count += 1.0;
+        let difference = f64::from(value) - self.mean;
+        self.mean += difference / self.count;
+        self.squares += difference * (f64::from(value) - self.mean);
+    }
+
+    /// Offset and scale; a feature without spread (or never observed) is shifted but not divided.
+    fn fit(self, method: ScalingMethod) -> (f32, f32) {
+        let (offset, scale) = match method {
+            ScalingMethod::MinMax => (self.min, self.max - self.min),
+            ScalingMethod::Standard => (self.mean as f32, (self.squares / self.count).sqrt() as f32),
+            ScalingMethod::None | ScalingMethod::Auto => (0.0, 1.0),
+        };
+        let offset = if offset.is_finite() { offset } else { 0.0 };
+        (offset, if scale.is_finite() && scale > 0.0 { scale } else { 1.0 })
+    }
+}
+
+impl Scaling {
+    /// The scaling that changes nothing.
+    pub fn identity() -> Self {
+        Self { method: ScalingMethod::None, offset: vec![0.0], scale: vec![1.0] }
+    }
+
+    /// The scaling of these rows; missing values are left out.
+    pub fn fit(method: ScalingMethod, rows: &Dataset) -> Self {
+        let image = rows.rows().geometry.is_some();
+        let method = match method {
+            ScalingMethod::Auto if image => ScalingMethod::MinMax,
+            ScalingMethod::Auto => ScalingMethod::Standard,
+            method => method,
+        };
+        if method == ScalingMethod::None {
+            return Self::identity();
+        }
+        let groups = if image { 1 } else { rows.rows().width() };
+        let mut statistics = vec![Statistics::NONE; groups];
+        for &index in rows.indices() {
+            rows.rows().row(index).enumerate().for_each(|(column, value)| statistics[if image { 0 } else { column }].add(value));
+        }
+        let (offset, scale) = statistics.into_iter().map(|feature| feature.fit(method)).unzip();
+        Self { method, offset, scale }
+    }
+
+    /// Whether the scaled training rows lie in `[0, 1]`.
+    pub fn is_unit_range(&self) -> bool {
+        self.method == ScalingMethod::MinMax
+    }
+
+    /// Appends the scaled values of one row to `buffer`.
+    pub fn apply(&self, row: impl Iterator<Item = f32>, buffer: &mut Vec<f32>) {
+        match (self.offset.as_slice(), self.scale.as_slice()) {
+            (&[offset], &[scale]) => buffer.extend(row.map(|value| (value - offset) / scale)),
+            (offsets, scales) => {
+                buffer.extend(row.zip(offsets.iter().zip(scales)).map(|(value, (offset, scale))| (value - offset) / scale))
+            }
+        }
+    }
+
+    /// The values of one row, back in the units of the data.
+    pub fn invert(&self, row: &mut [f32]) {
+        for (column, value) in row.iter_mut().enumerate() {
+            let group = if self.offset.len() == 1 { 0 } else { column };
+            *value = *value * self.scale[group] + self.offset[group];
+        }
+    }
+
+    /// What was done, in words.
+    pub fn describe(&self) -> String {
+        let each = if self.offset.len() == 1 { "all features together" } else { "column by column" };
+        match self.method {
+            ScalingMethod::None | ScalingMethod::Auto => "none".to_string(),
+            ScalingMethod::MinMax if self.offset.len() == 1 => {
+                format!("min_max, {each}: {}..{} -> 0..1", self.offset[0], self.offset[0] + self.scale[0])
+            }
+            ScalingMethod::MinMax => format!("min_max, {each}"),
+            ScalingMethod::Standard => format!("standard, {each}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Geometry, Rows, Values};
+
+    fn table() -> Dataset {
+        // The last column is constant, the middle one has a missing value.
+        Dataset::new(Rows::new(Values::F32(vec![1.0, 10.0, 5.0, 3.0, f32::NAN, 5.0, 5.0, 30.0, 5.0]), 3))
+    }
+
+    #[test]
+    fn columns_of_a_table_are_scaled_on_their_own() {
+        let scaling = Scaling::fit(ScalingMethod::MinMax, &table());
+        assert_eq!((scaling.offset.clone(), scaling.scale.clone()), (vec![1.0, 10.0, 5.0], vec![4.0, 20.0, 1.0]));
+        let mut row = Vec::new();
+        table().rows().gather(2, &scaling, &mut row);
+        assert_eq!(row, [1.0, 1.0, 0.0]);
+        scaling.invert(&mut row);
+        assert_eq!(row, [5.0, 30.0, 5.0]);
+    }
+
+    #[test]
+    fn standard_gives_mean_zero_and_variance_one() {
+        let scaling = Scaling::fit(ScalingMethod::Standard, &table());
+        assert_eq!(scaling.offset, [3.0, 20.0, 5.0]);
+        assert!((scaling.scale[0] - (8.0f32 / 3.0).sqrt()).abs() < 1e-6, "{:?}", scaling.scale);
+        assert_eq!(scaling.scale[2], 1.0);
+    }
+
+    #[test]
+    fn an_image_is_scaled_as_a_whole() {
+        let mut rows = Rows::new(Values::U8(vec![0, 4, 16, 8]), 2);
+        rows.geometry = Some(Geometry { channels: 1, height: 1, width: 2 });
+        let scaling = Scaling::fit(ScalingMethod::Auto, &Dataset::new(rows));
+        assert_eq!((scaling.method, scaling.offset, scaling.scale), (ScalingMethod::MinMax, vec![0.0], vec![16.0]));
+    }
+}

@@ -1,0 +1,150 @@
+//! The sets that are known by name: two compiled in, two fetched with Burn's downloader on first use.
+
+use std::path::Path;
+
+use super::{BuiltIn, Sets};
+use crate::{DataError, Rows, idx};
+
+/// Every built-in set, in the order in which they are listed to people.
+pub const BUILTIN: &[BuiltIn] = &[
+    BuiltIn {
+        name: "digits",
+        about: "handwritten digits, 8x8, 3,823 train / 1,797 test",
+        licence: "UCI, CC BY 4.0 (Alpaydin and Kaynak 1998)",
+        embedded: true,
+    },
+    BuiltIn {
+        name: "fashion-mini",
+        about: "clothes, 28x28, 2,500 train / 500 test: the first of each class of Fashion-MNIST",
+        licence: "MIT (Zalando SE 2017)",
+        embedded: true,
+    },
+    BuiltIn {
+        name: "mnist",
+        about: "handwritten digits, 28x28, 60,000 train / 10,000 test",
+        licence: "CC BY-SA 3.0 (LeCun, Cortes and Burges 1998)",
+        embedded: false,
+    },
+    BuiltIn {
+        name: "fashion-mnist",
+        about: "clothes, 28x28, 60,000 train / 10,000 test",
+        licence: "MIT (Zalando SE 2017)",
+        embedded: false,
+    },
+];
+
+/// The four files of an embedded set.
+macro_rules! embedded {
+    ($folder:literal) => {
+        embedded(
+            $folder,
+            [
+                ("train-images-idx3-ubyte.gz", include_bytes!(concat!("../../data/", $folder, "/train-images-idx3-ubyte.gz"))),
+                ("train-labels-idx1-ubyte.gz", include_bytes!(concat!("../../data/", $folder, "/train-labels-idx1-ubyte.gz"))),
+                ("t10k-images-idx3-ubyte.gz", include_bytes!(concat!("../../data/", $folder, "/t10k-images-idx3-ubyte.gz"))),
+                ("t10k-labels-idx1-ubyte.gz", include_bytes!(concat!("../../data/", $folder, "/t10k-labels-idx1-ubyte.gz"))),
+            ],
+        )
+    };
+}
+
+/// The set of this name; none if no set has it.
+pub(super) fn open(name: &str) -> Option<Result<Sets, DataError>> {
+    Some(match name {
+        "digits" => embedded!("digits"),
+        "fashion-mini" => embedded!("fashion-mini"),
+        "mnist" => fetched(name, "https://storage.googleapis.com/cvdf-datasets/mnist/"),
+        "fashion-mnist" => fetched(name, "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"),
+        _ => return None,
+    })
+}
+
+fn embedded(name: &str, files: [(&str, &[u8]); 4]) -> Result<Sets, DataError> {
+    let [train_images, train_labels, test_images, test_labels] = files;
+    let part = |images: (&str, &[u8]), labels: (&str, &[u8])| -> Result<Rows, DataError> {
+        let labels_path = Path::new(labels.0);
+        let labels = idx::parse(labels.1, labels_path)?;
+        idx::rows(idx::parse(images.1, Path::new(images.0))?, Path::new(images.0), Some((labels, labels_path)))
+    };
+    Ok(Sets { name: name.to_string(), train: part(train_images, train_labels)?, test: Some(part(test_images, test_labels)?) })
+}
+
+#[cfg(not(feature = "download"))]
+fn fetched(name: &str, _base: &str) -> Result<Sets, DataError> {
+    Err(DataError::Download { name: name.to_string(), reason: "this build has no `download` feature".to_string() })
+}
+
+#[cfg(feature = "download")]
+use download::fetched;
+
+#[cfg(feature = "download")]
+mod download {
+    use std::{
+        fs,
+        io::Write,
+        panic::{self, AssertUnwindSafe},
+        path::Path,
+    };
+
+    use super::super::idx_files;
+    use crate::{DataError, Sets, idx};
+
+    const FILES: [&str; 4] =
+        ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"];
+
+    /// The set from the user's cache folder, where what is missing is fetched first.
+    pub(super) fn fetched(name: &str, base: &str) -> Result<Sets, DataError> {
+        let failed = |reason: String| DataError::Download { name: name.to_string(), reason };
+        let cache = dirs::cache_dir().ok_or_else(|| failed("there is no cache folder for this user".to_string()))?;
+        let folder = cache.join("autoencoders").join(name);
+        fs::create_dir_all(&folder).map_err(|error| failed(format!("cannot create {}: {error}", folder.display())))?;
+        for file in FILES {
+            if !folder.join(file).is_file() {
+                fetch(&format!("{base}{file}"), &folder, file).map_err(failed)?;
+            }
+        }
+        let mut sets = idx_files::folder(&folder)?;
+        sets.name = name.to_string();
+        Ok(sets)
+    }
+
+    /// Fetches one file, and keeps it only if it reads as IDX from end to end.
+    fn fetch(url: &str, folder: &Path, file: &str) -> Result<(), String> {
+        // Burn's downloader panics where the network fails; that is a person's situation, not a bug, so it becomes an error here.
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(|_| {}));
+        let bytes = panic::catch_unwind(AssertUnwindSafe(|| burn::data::network::downloader::download_file_as_bytes(url, file)));
+        panic::set_hook(hook);
+        let bytes = bytes.map_err(|_| format!("no answer from {url}"))?;
+        idx::parse(bytes.as_slice(), Path::new(file)).map_err(|error| format!("{url} sent something else: {error}"))?;
+        let mut partial = tempfile::NamedTempFile::new_in(folder).map_err(|error| error.to_string())?;
+        partial.write_all(&bytes).map_err(|error| error.to_string())?;
+        partial.persist(folder.join(file)).map(|_| ()).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::source;
+
+    #[test]
+    fn the_embedded_sets_are_the_published_ones() {
+        let digits = source::open("digits").unwrap();
+        let test = digits.test.unwrap();
+        assert_eq!((digits.train.len(), test.len(), test.width()), (3823, 1797, 64));
+        assert_eq!(test.geometry.unwrap().to_string(), "1x8x8");
+        // The first test digit, as scikit-learn's load_digits prints its first row.
+        assert_eq!(test.row(0).take(8).collect::<Vec<_>>(), [0.0, 0.0, 5.0, 13.0, 9.0, 1.0, 0.0, 0.0]);
+        assert_eq!(&test.labels.unwrap()[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        let fashion = source::open("fashion-mini").unwrap();
+        assert_eq!((fashion.train.len(), fashion.test.unwrap().len(), fashion.train.width()), (2500, 500, 784));
+        let labels = fashion.train.labels.unwrap();
+        assert!((0..10).all(|class| labels.iter().filter(|&&label| label == class).count() == 250));
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        let error = source::open("mnits").unwrap_err();
+        assert!(error.is_usage() && error.to_string().contains("digits, fashion-mini, mnist, fashion-mnist"), "{error}");
+    }
+}

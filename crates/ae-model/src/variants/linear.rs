@@ -1,0 +1,31 @@
+//! Linear: principal component analysis, found by gradient descent.
+//!
+//! `min mean_x 1/2 ||x - (x W + b) V - c||^2`. Every minimum that is not a saddle spans the subspace of the first `d_code` principal
+//! components (Bourlard and Kamp 1988; Baldi and Hornik 1989), so its error can approach that of PCA and never pass it on the rows that
+//! both were fitted to: the baseline that every other variant is printed beside.
+
+use super::{CodeWidth, Variant};
+use crate::{
+    Activation, Recipe,
+    network::{LinearConfig, Network},
+    recipe::Output,
+};
+
+/// The variant.
+pub const VARIANT: Variant = Variant {
+    name: "linear",
+    idea: "linear maps both ways: the subspace of principal component analysis, by gradient descent",
+    formula: "1/2 |x - (x W + b) V - c|^2, d_code < d_input",
+    reference: "Bourlard and Kamp 1988; Baldi and Hornik 1989",
+    width: CodeWidth::Undercomplete,
+    recipe,
+};
+
+fn recipe() -> Recipe {
+    Recipe {
+        code_dim: 8,
+        output: Output::Fixed(Activation::Identity),
+        network: Network::Linear(LinearConfig::default()),
+        ..Recipe::default()
+    }
+}

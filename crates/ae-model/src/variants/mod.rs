@@ -1,0 +1,86 @@
+//! Variants: recipes of parts with an idea, a formula, a reference and defaults that work.
+//!
+//! A new variant is one file here and one line in [`VARIANTS`].
+
+pub mod linear;
+pub mod undercomplete;
+
+use crate::{ConfigError, Recipe};
+
+/// Every variant, in the order in which they are listed to people.
+pub const VARIANTS: &[Variant] = &[undercomplete::VARIANT, linear::VARIANT];
+
+/// A named recipe.
+#[derive(Debug, Clone, Copy)]
+pub struct Variant {
+    /// Name on the command line and in configurations.
+    pub name: &'static str,
+    /// What keeps it from copying, in one sentence.
+    pub idea: &'static str,
+    /// The objective.
+    pub formula: &'static str,
+    /// Authors and year.
+    pub reference: &'static str,
+    /// How wide the code may be.
+    pub width: CodeWidth,
+    /// The parts, with their defaults.
+    pub recipe: fn() -> Recipe,
+}
+
+/// How wide a variant's code may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeWidth {
+    /// Narrower than the input.
+    Undercomplete,
+    /// Any width.
+    Any,
+}
+
+impl Variant {
+    /// The variant of this name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        VARIANTS.iter().find(|variant| variant.name == name)
+    }
+
+    /// Whether `recipe` suits this variant on data of `d_input` features.
+    ///
+    /// # Errors
+    /// A field outside its range, or a code as wide as the input where it must be narrower.
+    pub fn check(&self, recipe: &Recipe, d_input: usize) -> Result<(), ConfigError> {
+        recipe.check()?;
+        if self.width == CodeWidth::Undercomplete && recipe.code_dim >= d_input {
+            return Err(ConfigError::new(
+                "code_dim",
+                recipe.code_dim,
+                format!(
+                    "1 to {} for variant `{}` on data of {d_input} features: its code is narrower than its input",
+                    d_input.max(1) - 1,
+                    self.name
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_recipes_pass_their_own_check() {
+        for (index, variant) in VARIANTS.iter().enumerate() {
+            assert!(VARIANTS[..index].iter().all(|other| other.name != variant.name), "{} twice", variant.name);
+            variant.check(&(variant.recipe)(), 64).unwrap();
+            assert_eq!(Variant::find(variant.name).map(|found| found.name), Some(variant.name));
+        }
+    }
+
+    #[test]
+    fn an_undercomplete_code_is_narrower_than_the_input() {
+        let variant = Variant::find("undercomplete").unwrap();
+        let recipe = Recipe { code_dim: 64, ..(variant.recipe)() };
+        let error = variant.check(&recipe, 64).unwrap_err();
+        assert!(error.to_string().contains("`code_dim` is 64, but must be 1 to 63"), "{error}");
+    }
+}

@@ -1,0 +1,24 @@
+//! Undercomplete: the code is narrower than the input, so that only what explains most of the data fits through.
+//!
+//! `min mean_x L(x, g(f(x)))` with `d_code < d_input`. With a deep encoder and decoder this is nonlinear principal component analysis
+//! (Kramer 1991; Hinton and Salakhutdinov 2006). Too much capacity beside too few examples and it memorises instead.
+
+use super::{CodeWidth, Variant};
+use crate::{
+    Recipe,
+    network::{MlpConfig, Network},
+};
+
+/// The variant.
+pub const VARIANT: Variant = Variant {
+    name: "undercomplete",
+    idea: "a code narrower than the input lets only what explains most of the data through",
+    formula: "L(x, g(f(x))), d_code < d_input",
+    reference: "Kramer 1991; Hinton and Salakhutdinov 2006",
+    width: CodeWidth::Undercomplete,
+    recipe,
+};
+
+fn recipe() -> Recipe {
+    Recipe { code_dim: 10, network: Network::Mlp(MlpConfig::default()), ..Recipe::default() }
+}
