@@ -41,5 +41,5 @@ pub use error::DataError;
 pub use loader::{Loader, Order};
 pub use rows::{Geometry, Rows, Values};
 pub use scaling::{Scaling, ScalingMethod};
-pub use source::{Sets, open};
+pub use source::{BUILTIN, Sets, open};
 pub use split::{Split, SplitConfig};

@@ -1,1 +1,47 @@
-//! ae-train
+//! Trains autoencoders with Burn's Learner: the library behind the command line `ae`.
+//!
+//! ```no_run
+//! use ae_train::{Config, Outcome, Progress, Run};
+//! use burn::{tensor::Device, train::Interrupter};
+//!
+//! let mut config = Config::of_variant("undercomplete")?;
+//! config.training.epochs = 20;
+//! let run = Run::create(config, None)?;
+//! if let Outcome::Finished(summary) = run.train(Device::default(), "default", Progress::Lines, Interrupter::new())? {
+//!     println!("test sse {:.3}, PCA {:.3}", summary.test.model.sse, summary.test.pca.sse);
+//! }
+//! let model = run.model(Device::default())?;
+//! # let _ = model;
+//! # Ok::<(), ae_train::Error>(())
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | the TOML that a run is made from |
+//! | [`run`] | a run from its configuration to its result |
+//! | [`learner`] | Burn's Learner, put together from a configuration |
+//! | [`step`] | one step, as the Learner asks for it; [`Trainee`] makes any [`ae_model::Autoencoder`] trainable |
+//! | [`metrics`] | what every step measures |
+//! | [`history`], [`checkpoint`], [`run_folder`] | what is kept |
+//! | [`baseline`], [`evaluation`] | the result, beside PCA and the mean |
+//! | [`device`] | devices by name |
+
+pub mod baseline;
+pub mod checkpoint;
+pub mod config;
+pub mod device;
+pub mod error;
+pub mod evaluation;
+pub mod history;
+pub mod learner;
+pub mod metrics;
+pub mod renderer;
+pub mod run;
+pub mod run_folder;
+pub mod step;
+
+pub use config::Config;
+pub use error::{Error, Result};
+pub use learner::Progress;
+pub use run::{Outcome, Run};
+pub use step::Trainee;

@@ -1,0 +1,141 @@
+//! Checkpoints: Burn's records of model, optimizer and schedule after each epoch, written so that a crash leaves the last good one whole.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use burn::{
+    store::ModuleRecord,
+    train::{
+        EarlyStoppingStrategy,
+        checkpoint::{Checkpoint, Checkpointer, CheckpointerError, CheckpointingAction, CheckpointingStrategy},
+        metric::store::{Aggregate, Direction, EventStoreClient, Split},
+    },
+};
+
+use crate::{Error, Result, metrics::LOSS};
+
+/// The records of an epoch.
+pub const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
+
+/// Where one record of an epoch lies.
+pub fn path(folder: &Path, part: &str, epoch: usize) -> PathBuf {
+    folder.join(format!("{part}-{epoch}.bpk"))
+}
+
+/// Epochs whose three records are all in `folder`.
+pub fn epochs(folder: &Path) -> BTreeSet<usize> {
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_prefix("model-")?.strip_suffix(".bpk")?.parse().ok();
+    let found: BTreeSet<usize> = fs::read_dir(folder).map(|entries| entries.flatten().filter_map(number).collect()).unwrap_or_default();
+    found.into_iter().filter(|&epoch| PARTS.iter().all(|part| path(folder, part, epoch).is_file())).collect()
+}
+
+/// One record of epoch `epoch`.
+///
+/// # Errors
+/// A file that is missing or damaged, with what to do.
+pub fn load<R: Checkpoint>(folder: &Path, part: &str, epoch: usize) -> Result<R> {
+    let path = path(folder, part, epoch);
+    // A damaged file can make the reader panic rather than return; to the person it is the same thing.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let record = std::panic::catch_unwind(|| R::load(path.clone()));
+    std::panic::set_hook(hook);
+    let reason = match record {
+        Ok(Ok(record)) => return Ok(record),
+        Ok(Err(error)) => error.to_string().replace('\n', " "),
+        Err(_) => "its contents make no sense".to_string(),
+    };
+    let earlier = epochs(folder).into_iter().rfind(|&other| other < epoch);
+    let advice = match earlier {
+        Some(other) => format!("delete the files of epoch {epoch} in its folder to resume from epoch {other}"),
+        None => "there is no earlier checkpoint: train again with another `--out`".to_string(),
+    };
+    Err(Error::Failed(format!("damaged checkpoint {}: {reason}; {advice}", path.display())))
+}
+
+/// The model's record of epoch `epoch`.
+///
+/// # Errors
+/// As [`load`].
+pub fn model(folder: &Path, epoch: usize) -> Result<ModuleRecord> {
+    load(folder, PARTS[0], epoch)
+}
+
+/// Writes records beside their place and moves them there when they are whole.
+pub struct AtomicFiles {
+    folder: PathBuf,
+    part: &'static str,
+}
+
+impl AtomicFiles {
+    /// The records of `part` in `folder`.
+    pub fn new(folder: &Path, part: &'static str) -> Self {
+        Self { folder: folder.to_owned(), part }
+    }
+}
+
+impl<R: Checkpoint> Checkpointer<R> for AtomicFiles {
+    fn save(&self, epoch: usize, record: R) -> std::result::Result<(), CheckpointerError> {
+        let partial = self.folder.join(format!("{}-{epoch}.partial.bpk", self.part));
+        record.save(partial.clone())?;
+        fs::rename(partial, path(&self.folder, self.part, epoch)).map_err(CheckpointerError::IOError)
+    }
+
+    fn delete(&self, epoch: usize) -> std::result::Result<(), CheckpointerError> {
+        match fs::remove_file(path(&self.folder, self.part, epoch)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(CheckpointerError::IOError(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn restore(&self, epoch: usize) -> std::result::Result<R, CheckpointerError> {
+        R::load(path(&self.folder, self.part, epoch))
+    }
+}
+
+/// The best epoch so far, by validation loss.
+pub fn best_epoch(store: &EventStoreClient) -> Option<usize> {
+    store.find_epoch(LOSS, Aggregate::Mean, Direction::Lowest, &Split::Valid)
+}
+
+/// Keeps the best epoch and the last one.
+pub struct BestAndLast {
+    kept: BTreeSet<usize>,
+}
+
+impl BestAndLast {
+    /// With what is already in `folder`.
+    pub fn new(folder: &Path) -> Self {
+        Self { kept: epochs(folder) }
+    }
+}
+
+impl CheckpointingStrategy for BestAndLast {
+    fn checkpointing(&mut self, epoch: usize, store: &EventStoreClient) -> Vec<CheckpointingAction> {
+        let keep = BTreeSet::from([epoch, best_epoch(store).unwrap_or(epoch)]);
+        // Saved first and deleted then: at every moment one checkpoint is whole.
+        let mut actions = vec![CheckpointingAction::Save];
+        actions.extend(self.kept.difference(&keep).map(|&old| CheckpointingAction::Delete(old)));
+        self.kept = keep;
+        actions
+    }
+}
+
+/// Stops after `patience` epochs without a better validation loss. Without state of its own: it asks the history, which a resumed run has.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// Epochs to wait.
+    pub epochs: usize,
+}
+
+impl EarlyStoppingStrategy for Patience {
+    fn should_stop(&mut self, epoch: usize, store: &EventStoreClient) -> bool {
+        let loss = store.find_metric(LOSS, epoch, Aggregate::Mean, &Split::Valid);
+        let diverged = loss.is_some_and(|loss| !loss.is_finite());
+        let stale = self.epochs > 0 && best_epoch(store).is_some_and(|best| epoch.saturating_sub(best) >= self.epochs);
+        diverged || stale
+    }
+}

@@ -1,0 +1,75 @@
+//! The command line, as clap reads it: types only.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Autoencoders for Burn: train one and see what it learned. Without a command, trains the default on handwritten digits.
+#[derive(Debug, Parser)]
+#[command(name = "ae", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What to train, without a command.
+    #[command(flatten)]
+    pub train: TrainArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model, or continue a run.
+    Train(TrainArgs),
+    /// Print every field of a run's configuration as TOML, with its meaning.
+    Config(ConfigArgs),
+    /// List the variants.
+    Variants,
+    /// List the built-in data sets.
+    Datasets,
+    /// List the devices of the backends that were built in.
+    Devices,
+}
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigArgs {
+    /// Variant to start from (see `ae variants`).
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+    /// TOML file of settings over the variant's defaults (see `ae config`).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A single setting over the file's, such as training.batch_size=128; repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Built-in data set or path.
+    #[arg(long, value_name = "NAME|PATH")]
+    pub data: Option<String>,
+    /// Units of the code.
+    #[arg(long, value_name = "N")]
+    pub code_dim: Option<i64>,
+    /// Passes over the training rows.
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<i64>,
+    /// Seed of weights, splits and order.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<i64>,
+}
+
+/// What to train, and where.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TrainArgs {
+    /// Settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Device to train on: auto, or one that `ae devices` lists.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: String,
+    /// Folder of the run; by default a new one under runs/.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Continue the run in this folder.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["variant", "config", "set", "data", "code_dim", "epochs", "seed", "out"])]
+    pub resume: Option<PathBuf>,
+}

@@ -1,0 +1,17 @@
+//! `ae datasets`: what is known by name.
+
+use ae_data::BUILTIN;
+use ae_train::Result;
+
+use crate::output::print;
+
+/// Lists the built-in sets.
+pub fn run() -> Result<()> {
+    let mut text = String::new();
+    for set in BUILTIN {
+        let place = if set.embedded { "built in" } else { "fetched on first use" };
+        text.push_str(&format!("{}\n    {}\n    {}; {place}\n", set.name, set.about, set.licence));
+    }
+    text.push_str("Or a path: an IDX file, or a folder of IDX files with the names of MNIST.\n");
+    print(&text)
+}

@@ -1,0 +1,76 @@
+//! `ae train`: trains a model or continues a run, and prints what it learned.
+
+use std::{
+    io::{self, IsTerminal},
+    process,
+};
+
+use ae_train::{Error, Outcome, Progress, Result, Run, device, evaluation::Figures, run_folder::Summary};
+use burn::train::Interrupter;
+
+use crate::{cli::TrainArgs, output::print};
+
+/// Trains, and prints the result.
+pub fn run(args: &TrainArgs) -> Result<()> {
+    let device = device::open(&args.device)?;
+    let run = match &args.resume {
+        Some(path) => Run::open(path)?,
+        None => Run::create(super::configuration(&args.config)?, args.out.as_deref())?,
+    };
+    let folder = run.folder.path().display();
+    describe(&run, &device.name)?;
+
+    let interrupter = Interrupter::new();
+    let stop = interrupter.clone();
+    // The second time, a person who does not want to wait for the step to end leaves at once: what is saved is whole at every moment.
+    let handler = ctrlc::set_handler(move || if stop.should_stop() { process::exit(1) } else { stop.stop(Some("Ctrl-C")) });
+    handler.map_err(|error| Error::Failed(format!("cannot listen for Ctrl-C: {error}")))?;
+    let progress = if io::stdout().is_terminal() { Progress::Dashboard } else { Progress::Lines };
+    match run.train(device.device, &device.name, progress, interrupter)? {
+        Outcome::Finished(summary) => {
+            print(&table(&summary))?;
+            print(&format!("run folder: {folder}\n"))
+        }
+        Outcome::Interrupted { epochs } => Err(Error::Failed(format!(
+            "stopped after {epochs} of {} epochs, all saved; continue with `ae train --resume {folder}`",
+            run.config.training.epochs
+        ))),
+    }
+}
+
+/// What is about to be trained, on standard error.
+fn describe(run: &Run, device: &str) -> Result<()> {
+    let schema = run.folder.schema()?;
+    let shape = schema.geometry.map(|geometry| format!(", images of {geometry}")).unwrap_or_default();
+    eprintln!(
+        "{} on {}: {} features{shape}, {} train / {} validation / {} test rows; scaling {}",
+        run.config.variant,
+        schema.name,
+        schema.d_input,
+        schema.train_rows,
+        schema.validation_rows,
+        schema.test_rows,
+        schema.scaling.describe()
+    );
+    eprintln!(
+        "code of {} units, {} epochs on {device}; run folder {}",
+        run.config.model.code_dim,
+        run.config.training.epochs,
+        run.folder.path().display()
+    );
+    Ok(())
+}
+
+/// The result beside its baselines.
+fn table(summary: &Summary) -> String {
+    let row = |name: &str, figures: &Figures| format!("{name:<24}{:>12.6}{:>12.4}{:>12.4}\n", figures.mse, figures.sse, figures.fvu);
+    let mut text = format!(
+        "\n{} epochs in {:.1} s (epoch {} kept), {} parameters\n\n{:<24}{:>12}{:>12}{:>12}\n",
+        summary.epochs, summary.train_seconds, summary.best_epoch, summary.parameters, "on the test rows", "mse", "sse", "fvu"
+    );
+    text += &row(&format!("{} ({})", summary.variant, summary.code_dim), &summary.test.model);
+    text += &row(&format!("PCA ({})", summary.code_dim), &summary.test.pca);
+    text += &row("predict the mean", &summary.test.mean);
+    text += "\nmse: squared error per value; sse: per example; fvu: fraction of variance unexplained. Units of the scaled data.\n";
+    text
+}

@@ -1,0 +1,390 @@
+//! The TOML that a run is made from.
+//!
+//! Settings come in layers, each over the one before: the variant's defaults, `--config FILE`, `--set key=value`, and the short flags. What
+//! results is checked field by field, written to the run folder before training starts, and read back from there by everything later.
+
+use std::{fs, path::Path};
+
+use ae_data::{ScalingMethod, SplitConfig};
+use ae_model::{ConfigError, Recipe, VARIANTS, Variant};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::{Error, Result};
+
+/// The variant that is trained when none is named.
+pub const DEFAULT_VARIANT: &str = "undercomplete";
+
+/// Everything that decides a run, apart from the device and the folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the variant whose rules the model keeps.
+    pub variant: String,
+    /// Seed of weights, splits and order.
+    pub seed: u64,
+    /// Rows to train on.
+    pub data: DataConfig,
+    /// Parts of the model.
+    pub model: Recipe,
+    /// How to train.
+    pub training: TrainingConfig,
+}
+
+/// Rows to train on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Built-in name or path.
+    pub source: String,
+    /// How values are scaled.
+    pub scaling: ScalingMethod,
+    /// Share of the training rows held out for validation, in `(0, 1)`.
+    pub validation: f64,
+    /// Share of all rows held out for the test where there is no official test set, in `(0, 1)`.
+    pub test: f64,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        let split = SplitConfig::default();
+        Self { source: "digits".to_string(), scaling: ScalingMethod::Auto, validation: split.validation, test: split.test }
+    }
+}
+
+/// The optimizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimizer {
+    /// Adam (Kingma and Ba 2015); `weight_decay` is an L2 penalty.
+    Adam,
+    /// AdamW (Loshchilov and Hutter 2019); `weight_decay` is decoupled.
+    AdamW,
+}
+
+/// The learning rate over the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// The same throughout.
+    Constant,
+    /// Down to 0 along half a cosine (Loshchilov and Hutter 2017).
+    Cosine,
+}
+
+/// How to train.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Passes over the training rows.
+    pub epochs: usize,
+    /// Examples in a step.
+    pub batch_size: usize,
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// Its step size.
+    pub learning_rate: f64,
+    /// Its weight decay.
+    pub weight_decay: f64,
+    /// How the learning rate changes.
+    pub schedule: Schedule,
+    /// Epochs over which the learning rate first grows linearly from near 0.
+    pub warmup_epochs: usize,
+    /// Largest norm of a parameter's gradient; 0 for no clipping.
+    pub gradient_clip: f64,
+    /// Epochs without a better validation loss before training stops; 0 for never.
+    pub patience: usize,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 100,
+            batch_size: 64,
+            optimizer: Optimizer::Adam,
+            learning_rate: 1e-3,
+            weight_decay: 0.0,
+            schedule: Schedule::Cosine,
+            warmup_epochs: 0,
+            gradient_clip: 0.0,
+            patience: 20,
+        }
+    }
+}
+
+/// What each field means, for the printed configuration: path, and meaning with unit and range.
+const FIELDS: &[(&str, &str)] = &[
+    ("variant", "which rules the model keeps: see `ae variants`"),
+    ("seed", "of weights, splits and order; 0 or more"),
+    ("data.source", "a built-in set (see `ae datasets`) or a path"),
+    ("data.scaling", "auto (min_max for images, standard for tables), none, min_max, standard"),
+    ("data.validation", "share of the training rows held out for validation, in (0, 1)"),
+    ("data.test", "share of all rows held out for the test, if there is no official test set, in (0, 1)"),
+    ("model.code_dim", "units of the code, 1 or more"),
+    ("model.reconstruction", "squared_error, bernoulli (inputs in [0, 1])"),
+    ("model.output", "the decoder's last activation: auto, or any activation"),
+    ("model.network.kind", "linear, mlp"),
+    ("model.network.hidden", "widths of the encoder's hidden layers; the decoder mirrors them"),
+    ("model.network.activation", "of the hidden layers: identity, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus"),
+    ("model.network.tied", "whether the decoder reads the encoder's weights transposed"),
+    ("model.code.kind", "deterministic"),
+    ("model.code.activation", "of the code: any activation"),
+    ("training.epochs", "passes over the training rows, 1 or more"),
+    ("training.batch_size", "examples in a step, 1 or more"),
+    ("training.optimizer", "adam, adam_w"),
+    ("training.learning_rate", "the optimizer's step size, in (0, 1]"),
+    ("training.weight_decay", "0 or more: an L2 penalty with adam, decoupled with adam_w"),
+    ("training.schedule", "constant, cosine (down to 0)"),
+    ("training.warmup_epochs", "epochs of linear warm-up, less than `epochs`"),
+    ("training.gradient_clip", "largest norm of a parameter's gradient, 0 for no clipping"),
+    ("training.patience", "epochs without a better validation loss before training stops, 0 for never"),
+];
+
+/// Where settings come from.
+#[derive(Debug, Clone, Default)]
+pub struct Layers<'a> {
+    /// `--variant`.
+    pub variant: Option<&'a str>,
+    /// `--config`.
+    pub file: Option<&'a Path>,
+    /// `--set key=value`, in order.
+    pub set: &'a [String],
+    /// The short flags, as `(key, value)`.
+    pub flags: Vec<(&'static str, Value)>,
+}
+
+impl Config {
+    /// The defaults of a variant.
+    ///
+    /// # Errors
+    /// An unknown variant: the message lists the known ones.
+    pub fn of_variant(name: &str) -> Result<Self> {
+        let variant = find_variant(name)?;
+        let training = TrainingConfig::default();
+        Ok(Self { variant: name.to_string(), seed: 0, data: DataConfig::default(), model: (variant.recipe)(), training })
+    }
+
+    /// The settings of all layers, checked.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a field that does not exist, a value of the wrong type or outside its range.
+    pub fn from_layers(layers: &Layers) -> Result<Self> {
+        let file = layers.file.map(read_table).transpose()?.unwrap_or_default();
+        let in_file = match file.get("variant") {
+            Some(Value::String(name)) => Some(name.clone()),
+            Some(other) => return Err(Error::Usage(format!("`variant` is {other}, but must be a name in quotes"))),
+            None => None,
+        };
+        let variant = layers.variant.map(str::to_string).or(in_file).unwrap_or_else(|| DEFAULT_VARIANT.to_string());
+        let mut table = Table::try_from(Self::of_variant(&variant)?).expect("a configuration is a table");
+        merge(&mut table, file);
+        for setting in layers.set {
+            let (key, value) = parse_setting(setting)?;
+            merge(&mut table, nested(key, value));
+        }
+        for (key, value) in layers.flags.iter().cloned() {
+            merge(&mut table, nested(key, value));
+        }
+        table.insert("variant".to_string(), Value::String(variant));
+        let config = Self::from_table(table)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The settings in a file that a run wrote.
+    ///
+    /// # Errors
+    /// As [`from_layers`](Self::from_layers).
+    pub fn load(path: &Path) -> Result<Self> {
+        let config = Self::from_table(read_table(path)?).map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn from_table(table: Table) -> Result<Self> {
+        Self::deserialize(Value::Table(table)).map_err(|error| {
+            let message = error.to_string();
+            let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+            let what = lines.next().unwrap_or("cannot be read").to_string();
+            let place = lines.next().and_then(|line| line.strip_prefix("in ")).map(|path| format!(" in {path}")).unwrap_or_default();
+            Error::Usage(format!("configuration{place}: {what} (`ae config` prints every field)"))
+        })
+    }
+
+    /// Whether every field is in its range, as far as that can be said without the data.
+    ///
+    /// # Errors
+    /// The first field that is not.
+    pub fn check(&self) -> Result<()> {
+        find_variant(&self.variant)?;
+        self.model.check().map_err(|error| error.within("model"))?;
+        let share = |field: &str, value: f64| match value > 0.0 && value < 1.0 {
+            true => Ok(()),
+            false => Err(ConfigError::new(field, value, "greater than 0 and less than 1")),
+        };
+        share("data.validation", self.data.validation)?;
+        share("data.test", self.data.test)?;
+        let training = &self.training;
+        let at_least_one = |field: &str, value: usize| match value {
+            0 => Err(ConfigError::new(field, 0, "at least 1")),
+            _ => Ok(()),
+        };
+        at_least_one("training.epochs", training.epochs)?;
+        at_least_one("training.batch_size", training.batch_size)?;
+        let check =
+            |good: bool, field: &str, value: f64, allowed: &str| if good { Ok(()) } else { Err(ConfigError::new(field, value, allowed)) };
+        let rate = training.learning_rate;
+        check(rate > 0.0 && rate <= 1.0, "training.learning_rate", rate, "greater than 0 and at most 1")?;
+        let decay = training.weight_decay;
+        check(decay >= 0.0 && decay.is_finite(), "training.weight_decay", decay, "0 or more")?;
+        let clip = training.gradient_clip;
+        check(clip >= 0.0 && clip.is_finite(), "training.gradient_clip", clip, "0 (no clipping) or more")?;
+        if training.warmup_epochs >= training.epochs {
+            let allowed = format!("less than `training.epochs`, which is {}", training.epochs);
+            return Err(ConfigError::new("training.warmup_epochs", training.warmup_epochs, allowed).into());
+        }
+        Ok(())
+    }
+
+    /// The variant.
+    pub fn variant(&self) -> Result<&'static Variant> {
+        find_variant(&self.variant)
+    }
+
+    /// How the data is cut.
+    pub fn split(&self) -> SplitConfig {
+        SplitConfig { validation: self.data.validation, test: self.data.test, seed: self.seed }
+    }
+
+    /// The configuration as TOML, with the meaning of each field beside it.
+    pub fn to_toml(&self) -> String {
+        let plain = toml::to_string(self).expect("a configuration is TOML");
+        let mut table = String::new();
+        let mut text = String::from("# Every field of a run, with its meaning, unit and range. Read with `ae train --config FILE`.\n");
+        for line in plain.lines() {
+            if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                table = format!("{name}.");
+            } else if let Some((key, _)) = line.split_once(" = ") {
+                let path = format!("{table}{key}");
+                if let Some((_, meaning)) = FIELDS.iter().find(|(field, _)| *field == path) {
+                    text.push_str(&format!("# {meaning}\n"));
+                }
+            }
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn find_variant(name: &str) -> Result<&'static Variant> {
+    Variant::find(name).ok_or_else(|| {
+        let names: Vec<_> = VARIANTS.iter().map(|variant| variant.name).collect();
+        Error::Usage(format!("unknown variant `{name}`, expected one of {} (see `ae variants`)", names.join(", ")))
+    })
+}
+
+fn read_table(path: &Path) -> Result<Table> {
+    let text = fs::read_to_string(path).map_err(|error| Error::at("read", path, error))?;
+    text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1)).unwrap_or(1);
+        Error::Usage(format!("{}, line {line}: {}", path.display(), error.message().replace('\n', " ")))
+    })
+}
+
+/// `key=value` with a dotted key; a value that is no TOML is taken as text.
+fn parse_setting(setting: &str) -> Result<(&str, Value)> {
+    let (key, value) = setting
+        .split_once('=')
+        .filter(|(key, _)| !key.trim().is_empty())
+        .ok_or_else(|| Error::Usage(format!("`--set {setting}` is not KEY=VALUE, such as training.epochs=50")))?;
+    let parsed = format!("value = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    Ok((key.trim(), parsed.unwrap_or_else(|| Value::String(value.trim().to_string()))))
+}
+
+/// A table that holds `value` at the dotted `key`.
+fn nested(key: &str, value: Value) -> Table {
+    let (first, value) = match key.split_once('.') {
+        Some((first, rest)) => (first, Value::Table(nested(rest, value))),
+        None => (key, value),
+    };
+    Table::from_iter([(first.to_string(), value)])
+}
+
+/// Puts `layer` over `base`. A part of another `kind` replaces the one below: its fields are others.
+fn merge(base: &mut Table, layer: Table) {
+    for (key, value) in layer {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(base)), Value::Table(layer)) if layer.get("kind").is_none_or(|kind| base.get("kind") == Some(kind)) => {
+                merge(base, layer);
+            }
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(settings: &[&str]) -> Result<Config> {
+        let set: Vec<_> = settings.iter().map(|setting| setting.to_string()).collect();
+        Config::from_layers(&Layers { set: &set, ..Default::default() })
+    }
+
+    #[test]
+    fn layers_lie_over_each_other() {
+        let config = set(&["training.epochs=7", "model.network.activation=gelu", "model.network.hidden=[5, 4]"]).unwrap();
+        assert_eq!(config.training.epochs, 7);
+        let text = toml::to_string(&config.model.network).unwrap();
+        assert!(text.contains("\"gelu\"") && text.contains("[5, 4]"), "{text}");
+        let linear = set(&["model.network.kind=linear"]).unwrap();
+        assert!(matches!(linear.model.network, ae_model::network::Network::Linear(_)));
+    }
+
+    #[test]
+    fn the_printed_configuration_explains_every_field_and_reads_back() {
+        for variant in VARIANTS {
+            let config = Config::of_variant(variant.name).unwrap();
+            let text = config.to_toml();
+            assert_eq!(Config::from_table(text.parse().unwrap()).unwrap(), config);
+            let lines: Vec<_> = text.lines().collect();
+            for pair in lines.windows(2).filter(|pair| pair[1].contains(" = ") && !pair[1].starts_with('#')) {
+                assert!(pair[0].starts_with("# "), "no meaning given for `{}`", pair[1]);
+            }
+        }
+    }
+
+    #[test]
+    fn every_bad_setting_is_refused_by_name_in_one_line() {
+        let cases = [
+            ("training.epochs=0", "`training.epochs` is 0, but must be at least 1"),
+            ("training.batch_size=0", "training.batch_size"),
+            ("training.learning_rate=-1", "training.learning_rate"),
+            ("training.learning_rate=2", "greater than 0 and at most 1"),
+            ("training.weight_decay=-0.1", "training.weight_decay"),
+            ("training.gradient_clip=-1", "training.gradient_clip"),
+            ("training.warmup_epochs=100", "training.warmup_epochs"),
+            ("training.epohcs=3", "epohcs"),
+            ("training.epochs=many", "training.epochs"),
+            ("model.code_dim=0", "model.code_dim"),
+            ("model.code_dim=-3", "model.code_dim"),
+            ("model.network.kind=transformer", "transformer"),
+            ("model.network.hidden=[4, 0]", "model.network.hidden[1]"),
+            ("model.network.activation=reul", "unknown activation `reul`"),
+            ("model.reconstruction=huber", "huber"),
+            ("data.validation=1", "data.validation"),
+            ("data.test=0", "data.test"),
+            ("seed=-1", "seed"),
+            ("nonsense", "KEY=VALUE"),
+        ];
+        for (setting, expected) in cases {
+            let error = set(&[setting]).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{setting}");
+            let message = error.to_string();
+            assert!(message.contains(expected) && !message.contains('\n'), "{setting}: {message}");
+        }
+    }
+}

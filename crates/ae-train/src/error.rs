@@ -1,0 +1,42 @@
+//! What the trainer can fail with, one line each, and the exit code that goes with it.
+
+use std::{fmt, path::Path};
+
+use ae_data::DataError;
+use ae_model::ConfigError;
+
+/// A failure that a person can do something about.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line or the configuration is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// A setting is outside its range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Something failed on the way.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The result of everything that can fail here.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A failure at `path`: what could not be done, and why.
+    pub fn at(action: &str, path: &Path, reason: impl fmt::Display) -> Self {
+        Self::Failed(format!("cannot {action} {}: {reason}", path.display()))
+    }
+
+    /// 2 for wrong usage, 1 for everything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Config(_) => 2,
+            Self::Data(error) if error.is_usage() => 2,
+            Self::Data(_) | Self::Failed(_) => 1,
+        }
+    }
+}

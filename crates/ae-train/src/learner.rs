@@ -1,0 +1,160 @@
+//! Burn's Learner, put together from a configuration.
+
+use std::path::Path;
+
+use ae_data::{Batcher, Dataset, Loader, Order, Split};
+use ae_model::{Decoder, Encoder};
+use burn::{
+    data::dataset::Dataset as _,
+    grad_clipping::GradientClippingConfig,
+    module::Module,
+    lr_scheduler::{
+        cosine::CosineAnnealingLrSchedulerConfig, linear::LinearLrSchedulerConfig, module_lr_scheduler::ModuleLrScheduler,
+        sequential::SequentialLrSchedulerConfig,
+    },
+    optim::{AdamConfig, AdamWConfig, ModuleOptimizer, decay::WeightDecayConfig},
+    store::ModuleRecord,
+    tensor::Device,
+    train::{Interrupter, Learner, LearningResult, SupervisedTraining, renderer::default_renderer},
+};
+
+use crate::{
+    Error, Result,
+    checkpoint::{self, AtomicFiles, BestAndLast, PARTS, Patience},
+    config::{Optimizer, Schedule, TrainingConfig},
+    history::History,
+    metrics::{self, Variances},
+    renderer::Silent,
+    step::Trainee,
+};
+
+/// Where the training shows itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Burn's dashboard, in the terminal.
+    Dashboard,
+    /// One line an epoch on standard error.
+    Lines,
+    /// Nowhere.
+    Quiet,
+}
+
+/// Everything that a fit needs beside the model.
+pub struct Fit<'a> {
+    /// How to train.
+    pub config: &'a TrainingConfig,
+    /// Seed of the order of the examples.
+    pub seed: u64,
+    /// The rows.
+    pub split: &'a Split,
+    /// Their scaling.
+    pub batcher: Batcher,
+    /// Variances of the parts, for `fvu`.
+    pub variances: Variances,
+    /// Where checkpoints and logs go.
+    pub folder: &'a Path,
+    /// Epochs that are done already: 0, or those of the checkpoint to resume from.
+    pub done: usize,
+    /// The record of the epochs.
+    pub history: History,
+    /// Where the training shows itself.
+    pub progress: Progress,
+    /// What stops it from outside.
+    pub interrupter: Interrupter,
+    /// Where it runs.
+    pub device: Device,
+}
+
+impl TrainingConfig {
+    /// The optimizer, with PyTorch's epsilon (Burn's default is a thousand times larger).
+    pub fn optimizer(&self) -> ModuleOptimizer {
+        let clipping = (self.gradient_clip > 0.0).then_some(GradientClippingConfig::Norm(self.gradient_clip as f32));
+        match self.optimizer {
+            Optimizer::Adam => {
+                let decay = (self.weight_decay > 0.0).then(|| WeightDecayConfig::new(self.weight_decay as f32));
+                AdamConfig::new().with_epsilon(1e-8).with_weight_decay(decay).with_grad_clipping(clipping).init()
+            }
+            Optimizer::AdamW => {
+                AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(self.weight_decay as f32).with_grad_clipping(clipping).init()
+            }
+        }
+    }
+
+    /// The learning rate at each step, for epochs of `batches` steps.
+    ///
+    /// # Errors
+    /// A learning rate that Burn's schedules do not take.
+    pub fn schedule(&self, batches: usize) -> Result<ModuleLrScheduler> {
+        let warmup = self.warmup_epochs * batches;
+        let steps = self.epochs * batches - warmup;
+        let rate = self.learning_rate;
+        let cosine = CosineAnnealingLrSchedulerConfig::new(rate, steps);
+        let constant = LinearLrSchedulerConfig::new(rate, rate, steps);
+        let rise = LinearLrSchedulerConfig::new(rate / warmup.max(1) as f64, rate, warmup.max(1));
+        let schedule = match (self.schedule, warmup) {
+            (Schedule::Constant, 0) => Ok(ModuleLrScheduler::new(rate)),
+            (Schedule::Cosine, 0) => cosine.init(),
+            (Schedule::Constant, _) => SequentialLrSchedulerConfig::new(vec![rise.into(), constant.into()], vec![warmup]).init(),
+            (Schedule::Cosine, _) => SequentialLrSchedulerConfig::new(vec![rise.into(), cosine.into()], vec![warmup]).init(),
+        };
+        schedule.map_err(|reason| Error::Usage(format!("`training.learning_rate` is {rate}: {reason}")))
+    }
+}
+
+impl Fit<'_> {
+    /// Trains, and gives the model of the last epoch back: the best one is in the checkpoints.
+    ///
+    /// # Errors
+    /// A checkpoint that cannot be read, a folder that cannot be written, or a device that fails.
+    pub fn run<E: Encoder + 'static, D: Decoder + 'static>(
+        self,
+        trainee: Trainee<E, D>,
+        terms: &[&'static str],
+    ) -> Result<LearningResult<Trainee<E, D>>> {
+        let checkpoints = self.folder.join("checkpoint");
+        std::fs::create_dir_all(&checkpoints).map_err(|error| Error::at("create", &checkpoints, error))?;
+        if self.done > 0 {
+            // Burn panics on a checkpoint that it cannot use: look first, and say it in a sentence.
+            let record: ModuleRecord = checkpoint::model(&checkpoints, self.done)?;
+            trainee.clone().try_load_record(record).map_err(|error| {
+                Error::Failed(format!("the checkpoint of epoch {} does not fit `config.toml`: {error}: was it edited?", self.done))
+            })?;
+            checkpoint::load::<burn::optim::OptimizerRecord>(&checkpoints, PARTS[1], self.done)?;
+            checkpoint::load::<burn::lr_scheduler::LrSchedulerRecord>(&checkpoints, PARTS[2], self.done)?;
+        }
+
+        let plain = self.device.clone().inner();
+        let loader = |dataset: &Dataset, order, size: usize| Loader::new(dataset.clone(), self.batcher.clone(), size, order, plain.clone());
+        let order = Order::Shuffled { seed: self.seed };
+        let train = loader(&self.split.train, order, self.config.batch_size).after(self.done);
+        let validation =
+            loader(&self.split.validation, Order::Sequential, self.config.batch_size.max(256).min(self.split.validation.len()));
+        let schedule = self.config.schedule(train.batches())?;
+
+        let mut training = SupervisedTraining::new(self.folder, std::sync::Arc::new(train), std::sync::Arc::new(validation))
+            .with_metric_logger(self.history)
+            .with_custom_checkpointers(
+                AtomicFiles::new(&checkpoints, PARTS[0]),
+                AtomicFiles::new(&checkpoints, PARTS[1]),
+                AtomicFiles::new(&checkpoints, PARTS[2]),
+            )
+            .with_checkpointing_strategy(BestAndLast::new(&checkpoints))
+            .early_stopping(Patience { epochs: self.config.patience })
+            .with_interrupter(self.interrupter.clone())
+            .num_epochs(self.config.epochs);
+        training = metrics::register(training, terms, self.variances);
+        let resume = (self.done > 0).then_some(self.done);
+        training = match self.progress {
+            Progress::Dashboard => training.renderer(default_renderer(self.interrupter.clone(), resume)),
+            Progress::Lines | Progress::Quiet => training.renderer(Box::new(Silent)),
+        };
+        if let Some(epoch) = resume {
+            training = training.checkpoint(epoch);
+        }
+        let result = training.launch(Learner::new(trainee, self.config.optimizer(), schedule));
+        match &result.error {
+            Some(error) => Err(Error::Failed(format!("training stopped: {error}"))),
+            None => Ok(result),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! How many units of the code were active for no example since the epoch began.
+
+use std::sync::Arc;
+
+use burn::{
+    tensor::TensorReadError,
+    train::metric::{Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry},
+};
+
+use crate::step::Statistics;
+
+/// Counts units whose size never passed 1e-6.
+#[derive(Clone, Default)]
+pub struct DeadUnits {
+    peak: Vec<f32>,
+}
+
+impl DeadUnits {
+    fn count(&self) -> f64 {
+        self.peak.iter().filter(|&&peak| peak <= 1e-6).count() as f64
+    }
+
+    fn entry(&self, value: NumericEntry) -> SerializedEntry {
+        SerializedEntry::new(format!("{} of {}", self.count(), self.peak.len()), value.serialize())
+    }
+}
+
+impl Metric for DeadUnits {
+    type Input = Arc<Statistics>;
+
+    fn name(&self) -> MetricName {
+        Arc::new("dead_units".to_string())
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        NumericAttributes { unit: None, higher_is_better: false }.into()
+    }
+
+    fn update(&mut self, step: &Arc<Statistics>, _metadata: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
+        self.peak.resize(step.unit_peak.len(), 0.0);
+        self.peak.iter_mut().zip(&step.unit_peak).for_each(|(peak, &seen)| *peak = peak.max(seen));
+        Ok(self.entry(NumericEntry::Value(self.count())))
+    }
+
+    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+        Ok(self.entry(NumericEntry::Final(self.count())))
+    }
+
+    fn clear(&mut self) {
+        self.peak.clear();
+    }
+}
+
+impl Numeric for DeadUnits {
+    fn value(&self) -> Option<NumericEntry> {
+        Some(NumericEntry::Value(self.count()))
+    }
+
+    fn running_value(&self) -> Option<NumericEntry> {
+        self.value()
+    }
+
+    fn final_value(&self) -> NumericEntry {
+        NumericEntry::Final(self.count())
+    }
+}

@@ -1,0 +1,88 @@
+//! A number per step, averaged over the epoch with the weight that belongs to it.
+
+use std::sync::Arc;
+
+use burn::{
+    tensor::TensorReadError,
+    train::metric::{
+        Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry,
+        state::{FormatOptions, NumericMetricState},
+    },
+};
+
+use crate::step::Statistics;
+
+/// Reads a value and its weight from a step.
+type Read = Arc<dyn Fn(&Statistics) -> (f64, f64) + Send + Sync>;
+
+/// A weighted mean over the steps of an epoch.
+#[derive(Clone)]
+pub struct Mean {
+    name: MetricName,
+    read: Read,
+    state: NumericMetricState,
+}
+
+impl Mean {
+    /// The mean of `read`, which gives a value and the count that it is an average over.
+    pub fn new(name: &str, read: impl Fn(&Statistics) -> (f64, f64) + Send + Sync + 'static) -> Self {
+        Self { name: Arc::new(name.to_string()), read: Arc::new(read), state: NumericMetricState::new() }
+    }
+
+    /// The loss, or the term of it with this name, in nats per example.
+    pub fn loss(name: &'static str) -> Self {
+        Self::new(name, move |step| {
+            let value = step.losses.iter().find(|(other, _)| *other == name).map_or(f64::NAN, |(_, value)| *value);
+            (value, step.examples as f64)
+        })
+    }
+
+    /// The fraction of variance unexplained, for rows of this variance per value.
+    pub fn fvu(variance: f64) -> Self {
+        Self::new("fvu", move |step| (step.squared_error / step.observed / variance, step.observed))
+    }
+
+    fn format(&self) -> FormatOptions {
+        FormatOptions::new(self.name.clone()).precision(5)
+    }
+}
+
+impl Metric for Mean {
+    type Input = Arc<Statistics>;
+
+    fn name(&self) -> MetricName {
+        self.name.clone()
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        NumericAttributes { unit: None, higher_is_better: false }.into()
+    }
+
+    fn update(&mut self, step: &Arc<Statistics>, _metadata: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
+        let (value, count) = (self.read)(step);
+        self.state.update(value, count as usize);
+        Ok(self.state.compute_update(self.format()))
+    }
+
+    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+        Ok(self.state.compute_final(self.format()))
+    }
+
+    fn clear(&mut self) {
+        self.state.reset();
+    }
+}
+
+impl Numeric for Mean {
+    fn value(&self) -> Option<NumericEntry> {
+        Some(self.state.current_value())
+    }
+
+    fn running_value(&self) -> Option<NumericEntry> {
+        Some(self.state.running_value())
+    }
+
+    fn final_value(&self) -> NumericEntry {
+        self.state.final_value()
+    }
+}

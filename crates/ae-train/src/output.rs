@@ -1,0 +1,14 @@
+//! Standard output, for results.
+
+use std::io::{self, ErrorKind, Write};
+
+use ae_train::{Error, Result};
+
+/// Prints; a reader that has gone away (`ae variants | head`) is no error.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Failed(format!("cannot write to standard output: {error}"))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,230 @@
+//! A run from its configuration to its result.
+
+use std::path::Path;
+
+use ae_data::{Batcher, Dataset, Scaling, Split, source};
+use ae_model::{Model, Objective};
+use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
+
+use crate::{
+    Error, Result,
+    baseline::{Matrix, Pca, mean_errors},
+    checkpoint,
+    config::Config,
+    evaluation::{Errors, model_errors},
+    history::{self, History},
+    learner::{Fit, Progress},
+    metrics::Variances,
+    run_folder::{Part, RunFolder, Schema, Summary},
+    step::Trainee,
+};
+
+/// A run and its folder.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Where everything is.
+    pub folder: RunFolder,
+    /// What it was made from.
+    pub config: Config,
+}
+
+/// How a training ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// With its result.
+    Finished(Box<Summary>),
+    /// Stopped from outside, after this many whole epochs.
+    Interrupted {
+        /// Epochs that a resumed run does not train again.
+        epochs: usize,
+    },
+}
+
+/// The data of a run, ready to be gathered.
+struct Data {
+    split: Split,
+    schema: Schema,
+    batcher: Batcher,
+}
+
+impl Run {
+    /// Makes the folder of a new run and writes its configuration.
+    ///
+    /// # Errors
+    /// Data that cannot be read, a setting that does not suit it, or a folder that cannot be written.
+    pub fn create(config: Config, out: Option<&Path>) -> Result<Self> {
+        config.check()?;
+        let data = Data::open(&config)?;
+        let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name))?;
+        folder.write_config(&config)?;
+        folder.write_schema(&data.schema)?;
+        Ok(Self { folder, config })
+    }
+
+    /// A run that was made before.
+    ///
+    /// # Errors
+    /// A folder that is not a run's, or whose files are damaged.
+    pub fn open(path: &Path) -> Result<Self> {
+        let folder = RunFolder::open(path)?;
+        let config = folder.config()?;
+        Ok(Self { folder, config })
+    }
+
+    /// The model of the best epoch.
+    ///
+    /// # Errors
+    /// Weights that are missing or damaged.
+    pub fn model(&self, device: impl Into<Device>) -> Result<Model> {
+        self.folder.model(&device.into())
+    }
+
+    /// Trains what is left to train, measures the best epoch and writes the result. A run that has ended only gives its result back.
+    ///
+    /// # Errors
+    /// Whatever stops a training: data that has changed, a damaged checkpoint, a full disk, a device that fails, a loss that diverges.
+    pub fn train(&self, device: impl Into<Device>, device_name: &str, progress: Progress, interrupter: Interrupter) -> Result<Outcome> {
+        if let Some(summary) = self.folder.summary()? {
+            return Ok(Outcome::Finished(Box::new(summary)));
+        }
+        let device = device.into();
+        let data = Data::open(&self.config)?;
+        let known = self.folder.schema()?;
+        if data.schema != known {
+            let reason = format!("`{}` has changed since the run began: bring the old data back, or train anew", self.config.data.source);
+            return Err(Error::Failed(reason));
+        }
+
+        let rows = Measured::new(&data);
+        let training = self.config.training.clone();
+        let done = self.folder.epochs_done();
+        let history = History::open(&self.folder.metrics_file(), training.epochs, done, progress == Progress::Lines)?;
+        device.seed(self.config.seed);
+        let plain = device.clone().inner();
+        let model = self.config.model.init(data.schema.d_input, data.schema.scaling.is_unit_range(), &plain.clone().autodiff());
+        let parameters = model.num_params();
+        let trainee = Trainee { model, objective: Objective::default() };
+        let variance = |dataset: &Dataset| {
+            let values = dataset.scaled(&data.schema.scaling);
+            mean_variance(Matrix { values: &values, width: data.schema.d_input })
+        };
+        let fit = Fit {
+            config: &training,
+            seed: self.config.seed,
+            split: &data.split,
+            batcher: data.batcher.clone(),
+            variances: Variances { train: variance(&data.split.train), validation: variance(&data.split.validation) },
+            folder: self.folder.path(),
+            done,
+            history,
+            progress,
+            interrupter,
+            device: plain.clone(),
+        };
+        let result = fit.run(trainee.clone(), &[])?;
+        // The dashboard leaves the terminal when its renderer is dropped; print nothing before.
+        drop(result.renderer);
+
+        let epochs = self.folder.epochs_done();
+        let losses = history::losses(&self.folder.metrics_file())?;
+        let best = losses.iter().filter(|epoch| epoch.loss.is_finite()).min_by(|a, b| a.loss.total_cmp(&b.loss)).map(|epoch| epoch.epoch);
+        let diverged = losses.last().filter(|epoch| !epoch.loss.is_finite());
+        let advice = || format!("lower `training.learning_rate` (now {}) or set `training.gradient_clip`", training.learning_rate);
+        let best = match (best, diverged) {
+            (Some(best), None) => best,
+            (Some(best), Some(epoch)) => {
+                eprintln!("warning: the loss became infinite in epoch {}, kept epoch {best}: {}", epoch.epoch, advice());
+                best
+            }
+            (None, Some(_)) => return Err(Error::Failed(format!("the loss became infinite in the first epoch: {}", advice()))),
+            (None, None) => return Ok(Outcome::Interrupted { epochs: 0 }),
+        };
+        let record = checkpoint::model(&self.folder.checkpoints(), best)?;
+        let loaded = trainee.try_load_record(record);
+        let model = loaded.map_err(|error| Error::Failed(format!("the checkpoint of epoch {best} does not fit: {error}")))?.model.valid();
+        self.folder.write_model(&model)?;
+        if result.interrupted.is_some() && epochs < training.epochs {
+            return Ok(Outcome::Interrupted { epochs });
+        }
+
+        let (train, test) = rows.parts(&model, &data, self.config.model.code_dim, &plain)?;
+        let summary = Summary {
+            variant: self.config.variant.clone(),
+            data: data.schema.name.clone(),
+            device: device_name.to_string(),
+            d_input: data.schema.d_input,
+            code_dim: self.config.model.code_dim,
+            parameters,
+            epochs,
+            best_epoch: best,
+            train_seconds: losses.iter().map(|epoch| epoch.seconds).sum(),
+            seed: self.config.seed,
+            train,
+            test,
+        };
+        self.folder.write_summary(&summary)?;
+        Ok(Outcome::Finished(Box::new(summary)))
+    }
+}
+
+fn mean_variance(rows: Matrix) -> f64 {
+    let mut errors = Errors::new(&rows);
+    rows.values.chunks_exact(rows.width).for_each(|row| errors.add(row, |_| 0.0));
+    errors.variance_per_value()
+}
+
+impl Data {
+    fn open(config: &Config) -> Result<Self> {
+        let sets = source::open(&config.data.source)?;
+        let name = sets.name.clone();
+        let split = Split::new(sets, config.split())?;
+        let rows = split.train.rows();
+        config.variant()?.check(&config.model, rows.width()).map_err(|error| error.within("model"))?;
+        let scaling = Scaling::fit(config.data.scaling, &split.train);
+        if config.model.reconstruction == ae_model::Reconstruction::Bernoulli && !scaling.is_unit_range() {
+            return Err(Error::Usage(
+                "`model.reconstruction` is bernoulli, which needs inputs in [0, 1]: set `data.scaling` to min_max".to_string(),
+            ));
+        }
+        let schema = Schema {
+            name,
+            d_input: rows.width(),
+            train_rows: split.train.len(),
+            validation_rows: split.validation.len(),
+            test_rows: split.test.len(),
+            geometry: rows.geometry,
+            scaling: scaling.clone(),
+        };
+        Ok(Self { batcher: Batcher::new(scaling), schema, split })
+    }
+}
+
+/// The rows that the result is measured on.
+struct Measured {
+    train: Dataset,
+    test: Dataset,
+}
+
+impl Measured {
+    fn new(data: &Data) -> Self {
+        Self { train: data.split.train.union(&data.split.validation), test: data.split.test.clone() }
+    }
+
+    /// The model beside its baselines, on the training rows (validation included: PCA needs none held out) and on the test rows.
+    fn parts(&self, model: &Model, data: &Data, k: usize, device: &Device) -> Result<(Part, Part)> {
+        let width = data.schema.d_input;
+        let train_values = self.train.scaled(&data.schema.scaling);
+        let train = Matrix { values: &train_values, width };
+        let pca = Pca::fit(train, k);
+        let mean = train.mean();
+        let part = |dataset: &Dataset, rows: Matrix| -> Result<Part> {
+            Ok(Part {
+                model: model_errors(model, dataset, &data.batcher, rows, device)?.figures(),
+                pca: pca.errors(rows).figures(),
+                mean: mean_errors(&mean, rows).figures(),
+            })
+        };
+        let test_values = self.test.scaled(&data.schema.scaling);
+        Ok((part(&self.train, train)?, part(&self.test, Matrix { values: &test_values, width })?))
+    }
+}

@@ -1,0 +1,255 @@
+//! The folder of a run: the only place that knows file names.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use ae_data::{BUILTIN, Geometry, Scaling};
+use ae_model::Model;
+use burn::{
+    module::Module,
+    store::{ModuleSnapshot, SafetensorsStore},
+    tensor::Device,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Error, Result, checkpoint, config::Config, evaluation::Figures};
+
+/// What is known about a run's data: enough to check other data against it and to scale it alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schema {
+    /// Short name of the source.
+    pub name: String,
+    /// Features of a row.
+    pub d_input: usize,
+    /// Rows that were trained on.
+    pub train_rows: usize,
+    /// Rows that the best epoch was chosen by.
+    pub validation_rows: usize,
+    /// Rows that nothing was chosen by.
+    pub test_rows: usize,
+    /// Shape of the images, if the rows are images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geometry: Option<Geometry>,
+    /// Fitted on the training rows.
+    pub scaling: Scaling,
+}
+
+/// Errors of the model beside its baselines on the same rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Of the model.
+    #[serde(flatten)]
+    pub model: Figures,
+    /// Of principal component analysis with as many components as the code has units.
+    pub pca: Figures,
+    /// Of predicting the training rows' mean.
+    pub mean: Figures,
+}
+
+/// The result of a run, in the units of the scaled data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The variant.
+    pub variant: String,
+    /// Short name of the data.
+    pub data: String,
+    /// Where it was trained.
+    pub device: String,
+    /// Features of a row.
+    pub d_input: usize,
+    /// Units of the code.
+    pub code_dim: usize,
+    /// Trained numbers.
+    pub parameters: usize,
+    /// Epochs that were trained.
+    pub epochs: usize,
+    /// The one that was kept.
+    pub best_epoch: usize,
+    /// Seconds of training and validation, without reading data and the final measurements.
+    pub train_seconds: f64,
+    /// Seed of weights, splits and order.
+    pub seed: u64,
+    /// On all rows that are not test rows, validation included: what PCA is fitted to.
+    pub train: Part,
+    /// On the test rows.
+    pub test: Part,
+}
+
+/// A run's folder.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes a new folder: `out`, or the next free number under `runs/`.
+    ///
+    /// # Errors
+    /// A folder that holds something, or that cannot be made.
+    pub fn create(out: Option<&Path>, name: &str) -> Result<Self> {
+        if let Some(path) = out {
+            if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+                let reason = format!(
+                    "{} is not empty: choose another `--out`, or continue it with `ae train --resume {}`",
+                    path.display(),
+                    path.display()
+                );
+                return Err(Error::Failed(reason));
+            }
+            fs::create_dir_all(path)
+                .map_err(|error| Error::at("create the run folder", path, format!("{error}; choose another `--out`")))?;
+            return Ok(Self { path: path.to_owned() });
+        }
+        let runs = Path::new("runs");
+        fs::create_dir_all(runs).map_err(|error| Error::at("create", runs, format!("{error}; choose a place with `--out`")))?;
+        for number in 1.. {
+            let path = runs.join(format!("{name}-{number:03}"));
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self { path }),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::at("create the run folder", &path, format!("{error}; choose a place with `--out`"))),
+            }
+        }
+        unreachable!("some number is free")
+    }
+
+    /// A folder that a run made.
+    ///
+    /// # Errors
+    /// A folder that is not a run's.
+    pub fn open(path: &Path) -> Result<Self> {
+        let folder = Self { path: path.to_owned() };
+        match folder.config_file().is_file() {
+            true => Ok(folder),
+            false => Err(Error::Failed(format!("{} is no run folder: it holds no config.toml", path.display()))),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// The values of each epoch.
+    pub fn metrics_file(&self) -> PathBuf {
+        self.path.join("metrics.csv")
+    }
+
+    /// Records of the best epoch and the last.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoint")
+    }
+
+    /// Weights of the best epoch.
+    pub fn weights_file(&self) -> PathBuf {
+        self.path.join("model.safetensors")
+    }
+
+    /// The last epoch that has a checkpoint; 0 if none has.
+    pub fn epochs_done(&self) -> usize {
+        checkpoint::epochs(&self.checkpoints()).last().copied().unwrap_or(0)
+    }
+
+    /// Writes the configuration; a path in it becomes absolute, so that the run can be resumed from any folder.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write_config(&self, config: &Config) -> Result<()> {
+        let mut config = config.clone();
+        if BUILTIN.iter().all(|set| set.name != config.data.source)
+            && let Ok(path) = Path::new(&config.data.source).canonicalize()
+        {
+            config.data.source = path.to_string_lossy().into_owned();
+        }
+        self.write("config.toml", &config.to_toml())
+    }
+
+    /// The configuration.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn config(&self) -> Result<Config> {
+        Config::load(&self.config_file())
+    }
+
+    /// Writes what is known about the data.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write_schema(&self, schema: &Schema) -> Result<()> {
+        self.write("data.toml", &toml::to_string(schema).expect("a schema is TOML"))
+    }
+
+    /// What is known about the data.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn schema(&self) -> Result<Schema> {
+        self.read("data.toml", |text| toml::from_str(text).map_err(|error| error.message().to_string()))
+    }
+
+    /// Writes the result.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write_summary(&self, summary: &Summary) -> Result<()> {
+        self.write("summary.json", &serde_json::to_string_pretty(summary).expect("a summary is JSON"))
+    }
+
+    /// The result; none if the run has not ended.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn summary(&self) -> Result<Option<Summary>> {
+        match self.path.join("summary.json").exists() {
+            true => self.read("summary.json", |text| serde_json::from_str(text).map_err(|error| error.to_string())).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Writes the weights twice: `model.safetensors` for every framework, `model.bpk` as Burn's own record.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write_model(&self, model: &Model) -> Result<()> {
+        let weights = self.weights_file();
+        let mut store = SafetensorsStore::from_file(&weights).overwrite(true);
+        model.save_into(&mut store).map_err(|error| Error::at("write", &weights, error))?;
+        let record = self.path.join("model.bpk");
+        model.clone().into_record().save(&record).map_err(|error| Error::at("write", &record, error))
+    }
+
+    /// The model of the best epoch.
+    ///
+    /// # Errors
+    /// Weights that are missing, damaged, or of another model than the configuration describes.
+    pub fn model(&self, device: &Device) -> Result<Model> {
+        let (config, schema) = (self.config()?, self.schema()?);
+        let mut model = config.model.init(schema.d_input, schema.scaling.is_unit_range(), device);
+        let weights = self.weights_file();
+        if !weights.is_file() {
+            return Err(Error::at("read", &weights, "the run has no weights yet; resume it first"));
+        }
+        let mut store = SafetensorsStore::from_file(&weights);
+        model.load_from(&mut store).map_err(|error| Error::at("read", &weights, error.to_string().replace('\n', " ")))?;
+        Ok(model)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.path.join(name);
+        fs::write(&path, text).map_err(|error| Error::at("write", &path, error))
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &str, parse: impl Fn(&str) -> std::result::Result<T, String>) -> Result<T> {
+        let path = self.path.join(name);
+        let text = fs::read_to_string(&path).map_err(|error| Error::at("read", &path, error))?;
+        parse(&text).map_err(|reason| Error::at("read", &path, reason.replace('\n', " ")))
+    }
+}
