@@ -160,7 +160,7 @@ impl Config {
     /// An unknown variant: the message lists the known ones.
     pub fn of_variant(name: &str) -> Result<Self> {
         let variant = find_variant(name)?;
-        let training = TrainingConfig::default();
+        let training = TrainingConfig { learning_rate: variant.learning_rate, ..TrainingConfig::default() };
         Ok(Self { variant: name.to_string(), seed: 0, data: DataConfig::default(), model: (variant.recipe)(), training })
     }
 

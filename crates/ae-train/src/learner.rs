@@ -7,11 +7,11 @@ use ae_model::{Decoder, Encoder};
 use burn::{
     data::dataset::Dataset as _,
     grad_clipping::GradientClippingConfig,
-    module::Module,
     lr_scheduler::{
         cosine::CosineAnnealingLrSchedulerConfig, linear::LinearLrSchedulerConfig, module_lr_scheduler::ModuleLrScheduler,
         sequential::SequentialLrSchedulerConfig,
     },
+    module::Module,
     optim::{AdamConfig, AdamWConfig, ModuleOptimizer, decay::WeightDecayConfig},
     store::ModuleRecord,
     tensor::Device,

@@ -220,7 +220,9 @@ impl RunFolder {
     /// A file that cannot be written.
     pub fn write_model(&self, model: &Model) -> Result<()> {
         let weights = self.weights_file();
-        let mut store = SafetensorsStore::from_file(&weights).overwrite(true);
+        let mut store = SafetensorsStore::from_file(&weights).overwrite(true).clear_metadata().metadata("format", "pt");
+        // One entry of metadata, the one that Python's loaders look for: several would be written in random order, and equal weights would
+        // then make different files.
         model.save_into(&mut store).map_err(|error| Error::at("write", &weights, error))?;
         let record = self.path.join("model.bpk");
         model.clone().into_record().save(&record).map_err(|error| Error::at("write", &record, error))

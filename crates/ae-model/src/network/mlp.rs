@@ -18,7 +18,7 @@ use crate::{Activation, ConfigError};
 pub struct MlpConfig {
     /// Widths of the encoder's hidden layers, input side first; the decoder has them in reverse. Each at least 1. Default: `[256, 128]`.
     pub hidden: Vec<usize>,
-    /// Activation of the hidden layers. Default: `relu`.
+    /// Activation of the hidden layers. Default: `elu`.
     pub activation: Activation,
     /// Whether the decoder reads the encoder's weights transposed. Default: false.
     pub tied: bool,
@@ -26,7 +26,7 @@ pub struct MlpConfig {
 
 impl Default for MlpConfig {
     fn default() -> Self {
-        Self { hidden: vec![256, 128], activation: Activation::Relu, tied: false }
+        Self { hidden: vec![256, 128], activation: Activation::Elu, tied: false }
     }
 }
 

@@ -18,6 +18,7 @@ pub const VARIANT: Variant = Variant {
     formula: "1/2 |x - (x W + b) V - c|^2, d_code < d_input",
     reference: "Bourlard and Kamp 1988; Baldi and Hornik 1989",
     width: CodeWidth::Undercomplete,
+    learning_rate: 1e-2,
     recipe,
 };
 

@@ -23,6 +23,8 @@ pub struct Variant {
     pub reference: &'static str,
     /// How wide the code may be.
     pub width: CodeWidth,
+    /// Adam's step size for the defaults, in `(0, 1]`.
+    pub learning_rate: f64,
     /// The parts, with their defaults.
     pub recipe: fn() -> Recipe,
 }

@@ -16,6 +16,7 @@ pub const VARIANT: Variant = Variant {
     formula: "L(x, g(f(x))), d_code < d_input",
     reference: "Kramer 1991; Hinton and Salakhutdinov 2006",
     width: CodeWidth::Undercomplete,
+    learning_rate: 1e-3,
     recipe,
 };
 

@@ -1,0 +1,95 @@
+//! Each kind of a person's mistake: one line that names the fix, and exit code 1 or 2.
+
+use std::{fs, path::Path};
+
+use crate::{ae, ae_ok, text};
+
+/// Runs `ae`, expects it to fail with `code`, and gives back its last line.
+fn refused(folder: &Path, args: &[&str], code: i32, expected: &[&str]) {
+    let output = ae(folder, args);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "ae {args:?}: {said}");
+    assert!(output.stdout.is_empty(), "ae {args:?} printed a result");
+    let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "ae {args:?} said not one error: {said}");
+    for part in expected {
+        assert!(errors[0].contains(part), "ae {args:?}: `{part}` is not in: {}", errors[0]);
+    }
+    assert!(!said.contains("panicked") && !said.contains("backtrace"), "{said}");
+}
+
+#[test]
+fn wrong_usage_exits_with_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    refused(here, &["--variant", "undercomplet"], 2, &["undercomplet", "undercomplete, linear", "ae variants"]);
+    refused(here, &["--data", "no-such-set"], 2, &["no-such-set", "digits, fashion-mini, mnist, fashion-mnist"]);
+    refused(here, &["--set", "training.epohcs=3"], 2, &["epohcs", "epochs"]);
+    refused(here, &["--device", "abacus"], 2, &["abacus", "flex"]);
+    refused(here, &["--code-dim", "64"], 2, &["`model.code_dim` is 64", "1 to 63"]);
+    refused(here, &["--code-dim", "0"], 2, &["`model.code_dim` is 0", "at least 1"]);
+    refused(here, &["--epochs", "0"], 2, &["`training.epochs` is 0", "at least 1"]);
+    refused(here, &["--epochs", "many"], 2, &["many", "--epochs"]);
+    refused(here, &["trian"], 2, &["trian", "train"]);
+    refused(here, &["--epohcs", "3"], 2, &["--epohcs", "--epochs"]);
+    refused(here, &["--set", "model.reconstruction=bernoulli", "--set", "data.scaling=standard"], 2, &["data.scaling", "min_max"]);
+    assert_eq!(fs::read_dir(here).unwrap().count(), 0, "a refused command leaves nothing behind");
+}
+
+#[test]
+fn bad_files_exit_with_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let images = |count: u32| [&[0, 0, 8, 3][..], &count.to_be_bytes(), &2u32.to_be_bytes(), &2u32.to_be_bytes()].concat();
+    let write = |name: &str, bytes: &[u8]| fs::write(here.join(name), bytes).unwrap();
+    write("short.idx", &[&images(10)[..], &[1; 39]].concat());
+    refused(here, &["--data", "short.idx"], 1, &["short.idx", "truncated", "40 bytes"]);
+    write("picture.png", b"\x89PNG\r\n\x1a\n0000");
+    refused(here, &["--data", "picture.png"], 1, &["picture.png", "not an IDX file"]);
+    write("one.idx", &[&images(1)[..], &[1; 4]].concat());
+    refused(here, &["--data", "one.idx", "--code-dim", "2"], 1, &["1 rows", "data.test"]);
+    fs::create_dir(here.join("empty")).unwrap();
+    refused(here, &["--data", "empty"], 1, &["empty", "train-images-idx3-ubyte"]);
+    write("empty/train-images-idx3-ubyte", &[&images(3)[..], &[1; 12]].concat());
+    write("empty/train-labels-idx1-ubyte", &[&[0, 0, 8, 1][..], &2u32.to_be_bytes(), &[0, 1]].concat());
+    refused(here, &["--data", "empty"], 1, &["3 images", "2 labels"]);
+    refused(here, &["--config", "missing.toml"], 1, &["missing.toml"]);
+    write("broken.toml", b"variant = \"linear\"\n[training\n");
+    refused(here, &["--config", "broken.toml"], 2, &["broken.toml, line 2"]);
+    write("file", b"");
+    refused(here, &["--out", "file/run"], 1, &["file/run", "--out"]);
+    fs::create_dir(here.join("full")).unwrap();
+    write("full/mine.txt", b"keep");
+    refused(here, &["--out", "full"], 1, &["full", "not empty", "--resume"]);
+    assert_eq!(fs::read(here.join("full/mine.txt")).unwrap(), b"keep");
+    refused(here, &["train", "--resume", "full"], 1, &["no run folder"]);
+}
+
+#[test]
+fn a_damaged_run_is_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    ae_ok(here, &["--epochs", "3", "--out", "run", "--set", "model.network.hidden=[8]"]);
+    fs::remove_file(here.join("run/summary.json")).unwrap();
+    let resume = ["train", "--resume", "run"];
+    for part in ["model", "optim", "scheduler"] {
+        let path = here.join(format!("run/checkpoint/{part}-3.bpk"));
+        let whole = fs::read(&path).unwrap();
+        for damaged in [&whole[..0], &whole[..whole.len() / 2], b"something else entirely, and long enough to be a header of sorts"] {
+            fs::write(&path, damaged).unwrap();
+            refused(here, &resume, 1, &["damaged checkpoint", &format!("{part}-3.bpk")]);
+        }
+        fs::write(&path, whole).unwrap();
+    }
+    let config = fs::read_to_string(here.join("run/config.toml")).unwrap();
+    fs::write(here.join("run/config.toml"), config.replace("[8]", "[9]")).unwrap();
+    refused(here, &resume, 1, &["does not fit `config.toml`"]);
+    fs::write(here.join("run/config.toml"), config.replace("validation = 0.1", "validation = 0.2")).unwrap();
+    refused(here, &resume, 1, &["has changed since the run began"]);
+    fs::write(here.join("run/config.toml"), config).unwrap();
+    let metrics = fs::read_to_string(here.join("run/metrics.csv")).unwrap();
+    fs::write(here.join("run/metrics.csv"), metrics.replace("\n3,", "\nx,y,")).unwrap();
+    refused(here, &resume, 1, &["metrics.csv"]);
+    fs::write(here.join("run/metrics.csv"), metrics).unwrap();
+    ae_ok(here, &resume);
+}

@@ -1,0 +1,169 @@
+//! Whole runs of the binary on the embedded digits: quality, repeatability, resuming.
+
+use std::{
+    fs,
+    io::Read,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{ae, ae_ok, text};
+
+fn summary(run: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(run.join("summary.json")).unwrap()).unwrap()
+}
+
+fn weights(run: &Path) -> Vec<u8> {
+    fs::read(run.join("model.safetensors")).unwrap()
+}
+
+#[test]
+fn the_default_run_is_better_than_pca_and_writes_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = ae_ok(folder.path(), &[]);
+    let run = folder.path().join("runs/undercomplete-digits-001");
+    let summary = summary(&run);
+    let sse = summary["test"]["sse"].as_f64().unwrap();
+    assert!(sse <= 0.77, "test sse {sse}");
+    assert!((summary["test"]["pca"]["sse"].as_f64().unwrap() - 1.289).abs() < 1e-3);
+    assert!((summary["test"]["mean"]["sse"].as_f64().unwrap() - 4.705).abs() < 1e-3);
+    for figure in ["sse", "mse", "fvu"] {
+        for place in [&summary["test"], &summary["test"]["pca"], &summary["test"]["mean"]] {
+            let digits = if figure == "mse" { 6 } else { 4 };
+            let value = format!("{:.digits$}", place[figure].as_f64().unwrap());
+            assert!(printed.contains(&value), "the table lacks {figure} {value}:\n{printed}");
+        }
+    }
+    assert!(
+        summary["train_seconds"].as_f64().unwrap() > 0.0
+            && summary["epochs"].as_u64().unwrap() > 0
+            && summary["parameters"].as_u64().unwrap() > 0
+    );
+    for file in ["config.toml", "data.toml", "model.safetensors", "model.bpk", "metrics.csv", "experiment.log", "checkpoint"] {
+        assert!(run.join(file).exists(), "{file}");
+    }
+    assert!(printed.contains("runs/undercomplete-digits-001"), "{printed}");
+}
+
+#[test]
+fn a_linear_autoencoder_reaches_pca_and_never_passes_it_on_its_own_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    ae_ok(folder.path(), &["train", "--variant", "linear", "--code-dim", "8", "--out", "run"]);
+    let summary = summary(&folder.path().join("run"));
+    let (test, train) = (&summary["test"], &summary["train"]);
+    let ratio = test["sse"].as_f64().unwrap() / test["pca"]["sse"].as_f64().unwrap();
+    assert!(ratio < 1.01, "test sse is {ratio} of PCA's");
+    let (model, pca) = (train["sse"].as_f64().unwrap(), train["pca"]["sse"].as_f64().unwrap());
+    assert!(model >= pca, "train sse {model} below PCA's {pca}");
+}
+
+/// Trains until at least `epochs` lines were printed, then interrupts as Ctrl-C does.
+fn interrupted(folder: &Path, args: &[&str], epochs: usize) -> String {
+    let mut child =
+        Command::new(env!("CARGO_BIN_EXE_ae")).args(args).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let metrics = folder.join("run/metrics.csv");
+    let began = Instant::now();
+    while fs::read_to_string(&metrics).unwrap_or_default().lines().count() <= epochs {
+        assert!(began.elapsed() < Duration::from_secs(60), "no epoch ended in a minute");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+    said
+}
+
+#[cfg(unix)]
+#[test]
+fn a_resumed_run_has_the_weights_of_one_never_interrupted() {
+    // Early stopping, warm-up and AdamW are on, because each has a state that a resumed run must find again.
+    let settings =
+        ["--epochs", "14", "--seed", "3", "--out", "run", "--set", "training.warmup_epochs=2", "--set", "training.optimizer=adam_w"];
+    let settings = [&settings[..], &["--set", "training.weight_decay=0.01", "--set", "training.patience=5"]].concat();
+    let [whole, again, cut] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    ae_ok(whole.path(), &settings);
+    ae_ok(again.path(), &settings);
+    let said = interrupted(cut.path(), &settings, 4);
+    assert!(said.contains("ae train --resume run"), "{said}");
+    assert!(!cut.path().join("run/summary.json").exists());
+    assert!(cut.path().join("run/model.safetensors").exists(), "the best epoch so far is saved");
+    ae_ok(cut.path(), &["train", "--resume", "run"]);
+    let expected = weights(&whole.path().join("run"));
+    assert!(weights(&again.path().join("run")) == expected, "the same seed gave another run");
+    assert!(weights(&cut.path().join("run")) == expected, "resuming gave other weights");
+    let figures = |run: &Path| (summary(run)["test"].clone(), summary(run)["best_epoch"].clone(), summary(run)["epochs"].clone());
+    assert_eq!(figures(&cut.path().join("run")), figures(&whole.path().join("run")));
+    // A run that has ended only says its result again.
+    assert!(ae_ok(cut.path(), &["train", "--resume", "run"]).contains("PCA (10)"));
+}
+
+#[test]
+fn another_seed_is_another_run_and_early_stopping_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = |seed: &str, out: &str| {
+        ae_ok(folder.path(), &["--epochs", "1", "--seed", seed, "--out", out, "--set", "model.network.hidden=[8]"]);
+        weights(&folder.path().join(out))
+    };
+    assert_ne!(train("1", "a"), train("2", "b"));
+    // With a learning rate of nearly nothing that falls to nothing, some epoch soon is no better than the best.
+    let args = [
+        "--epochs",
+        "60",
+        "--out",
+        "c",
+        "--set",
+        "training.patience=1",
+        "--set",
+        "training.learning_rate=0.3",
+        "--set",
+        "training.schedule=constant",
+    ];
+    ae_ok(folder.path(), &args);
+    let epochs = summary(&folder.path().join("c"))["epochs"].as_u64().unwrap();
+    assert!(epochs < 60, "stopped after {epochs}");
+}
+
+#[test]
+fn bernoulli_clipping_tied_weights_and_standard_scaling_train() {
+    let folder = tempfile::tempdir().unwrap();
+    let common = ["--epochs", "3"];
+    for (out, settings) in [
+        ("bernoulli", vec!["model.reconstruction=bernoulli"]),
+        ("tied", vec!["model.network.tied=true", "training.gradient_clip=1.0"]),
+        ("standard", vec!["data.scaling=standard", "model.code.activation=tanh"]),
+        ("fashion", vec!["data.source=fashion-mini", "model.network.hidden=[32]"]),
+    ] {
+        let mut args = common.to_vec();
+        args.extend(["--out", out]);
+        settings.iter().for_each(|setting| args.extend(["--set", setting]));
+        ae_ok(folder.path(), &args);
+        let fvu = summary(&folder.path().join(out))["test"]["fvu"].as_f64().unwrap();
+        assert!(fvu < 1.0, "{out}: fvu {fvu} after three epochs");
+    }
+}
+
+#[test]
+fn a_loss_that_diverges_is_said_and_not_saved_as_a_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = [
+        "--epochs",
+        "3",
+        "--out",
+        "run",
+        "--set",
+        "training.learning_rate=1",
+        "--set",
+        "data.scaling=none",
+        "--set",
+        "model.network.activation=relu",
+    ];
+    let output = ae(folder.path(), &args);
+    let said = text(&output.stderr);
+    // Adam's steps are bounded, so that a large one may still end in finite numbers; whatever happens is said without a panic.
+    assert!(output.status.success() || said.contains("training.learning_rate"), "{said}");
+    assert!(!said.contains("PANIC") && !said.contains("panicked"), "{said}");
+}
