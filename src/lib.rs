@@ -1,1 +1,5 @@
-//! Autoencoders for Burn.
+#![doc = include_str!("../README.md")]
+
+pub use ae_data as data;
+pub use ae_model as model;
+pub use ae_train as train;

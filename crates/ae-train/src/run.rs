@@ -143,7 +143,10 @@ impl Run {
         let loaded = trainee.try_load_record(record);
         let model = loaded.map_err(|error| Error::Failed(format!("the checkpoint of epoch {best} does not fit: {error}")))?.model.valid();
         self.folder.write_model(&model)?;
-        if result.interrupted.is_some() && epochs < training.epochs {
+        // Burn's dashboard forgets its stop when it closes, so what was trained is asked rather than Burn: a run that ended neither with its
+        // last epoch nor by its own patience was stopped from outside.
+        let out_of_patience = training.patience > 0 && epochs - best >= training.patience;
+        if epochs < training.epochs && !out_of_patience && diverged.is_none() {
             return Ok(Outcome::Interrupted { epochs });
         }
 
