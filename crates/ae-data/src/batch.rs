@@ -7,7 +7,7 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData},
 };
 
-use crate::{Rows, Scaling};
+use crate::{Geometry, Rows, Scaling};
 
 /// Some rows of a table, in an order. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct Batch {
     pub observed: Option<Tensor<2>>,
     /// Class of each example, `[batch]`, if there are labels.
     pub labels: Option<Tensor<1, Int>>,
+    /// Shape of the images that the examples hold, if they do.
+    pub geometry: Option<Geometry>,
     /// Number of each row in its table.
     pub rows: Vec<usize>,
 }
@@ -124,7 +126,13 @@ impl Batcher {
             let labels: Vec<i64> = indices.iter().map(|&index| i64::from(labels[index])).collect();
             Tensor::from_data(TensorData::new(labels, [indices.len()]), device)
         });
-        Batch { x: Tensor::from_data(TensorData::new(values, shape), device), observed, labels, rows: indices.to_vec() }
+        Batch {
+            x: Tensor::from_data(TensorData::new(values, shape), device),
+            observed,
+            labels,
+            geometry: rows.geometry,
+            rows: indices.to_vec(),
+        }
     }
 }
 
