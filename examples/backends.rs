@@ -4,7 +4,7 @@
 //!
 //! `cargo run --example backends --features ndarray` (or `wgpu`, `vulkan`, `metal`, `cuda`, `rocm`)
 
-use ae_model::Variant;
+use ae_model::{Inputs, Variant};
 use ae_train::device;
 use burn::{
     module::Module,
@@ -16,7 +16,7 @@ use burn::{
 fn reconstruct<D: Into<Device>>(device: D, record: ModuleRecord, inputs: TensorData) -> Vec<f32> {
     let device = device.into();
     let recipe = (Variant::find("undercomplete").expect("a variant of this name").recipe)();
-    let model = recipe.init(64, true, &device).load_record(record);
+    let model = recipe.init(&Inputs::unit(64), &device).load_record(record);
     let x = Tensor::<2>::from_data(inputs, &device);
     model.reconstruct(x).into_data().iter::<f32>().collect()
 }
@@ -25,7 +25,7 @@ fn main() {
     let first = Device::default();
     first.seed(1);
     let recipe = (Variant::find("undercomplete").expect("a variant of this name").recipe)();
-    let record = recipe.init(64, true, &first).into_record();
+    let record = recipe.init(&Inputs::unit(64), &first).into_record();
     let inputs = TensorData::new((0..64 * 16).map(|i| (i % 17) as f32 / 16.0).collect::<Vec<_>>(), [16, 64]);
     let expected = reconstruct(first, record.clone(), inputs.clone());
     println!("{:<12} largest difference from the default device", "device");

@@ -5,7 +5,7 @@
 //! `cargo run --example custom_loop`
 
 use ae_data::{Batcher, Loader, Order, Scaling, ScalingMethod, Split, SplitConfig, open};
-use ae_model::{Objective, Variant};
+use ae_model::{Inputs, Objective, Variant};
 use burn::{
     data::dataloader::DataLoader,
     optim::{AdamConfig, GradientsParams},
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let loader = Loader::new(split.train, Batcher::new(scaling), 64, Order::Shuffled { seed: 1 }, device.clone());
 
     let recipe = (Variant::find("undercomplete").ok_or("a variant of this name")?.recipe)();
-    let mut model = recipe.init(64, true, &device);
+    let mut model = recipe.init(&Inputs::unit(64), &device);
     let objective = Objective::default();
     let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
     for epoch in 1..=15 {

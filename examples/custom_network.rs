@@ -82,13 +82,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .metric_valid_numeric(Mean::loss("loss"))
         .renderer(Box::new(Silent))
         .num_epochs(config.epochs)
-        .launch(Learner::new(Trainee { model, objective: Objective::default() }, config.optimizer(), schedule));
+        .launch(Learner::new(Trainee::new(model, Objective::default()), config.optimizer(), schedule));
 
     let model = result.model.model;
     let x = split.validation.batch(0..382, &batcher, &device).x;
     let loss = Objective::default().evaluate(&model, x.clone(), None).loss().into_scalar::<f32>();
     let direction = Tensor::ones([382, 64], &device);
-    let (_, derivative) = model.encode_jvp(x, direction);
+    let (_, derivative) = model.encode_jvp(x, direction, None);
     println!("validation loss {loss:.3} nats");
     println!(
         "derivative of the code along the brightness of the whole image, root mean square: {:.3}",

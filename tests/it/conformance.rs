@@ -1,8 +1,13 @@
 //! What every variant keeps, run over the list of variants.
 
 use ae_data::{Batcher, Dataset, Scaling, ScalingMethod};
-use ae_model::{Objective, VARIANTS, Variant};
-use ae_train::Config;
+use ae_model::{
+    Inputs, Model, Recipe, VARIANTS, Variant,
+    corruption::{Gaussian, Masking},
+    network::{ConvConfig, MlpConfig, Network, NormKind},
+    penalty::{Contractive, ContractiveHessian, L1},
+};
+use ae_train::{Config, config::Layers};
 use burn::{
     module::Module,
     optim::GradientsParams,
@@ -16,6 +21,15 @@ fn digits() -> Tensor<2> {
     dataset.batch(0..64, &Batcher::new(scaling), &Device::default().autodiff()).x
 }
 
+/// 8x8 images in `[0, 1]`.
+fn inputs() -> Inputs {
+    Inputs::unit(64).with_image([1, 8, 8])
+}
+
+fn model(config: &Config, device: &Device) -> Model {
+    config.model.init(&inputs(), device)
+}
+
 fn each(check: impl Fn(&Variant, &Config)) {
     for variant in VARIANTS {
         check(variant, &Config::of_variant(variant.name).unwrap());
@@ -26,11 +40,11 @@ fn each(check: impl Fn(&Variant, &Config)) {
 fn shapes_and_forward_is_decode_of_encode() {
     let x = digits();
     each(|variant, config| {
-        let model = config.model.init(64, true, &Device::default().autodiff()).valid();
+        let model = model(config, &Device::default().autodiff()).valid();
         let x = x.clone().without_autodiff();
         let code = model.encode(x.clone());
         assert_eq!(code.dims(), [64, config.model.code_dim], "{}", variant.name);
-        let forward = model.forward(x.clone());
+        let forward = model.forward(x.clone(), None);
         forward.code.into_data().assert_eq(&code.clone().into_data(), true);
         model.reconstruction.mean(forward.output).into_data().assert_eq(&model.decode(code).into_data(), true);
         assert_eq!(model.reconstruct(x).dims(), [64, 64], "{}", variant.name);
@@ -52,10 +66,10 @@ fn a_record_round_trips() {
     let x = digits().without_autodiff();
     each(|_, config| {
         let device = Device::default();
-        let model = config.model.init(64, true, &device);
-        let bytes = model.clone().into_record().into_bytes().unwrap();
-        let other = config.model.init(64, true, &device).load_record(burn::store::ModuleRecord::from_bytes(bytes).unwrap());
-        other.reconstruct(x.clone()).into_data().assert_eq(&model.reconstruct(x.clone()).into_data(), true);
+        let (original, other) = (model(config, &device), model(config, &device));
+        let bytes = original.clone().into_record().into_bytes().unwrap();
+        let other = other.load_record(burn::store::ModuleRecord::from_bytes(bytes).unwrap());
+        other.reconstruct(x.clone()).into_data().assert_eq(&original.reconstruct(x.clone()).into_data(), true);
     });
 }
 
@@ -63,12 +77,124 @@ fn a_record_round_trips() {
 fn one_step_lowers_the_loss() {
     let x = digits();
     each(|variant, config| {
-        let model = config.model.init(64, true, &Device::default().autodiff());
-        let objective = Objective::default();
-        let before = objective.evaluate(&model, x.clone(), None).loss();
-        let gradients = GradientsParams::from_grads(before.backward(), &model);
-        let model = config.training.optimizer().step(config.training.learning_rate / 10.0, model, gradients);
-        let (before, after) = (before.into_scalar::<f32>(), objective.evaluate(&model, x.clone(), None).loss().into_scalar::<f32>());
+        let model = model(config, &Device::default().autodiff());
+        // The same loss before and after: with what training alone does, noise for one, two draws would be compared.
+        let objective = config.model.objective();
+        let loss = |model: &Model| objective.evaluate(&model.valid(), x.clone().without_autodiff(), None).loss().into_scalar::<f32>();
+        let before = loss(&model);
+        let training = objective.evaluate(&model, x.clone(), None);
+        let gradients = GradientsParams::from_grads(training.loss().backward(), &model);
+        let stepped = config.training.optimizer().step(config.training.learning_rate / 10.0, model, gradients);
+        let after = loss(&stepped);
         assert!(after < before, "{}: {before} -> {after}", variant.name);
     });
+}
+
+#[test]
+fn every_variant_combines_with_every_penalty_and_corruption_and_with_a_convolutional_network() {
+    let x = digits();
+    each(|variant, config| {
+        for network in
+            [config.model.network.clone(), Network::Conv(ConvConfig { norm: NormKind::Batch, dropout: 0.1, ..ConvConfig::default() })]
+        {
+            let mut recipe = config.model.clone();
+            recipe.network = network;
+            recipe.corruption.gaussian = Some(Gaussian::default());
+            recipe.corruption.masking = Some(Masking::default());
+            recipe.penalty.l1 = Some(L1::default());
+            recipe.penalty.contractive = Some(Contractive::default());
+            recipe.penalty.contractive_hessian = Some(ContractiveHessian::default());
+            recipe.check().unwrap();
+            recipe.check_inputs(&inputs()).unwrap();
+            let model = recipe.init(&inputs(), &Device::default().autodiff());
+            let objective = recipe.objective();
+            let evaluation = objective.evaluate(&model, x.clone(), None);
+            assert_eq!(evaluation.terms.iter().map(|term| term.name).collect::<Vec<_>>(), objective.terms(&model), "{}", variant.name);
+            let gradients = GradientsParams::from_grads(evaluation.loss().backward(), &model);
+            let stepped = config.training.optimizer().step(1e-3, model, gradients);
+            let evaluation = objective.evaluate(&stepped.valid(), x.clone().without_autodiff(), None);
+            for term in &evaluation.terms {
+                let value = term.value.clone().mean().into_scalar::<f32>();
+                assert!(value.is_finite() && value >= 0.0, "{} {}: {value}", variant.name, term.name);
+            }
+            let norm = evaluation.terms.iter().find(|term| term.name == "contractive").unwrap().value.clone();
+            assert!(norm.mean().into_scalar::<f32>() > 0.0, "{}: the derivative is measured without gradients, too", variant.name);
+        }
+    });
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let folder = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for half in 0..2 {
+            let folder = folder.path();
+            scope.spawn(move || {
+                for variant in VARIANTS.iter().skip(half).step_by(2) {
+                    let weights = ["a", "b"].map(|name| {
+                        let out = format!("{}-{name}", variant.name);
+                        let small = ["--set", "data.validation=0.9", "--set", "training.batch_size=16"];
+                        crate::ae_ok(folder, &[&["train", "--variant", variant.name, "--epochs", "1", "--out", &out][..], &small].concat());
+                        std::fs::read(folder.join(out).join("model.safetensors")).unwrap()
+                    });
+                    assert!(weights[0] == weights[1], "{}: the same seed gave other weights", variant.name);
+                }
+            });
+        }
+    });
+}
+
+/// Settings that are wrong wherever they can be made, and the field that is named.
+const WRONG: &[(&[&str], &str)] = &[
+    (&["model.code_dim=0"], "model.code_dim"),
+    (&["model.output=sigmoid", "model.reconstruction=bernoulli"], "model.output"),
+    (&["model.network.kind=mlp", "model.network.hidden=[4,0]"], "model.network.hidden[1]"),
+    (&["model.network.kind=mlp", "model.network.dropout=1"], "model.network.dropout"),
+    (&["model.network.kind=conv", "model.network.kernel=2"], "model.network.kernel"),
+    (&["model.network.kind=conv", "model.network.channels=[]"], "model.network.channels"),
+    (&["model.network.kind=conv", "model.network.stride=0"], "model.network.stride"),
+    (&["model.code.kind=top_k", "model.code.k=0"], "model.code.k"),
+    (&["model.code.kind=top_k", "model.code.k=100000"], "model.code.k"),
+    (&["model.code.kind=top_k", "model.code.k=2", "model.code.anneal=0"], "model.code.anneal"),
+    (&["model.code.kind=top_k", "model.code.k=2", "model.code.k_start=1"], "model.code.k_start"),
+    (&["model.code.kind=lifetime", "model.code.rate=0"], "model.code.rate"),
+    (&["model.corruption.gaussian.std=-1"], "model.corruption.gaussian.std"),
+    (&["model.corruption.masking.rate=1.5"], "model.corruption.masking.rate"),
+    (&["model.corruption.masking.rate=0.5", "model.corruption.masking.rate_max=0.2"], "model.corruption.masking.rate_max"),
+    (&["model.corruption.salt_and_pepper.rate=0"], "model.corruption.salt_and_pepper.rate"),
+    (&["model.corruption.salt_and_pepper.low=2"], "model.corruption.salt_and_pepper.high"),
+    (&["model.corruption.gaussian.std=0.1", "model.corruption.emphasis.intact=-1"], "model.corruption.emphasis.intact"),
+    (&["model.penalty.l1.weight=-1"], "model.penalty.l1.weight"),
+    (&["model.code.kind=deterministic", "model.code.activation=sigmoid", "model.penalty.kl_rate.rate=1"], "model.penalty.kl_rate.rate"),
+    (&["model.code.kind=deterministic", "model.code.activation=tanh", "model.penalty.kl_rate.weight=1"], "model.code.activation"),
+    (&["model.penalty.contractive.probes=0"], "model.penalty.contractive.probes"),
+    (&["model.penalty.contractive_hessian.std=nan"], "model.penalty.contractive_hessian.std"),
+    (&["training.learning_rate=0"], "training.learning_rate"),
+    (&["training.batch_size=0"], "training.batch_size"),
+    (&["training.epochs=0"], "training.epochs"),
+    (&["model.network.kind=conv", "training.pretrain_epochs=3"], "training.pretrain_epochs"),
+];
+
+#[test]
+fn every_bad_setting_is_refused_by_name() {
+    each(|variant, _| {
+        for (settings, field) in WRONG {
+            let set: Vec<String> = settings.iter().map(|setting| setting.to_string()).collect();
+            let layers = Layers { variant: Some(variant.name), set: &set, ..Layers::default() };
+            let error = Config::from_layers(&layers).expect_err(&format!("{} with {settings:?} was taken", variant.name));
+            assert!(error.to_string().contains(&format!("`{field}` is ")), "{} with {settings:?}: {error}", variant.name);
+            assert_eq!(error.exit_code(), 2);
+        }
+    });
+}
+
+#[test]
+fn networks_that_do_not_suit_the_data_are_refused_by_name() {
+    let refused = |recipe: &Recipe, inputs: &Inputs| recipe.check_inputs(inputs).unwrap_err().field;
+    let conv = Recipe { network: Network::Conv(ConvConfig::default()), ..Recipe::default() };
+    assert_eq!(refused(&conv, &Inputs::unit(64)), "network.kind");
+    let deep = Recipe { network: Network::Conv(ConvConfig { channels: vec![4; 9], ..ConvConfig::default() }), ..Recipe::default() };
+    assert_eq!(refused(&deep, &inputs()), "network.channels");
+    let tied = Recipe { network: Network::Mlp(MlpConfig { tied: true, ..MlpConfig::default() }), mask_input: true, ..Recipe::default() };
+    assert_eq!(refused(&tied, &inputs()), "network.tied");
 }

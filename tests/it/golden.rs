@@ -4,9 +4,14 @@
 //! `AE_GOLDEN` names another file, such as one made with another seed.
 
 use ae_model::{
-    Activation, Autoencoder, Encoder, Evaluation, Objective, Reconstruction,
-    code::{CodeConfig, DeterministicConfig},
-    network::{Affine, Mlp},
+    Activation, Autoencoder, Code, Encoder, Evaluation, Jacobian, Objective, Penalties, Reconstruction,
+    code::TopKConfig,
+    jacobian::Method,
+    network::{
+        Affine, Mlp,
+        conv::{ConvEncoder, ConvLayer},
+    },
+    penalty::{Contractive, KlRate, L1},
 };
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use serde_json::Value;
@@ -77,40 +82,64 @@ impl Precision {
     }
 }
 
-fn mlp(layers: Vec<Affine>, activation: Activation) -> Mlp {
-    Mlp { layers, activation, output: Activation::Identity }
-}
+/// The exact norms of the derivative: the closed form where there is one is `auto`'s, and `exact` takes it too.
+const METHODS: [Method; 2] = [Method::Auto, Method::Exact];
 
 #[test]
-fn shallow_autoencoder_with_squared_error_and_bernoulli() {
+fn shallow_autoencoder_with_every_loss_and_penalty() {
     let case = &cases()["shallow"];
     let params = &case["params"];
     for precision in PRECISIONS {
+        let encoder = Mlp::new(vec![precision.affine(params, "enc_w", "enc_b")], Activation::Identity);
+        let decoder = Mlp::new(vec![precision.affine(params, "dec_w", "dec_b")], Activation::Identity);
+        let model = Autoencoder::new(encoder, decoder).with_code(Activation::Sigmoid.into());
+        let x = precision.tensor::<2>(&case["input"]);
+        // The term by itself: every other has weight 0 or is the reconstruction's.
+        let check = |evaluation: Evaluation, name: &str, expected: &str| {
+            let term = &case["terms"][expected];
+            let value = &evaluation.terms.iter().find(|term| term.name == name).expect("the term is there").value;
+            match &term["value"] {
+                Value::Number(_) => precision.compare(expected, value.clone().mean(), &term["value"]),
+                _ => precision.compare(expected, value.clone(), &term["value"]),
+            }
+            let gradients = value.clone().mean().backward();
+            for (side, layer) in [("enc", &model.encoder.layers[0]), ("dec", &model.decoder.layers[0])] {
+                let grads = &term["grads"];
+                precision.compare_gradient(&format!("{expected} {side}_w"), layer.weight(None), &gradients, &grads[format!("{side}_w")]);
+                precision.compare_gradient(&format!("{expected} {side}_b"), layer.bias.val(), &gradients, &grads[format!("{side}_b")]);
+            }
+        };
         for reconstruction in [Reconstruction::SquaredError, Reconstruction::Bernoulli] {
-            let encoder = mlp(vec![precision.affine(params, "enc_w", "enc_b")], Activation::Identity);
-            let decoder = mlp(vec![precision.affine(params, "dec_w", "dec_b")], Activation::Identity);
-            let code = CodeConfig::Deterministic(DeterministicConfig { activation: Activation::Sigmoid }).init();
-            let model = Autoencoder::new(encoder, decoder).with_code(code).with_reconstruction(reconstruction);
-            let x = precision.tensor::<2>(&case["input"]);
-            let check = |evaluation: Evaluation, term: &Value, name: &str| {
-                precision.compare(name, evaluation.terms[0].value.clone(), &term["value"]);
-                let gradients = evaluation.loss().backward();
-                let layers = [("enc", &model.encoder.layers[0]), ("dec", &model.decoder.layers[0])];
-                for (side, layer) in layers {
-                    let grads = &term["grads"];
-                    precision.compare_gradient(&format!("{name} {side}_w"), layer.weight(None), &gradients, &grads[format!("{side}_w")]);
-                    precision.compare_gradient(&format!("{name} {side}_b"), layer.bias.val(), &gradients, &grads[format!("{side}_b")]);
-                }
-            };
+            let model = model.clone().with_reconstruction(reconstruction);
             let evaluation = Objective::default().evaluate(&model, x.clone(), None);
             precision.compare("code", evaluation.forward.code.clone(), &case["code"]);
             precision.compare("reconstruction", evaluation.forward.output.clone(), &case["reconstruction"]);
-            check(evaluation, &case["terms"][reconstruction.name()], reconstruction.name());
-            if reconstruction == Reconstruction::SquaredError {
-                let observed = precision.tensor::<2>(&case["observed"]);
-                let evaluation = Objective::default().evaluate(&model, x.clone(), Some(observed));
-                check(evaluation, &case["terms"]["squared_error_observed"], "squared_error_observed");
+            check(evaluation, reconstruction.name(), reconstruction.name());
+        }
+        let observed = precision.tensor::<2>(&case["observed"]);
+        // The loss alone counts what is observed here; the network reads everything, as in the reference.
+        let evaluation = Objective::default().evaluate(&model, x.clone(), None);
+        let value = Reconstruction::SquaredError.loss(x.clone(), evaluation.forward.output.clone(), Some(observed));
+        let observed = ae_model::Term { name: "observed", weight: 1.0, value };
+        check(Evaluation { terms: vec![observed], forward: evaluation.forward }, "observed", "squared_error_observed");
+
+        let rho = case["rho"].as_f64().expect("a rate");
+        for method in METHODS {
+            let penalties = Penalties {
+                l1: Some(L1::default()),
+                kl_rate: Some(KlRate { rate: rho, ..KlRate::default() }),
+                contractive: Some(Contractive { method, ..Contractive::default() }),
+                ..Penalties::default()
+            };
+            let objective = Objective { penalties, ..Objective::default() };
+            // Burn keeps no graph after a backward pass: one evaluation for each.
+            for (name, expected) in [("l1", "l1"), ("kl_rate", "kl_rate"), ("contractive", "jacobian_norm2")] {
+                check(objective.evaluate(&model, x.clone(), None), name, expected);
             }
+            let evaluation = objective.evaluate(&model, x.clone(), None);
+            let weighted = evaluation.terms.iter().map(|term| term.value.clone().mean().mul_scalar(term.weight).into_scalar::<f64>());
+            let (sum, loss) = (weighted.sum::<f64>(), evaluation.loss().into_scalar::<f64>());
+            assert!((sum - loss).abs() <= precision.tolerance * sum.abs(), "the loss is the weighted sum: {loss}, expected {sum}");
         }
     }
 }
@@ -124,7 +153,7 @@ fn deep_encoders_and_their_derivatives_for_every_activation() {
         seen += 1;
         for precision in PRECISIONS {
             let params = &case["params"];
-            let network = mlp(vec![precision.affine(params, "w1", "b1"), precision.affine(params, "w2", "b2")], activation);
+            let network = Mlp::new(vec![precision.affine(params, "w1", "b1"), precision.affine(params, "w2", "b2")], activation);
             let (code, derivative) = network.jvp(precision.tensor(&case["input"]), precision.tensor(&case["direction"]));
             precision.compare(&format!("{activation} code"), code.clone(), &case["code"]);
             precision.compare(
@@ -133,16 +162,76 @@ fn deep_encoders_and_their_derivatives_for_every_activation() {
                 &case["code"],
             );
             precision.compare(&format!("{activation} jvp"), derivative.clone(), &case["jvp"]);
-            let norm = derivative.square().sum_dim(1).squeeze_dim::<1>(1);
-            let term = &case["terms"]["jvp_norm2"];
-            precision.compare(&format!("{activation} jvp_norm2"), norm.clone(), &term["value"]);
-            let gradients = norm.mean().backward();
-            for (index, layer) in network.layers.iter().enumerate() {
-                let (weight, bias) = (format!("w{}", index + 1), format!("b{}", index + 1));
-                precision.compare_gradient(&format!("{activation} {weight}"), layer.weight(None), &gradients, &term["grads"][&weight]);
-                precision.compare_gradient(&format!("{activation} {bias}"), layer.bias.val(), &gradients, &term["grads"][&bias]);
+            let check = |name: &str, norm: Tensor<1>| {
+                let term = &case["terms"][name];
+                precision.compare(&format!("{activation} {name}"), norm.clone(), &term["value"]);
+                let gradients = norm.mean().backward();
+                for (index, layer) in network.layers.iter().enumerate() {
+                    let (weight, bias) = (format!("w{}", index + 1), format!("b{}", index + 1));
+                    let what = format!("{activation} {name}");
+                    precision.compare_gradient(&format!("{what} {weight}"), layer.weight(None), &gradients, &term["grads"][&weight]);
+                    precision.compare_gradient(&format!("{what} {bias}"), layer.bias.val(), &gradients, &term["grads"][&bias]);
+                }
+            };
+            check("jvp_norm2", derivative.square().sum_dim(1).squeeze_dim::<1>(1));
+            let model = Autoencoder::new(network.clone(), network.clone());
+            for method in METHODS {
+                check("jacobian_norm2", Jacobian { method, probes: 1 }.norm2(&model, precision.tensor(&case["input"]), None));
             }
         }
     }
     assert_eq!(seen, 8, "every activation but the identity has a case");
+}
+
+#[test]
+fn a_convolutional_encoder_and_the_norm_of_its_derivative() {
+    let case = &cases()["conv_tanh"];
+    let params = &case["params"];
+    for precision in PRECISIONS {
+        let convolution = ConvLayer::from_tensors(precision.tensor(&params["conv_w"]), precision.tensor(&params["conv_b"]), 2);
+        let encoder = ConvEncoder {
+            convolutions: vec![convolution],
+            norms: Vec::new(),
+            dropout: None,
+            code: precision.affine(params, "w", "b"),
+            image: [1, 6, 6],
+            activation: Activation::Tanh,
+        };
+        let x = precision.tensor::<2>(&case["input"]);
+        precision.compare("conv code", encoder.forward(x.clone()), &case["code"]);
+        let model = Autoencoder::new(encoder.clone(), Mlp::new(Vec::new(), Activation::Identity));
+        let term = &case["terms"]["jacobian_norm2"];
+        let norm2 = Jacobian { method: Method::Exact, probes: 1 }.norm2(&model, x, None);
+        precision.compare("conv jacobian_norm2", norm2.clone(), &term["value"]);
+        let gradients = norm2.mean().backward();
+        let (grads, layer) = (&term["grads"], &encoder.convolutions[0]);
+        precision.compare_gradient("conv_w", layer.weight.val(), &gradients, &grads["conv_w"]);
+        precision.compare_gradient("conv_b", layer.bias.val(), &gradients, &grads["conv_b"]);
+        precision.compare_gradient("conv w", encoder.code.weight(None), &gradients, &grads["w"]);
+        precision.compare_gradient("conv b", encoder.code.bias.val(), &gradients, &grads["b"]);
+    }
+}
+
+#[test]
+fn a_top_k_code_and_the_gradient_through_its_kept_units() {
+    let case = &cases()["top_k"];
+    let params = &case["params"];
+    for precision in PRECISIONS {
+        let k = case["k"].as_u64().expect("a number of units") as usize;
+        let encoder = Mlp::new(vec![precision.affine(params, "enc_w", "enc_b")], Activation::Identity);
+        let decoder = Mlp::new(vec![precision.affine(params, "dec_w", "dec_b")], Activation::Identity);
+        let code = Code::TopK(TopKConfig { k, activation: Activation::Relu, ..TopKConfig::default() }.init());
+        let model = Autoencoder::new(encoder, decoder).with_code(code);
+        let evaluation = Objective::default().evaluate(&model, precision.tensor(&case["input"]), None);
+        precision.compare("top_k code", evaluation.forward.code.clone(), &case["code"]);
+        precision.compare("top_k reconstruction", evaluation.forward.output.clone(), &case["reconstruction"]);
+        let term = &case["terms"]["squared_error"];
+        precision.compare("top_k squared_error", evaluation.terms[0].value.clone(), &term["value"]);
+        let gradients = evaluation.loss().backward();
+        for (side, layer) in [("enc", &model.encoder.layers[0]), ("dec", &model.decoder.layers[0])] {
+            let grads = &term["grads"];
+            precision.compare_gradient(&format!("top_k {side}_w"), layer.weight(None), &gradients, &grads[format!("{side}_w")]);
+            precision.compare_gradient(&format!("top_k {side}_b"), layer.bias.val(), &gradients, &grads[format!("{side}_b")]);
+        }
+    }
 }

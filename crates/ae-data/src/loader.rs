@@ -1,7 +1,8 @@
 //! Burn's `DataLoader` over a [`Dataset`], whose order in epoch `n` depends on the seed and on `n` alone.
 //!
 //! Burn's own loader draws every epoch's order from one running generator, so that a resumed run would see other batches than one that was
-//! never interrupted. Here the order of an epoch can be had without running the ones before it.
+//! never interrupted. Here the order of an epoch can be had without running the ones before it. A shuffled epoch also begins by seeding the
+//! device's generator, so that its noise and its dropout depend on the seed and on `n` alone, too.
 
 use std::sync::{
     Arc,
@@ -15,7 +16,7 @@ use burn::{
     },
     tensor::Device,
 };
-use rand::{SeedableRng, seq::SliceRandom};
+use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{Batch, Batcher, Dataset};
@@ -69,17 +70,25 @@ impl Loader {
     fn indices(&self, epoch: usize) -> Vec<usize> {
         let mut indices = self.dataset.indices().to_vec();
         if let Order::Shuffled { seed } = self.order {
-            let mut generator = ChaCha8Rng::seed_from_u64(seed);
-            generator.set_stream(epoch as u64); // independent streams of one seed
-            indices.shuffle(&mut generator);
+            indices.shuffle(&mut self.generator(seed, epoch));
         }
         indices
+    }
+
+    /// The generator of an epoch: independent streams of one seed.
+    fn generator(&self, seed: u64, epoch: usize) -> ChaCha8Rng {
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        generator.set_stream(epoch as u64);
+        generator
     }
 }
 
 impl DataLoader<Batch> for Loader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Batch> + 'a> {
         let epoch = self.epochs.fetch_add(1, Ordering::Relaxed);
+        if let Order::Shuffled { seed } = self.order {
+            self.device.seed(self.generator(seed, epoch).random());
+        }
         Box::new(Epoch { loader: self, indices: self.indices(epoch), position: 0 })
     }
 

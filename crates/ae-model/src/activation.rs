@@ -59,6 +59,25 @@ impl Activation {
         }
     }
 
+    /// Infimum and supremum of `phi` where it approaches them with a vanishing slope: there a unit is saturated.
+    pub fn bounds(self) -> (Option<f64>, Option<f64>) {
+        match self {
+            Self::Identity | Self::LeakyRelu | Self::Gelu | Self::Silu => (None, None),
+            Self::Relu | Self::Softplus => (Some(0.0), None),
+            Self::Elu => (Some(-1.0), None),
+            Self::Tanh => (Some(-1.0), Some(1.0)),
+            Self::Sigmoid => (Some(0.0), Some(1.0)),
+        }
+    }
+
+    /// The size at or below which a unit counts as inactive: next to nothing, or 0.05 where `phi` approaches 0 without ever reaching it.
+    pub fn inactive(self) -> f64 {
+        match self {
+            Self::Sigmoid | Self::Softplus => 0.05,
+            _ => 1e-6,
+        }
+    }
+
     /// `phi(z)`, element by element.
     pub fn forward<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
         match self {

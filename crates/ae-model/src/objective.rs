@@ -1,21 +1,31 @@
 //! The objective: the only place where loss terms are weighted, summed and averaged.
 //!
-//! `loss = mean over the batch of sum_k w_k * term_k`, every term per example and in nats.
+//! `loss = mean over the batch of L(x, g(f(x~))) + sum_k w_k Omega_k`, every term per example and in nats. The input is corrupted in training
+//! alone, which is, as everywhere in Burn, when the batch is on an autodiff device; the target is always clean.
 
 use burn::tensor::Tensor;
 
-use crate::{Autoencoder, Decoder, Encoder, Forward};
+use crate::{
+    Autoencoder, Decoder, Encoder, Forward,
+    corruption::{Corrupted, Corruption},
+    penalty::{Context, Penalties},
+};
 
-/// What is minimised.
+/// What is minimised. By default the reconstruction loss alone.
 #[derive(Debug, Clone, Default)]
-pub struct Objective {}
+pub struct Objective {
+    /// What is asked for beside copying.
+    pub penalties: Penalties,
+    /// What is done to the input in training.
+    pub corruption: Corruption,
+}
 
 /// One named part of the loss.
 #[derive(Debug, Clone)]
 pub struct Term {
     /// Name in logs and tables.
     pub name: &'static str,
-    /// Its factor in the sum.
+    /// Its factor in the sum; a term of weight 0 is measured alone.
     pub weight: f64,
     /// Value per example, `[batch]`, in nats, before weighting.
     pub value: Tensor<1>,
@@ -35,7 +45,7 @@ impl Evaluation {
     pub fn per_example(&self) -> Tensor<1> {
         let weighted = |term: &Term| if term.weight == 1.0 { term.value.clone() } else { term.value.clone().mul_scalar(term.weight) };
         let (first, rest) = self.terms.split_first().expect("the reconstruction is always a term");
-        rest.iter().fold(weighted(first), |sum, term| sum + weighted(term))
+        rest.iter().filter(|term| term.weight != 0.0).fold(weighted(first), |sum, term| sum + weighted(term))
     }
 
     /// The number that is minimised: the mean over the batch, `[1]`.
@@ -45,10 +55,24 @@ impl Evaluation {
 }
 
 impl Objective {
+    /// The names of the loss's terms, the reconstruction first.
+    pub fn terms<E: Encoder, D: Decoder>(&self, model: &Autoencoder<E, D>) -> Vec<&'static str> {
+        [vec![model.reconstruction.name()], self.penalties.names()].concat()
+    }
+
     /// The objective of `model` on the inputs `x` (`[batch, d_input]`), counting only what was `observed` (1 or 0; everything if none).
+    /// On an autodiff device the input is corrupted first, with fresh noise from the device's generator.
     pub fn evaluate<E: Encoder, D: Decoder>(&self, model: &Autoencoder<E, D>, x: Tensor<2>, observed: Option<Tensor<2>>) -> Evaluation {
-        let forward = model.forward(x.clone());
-        let value = model.reconstruction.loss(x, forward.output.clone(), observed);
-        Evaluation { terms: vec![Term { name: model.reconstruction.name(), weight: 1.0, value }], forward }
+        let corrupted = if x.device().is_autodiff() && !self.corruption.is_none() {
+            self.corruption.apply(x.clone(), observed)
+        } else {
+            Corrupted { x: x.clone(), visible: observed.clone(), weights: observed }
+        };
+        let forward = model.forward(corrupted.x.clone(), corrupted.visible.clone());
+        let value = model.reconstruction.loss(x, forward.output.clone(), corrupted.weights);
+        let mut terms = vec![Term { name: model.reconstruction.name(), weight: 1.0, value }];
+        let context = Context { model, x: corrupted.x, visible: corrupted.visible, code: forward.code.clone() };
+        terms.extend(self.penalties.terms(&context));
+        Evaluation { terms, forward }
     }
 }

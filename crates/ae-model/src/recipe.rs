@@ -8,13 +8,44 @@ use burn::{
 };
 
 use crate::{
-    Activation, Autoencoder, ConfigError, Reconstruction,
+    Activation, Autoencoder, ConfigError, Objective, Reconstruction,
     code::CodeConfig,
-    network::{MlpConfig, Network, NetworkDecoder, NetworkEncoder},
+    corruption::Corruption,
+    network::{MlpConfig, Network, NetworkDecoder, NetworkEncoder, Sizes},
+    penalty::Penalties,
 };
 
 /// The model that a [`Recipe`] builds.
 pub type Model = Autoencoder<NetworkEncoder, NetworkDecoder>;
+
+/// What is known about the data that a model is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inputs {
+    /// Features of a row, `d_input`.
+    pub features: usize,
+    /// Channels, height and width, if the rows are images.
+    pub image: Option<[usize; 3]>,
+    /// Whether the values lie in `[0, 1]`.
+    pub unit_range: bool,
+}
+
+impl Inputs {
+    /// Rows of `features` values in `[0, 1]`.
+    pub fn unit(features: usize) -> Self {
+        Self { features, image: None, unit_range: true }
+    }
+
+    /// Rows of `features` values of any size.
+    pub fn real(features: usize) -> Self {
+        Self { features, image: None, unit_range: false }
+    }
+
+    /// The same rows, which are images of `channels, height, width`.
+    pub fn with_image(mut self, image: [usize; 3]) -> Self {
+        self.image = Some(image);
+        self
+    }
+}
 
 /// The decoder's last activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,10 +94,19 @@ pub struct Recipe {
     pub reconstruction: Reconstruction,
     /// Activation of the decoder's last layer.
     pub output: Output,
+    /// Whether the encoder also reads which values are visible, as a second half of its input.
+    #[serde(default)]
+    pub mask_input: bool,
     /// The networks `f` and `g`.
     pub network: Network,
     /// What is done to `f(x)` before it is the code.
     pub code: CodeConfig,
+    /// What is done to the input in training.
+    #[serde(default)]
+    pub corruption: Corruption,
+    /// What the loss asks for beside copying.
+    #[serde(default)]
+    pub penalty: Penalties,
 }
 
 impl Default for Recipe {
@@ -75,8 +115,11 @@ impl Default for Recipe {
             code_dim: 10,
             reconstruction: Reconstruction::SquaredError,
             output: Output::Auto,
+            mask_input: false,
             network: Network::Mlp(MlpConfig::default()),
             code: CodeConfig::default(),
+            corruption: Corruption::default(),
+            penalty: Penalties::default(),
         }
     }
 }
@@ -99,19 +142,51 @@ impl Recipe {
                 "`auto` or `identity` with a bernoulli reconstruction, whose decoder gives logits",
             ));
         }
-        self.network.check().map_err(|error| error.within("network"))
+        self.network.check().map_err(|error| error.within("network"))?;
+        self.code.check(self.code_dim).map_err(|error| error.within("code"))?;
+        self.corruption.check().map_err(|error| error.within("corruption"))?;
+        self.penalty.check().map_err(|error| error.within("penalty"))?;
+        let bounded = self.code.activation() == Activation::Sigmoid && !matches!(self.code, CodeConfig::TopK(_));
+        if self.penalty.kl_rate.is_some() && !bounded {
+            let allowed = "sigmoid with `penalty.kl_rate`, whose rate is that of units in [0, 1]";
+            return Err(ConfigError::new("code.activation", self.code.activation(), allowed));
+        }
+        Ok(())
     }
 
-    /// The model for inputs of `d_input` features; `unit_range` says whether they lie in `[0, 1]`. Weights are drawn from the device's
-    /// generator: seed it first for a repeatable start.
-    pub fn init(&self, d_input: usize, unit_range: bool, device: &Device) -> Model {
+    /// Whether the settings can be built for data like `inputs`.
+    ///
+    /// # Errors
+    /// A network that does not suit the data.
+    pub fn check_inputs(&self, inputs: &Inputs) -> Result<(), ConfigError> {
+        self.network.check_sizes(&self.sizes(inputs)).map_err(|error| error.within("network"))
+    }
+
+    fn sizes(&self, inputs: &Inputs) -> Sizes {
+        let sizes = Sizes::new(inputs.features, self.code_dim).with_image(inputs.image);
+        if self.mask_input { sizes.with_mask() } else { sizes }
+    }
+
+    /// The model for data like `inputs`. Weights are drawn from the device's generator: seed it first for a repeatable start.
+    ///
+    /// # Panics
+    /// Inputs that [`check_inputs`](Self::check_inputs) refuses.
+    pub fn init(&self, inputs: &Inputs, device: &Device) -> Model {
         let output = match (self.output, self.reconstruction) {
             (Output::Fixed(activation), _) => activation,
-            (Output::Auto, Reconstruction::SquaredError) if unit_range => Activation::Sigmoid,
+            (Output::Auto, Reconstruction::SquaredError) if inputs.unit_range => Activation::Sigmoid,
             (Output::Auto, _) => Activation::Identity,
         };
-        let (encoder, decoder) = self.network.init(d_input, self.code_dim, output, device);
-        Autoencoder::new(encoder, decoder).with_code(self.code.init()).with_reconstruction(self.reconstruction)
+        let (encoder, decoder) = self.network.init(&self.sizes(inputs), output, device);
+        Autoencoder::new(encoder, decoder)
+            .with_code(self.code.init(self.code_dim, device))
+            .with_reconstruction(self.reconstruction)
+            .with_mask_input(self.mask_input)
+    }
+
+    /// What the model is trained for.
+    pub fn objective(&self) -> Objective {
+        Objective { penalties: self.penalty.clone(), corruption: self.corruption.clone() }
     }
 }
 

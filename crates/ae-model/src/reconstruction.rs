@@ -39,8 +39,9 @@ impl Reconstruction {
         }
     }
 
-    /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the input `x`; `observed` (1 or 0) selects what is counted.
-    pub fn loss(self, x: Tensor<2>, output: Tensor<2>, observed: Option<Tensor<2>>) -> Tensor<1> {
+    /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the input `x`; `weights` (`[batch, d_input]`) says how much each
+    /// feature counts: 1 where it was observed, 0 where it is missing, or what an emphasis gives it.
+    pub fn loss(self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         let per_feature = match self {
             Self::SquaredError => (x - output).square().mul_scalar(0.5),
             // log(1 + exp(l)) - x l, with the exponent kept from overflowing.
@@ -48,19 +49,19 @@ impl Reconstruction {
                 output.clone().clamp_min(0.0) - x * output.clone() + output.abs().neg().exp().log1p() // [batch, d_input]
             }
         };
-        sum_observed(per_feature, observed)
+        sum_weighted(per_feature, weights)
     }
 
     /// `sum_i (x_i - r_i)^2` over the observed features, per example (`[batch]`): what the printed errors are made of, whatever the loss.
     pub fn squared_error(self, x: Tensor<2>, output: Tensor<2>, observed: Option<Tensor<2>>) -> Tensor<1> {
-        sum_observed((x - self.mean(output)).square(), observed)
+        sum_weighted((x - self.mean(output)).square(), observed)
     }
 }
 
-/// Sum over features, `[batch, d] -> [batch]`, of what was observed.
-fn sum_observed(per_feature: Tensor<2>, observed: Option<Tensor<2>>) -> Tensor<1> {
-    let counted = match observed {
-        Some(observed) => per_feature * observed,
+/// Weighted sum over features, `[batch, d] -> [batch]`.
+fn sum_weighted(per_feature: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+    let counted = match weights {
+        Some(weights) => per_feature * weights,
         None => per_feature,
     };
     counted.sum_dim(1).squeeze_dim(1)

@@ -3,7 +3,10 @@
 //! PCA with `k` components projects on the `k` eigenvectors of the covariance with the largest eigenvalues (Pearson 1901): no linear
 //! autoencoder of the same width has a smaller squared error on the rows that it was fitted to. Everything here is in `f64`.
 
-use faer::{Accum, Mat, MatRef, Par, Side, linalg::matmul::matmul};
+use faer::{
+    Accum, Mat, MatRef, Par, Side,
+    linalg::{matmul::matmul, solvers::Solve},
+};
 
 use crate::evaluation::Errors;
 
@@ -43,6 +46,10 @@ pub struct Pca {
     mean: Vec<f64>,
     /// `[width, k]`, orthonormal columns.
     components: Mat<f64>,
+    /// Variance along each component.
+    variances: Vec<f64>,
+    /// Mean variance along the directions left out.
+    rest: f64,
 }
 
 impl Pca {
@@ -60,22 +67,73 @@ impl Pca {
         let vectors = decomposition.U(); // eigenvalues ascend
         let k = k.min(width);
         let components = Mat::from_fn(width, k, |row, column| vectors[(row, width - 1 - column)]);
-        Self { mean, components }
+        let count = (rows.values.len() / width) as f64;
+        let values = decomposition.S().column_vector();
+        let variances: Vec<f64> = (0..width).map(|index| (values[width - 1 - index] / count).max(0.0)).collect();
+        let rest = variances[k..].iter().sum::<f64>() / (width - k).max(1) as f64;
+        Self { mean, components, variances: variances[..k].to_vec(), rest }
+    }
+
+    /// The reconstructions of `rows` from their `k` coordinates, row by row.
+    pub fn reconstruct(&self, rows: Matrix) -> Vec<f32> {
+        let mut values = Vec::with_capacity(rows.values.len());
+        self.each(rows, |_, r| values.extend((0..rows.width).map(|column| r(column) as f32)));
+        values
+    }
+
+    /// The `k` coordinates of each row, row by row.
+    pub fn encode(&self, rows: Matrix) -> Vec<f32> {
+        let mut codes = Vec::new();
+        for row in rows.values.chunks_exact(rows.width) {
+            let centred: Vec<f64> = Matrix::centred(row, &self.mean).collect();
+            let code = MatRef::from_row_major_slice(&centred, 1, rows.width) * &self.components;
+            codes.extend((0..self.components.ncols()).map(|component| code[(0, component)] as f32));
+        }
+        codes
+    }
+
+    /// `rows` with the missing values filled in: their mean given the observed ones, under probabilistic PCA (Tipping and Bishop 1999). That is
+    /// least squares on what is observed, each coordinate held back by the variance left out over its own.
+    pub fn impute(&self, rows: Matrix) -> Vec<f32> {
+        let (width, k) = (rows.width, self.components.ncols());
+        let mut values = rows.values.to_vec();
+        for row in values.chunks_exact_mut(width) {
+            let seen: Vec<usize> = (0..width).filter(|&column| !row[column].is_nan()).collect();
+            let basis = Mat::<f64>::from_fn(seen.len(), k, |index, component| self.components[(seen[index], component)]);
+            let target = Mat::<f64>::from_fn(seen.len(), 1, |index, _| f64::from(row[seen[index]]) - self.mean[seen[index]]);
+            let mut gram = basis.transpose() * &basis;
+            for (component, variance) in self.variances.iter().enumerate() {
+                let ridge = self.rest / (variance - self.rest).max(1e-12);
+                gram[(component, component)] += ridge.max(1e-9);
+            }
+            let solver = gram.llt(Side::Lower).expect("a ridge makes the system positive definite");
+            let code = solver.solve(basis.transpose() * target);
+            for column in (0..width).filter(|&column| row[column].is_nan()).collect::<Vec<_>>() {
+                let value: f64 = (0..k).map(|component| self.components[(column, component)] * code[(component, 0)]).sum();
+                row[column] = (value + self.mean[column]) as f32;
+            }
+        }
+        values
     }
 
     /// The errors of the reconstructions of `rows` from their `k` coordinates.
     pub fn errors(&self, rows: Matrix) -> Errors {
-        let width = rows.width;
         let mut errors = Errors::new(&rows);
+        self.each(rows, |row, r| errors.add(row, r));
+        errors
+    }
+
+    /// Calls `visit` with each row and its reconstruction by column.
+    fn each(&self, rows: Matrix, mut visit: impl FnMut(&[f32], &dyn Fn(usize) -> f64)) {
+        let width = rows.width;
         for chunk in rows.values.chunks(CHUNK * width) {
             let centred: Vec<f64> = chunk.chunks_exact(width).flat_map(|row| Matrix::centred(row, &self.mean)).collect();
             let centred = MatRef::from_row_major_slice(&centred, chunk.len() / width, width);
             let reconstructed = (centred * &self.components) * self.components.transpose();
             for (index, row) in chunk.chunks_exact(width).enumerate() {
-                errors.add(row, |column| reconstructed[(index, column)] + self.mean[column]);
+                visit(row, &|column| reconstructed[(index, column)] + self.mean[column]);
             }
         }
-        errors
     }
 }
 
@@ -97,6 +155,17 @@ mod tests {
         assert!(Pca::fit(rows, 1).errors(rows).sse() < 1e-20);
         let nothing = mean_errors(&rows.mean(), rows);
         assert!((nothing.fvu() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_missing_value_is_filled_in_from_the_line_that_the_rest_lies_on() {
+        let values: Vec<f32> = (0..20).flat_map(|i| [i as f32, 2.0 * i as f32 + 1.0, -(i as f32)]).collect();
+        let pca = Pca::fit(Matrix { values: &values, width: 3 }, 1);
+        let filled = pca.impute(Matrix { values: &[4.0, f32::NAN, -4.0], width: 3 });
+        assert!((filled[1] - 9.0).abs() < 1e-4, "{filled:?}");
+        assert_eq!((filled[0], filled[2]), (4.0, -4.0));
+        let copied = pca.reconstruct(Matrix { values: &[4.0, 9.0, -4.0], width: 3 });
+        assert!(copied.iter().zip([4.0, 9.0, -4.0]).all(|(found, expected)| (found - expected).abs() < 1e-4), "{copied:?}");
     }
 
     #[test]

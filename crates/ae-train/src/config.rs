@@ -6,7 +6,10 @@
 use std::{fs, path::Path};
 
 use ae_data::{ScalingMethod, SplitConfig};
-use ae_model::{ConfigError, Recipe, VARIANTS, Variant};
+use ae_model::{
+    ConfigError, Hints, Recipe, VARIANTS, Variant,
+    network::{MlpConfig, Network, NormKind},
+};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -78,6 +81,8 @@ pub enum Schedule {
 pub struct TrainingConfig {
     /// Passes over the training rows.
     pub epochs: usize,
+    /// Passes for each layer of a perceptron before that, in which it is trained as an autoencoder of the layer below.
+    pub pretrain_epochs: usize,
     /// Examples in a step.
     pub batch_size: usize,
     /// The optimizer.
@@ -100,6 +105,7 @@ impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
             epochs: 100,
+            pretrain_epochs: 0,
             batch_size: 64,
             optimizer: Optimizer::Adam,
             learning_rate: 1e-3,
@@ -123,13 +129,54 @@ const FIELDS: &[(&str, &str)] = &[
     ("model.code_dim", "units of the code, 1 or more"),
     ("model.reconstruction", "squared_error, bernoulli (inputs in [0, 1])"),
     ("model.output", "the decoder's last activation: auto, or any activation"),
-    ("model.network.kind", "linear, mlp"),
-    ("model.network.hidden", "widths of the encoder's hidden layers; the decoder mirrors them"),
+    ("model.mask_input", "whether the encoder also reads which values are there, as a second half of its input"),
+    ("model.network.kind", "linear, mlp, conv (images)"),
+    ("model.network.hidden", "mlp: widths of the encoder's hidden layers; the decoder mirrors them"),
+    ("model.network.channels", "conv: channels of the encoder's layers; the decoder mirrors them"),
+    ("model.network.kernel", "conv: side of the kernels in pixels, odd"),
+    ("model.network.stride", "conv: what each layer divides the sides of the image by, 1 or more"),
+    ("model.network.norm", "of the hidden layers: none, layer, batch"),
+    ("model.network.dropout", "share of the hidden units switched off in each training step, in [0, 1)"),
     ("model.network.activation", "of the hidden layers: identity, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus"),
     ("model.network.tied", "whether the decoder reads the encoder's weights transposed"),
-    ("model.code.kind", "deterministic"),
+    ("model.code.kind", "deterministic, top_k, lifetime"),
     ("model.code.activation", "of the code: any activation"),
+    ("model.code.k", "top_k: units kept for each example, 1 to code_dim"),
+    ("model.code.k_start", "top_k: units kept when training begins, k to code_dim; 0 for k throughout"),
+    ("model.code.anneal", "top_k: share of the training after which k is reached, in (0, 1]"),
+    ("model.code.rate", "lifetime: share of the batch's examples that each unit keeps, in (0, 1]"),
+    (
+        "model.corruption",
+        "what is done to the input in training: [model.corruption.gaussian] std = 0.3, [model.corruption.salt_and_pepper] rate = 0.1 low = 0.0 \
+         high = 1.0, [model.corruption.masking] rate = 0.25 rate_max = 0.0; weights of the loss on what it changed and on the rest: \
+         [model.corruption.emphasis] changed = 1.0 intact = 0.5",
+    ),
+    ("model.corruption.gaussian.std", "standard deviation of the noise, in units of the scaled data, more than 0"),
+    ("model.corruption.salt_and_pepper.rate", "share of the values set to an extreme, in (0, 1)"),
+    ("model.corruption.salt_and_pepper.low", "the lower extreme, in units of the scaled data"),
+    ("model.corruption.salt_and_pepper.high", "the upper extreme"),
+    ("model.corruption.masking.rate", "share of the values hidden, in (0, 1)"),
+    ("model.corruption.masking.rate_max", "each example draws its own share from rate to this; 0 for rate always"),
+    ("model.corruption.emphasis.changed", "weight of the loss on changed features, 0 or more"),
+    ("model.corruption.emphasis.intact", "weight of the loss on intact features, 0 or more"),
+    (
+        "model.penalty",
+        "what the loss asks for beside copying: [model.penalty.l1] weight = 0.01, [model.penalty.kl_rate] weight = 0.1 rate = 0.05, \
+         [model.penalty.contractive] weight = 0.1 method = \"auto\" probes = 1, [model.penalty.contractive_hessian] weight = 0.1 std = 0.1",
+    ),
+    ("model.penalty.l1.weight", "factor in the loss, 0 or more; with 0 it is measured alone"),
+    ("model.penalty.kl_rate.weight", "factor in the loss, 0 or more; with 0 it is measured alone"),
+    ("model.penalty.kl_rate.rate", "mean activity that each unit is drawn to, in (0, 1)"),
+    ("model.penalty.contractive.weight", "factor in the loss, 0 or more; with 0 it is measured alone"),
+    ("model.penalty.contractive.method", "auto (closed form, exact for small inputs, else hutchinson), exact, hutchinson"),
+    ("model.penalty.contractive.probes", "random directions of hutchinson, 1 or more"),
+    ("model.penalty.contractive_hessian.weight", "factor in the loss, 0 or more; with 0 it is measured alone"),
+    ("model.penalty.contractive_hessian.std", "standard deviation of the displacement, in units of the scaled data, more than 0"),
+    ("model.penalty.contractive_hessian.samples", "displacements drawn for each example, 1 or more"),
+    ("model.penalty.contractive_hessian.method", "as for contractive"),
+    ("model.penalty.contractive_hessian.probes", "as for contractive"),
     ("training.epochs", "passes over the training rows, 1 or more"),
+    ("training.pretrain_epochs", "passes for each layer of an mlp first, as an autoencoder of the layer below; 0 for none"),
     ("training.batch_size", "examples in a step, 1 or more"),
     ("training.optimizer", "adam, adam_w"),
     ("training.learning_rate", "the optimizer's step size, in (0, 1]"),
@@ -160,7 +207,8 @@ impl Config {
     /// An unknown variant: the message lists the known ones.
     pub fn of_variant(name: &str) -> Result<Self> {
         let variant = find_variant(name)?;
-        let training = TrainingConfig { learning_rate: variant.learning_rate, ..TrainingConfig::default() };
+        let Hints { learning_rate, pretrain_epochs } = variant.training;
+        let training = TrainingConfig { learning_rate, pretrain_epochs, ..TrainingConfig::default() };
         Ok(Self { variant: name.to_string(), seed: 0, data: DataConfig::default(), model: (variant.recipe)(), training })
     }
 
@@ -239,6 +287,10 @@ impl Config {
         check(decay >= 0.0 && decay.is_finite(), "training.weight_decay", decay, "0 or more")?;
         let clip = training.gradient_clip;
         check(clip >= 0.0 && clip.is_finite(), "training.gradient_clip", clip, "0 (no clipping) or more")?;
+        if training.pretrain_epochs > 0 && !matches!(&self.model.network, Network::Mlp(MlpConfig { norm: NormKind::None, .. })) {
+            let allowed = "0 unless `model.network` is an mlp without `norm`: only its layers are autoencoders by themselves";
+            return Err(ConfigError::new("training.pretrain_epochs", training.pretrain_epochs, allowed).into());
+        }
         if training.warmup_epochs >= training.epochs {
             let allowed = format!("less than `training.epochs`, which is {}", training.epochs);
             return Err(ConfigError::new("training.warmup_epochs", training.warmup_epochs, allowed).into());
@@ -263,6 +315,12 @@ impl Config {
         let mut text = String::from("# Every field of a run, with its meaning, unit and range. Read with `ae train --config FILE`.\n");
         for line in plain.lines() {
             if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                // A table of parts that come and go explains all of them, whichever are there.
+                let parent = name.rsplit_once('.').map_or("", |(parent, _)| parent);
+                let explained = FIELDS.iter().find(|(field, _)| *field == name || *field == parent);
+                if let Some((_, meaning)) = explained.filter(|(_, meaning)| !text.contains(meaning)) {
+                    text.push_str(&format!("# {meaning}\n"));
+                }
                 table = format!("{name}.");
             } else if let Some((key, _)) = line.split_once(" = ") {
                 let path = format!("{table}{key}");

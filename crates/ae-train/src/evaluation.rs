@@ -4,11 +4,20 @@
 //! with each feature's mean over the same rows: the fraction of variance unexplained, 0 for a perfect copy and 1 for predicting the mean.
 
 use ae_data::{Batcher, Dataset};
-use ae_model::{Autoencoder, Decoder, Encoder};
-use burn::{data::dataset::Dataset as _, tensor::Device};
+use ae_model::{Autoencoder, Decoder, Encoder, Jacobian, jacobian::Method};
+use burn::{
+    data::dataset::Dataset as _,
+    tensor::{Device, Tensor, TensorData},
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, baseline::Matrix};
+use crate::{
+    Error, Result,
+    baseline::Matrix,
+    step::{has_bounds, saturated},
+};
 
 /// Examples that go through the model at a time.
 const BATCH: usize = 1024;
@@ -87,9 +96,7 @@ pub fn model_errors<E: Encoder, D: Decoder>(
     for start in (0..dataset.len()).step_by(BATCH) {
         let end = dataset.len().min(start + BATCH);
         let batch = dataset.batch(start..end, batcher, device);
-        let reconstructed = model.reconstruct(batch.x).try_into_data();
-        let reconstructed = reconstructed.map_err(|error| Error::Failed(format!("the device failed: {error:?}")))?;
-        let reconstructed: Vec<f32> = reconstructed.iter::<f32>().collect();
+        let reconstructed = numbers(model.reconstruct_visible(batch.x, batch.observed))?;
         for (row, r) in rows.values[start * width..end * width].chunks_exact(width).zip(reconstructed.chunks_exact(width)) {
             errors.add(row, |column| f64::from(r[column]));
         }
@@ -97,9 +104,143 @@ pub fn model_errors<E: Encoder, D: Decoder>(
     Ok(errors)
 }
 
+/// What the code does on some rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CodeFigures {
+    /// Active units per example.
+    pub l0: f64,
+    /// Units that are active for none of the rows.
+    pub dead_units: usize,
+    /// Mean size of a unit.
+    pub mean_activation: f64,
+    /// Share of the values within 0.05 of a bound of their activation; none if it has no bounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saturation: Option<f64>,
+    /// Squared Frobenius norm of the code's derivative by the input, mean over the rows (at most the first 2,048): exact up to 128 features,
+    /// by 16 random probes beyond.
+    pub jacobian_norm2: f64,
+}
+
+/// Rows that the norm of the derivative is measured on.
+const JACOBIAN_ROWS: usize = 2048;
+
+/// What the code of `model` does on `dataset`.
+///
+/// # Errors
+/// A device that fails to give its results back.
+pub fn code_figures<E: Encoder, D: Decoder>(
+    model: &Autoencoder<E, D>,
+    dataset: &Dataset,
+    batcher: &Batcher,
+    device: &Device,
+) -> Result<CodeFigures> {
+    let activation = model.code.activation();
+    let jacobian = match dataset.rows().width() <= 128 {
+        true => Jacobian { method: Method::Exact, probes: 1 },
+        false => Jacobian { method: Method::Auto, probes: 16 },
+    };
+    let (mut peak, mut sums) = (Vec::<f32>::new(), [0.0; 4]);
+    for start in (0..dataset.len()).step_by(BATCH) {
+        let end = dataset.len().min(start + BATCH);
+        let batch = dataset.batch(start..end, batcher, device);
+        let code = model.encode_visible(batch.x.clone(), batch.observed.clone());
+        let size = code.clone().abs();
+        let none = || Tensor::<1>::zeros([1], device);
+        let parts = vec![
+            size.clone().greater_elem(activation.inactive()).float().sum(),
+            size.clone().sum(),
+            saturated(&code, activation).unwrap_or_else(none),
+            if start < JACOBIAN_ROWS { jacobian.norm2(model, batch.x, batch.observed).sum() } else { none() },
+        ];
+        for (sum, part) in sums.iter_mut().zip(numbers(Tensor::cat(parts, 0))?) {
+            *sum += f64::from(part);
+        }
+        let largest = numbers(size.max_dim(0))?;
+        peak.resize(largest.len(), 0.0);
+        peak.iter_mut().zip(largest).for_each(|(peak, seen)| *peak = peak.max(seen));
+    }
+    let rows = dataset.len() as f64;
+    let values = rows * peak.len() as f64;
+    let measured = dataset.len().min(JACOBIAN_ROWS.next_multiple_of(BATCH)) as f64;
+    Ok(CodeFigures {
+        l0: sums[0] / rows,
+        dead_units: peak.iter().filter(|&&peak| f64::from(peak) <= activation.inactive()).count(),
+        mean_activation: sums[1] / values,
+        saturation: has_bounds(activation).then_some(sums[2] / values),
+        jacobian_norm2: sums[3] / measured,
+    })
+}
+
+/// Squared error per row to `rows` of what `reconstruct` makes of them with noise N(0, `std`^2) added, drawn by `seed`.
+///
+/// # Errors
+/// Whatever `reconstruct` fails with.
+pub fn noise_sse(rows: Matrix, std: f64, seed: u64, reconstruct: impl FnOnce(Matrix) -> Result<Vec<f32>>) -> Result<f64> {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    // Two uniform draws make a normal one (Box and Muller 1958).
+    let mut normal = || {
+        let (radius, angle): (f64, f64) = (generator.random(), generator.random());
+        (-2.0 * (1.0 - radius).ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+    };
+    let noisy: Vec<f32> = rows.values.iter().map(|&value| value + (std * normal()) as f32).collect();
+    let cleaned = reconstruct(Matrix { values: &noisy, width: rows.width })?;
+    let squares: f64 = rows.values.iter().zip(&cleaned).map(|(x, r)| f64::from(x - r).powi(2)).sum();
+    Ok(squares / (rows.values.len() / rows.width) as f64)
+}
+
+/// `rows` with the share `rate` of their values missing, completely at random, drawn by `seed`.
+pub fn hide(rows: Matrix, rate: f64, seed: u64) -> Vec<f32> {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    rows.values.iter().map(|&value| if generator.random_bool(rate) { f32::NAN } else { value }).collect()
+}
+
+/// Mean squared error of `filled` to `rows` where `holes` is missing a value that `rows` has.
+pub fn imputation_mse(rows: Matrix, holes: Matrix, filled: &[f32]) -> f64 {
+    let missing = rows.values.iter().zip(holes.values).zip(filled).filter(|((x, hole), _)| hole.is_nan() && !x.is_nan());
+    let (sum, count) = missing.fold((0.0, 0.0f64), |(sum, count), ((x, _), r)| (sum + f64::from(x - r).powi(2), count + 1.0));
+    sum / count.max(1.0)
+}
+
+impl Matrix<'_> {
+    /// What `f` makes of these rows, in batches on `device`; both row by row.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn through(&self, device: &Device, f: impl Fn(Tensor<2>) -> Tensor<2>) -> Result<Vec<f32>> {
+        let mut values = Vec::with_capacity(self.values.len());
+        for chunk in self.values.chunks(BATCH * self.width) {
+            let x = Tensor::from_data(TensorData::new(chunk.to_vec(), [chunk.len() / self.width, self.width]), device);
+            values.extend(numbers(f(x))?);
+        }
+        Ok(values)
+    }
+}
+
+/// The numbers of a tensor, off the device.
+///
+/// # Errors
+/// A device that fails to give its results back.
+pub fn numbers<const R: usize>(tensor: Tensor<R>) -> Result<Vec<f32>> {
+    let data = tensor.try_into_data().map_err(|error| Error::Failed(format!("the device failed: {error:?}")))?;
+    Ok(data.iter::<f32>().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn noise_that_nothing_removes_is_its_own_error_and_holes_are_counted_where_they_are() {
+        let values = vec![0.5f32; 6400];
+        let rows = Matrix { values: &values, width: 64 };
+        let sse = noise_sse(rows, 0.3, 1, |noisy| Ok(noisy.values.to_vec())).unwrap();
+        assert!((sse / (64.0 * 0.09) - 1.0).abs() < 0.06, "{sse}");
+        let holes = hide(rows, 0.25, 1);
+        let missing = holes.iter().filter(|value| value.is_nan()).count();
+        assert!((1400..1800).contains(&missing), "{missing}");
+        let filled: Vec<f32> = holes.iter().map(|value| if value.is_nan() { 1.0 } else { 77.0 }).collect();
+        assert_eq!(imputation_mse(rows, Matrix { values: &holes, width: 64 }, &filled), 0.25);
+    }
 
     #[test]
     fn figures_worked_by_hand() {

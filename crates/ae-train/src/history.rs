@@ -93,7 +93,7 @@ impl History {
         let mut parts = vec![format!("epoch {epoch:>4}/{}", self.epochs)];
         for column in &self.columns {
             let Some(name) = column.strip_prefix("train_") else { continue };
-            if ["mse", "fvu", "code_l0", "dead_units", "learning_rate"].contains(&name) {
+            if ["mse", "fvu", "code_l0", "dead_units", "mean_activation", "saturation", "learning_rate"].contains(&name) {
                 continue;
             }
             if let (Some(train), Some(valid)) = (value(column), value(&format!("valid_{name}"))) {

@@ -106,11 +106,7 @@ impl Fit<'_> {
     ///
     /// # Errors
     /// A checkpoint that cannot be read, a folder that cannot be written, or a device that fails.
-    pub fn run<E: Encoder + 'static, D: Decoder + 'static>(
-        self,
-        trainee: Trainee<E, D>,
-        terms: &[&'static str],
-    ) -> Result<LearningResult<Trainee<E, D>>> {
+    pub fn run<E: Encoder + 'static, D: Decoder + 'static>(self, trainee: Trainee<E, D>) -> Result<LearningResult<Trainee<E, D>>> {
         let checkpoints = self.folder.join("checkpoint");
         std::fs::create_dir_all(&checkpoints).map_err(|error| Error::at("create", &checkpoints, error))?;
         if self.done > 0 {
@@ -130,6 +126,7 @@ impl Fit<'_> {
         let validation =
             loader(&self.split.validation, Order::Sequential, self.config.batch_size.max(256).min(self.split.validation.len()));
         let schedule = self.config.schedule(train.batches())?;
+        let trainee = trainee.after(self.done * train.batches(), self.config.epochs * train.batches());
 
         let mut training = SupervisedTraining::new(self.folder, std::sync::Arc::new(train), std::sync::Arc::new(validation))
             .with_metric_logger(self.history)
@@ -142,7 +139,7 @@ impl Fit<'_> {
             .early_stopping(Patience { epochs: self.config.patience })
             .with_interrupter(self.interrupter.clone())
             .num_epochs(self.config.epochs);
-        training = metrics::register(training, terms, self.variances);
+        training = metrics::register(training, &trainee, self.variances);
         let resume = (self.done > 0).then_some(self.done);
         training = match self.progress {
             Progress::Dashboard => training.renderer(default_renderer(self.interrupter.clone(), resume)),

@@ -4,8 +4,13 @@
 //! use ae_train::{Config, Outcome, Progress, Run};
 //! use burn::{tensor::Device, train::Interrupter};
 //!
+//! // In one line, leaving nothing behind:
 //! let mut config = Config::of_variant("undercomplete")?;
 //! config.training.epochs = 20;
+//! let fitted = ae_train::fit(config.clone(), Device::default())?;
+//! println!("test sse {:.3}, PCA {:.3}", fitted.summary.test.model.sse, fitted.summary.test.pca.sse);
+//!
+//! // With a run folder, progress, and a way to stop it:
 //! let run = Run::create(config, None)?;
 //! if let Outcome::Finished(summary) = run.train(Device::default(), "default", Progress::Lines, Interrupter::new())? {
 //!     println!("test sse {:.3}, PCA {:.3}", summary.test.model.sse, summary.test.pca.sse);
@@ -19,11 +24,12 @@
 //! |---|---|
 //! | [`config`] | the TOML that a run is made from |
 //! | [`run`] | a run from its configuration to its result |
+//! | [`pretrain`] | greedy layer-wise pre-training of deep networks |
 //! | [`learner`] | Burn's Learner, put together from a configuration |
 //! | [`step`] | one step, as the Learner asks for it; [`Trainee`] makes any [`ae_model::Autoencoder`] trainable |
 //! | [`metrics`] | what every step measures |
 //! | [`history`], [`checkpoint`], [`run_folder`] | what is kept |
-//! | [`baseline`], [`evaluation`] | the result, beside PCA and the mean |
+//! | [`baseline`], [`evaluation`], [`probe`] | the result, beside PCA and the mean |
 //! | [`device`] | devices by name |
 
 pub mod baseline;
@@ -35,6 +41,8 @@ pub mod evaluation;
 pub mod history;
 pub mod learner;
 pub mod metrics;
+pub mod pretrain;
+pub mod probe;
 pub mod renderer;
 pub mod run;
 pub mod run_folder;
@@ -43,5 +51,5 @@ pub mod step;
 pub use config::Config;
 pub use error::{Error, Result};
 pub use learner::Progress;
-pub use run::{Outcome, Run};
+pub use run::{Fitted, Outcome, Run, fit};
 pub use step::Trainee;

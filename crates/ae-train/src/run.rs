@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ae_data::{Batcher, Dataset, Scaling, Split, source};
-use ae_model::{Model, Objective};
+use ae_model::Model;
 use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
 
 use crate::{
@@ -11,10 +11,11 @@ use crate::{
     baseline::{Matrix, Pca, mean_errors},
     checkpoint,
     config::Config,
-    evaluation::{Errors, model_errors},
+    evaluation::{Errors, code_figures, model_errors},
     history::{self, History},
     learner::{Fit, Progress},
     metrics::Variances,
+    pretrain::Pretrain,
     run_folder::{Part, RunFolder, Schema, Summary},
     step::Trainee,
 };
@@ -38,6 +39,31 @@ pub enum Outcome {
         /// Epochs that a resumed run does not train again.
         epochs: usize,
     },
+}
+
+/// What a training gave, without a folder.
+#[derive(Debug)]
+pub struct Fitted {
+    /// The model of the best epoch.
+    pub model: Model,
+    /// What is known about the data: its scaling is what the model expects.
+    pub schema: Schema,
+    /// The result.
+    pub summary: Summary,
+}
+
+/// Trains without showing or keeping anything: what a program or an experiment wants that goes on with the model.
+///
+/// # Errors
+/// As [`Run::create`] and [`Run::train`].
+pub fn fit(config: Config, device: impl Into<Device>) -> Result<Fitted> {
+    let device = device.into();
+    let folder = tempfile::tempdir().map_err(|error| Error::Failed(format!("cannot make a temporary folder: {error}")))?;
+    let run = Run::create(config, Some(&folder.path().join("run")))?;
+    match run.train(device.clone(), "", Progress::Quiet, Interrupter::new())? {
+        Outcome::Finished(summary) => Ok(Fitted { model: run.model(device)?, schema: run.folder.schema()?, summary: *summary }),
+        Outcome::Interrupted { .. } => Err(Error::Failed("nothing interrupts this training".to_string())),
+    }
 }
 
 /// The data of a run, ready to be gathered.
@@ -101,9 +127,24 @@ impl Run {
         let history = History::open(&self.folder.metrics_file(), training.epochs, done, progress == Progress::Lines)?;
         device.seed(self.config.seed);
         let plain = device.clone().inner();
-        let model = self.config.model.init(data.schema.d_input, data.schema.scaling.is_unit_range(), &plain.clone().autodiff());
+        let model = self.config.model.init(&data.schema.inputs(), &plain.clone().autodiff());
         let parameters = model.num_params();
-        let trainee = Trainee { model, objective: Objective::default() };
+        let pretrain = Pretrain {
+            config: &training,
+            seed: self.config.seed,
+            objective: self.config.model.objective(),
+            rows: &data.split.train,
+            batcher: &data.batcher,
+            device: plain.clone().autodiff(),
+            print: progress != Progress::Quiet,
+            interrupter: &interrupter,
+        };
+        let model = match done {
+            0 => pretrain.run(model)?,
+            _ => Some(model), // the checkpoint has what it led to
+        };
+        let Some(model) = model else { return Ok(Outcome::Interrupted { epochs: 0 }) };
+        let trainee = Trainee::new(model, self.config.model.objective());
         let variance = |dataset: &Dataset| {
             let values = dataset.scaled(&data.schema.scaling);
             mean_variance(Matrix { values: &values, width: data.schema.d_input })
@@ -121,7 +162,7 @@ impl Run {
             interrupter,
             device: plain.clone(),
         };
-        let result = fit.run(trainee.clone(), &[])?;
+        let result = fit.run(trainee.clone())?;
         // The dashboard leaves the terminal when its renderer is dropped; print nothing before.
         drop(result.renderer);
 
@@ -150,6 +191,8 @@ impl Run {
             return Ok(Outcome::Interrupted { epochs });
         }
 
+        device.seed(self.config.seed);
+        let code = code_figures(&model, &data.split.test, &data.batcher, &plain)?;
         let (train, test) = rows.parts(&model, &data, self.config.model.code_dim, &plain)?;
         let summary = Summary {
             variant: self.config.variant.clone(),
@@ -164,6 +207,7 @@ impl Run {
             seed: self.config.seed,
             train,
             test,
+            code,
         };
         self.folder.write_summary(&summary)?;
         Ok(Outcome::Finished(Box::new(summary)))
@@ -182,13 +226,7 @@ impl Data {
         let name = sets.name.clone();
         let split = Split::new(sets, config.split())?;
         let rows = split.train.rows();
-        config.variant()?.check(&config.model, rows.width()).map_err(|error| error.within("model"))?;
         let scaling = Scaling::fit(config.data.scaling, &split.train);
-        if config.model.reconstruction == ae_model::Reconstruction::Bernoulli && !scaling.is_unit_range() {
-            return Err(Error::Usage(
-                "`model.reconstruction` is bernoulli, which needs inputs in [0, 1]: set `data.scaling` to min_max".to_string(),
-            ));
-        }
         let schema = Schema {
             name,
             d_input: rows.width(),
@@ -198,6 +236,12 @@ impl Data {
             geometry: rows.geometry,
             scaling: scaling.clone(),
         };
+        config.variant()?.check(&config.model, &schema.inputs()).map_err(|error| error.within("model"))?;
+        if config.model.reconstruction == ae_model::Reconstruction::Bernoulli && !scaling.is_unit_range() {
+            return Err(Error::Usage(
+                "`model.reconstruction` is bernoulli, which needs inputs in [0, 1]: set `data.scaling` to min_max".to_string(),
+            ));
+        }
         Ok(Self { batcher: Batcher::new(scaling), schema, split })
     }
 }

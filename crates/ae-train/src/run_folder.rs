@@ -6,7 +6,7 @@ use std::{
 };
 
 use ae_data::{BUILTIN, Geometry, Scaling};
-use ae_model::Model;
+use ae_model::{Inputs, Model};
 use burn::{
     module::Module,
     store::{ModuleSnapshot, SafetensorsStore},
@@ -14,7 +14,11 @@ use burn::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Error, Result, checkpoint, config::Config, evaluation::Figures};
+use crate::{
+    Error, Result, checkpoint,
+    config::Config,
+    evaluation::{CodeFigures, Figures},
+};
 
 /// What is known about a run's data: enough to check other data against it and to scale it alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +39,14 @@ pub struct Schema {
     pub geometry: Option<Geometry>,
     /// Fitted on the training rows.
     pub scaling: Scaling,
+}
+
+impl Schema {
+    /// What a model is built for.
+    pub fn inputs(&self) -> Inputs {
+        let image = self.geometry.map(|geometry| [geometry.channels, geometry.height, geometry.width]);
+        Inputs { features: self.d_input, image, unit_range: self.scaling.is_unit_range() }
+    }
 }
 
 /// Errors of the model beside its baselines on the same rows.
@@ -76,6 +88,8 @@ pub struct Summary {
     pub train: Part,
     /// On the test rows.
     pub test: Part,
+    /// What the code does on the test rows.
+    pub code: CodeFigures,
 }
 
 /// A run's folder.
@@ -234,7 +248,7 @@ impl RunFolder {
     /// Weights that are missing, damaged, or of another model than the configuration describes.
     pub fn model(&self, device: &Device) -> Result<Model> {
         let (config, schema) = (self.config()?, self.schema()?);
-        let mut model = config.model.init(schema.d_input, schema.scaling.is_unit_range(), device);
+        let mut model = config.model.init(&schema.inputs(), device);
         let weights = self.weights_file();
         if !weights.is_file() {
             return Err(Error::at("read", &weights, "the run has no weights yet; resume it first"));

@@ -5,15 +5,17 @@
 use std::sync::Arc;
 
 use ae_data::Batch;
-use ae_model::{Autoencoder, Decoder, Encoder, Evaluation, Objective};
+use ae_model::{Activation, Autoencoder, Decoder, Encoder, Evaluation, Jacobian, Objective, jacobian::Method};
 use burn::{
+    lr_scheduler::module_lr_scheduler::ModuleLearningRate,
     module::Module,
+    optim::{GradientsParams, ModuleOptimizer},
     tensor::{ExecutionError, Tensor},
     train::{InferenceStep, ItemLazy, TrainOutput, TrainStep, metric::Adaptor},
 };
 
-/// Units whose size stays at or below this count as inactive.
-const INACTIVE: f64 = 1e-6;
+/// How close to a bound of its activation a unit of the code counts as saturated.
+pub const SATURATED: f64 = 0.05;
 
 /// A model with what it is trained for.
 #[derive(Module, Debug)]
@@ -23,6 +25,26 @@ pub struct Trainee<E: Encoder, D: Decoder> {
     /// What is minimised.
     #[module(skip)]
     pub objective: Objective,
+    /// Optimizer steps done.
+    #[module(skip)]
+    pub steps: usize,
+    /// Optimizer steps of the whole training, for a code that changes while it is trained; 0 if unknown.
+    #[module(skip)]
+    pub steps_total: usize,
+}
+
+impl<E: Encoder, D: Decoder> Trainee<E, D> {
+    /// A model to be trained for `objective`.
+    pub fn new(model: Autoencoder<E, D>, objective: Objective) -> Self {
+        Self { model, objective, steps: 0, steps_total: 0 }
+    }
+
+    /// The same after `steps` of `total` optimizer steps.
+    pub fn after(mut self, steps: usize, total: usize) -> Self {
+        (self.steps, self.steps_total) = (steps, total);
+        self.model.code.anneal(steps as f64 / total.max(1) as f64);
+        self
+    }
 }
 
 /// What a step tells the metrics.
@@ -35,6 +57,10 @@ pub struct StepOutput {
     observed: Option<Tensor<1>>,
     /// The code, `[batch, d_code]`.
     code: Tensor<2>,
+    /// Of the units of the code.
+    activation: Activation,
+    /// Squared norm of the code's derivative, `[batch]`, where it is measured.
+    jacobian_norm2: Option<Tensor<1>>,
     width: usize,
     statistics: Option<Arc<Statistics>>,
 }
@@ -52,6 +78,14 @@ pub struct Statistics {
     pub observed: f64,
     /// Active units of the code, per example.
     pub code_l0: f64,
+    /// Mean size of a unit of the code.
+    pub mean_activation: f64,
+    /// Share of the code's values within 0.05 of a bound of their activation; none if it has no bounds.
+    pub saturation: Option<f64>,
+    /// Squared Frobenius norm of the code's derivative, mean over the batch; validation only.
+    pub jacobian_norm2: Option<f64>,
+    /// Size at or below which a unit is inactive.
+    pub inactive: f32,
     /// Largest size of each unit of the code.
     pub unit_peak: Vec<f32>,
 }
@@ -76,6 +110,8 @@ impl<E: Encoder, D: Decoder> Trainee<E, D> {
             squared_error: self.model.reconstruction.squared_error(x, output, observed.clone()),
             observed: observed.map(|observed| observed.sum_dim(1).squeeze_dim(1)),
             code: evaluation.forward.code.clone().without_autodiff(),
+            activation: self.model.code.activation(),
+            jacobian_norm2: None,
             statistics: None,
         }
     }
@@ -90,6 +126,12 @@ impl<E: Encoder, D: Decoder> TrainStep for Trainee<E, D> {
         let gradients = evaluation.loss().backward();
         TrainOutput::new(self, gradients, self.output(batch, &evaluation))
     }
+
+    fn optimize(self, optimizer: &mut ModuleOptimizer, rate: ModuleLearningRate, gradients: GradientsParams) -> Self {
+        let (steps, total) = (self.steps + 1, self.steps_total);
+        let trained = optimizer.step(rate, self, gradients);
+        if total > 0 { trained.after(steps, total) } else { trained }
+    }
 }
 
 impl<E: Encoder, D: Decoder> InferenceStep for Trainee<E, D> {
@@ -98,31 +140,58 @@ impl<E: Encoder, D: Decoder> InferenceStep for Trainee<E, D> {
 
     fn step(&self, batch: Batch) -> StepOutput {
         let evaluation = self.evaluate(&batch);
-        self.output(batch, &evaluation)
+        let jacobian = Jacobian { method: Method::Auto, probes: 1 };
+        let norm2 = jacobian.norm2(&self.model, batch.x.clone(), batch.observed.clone());
+        StepOutput { jacobian_norm2: Some(norm2), ..self.output(batch, &evaluation) }
     }
 }
 
 impl ItemLazy for StepOutput {
     /// Reduces the tensors to numbers; Burn calls this away from the training thread.
     fn sync(mut self) -> Result<Self, ExecutionError> {
-        let [examples, _] = self.code.dims();
+        let [examples, units] = self.code.dims();
         let size = self.code.clone().abs();
-        let active = size.clone().greater_elem(INACTIVE).float().sum();
+        let inactive = self.activation.inactive();
         let mut sums: Vec<Tensor<1>> = self.losses.iter().map(|(_, value)| value.clone().sum()).collect();
-        sums.extend([self.squared_error.clone().sum(), active]);
+        sums.extend([self.squared_error.clone().sum(), size.clone().greater_elem(inactive).float().sum(), size.clone().sum()]);
+        sums.extend(saturated(&self.code, self.activation));
+        sums.extend(self.jacobian_norm2.clone().map(Tensor::sum));
         sums.extend(self.observed.clone().map(Tensor::sum));
         let sums: Vec<f64> = Tensor::cat(sums, 0).try_into_data()?.iter::<f32>().map(f64::from).collect();
         let unit_peak = size.max_dim(0).try_into_data()?.iter::<f32>().collect();
-        let count = self.losses.len();
+        let mut sums = sums.into_iter();
+        let mut next = || sums.next().expect("a sum for each of them");
+        let (rows, values) = (examples as f64, (examples * units) as f64);
+        // In the order in which they were put in.
         self.statistics = Some(Arc::new(Statistics {
             examples,
-            losses: self.losses.iter().zip(&sums).map(|((name, _), sum)| (*name, sum / examples as f64)).collect(),
-            squared_error: sums[count],
-            code_l0: sums[count + 1] / examples as f64,
-            observed: sums.get(count + 2).copied().unwrap_or((examples * self.width) as f64),
+            losses: self.losses.iter().map(|(name, _)| (*name, next() / rows)).collect(),
+            squared_error: next(),
+            code_l0: next() / rows,
+            mean_activation: next() / values,
+            saturation: has_bounds(self.activation).then(|| next() / values),
+            jacobian_norm2: self.jacobian_norm2.is_some().then(|| next() / rows),
+            observed: if self.observed.is_some() { next() } else { (examples * self.width) as f64 },
+            inactive: inactive as f32,
             unit_peak,
         }));
         Ok(self)
+    }
+}
+
+/// Whether units of this activation can be saturated.
+pub(crate) fn has_bounds(activation: Activation) -> bool {
+    activation.bounds() != (None, None)
+}
+
+/// How many values of the code are within 0.05 of a bound of their activation, `[1]`; none if it has no bounds.
+pub(crate) fn saturated(code: &Tensor<2>, activation: Activation) -> Option<Tensor<1>> {
+    let (low, high) = activation.bounds();
+    let below = low.map(|low| code.clone().lower_equal_elem(low + SATURATED).float().sum());
+    let above = high.map(|high| code.clone().greater_equal_elem(high - SATURATED).float().sum());
+    match (below, above) {
+        (Some(below), Some(above)) => Some(below + above),
+        (below, above) => below.or(above),
     }
 }
 

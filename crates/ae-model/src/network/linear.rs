@@ -10,7 +10,10 @@ use burn::{
     tensor::{Device, Tensor, module::linear},
 };
 
-use super::mlp::{Mlp, MlpConfig};
+use super::{
+    Sizes,
+    mlp::{Mlp, MlpConfig},
+};
 use crate::Activation;
 
 /// Settings of a linear network.
@@ -23,9 +26,9 @@ pub struct LinearConfig {
 
 impl LinearConfig {
     /// Encoder and decoder of one layer each; `output` is the decoder's activation.
-    pub fn init(&self, d_input: usize, d_code: usize, output: Activation, device: &Device) -> (Mlp, Mlp) {
+    pub fn init(&self, sizes: &Sizes, output: Activation, device: &Device) -> (Mlp, Mlp) {
         // A multi-layer perceptron without hidden layers is exactly this map.
-        MlpConfig { hidden: Vec::new(), activation: Activation::Identity, tied: self.tied }.init(d_input, d_code, output, device)
+        MlpConfig { hidden: Vec::new(), tied: self.tied, ..MlpConfig::default() }.init(sizes, output, device)
     }
 }
 
@@ -87,7 +90,7 @@ mod tests {
     #[test]
     fn the_tangent_of_a_linear_network_is_the_direction_times_the_weight() {
         let device = Device::default();
-        let (encoder, _) = LinearConfig::default().init(3, 2, Activation::Identity, &device);
+        let (encoder, _) = LinearConfig::default().init(&Sizes::new(3, 2), Activation::Identity, &device);
         let v = Tensor::<2>::from_floats([[1.0, -2.0, 0.5]], &device);
         let (_, t) = encoder.jvp(Tensor::zeros([1, 3], &device), v.clone());
         t.into_data().assert_eq(&v.matmul(encoder.layers[0].weight(None)).into_data(), true);

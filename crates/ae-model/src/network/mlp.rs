@@ -1,15 +1,17 @@
 //! Multi-layer perceptrons: `h_0 = x`, `h_{l+1} = phi(h_l W_l + b_l)`, and a last layer without `phi`.
 //!
 //! The decoder mirrors the encoder's widths. Tied weights (each decoder weight is the transpose of the encoder's opposite one) halve the
-//! parameters and act as a mild regularizer (Vincent et al. 2010). The tangent is carried beside the activation, exactly.
+//! parameters and act as a mild regularizer (Vincent et al. 2010). The tangent is carried beside the activation, exactly. Hidden layers may
+//! be normalised before their activation ([`norm`](super::norm)) and thinned after it (dropout, Srivastava et al. 2014).
 
 use burn::{
     module::Module,
+    nn::{Dropout, DropoutConfig},
     serde::{Deserialize, Serialize},
     tensor::{Device, Tensor},
 };
 
-use super::{Affine, Decoder, Encoder};
+use super::{Affine, Decoder, Encoder, Norm, NormKind, Sizes};
 use crate::{Activation, ConfigError};
 
 /// Settings of a multi-layer perceptron and its mirror.
@@ -22,11 +24,15 @@ pub struct MlpConfig {
     pub activation: Activation,
     /// Whether the decoder reads the encoder's weights transposed. Default: false.
     pub tied: bool,
+    /// Normalisation of the hidden layers, before their activation. Default: `none`.
+    pub norm: NormKind,
+    /// Share of the hidden units switched off in each training step, in `[0, 1)`. Default: 0.
+    pub dropout: f64,
 }
 
 impl Default for MlpConfig {
     fn default() -> Self {
-        Self { hidden: vec![256, 128], activation: Activation::Elu, tied: false }
+        Self { hidden: vec![256, 128], activation: Activation::Elu, tied: false, norm: NormKind::None, dropout: 0.0 }
     }
 }
 
@@ -34,8 +40,9 @@ impl MlpConfig {
     /// Whether the settings can be built.
     ///
     /// # Errors
-    /// A hidden layer of width 0.
+    /// A hidden layer of width 0, or a dropout outside `[0, 1)`.
     pub fn check(&self) -> Result<(), ConfigError> {
+        check_dropout(self.dropout)?;
         match self.hidden.iter().position(|&width| width == 0) {
             Some(layer) => Err(ConfigError::new(format!("hidden[{layer}]"), 0, "at least 1 unit (an empty list means no hidden layer)")),
             None => Ok(()),
@@ -43,14 +50,28 @@ impl MlpConfig {
     }
 
     /// Encoder `d_input -> hidden -> d_code` and its mirror; `output` is the activation of the decoder's last layer.
-    pub fn init(&self, d_input: usize, d_code: usize, output: Activation, device: &Device) -> (Mlp, Mlp) {
-        let mut widths = vec![d_input];
-        widths.extend(&self.hidden);
-        widths.push(d_code);
-        let encoder = Mlp::init(&widths, self.activation, Activation::Identity, false, device);
-        widths.reverse();
-        let decoder = Mlp::init(&widths, self.activation, output, self.tied, device);
-        (encoder, decoder)
+    pub fn init(&self, sizes: &Sizes, output: Activation, device: &Device) -> (Mlp, Mlp) {
+        let stack = |from: usize, hidden: Vec<usize>, to: usize, last: Activation, tied: bool| {
+            let widths: Vec<usize> = [vec![from], hidden.clone(), vec![to]].concat();
+            Mlp {
+                layers: widths.windows(2).map(|pair| Affine::init(pair[0], pair[1], tied, device)).collect(),
+                norms: hidden.iter().filter_map(|&width| self.norm.init(width, device)).collect(),
+                dropout: (self.dropout > 0.0).then(|| DropoutConfig::new(self.dropout).init()),
+                activation: self.activation,
+                output: last,
+            }
+        };
+        let encoder = stack(sizes.d_input, self.hidden.clone(), sizes.d_code, Activation::Identity, false);
+        let mirrored = self.hidden.iter().rev().copied().collect();
+        (encoder, stack(sizes.d_code, mirrored, sizes.d_output, output, self.tied))
+    }
+}
+
+/// Whether `dropout` is a share of units that leaves some.
+pub(super) fn check_dropout(dropout: f64) -> Result<(), ConfigError> {
+    match (0.0..1.0).contains(&dropout) {
+        true => Ok(()),
+        false => Err(ConfigError::new("dropout", dropout, "at least 0 and less than 1")),
     }
 }
 
@@ -59,6 +80,10 @@ impl MlpConfig {
 pub struct Mlp {
     /// The layers, input side first.
     pub layers: Vec<Affine>,
+    /// Normalisation of each hidden layer; none if empty.
+    pub norms: Vec<Norm>,
+    /// Dropout after each hidden layer.
+    pub dropout: Option<Dropout>,
     /// Activation between layers.
     #[module(skip)]
     pub activation: Activation,
@@ -68,21 +93,31 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    fn init(widths: &[usize], activation: Activation, output: Activation, tied: bool, device: &Device) -> Self {
-        let layers = widths.windows(2).map(|pair| Affine::init(pair[0], pair[1], tied, device)).collect();
-        Self { layers, activation, output }
+    /// A stack of the given layers, with `activation` between them and none at the end.
+    pub fn new(layers: Vec<Affine>, activation: Activation) -> Self {
+        Self { layers, norms: Vec::new(), dropout: None, activation, output: Activation::Identity }
     }
 
-    /// Activation that follows layer `index`.
-    fn activation_after(&self, index: usize) -> Activation {
-        if index + 1 == self.layers.len() { self.output } else { self.activation }
+    fn is_last(&self, index: usize) -> bool {
+        index + 1 == self.layers.len()
     }
 
     /// The stack applied to `x`; layer `l` is lent `lent[l]`, if there is one.
     fn run(&self, x: Tensor<2>, lent: &[Tensor<2>]) -> Tensor<2> {
         self.layers.iter().enumerate().fold(x, |x, (index, layer)| {
             let z = layer.forward(x, lent.get(index)); // [batch, width of the layer]
-            self.activation_after(index).forward(z)
+            if self.is_last(index) {
+                return self.output.forward(z);
+            }
+            let z = match self.norms.get(index) {
+                Some(norm) => norm.forward(z),
+                None => z,
+            };
+            let y = self.activation.forward(z);
+            match &self.dropout {
+                Some(dropout) => dropout.forward(y),
+                None => y,
+            }
         })
     }
 }
@@ -95,12 +130,27 @@ impl Encoder for Mlp {
     fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         self.layers.iter().enumerate().fold((x, v), |(x, t), (index, layer)| {
             let t = t.matmul(layer.weight(None)); // the tangent takes the weight, not the bias
-            self.activation_after(index).jvp(layer.forward(x, None), t)
+            let z = layer.forward(x, None);
+            if self.is_last(index) {
+                return self.output.jvp(z, t);
+            }
+            let (z, t) = match self.norms.get(index) {
+                Some(norm) => norm.jvp(z, t),
+                None => (z, t),
+            };
+            self.activation.jvp(z, t)
         })
     }
 
     fn weights(&self) -> Vec<Tensor<2>> {
         self.layers.iter().map(|layer| layer.weight(None)).collect()
+    }
+
+    fn affine(&self) -> Option<Tensor<2>> {
+        match self.layers.as_slice() {
+            [layer] if self.output == Activation::Identity => Some(layer.weight(None)),
+            _ => None,
+        }
     }
 }
 
@@ -123,8 +173,8 @@ mod tests {
     #[test]
     fn a_tied_decoder_halves_the_weights_and_still_decodes() {
         let device = Device::default();
-        let config = MlpConfig { hidden: vec![6, 5], activation: Activation::Tanh, tied: true };
-        let (encoder, decoder) = config.init(8, 3, Activation::Sigmoid, &device);
+        let config = MlpConfig { hidden: vec![6, 5], activation: Activation::Tanh, tied: true, ..Default::default() };
+        let (encoder, decoder) = config.init(&Sizes::new(8, 3), Activation::Sigmoid, &device);
         assert_eq!(encoder.num_params(), (8 * 6 + 6) + (6 * 5 + 5) + (5 * 3 + 3));
         assert_eq!(decoder.num_params(), 5 + 6 + 8);
         let model = Autoencoder::new(encoder, decoder);
@@ -135,8 +185,8 @@ mod tests {
     fn gradients_of_tied_weights_come_from_both_uses() {
         // r = x W W^T with W = w (one by one): r = w^2 x, so d(r)/d(w) = 2 w x, while an untied encoder alone would give w x.
         let device = Device::default().autodiff();
-        let config = MlpConfig { hidden: vec![], activation: Activation::Identity, tied: true };
-        let (mut encoder, decoder) = config.init(1, 1, Activation::Identity, &device);
+        let config = MlpConfig { hidden: vec![], tied: true, ..Default::default() };
+        let (mut encoder, decoder) = config.init(&Sizes::new(1, 1), Activation::Identity, &device);
         encoder.layers[0] = Affine::from_tensors(Tensor::from_floats([[3.0]], &device), Tensor::zeros([1], &device));
         let model = Autoencoder::new(encoder, decoder);
         let grads = model.reconstruct(Tensor::from_floats([[2.0]], &device)).sum().backward();
@@ -148,5 +198,32 @@ mod tests {
     fn a_layer_of_no_units_is_refused_by_name() {
         let error = MlpConfig { hidden: vec![4, 0], ..Default::default() }.check().unwrap_err();
         assert_eq!(error.field, "hidden[1]");
+    }
+
+    #[test]
+    fn tangents_pass_through_norms_and_leave_dropout_out() {
+        let device = Device::default();
+        for norm in [NormKind::None, NormKind::Layer, NormKind::Batch] {
+            let config = MlpConfig { hidden: vec![7, 6], activation: Activation::Tanh, norm, dropout: 0.5, ..Default::default() };
+            let (encoder, _) = config.init(&Sizes::new(5, 3), Activation::Identity, &device);
+            let x = Tensor::<2>::random([6, 5], burn::tensor::Distribution::Uniform(-2.0, 2.0), &device);
+            let v = Tensor::<2>::random([6, 5], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
+            let (code, tangent) = encoder.jvp(x.clone(), v.clone());
+            let (same, estimate) = super::super::finite_difference_jvp(|x| Encoder::forward(&encoder, x), x, v);
+            code.into_data().assert_approx_eq::<f32>(&same.into_data(), burn::tensor::Tolerance::absolute(1e-5));
+            tangent.into_data().assert_approx_eq::<f32>(&estimate.into_data(), burn::tensor::Tolerance::absolute(5e-3));
+        }
+    }
+
+    #[test]
+    fn dropout_acts_in_training_alone() {
+        let training = Device::default().autodiff();
+        let config = MlpConfig { hidden: vec![64], dropout: 0.5, ..Default::default() };
+        let (encoder, _) = config.init(&Sizes::new(5, 3), Activation::Identity, &training);
+        let x = Tensor::<2>::ones([2, 5], &training);
+        let different = |a: Tensor<2>, b: Tensor<2>| (a - b).abs().max().into_scalar::<f32>();
+        assert!(different(Encoder::forward(&encoder, x.clone()), Encoder::forward(&encoder, x.clone())) > 0.0);
+        let (encoder, x) = (encoder.valid(), x.without_autodiff());
+        assert_eq!(different(Encoder::forward(&encoder, x.clone()), Encoder::forward(&encoder, x)), 0.0);
     }
 }

@@ -3,8 +3,10 @@
 //! A network is anything that implements [`Encoder`] and [`Decoder`]. The ones here are chosen by a [`Network`] configuration; another Burn
 //! project brings its own types and hands them to [`Autoencoder::new`](crate::Autoencoder::new).
 
+pub mod conv;
 pub mod linear;
 pub mod mlp;
+pub mod norm;
 
 use burn::{
     module::{Module, ModuleDisplay},
@@ -12,8 +14,10 @@ use burn::{
     tensor::{DType, Device, Tensor},
 };
 
+pub use conv::{ConvConfig, ConvDecoder, ConvEncoder};
 pub use linear::{Affine, LinearConfig};
 pub use mlp::{Mlp, MlpConfig};
+pub use norm::{Norm, NormKind};
 
 use crate::{Activation, ConfigError};
 
@@ -22,7 +26,8 @@ pub trait Encoder: Module + ModuleDisplay {
     /// `f(x)`: `[batch, d_input] -> [batch, d_code]`.
     fn forward(&self, x: Tensor<2>) -> Tensor<2>;
 
-    /// `(f(x), J_f(x) v)`: the code and its derivative along `v` (`[batch, d_input]`, one direction per example).
+    /// `(f(x), J_f(x) v)`: the code and its derivative along `v` (`[batch, d_input]`, one direction per example), of the network as it is
+    /// used after training: without dropout, and with the running statistics of a batch norm.
     ///
     /// By default a central difference along `v`, differentiable in the parameters like any other use of [`forward`](Self::forward), with
     /// a relative error near 1e-4 in `f32`. A network whose layers are known carries the tangent exactly instead.
@@ -33,6 +38,11 @@ pub trait Encoder: Module + ModuleDisplay {
     /// The weight matrices, input side first, that a tied decoder reads transposed. None by default: such a network cannot be tied.
     fn weights(&self) -> Vec<Tensor<2>> {
         Vec::new()
+    }
+
+    /// The weight `[d_input, d_code]` if the whole network is one affine map: its derivative then has a closed form. None by default.
+    fn affine(&self) -> Option<Tensor<2>> {
+        None
     }
 }
 
@@ -64,6 +74,38 @@ pub fn finite_difference_jvp(f: impl Fn(Tensor<2>) -> Tensor<2>, x: Tensor<2>, v
     (f(x), (up - down) / step.mul_scalar(2.0))
 }
 
+/// The sizes that a network is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Features that the encoder reads.
+    pub d_input: usize,
+    /// Features that the decoder gives: fewer than `d_input` if the encoder also reads a mask.
+    pub d_output: usize,
+    /// Units of the code.
+    pub d_code: usize,
+    /// Channels, height and width of the images that the decoder gives, if they are images. Channels of a mask come after the image's own.
+    pub image: Option<[usize; 3]>,
+}
+
+impl Sizes {
+    /// Rows of `d_input` features, read and given back, and a code of `d_code` units.
+    pub fn new(d_input: usize, d_code: usize) -> Self {
+        Self { d_input, d_output: d_input, d_code, image: None }
+    }
+
+    /// The same for images of `channels, height, width`.
+    pub fn with_image(mut self, image: Option<[usize; 3]>) -> Self {
+        self.image = image;
+        self
+    }
+
+    /// The same with an encoder that reads a mask beside its input: twice as many features.
+    pub fn with_mask(mut self) -> Self {
+        self.d_input = 2 * self.d_output;
+        self
+    }
+}
+
 /// Which of this crate's networks to build.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", tag = "kind", rename_all = "snake_case")]
@@ -72,6 +114,8 @@ pub enum Network {
     Linear(LinearConfig),
     /// Hidden layers, mirrored in the decoder: [`mlp`].
     Mlp(MlpConfig),
+    /// Strided convolutions, mirrored by transposed ones in the decoder: [`conv`].
+    Conv(ConvConfig),
 }
 
 impl From<LinearConfig> for Network {
@@ -86,8 +130,14 @@ impl From<MlpConfig> for Network {
     }
 }
 
+impl From<ConvConfig> for Network {
+    fn from(config: ConvConfig) -> Self {
+        Self::Conv(config)
+    }
+}
+
 impl Network {
-    /// Whether the settings can be built.
+    /// Whether the settings can be built for some data.
     ///
     /// # Errors
     /// A field outside its range.
@@ -95,16 +145,44 @@ impl Network {
         match self {
             Self::Linear(_) => Ok(()),
             Self::Mlp(config) => config.check(),
+            Self::Conv(config) => config.check(),
         }
     }
 
-    /// Encoder `d_input -> d_code` and decoder `d_code -> d_input`, with random weights drawn from the device's generator.
-    pub fn init(&self, d_input: usize, d_code: usize, output: Activation, device: &Device) -> (NetworkEncoder, NetworkDecoder) {
-        let (encoder, decoder) = match self {
-            Self::Linear(config) => config.init(d_input, d_code, output, device),
-            Self::Mlp(config) => config.init(d_input, d_code, output, device),
-        };
-        (NetworkEncoder::Mlp(encoder), NetworkDecoder::Mlp(decoder))
+    /// Whether the settings can be built for data of these sizes.
+    ///
+    /// # Errors
+    /// A convolutional network for data without an image shape, or with more layers than the image can be halved; tied weights for an
+    /// encoder that reads a mask.
+    pub fn check_sizes(&self, sizes: &Sizes) -> Result<(), ConfigError> {
+        match self {
+            Self::Linear(LinearConfig { tied: true }) | Self::Mlp(MlpConfig { tied: true, .. }) if sizes.d_input != sizes.d_output => Err(
+                ConfigError::new("tied", true, "false with `mask_input`: the encoder's first layer is then wider than the decoder's last"),
+            ),
+            Self::Linear(_) | Self::Mlp(_) => Ok(()),
+            Self::Conv(config) => config.check_image(sizes.image),
+        }
+    }
+
+    /// Encoder and decoder of these sizes, with random weights drawn from the device's generator; `output` is the decoder's last activation.
+    ///
+    /// # Panics
+    /// Sizes that [`check_sizes`](Self::check_sizes) refuses.
+    pub fn init(&self, sizes: &Sizes, output: Activation, device: &Device) -> (NetworkEncoder, NetworkDecoder) {
+        match self {
+            Self::Linear(config) => {
+                let (encoder, decoder) = config.init(sizes, output, device);
+                (NetworkEncoder::Mlp(encoder), NetworkDecoder::Mlp(decoder))
+            }
+            Self::Mlp(config) => {
+                let (encoder, decoder) = config.init(sizes, output, device);
+                (NetworkEncoder::Mlp(encoder), NetworkDecoder::Mlp(decoder))
+            }
+            Self::Conv(config) => {
+                let (encoder, decoder) = config.init(sizes, output, device);
+                (NetworkEncoder::Conv(encoder), NetworkDecoder::Conv(decoder))
+            }
+        }
     }
 }
 
@@ -113,24 +191,36 @@ impl Network {
 pub enum NetworkEncoder {
     /// A stack of affine layers; one layer for a linear network.
     Mlp(Mlp),
+    /// Strided convolutions and an affine layer.
+    Conv(ConvEncoder),
 }
 
 impl Encoder for NetworkEncoder {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Mlp(network) => Encoder::forward(network, x),
+            Self::Conv(network) => network.forward(x),
         }
     }
 
     fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         match self {
             Self::Mlp(network) => network.jvp(x, v),
+            Self::Conv(network) => network.jvp(x, v),
         }
     }
 
     fn weights(&self) -> Vec<Tensor<2>> {
         match self {
             Self::Mlp(network) => network.weights(),
+            Self::Conv(network) => network.weights(),
+        }
+    }
+
+    fn affine(&self) -> Option<Tensor<2>> {
+        match self {
+            Self::Mlp(network) => network.affine(),
+            Self::Conv(network) => network.affine(),
         }
     }
 }
@@ -140,18 +230,22 @@ impl Encoder for NetworkEncoder {
 pub enum NetworkDecoder {
     /// A stack of affine layers; one layer for a linear network.
     Mlp(Mlp),
+    /// An affine layer and transposed convolutions.
+    Conv(ConvDecoder),
 }
 
 impl Decoder for NetworkDecoder {
     fn forward(&self, h: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Mlp(network) => Decoder::forward(network, h),
+            Self::Conv(network) => network.forward(h),
         }
     }
 
     fn forward_tied(&self, h: Tensor<2>, encoder_weights: Vec<Tensor<2>>) -> Tensor<2> {
         match self {
             Self::Mlp(network) => network.forward_tied(h, encoder_weights),
+            Self::Conv(network) => network.forward_tied(h, encoder_weights),
         }
     }
 }
@@ -177,8 +271,8 @@ mod tests {
     #[test]
     fn the_default_tangent_is_close_to_the_exact_one() {
         let device = Device::default();
-        let config = MlpConfig { hidden: vec![7], activation: Activation::Tanh, tied: false };
-        let (inner, _) = config.init(5, 3, Activation::Identity, &device);
+        let config = MlpConfig { hidden: vec![7], activation: Activation::Tanh, ..Default::default() };
+        let (inner, _) = config.init(&Sizes::new(5, 3), Activation::Identity, &device);
         let x = Tensor::<2>::random([6, 5], burn::tensor::Distribution::Uniform(-2.0, 2.0), &device);
         let v = Tensor::<2>::random([6, 5], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
         let (code, exact) = inner.jvp(x.clone(), v.clone());
@@ -190,7 +284,7 @@ mod tests {
     #[test]
     fn a_zero_direction_has_a_zero_derivative() {
         let device = Device::default();
-        let (inner, _) = LinearConfig::default().init(4, 2, Activation::Identity, &device);
+        let (inner, _) = LinearConfig::default().init(&Sizes::new(4, 2), Activation::Identity, &device);
         let x = Tensor::<2>::ones([1, 4], &device);
         let (_, derivative) = Opaque { inner }.jvp(x.clone(), x.zeros_like());
         assert_eq!(derivative.abs().sum().into_scalar::<f32>(), 0.0);

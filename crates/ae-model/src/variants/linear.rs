@@ -4,7 +4,7 @@
 //! components (Bourlard and Kamp 1988; Baldi and Hornik 1989), so its error can approach that of PCA and never pass it on the rows that
 //! both were fitted to: the baseline that every other variant is printed beside.
 
-use super::{CodeWidth, Variant};
+use super::{CodeWidth, Hints, Variant};
 use crate::{
     Activation, Recipe,
     network::{LinearConfig, Network},
@@ -18,7 +18,7 @@ pub const VARIANT: Variant = Variant {
     formula: "1/2 |x - (x W + b) V - c|^2, d_code < d_input",
     reference: "Bourlard and Kamp 1988; Baldi and Hornik 1989",
     width: CodeWidth::Undercomplete,
-    learning_rate: 1e-2,
+    training: Hints { learning_rate: 1e-2, ..Hints::COMMON },
     recipe,
 };
 

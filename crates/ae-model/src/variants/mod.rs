@@ -2,13 +2,34 @@
 //!
 //! A new variant is one file here and one line in [`VARIANTS`].
 
+pub mod contractive;
+pub mod denoising;
+pub mod k_sparse;
 pub mod linear;
+pub mod masked;
+pub mod overcomplete;
+pub mod sparse;
+pub mod sparse_kl;
+pub mod stacked;
 pub mod undercomplete;
+pub mod winner_take_all;
 
-use crate::{ConfigError, Recipe};
+use crate::{ConfigError, Inputs, Recipe};
 
 /// Every variant, in the order in which they are listed to people.
-pub const VARIANTS: &[Variant] = &[undercomplete::VARIANT, linear::VARIANT];
+pub const VARIANTS: &[Variant] = &[
+    undercomplete::VARIANT,
+    linear::VARIANT,
+    overcomplete::VARIANT,
+    sparse::VARIANT,
+    sparse_kl::VARIANT,
+    k_sparse::VARIANT,
+    winner_take_all::VARIANT,
+    contractive::VARIANT,
+    denoising::VARIANT,
+    masked::VARIANT,
+    stacked::VARIANT,
+];
 
 /// A named recipe.
 #[derive(Debug, Clone, Copy)]
@@ -23,10 +44,24 @@ pub struct Variant {
     pub reference: &'static str,
     /// How wide the code may be.
     pub width: CodeWidth,
-    /// Adam's step size for the defaults, in `(0, 1]`.
-    pub learning_rate: f64,
+    /// How to train the defaults.
+    pub training: Hints,
     /// The parts, with their defaults.
     pub recipe: fn() -> Recipe,
+}
+
+/// How to train a variant's defaults.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hints {
+    /// Adam's step size, in `(0, 1]`.
+    pub learning_rate: f64,
+    /// Epochs of greedy pre-training for each layer; 0 for none.
+    pub pretrain_epochs: usize,
+}
+
+impl Hints {
+    /// What suits most networks: a step size of 1e-3 and no pre-training.
+    pub const COMMON: Self = Self { learning_rate: 1e-3, pretrain_epochs: 0 };
 }
 
 /// How wide a variant's code may be.
@@ -44,12 +79,13 @@ impl Variant {
         VARIANTS.iter().find(|variant| variant.name == name)
     }
 
-    /// Whether `recipe` suits this variant on data of `d_input` features.
+    /// Whether `recipe` suits this variant on data like `inputs`.
     ///
     /// # Errors
-    /// A field outside its range, or a code as wide as the input where it must be narrower.
-    pub fn check(&self, recipe: &Recipe, d_input: usize) -> Result<(), ConfigError> {
+    /// A field outside its range, a network that does not suit the data, or a code as wide as the input where it must be narrower.
+    pub fn check(&self, recipe: &Recipe, inputs: &Inputs) -> Result<(), ConfigError> {
         recipe.check()?;
+        let d_input = inputs.features;
         if self.width == CodeWidth::Undercomplete && recipe.code_dim >= d_input {
             return Err(ConfigError::new(
                 "code_dim",
@@ -61,7 +97,7 @@ impl Variant {
                 ),
             ));
         }
-        Ok(())
+        recipe.check_inputs(inputs)
     }
 }
 
@@ -73,7 +109,7 @@ mod tests {
     fn names_are_unique_and_recipes_pass_their_own_check() {
         for (index, variant) in VARIANTS.iter().enumerate() {
             assert!(VARIANTS[..index].iter().all(|other| other.name != variant.name), "{} twice", variant.name);
-            variant.check(&(variant.recipe)(), 64).unwrap();
+            variant.check(&(variant.recipe)(), &Inputs::unit(64)).unwrap();
             assert_eq!(Variant::find(variant.name).map(|found| found.name), Some(variant.name));
         }
     }
@@ -82,7 +118,7 @@ mod tests {
     fn an_undercomplete_code_is_narrower_than_the_input() {
         let variant = Variant::find("undercomplete").unwrap();
         let recipe = Recipe { code_dim: 64, ..(variant.recipe)() };
-        let error = variant.check(&recipe, 64).unwrap_err();
+        let error = variant.check(&recipe, &Inputs::unit(64)).unwrap_err();
         assert!(error.to_string().contains("`code_dim` is 64, but must be 1 to 63"), "{error}");
     }
 }

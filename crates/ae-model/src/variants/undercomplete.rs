@@ -3,7 +3,7 @@
 //! `min mean_x L(x, g(f(x)))` with `d_code < d_input`. With a deep encoder and decoder this is nonlinear principal component analysis
 //! (Kramer 1991; Hinton and Salakhutdinov 2006). Too much capacity beside too few examples and it memorises instead.
 
-use super::{CodeWidth, Variant};
+use super::{CodeWidth, Hints, Variant};
 use crate::{
     Recipe,
     network::{MlpConfig, Network},
@@ -16,10 +16,10 @@ pub const VARIANT: Variant = Variant {
     formula: "L(x, g(f(x))), d_code < d_input",
     reference: "Kramer 1991; Hinton and Salakhutdinov 2006",
     width: CodeWidth::Undercomplete,
-    learning_rate: 1e-3,
+    training: Hints::COMMON,
     recipe,
 };
 
-fn recipe() -> Recipe {
+pub(super) fn recipe() -> Recipe {
     Recipe { code_dim: 10, network: Network::Mlp(MlpConfig::default()), ..Recipe::default() }
 }

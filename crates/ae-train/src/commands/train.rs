@@ -5,7 +5,8 @@ use std::{
     process,
 };
 
-use ae_train::{Error, Outcome, Progress, Result, Run, device, evaluation::Figures, run_folder::Summary};
+use ae_model::{Activation, code::CodeConfig};
+use ae_train::{Config, Error, Outcome, Progress, Result, Run, device, evaluation::Figures, run_folder::Summary};
 use burn::train::Interrupter;
 
 use crate::{cli::TrainArgs, output::print};
@@ -29,6 +30,9 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     match run.train(device.device, &device.name, progress, interrupter)? {
         Outcome::Finished(summary) => {
             print(&table(&summary))?;
+            if let Some(warning) = dead_units(&summary, &run.config) {
+                eprintln!("warning: {warning}");
+            }
             print(&format!("run folder: {folder}\n"))
         }
         Outcome::Interrupted { epochs } => Err(Error::Failed(format!(
@@ -69,8 +73,45 @@ fn table(summary: &Summary) -> String {
         summary.epochs, summary.train_seconds, summary.best_epoch, summary.parameters, "on the test rows", "mse", "sse", "fvu"
     );
     text += &row(&format!("{} ({})", summary.variant, summary.code_dim), &summary.test.model);
-    text += &row(&format!("PCA ({})", summary.code_dim), &summary.test.pca);
+    text += &row(&format!("PCA ({})", summary.code_dim.min(summary.d_input)), &summary.test.pca);
     text += &row("predict the mean", &summary.test.mean);
+    let code = &summary.code;
+    text += &format!(
+        "\ncode: {:.1} of {} units active, {} dead, mean activation {:.3}{}, |J|^2 {:.3}\n",
+        code.l0,
+        summary.code_dim,
+        code.dead_units,
+        code.mean_activation,
+        code.saturation.map(|share| format!(", saturation {share:.3}")).unwrap_or_default(),
+        code.jacobian_norm2
+    );
     text += "\nmse: squared error per value; sse: per example; fvu: fraction of variance unexplained. Units of the scaled data.\n";
     text
+}
+
+/// What to do about units that answer to no test row, if they are more than one in twenty.
+fn dead_units(summary: &Summary, config: &Config) -> Option<String> {
+    let dead = summary.code.dead_units;
+    if dead * 20 <= summary.code_dim {
+        return None;
+    }
+    let model = &config.model;
+    let mut advice = Vec::new();
+    if let Some(l1) = model.penalty.l1 {
+        advice.push(format!("lower `model.penalty.l1.weight` (now {})", l1.weight));
+    }
+    if let Some(kl_rate) = model.penalty.kl_rate {
+        advice.push(format!("raise `model.penalty.kl_rate.rate` (now {})", kl_rate.rate));
+    }
+    if let CodeConfig::TopK(top_k) = &model.code {
+        advice.push(format!("raise `model.code.k_start` (now {}) or `model.code.k` (now {})", top_k.k_start, top_k.k));
+    }
+    if let CodeConfig::Lifetime(lifetime) = &model.code {
+        advice.push(format!("raise `model.code.rate` (now {})", lifetime.rate));
+    }
+    if model.code.activation() == Activation::Relu {
+        advice.push(format!("lower `training.learning_rate` (now {})", config.training.learning_rate));
+    }
+    advice.push(format!("or lower `model.code_dim` (now {})", summary.code_dim));
+    Some(format!("{dead} of {} units of the code answer to no test row: {}", summary.code_dim, advice.join(", ")))
 }

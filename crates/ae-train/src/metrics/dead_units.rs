@@ -9,15 +9,16 @@ use burn::{
 
 use crate::step::Statistics;
 
-/// Counts units whose size never passed 1e-6.
+/// Counts units whose size never passed that of an inactive one ([`ae_model::Activation::inactive`]).
 #[derive(Clone, Default)]
 pub struct DeadUnits {
     peak: Vec<f32>,
+    inactive: f32,
 }
 
 impl DeadUnits {
     fn count(&self) -> f64 {
-        self.peak.iter().filter(|&&peak| peak <= 1e-6).count() as f64
+        self.peak.iter().filter(|&&peak| peak <= self.inactive).count() as f64
     }
 
     fn entry(&self, value: NumericEntry) -> SerializedEntry {
@@ -37,6 +38,7 @@ impl Metric for DeadUnits {
     }
 
     fn update(&mut self, step: &Arc<Statistics>, _metadata: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
+        self.inactive = step.inactive;
         self.peak.resize(step.unit_peak.len(), 0.0);
         self.peak.iter_mut().zip(&step.unit_peak).for_each(|(peak, &seen)| *peak = peak.max(seen));
         Ok(self.entry(NumericEntry::Value(self.count())))

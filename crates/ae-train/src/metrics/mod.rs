@@ -13,7 +13,7 @@ use burn::train::{
 pub use dead_units::DeadUnits;
 pub use mean::Mean;
 
-use crate::step::Trainee;
+use crate::step::{Trainee, has_bounds};
 
 /// Name of the metric that the best epoch is chosen by, on the validation rows.
 pub const LOSS: &str = "loss";
@@ -27,20 +27,28 @@ pub struct Variances {
     pub validation: f64,
 }
 
-/// Adds every metric; `terms` are the names of the loss's terms where there is more than one.
+/// Adds every metric that `trainee` gives values for.
 pub fn register<E: Encoder + 'static, D: Decoder + 'static>(
     training: SupervisedTraining<Trainee<E, D>>,
-    terms: &[&'static str],
+    trainee: &Trainee<E, D>,
     variances: Variances,
 ) -> SupervisedTraining<Trainee<E, D>> {
     let mut training = both(training, Mean::loss(LOSS));
-    for term in terms {
+    let terms = trainee.objective.terms(&trainee.model);
+    for term in terms.into_iter().filter(|_| !trainee.objective.penalties.names().is_empty()) {
         training = both(training, Mean::loss(term));
     }
     training = both(training, Mean::new("mse", |step| (step.squared_error / step.observed, step.observed)));
     training = training.metric_train_numeric(Mean::fvu(variances.train)).metric_valid_numeric(Mean::fvu(variances.validation));
     training = both(training, Mean::new("code_l0", |step| (step.code_l0, step.examples as f64)));
     training = both(training, DeadUnits::default());
+    training = both(training, Mean::new("mean_activation", |step| (step.mean_activation, step.examples as f64)));
+    if has_bounds(trainee.model.code.activation()) {
+        training = both(training, Mean::new("saturation", |step| (step.saturation.unwrap_or(f64::NAN), step.examples as f64)));
+    }
+    // In training it would cost about as much again as the step; on the validation rows it costs a pass.
+    let jacobian = Mean::new("jacobian_norm2", |step| (step.jacobian_norm2.unwrap_or(f64::NAN), step.examples as f64));
+    training = training.metric_valid_numeric(jacobian);
     training.metric_train_numeric(LearningRateMetric::new())
 }
 

@@ -1,0 +1,116 @@
+//! Lifetime sparsity, the winner-take-all code: of each unit's values over the batch the largest share `rate` is kept, the others are 0.
+//!
+//! In training (Makhzani and Frey 2015). Where top-k makes every example sparse, this makes every unit sparse: each wins some examples of
+//! each batch, so that none can die. Afterwards there is no batch to win in: a unit is kept where it reaches the least value that won,
+//! averaged over the training like the statistics of a batch norm. (The paper drops the sparsity after training, for features that a
+//! classifier reads; the decoder, which never saw such codes, then reconstructs worse than the mean.)
+
+use burn::{
+    module::{Module, RunningState},
+    serde::{Deserialize, Serialize},
+    tensor::{Device, IndexingUpdateOp, Tensor},
+};
+
+use crate::{Activation, ConfigError};
+
+/// Weight of a batch in the running average of the least value that won.
+const MOMENTUM: f64 = 0.05;
+
+/// Settings of a winner-take-all code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "burn::serde", default, deny_unknown_fields)]
+pub struct LifetimeConfig {
+    /// Share of the batch's examples that each unit keeps, in `(0, 1]`; at least one. Default: 0.1.
+    pub rate: f64,
+    /// The activation `phi`. Default: `relu`.
+    pub activation: Activation,
+}
+
+impl Default for LifetimeConfig {
+    fn default() -> Self {
+        Self { rate: 0.1, activation: Activation::Relu }
+    }
+}
+
+impl LifetimeConfig {
+    /// Whether the settings can be built.
+    ///
+    /// # Errors
+    /// A rate outside `(0, 1]`.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        match self.rate > 0.0 && self.rate <= 1.0 {
+            true => Ok(()),
+            false => Err(ConfigError::new("rate", self.rate, "greater than 0 and at most 1")),
+        }
+    }
+
+    /// The code part, for `d_code` units.
+    pub fn init(&self, d_code: usize, device: &Device) -> Lifetime {
+        Lifetime { threshold: RunningState::new(Tensor::zeros([d_code], device)), rate: self.rate, activation: self.activation }
+    }
+}
+
+/// Each unit's largest values.
+#[derive(Module, Debug)]
+pub struct Lifetime {
+    /// The least value of each unit that won, averaged over the training, `[d_code]`.
+    pub threshold: RunningState<Tensor<1>>,
+    /// Share of the batch's examples that each unit keeps.
+    #[module(skip)]
+    pub rate: f64,
+    /// The activation `phi`.
+    #[module(skip)]
+    pub activation: Activation,
+}
+
+impl Lifetime {
+    /// `h`, `[batch, d_code]`.
+    pub fn forward(&self, z: Tensor<2>) -> Tensor<2> {
+        let y = self.activation.forward(z);
+        if !y.device().is_autodiff() {
+            let kept = self.kept(&y);
+            return y * kept;
+        }
+        let winners = ((y.dims()[0] as f64 * self.rate).ceil() as usize).max(1);
+        let seen = y.clone().detach();
+        let (values, indices) = seen.clone().topk_with_indices(winners, 0);
+        let least = values.clone().min_dim(0).squeeze_dim::<1>(0);
+        let average = self.threshold.value_sync().to_device(&y.device());
+        self.threshold.update((average.mul_scalar(1.0 - MOMENTUM) + least.mul_scalar(MOMENTUM)).detach());
+        y * seen.zeros_like().scatter(0, indices, values.ones_like(), IndexingUpdateOp::Add)
+    }
+
+    /// `h`, and its derivative along the tangent `t` of `z`: of the code as it is used after training.
+    pub fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let (y, t) = self.activation.jvp(z, t);
+        let kept = self.kept(&y);
+        (y * kept.clone(), t * kept)
+    }
+
+    /// 1 where a unit reaches its threshold, else 0.
+    fn kept(&self, y: &Tensor<2>) -> Tensor<2> {
+        let threshold = self.threshold.value_sync().to_device(&y.device()).unsqueeze::<2>().expand(y.shape());
+        let y = y.clone().detach();
+        y.zeros_like().mask_fill(y.greater_equal(threshold), 1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn each_unit_keeps_its_best_examples() {
+        let code = LifetimeConfig { rate: 0.5, activation: Activation::Relu }.init(2, &Device::default());
+        let z = [[1.0f32, 8.0], [2.0, 7.0], [3.0, -6.0], [4.0, 5.0]];
+        for _ in 0..400 {
+            let training = code.forward(Tensor::from_floats(z, &Device::default().autodiff()));
+            training.into_data().assert_eq(&[[0.0f32, 8.0], [0.0, 7.0], [3.0, 0.0], [4.0, 0.0]].into(), true);
+        }
+        // The least winners were 3 and 7, and the average has reached them from below.
+        let after = code.forward(Tensor::from_floats([[2.9, 7.1], [3.1, 6.9]], &Device::default()));
+        after.into_data().assert_eq(&[[0.0f32, 7.1], [3.1, 0.0]].into(), true);
+    }
+}

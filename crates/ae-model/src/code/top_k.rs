@@ -1,0 +1,148 @@
+//! Top-k, the k-sparse code: of `phi(z)` the `k` largest units of each example are kept, the others are 0.
+//!
+//! The gradient passes through the kept units alone (Makhzani and Frey 2013). Units that are never among the largest learn nothing and die;
+//! starting with a larger `k` and lowering it gives each a chance first.
+
+use burn::{
+    module::Module,
+    serde::{Deserialize, Serialize},
+    tensor::{IndexingUpdateOp, Tensor},
+};
+
+use crate::{Activation, ConfigError};
+
+/// Settings of a top-k code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "burn::serde", default, deny_unknown_fields)]
+pub struct TopKConfig {
+    /// Units kept for each example, at least 1 and at most the code's width. Default: 25.
+    pub k: usize,
+    /// Units kept when training begins, from which `k` is reached linearly; at least `k`, or 0 for `k` throughout. Default: 0.
+    pub k_start: usize,
+    /// Share of the training after which `k` is reached, in `(0, 1]`. Default: 0.5.
+    pub anneal: f64,
+    /// The activation `phi`. Default: `relu`.
+    pub activation: Activation,
+}
+
+impl Default for TopKConfig {
+    fn default() -> Self {
+        Self { k: 25, k_start: 0, anneal: 0.5, activation: Activation::Relu }
+    }
+}
+
+impl TopKConfig {
+    /// Whether the settings suit a code of `d_code` units.
+    ///
+    /// # Errors
+    /// A field outside its range.
+    pub fn check(&self, d_code: usize) -> Result<(), ConfigError> {
+        if self.k == 0 || self.k > d_code {
+            return Err(ConfigError::new("k", self.k, format!("1 to the width of the code, which is {d_code}")));
+        }
+        if self.k_start != 0 && (self.k_start < self.k || self.k_start > d_code) {
+            let allowed = format!("0 (no annealing), or `k` ({}) to the width of the code ({d_code})", self.k);
+            return Err(ConfigError::new("k_start", self.k_start, allowed));
+        }
+        match self.anneal > 0.0 && self.anneal <= 1.0 {
+            true => Ok(()),
+            false => Err(ConfigError::new("anneal", self.anneal, "greater than 0 and at most 1")),
+        }
+    }
+
+    /// The code part.
+    pub fn init(&self) -> TopK {
+        let mut code =
+            TopK { k: self.k, k_start: self.k_start.max(self.k), anneal: self.anneal, k_training: self.k, activation: self.activation };
+        code.anneal(0.0);
+        code
+    }
+}
+
+/// The `k` largest of `phi(z)`.
+#[derive(Module, Debug)]
+pub struct TopK {
+    /// Units kept for each example, after training.
+    #[module(skip)]
+    pub k: usize,
+    /// Units kept when training begins.
+    #[module(skip)]
+    pub k_start: usize,
+    /// Share of the training after which `k` is reached.
+    #[module(skip)]
+    pub anneal: f64,
+    /// Units kept in training, now.
+    #[module(skip)]
+    pub k_training: usize,
+    /// The activation `phi`.
+    #[module(skip)]
+    pub activation: Activation,
+}
+
+impl TopK {
+    /// Sets the units kept in training for when this share of it, in `[0, 1]`, is over.
+    pub fn anneal(&mut self, progress: f64) {
+        let left = 1.0 - (progress / self.anneal).min(1.0);
+        self.k_training = self.k + ((self.k_start - self.k) as f64 * left).round() as usize;
+    }
+
+    /// `h`, `[batch, d_code]`.
+    pub fn forward(&self, z: Tensor<2>) -> Tensor<2> {
+        let y = self.activation.forward(z);
+        let kept = self.kept(&y);
+        y * kept
+    }
+
+    /// `h`, and its derivative along the tangent `t` of `z`: that of the kept units.
+    pub fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let (y, t) = self.activation.jvp(z, t);
+        let kept = self.kept(&y);
+        (y * kept.clone(), t * kept)
+    }
+
+    /// 1 for the kept units and 0 for the others. Of equal values at the border, as many are kept as fit.
+    fn kept(&self, y: &Tensor<2>) -> Tensor<2> {
+        let y = y.clone().detach();
+        let k = if y.device().is_autodiff() { self.k_training } else { self.k };
+        let (values, indices) = y.clone().topk_with_indices(k, 1);
+        y.zeros_like().scatter(1, indices, values.ones_like(), IndexingUpdateOp::Add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn exactly_k_units_are_kept_even_where_values_are_equal() {
+        let code = TopKConfig { k: 2, activation: Activation::Identity, ..Default::default() }.init();
+        let z = Tensor::<2>::from_floats([[0.1, 3.0, -5.0, 2.0], [1.0, 1.0, 1.0, 1.0]], &Device::default());
+        let h: Vec<f32> = code.forward(z).into_data().iter::<f32>().collect();
+        assert_eq!(h[..4], [0.0, 3.0, 0.0, 2.0]);
+        assert_eq!(h[4..].iter().filter(|&&value| value == 1.0).count(), 2);
+    }
+
+    #[test]
+    fn k_falls_linearly_in_training_and_is_final_at_once_afterwards() {
+        let mut code = TopKConfig { k: 2, k_start: 6, anneal: 0.5, activation: Activation::Identity }.init();
+        let active = |code: &TopK, device: &Device| code.forward(Tensor::<2>::ones([1, 8], device)).sum().into_scalar::<f32>();
+        let (training, after) = (Device::default().autodiff(), Device::default());
+        let mut seen = Vec::new();
+        for progress in [0.0, 0.25, 0.5, 1.0] {
+            code.anneal(progress);
+            seen.push(active(&code, &training));
+            assert_eq!(active(&code, &after), 2.0);
+        }
+        assert_eq!(seen, [6.0, 4.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn settings_that_do_not_suit_the_code_are_refused_by_name() {
+        let refused = |config: TopKConfig| config.check(8).unwrap_err().field;
+        assert_eq!(refused(TopKConfig { k: 9, ..Default::default() }), "k");
+        assert_eq!(refused(TopKConfig { k: 4, k_start: 3, ..Default::default() }), "k_start");
+        assert_eq!(refused(TopKConfig { k: 4, anneal: 0.0, ..Default::default() }), "anneal");
+    }
+}

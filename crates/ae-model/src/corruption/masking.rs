@@ -1,0 +1,51 @@
+//! Masking: a random share of each example is hidden, that is, set to 0 and told to be missing (Vincent et al. 2008).
+//!
+//! Zero is the mean under standard scaling and the least value under min-max scaling. A network that also reads which inputs are there
+//! (`mask_input`) can tell a hidden value from a true zero. Values that are missing from the data are hidden already, and stay so.
+
+use burn::{
+    serde::{Deserialize, Serialize},
+    tensor::{Distribution, Tensor},
+};
+
+use crate::ConfigError;
+
+/// Settings of masking.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "burn::serde", default, deny_unknown_fields)]
+pub struct Masking {
+    /// Share of the values hidden, in `(0, 1)`; the smallest share if `rate_max` is larger. Default: 0.25.
+    pub rate: f64,
+    /// Largest share: each example then draws its own from `rate` to `rate_max`. 0 for `rate` always. Default: 0.
+    pub rate_max: f64,
+}
+
+impl Default for Masking {
+    fn default() -> Self {
+        Self { rate: 0.25, rate_max: 0.0 }
+    }
+}
+
+impl Masking {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if !(self.rate > 0.0 && self.rate < 1.0) {
+            return Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1"));
+        }
+        match self.rate_max == 0.0 || (self.rate_max >= self.rate && self.rate_max < 1.0) {
+            true => Ok(()),
+            false => Err(ConfigError::new("rate_max", self.rate_max, format!("0 (no range), or `rate` ({}) to less than 1", self.rate))),
+        }
+    }
+
+    /// 1 where a value of `x` is hidden and 0 where it stays; of the shape of `x`.
+    pub fn hidden(&self, x: &Tensor<2>) -> Tensor<2> {
+        if self.rate_max <= self.rate {
+            return x.random_like(Distribution::Bernoulli(self.rate));
+        }
+        let [batch, _] = x.dims();
+        let uniform = Distribution::Uniform(self.rate, self.rate_max);
+        let rate = x.clone().slice([0..batch, 0..1]).random_like(uniform); // [batch, 1]
+        let hidden = x.random_like(Distribution::Uniform(0.0, 1.0)).lower(rate.expand(x.shape()));
+        x.zeros_like().mask_fill(hidden, 1.0)
+    }
+}

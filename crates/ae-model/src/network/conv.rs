@@ -1,0 +1,335 @@
+//! Convolutional networks: strided convolutions down to a small image and an affine layer to the code; an affine layer and transposed
+//! convolutions back (Masci et al. 2011).
+//!
+//! With an odd kernel `k`, padding `(k - 1) / 2` and stride `s`, a side of `n` pixels becomes `ceil(n / s)`. The transposed convolution that
+//! mirrors it gives `s (ceil(n / s) - 1) + 1` pixels and pads what is left, at most `s - 1`, so that any size comes back, odd ones too. A
+//! convolution is linear: its tangent is the same convolution of the tangent, without the bias.
+
+use burn::{
+    module::{Module, Param},
+    nn::{Dropout, DropoutConfig, Initializer},
+    serde::{Deserialize, Serialize},
+    tensor::{
+        Device, Tensor,
+        module::{conv_transpose2d, conv2d},
+        ops::{ConvOptions, ConvTransposeOptions},
+    },
+};
+
+use super::{Affine, Decoder, Encoder, Norm, NormKind, Sizes, mlp::check_dropout};
+use crate::{Activation, ConfigError};
+
+/// Settings of a convolutional encoder and its mirror.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "burn::serde", default, deny_unknown_fields)]
+pub struct ConvConfig {
+    /// Channels of each convolution, input side first; the decoder has them in reverse. Each at least 1. Default: `[16, 32]`.
+    pub channels: Vec<usize>,
+    /// Side of the kernels in pixels, odd. Default: 3.
+    pub kernel: usize,
+    /// Step of the kernels in pixels, at least 1: each layer divides the sides of the image by it. Default: 2.
+    pub stride: usize,
+    /// Activation of the hidden layers. Default: `elu`.
+    pub activation: Activation,
+    /// Normalisation of the hidden layers, before their activation. Default: `none`.
+    pub norm: NormKind,
+    /// Share of the hidden values switched off in each training step, in `[0, 1)`. Default: 0.
+    pub dropout: f64,
+}
+
+impl Default for ConvConfig {
+    fn default() -> Self {
+        Self { channels: vec![16, 32], kernel: 3, stride: 2, activation: Activation::Elu, norm: NormKind::None, dropout: 0.0 }
+    }
+}
+
+impl ConvConfig {
+    /// Whether the settings can be built for some image.
+    ///
+    /// # Errors
+    /// No layer, a layer without channels, an even kernel, a stride of 0, or a dropout outside `[0, 1)`.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check_dropout(self.dropout)?;
+        if self.channels.is_empty() {
+            return Err(ConfigError::new("channels", "[]", "a list of at least one layer's channels, such as [16, 32]"));
+        }
+        if let Some(layer) = self.channels.iter().position(|&channels| channels == 0) {
+            return Err(ConfigError::new(format!("channels[{layer}]"), 0, "at least 1"));
+        }
+        if self.kernel.is_multiple_of(2) {
+            return Err(ConfigError::new("kernel", self.kernel, "odd, so that it has a middle: 3, 5, 7"));
+        }
+        match self.stride {
+            0 => Err(ConfigError::new("stride", 0, "at least 1")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the settings suit images of `channels, height, width`.
+    ///
+    /// # Errors
+    /// Rows that are no images, or more layers than reduce the image.
+    pub fn check_image(&self, image: Option<[usize; 3]>) -> Result<(), ConfigError> {
+        let Some([_, height, width]) = image else {
+            return Err(ConfigError::new("kind", "conv", "linear or mlp for rows that are not images"));
+        };
+        let useful = self.stages(height, width).iter().take_while(|size| **size != [1, 1]).count();
+        if self.stride > 1 && self.channels.len() > useful {
+            let allowed = format!("at most {useful} layers: then an image of {height}x{width} is down to a single pixel");
+            return Err(ConfigError::new("channels", format!("{:?}", self.channels), allowed));
+        }
+        Ok(())
+    }
+
+    /// Height and width before each layer, and after the last.
+    fn stages(&self, height: usize, width: usize) -> Vec<[usize; 2]> {
+        let mut stages = vec![[height, width]];
+        for _ in &self.channels {
+            stages.push(stages[stages.len() - 1].map(|side| side.div_ceil(self.stride)));
+        }
+        stages
+    }
+
+    /// Encoder and decoder; `output` is the decoder's last activation.
+    ///
+    /// # Panics
+    /// Sizes that [`check_image`](Self::check_image) refuses.
+    pub fn init(&self, sizes: &Sizes, output: Activation, device: &Device) -> (ConvEncoder, ConvDecoder) {
+        let [image_channels, height, width] = sizes.image.expect("a convolutional network is for images");
+        let stages = self.stages(height, width);
+        let read = sizes.d_input / (height * width);
+        let [last_height, last_width] = stages[stages.len() - 1];
+        let last = self.channels[self.channels.len() - 1];
+        let flat = last * last_height * last_width;
+        let dropout = (self.dropout > 0.0).then(|| DropoutConfig::new(self.dropout).init());
+        let layer = |from: usize, to: usize, padding_out: Option<[usize; 2]>| ConvLayer::init(self, from, to, padding_out, device);
+        let norms = |channels: &[usize]| channels.iter().filter_map(|&channels| self.norm.init(channels, device)).collect();
+
+        let down: Vec<usize> = std::iter::once(read).chain(self.channels.iter().copied()).collect();
+        let encoder = ConvEncoder {
+            convolutions: down.windows(2).map(|pair| layer(pair[0], pair[1], None)).collect(),
+            norms: norms(&self.channels),
+            dropout: dropout.clone(),
+            code: Affine::init(flat, sizes.d_code, false, device),
+            image: [read, height, width],
+            activation: self.activation,
+        };
+        let up: Vec<usize> = self.channels.iter().rev().copied().chain(std::iter::once(image_channels)).collect();
+        let convolutions = (0..self.channels.len()).map(|index| {
+            let (small, large) = (stages[stages.len() - 1 - index], stages[stages.len() - 2 - index]);
+            // The padding brings the mirrored size up to the original one.
+            let rest = [0, 1].map(|side| large[side] - ((small[side] - 1) * self.stride + 1));
+            layer(up[index], up[index + 1], Some(rest))
+        });
+        let decoder = ConvDecoder {
+            code: Affine::init(sizes.d_code, flat, false, device),
+            convolutions: convolutions.collect(),
+            norms: norms(&up[..up.len() - 1]),
+            dropout,
+            image: [last, last_height, last_width],
+            activation: self.activation,
+            output,
+        };
+        (encoder, decoder)
+    }
+}
+
+/// A convolution, or a transposed one.
+#[derive(Module, Debug)]
+pub struct ConvLayer {
+    /// `[channels_out, channels_in, k, k]`; `[channels_in, channels_out, k, k]` if transposed.
+    pub weight: Param<Tensor<4>>,
+    /// `[channels_out]`.
+    pub bias: Param<Tensor<1>>,
+    /// Step in pixels.
+    #[module(skip)]
+    pub stride: usize,
+    /// Rows and columns added at the end of a transposed convolution's result; none if it is not transposed.
+    #[module(skip)]
+    pub padding_out: Option<[usize; 2]>,
+}
+
+impl ConvLayer {
+    fn init(config: &ConvConfig, from: usize, to: usize, padding_out: Option<[usize; 2]>, device: &Device) -> Self {
+        let k = config.kernel;
+        let shape = if padding_out.is_some() { [from, to, k, k] } else { [to, from, k, k] };
+        // An output pixel of a transposed convolution sees about one in stride^2 of the kernel's entries.
+        let fan_in = if padding_out.is_some() { (from * k * k).div_ceil(config.stride * config.stride) } else { from * k * k };
+        let uniform = Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false };
+        Self {
+            weight: uniform.init_with(shape, Some(fan_in), None, device),
+            bias: uniform.init_with([to], Some(fan_in), None, device),
+            stride: config.stride,
+            padding_out,
+        }
+    }
+
+    /// A convolution with the given weight (`[channels_out, channels_in, k, k]`) and bias (`[channels_out]`).
+    pub fn from_tensors(weight: Tensor<4>, bias: Tensor<1>, stride: usize) -> Self {
+        Self { weight: Param::from_tensor(weight), bias: Param::from_tensor(bias), stride, padding_out: None }
+    }
+
+    /// `[batch, channels_in, height, width] -> [batch, channels_out, ...]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.apply(x, Some(self.bias.val()))
+    }
+
+    fn apply(&self, x: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
+        let weight = self.weight.val();
+        let padding = weight.dims()[2] / 2;
+        let (stride, padding) = ([self.stride; 2], [padding; 2]);
+        match self.padding_out {
+            None => conv2d(x, weight, bias, ConvOptions::new(stride, padding, [1, 1], 1)),
+            Some(rest) => conv_transpose2d(x, weight, bias, ConvTransposeOptions::new(stride, padding, rest, [1, 1], 1)),
+        }
+    }
+}
+
+/// Convolutions and an affine layer to the code.
+#[derive(Module, Debug)]
+pub struct ConvEncoder {
+    /// The convolutions, input side first.
+    pub convolutions: Vec<ConvLayer>,
+    /// Normalisation of each; none if empty.
+    pub norms: Vec<Norm>,
+    /// Dropout after each.
+    pub dropout: Option<Dropout>,
+    /// From the last, flattened, to the code.
+    pub code: Affine,
+    /// Channels, height and width of what is read.
+    #[module(skip)]
+    pub image: [usize; 3],
+    /// Activation after each convolution.
+    #[module(skip)]
+    pub activation: Activation,
+}
+
+impl Encoder for ConvEncoder {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let [channels, height, width] = self.image;
+        let x = x.reshape([-1, channels as i64, height as i64, width as i64]);
+        let x = self.convolutions.iter().enumerate().fold(x, |x, (index, layer)| {
+            let z = layer.forward(x); // [batch, channels of the layer, height, width]
+            let z = match self.norms.get(index) {
+                Some(norm) => norm.forward(z),
+                None => z,
+            };
+            let y = self.activation.forward(z);
+            match &self.dropout {
+                Some(dropout) => dropout.forward(y),
+                None => y,
+            }
+        });
+        self.code.forward(x.flatten(1, 3), None) // [batch, d_code]
+    }
+
+    fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let [channels, height, width] = self.image;
+        let image = |rows: Tensor<2>| rows.reshape([-1, channels as i64, height as i64, width as i64]);
+        let (x, t) = self.convolutions.iter().enumerate().fold((image(x), image(v)), |(x, t), (index, layer)| {
+            let (z, t) = (layer.forward(x), layer.apply(t, None));
+            let (z, t) = match self.norms.get(index) {
+                Some(norm) => norm.jvp(z, t),
+                None => (z, t),
+            };
+            self.activation.jvp(z, t)
+        });
+        let t: Tensor<2> = t.flatten(1, 3);
+        (self.code.forward(x.flatten(1, 3), None), t.matmul(self.code.weight(None)))
+    }
+}
+
+/// An affine layer from the code, and transposed convolutions.
+#[derive(Module, Debug)]
+pub struct ConvDecoder {
+    /// From the code to a small image, flattened.
+    pub code: Affine,
+    /// The transposed convolutions, code side first.
+    pub convolutions: Vec<ConvLayer>,
+    /// Normalisation before each; none if empty.
+    pub norms: Vec<Norm>,
+    /// Dropout before each.
+    pub dropout: Option<Dropout>,
+    /// Channels, height and width of the small image.
+    #[module(skip)]
+    pub image: [usize; 3],
+    /// Activation before each convolution.
+    #[module(skip)]
+    pub activation: Activation,
+    /// Activation after the last.
+    #[module(skip)]
+    pub output: Activation,
+}
+
+impl Decoder for ConvDecoder {
+    fn forward(&self, h: Tensor<2>) -> Tensor<2> {
+        let [channels, height, width] = self.image;
+        let z = self.code.forward(h, None).reshape([-1, channels as i64, height as i64, width as i64]);
+        let z = self.convolutions.iter().enumerate().fold(z, |z, (index, layer)| {
+            let z = match self.norms.get(index) {
+                Some(norm) => norm.forward(z),
+                None => z,
+            };
+            let y = self.activation.forward(z);
+            layer.forward(match &self.dropout {
+                Some(dropout) => dropout.forward(y),
+                None => y,
+            })
+        });
+        self.output.forward(z.flatten(1, 3)) // [batch, d_output]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Distribution, Tolerance};
+
+    use super::*;
+    use crate::network::finite_difference_jvp;
+
+    #[test]
+    fn any_size_comes_back() {
+        let device = Device::default();
+        for (image, stride, layers) in
+            [([1, 8, 8], 2, 3), ([3, 7, 5], 2, 2), ([2, 1, 9], 3, 2), ([1, 6, 10], 4, 1), ([1, 5, 5], 1, 2), ([1, 11, 4], 3, 1)]
+        {
+            let config = ConvConfig { channels: vec![3; layers], stride, ..Default::default() };
+            config.check_image(Some(image)).unwrap();
+            let features = image.iter().product();
+            let (encoder, decoder) = config.init(&Sizes::new(features, 4).with_image(Some(image)), Activation::Identity, &device);
+            let x = Tensor::<2>::ones([2, features], &device);
+            let h = encoder.forward(x);
+            assert_eq!(h.dims(), [2, 4], "{image:?}");
+            assert_eq!(decoder.forward(h).dims(), [2, features], "{image:?}");
+        }
+    }
+
+    #[test]
+    fn the_tangent_is_that_of_central_differences_with_every_norm() {
+        let device = Device::default();
+        for norm in [NormKind::None, NormKind::Layer, NormKind::Batch] {
+            let config = ConvConfig { channels: vec![3, 4], norm, activation: Activation::Tanh, dropout: 0.5, ..Default::default() };
+            let (encoder, _) = config.init(&Sizes::new(42, 5).with_image(Some([1, 7, 6])), Activation::Identity, &device);
+            let x = Tensor::<2>::random([3, 42], Distribution::Uniform(0.0, 1.0), &device);
+            let v = Tensor::<2>::random([3, 42], Distribution::Normal(0.0, 1.0), &device);
+            let (code, tangent) = encoder.jvp(x.clone(), v.clone());
+            let (same, estimate) = finite_difference_jvp(|x| encoder.forward(x), x, v);
+            code.into_data().assert_approx_eq::<f32>(&same.into_data(), Tolerance::absolute(1e-5));
+            tangent.into_data().assert_approx_eq::<f32>(&estimate.into_data(), Tolerance::absolute(5e-3));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_built_is_refused_by_name() {
+        let config = ConvConfig::default();
+        assert_eq!(config.check_image(None).unwrap_err().field, "kind");
+        let deep = ConvConfig { channels: vec![4; 5], ..Default::default() };
+        let error = deep.check_image(Some([1, 8, 8])).unwrap_err().to_string();
+        assert!(error.contains("at most 3 layers"), "{error}");
+        assert_eq!(ConvConfig { kernel: 4, ..Default::default() }.check().unwrap_err().field, "kernel");
+        assert_eq!(ConvConfig { channels: vec![], ..Default::default() }.check().unwrap_err().field, "channels");
+        assert_eq!(ConvConfig { channels: vec![4, 0], ..Default::default() }.check().unwrap_err().field, "channels[1]");
+        assert_eq!(ConvConfig { stride: 0, ..Default::default() }.check().unwrap_err().field, "stride");
+        assert_eq!(ConvConfig { dropout: 1.0, ..Default::default() }.check().unwrap_err().field, "dropout");
+    }
+}

@@ -1,0 +1,45 @@
+//! Contractive: `Omega = ||J_f(x)||_F^2`, per example, the squared size of the code's derivative at what the network reads.
+//!
+//! Codes change little around the data (Rifai et al. 2011a). [`crate::jacobian`] says how it is computed: in closed form for one layer,
+//! exactly by forward mode for small inputs, by Hutchinson's estimate for others.
+
+use burn::{
+    serde::{Deserialize, Serialize},
+    tensor::Tensor,
+};
+
+use super::{Context, check_probes, check_weight};
+use crate::{
+    ConfigError, Decoder, Encoder,
+    jacobian::{Jacobian, Method},
+};
+
+/// Settings of the contractive penalty.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "burn::serde", default, deny_unknown_fields)]
+pub struct Contractive {
+    /// Factor of the penalty in the loss, at least 0; with 0 it is measured alone. Default: 0.1.
+    pub weight: f64,
+    /// How the norm is computed. Default: `auto`.
+    pub method: Method,
+    /// Probes of Hutchinson's estimate, at least 1. Default: 1.
+    pub probes: usize,
+}
+
+impl Default for Contractive {
+    fn default() -> Self {
+        Self { weight: 0.1, method: Method::Auto, probes: 1 }
+    }
+}
+
+impl Contractive {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        check_probes(self.probes)?;
+        check_weight(self.weight)
+    }
+
+    pub(super) fn value<E: Encoder, D: Decoder>(&self, context: &Context<E, D>) -> Tensor<1> {
+        let jacobian = Jacobian { method: self.method, probes: self.probes };
+        jacobian.norm2(context.model, context.x.clone(), context.visible.clone())
+    }
+}

@@ -1,0 +1,59 @@
+//! Higher-order contraction: `Omega = E ||J_f(x) - J_f(x + e)||_F^2`, `e ~ N(0, std^2 I)`, per example.
+//!
+//! For small noise this is the squared size of the Hessian, times `std^2`: beside the contractive penalty it makes the derivative of the code
+//! change slowly too (CAE+H, Rifai et al. 2011b).
+
+use burn::{
+    serde::{Deserialize, Serialize},
+    tensor::{Distribution, Tensor},
+};
+
+use super::{Context, check_probes, check_weight};
+use crate::{
+    ConfigError, Decoder, Encoder,
+    jacobian::{Jacobian, Method},
+};
+
+/// Settings of the higher-order contractive penalty.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "burn::serde", default, deny_unknown_fields)]
+pub struct ContractiveHessian {
+    /// Factor `gamma` of the penalty in the loss, at least 0; with 0 it is measured alone. Default: 0.1.
+    pub weight: f64,
+    /// Standard deviation of the displacement, in the units of the scaled data, greater than 0. Default: 0.1.
+    pub std: f64,
+    /// Displacements drawn for each example, at least 1. Default: 1.
+    pub samples: usize,
+    /// How the norm is computed. Default: `auto`.
+    pub method: Method,
+    /// Probes of Hutchinson's estimate, at least 1. Default: 1.
+    pub probes: usize,
+}
+
+impl Default for ContractiveHessian {
+    fn default() -> Self {
+        Self { weight: 0.1, std: 0.1, samples: 1, method: Method::Auto, probes: 1 }
+    }
+}
+
+impl ContractiveHessian {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if !(self.std > 0.0 && self.std.is_finite()) {
+            return Err(ConfigError::new("std", self.std, "greater than 0"));
+        }
+        if self.samples == 0 {
+            return Err(ConfigError::new("samples", 0, "at least 1"));
+        }
+        check_probes(self.probes)?;
+        check_weight(self.weight)
+    }
+
+    pub(super) fn value<E: Encoder, D: Decoder>(&self, context: &Context<E, D>) -> Tensor<1> {
+        let jacobian = Jacobian { method: self.method, probes: self.probes };
+        let samples = (0..self.samples).map(|_| {
+            let near = context.x.clone() + context.x.random_like(Distribution::Normal(0.0, self.std));
+            jacobian.difference2(context.model, context.x.clone(), near, context.visible.clone())
+        });
+        samples.reduce(|sum, sample| sum + sample).expect("there is at least one sample").div_scalar(self.samples as f64)
+    }
+}

@@ -1,0 +1,31 @@
+//! k-sparse: only the `k` largest units of each example reach the decoder.
+//!
+//! `h = top_k(phi(z))`, `min mean_x L(x, g(h))` (Makhzani and Frey 2013). No penalty to weigh: `k` is the number of active units. Training
+//! begins with more of them, and the decoder reads the encoder's weights transposed as in the paper: both keep units from
+//! dying before they were used.
+
+use super::{CodeWidth, Hints, Variant};
+use crate::{
+    Recipe,
+    code::{CodeConfig, TopKConfig},
+    network::{MlpConfig, Network},
+};
+
+/// The variant.
+pub const VARIANT: Variant = Variant {
+    name: "k_sparse",
+    idea: "only the k largest units of the code reach the decoder",
+    formula: "L(x, g(top_k(f(x))))",
+    reference: "Makhzani and Frey 2013",
+    width: CodeWidth::Any,
+    training: Hints { learning_rate: 3e-3, ..Hints::COMMON },
+    recipe,
+};
+
+fn recipe() -> Recipe {
+    Recipe {
+        network: Network::Mlp(MlpConfig { hidden: Vec::new(), tied: true, ..MlpConfig::default() }),
+        code: CodeConfig::TopK(TopKConfig { k: 25, k_start: 150, anneal: 0.6, ..TopKConfig::default() }),
+        ..super::overcomplete::recipe()
+    }
+}
