@@ -26,8 +26,8 @@ fn recipe() -> Recipe {
     Recipe {
         code_dim: 512,
         mask_input: true,
-        network: Network::Mlp(MlpConfig { hidden: vec![512], activation: Activation::Relu, ..MlpConfig::default() }),
-        code: Activation::Relu.into(),
+        network: Network::Mlp(MlpConfig { hidden: vec![512], ..MlpConfig::default() }),
+        code: Activation::Elu.into(),
         corruption: Corruption { masking: Some(Masking { rate: 0.1, rate_max: 0.6 }), ..Corruption::default() },
         ..Recipe::default()
     }

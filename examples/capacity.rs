@@ -1,0 +1,110 @@
+//! Expect the widest network to reproduce 50 images from one number each (train fvu below 0.05) and to be worse than the mean on others (test
+//! fvu above 1); about 50 seconds.
+//!
+//! A code of a single unit, and networks of growing capacity. With enough of it the code becomes an index of the training images: the decoder
+//! memorises them, and what the network learned is useless for any other. `fvu` is the fraction of variance unexplained: 0 is a perfect copy,
+//! 1 is as good as the mean. Beside them stand PCA with one component and an undercomplete network that cannot memorise; then the same widest
+//! network learns from all 3,823 images.
+//!
+//! `cargo run --example capacity`
+
+use ae_data::{Batcher, Dataset, Loader, Order, Scaling, ScalingMethod, open};
+use ae_model::{
+    Activation, Inputs, Model, Objective, Recipe,
+    network::{LinearConfig, MlpConfig, Network},
+    recipe::Output,
+};
+use ae_train::{
+    Error,
+    baseline::{Matrix, Pca},
+    device,
+    evaluation::model_errors,
+};
+use burn::{
+    data::dataloader::DataLoader,
+    module::Module,
+    optim::{AdamConfig, GradientsParams},
+    tensor::Device,
+};
+
+/// Images to memorise.
+const FEW: usize = 50;
+
+/// A network with a code of one unit.
+struct Trial {
+    name: &'static str,
+    network: Network,
+    images: usize,
+    steps: usize,
+    rate: f64,
+}
+
+fn deep(width: usize) -> Network {
+    Network::Mlp(MlpConfig { hidden: vec![width; 2], activation: Activation::Relu, ..MlpConfig::default() })
+}
+
+fn main() -> Result<(), Error> {
+    let device = device::open("auto")?.device;
+    let digits = open("digits")?;
+    let test = Dataset::new(digits.test.ok_or_else(|| Error::Failed("digits has a test set".into()))?);
+    let all = Dataset::new(digits.train);
+    let scaling = Scaling::fit(ScalingMethod::MinMax, &all);
+    let test_values = test.scaled(&scaling);
+    let test_rows = Matrix { values: &test_values, width: 64 };
+    let few = all.select((0..FEW).collect());
+
+    println!("{:<36}{:>12}{:>8}{:>12}{:>11}", "a code of one unit", "parameters", "images", "train fvu", "test fvu");
+    let line = |name: &str, parameters: usize, images: usize, train: f64, test: f64| {
+        println!("{name:<36}{parameters:>12}{images:>8}{train:>12.3}{test:>11.3}");
+    };
+    let pca = |dataset: &Dataset| {
+        let values = dataset.scaled(&scaling);
+        let rows = Matrix { values: &values, width: 64 };
+        let pca = Pca::fit(rows, 1);
+        line("PCA, one component", 128, dataset.indices().len(), pca.errors(rows).fvu(), pca.errors(test_rows).fvu());
+    };
+    pca(&few);
+    let trials = [
+        Trial { name: "linear", network: Network::Linear(LinearConfig::default()), images: FEW, steps: 3000, rate: 1e-2 },
+        Trial { name: "64-8-8-1-8-8-64", network: deep(8), images: FEW, steps: 3000, rate: 2e-3 },
+        Trial { name: "64-64-64-1-64-64-64", network: deep(64), images: FEW, steps: 3000, rate: 2e-3 },
+        Trial { name: "64-512-512-1-512-512-64", network: deep(512), images: FEW, steps: 3000, rate: 2e-3 },
+        Trial { name: "64-512-512-1-512-512-64", network: deep(512), images: all.indices().len(), steps: 2000, rate: 1e-3 },
+    ];
+    for trial in trials {
+        let dataset = if trial.images == FEW { &few } else { &all };
+        if trial.images != FEW {
+            pca(&all);
+        }
+        let model = train(&trial, dataset, &scaling, &device)?;
+        let batcher = Batcher::new(scaling.clone());
+        let values = dataset.scaled(&scaling);
+        let fvu = |dataset: &Dataset, rows: Matrix| Ok::<_, Error>(model_errors(&model, dataset, &batcher, rows, &device)?.fvu());
+        let (train, test) = (fvu(dataset, Matrix { values: &values, width: 64 })?, fvu(&test, test_rows)?);
+        line(trial.name, model.num_params(), trial.images, train, test);
+    }
+    Ok(())
+}
+
+/// Batches of 64, Adam, and a step size that falls to nothing along a cosine.
+fn train(trial: &Trial, dataset: &Dataset, scaling: &Scaling, device: &Device) -> Result<Model, Error> {
+    let training = device.clone().autodiff();
+    training.seed(1);
+    let output = if matches!(trial.network, Network::Linear(_)) { Output::Fixed(Activation::Identity) } else { Output::Auto };
+    let recipe = Recipe { code_dim: 1, network: trial.network.clone(), output, ..Recipe::default() };
+    let mut model = recipe.init(&Inputs::unit(64), &training);
+    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let loader = Loader::new(dataset.clone(), Batcher::new(scaling.clone()), 64, Order::Shuffled { seed: 1 }, training);
+    let mut step = 0;
+    while step < trial.steps {
+        for batch in loader.iter().take(trial.steps - step) {
+            let batch = batch.map_err(|error| Error::Failed(error.to_string()))?;
+            let loss = Objective::default().evaluate(&model, batch.x, None).loss();
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            let rate = 0.5 * trial.rate * (1.0 + (std::f64::consts::PI * step as f64 / trial.steps as f64).cos());
+            model = optimizer.step(rate.max(1e-9), model, gradients);
+            step += 1;
+        }
+    }
+    Ok(model.valid())
+}
