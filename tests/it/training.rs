@@ -8,6 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ae_train::{
+    baseline::{Matrix, Pca},
+    evaluation::{hide, imputation_mse, noise_sse},
+};
+use burn::tensor::Device;
 use serde_json::Value;
 
 use crate::{ae, ae_ok, text};
@@ -77,13 +82,10 @@ fn interrupted(folder: &Path, args: &[&str], epochs: usize) -> String {
     said
 }
 
+/// A run, the same again, and one interrupted and resumed: all must have the same weights and results.
 #[cfg(unix)]
-#[test]
-fn a_resumed_run_has_the_weights_of_one_never_interrupted() {
-    // Early stopping, warm-up and AdamW are on, because each has a state that a resumed run must find again.
-    let settings =
-        ["--epochs", "14", "--seed", "3", "--out", "run", "--set", "training.warmup_epochs=2", "--set", "training.optimizer=adam_w"];
-    let settings = [&settings[..], &["--set", "training.weight_decay=0.01", "--set", "training.patience=5"]].concat();
+fn resumes_bit_for_bit(settings: &[&str]) {
+    let settings = [&["--epochs", "14", "--seed", "3", "--out", "run"], settings].concat();
     let [whole, again, cut] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     ae_ok(whole.path(), &settings);
     ae_ok(again.path(), &settings);
@@ -99,6 +101,89 @@ fn a_resumed_run_has_the_weights_of_one_never_interrupted() {
     assert_eq!(figures(&cut.path().join("run")), figures(&whole.path().join("run")));
     // A run that has ended only says its result again.
     assert!(ae_ok(cut.path(), &["train", "--resume", "run"]).contains("PCA (10)"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_resumed_run_has_the_weights_of_one_never_interrupted() {
+    // Early stopping, warm-up and AdamW are on, because each has a state that a resumed run must find again.
+    let settings = ["training.warmup_epochs=2", "training.optimizer=adam_w", "training.weight_decay=0.01", "training.patience=5"];
+    resumes_bit_for_bit(&settings.map(|setting| ["--set", setting]).concat());
+}
+
+#[cfg(unix)]
+#[test]
+fn noise_dropout_running_statistics_and_annealing_are_resumed_too() {
+    let settings = [
+        "model.corruption.gaussian.std=0.2",
+        "model.network.hidden=[16]",
+        "model.network.norm=batch",
+        "model.network.dropout=0.2",
+        "model.code.kind=top_k",
+        "model.code.k=3",
+        "model.code.k_start=8",
+        "model.code.anneal=1",
+        "model.penalty.contractive.weight=0.01",
+    ];
+    resumes_bit_for_bit(&settings.map(|setting| ["--set", setting]).concat());
+    let settings = ["model.code.kind=lifetime", "model.code.rate=0.2", "model.network.hidden=[16]", "training.pretrain_epochs=2"];
+    resumes_bit_for_bit(&settings.map(|setting| ["--set", setting]).concat());
+}
+
+#[test]
+fn regularized_codes_do_what_they_claim() {
+    let fit = |variant: &str| {
+        let mut config = ae_train::Config::of_variant(variant).unwrap();
+        (config.training.epochs, config.model.code_dim) = (12, 96);
+        ae_train::fit(config, Device::default()).unwrap()
+    };
+    let test = ae_data::Dataset::new(ae_data::open("digits").unwrap().test.unwrap());
+    let noise = |fitted: &ae_train::Fitted| {
+        let values = test.scaled(&fitted.schema.scaling);
+        let rows = Matrix { values: &values, width: 64 };
+        noise_sse(rows, 0.3, 1, |noisy| noisy.through(&Device::default(), |x| fitted.model.reconstruct(x))).unwrap()
+    };
+    let [plain, contractive, denoising, sparse, k_sparse] = ["overcomplete", "contractive", "denoising", "sparse", "k_sparse"].map(fit);
+    let (code, of) = (plain.summary.code, |fitted: &ae_train::Fitted| fitted.summary.code);
+    assert!(of(&contractive).jacobian_norm2 * 5.0 < code.jacobian_norm2, "{:?} {code:?}", of(&contractive));
+    assert!(noise(&denoising) * 1.1 < noise(&plain), "{} {}", noise(&denoising), noise(&plain));
+    assert!(of(&sparse).mean_activation * 1.5 < code.mean_activation, "{:?} {code:?}", of(&sparse));
+    assert!((of(&k_sparse).l0 - 25.0).abs() < 0.5, "{:?}", of(&k_sparse));
+}
+
+#[test]
+fn missing_values_are_learned_from_around_and_filled_in() {
+    // Digits as a table of real numbers, with a quarter of the values missing.
+    let folder = tempfile::tempdir().unwrap();
+    let digits = ae_data::open("digits").unwrap();
+    let mut bytes = [&[0, 0, 0x0d, 2][..], &(digits.train.len() as u32).to_be_bytes(), &64u32.to_be_bytes()].concat();
+    for row in 0..digits.train.len() {
+        for (column, value) in digits.train.row(row).enumerate() {
+            let value = if (row * 31 + column * 17) % 4 == 0 { f32::NAN } else { value / 16.0 };
+            bytes.extend(value.to_be_bytes());
+        }
+    }
+    fs::write(folder.path().join("holes.idx"), bytes).unwrap();
+    for (variant, code_dim) in [("masked", "64"), ("undercomplete", "10")] {
+        let settings = ["--set", "data.scaling=min_max", "--set", "model.network.hidden=[64]", "--code-dim", code_dim, "--epochs", "8"];
+        let args = [&["train", "--variant", variant, "--data", "holes.idx", "--out", variant][..], &settings].concat();
+        ae_ok(folder.path(), &args);
+        let fvu = summary(&folder.path().join(variant))["test"]["fvu"].as_f64().unwrap();
+        assert!(fvu < 0.9, "{variant}: fvu {fvu} on what was observed");
+    }
+    let run = ae_train::Run::open(&folder.path().join("masked")).unwrap();
+    let model = run.model(Device::default()).unwrap();
+    let test = ae_data::Dataset::new(digits.test.unwrap());
+    let values: Vec<f32> = test.scaled(&ae_data::Scaling::identity()).iter().map(|value| value / 16.0).collect();
+    let rows = Matrix { values: &values, width: 64 };
+    let holes = hide(rows, 0.25, 1);
+    let holes = Matrix { values: &holes, width: 64 };
+    let filled = holes.through(&Device::default(), |x| {
+        let visible = x.clone().is_nan().bool_not().float();
+        model.impute(x, visible)
+    });
+    let (found, means) = (imputation_mse(rows, holes, &filled.unwrap()), imputation_mse(rows, holes, &Pca::fit(rows, 0).impute(holes)));
+    assert!(found < 0.6 * means, "filled in with an error of {found}, the column means have {means}");
 }
 
 #[test]
