@@ -134,7 +134,7 @@ fn noise_dropout_running_statistics_and_annealing_are_resumed_too() {
 fn regularized_codes_do_what_they_claim() {
     let fit = |variant: &str| {
         let mut config = ae_train::Config::of_variant(variant).unwrap();
-        (config.training.epochs, config.model.code_dim) = (12, 96);
+        (config.training.epochs, config.training.learning_rate, config.model.code_dim) = (20, 5e-3, 160);
         ae_train::fit(config, Device::default()).unwrap()
     };
     let test = ae_data::Dataset::new(ae_data::open("digits").unwrap().test.unwrap());
@@ -165,8 +165,9 @@ fn missing_values_are_learned_from_around_and_filled_in() {
     }
     fs::write(folder.path().join("holes.idx"), bytes).unwrap();
     for (variant, code_dim) in [("masked", "64"), ("undercomplete", "10")] {
-        let settings = ["--set", "data.scaling=min_max", "--set", "model.network.hidden=[64]", "--code-dim", code_dim, "--epochs", "8"];
-        let args = [&["train", "--variant", variant, "--data", "holes.idx", "--out", variant][..], &settings].concat();
+        let settings = ["--set", "data.scaling=min_max", "--set", "model.network.hidden=[64]", "--code-dim", code_dim, "--epochs", "20"];
+        let faster = ["--set", "training.learning_rate=0.004"];
+        let args = [&["train", "--variant", variant, "--data", "holes.idx", "--out", variant][..], &settings, &faster].concat();
         ae_ok(folder.path(), &args);
         let fvu = summary(&folder.path().join(variant))["test"]["fvu"].as_f64().unwrap();
         assert!(fvu < 0.9, "{variant}: fvu {fvu} on what was observed");
