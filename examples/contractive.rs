@@ -9,7 +9,12 @@
 
 use ae_data::{Batcher, Dataset, open};
 use ae_model::{Jacobian, penalty::ContractiveHessian};
-use ae_train::{Config, Error, device, evaluation::numbers};
+use ae_train::{
+    Config, Error,
+    baseline::{Matrix, Pca},
+    device,
+    evaluation::numbers,
+};
 use faer::MatRef;
 
 /// Images that the spectrum is averaged over.
@@ -19,11 +24,10 @@ const SHOWN: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 
 fn main() -> Result<(), Error> {
     let device = device::open("auto")?.device;
-    let test = Dataset::new(open("digits")?.test.ok_or_else(|| Error::Failed("digits has a test set".into()))?);
+    let digits = open("digits")?;
+    let test = Dataset::new(digits.test.ok_or_else(|| Error::Failed("digits has a test set".into()))?);
     println!("{:<24}{:>8}{:>9}   singular value number", "", "copy", "|J|^2");
     println!("{:<24}{:>8}{:>9}{}", "", "", "", SHOWN.map(|number| format!("{number:>8}")).concat());
-    let ones = SHOWN.map(|number| format!("{:>8.3}", if number <= 32 { 1.0 } else { 0.0 })).concat();
-    println!("{:<24}{:>8}{:>9.2}{ones}", "PCA 32", "0.177", 32.0);
     for name in ["overcomplete", "denoising", "contractive", "contractive + hessian"] {
         let mut config = Config::of_variant(name.split(' ').next().unwrap_or(name))?;
         config.training.epochs = 60;
@@ -31,6 +35,13 @@ fn main() -> Result<(), Error> {
             config.model.penalty.contractive_hessian = Some(ContractiveHessian { weight: 100.0, ..ContractiveHessian::default() });
         }
         let fitted = ae_train::fit(config, device.clone())?;
+        if name == "overcomplete" {
+            // The derivative of a projection on 32 orthogonal directions is 1 along each of them and 0 along the others.
+            let [train, test] = [&Dataset::new(digits.train.clone()), &test].map(|data| data.scaled(&fitted.schema.scaling));
+            let [train, test] = [&train, &test].map(|values| Matrix { values, width: 64 });
+            let shown = SHOWN.map(|number| format!("{:>8.3}", if number <= 32 { 1.0 } else { 0.0 })).concat();
+            println!("{:<24}{:>8.3}{:>9.2}{shown}", "PCA 32", Pca::fit(train, 32).errors(test).sse(), 32.0);
+        }
         let x = test.batch(0..IMAGES, &Batcher::new(fitted.schema.scaling.clone()), &device).x;
         let matrices = Jacobian::matrix(&fitted.model, x, None);
         let [_, inputs, units] = matrices.dims();

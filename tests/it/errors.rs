@@ -30,6 +30,9 @@ fn wrong_usage_exits_with_two() {
     refused(here, &["--code-dim", "0"], 2, &["`model.code_dim` is 0", "at least 1"]);
     refused(here, &["--epochs", "0"], 2, &["`training.epochs` is 0", "at least 1"]);
     refused(here, &["--epochs", "many"], 2, &["many", "--epochs"]);
+    refused(here, &["--seed", "-1"], 2, &["seed", "-1"]);
+    refused(here, &["--variant", "sparse", "--code-dim", "100000000000"], 2, &["number of weights", "`code_dim` (now 100000000000)"]);
+    refused(here, &["--set", "model.network.kind=conv", "--set", "model.network.channels=[9000000,9000000]"], 2, &["number of weights"]);
     refused(here, &["trian"], 2, &["trian", "train"]);
     refused(here, &["--epohcs", "3"], 2, &["--epohcs", "--epochs"]);
     refused(here, &["--set", "model.reconstruction=bernoulli", "--set", "data.scaling=standard"], 2, &["data.scaling", "min_max"]);
@@ -46,6 +49,8 @@ fn bad_files_exit_with_one() {
     refused(here, &["--data", "short.idx"], 1, &["short.idx", "truncated", "40 bytes"]);
     write("picture.png", b"\x89PNG\r\n\x1a\n0000");
     refused(here, &["--data", "picture.png"], 1, &["picture.png", "not an IDX file"]);
+    write("alike.idx", &[&images(30)[..], &[7; 120]].concat());
+    refused(here, &["--data", "alike.idx", "--code-dim", "2"], 1, &["`alike`", "do not differ"]);
     write("one.idx", &[&images(1)[..], &[1; 4]].concat());
     refused(here, &["--data", "one.idx", "--code-dim", "2"], 1, &["1 rows", "data.test"]);
     fs::create_dir(here.join("empty")).unwrap();

@@ -77,6 +77,19 @@ impl Dataset {
         &self.indices
     }
 
+    /// Whether any feature has two different observed values.
+    pub fn varies(&self) -> bool {
+        let mut first = vec![f32::NAN; self.rows.width()];
+        self.indices.iter().any(|&index| {
+            first.iter_mut().zip(self.rows.row(index)).any(|(first, value)| {
+                if first.is_nan() {
+                    *first = value;
+                }
+                *first != value && !value.is_nan()
+            })
+        })
+    }
+
     /// The rows `range` (positions in this dataset) as a batch.
     pub fn batch(&self, range: std::ops::Range<usize>, batcher: &Batcher, device: &Device) -> Batch {
         batcher.gather(&self.rows, &self.indices[range], device)
@@ -161,6 +174,16 @@ mod tests {
         batch.x.into_data().assert_eq(&[[4.0f32, 5.0], [0.0, 1.0]].into(), true);
         assert_eq!(batch.labels.unwrap().into_data().iter::<i64>().collect::<Vec<_>>(), [9, 7]);
         assert_eq!((batch.rows, batch.observed.is_none()), (vec![2, 0], true));
+    }
+
+    #[test]
+    fn rows_vary_where_two_observed_values_of_a_feature_differ() {
+        let varies = |values: Vec<f32>| Dataset::new(Rows::new(Values::F32(values), 2)).varies();
+        assert!(varies(vec![1.0, 2.0, 1.0, 3.0]));
+        assert!(varies(vec![1.0, f32::NAN, 2.0, 5.0]));
+        assert!(!varies(vec![1.0, 2.0, 1.0, 2.0]));
+        assert!(!varies(vec![1.0, f32::NAN, f32::NAN, 2.0, 1.0, f32::NAN]));
+        assert!(!varies(vec![f32::NAN; 4]));
     }
 
     #[test]

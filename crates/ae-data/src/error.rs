@@ -57,6 +57,14 @@ pub enum DataError {
         /// What to change.
         advice: String,
     },
+    /// Rows that are all alike.
+    #[error("the {rows} training rows of `{name}` do not differ in any observed value: there is nothing to learn from them")]
+    Constant {
+        /// The data.
+        name: String,
+        /// Training rows.
+        rows: usize,
+    },
     /// A named set that could not be fetched.
     #[error("cannot fetch `{name}` ({reason}): put its four IDX files into a folder and pass the folder instead of the name")]
     Download {

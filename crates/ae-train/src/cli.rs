@@ -47,13 +47,13 @@ pub struct ConfigArgs {
     #[arg(long, value_name = "NAME|PATH")]
     pub data: Option<String>,
     /// Units of the code.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub code_dim: Option<i64>,
     /// Passes over the training rows.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub epochs: Option<i64>,
     /// Seed of weights, splits and order.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<i64>,
 }
 

@@ -39,8 +39,14 @@ pub struct Figures {
     pub sse: f64,
     /// Squared error per value.
     pub mse: f64,
-    /// Fraction of variance unexplained.
+    /// Fraction of variance unexplained; `NaN` (in JSON `null`) where the rows have no variance.
+    #[serde(deserialize_with = "null_is_nan")]
     pub fvu: f64,
+}
+
+/// JSON has no `NaN`; serde writes it as `null`, and this reads it back.
+fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 impl Errors {
@@ -64,9 +70,9 @@ impl Errors {
         self.squares / self.rows
     }
 
-    /// Fraction of variance unexplained.
+    /// Fraction of variance unexplained; `NaN` where the rows have no variance.
     pub fn fvu(&self) -> f64 {
-        self.squares / self.variance
+        if self.variance > 0.0 { self.squares / self.variance } else { f64::NAN }
     }
 
     /// Variance per value about each feature's mean: what `fvu` divides the `mse` by.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ae_data::{Batcher, Dataset, Scaling, Split, source};
+use ae_data::{Batcher, DataError, Dataset, Scaling, Split, source};
 use ae_model::Model;
 use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
 
@@ -225,6 +225,9 @@ impl Data {
         let sets = source::open(&config.data.source)?;
         let name = sets.name.clone();
         let split = Split::new(sets, config.split())?;
+        if !split.train.varies() {
+            return Err(DataError::Constant { name, rows: split.train.len() }.into());
+        }
         let rows = split.train.rows();
         let scaling = Scaling::fit(config.data.scaling, &split.train);
         let schema = Schema {

@@ -265,7 +265,8 @@ impl RunFolder {
 
     fn read<T: DeserializeOwned>(&self, name: &str, parse: impl Fn(&str) -> std::result::Result<T, String>) -> Result<T> {
         let path = self.path.join(name);
-        let text = fs::read_to_string(&path).map_err(|error| Error::at("read", &path, error))?;
-        parse(&text).map_err(|reason| Error::at("read", &path, reason.replace('\n', " ")))
+        let advice = "bring the file back, or train anew";
+        let text = fs::read_to_string(&path).map_err(|error| Error::at("read", &path, format!("{error}; {advice}")))?;
+        parse(&text).map_err(|reason| Error::at("read", &path, format!("{}; {advice}", reason.replace('\n', " "))))
     }
 }

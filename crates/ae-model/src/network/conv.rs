@@ -81,6 +81,17 @@ impl ConvConfig {
         Ok(())
     }
 
+    /// The encoder's weights; none if there are more than can be counted.
+    pub(super) fn weights(&self, sizes: &Sizes) -> Option<usize> {
+        let [_, height, width] = sizes.image?;
+        let kernels = self.channels.windows(2).try_fold(0usize, |sum, pair| {
+            sum.checked_add(pair[0].checked_mul(pair[1])?.checked_mul(self.kernel.checked_mul(self.kernel)?)?)
+        });
+        let [height, width] = self.stages(height, width).pop()?;
+        let code = self.channels.last()?.checked_mul(height * width)?.checked_mul(sizes.d_code)?;
+        kernels?.checked_add(code)
+    }
+
     /// Height and width before each layer, and after the last.
     fn stages(&self, height: usize, width: usize) -> Vec<[usize; 2]> {
         let mut stages = vec![[height, width]];

@@ -106,6 +106,10 @@ impl Sizes {
     }
 }
 
+/// The largest network that is built: 8 GB of weights, and four times that while it is trained. More is a slip of the keyboard, and would end
+/// in the system killing the program.
+pub const MOST_WEIGHTS: usize = 2_000_000_000;
+
 /// Which of this crate's networks to build.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", tag = "kind", rename_all = "snake_case")]
@@ -149,18 +153,37 @@ impl Network {
         }
     }
 
+    /// The numbers that are trained, up to a few biases; none if there are more than can be counted.
+    fn weights(&self, sizes: &Sizes) -> Option<usize> {
+        let chain = |widths: &[usize]| widths.windows(2).try_fold(0usize, |sum, pair| sum.checked_add(pair[0].checked_mul(pair[1])?));
+        let (from, to) = (sizes.d_input.max(sizes.d_output), sizes.d_code);
+        let one_way = match self {
+            Self::Linear(_) => chain(&[from, to]),
+            Self::Mlp(config) => chain(&[&[from], config.hidden.as_slice(), &[to]].concat()),
+            Self::Conv(config) => config.weights(sizes),
+        };
+        one_way?.checked_mul(2)
+    }
+
     /// Whether the settings can be built for data of these sizes.
     ///
     /// # Errors
-    /// A convolutional network for data without an image shape, or with more layers than the image can be halved; tied weights for an
-    /// encoder that reads a mask.
+    /// A network of more than [`MOST_WEIGHTS`]; a convolutional network for data without an image shape, or with more layers than the image
+    /// can be halved; tied weights for an encoder that reads a mask.
     pub fn check_sizes(&self, sizes: &Sizes) -> Result<(), ConfigError> {
+        if let Self::Conv(config) = self {
+            config.check_image(sizes.image)?;
+        }
+        if self.weights(sizes).is_none_or(|weights| weights > MOST_WEIGHTS) {
+            let found = self.weights(sizes).map_or("beyond counting".to_string(), |weights| weights.to_string());
+            let allowed = format!("at most {MOST_WEIGHTS}: make its layers or `code_dim` (now {}) narrower", sizes.d_code);
+            return Err(ConfigError::new("number of weights", found, allowed));
+        }
         match self {
             Self::Linear(LinearConfig { tied: true }) | Self::Mlp(MlpConfig { tied: true, .. }) if sizes.d_input != sizes.d_output => Err(
                 ConfigError::new("tied", true, "false with `mask_input`: the encoder's first layer is then wider than the decoder's last"),
             ),
-            Self::Linear(_) | Self::Mlp(_) => Ok(()),
-            Self::Conv(config) => config.check_image(sizes.image),
+            Self::Linear(_) | Self::Mlp(_) | Self::Conv(_) => Ok(()),
         }
     }
 
@@ -288,5 +311,20 @@ mod tests {
         let x = Tensor::<2>::ones([1, 4], &device);
         let (_, derivative) = Opaque { inner }.jvp(x.clone(), x.zeros_like());
         assert_eq!(derivative.abs().sum().into_scalar::<f32>(), 0.0);
+    }
+
+    #[test]
+    fn a_contractive_penalty_trains_a_network_that_gives_no_tangent_rule() {
+        use crate::{Autoencoder, Jacobian, jacobian::Method};
+        let device = Device::default().autodiff();
+        let config = MlpConfig { hidden: vec![7], activation: Activation::Tanh, ..Default::default() };
+        let (inner, decoder) = config.init(&Sizes::new(5, 3), Activation::Identity, &device);
+        let x = Tensor::<2>::random([6, 5], burn::tensor::Distribution::Uniform(-2.0, 2.0), &device);
+        let exact = Jacobian { method: Method::Exact, probes: 1 };
+        let weight = inner.layers[0].weight(None);
+        let gradient = |norm2: Tensor<1>| weight.grad(&norm2.mean().backward()).expect("the weight is trained");
+        let known = gradient(exact.norm2(&Autoencoder::new(inner.clone(), decoder.clone()), x.clone(), None));
+        let estimate = gradient(exact.norm2(&Autoencoder::new(Opaque { inner: inner.clone() }, decoder), x, None));
+        estimate.into_data().assert_approx_eq::<f32>(&known.into_data(), Tolerance::absolute(5e-3));
     }
 }

@@ -87,15 +87,15 @@ impl Variant {
         recipe.check()?;
         let d_input = inputs.features;
         if self.width == CodeWidth::Undercomplete && recipe.code_dim >= d_input {
-            return Err(ConfigError::new(
-                "code_dim",
-                recipe.code_dim,
-                format!(
+            let allowed = match d_input {
+                1 => format!("left to another variant: on data of a single feature no code of `{}` is narrower than the input", self.name),
+                _ => format!(
                     "1 to {} for variant `{}` on data of {d_input} features: its code is narrower than its input",
-                    d_input.max(1) - 1,
+                    d_input - 1,
                     self.name
                 ),
-            ));
+            };
+            return Err(ConfigError::new("code_dim", recipe.code_dim, allowed));
         }
         recipe.check_inputs(inputs)
     }
