@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut copy: Vec<f32> = model.reconstruct(batch.x).into_data().iter::<f32>().collect();
     schema.scaling.invert(&mut copy);
     let shade = |value: f32| [" ", ".", "+", "#"][(value / 16.0 * 3.99).clamp(0.0, 3.0) as usize];
-    let original: Vec<f32> = digits.rows().row(0).collect();
+    let original: Vec<f32> = digits.rows().row(0);
     println!("the digit beside its reconstruction:");
     for (left, right) in original.chunks(8).zip(copy.chunks(8)) {
         let line = |pixels: &[f32]| pixels.iter().map(|&value| shade(value).repeat(2)).collect::<String>();

@@ -47,14 +47,40 @@ fn bad_files_exit_with_one() {
     let write = |name: &str, bytes: &[u8]| fs::write(here.join(name), bytes).unwrap();
     write("short.idx", &[&images(10)[..], &[1; 39]].concat());
     refused(here, &["--data", "short.idx"], 1, &["short.idx", "truncated", "40 bytes"]);
-    write("picture.png", b"\x89PNG\r\n\x1a\n0000");
-    refused(here, &["--data", "picture.png"], 1, &["picture.png", "not an IDX file"]);
+    write("picture", b"\x89PNG\r\n\x1a\n0000");
+    refused(here, &["--data", "picture"], 1, &["picture", "not an IDX file"]);
+    for (name, said) in [
+        ("broken.png", "damaged"),
+        ("broken.parquet", "damaged"),
+        ("broken.arrow", "damaged"),
+        ("broken.npy", "damaged"),
+        ("broken.npz", "damaged"),
+        ("broken.safetensors", "damaged"),
+    ] {
+        for bytes in [&b""[..], b"\x89PNG\r\n\x1a\n0000", &[7; 300]] {
+            write(name, bytes);
+            refused(here, &["--data", name], 1, &[name, said]);
+        }
+    }
+    write("ragged.csv", b"a,b\n1,2\n3\n");
+    refused(here, &["--data", "ragged.csv"], 1, &["ragged.csv", "line 3", "1 cells"]);
+    write("slip.csv", b"a,b\n1,2\n3,4\n5,six\n7,8\n");
+    refused(here, &["--data", "slip.csv"], 1, &["slip.csv", "row 3", "column `b`", "`six`"]);
+    write("dates.csv", b"day,b\n2024-01-01,2\n2024-01-02,4\n");
+    refused(here, &["--data", "dates.csv"], 1, &["dates.csv", "`day`", "--drop day"]);
+    write("empty.csv", b"");
+    refused(here, &["--data", "empty.csv"], 1, &["empty.csv", "is empty"]);
+    refused(here, &["--data", "slip.csv", "--label", "c"], 1, &["slip.csv", "`six`"]);
+    write("good.csv", b"a,b\n1,2\n3,4\n");
+    refused(here, &["--data", "good.csv", "--label", "c"], 1, &["`c`", "`a`, `b`"]);
+    refused(here, &["--data", "good.csv", "--drop", "a,b"], 1, &["no column left"]);
+    refused(here, &["--data", "*.nothing"], 1, &["no file matches"]);
     write("alike.idx", &[&images(30)[..], &[7; 120]].concat());
     refused(here, &["--data", "alike.idx", "--code-dim", "2"], 1, &["`alike`", "do not differ"]);
     write("one.idx", &[&images(1)[..], &[1; 4]].concat());
     refused(here, &["--data", "one.idx", "--code-dim", "2"], 1, &["1 rows", "data.test"]);
     fs::create_dir(here.join("empty")).unwrap();
-    refused(here, &["--data", "empty"], 1, &["empty", "train-images-idx3-ubyte"]);
+    refused(here, &["--data", "empty"], 1, &["empty", "holds nothing to read", "train-images-idx3-ubyte"]);
     write("empty/train-images-idx3-ubyte", &[&images(3)[..], &[1; 12]].concat());
     write("empty/train-labels-idx1-ubyte", &[&[0, 0, 8, 1][..], &2u32.to_be_bytes(), &[0, 1]].concat());
     refused(here, &["--data", "empty"], 1, &["3 images", "2 labels"]);

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod errors;
+mod formats;
 mod golden;
 mod training;
 

@@ -158,7 +158,7 @@ fn missing_values_are_learned_from_around_and_filled_in() {
     let digits = ae_data::open("digits").unwrap();
     let mut bytes = [&[0, 0, 0x0d, 2][..], &(digits.train.len() as u32).to_be_bytes(), &64u32.to_be_bytes()].concat();
     for row in 0..digits.train.len() {
-        for (column, value) in digits.train.row(row).enumerate() {
+        for (column, value) in digits.train.row(row).into_iter().enumerate() {
             let value = if (row * 31 + column * 17) % 4 == 0 { f32::NAN } else { value / 16.0 };
             bytes.extend(value.to_be_bytes());
         }

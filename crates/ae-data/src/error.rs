@@ -42,8 +42,12 @@ pub enum DataError {
         labels: usize,
     },
     /// A folder without anything to read.
-    #[error("{} holds no `train-images-idx3-ubyte` (plain or .gz): name a folder of IDX files, or one IDX file", path.display())]
-    NoImages {
+    #[error(
+        "{} holds nothing to read: it needs images (PNG, JPEG), tables (CSV, Parquet, Arrow), arrays (npy, npz, safetensors), or \
+         `train-images-idx3-ubyte` (plain or .gz)",
+        path.display()
+    )]
+    NoData {
         /// The folder.
         path: PathBuf,
     },

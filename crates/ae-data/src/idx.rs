@@ -11,61 +11,31 @@ use std::{
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::{DataError, Geometry, Rows, Values};
+use crate::{Array, DataError, Rows, values::Element};
 
 /// First two bytes of a gzip stream.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// More dimensions than any image set has: beyond it the file is something else.
 const MAX_DIMENSIONS: usize = 4;
 
-/// The element type of an IDX file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    U8,
-    I8,
-    I16,
-    I32,
-    F32,
-    F64,
-}
-
-impl Kind {
-    fn from_code(code: u8) -> Option<Self> {
-        Some(match code {
-            0x08 => Self::U8,
-            0x09 => Self::I8,
-            0x0b => Self::I16,
-            0x0c => Self::I32,
-            0x0d => Self::F32,
-            0x0e => Self::F64,
-            _ => return None,
-        })
-    }
-
-    fn bytes(self) -> usize {
-        match self {
-            Self::U8 | Self::I8 => 1,
-            Self::I16 => 2,
-            Self::I32 | Self::F32 => 4,
-            Self::F64 => 8,
-        }
-    }
-}
-
-/// What an IDX file holds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Idx {
-    /// Sizes, the number of items first.
-    pub dims: Vec<usize>,
-    /// The values, row-major.
-    pub values: Values,
+/// The element type that a type code stands for.
+fn element(code: u8) -> Option<Element> {
+    Some(match code {
+        0x08 => Element::U8,
+        0x09 => Element::I8,
+        0x0b => Element::I16,
+        0x0c => Element::I32,
+        0x0d => Element::F32,
+        0x0e => Element::F64,
+        _ => return None,
+    })
 }
 
 /// Reads the IDX file at `path`, plain or gzipped.
 ///
 /// # Errors
 /// A file that cannot be read, is no IDX file, is truncated, is longer than its header says, or holds an infinite number.
-pub fn read(path: &Path) -> Result<Idx, DataError> {
+pub fn read(path: &Path) -> Result<Array, DataError> {
     let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     parse(BufReader::new(file), path)
 }
@@ -74,12 +44,12 @@ pub fn read(path: &Path) -> Result<Idx, DataError> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn parse(mut input: impl BufRead, origin: &Path) -> Result<Idx, DataError> {
+pub fn parse(mut input: impl BufRead, origin: &Path) -> Result<Array, DataError> {
     let start = input.fill_buf().map_err(|source| DataError::Io { path: origin.to_owned(), source })?;
     if start.starts_with(&GZIP_MAGIC) { parse_plain(MultiGzDecoder::new(input), origin) } else { parse_plain(input, origin) }
 }
 
-fn parse_plain(mut input: impl Read, origin: &Path) -> Result<Idx, DataError> {
+fn parse_plain(mut input: impl Read, origin: &Path) -> Result<Array, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
     let mut read = |bytes: &mut Vec<u8>, count: u64| {
         input.by_ref().take(count).read_to_end(bytes).map_err(|error| match error.kind() {
@@ -98,8 +68,8 @@ fn parse_plain(mut input: impl Read, origin: &Path) -> Result<Idx, DataError> {
     if (zero_a, zero_b) != (0, 0) {
         return Err(malformed(format!("not an IDX file: it begins with {zero_a:#04x} {zero_b:#04x} instead of two zero bytes")));
     }
-    let kind = Kind::from_code(code)
-        .ok_or_else(|| malformed(format!("not an IDX file: unknown type code {code:#04x} (0x08 is unsigned bytes)")))?;
+    let kind =
+        element(code).ok_or_else(|| malformed(format!("not an IDX file: unknown type code {code:#04x} (0x08 is unsigned bytes)")))?;
     let dimensions = usize::from(dimensions);
     if dimensions == 0 || dimensions > MAX_DIMENSIONS {
         return Err(malformed(format!("has {dimensions} dimensions, but IDX data here has 1 to {MAX_DIMENSIONS}")));
@@ -134,73 +104,27 @@ fn parse_plain(mut input: impl Read, origin: &Path) -> Result<Idx, DataError> {
         return Err(malformed(format!("is longer than its dimensions {dims:?} say: its header is damaged, or it is not an IDX file")));
     }
 
-    let values = decode(kind, bytes);
-    if let Values::F32(values) = &values
-        && let Some(index) = values.iter().position(|value| value.is_infinite())
-    {
-        let width: usize = dims[1..].iter().product();
-        return Err(malformed(format!("holds an infinite value in row {}, column {} (both from 0)", index / width, index % width)));
-    }
-    Ok(Idx { dims, values })
-}
-
-fn decode(kind: Kind, bytes: Vec<u8>) -> Values {
-    macro_rules! big_endian {
-        ($type:ty) => {
-            Values::F32(
-                bytes
-                    .chunks_exact(size_of::<$type>())
-                    .map(|chunk| <$type>::from_be_bytes(chunk.try_into().expect("chunks of the type's size")) as f32)
-                    .collect(),
-            )
-        };
-    }
-    match kind {
-        Kind::U8 => Values::U8(bytes),
-        Kind::I8 => big_endian!(i8),
-        Kind::I16 => big_endian!(i16),
-        Kind::I32 => big_endian!(i32),
-        Kind::F32 => big_endian!(f32),
-        Kind::F64 => big_endian!(f64),
-    }
+    let values = kind.decode(&bytes, true);
+    Ok(Array { dims, values })
 }
 
 /// Rows from IDX images (any number of dimensions) and, if there are any, IDX labels (one dimension of whole numbers).
 ///
 /// # Errors
 /// Labels that are not one whole number each, or not as many as images.
-pub fn rows(images: Idx, image_path: &Path, labels: Option<(Idx, &Path)>) -> Result<Rows, DataError> {
-    let count = images.dims[0];
-    let geometry = match images.dims[1..] {
-        [height, width] => Some(Geometry { channels: 1, height, width }),
-        [channels, height, width] => Some(Geometry { channels, height, width }),
-        _ => None,
-    };
-    let width = images.dims[1..].iter().product::<usize>();
-    let mut rows = Rows::new(images.values, width);
-    rows.geometry = geometry;
+pub fn rows(images: Array, image_path: &Path, labels: Option<(Array, &Path)>) -> Result<Rows, DataError> {
+    let mut rows = images.into_rows(image_path)?;
     if let Some((labels, label_path)) = labels {
-        let malformed = |problem: &str| DataError::Malformed { path: label_path.to_owned(), problem: problem.to_string() };
-        if labels.dims.len() != 1 {
-            return Err(malformed("is not a label file: labels have one dimension"));
-        }
-        if labels.dims[0] != count {
+        let labels = labels.into_labels(label_path)?;
+        if labels.len() != rows.len() {
             return Err(DataError::Mismatch {
                 image_path: image_path.to_owned(),
-                images: count,
+                images: rows.len(),
                 label_path: label_path.to_owned(),
-                labels: labels.dims[0],
+                labels: labels.len(),
             });
         }
-        rows.labels = Some(match labels.values {
-            Values::U8(labels) => labels.into_iter().map(u32::from).collect(),
-            Values::F32(labels) => labels
-                .into_iter()
-                .map(|label| {
-                    if label >= 0.0 && label.fract() == 0.0 { Ok(label as u32) } else { Err(malformed("labels are whole numbers from 0")) }
-                })
-                .collect::<Result<_, _>>()?,
-        });
+        rows.labels = Some(labels);
     }
     Ok(rows)
 }
@@ -213,6 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Values;
 
     fn idx(code: u8, dims: &[u32], payload: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0, 0, code, dims.len() as u8];
@@ -221,14 +146,14 @@ mod tests {
         bytes
     }
 
-    fn parsed(bytes: &[u8]) -> Result<Idx, String> {
+    fn parsed(bytes: &[u8]) -> Result<Array, String> {
         parse(bytes, Path::new("some.idx")).map_err(|error| error.to_string())
     }
 
     #[test]
     fn bytes_and_floats_plain_and_gzipped() {
         let plain = idx(0x08, &[2, 1, 2], &[1, 2, 3, 4]);
-        let expected = Idx { dims: vec![2, 1, 2], values: Values::U8(vec![1, 2, 3, 4]) };
+        let expected = Array { dims: vec![2, 1, 2], values: Values::U8(vec![1, 2, 3, 4]) };
         assert_eq!(parsed(&plain), Ok(expected.clone()));
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&plain).unwrap();
@@ -236,7 +161,7 @@ mod tests {
         let floats = idx(0x0d, &[2], &[1.5f32.to_be_bytes(), (-2.0f32).to_be_bytes()].concat());
         assert_eq!(parsed(&floats).unwrap().values, Values::F32(vec![1.5, -2.0]));
         let shorts = idx(0x0b, &[1], &(-3i16).to_be_bytes());
-        assert_eq!(parsed(&shorts).unwrap().values, Values::F32(vec![-3.0]));
+        assert_eq!(parsed(&shorts).unwrap().values, Values::I16(vec![-3]));
     }
 
     #[test]
@@ -244,7 +169,7 @@ mod tests {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&idx(0x08, &[4], &[1, 2, 3, 4])).unwrap();
         let gzip = gzip.finish().unwrap();
-        let cases: [(Vec<u8>, &str); 10] = [
+        let cases: [(Vec<u8>, &str); 9] = [
             (vec![], "too few for an IDX header"),
             (b"\x89PNG\r\n".to_vec(), "not an IDX file"),
             (idx(0x07, &[1], &[1]), "unknown type code 0x07"),
@@ -253,13 +178,14 @@ mod tests {
             (idx(0x08, &[0, 3], &[]), "is empty"),
             (idx(0x08, &[3], &[1, 2]), "truncated"),
             (idx(0x08, &[3], &[1, 2, 3, 4]), "longer than its dimensions"),
-            (idx(0x0d, &[2], &[1.0f32.to_be_bytes(), f32::INFINITY.to_be_bytes()].concat()), "infinite value in row 1"),
             (gzip[..gzip.len() / 2].to_vec(), "damaged gzip"),
         ];
         for (bytes, reason) in cases {
             let message = parsed(&bytes).unwrap_err();
             assert!(message.starts_with("some.idx: ") && message.contains(reason), "{reason}: {message}");
         }
+        let infinite = parsed(&idx(0x0d, &[2], &[1.0f32.to_be_bytes(), f32::INFINITY.to_be_bytes()].concat())).unwrap();
+        assert!(infinite.into_rows(Path::new("i")).unwrap_err().to_string().contains("infinite value in row 1"));
         let huge = idx(0x0e, &[u32::MAX; 4], &[]);
         assert!(parsed(&huge).unwrap_err().contains("impossible dimensions"));
     }

@@ -6,9 +6,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`source`] | a name or a path becomes [`Rows`]: built-in sets, IDX files and folders of them |
+//! | [`source`] | a name, a path, a pattern or standard input becomes [`Rows`]: built-in sets, CSV, Parquet, Arrow, NumPy, safetensors, IDX, images |
 //! | [`idx`] | the IDX format, plain or gzipped |
-//! | [`rows`] | values as they came (bytes stay bytes), labels, image geometry |
+//! | [`frame`], [`array`](mod@array) | what was read: a table of named columns, or numbers with a shape |
+//! | [`column`] | the columns of a table, and the features that a network sees of them |
+//! | [`rows`] | values as they came (bytes stay bytes), labels, identifiers, image geometry |
 //! | [`split`] | train, validation and test |
 //! | [`scaling`] | fitted on the training rows, saved, applied and inverted |
 //! | [`batch`] | [`Dataset`], [`Sample`], and the [`Batcher`] that gathers rows straight into one buffer |
@@ -27,19 +29,26 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod array;
 pub mod batch;
+pub mod column;
 pub mod error;
+pub mod frame;
 pub mod idx;
 pub mod loader;
 pub mod rows;
 pub mod scaling;
 pub mod source;
 pub mod split;
+pub mod values;
 
+pub use array::Array;
 pub use batch::{Batch, Batcher, Dataset, Sample};
+pub use column::{Column, Encoding, Kind, Layout};
 pub use error::DataError;
 pub use loader::{Loader, Order};
-pub use rows::{Geometry, Rows, Values};
+pub use rows::{Geometry, Rows};
 pub use scaling::{Scaling, ScalingMethod};
-pub use source::{BUILTIN, Sets, open};
+pub use source::{BUILTIN, FORMATS, Options, Sets, open, open_with};
 pub use split::{Split, SplitConfig};
+pub use values::{Element, Values};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Scaling;
+use crate::{Column, Encoding, Scaling, Values};
 
 /// The shape of an image that a row holds, in row-major order `channels, height, width`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,48 +23,47 @@ impl fmt::Display for Geometry {
     }
 }
 
-/// The numbers of a table, row by row.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Values {
-    /// Bytes, such as grey levels.
-    U8(Vec<u8>),
-    /// Real numbers; `NaN` is a missing value.
-    F32(Vec<f32>),
-}
-
-/// A table of `len` rows and `width` features, with what is known about it.
+/// A table of rows, with what is known about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows {
+    /// Row by row, `cells` of each.
     values: Values,
-    width: usize,
+    cells: usize,
+    /// How cells become features; none if each cell is a feature of its own.
+    encoding: Option<Encoding>,
     /// Class of each row, if there are labels.
     pub labels: Option<Vec<u32>>,
+    /// Names of the classes, if they have names.
+    pub label_names: Option<Vec<String>>,
+    /// What identifies each row, if anything does.
+    pub ids: Option<Vec<String>>,
     /// Shape of the images that the rows hold, if they do.
     pub geometry: Option<Geometry>,
     has_missing: bool,
 }
 
 impl Rows {
-    /// Rows of `width` features; `NaN` counts as missing.
+    /// Rows of `width` numbers; `NaN` counts as missing.
     ///
     /// # Panics
     /// If the values do not fill whole rows: a reader checks that first.
     pub fn new(values: Values, width: usize) -> Self {
-        let count = match &values {
-            Values::U8(values) => values.len(),
-            Values::F32(values) => values.len(),
-        };
-        assert!(width > 0 && count.is_multiple_of(width), "{count} values do not fill rows of {width}");
-        let has_missing = matches!(&values, Values::F32(values) if values.iter().any(|value| value.is_nan()));
-        Self { values, width, labels: None, geometry: None, has_missing }
+        assert!(width > 0 && values.len().is_multiple_of(width), "{} values do not fill rows of {width}", values.len());
+        let has_missing = values.has_missing();
+        Self { values, cells: width, encoding: None, labels: None, label_names: None, ids: None, geometry: None, has_missing }
+    }
+
+    /// Rows of a table with these columns; a category's cell is the number of its level.
+    ///
+    /// # Panics
+    /// If the values do not fill whole rows.
+    pub fn table(values: Values, columns: Vec<Column>) -> Self {
+        Self { encoding: Some(Encoding::new(columns.clone())), ..Self::new(values, columns.len()) }
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        match &self.values {
-            Values::U8(values) => values.len() / self.width,
-            Values::F32(values) => values.len() / self.width,
-        }
+        self.values.len() / self.cells
     }
 
     /// Whether there are no rows.
@@ -74,7 +73,22 @@ impl Rows {
 
     /// Features of a row, `d_input`.
     pub fn width(&self) -> usize {
-        self.width
+        self.encoding.as_ref().map_or(self.cells, Encoding::width)
+    }
+
+    /// The columns, if they are known.
+    pub fn encoding(&self) -> Option<&Encoding> {
+        self.encoding.as_ref()
+    }
+
+    /// Features that are scaled: those that are numbers. They come first.
+    pub fn numbers(&self) -> usize {
+        self.encoding.as_ref().map_or(self.cells, |encoding| encoding.layout().numbers)
+    }
+
+    /// The numbers as they came.
+    pub fn values(&self) -> &Values {
+        &self.values
     }
 
     /// Whether any value is missing.
@@ -82,23 +96,38 @@ impl Rows {
         self.has_missing
     }
 
-    /// The values of row `index`, in their own units.
-    pub fn row(&self, index: usize) -> impl Iterator<Item = f32> + '_ {
-        let range = index * self.width..(index + 1) * self.width;
-        let (bytes, reals) = match &self.values {
-            Values::U8(values) => (Some(values[range].iter().map(|&value| f32::from(value))), None),
-            Values::F32(values) => (None, Some(values[range].iter().copied())),
-        };
-        bytes.into_iter().flatten().chain(reals.into_iter().flatten())
+    /// Appends rows of the same columns.
+    ///
+    /// # Panics
+    /// Rows of other columns.
+    pub fn append(&mut self, other: Self) {
+        assert_eq!((self.cells, &self.encoding), (other.cells, &other.encoding), "rows of the same columns");
+        self.values.append(other.values);
+        self.has_missing |= other.has_missing;
+        self.labels = self.labels.take().zip(other.labels).map(|(labels, more)| [labels, more].concat());
+        self.ids = self.ids.take().zip(other.ids).map(|(ids, more)| [ids, more].concat());
+    }
+
+    /// The features of row `index`, in their own units.
+    pub fn row(&self, index: usize) -> Vec<f32> {
+        let mut features = Vec::with_capacity(self.width());
+        self.append_row(index, &mut features);
+        features
+    }
+
+    fn append_row(&self, index: usize, features: &mut Vec<f32>) {
+        let start = index * self.cells;
+        match &self.encoding {
+            None => self.values.each(start..start + self.cells, |value| features.push(value)),
+            Some(encoding) => encoding.encode(|column| self.values.get(start + column), features),
+        }
     }
 
     /// Appends row `index`, scaled, to `buffer`. Missing values stay `NaN`.
     pub fn gather(&self, index: usize, scaling: &Scaling, buffer: &mut Vec<f32>) {
-        let range = index * self.width..(index + 1) * self.width;
-        match &self.values {
-            Values::U8(values) => scaling.apply(values[range].iter().map(|&value| f32::from(value)), buffer),
-            Values::F32(values) => scaling.apply(values[range].iter().copied(), buffer),
-        }
+        let start = buffer.len();
+        self.append_row(index, buffer);
+        scaling.apply(&mut buffer[start..]);
     }
 }
 
@@ -109,7 +138,7 @@ mod tests {
     #[test]
     fn rows_keep_their_units_and_know_what_is_missing() {
         let bytes = Rows::new(Values::U8(vec![1, 2, 3, 4]), 2);
-        assert_eq!((bytes.len(), bytes.row(1).collect::<Vec<_>>(), bytes.has_missing()), (2, vec![3.0, 4.0], false));
+        assert_eq!((bytes.len(), bytes.row(1), bytes.has_missing()), (2, vec![3.0, 4.0], false));
         let reals = Rows::new(Values::F32(vec![0.5, f32::NAN]), 2);
         assert!(reals.has_missing());
     }

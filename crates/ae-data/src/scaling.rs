@@ -19,6 +19,8 @@ pub enum ScalingMethod {
     MinMax,
     /// To mean 0 and variance 1 on the training rows.
     Standard,
+    /// To median 0 and interquartile range 1 on the training rows: outliers do not move it.
+    Robust,
 }
 
 /// A fitted scaling. Offsets and scales are one number for all features, or one for each.
@@ -59,13 +61,31 @@ impl Statistics {
         self.squares += difference * (f64::from(value) - self.mean);
     }
 
+    /// Median and interquartile range, by linear interpolation between order statistics (type 7 of Hyndman and Fan 1996).
+    fn robust(mut values: Vec<f32>) -> (f32, f32) {
+        values.retain(|value| !value.is_nan());
+        values.sort_unstable_by(f32::total_cmp);
+        let quantile = |share: f64| {
+            let place = share * values.len().saturating_sub(1) as f64;
+            let (low, high) = (place.floor() as usize, place.ceil() as usize);
+            let value = |index: usize| values.get(index).copied().map_or(0.0, f64::from);
+            value(low) + (value(high) - value(low)) * (place - low as f64)
+        };
+        (quantile(0.5) as f32, (quantile(0.75) - quantile(0.25)) as f32)
+    }
+
     /// Offset and scale; a feature without spread (or never observed) is shifted but not divided.
     fn fit(self, method: ScalingMethod) -> (f32, f32) {
         let (offset, scale) = match method {
             ScalingMethod::MinMax => (self.min, self.max - self.min),
             ScalingMethod::Standard => (self.mean as f32, (self.squares / self.count).sqrt() as f32),
-            ScalingMethod::None | ScalingMethod::Auto => (0.0, 1.0),
+            ScalingMethod::None | ScalingMethod::Auto | ScalingMethod::Robust => (0.0, 1.0),
         };
+        Self::usable(offset, scale)
+    }
+
+    /// The same where they can be used; else what changes nothing.
+    fn usable(offset: f32, scale: f32) -> (f32, f32) {
         let offset = if offset.is_finite() { offset } else { 0.0 };
         (offset, if scale.is_finite() && scale > 0.0 { scale } else { 1.0 })
     }
@@ -88,12 +108,26 @@ impl Scaling {
         if method == ScalingMethod::None {
             return Self::identity();
         }
-        let groups = if image { 1 } else { rows.rows().width() };
-        let mut statistics = vec![Statistics::NONE; groups];
-        for &index in rows.indices() {
-            rows.rows().row(index).enumerate().for_each(|(column, value)| statistics[if image { 0 } else { column }].add(value));
-        }
-        let (offset, scale) = statistics.into_iter().map(|feature| feature.fit(method)).unzip();
+        let rows_of = rows.rows();
+        let groups = if image { 1 } else { rows_of.width() };
+        let group = |column: usize| if image { 0 } else { column };
+        let fitted: Vec<(f32, f32)> = if method == ScalingMethod::Robust {
+            let mut values = vec![Vec::new(); groups];
+            for &index in rows.indices() {
+                rows_of.row(index).into_iter().enumerate().for_each(|(column, value)| values[group(column)].push(value));
+            }
+            values.into_iter().map(Statistics::robust).map(|(offset, scale)| Statistics::usable(offset, scale)).collect()
+        } else {
+            let mut statistics = vec![Statistics::NONE; groups];
+            for &index in rows.indices() {
+                rows_of.row(index).into_iter().enumerate().for_each(|(column, value)| statistics[group(column)].add(value));
+            }
+            statistics.into_iter().map(|feature| feature.fit(method)).collect()
+        };
+        // Truth values and levels are 0 and 1 already, and stay so.
+        let numbers = if image { groups } else { rows_of.numbers() };
+        let (offset, scale) =
+            fitted.into_iter().enumerate().map(|(feature, fitted)| if feature < numbers { fitted } else { (0.0, 1.0) }).unzip();
         Self { method, offset, scale }
     }
 
@@ -102,12 +136,14 @@ impl Scaling {
         self.method == ScalingMethod::MinMax
     }
 
-    /// Appends the scaled values of one row to `buffer`.
-    pub fn apply(&self, row: impl Iterator<Item = f32>, buffer: &mut Vec<f32>) {
+    /// Scales the features of one row.
+    pub fn apply(&self, row: &mut [f32]) {
         match (self.offset.as_slice(), self.scale.as_slice()) {
-            (&[offset], &[scale]) => buffer.extend(row.map(|value| (value - offset) / scale)),
+            (&[offset], &[scale]) => row.iter_mut().for_each(|value| *value = (*value - offset) / scale),
             (offsets, scales) => {
-                buffer.extend(row.zip(offsets.iter().zip(scales)).map(|(value, (offset, scale))| (value - offset) / scale))
+                for (value, (offset, scale)) in row.iter_mut().zip(offsets.iter().zip(scales)) {
+                    *value = (*value - offset) / scale;
+                }
             }
         }
     }
@@ -130,6 +166,7 @@ impl Scaling {
             }
             ScalingMethod::MinMax => format!("min_max, {each}"),
             ScalingMethod::Standard => format!("standard, {each}"),
+            ScalingMethod::Robust => format!("robust, {each}"),
         }
     }
 }
@@ -161,6 +198,13 @@ mod tests {
         assert_eq!(scaling.offset, [3.0, 20.0, 5.0]);
         assert!((scaling.scale[0] - (8.0f32 / 3.0).sqrt()).abs() < 1e-6, "{:?}", scaling.scale);
         assert_eq!(scaling.scale[2], 1.0);
+    }
+
+    #[test]
+    fn robust_scaling_ignores_an_outlier() {
+        let rows = Dataset::new(Rows::new(Values::F32(vec![1.0, 2.0, 3.0, 4.0, 1e6]), 1));
+        let scaling = Scaling::fit(ScalingMethod::Robust, &rows);
+        assert_eq!((scaling.offset, scaling.scale), (vec![3.0], vec![2.0]));
     }
 
     #[test]

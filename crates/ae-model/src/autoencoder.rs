@@ -5,7 +5,7 @@
 
 use burn::{module::Module, tensor::Tensor};
 
-use crate::{Activation, Code, Decoder, Encoder, Reconstruction};
+use crate::{Activation, Code, Decoder, Encoder, Head};
 
 /// An encoder, a code and a decoder.
 #[derive(Module, Debug)]
@@ -18,7 +18,7 @@ pub struct Autoencoder<E: Encoder, D: Decoder> {
     pub decoder: D,
     /// What the decoder's output stands for, and how its error is counted.
     #[module(skip)]
-    pub reconstruction: Reconstruction,
+    pub reconstruction: Head,
     /// Whether the encoder also reads which values are visible (1 or 0), as a second half of its input.
     #[module(skip)]
     pub mask_input: bool,
@@ -37,7 +37,7 @@ impl<E: Encoder, D: Decoder> Autoencoder<E, D> {
     /// An autoencoder with the encoder's output as its code and squared error as its reconstruction loss.
     pub fn new(encoder: E, decoder: D) -> Self {
         let code = Activation::Identity.into();
-        Self { encoder, code, decoder, reconstruction: Reconstruction::SquaredError, mask_input: false }
+        Self { encoder, code, decoder, reconstruction: Head::default(), mask_input: false }
     }
 
     /// The same with another code.
@@ -47,8 +47,8 @@ impl<E: Encoder, D: Decoder> Autoencoder<E, D> {
     }
 
     /// The same with another reconstruction loss.
-    pub fn with_reconstruction(mut self, reconstruction: Reconstruction) -> Self {
-        self.reconstruction = reconstruction;
+    pub fn with_reconstruction(mut self, reconstruction: impl Into<Head>) -> Self {
+        self.reconstruction = reconstruction.into();
         self
     }
 

@@ -9,7 +9,7 @@
 //! | network `f`, `g` | [`network`] | [`network::linear`], [`network::mlp`], [`network::conv`], or your own: implement [`Encoder`] and [`Decoder`] |
 //! | code `h` | [`code`] | [`code::deterministic`], [`code::top_k`], [`code::lifetime`] |
 //! | corruption | [`corruption`] | [`corruption::gaussian`], [`corruption::masking`], [`corruption::salt_and_pepper`]: in training only, the target stays clean |
-//! | reconstruction loss `L` | [`reconstruction`] | squared error, Bernoulli with logits |
+//! | reconstruction loss `L` | [`reconstruction`] | squared error, Bernoulli with logits, categorical; by kind of column |
 //! | penalty `Omega` | [`penalty`] | [`penalty::l1`], [`penalty::kl_rate`], [`penalty::contractive`], [`penalty::contractive_hessian`] |
 //! | derivative of the code | [`jacobian`] | closed form, exact by forward mode, Hutchinson's estimate |
 //! | objective | [`objective`] | the only place where terms are weighted, summed and averaged |
@@ -55,5 +55,5 @@ pub use network::{Decoder, Encoder};
 pub use objective::{Evaluation, Objective, Term};
 pub use penalty::Penalties;
 pub use recipe::{Inputs, Model, Recipe};
-pub use reconstruction::Reconstruction;
+pub use reconstruction::{Head, Layout, Reconstruction};
 pub use variants::{Hints, VARIANTS, Variant};

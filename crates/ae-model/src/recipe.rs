@@ -8,7 +8,7 @@ use burn::{
 };
 
 use crate::{
-    Activation, Autoencoder, ConfigError, Objective, Reconstruction,
+    Activation, Autoencoder, ConfigError, Head, Layout, Objective, Reconstruction,
     code::CodeConfig,
     corruption::Corruption,
     network::{MlpConfig, Network, NetworkDecoder, NetworkEncoder, Sizes},
@@ -19,7 +19,7 @@ use crate::{
 pub type Model = Autoencoder<NetworkEncoder, NetworkDecoder>;
 
 /// What is known about the data that a model is built for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inputs {
     /// Features of a row, `d_input`.
     pub features: usize,
@@ -27,17 +27,25 @@ pub struct Inputs {
     pub image: Option<[usize; 3]>,
     /// Whether the values lie in `[0, 1]`.
     pub unit_range: bool,
+    /// How many features are of each kind, if not all are numbers.
+    pub layout: Option<Layout>,
 }
 
 impl Inputs {
     /// Rows of `features` values in `[0, 1]`.
     pub fn unit(features: usize) -> Self {
-        Self { features, image: None, unit_range: true }
+        Self { features, image: None, unit_range: true, layout: None }
     }
 
     /// Rows of `features` values of any size.
     pub fn real(features: usize) -> Self {
-        Self { features, image: None, unit_range: false }
+        Self { features, image: None, unit_range: false, layout: None }
+    }
+
+    /// The same rows, whose features are of these kinds.
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = Some(layout).filter(|layout| !layout.is_numbers());
+        self
     }
 
     /// The same rows, which are images of `channels, height, width`.
@@ -159,6 +167,12 @@ impl Recipe {
     /// # Errors
     /// A network that does not suit the data.
     pub fn check_inputs(&self, inputs: &Inputs) -> Result<(), ConfigError> {
+        if let (Some(_), Output::Fixed(output)) = (&inputs.layout, self.output)
+            && output != Activation::Identity
+        {
+            let allowed = "`auto` or `identity` for tables with truth values or categories, for which the decoder gives logits";
+            return Err(ConfigError::new("output", output, allowed));
+        }
         self.network.check_sizes(&self.sizes(inputs)).map_err(|error| error.within("network"))
     }
 
@@ -174,13 +188,13 @@ impl Recipe {
     pub fn init(&self, inputs: &Inputs, device: &Device) -> Model {
         let output = match (self.output, self.reconstruction) {
             (Output::Fixed(activation), _) => activation,
-            (Output::Auto, Reconstruction::SquaredError) if inputs.unit_range => Activation::Sigmoid,
+            (Output::Auto, Reconstruction::SquaredError) if inputs.unit_range && inputs.layout.is_none() => Activation::Sigmoid,
             (Output::Auto, _) => Activation::Identity,
         };
         let (encoder, decoder) = self.network.init(&self.sizes(inputs), output, device);
         Autoencoder::new(encoder, decoder)
             .with_code(self.code.init(self.code_dim, device))
-            .with_reconstruction(self.reconstruction)
+            .with_reconstruction(Head::new(self.reconstruction, inputs.layout.clone()))
             .with_mask_input(self.mask_input)
     }
 

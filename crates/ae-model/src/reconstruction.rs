@@ -4,7 +4,9 @@
 //! - `bernoulli`: `L = -sum_i x_i log s(l_i) + (1 - x_i) log(1 - s(l_i))` with the logistic function `s`. The decoder's output is the logit
 //!   `l`, and `r = s(l)`. Inputs lie in `[0, 1]`; values between count as probabilities.
 //!
-//! Where a value is missing, `observed` is 0 and the feature is left out of the sum.
+//! - `categorical`, for the columns of a table that hold categories: `L = -sum_l x_l log softmax(l)_l` over the levels of each.
+//!
+//! A [`Head`] says which features are explained by which. Where a value is missing, `observed` is 0 and the feature is left out of the sum.
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -42,18 +44,123 @@ impl Reconstruction {
     /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the input `x`; `weights` (`[batch, d_input]`) says how much each
     /// feature counts: 1 where it was observed, 0 where it is missing, or what an emphasis gives it.
     pub fn loss(self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
-        let per_feature = match self {
+        sum_weighted(self.per_feature(x, output), weights)
+    }
+
+    fn per_feature(self, x: Tensor<2>, output: Tensor<2>) -> Tensor<2> {
+        match self {
             Self::SquaredError => (x - output).square().mul_scalar(0.5),
             // log(1 + exp(l)) - x l, with the exponent kept from overflowing.
-            Self::Bernoulli => {
-                output.clone().clamp_min(0.0) - x * output.clone() + output.abs().neg().exp().log1p() // [batch, d_input]
+            Self::Bernoulli => output.clone().clamp_min(0.0) - x * output.clone() + output.abs().neg().exp().log1p(),
+        }
+    }
+}
+
+/// How many features are of each kind, in this order: numbers first, then truth values, then the levels of each category.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Features that are numbers.
+    pub numbers: usize,
+    /// Features that are 0 or 1.
+    pub booleans: usize,
+    /// Levels of each category; of a row's features one is 1.
+    pub categories: Vec<usize>,
+}
+
+impl Layout {
+    /// Whether every feature is a number.
+    pub fn is_numbers(&self) -> bool {
+        self.booleans == 0 && self.categories.is_empty()
+    }
+
+    /// Features of a row.
+    pub fn width(&self) -> usize {
+        self.numbers + self.booleans + self.categories.iter().sum::<usize>()
+    }
+}
+
+/// What the decoder's output stands for, and how its error is counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Head {
+    /// How numbers are explained.
+    pub numbers: Reconstruction,
+    /// Where the features are not all numbers: truth values are explained by Bernoulli logits, categories by the logits of their levels.
+    pub layout: Option<Layout>,
+}
+
+impl From<Reconstruction> for Head {
+    fn from(numbers: Reconstruction) -> Self {
+        Self { numbers, layout: None }
+    }
+}
+
+/// A part of the features.
+enum Block {
+    Numbers(Reconstruction),
+    Category,
+}
+
+impl Head {
+    /// The head of features of these kinds.
+    pub fn new(numbers: Reconstruction, layout: Option<Layout>) -> Self {
+        Self { numbers, layout: layout.filter(|layout| !layout.is_numbers()) }
+    }
+
+    /// The term's name in logs and tables.
+    pub fn name(&self) -> &'static str {
+        if self.layout.is_some() { "reconstruction" } else { self.numbers.name() }
+    }
+
+    /// The parts of `features` features, each with its first and its last but one.
+    fn blocks(&self, features: usize) -> Vec<(Block, usize, usize)> {
+        let Some(layout) = &self.layout else { return vec![(Block::Numbers(self.numbers), 0, features)] };
+        let mut blocks = vec![
+            (Block::Numbers(self.numbers), 0, layout.numbers),
+            (Block::Numbers(Reconstruction::Bernoulli), layout.numbers, layout.numbers + layout.booleans),
+        ];
+        let mut start = layout.numbers + layout.booleans;
+        for levels in &layout.categories {
+            blocks.push((Block::Category, start, start + levels));
+            start += levels;
+        }
+        blocks.retain(|(_, start, end)| start < end);
+        blocks
+    }
+
+    /// `map` of each part of `output` (and what else it looks at), side by side again.
+    fn each(&self, output: Tensor<2>, map: impl Fn(&Block, Tensor<2>, usize, usize) -> Tensor<2>) -> Tensor<2> {
+        let [batch, features] = output.dims();
+        let blocks = self.blocks(features);
+        if let [(block, start, end)] = blocks.as_slice() {
+            return map(block, output, *start, *end);
+        }
+        let parts = blocks.iter().map(|(block, start, end)| map(block, output.clone().slice([0..batch, *start..*end]), *start, *end));
+        Tensor::cat(parts.collect(), 1)
+    }
+
+    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_input]`. Of a category, the probability of each level.
+    pub fn mean(&self, output: Tensor<2>) -> Tensor<2> {
+        self.each(output, |block, output, _, _| match block {
+            Block::Numbers(numbers) => numbers.mean(output),
+            Block::Category => activation::softmax(output, 1),
+        })
+    }
+
+    /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the input `x`, as [`Reconstruction::loss`].
+    pub fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        let batch = x.dims()[0];
+        let per_feature = self.each(output, |block, output, start, end| {
+            let x = x.clone().slice([0..batch, start..end]);
+            match block {
+                Block::Numbers(numbers) => numbers.per_feature(x, output),
+                Block::Category => (x * activation::log_softmax(output, 1)).neg(),
             }
-        };
+        });
         sum_weighted(per_feature, weights)
     }
 
     /// `sum_i (x_i - r_i)^2` over the observed features, per example (`[batch]`): what the printed errors are made of, whatever the loss.
-    pub fn squared_error(self, x: Tensor<2>, output: Tensor<2>, observed: Option<Tensor<2>>) -> Tensor<1> {
+    pub fn squared_error(&self, x: Tensor<2>, output: Tensor<2>, observed: Option<Tensor<2>>) -> Tensor<1> {
         sum_weighted((x - self.mean(output)).square(), observed)
     }
 }
@@ -98,5 +205,28 @@ mod tests {
             let first = if loss == Reconstruction::SquaredError { 0.5 } else { std::f32::consts::LN_2 };
             counted.assert_approx_eq::<f32>(&[first, 0.0].into(), Tolerance::absolute(1e-6));
         }
+    }
+
+    #[test]
+    fn a_table_is_explained_kind_by_kind() {
+        let device = Device::default();
+        let head = Head::new(Reconstruction::SquaredError, Some(Layout { numbers: 1, booleans: 1, categories: vec![2, 3] }));
+        // Number 2 explained as 1; true at logit 0; the second of two levels at equal logits; the first of three, missing.
+        let x = Tensor::<2>::from_floats([[2.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0]], &device);
+        let output = Tensor::<2>::from_floats([[1.0, 0.0, 5.0, 5.0, 1.0, 2.0, 3.0]], &device);
+        let observed = Tensor::<2>::from_floats([[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0]], &device);
+        let loss = head.loss(x.clone(), output.clone(), Some(observed));
+        let two = std::f32::consts::LN_2;
+        loss.into_data().assert_approx_eq::<f32>(&[0.5 + two + two].into(), Tolerance::absolute(1e-6));
+        let mean: Vec<f32> = head.mean(output).into_data().iter::<f32>().collect();
+        assert_eq!(mean[..4], [1.0, 0.5, 0.5, 0.5]);
+        assert!((mean[4..].iter().sum::<f32>() - 1.0).abs() < 1e-6 && mean[6] > mean[5]);
+        assert_eq!((head.name(), Head::default().name()), ("reconstruction", "squared_error"));
+    }
+
+    #[test]
+    fn numbers_alone_need_no_layout() {
+        let layout = Layout { numbers: 3, ..Layout::default() };
+        assert_eq!(Head::new(Reconstruction::Bernoulli, Some(layout)), Head::from(Reconstruction::Bernoulli));
     }
 }

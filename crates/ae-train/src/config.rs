@@ -5,7 +5,7 @@
 
 use std::{fs, path::Path};
 
-use ae_data::{ScalingMethod, SplitConfig};
+use ae_data::{Options, ScalingMethod, SplitConfig};
 use ae_model::{
     ConfigError, Hints, Recipe, VARIANTS, Variant,
     network::{MlpConfig, Network, NormKind},
@@ -46,12 +46,20 @@ pub struct DataConfig {
     pub validation: f64,
     /// Share of all rows held out for the test where there is no official test set, in `(0, 1)`.
     pub test: f64,
+    /// How files are read.
+    pub read: Options,
 }
 
 impl Default for DataConfig {
     fn default() -> Self {
         let split = SplitConfig::default();
-        Self { source: "digits".to_string(), scaling: ScalingMethod::Auto, validation: split.validation, test: split.test }
+        Self {
+            source: "digits".to_string(),
+            scaling: ScalingMethod::Auto,
+            validation: split.validation,
+            test: split.test,
+            read: Options::default(),
+        }
     }
 }
 
@@ -123,9 +131,23 @@ const FIELDS: &[(&str, &str)] = &[
     ("variant", "which rules the model keeps: see `ae variants`"),
     ("seed", "of weights, splits and order; 0 or more"),
     ("data.source", "a built-in set (see `ae datasets`) or a path"),
-    ("data.scaling", "auto (min_max for images, standard for tables), none, min_max, standard"),
+    ("data.scaling", "auto (min_max for images, standard for tables), none, min_max, standard, robust (median and interquartile range)"),
     ("data.validation", "share of the training rows held out for validation, in (0, 1)"),
     ("data.test", "share of all rows held out for the test, if there is no official test set, in (0, 1)"),
+    (
+        "data.read",
+        "how files are read: label = \"COLUMN\" and id = \"COLUMN\" (carried along, not learned from), drop = [\"COLUMN\"], keep = [\"COLUMN\"], \
+         tensor = \"NAME\" (of several arrays), resize = [HEIGHT, WIDTH] and grey = true (images), delimiter = \";\" and header = false (text tables)",
+    ),
+    ("data.read.label", "column with each row's class: shown, not learned from"),
+    ("data.read.id", "column that identifies each row: carried along, not learned from"),
+    ("data.read.drop", "columns to leave out"),
+    ("data.read.keep", "columns to learn from, if not all"),
+    ("data.read.tensor", "name of the array, where a file holds several"),
+    ("data.read.resize", "height and width that images are brought to"),
+    ("data.read.grey", "whether images are read in shades of grey"),
+    ("data.read.delimiter", "what separates the cells of text tables"),
+    ("data.read.header", "whether the first line of text tables names the columns"),
     ("model.code_dim", "units of the code, 1 or more"),
     ("model.reconstruction", "squared_error, bernoulli (inputs in [0, 1])"),
     ("model.output", "the decoder's last activation: auto, or any activation"),
@@ -287,6 +309,12 @@ impl Config {
         check(decay >= 0.0 && decay.is_finite(), "training.weight_decay", decay, "0 or more")?;
         let clip = training.gradient_clip;
         check(clip >= 0.0 && clip.is_finite(), "training.gradient_clip", clip, "0 (no clipping) or more")?;
+        if let Some(size) = self.data.read.resize.filter(|size| size.contains(&0)) {
+            return Err(ConfigError::new("data.read.resize", format!("{size:?}"), "a height and a width of at least 1 pixel").into());
+        }
+        if let Some(delimiter) = self.data.read.delimiter.filter(|delimiter| !delimiter.is_ascii()) {
+            return Err(ConfigError::new("data.read.delimiter", delimiter, "a plain character, such as , or ;").into());
+        }
         if training.pretrain_epochs > 0 && !matches!(&self.model.network, Network::Mlp(MlpConfig { norm: NormKind::None, .. })) {
             let allowed = "0 unless `model.network` is an mlp without `norm`: only its layers are autoencoders by themselves";
             return Err(ConfigError::new("training.pretrain_epochs", training.pretrain_epochs, allowed).into());

@@ -72,7 +72,7 @@ impl Pretrain<'_> {
             alone(decoder, depth - 1 - layer, if first { decoder.output } else { decoder.activation }),
         )
         .with_code(if last { model.code.clone() } else { encoder.activation.into() })
-        .with_reconstruction(if first { model.reconstruction } else { Reconstruction::SquaredError })
+        .with_reconstruction(if first { model.reconstruction.clone() } else { Reconstruction::SquaredError.into() })
         .with_mask_input(first && model.mask_input);
         let below = (layer > 0).then(|| {
             let below = Mlp { output: encoder.activation, ..Mlp::new(encoder.layers[..layer].to_vec(), encoder.activation) };

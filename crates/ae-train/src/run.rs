@@ -1,6 +1,10 @@
 //! A run from its configuration to its result.
 
-use std::path::Path;
+use std::{
+    io::{self, IsTerminal},
+    path::Path,
+    sync::Arc,
+};
 
 use ae_data::{Batcher, DataError, Dataset, Scaling, Split, source};
 use ae_model::Model;
@@ -27,6 +31,8 @@ pub struct Run {
     pub folder: RunFolder,
     /// What it was made from.
     pub config: Config,
+    /// Its data, if it was read already: standard input can be read but once.
+    data: Option<Arc<Data>>,
 }
 
 /// How a training ended.
@@ -67,6 +73,7 @@ pub fn fit(config: Config, device: impl Into<Device>) -> Result<Fitted> {
 }
 
 /// The data of a run, ready to be gathered.
+#[derive(Debug)]
 struct Data {
     split: Split,
     schema: Schema,
@@ -84,7 +91,7 @@ impl Run {
         let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name))?;
         folder.write_config(&config)?;
         folder.write_schema(&data.schema)?;
-        Ok(Self { folder, config })
+        Ok(Self { folder, config, data: Some(Arc::new(data)) })
     }
 
     /// A run that was made before.
@@ -94,7 +101,7 @@ impl Run {
     pub fn open(path: &Path) -> Result<Self> {
         let folder = RunFolder::open(path)?;
         let config = folder.config()?;
-        Ok(Self { folder, config })
+        Ok(Self { folder, config, data: None })
     }
 
     /// The model of the best epoch.
@@ -114,7 +121,10 @@ impl Run {
             return Ok(Outcome::Finished(Box::new(summary)));
         }
         let device = device.into();
-        let data = Data::open(&self.config)?;
+        let data = match &self.data {
+            Some(data) => data.clone(),
+            None => Arc::new(Data::open(&self.config)?),
+        };
         let known = self.folder.schema()?;
         if data.schema != known {
             let reason = format!("`{}` has changed since the run began: bring the old data back, or train anew", self.config.data.source);
@@ -222,7 +232,12 @@ fn mean_variance(rows: Matrix) -> f64 {
 
 impl Data {
     fn open(config: &Config) -> Result<Self> {
-        let sets = source::open(&config.data.source)?;
+        if config.data.source == "-" && io::stdin().is_terminal() {
+            return Err(Error::Usage(
+                "`--data -` reads a table from standard input: pipe one in, such as `ae --data - < rows.csv`".to_string(),
+            ));
+        }
+        let sets = source::open_with(&config.data.source, &config.data.read)?;
         let name = sets.name.clone();
         let split = Split::new(sets, config.split())?;
         if !split.train.varies() {
@@ -237,7 +252,9 @@ impl Data {
             validation_rows: split.validation.len(),
             test_rows: split.test.len(),
             geometry: rows.geometry,
+            label_names: rows.label_names.clone(),
             scaling: scaling.clone(),
+            columns: rows.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default(),
         };
         config.variant()?.check(&config.model, &schema.inputs()).map_err(|error| error.within("model"))?;
         if config.model.reconstruction == ae_model::Reconstruction::Bernoulli && !scaling.is_unit_range() {

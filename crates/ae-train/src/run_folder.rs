@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ae_data::{BUILTIN, Geometry, Scaling};
-use ae_model::{Inputs, Model};
+use ae_data::{BUILTIN, Column, Geometry, Scaling};
+use ae_model::{Inputs, Layout, Model};
 use burn::{
     module::Module,
     store::{ModuleSnapshot, SafetensorsStore},
@@ -37,15 +37,24 @@ pub struct Schema {
     /// Shape of the images, if the rows are images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub geometry: Option<Geometry>,
+    /// Names of the classes, if the rows have labels with names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_names: Option<Vec<String>>,
     /// Fitted on the training rows.
     pub scaling: Scaling,
+    /// The columns, if the rows are of a table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<Column>,
 }
 
 impl Schema {
     /// What a model is built for.
     pub fn inputs(&self) -> Inputs {
         let image = self.geometry.map(|geometry| [geometry.channels, geometry.height, geometry.width]);
-        Inputs { features: self.d_input, image, unit_range: self.scaling.is_unit_range() }
+        let layout = ae_data::Encoding::new(self.columns.clone()).layout();
+        let layout = Layout { numbers: layout.numbers, booleans: layout.booleans, categories: layout.categories };
+        let layout = Some(layout).filter(|layout| !self.columns.is_empty() && !layout.is_numbers());
+        Inputs { features: self.d_input, image, unit_range: self.scaling.is_unit_range(), layout }
     }
 }
 
@@ -178,7 +187,8 @@ impl RunFolder {
     pub fn write_config(&self, config: &Config) -> Result<()> {
         let mut config = config.clone();
         if BUILTIN.iter().all(|set| set.name != config.data.source)
-            && let Ok(path) = Path::new(&config.data.source).canonicalize()
+            && config.data.source != "-"
+            && let Ok(path) = std::path::absolute(&config.data.source)
         {
             config.data.source = path.to_string_lossy().into_owned();
         }

@@ -1,0 +1,116 @@
+//! Arrays of numbers, as IDX, NumPy and safetensors hold them, and the rows that they stand for.
+
+use std::path::Path;
+
+use crate::{DataError, Geometry, Rows, Values};
+
+/// Numbers with a shape, the number of items first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    /// Sizes, the number of items first.
+    pub dims: Vec<usize>,
+    /// The values, row-major.
+    pub values: Values,
+}
+
+impl Array {
+    /// The rows of `count, features`, of `count, height, width` images, or of `count, channels, height, width` ones (or `count, height, width,
+    /// channels`, if the last of four dimensions is 1, 3 or 4 and the second is not); a plain list is rows of one feature.
+    ///
+    /// # Errors
+    /// No rows, no features, five dimensions or more, an infinite number.
+    pub fn into_rows(self, origin: &Path) -> Result<Rows, DataError> {
+        let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
+        if self.dims.is_empty() || self.dims.contains(&0) {
+            return Err(malformed(format!("holds no rows: its shape is {:?}", self.dims)));
+        }
+        let width: usize = self.dims[1..].iter().product();
+        if let Some(index) = self.values.first_infinite() {
+            return Err(malformed(format!("holds an infinite value in row {}, column {} (both from 0)", index / width, index % width)));
+        }
+        let is_channels = |size: usize| matches!(size, 1 | 3 | 4);
+        let (values, geometry) = match self.dims[1..] {
+            [] | [_] => (self.values, None),
+            [height, width] => (self.values, Some(Geometry { channels: 1, height, width })),
+            [height, width, channels] if is_channels(channels) && !is_channels(height) => {
+                (channels_first(&self.values, self.dims[0], height * width, channels), Some(Geometry { channels, height, width }))
+            }
+            [channels, height, width] => (self.values, Some(Geometry { channels, height, width })),
+            _ => return Err(malformed(format!("has {} dimensions, {:?}: rows have 1 to 4", self.dims.len(), self.dims))),
+        };
+        let mut rows = Rows::new(values, width);
+        rows.geometry = geometry;
+        Ok(rows)
+    }
+
+    /// A label for each of `count` rows: a list of whole numbers from 0.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn into_labels(self, origin: &Path) -> Result<Vec<u32>, DataError> {
+        let malformed = |problem: &str| DataError::Malformed { path: origin.to_owned(), problem: problem.to_string() };
+        if self.dims.iter().skip(1).any(|&size| size != 1) {
+            return Err(malformed("is not a label file: labels have one dimension"));
+        }
+        let mut labels = Vec::with_capacity(self.values.len());
+        let mut good = true;
+        self.values.each(0..self.values.len(), |label| {
+            good &= label >= 0.0 && label.fract() == 0.0 && label <= 16_777_216.0;
+            labels.push(label as u32);
+        });
+        if good { Ok(labels) } else { Err(malformed("labels are whole numbers from 0")) }
+    }
+}
+
+/// `count, pixels, channels` as `count, channels, pixels`.
+fn channels_first(values: &Values, count: usize, pixels: usize, channels: usize) -> Values {
+    let image = pixels * channels;
+    let indices = (0..count)
+        .flat_map(|row| (0..channels).flat_map(move |channel| (0..pixels).map(move |pixel| row * image + pixel * channels + channel)));
+    values.pick(indices)
+}
+
+/// Column-major values of `dims` as row-major ones.
+pub(crate) fn row_major(values: &Values, dims: &[usize]) -> Values {
+    let mut strides = vec![1usize; dims.len()];
+    (1..dims.len()).for_each(|axis| strides[axis] = strides[axis - 1] * dims[axis - 1]);
+    let place = |mut index: usize| {
+        let mut offset = 0;
+        for axis in (0..dims.len()).rev() {
+            offset += index % dims[axis] * strides[axis];
+            index /= dims[axis];
+        }
+        offset
+    };
+    values.pick((0..values.len()).map(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(dims: &[usize]) -> Result<Rows, String> {
+        let count = dims.iter().product::<usize>();
+        let array = Array { dims: dims.to_vec(), values: Values::U8((0..count).map(|value| value as u8).collect()) };
+        array.into_rows(Path::new("some.npy")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_shape_says_what_the_rows_are() {
+        assert_eq!(rows(&[5]).unwrap().width(), 1);
+        assert_eq!(rows(&[5, 3]).unwrap().geometry, None);
+        assert_eq!(rows(&[5, 3, 2]).unwrap().geometry.unwrap().to_string(), "1x3x2");
+        assert_eq!(rows(&[2, 3, 5, 4]).unwrap().geometry.unwrap().to_string(), "3x5x4");
+        let colour_last = rows(&[2, 2, 2, 3]).unwrap();
+        assert_eq!(colour_last.geometry.unwrap().to_string(), "3x2x2");
+        assert_eq!(colour_last.row(0), [0.0, 3.0, 6.0, 9.0, 1.0, 4.0, 7.0, 10.0, 2.0, 5.0, 8.0, 11.0]);
+        assert!(rows(&[0, 3]).unwrap_err().contains("no rows"));
+        assert!(rows(&[1, 1, 1, 1, 1]).unwrap_err().contains("5 dimensions"));
+    }
+
+    #[test]
+    fn column_major_values_are_put_in_order() {
+        let values = Values::U8(vec![0, 3, 1, 4, 2, 5]); // [[0, 1, 2], [3, 4, 5]]
+        assert_eq!(row_major(&values, &[2, 3]), Values::U8(vec![0, 1, 2, 3, 4, 5]));
+    }
+}

@@ -1,0 +1,154 @@
+//! Columns of a table, and the features that a network sees of them.
+//!
+//! A number is one feature, a boolean one that is 0 or 1, a category one for each of its levels, of which one is 1 (one-hot). Features are
+//! in the order numbers, booleans, categories, each in the order of the columns, so that each kind can have its own loss.
+
+use serde::{Deserialize, Serialize};
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// The names of a category's levels, in the order of their features; empty for the other kinds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<String>,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// One of some levels.
+    Category,
+}
+
+impl Column {
+    /// A column of numbers.
+    pub fn number(name: impl Into<String>) -> Self {
+        Self { name: name.into(), kind: Kind::Number, levels: Vec::new() }
+    }
+
+    /// Its features.
+    pub fn width(&self) -> usize {
+        match self.kind {
+            Kind::Number | Kind::Boolean => 1,
+            Kind::Category => self.levels.len(),
+        }
+    }
+}
+
+/// How many features there are of each kind, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Features that are numbers.
+    pub numbers: usize,
+    /// Features that are 0 or 1.
+    pub booleans: usize,
+    /// Levels of each category.
+    pub categories: Vec<usize>,
+}
+
+/// Where the cells of a row go among its features.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoding {
+    columns: Vec<Column>,
+    /// Columns in the order of their features, and the first feature of each.
+    order: Vec<(usize, usize)>,
+    width: usize,
+}
+
+impl Encoding {
+    /// The encoding of a table's columns.
+    pub fn new(columns: Vec<Column>) -> Self {
+        let of_kind = |kind: Kind| (0..columns.len()).filter(|&index| kind == columns[index].kind).collect::<Vec<_>>();
+        let (mut order, mut width) = (Vec::new(), 0);
+        for column in [Kind::Number, Kind::Boolean, Kind::Category].map(of_kind).concat() {
+            order.push((column, width));
+            width += columns[column].width();
+        }
+        Self { columns, order, width }
+    }
+
+    /// The columns, in their own order.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Features of a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// How many features there are of each kind.
+    pub fn layout(&self) -> Layout {
+        let count = |kind: Kind| self.columns.iter().filter(|column| column.kind == kind).count();
+        let categories = self.columns.iter().filter(|column| column.kind == Kind::Category).map(Column::width).collect();
+        Layout { numbers: count(Kind::Number), booleans: count(Kind::Boolean), categories }
+    }
+
+    /// The features of the cells of a row, appended to `features`. A missing cell gives missing features.
+    pub fn encode(&self, cell: impl Fn(usize) -> f32, features: &mut Vec<f32>) {
+        for &(column, _) in &self.order {
+            let value = cell(column);
+            match self.columns[column].kind {
+                Kind::Number | Kind::Boolean => features.push(value),
+                Kind::Category => {
+                    let one = |level: usize| if value.is_nan() { f32::NAN } else { f32::from(u8::from(level == value as usize)) };
+                    features.extend((0..self.columns[column].levels.len()).map(one));
+                }
+            }
+        }
+    }
+
+    /// The cells of a row, in the order of the columns, from its features: the likelier truth value, the likeliest level.
+    pub fn decode(&self, features: &[f32]) -> Vec<f32> {
+        let mut cells = vec![f32::NAN; self.columns.len()];
+        for &(column, start) in &self.order {
+            let part = &features[start..start + self.columns[column].width()];
+            cells[column] = match self.columns[column].kind {
+                Kind::Number => part[0],
+                Kind::Boolean if part[0].is_nan() => f32::NAN,
+                Kind::Boolean => f32::from(u8::from(part[0] >= 0.5)),
+                Kind::Category => {
+                    let best = part.iter().enumerate().filter(|(_, value)| !value.is_nan()).max_by(|a, b| a.1.total_cmp(b.1));
+                    best.map_or(f32::NAN, |(level, _)| level as f32)
+                }
+            };
+        }
+        cells
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_become_features_and_come_back() {
+        let levels = ["red", "green", "blue"].map(str::to_string).to_vec();
+        let columns = vec![
+            Column { name: "colour".into(), kind: Kind::Category, levels },
+            Column { name: "ripe".into(), kind: Kind::Boolean, levels: Vec::new() },
+            Column::number("weight"),
+        ];
+        let encoding = Encoding::new(columns);
+        assert_eq!(encoding.layout(), Layout { numbers: 1, booleans: 1, categories: vec![3] });
+        let cells = [1.0, 0.0, 2.5];
+        let mut features = Vec::new();
+        encoding.encode(|column| cells[column], &mut features);
+        assert_eq!(features, [2.5, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(encoding.decode(&features), cells);
+        assert_eq!(encoding.decode(&[2.5, 0.7, 0.2, 0.1, 0.9]), [2.0, 1.0, 2.5]);
+        let mut missing = Vec::new();
+        encoding.encode(|_| f32::NAN, &mut missing);
+        assert!(missing.len() == 5 && missing.iter().all(|value| value.is_nan()));
+    }
+}

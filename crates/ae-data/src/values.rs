@@ -1,0 +1,181 @@
+//! Numbers of any width, kept as they came: bytes stay bytes and halves stay halves until a batch is gathered in `f32`.
+
+use half::{bf16, f16};
+
+/// A number that can be read as `f32`, rounded where it must be.
+trait Number: Copy {
+    fn to_f32(self) -> f32;
+}
+
+macro_rules! numbers {
+    ($($type:ty),*) => { $(impl Number for $type { fn to_f32(self) -> f32 { self as f32 } })* };
+}
+numbers!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64);
+
+impl Number for f16 {
+    fn to_f32(self) -> f32 {
+        f16::to_f32(self)
+    }
+}
+
+impl Number for bf16 {
+    fn to_f32(self) -> f32 {
+        bf16::to_f32(self)
+    }
+}
+
+macro_rules! values {
+    ($($(#[$about:meta])* $variant:ident($type:ty) $name:literal,)*) => {
+        /// The numbers of a table, row by row; `NaN` is a missing value.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Values {
+            $($(#[$about])* $variant(Vec<$type>),)*
+        }
+
+        /// The type of a number.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Element {
+            $($(#[$about])* $variant,)*
+        }
+
+        impl Element {
+            /// Bytes of a number.
+            pub fn bytes(self) -> usize {
+                match self { $(Self::$variant => size_of::<$type>(),)* }
+            }
+
+            /// Its name, as NumPy has it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Numbers from their bytes; what does not fill a whole number is left out.
+            pub fn decode(self, bytes: &[u8], big_endian: bool) -> Values {
+                match self {
+                    $(Self::$variant => Values::$variant(
+                        bytes
+                            .chunks_exact(size_of::<$type>())
+                            .map(|chunk| {
+                                let chunk = chunk.try_into().expect("chunks of the type's size");
+                                if big_endian { <$type>::from_be_bytes(chunk) } else { <$type>::from_le_bytes(chunk) }
+                            })
+                            .collect(),
+                    ),)*
+                }
+            }
+        }
+
+        impl Values {
+            /// How many there are.
+            pub fn len(&self) -> usize {
+                match self { $(Self::$variant(values) => values.len(),)* }
+            }
+
+            /// The type of the numbers.
+            pub fn element(&self) -> Element {
+                match self { $(Self::$variant(_) => Element::$variant,)* }
+            }
+
+            /// Calls `sink` with each number of `range`, as `f32`.
+            pub fn each(&self, range: std::ops::Range<usize>, mut sink: impl FnMut(f32)) {
+                match self { $(Self::$variant(values) => values[range].iter().for_each(|&value| sink(value.to_f32())),)* }
+            }
+
+            /// The number at `index`, as `f32`.
+            pub fn get(&self, index: usize) -> f32 {
+                match self { $(Self::$variant(values) => values[index].to_f32(),)* }
+            }
+
+            /// The numbers at `indices`, in that order.
+            pub fn pick(&self, indices: impl Iterator<Item = usize>) -> Self {
+                match self { $(Self::$variant(values) => Self::$variant(indices.map(|index| values[index]).collect()),)* }
+            }
+
+            /// Appends `other`; both as `f32` if their types differ.
+            pub fn append(&mut self, other: Self) {
+                match (&mut *self, other) {
+                    $((Self::$variant(values), Self::$variant(other)) => values.extend(other),)*
+                    (_, other) => {
+                        let mut values = Vec::with_capacity(self.len() + other.len());
+                        self.each(0..self.len(), |value| values.push(value));
+                        other.each(0..other.len(), |value| values.push(value));
+                        *self = Self::F32(values);
+                    }
+                }
+            }
+        }
+    };
+}
+
+values! {
+    /// Bytes, such as grey levels.
+    U8(u8) "uint8",
+    /// Signed bytes.
+    I8(i8) "int8",
+    /// 16 bits.
+    U16(u16) "uint16",
+    /// 16 bits, signed.
+    I16(i16) "int16",
+    /// 32 bits.
+    U32(u32) "uint32",
+    /// 32 bits, signed.
+    I32(i32) "int32",
+    /// 64 bits.
+    U64(u64) "uint64",
+    /// 64 bits, signed.
+    I64(i64) "int64",
+    /// Half precision.
+    F16(f16) "float16",
+    /// Half precision with the range of single precision.
+    BF16(bf16) "bfloat16",
+    /// Single precision.
+    F32(f32) "float32",
+    /// Double precision.
+    F64(f64) "float64",
+}
+
+impl Values {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether any is `NaN`.
+    pub fn has_missing(&self) -> bool {
+        let mut missing = false;
+        if matches!(self.element(), Element::F16 | Element::BF16 | Element::F32 | Element::F64) {
+            self.each(0..self.len(), |value| missing |= value.is_nan());
+        }
+        missing
+    }
+
+    /// Where the first number is that `f32` has only as an infinity.
+    pub fn first_infinite(&self) -> Option<usize> {
+        match self.element() {
+            Element::F16 | Element::BF16 | Element::F32 | Element::F64 => (0..self.len()).find(|&index| self.get(index).is_infinite()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_numbers_in_either_order() {
+        assert_eq!(Element::I16.decode(&[0xff, 0xfd], true), Values::I16(vec![-3]));
+        assert_eq!(Element::I16.decode(&[0xfd, 0xff], false), Values::I16(vec![-3]));
+        assert_eq!(Element::F16.decode(&[0x00, 0x3c, 0xff], false).get(0), 1.0);
+        assert_eq!(Element::F64.decode(&1.5f64.to_le_bytes(), false).get(0), 1.5);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_found() {
+        assert!(Values::F32(vec![1.0, f32::NAN]).has_missing() && !Values::U8(vec![1]).has_missing());
+        assert_eq!(Values::F64(vec![1.0, 1e300]).first_infinite(), Some(1));
+        let mut mixed = Values::U8(vec![1]);
+        mixed.append(Values::F64(vec![2.5]));
+        assert_eq!(mixed, Values::F32(vec![1.0, 2.5]));
+    }
+}

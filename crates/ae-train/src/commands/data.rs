@@ -1,0 +1,159 @@
+//! `ae data`: what a source holds, before anything is trained on it.
+
+use std::path::Path;
+
+use ae_data::{Dataset, Kind, Options, Rows, Scaling, ScalingMethod, Sets, open_with};
+use ae_train::{Error, Result};
+use image::{GrayImage, Luma, Rgb, RgbImage};
+
+use crate::{cli::DataArgs, output::print};
+
+/// Columns that are described one by one; of more, the first.
+const SHOWN: usize = 40;
+/// Images of a sheet, along each side.
+const SIDE: usize = 10;
+
+/// Describes the data.
+pub fn run(args: &DataArgs) -> Result<()> {
+    let read = args.read.clone();
+    let options = Options {
+        label: read.label,
+        id: read.id,
+        drop: read.drop,
+        keep: read.keep,
+        tensor: read.tensor,
+        resize: read.resize,
+        grey: read.grey,
+        ..Options::default()
+    };
+    let sets = open_with(&args.data, &options)?;
+    if let Some(path) = &args.sheet {
+        sheet(&sets.train, path)?;
+    }
+    print(&describe(&sets))
+}
+
+fn describe(sets: &Sets) -> String {
+    let rows = &sets.train;
+    let mut text = format!("{}: {} rows", sets.name, rows.len());
+    if let Some(test) = &sets.test {
+        text += &format!(" to train on, {} in an official test set", test.len());
+    }
+    let shape = rows.geometry.map(|geometry| format!(", images of {geometry} (channels, height, width)")).unwrap_or_default();
+    text += &format!("\n{} features{shape}; kept as {}\n", rows.width(), rows.values().element().name());
+    if let Some(labels) = &rows.labels {
+        let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
+        let mut counts = vec![0usize; classes];
+        labels.iter().for_each(|&label| counts[label as usize] += 1);
+        let name =
+            |class: usize| rows.label_names.as_ref().and_then(|names| names.get(class).cloned()).unwrap_or_else(|| class.to_string());
+        let shown: Vec<String> = (0..classes.min(12)).map(|class| format!("{} ({})", name(class), counts[class])).collect();
+        text += &format!("labels: {}{}\n", shown.join(", "), if classes > 12 { ", ..." } else { "" });
+    }
+    if let Some(ids) = &rows.ids {
+        text += &format!("identifiers: {}\n", ids.iter().take(3).cloned().collect::<Vec<_>>().join(", "));
+    }
+    match rows.encoding() {
+        Some(encoding) => {
+            let width = encoding.columns().iter().take(SHOWN).map(|column| column.name.chars().count()).max().unwrap_or(0).clamp(6, 40);
+            text += &format!("\n{:<width$}  {:<9}{:>9}{:>13}{:>13}{:>13}\n", "column", "kind", "missing", "min", "mean", "max");
+            for (index, column) in encoding.columns().iter().enumerate().take(SHOWN) {
+                let cells = cells(rows, encoding.columns().len(), index);
+                let kind = match column.kind {
+                    Kind::Number => "number",
+                    Kind::Boolean => "boolean",
+                    Kind::Category => "category",
+                };
+                let missing = format!("{:.1}%", 100.0 * cells.missing as f64 / rows.len() as f64);
+                text += &format!("{:<width$}  {kind:<9}{missing:>9}", column.name);
+                match column.kind {
+                    Kind::Category => {
+                        let levels: Vec<&str> = column.levels.iter().take(6).map(String::as_str).collect();
+                        let more = if column.levels.len() > 6 { ", ..." } else { "" };
+                        text += &format!("   {} levels: {}{more}\n", column.levels.len(), levels.join(", "));
+                    }
+                    _ if cells.min == cells.max => text += &format!("   constant: {}\n", cells.min),
+                    _ => text += &format!("{:>13}{:>13}{:>13}\n", short(cells.min), short(cells.mean), short(cells.max)),
+                }
+            }
+            if encoding.columns().len() > SHOWN {
+                text += &format!("... and {} more columns\n", encoding.columns().len() - SHOWN);
+            }
+        }
+        None => {
+            let all = cells(rows, 1, 0);
+            let share = 100.0 * all.missing as f64 / rows.values().len() as f64;
+            text += &format!("values from {} to {}, mean {}, {share:.1}% missing\n", short(all.min), short(all.max), short(all.mean));
+        }
+    }
+    let scaling = Scaling::fit(ScalingMethod::Auto, &Dataset::new(rows.clone()));
+    text += &format!("\n`data.scaling = \"auto\"` would choose {}\n", scaling.describe());
+    text
+}
+
+/// What the cells of a column are like.
+struct Cells {
+    missing: usize,
+    min: f32,
+    mean: f32,
+    max: f32,
+}
+
+/// Of column `first` of `step`.
+fn cells(rows: &Rows, step: usize, first: usize) -> Cells {
+    let (mut missing, mut count, mut sum) = (0, 0.0f64, 0.0f64);
+    let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
+    for index in (first..rows.values().len()).step_by(step) {
+        let value = rows.values().get(index);
+        if value.is_nan() {
+            missing += 1;
+            continue;
+        }
+        (min, max) = (min.min(value), max.max(value));
+        (sum, count) = (sum + f64::from(value), count + 1.0);
+    }
+    if count == 0.0 {
+        (min, max) = (f32::NAN, f32::NAN);
+    }
+    Cells { missing, min, mean: (sum / count) as f32, max }
+}
+
+/// Five digits or so.
+fn short(value: f32) -> String {
+    let size = value.abs();
+    if value == 0.0 || (1e-3..1e7).contains(&size) {
+        let digits = if size >= 1000.0 { 1 } else { 4 };
+        let text = format!("{value:.digits$}");
+        text.trim_end_matches('0').trim_end_matches('.').to_string()
+    } else {
+        format!("{value:.3e}")
+    }
+}
+
+/// Writes the first images, side by side.
+fn sheet(rows: &Rows, path: &Path) -> Result<()> {
+    let Some(geometry) = rows.geometry else {
+        return Err(Error::Usage("`--sheet` is for images, and these rows are none".to_string()));
+    };
+    let (height, width) = (geometry.height + 1, geometry.width + 1);
+    let count = rows.len().min(SIDE * SIDE);
+    let size = [(width * SIDE.min(count)) as u32, (height * count.div_ceil(SIDE)) as u32];
+    let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
+    let images: Vec<Vec<f32>> = (0..count).map(|index| rows.row(index)).collect();
+    images.iter().flatten().filter(|value| !value.is_nan()).for_each(|&value| (low, high) = (low.min(value), high.max(value)));
+    let shade = |value: f32| (((value - low) / (high - low).max(1e-9)).clamp(0.0, 1.0) * 255.0) as u8;
+    let at = |x: u32, y: u32, channel: usize| {
+        let (column, row) = (x as usize / width, y as usize / height);
+        let (x, y) = (x as usize % width, y as usize % height);
+        let index = row * SIDE + column;
+        if x >= geometry.width || y >= geometry.height || index >= count {
+            return 255;
+        }
+        shade(images[index][(channel * geometry.height + y) * geometry.width + x])
+    };
+    let written = match geometry.channels {
+        3 => RgbImage::from_fn(size[0], size[1], |x, y| Rgb([0, 1, 2].map(|channel| at(x, y, channel)))).save(path),
+        _ => GrayImage::from_fn(size[0], size[1], |x, y| Luma([at(x, y, 0)])).save(path),
+    };
+    written.map_err(|error| Error::at("write", path, format!("{error}; give a name that ends in .png")))
+}
