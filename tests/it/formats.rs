@@ -125,7 +125,7 @@ fn numbers_are_the_same_in_every_format() {
         .unwrap();
     child.stdin.take().unwrap().write_all(lines(",", 0, count).as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
-    assert!(fs::read(here.join("piped/model.safetensors")).unwrap() == weights(here, "table.csv", &["--seed", "0", "--out", "again"]));
+    assert!(fs::read(here.join("piped/model.safetensors")).unwrap() == fs::read(here.join("run-table.csv/model.safetensors")).unwrap());
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn images_are_the_same_in_every_format() {
 /// A mixed table: a name, a class, two numbers with blanks, a truth value, a category with blanks.
 fn fruit(count: usize) -> (String, RecordBatch) {
     let number = |row: usize, step: usize| ((row * step) % 17 != 0).then_some(((row * step) % 101) as f64 / 4.0);
-    let colour = |row: usize| (row % 11 != 0).then_some(["red", "green", "light, blue"][row * row % 3]);
+    let colour = |row: usize| (row % 11 != 0).then_some(["red", "green", "light, blue"][row / 2 % 3]);
     let ripe = |row: usize| row % 5 < 2;
     let class = |row: usize| if row % 3 == 0 { "apple" } else { "pear" };
     let cell = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
