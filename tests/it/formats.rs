@@ -161,10 +161,10 @@ fn images_are_the_same_in_every_format() {
 
 /// A mixed table: a name, a class, two numbers with blanks, a truth value, a category with blanks.
 fn fruit(count: usize) -> (String, RecordBatch) {
-    let number = |row: usize, step: usize| ((row * step) % 17 != 0).then_some(((row * step) % 101) as f64 / 4.0);
-    let colour = |row: usize| (row % 11 != 0).then_some(["red", "green", "light, blue"][row / 2 % 3]);
+    let number = |row: usize, step: usize| (!(row * step).is_multiple_of(17)).then_some(((row * step) % 101) as f64 / 4.0);
+    let colour = |row: usize| (!row.is_multiple_of(11)).then_some(["red", "green", "light, blue"][row / 2 % 3]);
     let ripe = |row: usize| row % 5 < 2;
-    let class = |row: usize| if row % 3 == 0 { "apple" } else { "pear" };
+    let class = |row: usize| if row.is_multiple_of(3) { "apple" } else { "pear" };
     let cell = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     let rows = (0..count).map(|row| {
         let colour = colour(row).map(|colour| format!("\"{colour}\"")).unwrap_or_else(|| "NA".to_string());

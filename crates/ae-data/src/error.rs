@@ -29,6 +29,14 @@ pub enum DataError {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A result that cannot be written.
+    #[error("cannot write {}: {reason}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Images and labels of different number.
     #[error("{} holds {images} images, but {} holds {labels} labels: the two files do not belong together", image_path.display(), label_path.display())]
     Mismatch {

@@ -14,6 +14,7 @@
 //! | [`split`] | train, validation and test |
 //! | [`scaling`] | fitted on the training rows, saved, applied and inverted |
 //! | [`batch`] | [`Dataset`], [`Sample`], and the [`Batcher`] that gathers rows straight into one buffer |
+//! | [`sink`] | where results go: CSV, Parquet, Arrow, NumPy, safetensors, by the ending of the file |
 //! | [`loader`] | Burn's `DataLoader` whose order in epoch `n` depends on the seed and `n` alone |
 //!
 //! ```
@@ -38,6 +39,7 @@ pub mod idx;
 pub mod loader;
 pub mod rows;
 pub mod scaling;
+pub mod sink;
 pub mod source;
 pub mod split;
 pub mod values;

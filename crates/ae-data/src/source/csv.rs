@@ -200,8 +200,9 @@ impl<'a, R: Read> Records<'a, R> {
             // A byte-order mark, as spreadsheets write it, is no part of the first name.
             let cell = if first && column == 0 { cell.strip_prefix(b"\xef\xbb\xbf").unwrap_or(cell) } else { cell };
             let text = std::str::from_utf8(cell);
-            text.map(|text| text.trim_matches('"').to_string())
-                .map_err(|_| malformed(format!("line {line}, cell {} is not UTF-8 text: save the file as UTF-8", column + 1)))
+            // Quotes after a blank are not seen as such by the parser.
+            let unquoted = |text: &str| text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).to_string();
+            text.map(unquoted).map_err(|_| malformed(format!("line {line}, cell {} is not UTF-8 text: save the file as UTF-8", column + 1)))
         });
         texts.collect::<Result<Vec<_>, _>>().map(Some)
     }
