@@ -22,7 +22,7 @@ pub enum DataError {
         source: io::Error,
     },
     /// A file that is not what it should be.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {}", path.display(), one_line(problem))]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum DataError {
         problem: String,
     },
     /// A result that cannot be written.
-    #[error("cannot write {}: {reason}", path.display())]
+    #[error("cannot write {}: {}", path.display(), one_line(reason))]
     Write {
         /// The file.
         path: PathBuf,
@@ -87,9 +87,32 @@ pub enum DataError {
     },
 }
 
+/// A message in one line of printable characters, whatever a library or a damaged file put into it.
+fn one_line(message: &str) -> String {
+    let printable = |character: char| if character.is_control() { ' ' } else { character };
+    let words: String = message.chars().map(printable).collect();
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(400) {
+        Some((end, _)) => format!("{}...", &words[..end]),
+        None => words,
+    }
+}
+
 impl DataError {
     /// Whether the command line was wrong, rather than the data.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Unknown { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_whatever_is_in_it() {
+        let error = DataError::Malformed { path: "f".into(), problem: format!("a\n  b\u{7}c {}", "x".repeat(1000)) };
+        let message = error.to_string();
+        assert!(message.starts_with("f: a b c xxx") && message.ends_with("...") && message.len() < 420, "{message}");
     }
 }
