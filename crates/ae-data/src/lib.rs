@@ -9,7 +9,7 @@
 //! | [`source`] | a name, a path, a pattern or standard input becomes [`Rows`]: built-in sets, CSV, Parquet, Arrow, NumPy, safetensors, IDX, images |
 //! | [`idx`] | the IDX format, plain or gzipped |
 //! | [`frame`], [`array`](mod@array) | what was read: a table of named columns, or numbers with a shape |
-//! | [`column`] | the columns of a table, and the features that a network sees of them |
+//! | [`column`](mod@column) | the columns of a table, and the features that a network sees of them |
 //! | [`rows`] | values as they came (bytes stay bytes), labels, identifiers, image geometry |
 //! | [`split`] | train, validation and test |
 //! | [`scaling`] | fitted on the training rows, saved, applied and inverted |

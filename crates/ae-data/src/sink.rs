@@ -1,7 +1,7 @@
 //! Where results go: a table, in the format that the ending of its file asks for.
 //!
 //! Rows are written as they come, into a temporary file beside the place, which takes the place once it is whole: a run that breaks off
-//! leaves what was there before. A new format is one entry in [`FORMATS`].
+//! leaves what was there before. A new format is one entry in `FORMATS`.
 
 use std::{
     fs::File,
