@@ -48,8 +48,8 @@ fn main() -> Result<(), Error> {
     let digits = open("digits")?;
     let test = Dataset::new(digits.test.ok_or_else(|| Error::Failed("digits has a test set".into()))?);
     let all = Dataset::new(digits.train);
-    let scaling = Scaling::fit(ScalingMethod::MinMax, &all);
-    let test_values = test.scaled(&scaling);
+    let scaling = Scaling::fit(ScalingMethod::MinMax, &all)?;
+    let test_values = test.scaled(&scaling)?;
     let test_rows = Matrix { values: &test_values, width: 64 };
     let few = all.select((0..FEW).collect());
 
@@ -57,13 +57,14 @@ fn main() -> Result<(), Error> {
     let line = |name: &str, parameters: usize, images: usize, train: f64, test: f64| {
         println!("{name:<36}{parameters:>12}{images:>8}{train:>12.3}{test:>11.3}");
     };
-    let pca = |dataset: &Dataset| {
-        let values = dataset.scaled(&scaling);
+    let pca = |dataset: &Dataset| -> Result<(), Error> {
+        let values = dataset.scaled(&scaling)?;
         let rows = Matrix { values: &values, width: 64 };
         let pca = Pca::fit(rows, 1);
         line("PCA, one component", 128, dataset.indices().len(), pca.errors(rows).fvu(), pca.errors(test_rows).fvu());
+        Ok(())
     };
-    pca(&few);
+    pca(&few)?;
     let trials = [
         Trial { name: "linear", network: Network::Linear(LinearConfig::default()), images: FEW, steps: 3000, rate: 1e-2 },
         Trial { name: "64-8-8-1-8-8-64", network: deep(8), images: FEW, steps: 3000, rate: 2e-3 },
@@ -74,11 +75,11 @@ fn main() -> Result<(), Error> {
     for trial in trials {
         let dataset = if trial.images == FEW { &few } else { &all };
         if trial.images != FEW {
-            pca(&all);
+            pca(&all)?;
         }
         let model = train(&trial, dataset, &scaling, &device)?;
         let batcher = Batcher::new(scaling.clone());
-        let values = dataset.scaled(&scaling);
+        let values = dataset.scaled(&scaling)?;
         let fvu = |dataset: &Dataset, rows: Matrix| Ok::<_, Error>(model_errors(&model, dataset, &batcher, rows, &device)?.fvu());
         let (train, test) = (fvu(dataset, Matrix { values: &values, width: 64 })?, fvu(&test, test_rows)?);
         line(trial.name, model.num_params(), trial.images, train, test);

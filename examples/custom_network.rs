@@ -61,7 +61,7 @@ impl Decoder for PlainDecoder {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::default();
     let split = Split::new(open("digits")?, SplitConfig::default())?;
-    let scaling = Scaling::fit(ScalingMethod::Auto, &split.train);
+    let scaling = Scaling::fit(ScalingMethod::Auto, &split.train)?;
     let batcher = Batcher::new(scaling);
     let train = Loader::new(split.train.clone(), batcher.clone(), 64, Order::Shuffled { seed: 1 }, device.clone());
     let validation = Loader::new(split.validation.clone(), batcher.clone(), 382, Order::Sequential, device.clone());
@@ -85,7 +85,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .launch(Learner::new(Trainee::new(model, Objective::default()), config.optimizer(), schedule));
 
     let model = result.model.model;
-    let x = split.validation.batch(0..382, &batcher, &device).x;
+    let x = split.validation.batch(0..382, &batcher, &device)?.x;
     let loss = Objective::default().evaluate(&model, x.clone(), None).loss().into_scalar::<f32>();
     let direction = Tensor::ones([382, 64], &device);
     let (_, derivative) = model.encode_jvp(x, direction, None);

@@ -87,8 +87,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn attempt(path: &Path) -> Result<(), String> {
     let sets = open_with(&path.to_string_lossy(), &Options::default()).map_err(|error| error.to_string())?;
     // What was read can be looked at.
-    (0..sets.train.len()).for_each(|row| drop(sets.train.row(row)));
-    Ok(())
+    (0..sets.train.len()).try_for_each(|row| sets.train.row(row).map(drop)).map_err(|error| error.to_string())
 }
 
 /// `whole`, damaged in one to three ways.

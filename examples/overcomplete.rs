@@ -43,7 +43,7 @@ fn main() -> Result<(), Error> {
         let scaled = |data: &Dataset| data.scaled(&fitted.schema.scaling);
         if index == 0 {
             // The baselines need the scaling alone, which is the same for all.
-            let (pixels, test_pixels) = (scaled(&train), scaled(&test));
+            let (pixels, test_pixels) = (scaled(&train)?, scaled(&test)?);
             let (rows, test_rows) = (Matrix { values: &pixels, width: 64 }, Matrix { values: &test_pixels, width: 64 });
             for k in [0, 8, 32] {
                 let pca = Pca::fit(rows, k);
@@ -56,8 +56,10 @@ fn main() -> Result<(), Error> {
             println!("{:<18}{:>8}{:>8}{:>9}{:>8}{:>8}{:>8.3}", "the pixels", "-", "-", "-", "-", "-", probe(&[pixels, test_pixels])?);
         }
         let model = &fitted.model;
-        let encode = |data: &Dataset| numbers(model.encode(data.batch(0..data.indices().len(), &batcher, &device).x));
-        let values = scaled(&test);
+        let encode = |data: &Dataset| -> Result<Vec<f32>, Error> {
+            numbers(model.encode(data.batch(0..data.indices().len(), &batcher, &device)?.x))
+        };
+        let values = scaled(&test)?;
         let noise = noise_sse(Matrix { values: &values, width: 64 }, NOISE, 1, |noisy| noisy.through(&device, |x| model.reconstruct(x)))?;
         let (copy, code) = (fitted.summary.test.model.sse, fitted.summary.code);
         let probe = probe(&[encode(&train)?, encode(&test)?])?;

@@ -29,13 +29,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = run.model(device.device.clone())?;
     let digits = Dataset::new(open("digits")?.test.ok_or("digits has a test set")?);
     let schema = run.folder.schema()?;
-    let batch = digits.batch(0..1, &Batcher::new(schema.scaling.clone()), &device.device);
+    let batch = digits.batch(0..1, &Batcher::new(schema.scaling.clone()), &device.device)?;
     let code = model.encode(batch.x.clone());
     println!("code of the first test digit: {:.2?}", code.into_data().iter::<f32>().collect::<Vec<_>>());
     let mut copy: Vec<f32> = model.reconstruct(batch.x).into_data().iter::<f32>().collect();
     schema.scaling.invert(&mut copy);
     let shade = |value: f32| [" ", ".", "+", "#"][(value / 16.0 * 3.99).clamp(0.0, 3.0) as usize];
-    let original: Vec<f32> = digits.rows().row(0);
+    let original: Vec<f32> = digits.rows().row(0)?;
     println!("the digit beside its reconstruction:");
     for (left, right) in original.chunks(8).zip(copy.chunks(8)) {
         let line = |pixels: &[f32]| pixels.iter().map(|&value| shade(value).repeat(2)).collect::<String>();

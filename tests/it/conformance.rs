@@ -17,8 +17,8 @@ use burn::{
 /// Some digits, scaled, on a training device.
 fn digits() -> Tensor<2> {
     let dataset = Dataset::new(ae_data::open("digits").unwrap().train);
-    let scaling = Scaling::fit(ScalingMethod::MinMax, &dataset);
-    dataset.batch(0..64, &Batcher::new(scaling), &Device::default().autodiff()).x
+    let scaling = Scaling::fit(ScalingMethod::MinMax, &dataset).unwrap();
+    dataset.batch(0..64, &Batcher::new(scaling), &Device::default().autodiff()).unwrap().x
 }
 
 /// 8x8 images in `[0, 1]`.

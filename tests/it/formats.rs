@@ -20,7 +20,7 @@ const SETTINGS: [&str; 6] = ["--epochs", "1", "--set", "model.network.hidden=[16
 
 /// The weights of a training on `data` in `folder`.
 fn weights(folder: &Path, data: &str, more: &[&str]) -> Vec<u8> {
-    let out = format!("run-{}", data.replace(['/', '*'], "-"));
+    let out = format!("run-{}{}", data.replace(['/', '*'], "-"), more.join(""));
     ae_ok(folder, &[&["train", "--data", data, "--out", &out][..], &SETTINGS, more].concat());
     fs::read(folder.join(out).join("model.safetensors")).unwrap()
 }
@@ -65,7 +65,7 @@ fn numbers_are_the_same_in_every_format() {
     let here = folder.path();
     let digits = ae_data::open("digits").unwrap().train;
     let (count, width) = (300usize, digits.width());
-    let values: Vec<u8> = (0..count).flat_map(|row| digits.row(row)).map(|value| value as u8).collect();
+    let values: Vec<u8> = (0..count).flat_map(|row| digits.row(row).unwrap()).map(|value| value as u8).collect();
     let write = |name: &str, bytes: &[u8]| fs::write(here.join(name), bytes).unwrap();
     let lines = |mark: &str, from: usize, to: usize| {
         let header = (0..width).map(|column| format!("p{column}")).collect::<Vec<_>>().join(mark);
@@ -112,6 +112,14 @@ fn numbers_are_the_same_in_every_format() {
         "columns.arrow",
     ];
     expect_equal(here, &sources, &[]);
+    // Read block by block rather than kept in memory.
+    let expected = weights(here, "table.csv", &["--seed", "5"]);
+    for (name, data) in ["bytes.npy", "doubles.npy", "t.safetensors", "columns.parquet", "columns.feather"].into_iter().enumerate() {
+        let out = format!("streamed-{name}");
+        let args = ["train", "--data", data, "--out", &out, "--seed", "5", "--set", "data.read.stream=true"];
+        ae_ok(here, &[&args[..], &SETTINGS].concat());
+        assert!(fs::read(here.join(out).join("model.safetensors")).unwrap() == expected, "{data}, read block by block, gave other weights");
+    }
 
     // And through standard input.
     let mut child = Command::new(env!("CARGO_BIN_EXE_ae"))
@@ -134,7 +142,7 @@ fn images_are_the_same_in_every_format() {
     let here = folder.path();
     let fashion = ae_data::open("fashion-mini").unwrap().train;
     let count = 60usize;
-    let values: Vec<u8> = (0..count).flat_map(|row| fashion.row(row)).map(|value| value as u8).collect();
+    let values: Vec<u8> = (0..count).flat_map(|row| fashion.row(row).unwrap()).map(|value| value as u8).collect();
     fs::create_dir(here.join("pictures")).unwrap();
     for (row, pixels) in values.chunks(784).enumerate() {
         let image = image::GrayImage::from_raw(28, 28, pixels.to_vec()).unwrap();
@@ -193,6 +201,11 @@ fn a_mixed_table_is_the_same_in_every_format() {
     let chosen = ["--label", "class", "--id", "name"];
     let sources = ["fruit.csv", "fruit.parquet", "fruit.feather", "fruit.arrow"];
     expect_equal(here, &sources, &chosen);
+    let streamed = [&chosen[..], &["--set", "data.read.stream=true"]].concat();
+    let expected = fs::read(here.join("run-fruit.csv--labelclass--idname/model.safetensors")).unwrap();
+    for data in ["fruit.parquet", "fruit.feather"] {
+        assert!(weights(here, data, &streamed) == expected, "{data}, read block by block, gave other weights");
+    }
     for variant in ["masked", "denoising", "sparse"] {
         let out = format!("run-{variant}");
         let args = ["train", "--variant", variant, "--data", "fruit.csv", "--epochs", "3", "--code-dim", "16", "--out", &out];

@@ -139,7 +139,7 @@ fn regularized_codes_do_what_they_claim() {
     };
     let test = ae_data::Dataset::new(ae_data::open("digits").unwrap().test.unwrap());
     let noise = |fitted: &ae_train::Fitted| {
-        let values = test.scaled(&fitted.schema.scaling);
+        let values = test.scaled(&fitted.schema.scaling).unwrap();
         let rows = Matrix { values: &values, width: 64 };
         noise_sse(rows, 0.3, 1, |noisy| noisy.through(&Device::default(), |x| fitted.model.reconstruct(x))).unwrap()
     };
@@ -158,7 +158,7 @@ fn missing_values_are_learned_from_around_and_filled_in() {
     let digits = ae_data::open("digits").unwrap();
     let mut bytes = [&[0, 0, 0x0d, 2][..], &(digits.train.len() as u32).to_be_bytes(), &64u32.to_be_bytes()].concat();
     for row in 0..digits.train.len() {
-        for (column, value) in digits.train.row(row).into_iter().enumerate() {
+        for (column, value) in digits.train.row(row).unwrap().into_iter().enumerate() {
             let value = if (row * 31 + column * 17) % 4 == 0 { f32::NAN } else { value / 16.0 };
             bytes.extend(value.to_be_bytes());
         }
@@ -175,7 +175,7 @@ fn missing_values_are_learned_from_around_and_filled_in() {
     let run = ae_train::Run::open(&folder.path().join("masked")).unwrap();
     let model = run.model(Device::default()).unwrap();
     let test = ae_data::Dataset::new(digits.test.unwrap());
-    let values: Vec<f32> = test.scaled(&ae_data::Scaling::identity()).iter().map(|value| value / 16.0).collect();
+    let values: Vec<f32> = test.scaled(&ae_data::Scaling::identity()).unwrap().iter().map(|value| value / 16.0).collect();
     let rows = Matrix { values: &values, width: 64 };
     let holes = hide(rows, 0.25, 1);
     let holes = Matrix { values: &holes, width: 64 };

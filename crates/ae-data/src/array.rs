@@ -13,6 +13,26 @@ pub struct Array {
     pub values: Values,
 }
 
+/// What the sizes of an array say about its rows: their features, the shape of the images that they hold, and whether colours come last.
+///
+/// # Errors
+/// No rows, no features, or five dimensions or more.
+pub(crate) fn shape_of_rows(dims: &[usize], origin: &Path) -> Result<(usize, Option<Geometry>, bool), DataError> {
+    let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
+    if dims.is_empty() || dims.contains(&0) {
+        return Err(malformed(format!("holds no rows: its shape is {dims:?}")));
+    }
+    let is_channels = |size: usize| matches!(size, 1 | 3 | 4);
+    let (geometry, colours_last) = match dims[1..] {
+        [] | [_] => (None, false),
+        [height, width] => (Some(Geometry { channels: 1, height, width }), false),
+        [height, width, channels] if is_channels(channels) && !is_channels(height) => (Some(Geometry { channels, height, width }), true),
+        [channels, height, width] => (Some(Geometry { channels, height, width }), false),
+        _ => return Err(malformed(format!("has {} dimensions, {dims:?}: rows have 1 to 4", dims.len()))),
+    };
+    Ok((dims[1..].iter().product(), geometry, colours_last && dims[3] > 1))
+}
+
 impl Array {
     /// The rows of `count, features`, of `count, height, width` images, or of `count, channels, height, width` ones (or `count, height, width,
     /// channels`, if the last of four dimensions is 1, 3 or 4 and the second is not); a plain list is rows of one feature.
@@ -20,23 +40,16 @@ impl Array {
     /// # Errors
     /// No rows, no features, five dimensions or more, an infinite number.
     pub fn into_rows(self, origin: &Path) -> Result<Rows, DataError> {
-        let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
-        if self.dims.is_empty() || self.dims.contains(&0) {
-            return Err(malformed(format!("holds no rows: its shape is {:?}", self.dims)));
-        }
-        let width: usize = self.dims[1..].iter().product();
+        let (width, geometry, colours_last) = shape_of_rows(&self.dims, origin)?;
         if let Some(index) = self.values.first_infinite() {
-            return Err(malformed(format!("holds an infinite value in row {}, column {} (both from 0)", index / width, index % width)));
+            let problem = format!("holds an infinite value in row {}, column {} (both from 0)", index / width, index % width);
+            return Err(DataError::Malformed { path: origin.to_owned(), problem });
         }
-        let is_channels = |size: usize| matches!(size, 1 | 3 | 4);
-        let (values, geometry) = match self.dims[1..] {
-            [] | [_] => (self.values, None),
-            [height, width] => (self.values, Some(Geometry { channels: 1, height, width })),
-            [height, width, channels] if is_channels(channels) && !is_channels(height) => {
-                (channels_first(&self.values, self.dims[0], height * width, channels), Some(Geometry { channels, height, width }))
+        let values = match geometry {
+            Some(Geometry { channels, height, width }) if colours_last => {
+                channels_first(&self.values, self.dims[0], height * width, channels)
             }
-            [channels, height, width] => (self.values, Some(Geometry { channels, height, width })),
-            _ => return Err(malformed(format!("has {} dimensions, {:?}: rows have 1 to 4", self.dims.len(), self.dims))),
+            _ => self.values,
         };
         let mut rows = Rows::new(values, width);
         rows.geometry = geometry;
@@ -103,7 +116,7 @@ mod tests {
         assert_eq!(rows(&[2, 3, 5, 4]).unwrap().geometry.unwrap().to_string(), "3x5x4");
         let colour_last = rows(&[2, 2, 2, 3]).unwrap();
         assert_eq!(colour_last.geometry.unwrap().to_string(), "3x2x2");
-        assert_eq!(colour_last.row(0), [0.0, 3.0, 6.0, 9.0, 1.0, 4.0, 7.0, 10.0, 2.0, 5.0, 8.0, 11.0]);
+        assert_eq!(colour_last.row(0).unwrap(), [0.0, 3.0, 6.0, 9.0, 1.0, 4.0, 7.0, 10.0, 2.0, 5.0, 8.0, 11.0]);
         assert!(rows(&[0, 3]).unwrap_err().contains("no rows"));
         assert!(rows(&[1, 1, 1, 1, 1]).unwrap_err().contains("5 dimensions"));
     }

@@ -7,7 +7,7 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData},
 };
 
-use crate::{Geometry, Rows, Scaling};
+use crate::{DataError, Geometry, Rows, Scaling};
 
 /// Some rows of a table, in an order. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,28 +78,52 @@ impl Dataset {
     }
 
     /// Whether any feature has two different observed values.
-    pub fn varies(&self) -> bool {
+    ///
+    /// # Errors
+    /// A file that can no longer be read.
+    pub fn varies(&self) -> Result<bool, DataError> {
         let mut first = vec![f32::NAN; self.rows.width()];
-        self.indices.iter().any(|&index| {
-            first.iter_mut().zip(self.rows.row(index)).any(|(first, value)| {
+        for &index in self.indices.iter() {
+            for (first, value) in first.iter_mut().zip(self.rows.row(index)?) {
                 if first.is_nan() {
                     *first = value;
                 }
-                *first != value && !value.is_nan()
-            })
-        })
+                if *first != value && !value.is_nan() {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// At most about `values` values of the rows: all of them if they are in memory, else those of blocks spread evenly over the file.
+    pub fn sample(&self, values: usize) -> Self {
+        let most = (values / self.rows.width()).max(1);
+        let Some(store) = self.rows.store().filter(|_| self.indices.len() > most) else { return self.clone() };
+        let mut blocks: Vec<&[usize]> = self.indices.chunk_by(|&a, &b| store.block_of(a) == store.block_of(b)).collect();
+        let step = self.indices.len().div_ceil(most);
+        blocks = blocks.into_iter().step_by(step).collect();
+        let mut chosen = blocks.concat();
+        chosen.truncate(most);
+        self.select(chosen)
     }
 
     /// The rows `range` (positions in this dataset) as a batch.
-    pub fn batch(&self, range: std::ops::Range<usize>, batcher: &Batcher, device: &Device) -> Batch {
+    ///
+    /// # Errors
+    /// A file that can no longer be read.
+    pub fn batch(&self, range: std::ops::Range<usize>, batcher: &Batcher, device: &Device) -> Result<Batch, DataError> {
         batcher.gather(&self.rows, &self.indices[range], device)
     }
 
     /// The scaled values of all rows in `f32`, row by row, missing values as `NaN`.
-    pub fn scaled(&self, scaling: &Scaling) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// A file that can no longer be read.
+    pub fn scaled(&self, scaling: &Scaling) -> Result<Vec<f32>, DataError> {
         let mut values = Vec::with_capacity(self.indices.len() * self.rows.width());
-        self.indices.iter().for_each(|&index| self.rows.gather(index, scaling, &mut values));
-        values
+        self.indices.iter().try_for_each(|&index| self.rows.gather(index, scaling, &mut values))?;
+        Ok(values)
     }
 }
 
@@ -126,10 +150,13 @@ impl Batcher {
     }
 
     /// The rows `indices` of `rows` on `device`.
-    pub fn gather(&self, rows: &Rows, indices: &[usize], device: &Device) -> Batch {
+    ///
+    /// # Errors
+    /// A file that can no longer be read.
+    pub fn gather(&self, rows: &Rows, indices: &[usize], device: &Device) -> Result<Batch, DataError> {
         let shape = [indices.len(), rows.width()];
         let mut values = Vec::with_capacity(indices.len() * rows.width());
-        indices.iter().for_each(|&index| rows.gather(index, &self.scaling, &mut values));
+        indices.iter().try_for_each(|&index| rows.gather(index, &self.scaling, &mut values))?;
         let observed = rows.has_missing().then(|| {
             let mask: Vec<f32> = values.iter().map(|value| if value.is_nan() { 0.0 } else { 1.0 }).collect();
             values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
@@ -139,24 +166,25 @@ impl Batcher {
             let labels: Vec<i64> = indices.iter().map(|&index| i64::from(labels[index])).collect();
             Tensor::from_data(TensorData::new(labels, [indices.len()]), device)
         });
-        Batch {
+        Ok(Batch {
             x: Tensor::from_data(TensorData::new(values, shape), device),
             observed,
             labels,
             geometry: rows.geometry,
             rows: indices.to_vec(),
-        }
+        })
     }
 }
 
 impl batcher::Batcher<Sample, Batch> for Batcher {
     /// # Panics
-    /// An empty batch, or samples of two tables: both are mistakes in the program, not in the data.
+    /// An empty batch, or samples of two tables, which are mistakes in the program; and a file that can no longer be read, which this trait of
+    /// Burn's has no way to say: [`Batcher::gather`] does.
     fn batch(&self, items: Vec<Sample>, device: &Device) -> Batch {
         let rows = items.first().expect("a batch has at least one example").rows.clone();
         assert!(items.iter().all(|item| Arc::ptr_eq(&item.rows, &rows)), "a batch holds rows of one table");
         let indices: Vec<usize> = items.iter().map(|item| item.index).collect();
-        self.gather(&rows, &indices, device)
+        self.gather(&rows, &indices, device).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -170,7 +198,7 @@ mod tests {
         let mut rows = Rows::new(Values::U8(vec![0, 1, 2, 3, 4, 5]), 2);
         rows.labels = Some(vec![7, 8, 9]);
         let dataset = Dataset::new(rows).select(vec![2, 0]);
-        let batch = dataset.batch(0..2, &Batcher::new(Scaling::identity()), &Device::default());
+        let batch = dataset.batch(0..2, &Batcher::new(Scaling::identity()), &Device::default()).unwrap();
         batch.x.into_data().assert_eq(&[[4.0f32, 5.0], [0.0, 1.0]].into(), true);
         assert_eq!(batch.labels.unwrap().into_data().iter::<i64>().collect::<Vec<_>>(), [9, 7]);
         assert_eq!((batch.rows, batch.observed.is_none()), (vec![2, 0], true));
@@ -178,7 +206,7 @@ mod tests {
 
     #[test]
     fn rows_vary_where_two_observed_values_of_a_feature_differ() {
-        let varies = |values: Vec<f32>| Dataset::new(Rows::new(Values::F32(values), 2)).varies();
+        let varies = |values: Vec<f32>| Dataset::new(Rows::new(Values::F32(values), 2)).varies().unwrap();
         assert!(varies(vec![1.0, 2.0, 1.0, 3.0]));
         assert!(varies(vec![1.0, f32::NAN, 2.0, 5.0]));
         assert!(!varies(vec![1.0, 2.0, 1.0, 2.0]));
@@ -189,8 +217,8 @@ mod tests {
     #[test]
     fn a_missing_value_is_zero_and_not_observed() {
         let dataset = Dataset::new(Rows::new(Values::F32(vec![1.0, f32::NAN, 3.0, 4.0]), 2));
-        let batcher = Batcher::new(Scaling::fit(ScalingMethod::Standard, &dataset));
-        let batch = dataset.batch(0..2, &batcher, &Device::default());
+        let batcher = Batcher::new(Scaling::fit(ScalingMethod::Standard, &dataset).unwrap());
+        let batch = dataset.batch(0..2, &batcher, &Device::default()).unwrap();
         batch.observed.unwrap().into_data().assert_eq(&[[1.0f32, 0.0], [1.0, 1.0]].into(), true);
         batch.x.into_data().assert_eq(&[[-1.0f32, 0.0], [1.0, 0.0]].into(), true);
     }

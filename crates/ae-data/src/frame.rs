@@ -1,8 +1,15 @@
 //! A table as it was read: named columns of numbers, truth values or texts; and what becomes of it once a person's choices are known.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use crate::{Column, DataError, Kind, Rows, Values, source::Options};
+use crate::{
+    Column, DataError, Element, Kind, Rows, Values,
+    source::Options,
+    store::{Blocks, Store},
+};
 
 /// Most levels of a category: more are names or identifiers, which no network learns from.
 pub const MOST_LEVELS: usize = 256;
@@ -128,6 +135,32 @@ impl Frame {
     /// A chosen column that is not there, dates, texts of too many kinds, no column or no row left; columns that differ from the known ones,
     /// or a level that is none of theirs.
     pub fn into_rows(mut self, options: &Options, known: Option<&[Column]>, origin: &Path) -> Result<Rows, DataError> {
+        let (labels, ids) = self.choose(options, known.is_some(), origin)?;
+        if self.is_empty() {
+            return Err(DataError::Malformed { path: origin.to_owned(), problem: "holds no rows".to_string() });
+        }
+        let columns = match known {
+            Some(known) => known.to_vec(),
+            None => {
+                let mut survey = Survey::default();
+                survey.add(&self, origin)?;
+                survey.columns
+            }
+        };
+        let values = self.cells(&columns, origin)?;
+        let mut rows = Rows::table(Values::F32(values), columns);
+        rows.ids = ids.map(|ids| ids.texts().into_iter().map(Option::unwrap_or_default).collect());
+        if let Some(labels) = labels {
+            let mut classes = Classes::default();
+            classes.add(&labels, origin)?;
+            let (labels, names) = classes.finish();
+            (rows.labels, rows.label_names) = (Some(labels), Some(names));
+        }
+        Ok(rows)
+    }
+
+    /// Takes out the labels and the identifiers, and leaves the columns to learn from. In `later` data, labels and identifiers may be absent.
+    fn choose(&mut self, options: &Options, later: bool, origin: &Path) -> Result<(Option<Cells>, Option<Cells>), DataError> {
         let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
         let names: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
         let listed = || names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -137,15 +170,14 @@ impl Frame {
             let Some(name) = name else { return Ok(None) };
             match self.columns.iter().position(|(other, _)| other == name) {
                 Some(place) => Ok(Some(self.columns.remove(place).1)),
-                // Data to be used later need not carry its labels along.
-                None if known.is_some() => Ok(None),
+                None if later => Ok(None),
                 None => Err(absent(option, name)),
             }
         };
         let labels = take("label", &options.label)?;
         let ids = take("id", &options.id)?;
         for name in options.drop.iter().chain(&options.keep) {
-            if !names.contains(name) && known.is_none() {
+            if !names.contains(name) && !later {
                 let option = if options.drop.contains(name) { "drop" } else { "keep" };
                 return Err(absent(option, name));
             }
@@ -154,79 +186,18 @@ impl Frame {
         if self.columns.is_empty() {
             return Err(malformed("has no column left to learn from: drop or keep others".to_string()));
         }
-        let count = self.len();
-        if count == 0 {
-            return Err(malformed("holds no rows".to_string()));
-        }
-
-        let (columns, cells) = match known {
-            Some(known) => self.arranged(known, origin)?,
-            None => self.described(origin)?,
-        };
-        let mut values = Vec::with_capacity(count * columns.len());
-        (0..count).for_each(|row| values.extend(cells.iter().map(|column| column[row])));
-        let mut rows = Rows::table(Values::F32(values), columns);
-        rows.ids = ids.map(|ids| ids.texts().into_iter().map(Option::unwrap_or_default).collect());
-        if let Some(labels) = labels {
-            let texts = labels.texts();
-            if let Some(row) = texts.iter().position(Option::is_none) {
-                return Err(malformed(format!("row {} has no label: leave it out, or give it one", row + 1)));
-            }
-            let texts: Vec<String> = texts.into_iter().flatten().collect();
-            let mut classes: Vec<&String> = texts.iter().collect::<BTreeSet<_>>().into_iter().collect();
-            // Numbers in their own order, 10 after 9.
-            classes.sort_by(|a, b| match (a.parse::<f64>(), b.parse::<f64>()) {
-                (Ok(a), Ok(b)) => a.total_cmp(&b),
-                _ => a.cmp(b),
-            });
-            rows.labels = Some(texts.iter().map(|text| classes.iter().position(|class| *class == text).unwrap_or(0) as u32).collect());
-            rows.label_names = Some(classes.into_iter().cloned().collect());
-        }
-        Ok(rows)
+        Ok((labels, ids))
     }
 
-    /// The columns and their cells, of the kinds that they have here.
-    fn described(self, origin: &Path) -> Result<(Vec<Column>, Vec<Vec<f32>>), DataError> {
-        let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
-        let mut columns = Vec::new();
-        let mut values = Vec::new();
-        for (name, cells) in self.columns {
-            let (kind, levels, cells) = match cells {
-                Cells::Numbers(cells) => (Kind::Number, Vec::new(), cells),
-                Cells::Booleans(cells) => (Kind::Boolean, Vec::new(), cells),
-                Cells::Dates(example, _) => {
-                    return Err(malformed(format!(
-                        "column `{name}` holds dates (`{example}`): leave it out with `--drop {name}`, or turn it into numbers, such as days since a day"
-                    )));
-                }
-                Cells::Texts(texts) => {
-                    let levels: Vec<String> = texts.iter().flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect();
-                    if levels.len() > MOST_LEVELS {
-                        return Err(malformed(format!(
-                            "column `{name}` holds {} different texts (`{}`, ...), more than the {MOST_LEVELS} levels of a category: leave it out with \
-                             `--drop {name}`, or carry it along with `--id {name}`",
-                            levels.len(),
-                            levels[0]
-                        )));
-                    }
-                    let cells = texts.iter().map(|text| level(&levels, text.as_deref()).unwrap_or(f32::NAN)).collect();
-                    (Kind::Category, levels, cells)
-                }
-            };
-            columns.push(Column { name, kind, levels });
-            values.push(cells);
-        }
-        Ok((columns, values))
-    }
-
-    /// The cells of the known columns.
-    fn arranged(mut self, known: &[Column], origin: &Path) -> Result<(Vec<Column>, Vec<Vec<f32>>), DataError> {
+    /// The cells of the `known` columns, row by row.
+    fn cells(mut self, known: &[Column], origin: &Path) -> Result<Vec<f32>, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
         let found: BTreeSet<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
         let expected: BTreeSet<String> = known.iter().map(|column| column.name.clone()).collect();
         if expected != found {
             return Err(malformed(differences(&expected, &found, "the rows that were trained on")));
         }
+        let count = self.len();
         let mut values = Vec::new();
         for column in known {
             let place = self.columns.iter().position(|(name, _)| *name == column.name).expect("the names are the same");
@@ -238,13 +209,9 @@ impl Frame {
                 (Kind::Category, Cells::Texts(texts)) => {
                     let cell = |(row, text): (usize, &Option<String>)| {
                         level(&column.levels, text.as_deref()).ok_or_else(|| {
-                            let seen = text.as_deref().unwrap_or_default();
-                            let levels = column.levels.join("`, `");
-                            let problem = format!(
-                                "row {}, column `{name}`: `{seen}` was never seen in training, where it was one of `{levels}`",
-                                row + 1
-                            );
-                            malformed(problem)
+                            let (seen, levels) = (text.as_deref().unwrap_or_default(), column.levels.join("`, `"));
+                            let place = format!("row {}, column `{name}`", row + 1);
+                            malformed(format!("{place}: `{seen}` was never seen in training, where it was one of `{levels}`"))
                         })
                     };
                     texts.iter().enumerate().map(cell).collect::<Result<_, _>>()?
@@ -259,8 +226,167 @@ impl Frame {
                 }
             });
         }
-        Ok((known.to_vec(), values))
+        Ok((0..count).flat_map(|row| values.iter().map(move |column| column[row])).collect())
     }
+}
+
+/// What the columns of a table are, learned from its parts one after the other.
+#[derive(Default)]
+struct Survey {
+    columns: Vec<Column>,
+    /// Columns of which nothing was observed yet: they can still be of any kind.
+    blank: Vec<bool>,
+    has_missing: bool,
+}
+
+impl Survey {
+    fn add(&mut self, part: &Frame, origin: &Path) -> Result<(), DataError> {
+        let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
+        if self.columns.is_empty() {
+            self.columns = part.columns.iter().map(|(name, _)| Column::number(name.clone())).collect();
+            self.blank = vec![true; self.columns.len()];
+        }
+        for ((column, blank), (name, cells)) in self.columns.iter_mut().zip(&mut self.blank).zip(&part.columns) {
+            let (kind, missing) = match cells {
+                Cells::Numbers(values) => (Kind::Number, values.iter().any(|value| value.is_nan())),
+                Cells::Booleans(values) => (Kind::Boolean, values.iter().any(|value| value.is_nan())),
+                Cells::Texts(values) => (Kind::Category, values.iter().any(Option::is_none)),
+                Cells::Dates(example, _) => {
+                    return Err(malformed(format!(
+                        "column `{name}` holds dates (`{example}`): leave it out with `--drop {name}`, or turn it into numbers, such as days since \
+                         a day"
+                    )));
+                }
+            };
+            self.has_missing |= missing;
+            if *blank {
+                column.kind = kind; // even of blank cells, whose column says in some formats what it would hold
+            }
+            if cells.is_blank() {
+                continue;
+            }
+            *blank = false;
+            if column.kind != kind {
+                return Err(malformed(format!("column `{name}` holds {} in one part and something else in another", cells.name())));
+            }
+            if let Cells::Texts(texts) = cells {
+                let mut levels: BTreeSet<String> = std::mem::take(&mut column.levels).into_iter().collect();
+                for text in texts.iter().flatten() {
+                    if !levels.contains(text) {
+                        levels.insert(text.clone());
+                    }
+                }
+                if levels.len() > MOST_LEVELS {
+                    let first = levels.first().cloned().unwrap_or_default();
+                    return Err(malformed(format!(
+                        "column `{name}` holds {} different texts (`{first}`, ...), more than the {MOST_LEVELS} levels of a category: leave it out with \
+                         `--drop {name}`, or carry it along with `--id {name}`",
+                        levels.len()
+                    )));
+                }
+                column.levels = levels.into_iter().collect();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The classes of rows, learned from the parts of a table one after the other.
+#[derive(Default)]
+struct Classes {
+    numbers: std::collections::BTreeMap<String, u32>,
+    labels: Vec<u32>,
+}
+
+impl Classes {
+    fn add(&mut self, cells: &Cells, origin: &Path) -> Result<(), DataError> {
+        for text in cells.texts() {
+            let Some(text) = text else {
+                let problem = format!("row {} has no label: leave it out, or give it one", self.labels.len() + 1);
+                return Err(DataError::Malformed { path: origin.to_owned(), problem });
+            };
+            let next = self.numbers.len() as u32;
+            self.labels.push(*self.numbers.entry(text).or_insert(next));
+        }
+        Ok(())
+    }
+
+    /// The class of each row, and the classes' names in their order.
+    fn finish(self) -> (Vec<u32>, Vec<String>) {
+        let mut names: Vec<(&String, u32)> = self.numbers.iter().map(|(name, &number)| (name, number)).collect();
+        // Numbers in their own order, 10 after 9.
+        names.sort_by(|(a, _), (b, _)| match (a.parse::<f64>(), b.parse::<f64>()) {
+            (Ok(a), Ok(b)) => a.total_cmp(&b),
+            _ => a.cmp(b),
+        });
+        let mut order = vec![0; names.len()];
+        names.iter().enumerate().for_each(|(place, (_, number))| order[*number as usize] = place as u32);
+        (self.labels.iter().map(|&number| order[number as usize]).collect(), names.into_iter().map(|(name, _)| name.clone()).collect())
+    }
+}
+
+/// A table that is read in parts, of which each can be read again.
+pub(crate) trait Parts: std::fmt::Debug + Send + Sync {
+    /// The first row of each part, and the number of all rows at the end.
+    fn starts(&self) -> &[usize];
+
+    /// The rows of a part.
+    fn part(&self, part: usize) -> Result<Frame, DataError>;
+}
+
+/// The parts of a table as blocks of the chosen columns' cells.
+#[derive(Debug)]
+struct TableBlocks {
+    parts: Box<dyn Parts>,
+    options: Options,
+    columns: Vec<Column>,
+    origin: PathBuf,
+}
+
+impl Blocks for TableBlocks {
+    fn starts(&self) -> &[usize] {
+        self.parts.starts()
+    }
+
+    fn element(&self) -> Element {
+        Element::F32
+    }
+
+    fn read(&self, block: usize) -> Result<Values, DataError> {
+        let mut frame = self.parts.part(block)?;
+        frame.choose(&self.options, true, &self.origin)?;
+        frame.cells(&self.columns, &self.origin).map(Values::F32)
+    }
+}
+
+/// The rows of a table that stays in its file: one pass says what its columns are, and each block is read when it is needed.
+pub(crate) fn stored(parts: Box<dyn Parts>, options: &Options, origin: &Path) -> Result<Rows, DataError> {
+    let (mut survey, mut classes, mut ids) = (Survey::default(), None::<Classes>, None::<Vec<String>>);
+    let count = parts.starts().len().saturating_sub(1);
+    for part in 0..count {
+        let mut frame = parts.part(part)?;
+        let (labels, names) = frame.choose(options, false, origin)?;
+        survey.add(&frame, origin)?;
+        if let Some(labels) = labels {
+            classes.get_or_insert_default().add(&labels, origin)?;
+        }
+        if let Some(names) = names {
+            ids.get_or_insert_default().extend(names.texts().into_iter().map(Option::unwrap_or_default));
+        }
+    }
+    if parts.starts().last().is_none_or(|&rows| rows == 0) {
+        return Err(DataError::Malformed { path: origin.to_owned(), problem: "holds no rows".to_string() });
+    }
+    let columns = survey.columns;
+    let blocks = TableBlocks { parts, options: options.clone(), columns: columns.clone(), origin: origin.to_owned() };
+    let store = Store::new(Box::new(blocks), columns.len());
+    let mut rows = Rows::stored(store, columns.len(), survey.has_missing).with_columns(columns);
+    rows.ids = ids;
+    if let Some(classes) = classes {
+        let (labels, names) = classes.finish();
+        (rows.labels, rows.label_names) = (Some(labels), Some(names));
+    }
+    Ok(rows)
 }
 
 /// The number of a level; `NaN` for a missing one, none for an unknown one.
@@ -313,8 +439,8 @@ mod tests {
         let rows = fruit().into_rows(&options(), None, Path::new("t")).unwrap();
         assert_eq!((rows.width(), rows.labels.clone(), rows.ids.clone().unwrap()[1].as_str()), (3, Some(vec![1, 0, 1]), "b"));
         assert_eq!(rows.label_names.as_deref().unwrap(), ["9", "10"]);
-        assert_eq!(rows.row(0), [1.0, 0.0, 1.0]);
-        assert!(rows.row(1)[0].is_nan() && rows.row(2)[1].is_nan() && rows.row(2)[2].is_nan());
+        assert_eq!(rows.row(0).unwrap(), [1.0, 0.0, 1.0]);
+        assert!(rows.row(1).unwrap()[0].is_nan() && rows.row(2).unwrap()[1].is_nan() && rows.row(2).unwrap()[2].is_nan());
     }
 
     #[test]
@@ -327,7 +453,7 @@ mod tests {
             frame.into_rows(&options(), Some(known), Path::new("later.csv")).map_err(|error| error.to_string())
         };
         let swapped = later(&|frame| frame.columns.reverse()).unwrap();
-        assert_eq!(swapped.row(0), trained.row(0));
+        assert_eq!(swapped.row(0).unwrap(), trained.row(0).unwrap());
         assert!(later(&|frame| drop(frame.columns.remove(3))).unwrap().labels.is_none());
         let lacking = later(&|frame| drop(frame.columns.remove(1))).unwrap_err();
         assert!(lacking.starts_with("later.csv: ") && lacking.contains("lacks 1 of them (`weight`)"), "{lacking}");

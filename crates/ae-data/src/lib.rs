@@ -11,6 +11,7 @@
 //! | [`frame`], [`array`](mod@array) | what was read: a table of named columns, or numbers with a shape |
 //! | [`column`](mod@column) | the columns of a table, and the features that a network sees of them |
 //! | [`rows`] | values as they came (bytes stay bytes), labels, identifiers, image geometry |
+//! | [`store`] | rows that stay in their file, read block by block |
 //! | [`split`] | train, validation and test |
 //! | [`scaling`] | fitted on the training rows, saved, applied and inverted |
 //! | [`batch`] | [`Dataset`], [`Sample`], and the [`Batcher`] that gathers rows straight into one buffer |
@@ -23,7 +24,7 @@
 //!
 //! let digits = source::open("digits")?;
 //! let train = Dataset::new(digits.train);
-//! let scaling = Scaling::fit(ScalingMethod::MinMax, &train);
+//! let scaling = Scaling::fit(ScalingMethod::MinMax, &train)?;
 //! let items = (0..8).map(|index| train.get(index)).collect::<Result<Vec<_>, _>>()?;
 //! let batch = Batcher::new(scaling).batch(items, &Device::default());
 //! assert_eq!(batch.x.dims(), [8, 64]);
@@ -42,6 +43,7 @@ pub mod scaling;
 pub mod sink;
 pub mod source;
 pub mod split;
+pub mod store;
 pub mod values;
 
 pub use array::Array;

@@ -19,7 +19,7 @@ use burn::{
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Batch, Batcher, Dataset};
+use crate::{Batch, Batcher, Dataset, store::Store};
 
 /// The order of the examples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,11 @@ impl Loader {
     fn indices(&self, epoch: usize) -> Vec<usize> {
         let mut indices = self.dataset.indices().to_vec();
         if let Order::Shuffled { seed } = self.order {
-            indices.shuffle(&mut self.generator(seed, epoch));
+            let mut generator = self.generator(seed, epoch);
+            match self.dataset.rows().store() {
+                None => indices.shuffle(&mut generator),
+                Some(store) => indices = shuffled_by_blocks(&indices, store, &mut generator),
+            }
         }
         indices
     }
@@ -81,6 +85,20 @@ impl Loader {
         generator.set_stream(epoch as u64);
         generator
     }
+}
+
+/// Rows that stay in their file, in an order that reads each block once: the blocks are shuffled, and the rows of as many of them as are kept
+/// at a time are shuffled together.
+fn shuffled_by_blocks(indices: &[usize], store: &Store, generator: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut blocks: Vec<&[usize]> = indices.chunk_by(|&a, &b| store.block_of(a) == store.block_of(b)).collect();
+    blocks.shuffle(generator);
+    let mut order = Vec::with_capacity(indices.len());
+    for window in blocks.chunks(store.capacity()) {
+        let start = order.len();
+        window.iter().for_each(|block| order.extend_from_slice(block));
+        order[start..].shuffle(generator);
+    }
+    order
 }
 
 impl DataLoader<Batch> for Loader {
@@ -123,7 +141,8 @@ impl Iterator for Epoch<'_> {
         }
         let chosen = &rest[..rest.len().min(self.loader.batch_size)];
         self.position += chosen.len();
-        Some(Ok(self.loader.batcher.gather(self.loader.dataset.rows(), chosen, &self.loader.device)))
+        let batch = self.loader.batcher.gather(self.loader.dataset.rows(), chosen, &self.loader.device);
+        Some(batch.map_err(DatasetError::new))
     }
 }
 
@@ -162,5 +181,56 @@ mod tests {
         assert_ne!(epochs[0], epochs[1]);
         let resumed = loader(Order::Shuffled { seed: 5 }).after(2).to_device(&Device::default());
         assert_eq!(epoch(resumed.as_ref()), epochs[2]);
+    }
+
+    /// Twelve blocks of four rows, of which `cells` decides how many are kept.
+    #[derive(Debug)]
+    struct Twelve(Vec<usize>);
+
+    impl crate::store::Blocks for Twelve {
+        fn starts(&self) -> &[usize] {
+            &self.0
+        }
+
+        fn element(&self) -> crate::Element {
+            crate::Element::U8
+        }
+
+        fn read(&self, block: usize) -> Result<Values, crate::DataError> {
+            Ok(Values::U8((0..4).map(|row| (block * 4 + row) as u8).collect()))
+        }
+    }
+
+    #[test]
+    fn rows_in_files_are_shuffled_by_the_blocks_that_are_kept_together() {
+        let blocks = || Box::new(Twelve((0..=48).step_by(4).collect()));
+        // Three blocks of 4 rows of 10 MB fit into what is kept.
+        let store = Store::new(blocks(), 10 << 20);
+        assert_eq!(store.capacity(), 3);
+        let all: Vec<usize> = (0..48).filter(|row| row % 5 != 0).collect();
+        let order = shuffled_by_blocks(&all, &store, &mut ChaCha8Rng::seed_from_u64(1));
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, all);
+        assert_ne!(order, all);
+        let mut reads = 0;
+        let mut kept: Vec<usize> = Vec::new();
+        for row in order {
+            if !kept.contains(&(row / 4)) {
+                reads += 1;
+                kept.push(row / 4);
+                if kept.len() > store.capacity() {
+                    kept.remove(0);
+                }
+            }
+        }
+        assert_eq!(reads, 12, "each block is read once");
+        // And the loader gives each row once.
+        let dataset = Dataset::new(Rows::stored(Store::new(blocks(), 1), 1, false));
+        let loader = Loader::new(dataset.clone(), Batcher::new(Scaling::identity()), 5, Order::Shuffled { seed: 1 }, Device::default());
+        let mut seen: Vec<f32> = loader.iter().flat_map(|batch| batch.unwrap().x.into_data().iter::<f32>().collect::<Vec<_>>()).collect();
+        seen.sort_by(f32::total_cmp);
+        assert_eq!(seen, (0..48).map(|row| row as f32).collect::<Vec<_>>());
+        assert_eq!((dataset.sample(10).indices().len(), dataset.sample(100).indices().len()), (10, 48));
     }
 }

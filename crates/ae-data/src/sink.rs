@@ -354,7 +354,7 @@ mod tests {
         let cells = |name: &str| {
             let rows = open_with(folder.path().join(name).to_str().unwrap(), &Options::default()).unwrap().train;
             let encoding = rows.encoding().unwrap().clone();
-            (encoding.columns().to_vec(), (0..3).map(|row| format!("{:?}", encoding.decode(&rows.row(row)))).collect::<Vec<_>>())
+            (encoding.columns().to_vec(), (0..3).map(|row| format!("{:?}", encoding.decode(&rows.row(row).unwrap()))).collect::<Vec<_>>())
         };
         for name in ["t.csv", "t.tsv", "t.parquet", "t.arrow", "t.feather"] {
             write(&folder.path().join(name), &table()).unwrap();
@@ -378,7 +378,7 @@ mod tests {
             writer.write(&part(5.0)).unwrap();
             writer.finish().unwrap();
             let rows = open_with(path.to_str().unwrap(), &Options::default()).unwrap().train;
-            let values: Vec<String> = (0..4).map(|row| format!("{:?}", rows.row(row))).collect();
+            let values: Vec<String> = (0..4).map(|row| format!("{:?}", rows.row(row).unwrap())).collect();
             assert_eq!(values, ["[1.0, 3.0]", "[2.0, NaN]", "[5.0, 3.0]", "[2.0, NaN]"], "{name}");
         }
         let error = write(&folder.path().join("t.npy"), &table()).unwrap_err().to_string();

@@ -137,7 +137,8 @@ const FIELDS: &[(&str, &str)] = &[
     (
         "data.read",
         "how files are read: label = \"COLUMN\" and id = \"COLUMN\" (carried along, not learned from), drop = [\"COLUMN\"], keep = [\"COLUMN\"], \
-         tensor = \"NAME\" (of several arrays), resize = [HEIGHT, WIDTH] and grey = true (images), delimiter = \";\" and header = false (text tables)",
+         tensor = \"NAME\" (of several arrays), resize = [HEIGHT, WIDTH] and grey = true (images), delimiter = \";\" and header = false (text tables), \
+         stream = true (rows stay in their file)",
     ),
     ("data.read.label", "column with each row's class: shown, not learned from"),
     ("data.read.id", "column that identifies each row: carried along, not learned from"),
@@ -147,6 +148,10 @@ const FIELDS: &[(&str, &str)] = &[
     ("data.read.resize", "height and width that images are brought to"),
     ("data.read.grey", "whether images are read in shades of grey"),
     ("data.read.delimiter", "what separates the cells of text tables"),
+    (
+        "data.read.stream",
+        "whether rows stay in their npy, safetensors, Parquet or Arrow file and are read block by block; those of large files do",
+    ),
     ("data.read.header", "whether the first line of text tables names the columns"),
     ("model.code_dim", "units of the code, 1 or more"),
     ("model.reconstruction", "squared_error, bernoulli (inputs in [0, 1])"),

@@ -101,7 +101,7 @@ pub fn model_errors<E: Encoder, D: Decoder>(
     let width = rows.width;
     for start in (0..dataset.len()).step_by(BATCH) {
         let end = dataset.len().min(start + BATCH);
-        let batch = dataset.batch(start..end, batcher, device);
+        let batch = dataset.batch(start..end, batcher, device)?;
         let reconstructed = numbers(model.reconstruct_visible(batch.x, batch.observed))?;
         for (row, r) in rows.values[start * width..end * width].chunks_exact(width).zip(reconstructed.chunks_exact(width)) {
             errors.add(row, |column| f64::from(r[column]));
@@ -148,7 +148,7 @@ pub fn code_figures<E: Encoder, D: Decoder>(
     let (mut peak, mut sums) = (Vec::<f32>::new(), [0.0; 4]);
     for start in (0..dataset.len()).step_by(BATCH) {
         let end = dataset.len().min(start + BATCH);
-        let batch = dataset.batch(start..end, batcher, device);
+        let batch = dataset.batch(start..end, batcher, device)?;
         let code = model.encode_visible(batch.x.clone(), batch.observed.clone());
         let size = code.clone().abs();
         let none = || Tensor::<1>::zeros([1], device);

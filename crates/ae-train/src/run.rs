@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ae_data::{Batcher, DataError, Dataset, Scaling, Split, source};
+use ae_data::{Batcher, DataError, Dataset, Scaling, Split, scaling::SAMPLE, source};
 use ae_model::Model;
 use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
 
@@ -155,16 +155,16 @@ impl Run {
         };
         let Some(model) = model else { return Ok(Outcome::Interrupted { epochs: 0 }) };
         let trainee = Trainee::new(model, self.config.model.objective());
-        let variance = |dataset: &Dataset| {
-            let values = dataset.scaled(&data.schema.scaling);
-            mean_variance(Matrix { values: &values, width: data.schema.d_input })
+        let variance = |dataset: &Dataset| -> Result<f64> {
+            let values = dataset.sample(SAMPLE).scaled(&data.schema.scaling)?;
+            Ok(mean_variance(Matrix { values: &values, width: data.schema.d_input }))
         };
         let fit = Fit {
             config: &training,
             seed: self.config.seed,
             split: &data.split,
             batcher: data.batcher.clone(),
-            variances: Variances { train: variance(&data.split.train), validation: variance(&data.split.validation) },
+            variances: Variances { train: variance(&data.split.train)?, validation: variance(&data.split.validation)? },
             folder: self.folder.path(),
             done,
             history,
@@ -202,7 +202,7 @@ impl Run {
         }
 
         device.seed(self.config.seed);
-        let code = code_figures(&model, &data.split.test, &data.batcher, &plain)?;
+        let code = code_figures(&model, &rows.test, &data.batcher, &plain)?;
         let (train, test) = rows.parts(&model, &data, self.config.model.code_dim, &plain)?;
         let summary = Summary {
             variant: self.config.variant.clone(),
@@ -217,6 +217,7 @@ impl Run {
             seed: self.config.seed,
             train,
             test,
+            measured_rows: [rows.train.len(), rows.test.len()],
             code,
         };
         self.folder.write_summary(&summary)?;
@@ -240,11 +241,11 @@ impl Data {
         let sets = source::open_with(&config.data.source, &config.data.read)?;
         let name = sets.name.clone();
         let split = Split::new(sets, config.split())?;
-        if !split.train.varies() {
+        if !split.train.varies()? {
             return Err(DataError::Constant { name, rows: split.train.len() }.into());
         }
         let rows = split.train.rows();
-        let scaling = Scaling::fit(config.data.scaling, &split.train);
+        let scaling = Scaling::fit(config.data.scaling, &split.train)?;
         let schema = Schema {
             name,
             d_input: rows.width(),
@@ -266,7 +267,7 @@ impl Data {
     }
 }
 
-/// The rows that the result is measured on.
+/// The rows that the result is measured on: all of them, or a sample of those that stay in their file.
 struct Measured {
     train: Dataset,
     test: Dataset,
@@ -274,13 +275,14 @@ struct Measured {
 
 impl Measured {
     fn new(data: &Data) -> Self {
-        Self { train: data.split.train.union(&data.split.validation), test: data.split.test.clone() }
+        let train = data.split.train.union(&data.split.validation);
+        Self { train: train.sample(SAMPLE), test: data.split.test.sample(SAMPLE) }
     }
 
     /// The model beside its baselines, on the training rows (validation included: PCA needs none held out) and on the test rows.
     fn parts(&self, model: &Model, data: &Data, k: usize, device: &Device) -> Result<(Part, Part)> {
         let width = data.schema.d_input;
-        let train_values = self.train.scaled(&data.schema.scaling);
+        let train_values = self.train.scaled(&data.schema.scaling)?;
         let train = Matrix { values: &train_values, width };
         let pca = Pca::fit(train, k);
         let mean = train.mean();
@@ -291,7 +293,7 @@ impl Measured {
                 mean: mean_errors(&mean, rows).figures(),
             })
         };
-        let test_values = self.test.scaled(&data.schema.scaling);
+        let test_values = self.test.scaled(&data.schema.scaling)?;
         Ok((part(&self.train, train)?, part(&self.test, Matrix { values: &test_values, width })?))
     }
 }

@@ -97,6 +97,8 @@ pub struct Summary {
     pub train: Part,
     /// On the test rows.
     pub test: Part,
+    /// Rows that the two were measured on: all of them, or a sample of rows that stay in their file.
+    pub measured_rows: [usize; 2],
     /// What the code does on the test rows.
     pub code: CodeFigures,
 }

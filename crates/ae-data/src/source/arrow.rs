@@ -2,9 +2,9 @@
 
 use std::{
     fs::File,
-    io::{BufReader, Seek},
+    io::BufReader,
     panic::{self, AssertUnwindSafe},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use arrow_array::{
@@ -20,34 +20,102 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::{Content, Format, Options};
 use crate::{
     DataError,
-    frame::{Cells, Frame},
+    frame::{Cells, Frame, Parts, stored},
 };
 
 pub(super) const PARQUET: Format = Format { name: "Parquet", extensions: &["parquet", "pq"], read: read_parquet };
 pub(super) const ARROW: Format = Format { name: "Arrow or Feather", extensions: &["arrow", "feather", "ipc", "arrows"], read: read_arrow };
 
-fn read_parquet(path: &Path, _: &Options) -> Result<Content, DataError> {
+fn read_parquet(path: &Path, options: &Options) -> Result<Content, DataError> {
     guarded(path, "Parquet", || {
         let damaged = |error: &dyn std::fmt::Display| damaged(path, "Parquet", error);
         let builder = ParquetRecordBatchReaderBuilder::try_new(open(path)?).map_err(|error| damaged(&error))?;
+        // Numbers take four bytes in memory; what they take in the file is compressed.
+        let fields = builder.schema().fields().len() as u64;
+        let rows = builder.metadata().file_metadata().num_rows().max(0) as u64;
+        if options.streams(rows.saturating_mul(fields).saturating_mul(4)) {
+            let groups = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize);
+            let starts = starts(groups).ok_or_else(|| damaged(&"its row groups are beyond counting"))?;
+            let parts = ParquetGroups { path: path.to_owned(), starts };
+            return Ok(Content::Rows(Box::new(stored(Box::new(parts), options, path)?), None));
+        }
         let reader = builder.build().map_err(|error| damaged(&error))?;
-        frame(reader, path, "Parquet")
+        frame(reader, path, "Parquet").map(Content::Frame)
     })
 }
 
-fn read_arrow(path: &Path, _: &Options) -> Result<Content, DataError> {
+fn read_arrow(path: &Path, options: &Options) -> Result<Content, DataError> {
     guarded(path, "Arrow", || {
         // A file has an index at its end; a stream is the same batches without it.
         match FileReader::try_new(BufReader::new(open(path)?), None) {
-            Ok(reader) => frame(reader, path, "Arrow"),
+            Ok(reader) => {
+                let bytes = open(path)?.metadata().map_err(|source| DataError::Io { path: path.to_owned(), source })?.len();
+                if options.streams(bytes) {
+                    let mut rows = Vec::new();
+                    for batch in reader {
+                        rows.push(batch.map_err(|error| damaged(path, "Arrow", &error))?.num_rows());
+                    }
+                    let starts = starts(rows.into_iter()).ok_or_else(|| damaged(path, "Arrow", &"its batches are beyond counting"))?;
+                    let parts = ArrowBatches { path: path.to_owned(), starts };
+                    return Ok(Content::Rows(Box::new(stored(Box::new(parts), options, path)?), None));
+                }
+                frame(reader, path, "Arrow").map(Content::Frame)
+            }
             Err(first) => {
-                let mut file = open(path)?;
-                file.rewind().map_err(|source| DataError::Io { path: path.to_owned(), source })?;
-                let reader = StreamReader::try_new(BufReader::new(file), None).map_err(|_| damaged(path, "Arrow", &first))?;
-                frame(reader, path, "Arrow")
+                let reader = StreamReader::try_new(BufReader::new(open(path)?), None).map_err(|_| damaged(path, "Arrow", &first))?;
+                frame(reader, path, "Arrow").map(Content::Frame)
             }
         }
     })
+}
+
+/// The first row of each part, and the number of all rows; none if they cannot be counted. Parts without rows are none.
+fn starts(parts: impl Iterator<Item = usize>) -> Option<Vec<usize>> {
+    let mut starts = vec![0usize];
+    for rows in parts {
+        starts.push(starts[starts.len() - 1].checked_add(rows)?);
+    }
+    Some(starts)
+}
+
+/// The row groups of a Parquet file.
+#[derive(Debug)]
+struct ParquetGroups {
+    path: PathBuf,
+    starts: Vec<usize>,
+}
+
+impl Parts for ParquetGroups {
+    fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    fn part(&self, part: usize) -> Result<Frame, DataError> {
+        let damaged = |error: &dyn std::fmt::Display| damaged(&self.path, "Parquet", error);
+        let builder = ParquetRecordBatchReaderBuilder::try_new(open(&self.path)?).map_err(|error| damaged(&error))?;
+        let reader = builder.with_row_groups(vec![part]).build().map_err(|error| damaged(&error))?;
+        frame(reader, &self.path, "Parquet")
+    }
+}
+
+/// The batches of an Arrow file.
+#[derive(Debug)]
+struct ArrowBatches {
+    path: PathBuf,
+    starts: Vec<usize>,
+}
+
+impl Parts for ArrowBatches {
+    fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    fn part(&self, part: usize) -> Result<Frame, DataError> {
+        let damaged = |error: ArrowError| damaged(&self.path, "Arrow", &error);
+        let mut reader = FileReader::try_new(BufReader::new(open(&self.path)?), None).map_err(damaged)?;
+        reader.set_index(part).map_err(damaged)?;
+        frame(reader.take(1), &self.path, "Arrow")
+    }
 }
 
 fn open(path: &Path) -> Result<File, DataError> {
@@ -60,12 +128,12 @@ fn damaged(path: &Path, format: &str, error: &dyn std::fmt::Display) -> DataErro
 }
 
 /// What `read` gives; a library that panics on a damaged file is a damaged file to the person.
-fn guarded(path: &Path, format: &str, read: impl FnOnce() -> Result<Frame, DataError>) -> Result<Content, DataError> {
+fn guarded(path: &Path, format: &str, read: impl FnOnce() -> Result<Content, DataError>) -> Result<Content, DataError> {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
-    let frame = panic::catch_unwind(AssertUnwindSafe(read));
+    let content = panic::catch_unwind(AssertUnwindSafe(read));
     panic::set_hook(hook);
-    frame.unwrap_or_else(|_| Err(damaged(path, format, &"its contents make no sense"))).map(Content::Frame)
+    content.unwrap_or_else(|_| Err(damaged(path, format, &"its contents make no sense")))
 }
 
 /// All batches as one table.

@@ -134,7 +134,7 @@ mod tests {
         assert_eq!((digits.train.len(), test.len(), test.width()), (3823, 1797, 64));
         assert_eq!(test.geometry.unwrap().to_string(), "1x8x8");
         // The first test digit, as scikit-learn's load_digits prints its first row.
-        assert_eq!(test.row(0)[..8], [0.0, 0.0, 5.0, 13.0, 9.0, 1.0, 0.0, 0.0]);
+        assert_eq!(test.row(0).unwrap()[..8], [0.0, 0.0, 5.0, 13.0, 9.0, 1.0, 0.0, 0.0]);
         assert_eq!(&test.labels.unwrap()[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         let fashion = source::open("fashion-mini").unwrap();
         assert_eq!((fashion.train.len(), fashion.test.unwrap().len(), fashion.train.width()), (2500, 500, 784));

@@ -148,7 +148,7 @@ mod tests {
         picture("ant/c.PNG", 3);
         let rows = folder(folder_path.path(), &Options::default()).unwrap().train;
         assert_eq!((rows.len(), rows.geometry.unwrap().to_string().as_str()), (3, "3x2x3"));
-        assert_eq!(rows.row(0)[..6], [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]);
+        assert_eq!(rows.row(0).unwrap()[..6], [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]);
         assert_eq!((rows.labels.unwrap(), rows.label_names.unwrap()), (vec![0, 1, 1], vec!["ant".to_string(), "cat".to_string()]));
         assert_eq!(rows.ids.unwrap()[1], "cat/a.png");
         let grey = folder(folder_path.path(), &Options { grey: true, resize: Some([4, 4]), ..Options::default() }).unwrap().train;

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use builtin::BUILTIN;
 
-use crate::{Array, Column, DataError, Rows, frame::Frame};
+use crate::{Array, Column, DataError, Rows, frame::Frame, store::LARGE};
 
 /// A built-in set.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +87,16 @@ pub struct Options {
     /// Whether the first line of text tables names the columns; found out if nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
+    /// Whether rows stay in their file and are read block by block; those of large files do if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<bool>,
+}
+
+impl Options {
+    /// Whether rows of so many bytes stay in their file.
+    fn streams(&self, bytes: u64) -> bool {
+        self.stream.unwrap_or(bytes > LARGE)
+    }
 }
 
 /// What a source holds: rows to train on and, if it has one, its official test set.
@@ -119,7 +129,11 @@ struct Named<'a> {
 impl Named<'_> {
     /// The array that a person names; else the only one, or the one called `x` or its like. Labels are called `y` or its like, and an official
     /// test set `x_test` and `y_test`.
-    fn content(mut self, mut load: impl FnMut(&str) -> Result<Array, DataError>) -> Result<Content, DataError> {
+    fn content(
+        mut self,
+        load_rows: impl Fn(&str) -> Result<Rows, DataError>,
+        load_labels: impl Fn(&str) -> Result<Array, DataError>,
+    ) -> Result<Content, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: self.path.to_owned(), problem };
         self.names.sort();
         let listed = self.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -133,10 +147,10 @@ impl Named<'_> {
             (None, [only]) => only.clone(),
             (None, _) => known().ok_or_else(|| malformed(format!("holds several arrays, {listed}: name one with `--tensor`")))?,
         };
-        let mut part = |name: &str, labels: Option<String>| -> Result<Rows, DataError> {
-            let mut rows = load(name)?.into_rows(self.path)?;
+        let part = |name: &str, labels: Option<String>| -> Result<Rows, DataError> {
+            let mut rows = load_rows(name)?;
             if let Some(label_name) = labels {
-                let labels = load(&label_name)?.into_labels(self.path)?;
+                let labels = load_labels(&label_name)?.into_labels(self.path)?;
                 if labels.len() != rows.len() {
                     return Err(malformed(format!("`{name}` has {} rows, but `{label_name}` has {} labels", rows.len(), labels.len())));
                 }
@@ -196,6 +210,8 @@ pub fn open_with(name: &str, options: &Options) -> Result<Sets, DataError> {
 impl Content {
     fn into_sets(self, name: String, options: &Options, origin: &Path) -> Result<Sets, DataError> {
         match self {
+            // A table that stays in its file had its columns chosen where it was opened.
+            Self::Rows(rows, None) if rows.encoding().is_some() => Ok(Sets { name, train: *rows, test: None }),
             Self::Frame(frame) => Ok(Sets { name, train: frame.into_rows(options, None, origin)?, test: None }),
             Self::Rows(rows, test) => {
                 let chosen = [
@@ -234,7 +250,7 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: path.clone(), problem };
         match (&mut whole, file(path, options)?) {
             (Content::Frame(frame), Content::Frame(more)) => frame.append(more, path)?,
-            (Content::Rows(rows, None), Content::Rows(more, None)) => {
+            (Content::Rows(rows, None), Content::Rows(more, None)) if rows.store().is_none() && more.store().is_none() => {
                 if (rows.width(), rows.geometry, rows.labels.is_some()) != (more.width(), more.geometry, more.labels.is_some()) {
                     let (found, expected) = (more.width(), rows.width());
                     return Err(malformed(format!(
@@ -242,6 +258,9 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
                     )));
                 }
                 rows.append(*more);
+            }
+            (Content::Rows(..), Content::Rows(..)) => {
+                return Err(malformed("is too large to be joined with other files in memory: join them into one file".to_string()));
             }
             _ => return Err(malformed("is of another format than the files before it: name files of one format".to_string())),
         }

@@ -1,8 +1,9 @@
 //! NumPy's `.npy` (one array) and `.npz` (several, by name), of any numeric type and byte order, in row- or column-major order.
 
 use std::{
+    cell::RefCell,
     fs::File,
-    io::{BufReader, Read},
+    io::{BufReader, Read, Seek},
     path::Path,
 };
 
@@ -10,13 +11,34 @@ use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
 use zip::ZipArchive;
 
 use super::{Content, Format, Named, Options};
-use crate::{Array, DataError, Element, array::row_major};
+use crate::{
+    Array, DataError, Element, Rows,
+    array::{row_major, shape_of_rows},
+    store::{RawFile, Store},
+};
 
 pub(super) const NPY: Format = Format { name: "NumPy array", extensions: &["npy"], read: read_npy };
 pub(super) const NPZ: Format = Format { name: "NumPy arrays", extensions: &["npz"], read: read_npz };
 
-fn read_npy(path: &Path, _: &Options) -> Result<Content, DataError> {
-    let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+fn read_npy(path: &Path, options: &Options) -> Result<Content, DataError> {
+    let failed = |source| DataError::Io { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    if options.streams(bytes) {
+        let header = header(&mut file, path)?;
+        let (width, geometry, colours_last) = shape_of_rows(&header.dims, path)?;
+        // Rows that must be put in order first are read as a whole, however large.
+        if header.order == Order::C && !colours_last {
+            let offset = file.stream_position().map_err(failed)?;
+            let element = header.element;
+            let blocks = RawFile::new(path.to_owned(), file, (element, header.big_endian), offset, header.dims[0], width)?;
+            let floats = matches!(element, Element::F16 | Element::BF16 | Element::F32 | Element::F64);
+            let mut rows = Rows::stored(Store::new(Box::new(blocks), width), width, floats);
+            rows.geometry = geometry;
+            return Ok(Content::Rows(Box::new(rows), None));
+        }
+        file.rewind().map_err(failed)?;
+    }
     let array = array(BufReader::new(file), path)?;
     Ok(Content::Rows(Box::new(array.into_rows(path)?), None))
 }
@@ -25,20 +47,29 @@ fn read_npz(path: &Path, options: &Options) -> Result<Content, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     let damaged = |error: zip::result::ZipError| malformed(format!("is no archive of NumPy arrays, or damaged: {error}"));
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+    let archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let entries = archive.file_names().filter_map(Result::ok);
     let names: Vec<String> = entries.filter_map(|name| name.strip_suffix(".npy").map(str::to_string)).collect();
+    let archive = RefCell::new(archive);
     let load = |name: &str| {
+        let mut archive = archive.borrow_mut();
         let entry = archive.by_name(&format!("{name}.npy")).map_err(damaged)?;
         array(entry, path)
     };
-    Named { names, path, options }.content(load)
+    Named { names, path, options }.content(|name| load(name)?.into_rows(path), load)
 }
 
-/// The array that `input` holds.
-fn array(mut input: impl Read, path: &Path) -> Result<Array, DataError> {
+/// What stands before the numbers of an array.
+struct Header {
+    element: Element,
+    big_endian: bool,
+    dims: Vec<usize>,
+    order: Order,
+}
+
+fn header(input: &mut impl Read, path: &Path) -> Result<Header, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
-    let header = NpyHeader::from_reader(&mut input).map_err(|error| malformed(format!("is no NumPy array, or damaged: {error}")))?;
+    let header = NpyHeader::from_reader(input).map_err(|error| malformed(format!("is no NumPy array, or damaged: {error}")))?;
     let (element, big_endian) = match header.dtype() {
         DType::Plain(plain) => {
             let element = match (plain.type_char(), plain.size_field()) {
@@ -54,9 +85,8 @@ fn array(mut input: impl Read, path: &Path) -> Result<Array, DataError> {
                 (TypeChar::Float, 4) => Element::F32,
                 (TypeChar::Float, 8) => Element::F64,
                 _ => {
-                    return Err(malformed(format!(
-                        "holds values of type {plain}: save it as numbers, such as `array.astype(\"float32\")`"
-                    )));
+                    let problem = format!("holds values of type {plain}: save it as numbers, such as `array.astype(\"float32\")`");
+                    return Err(malformed(problem));
                 }
             };
             (element, plain.endianness() == Endianness::Big)
@@ -67,8 +97,14 @@ fn array(mut input: impl Read, path: &Path) -> Result<Array, DataError> {
     };
     let dims = sizes(header.shape().iter().map(|&size| usize::try_from(size).ok()))
         .ok_or_else(|| malformed(format!("claims an impossible shape {:?}: its header is damaged", header.shape())))?;
-    let count: usize = dims.iter().product();
-    let expected = count * element.bytes();
+    Ok(Header { element, big_endian, dims, order: header.order() })
+}
+
+/// The array that `input` holds.
+fn array(mut input: impl Read, path: &Path) -> Result<Array, DataError> {
+    let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
+    let Header { element, big_endian, dims, order } = header(&mut input, path)?;
+    let expected = dims.iter().product::<usize>() * element.bytes();
     // The claimed size bounds the read but reserves nothing: a damaged header must not allocate what the file does not hold.
     let mut bytes = Vec::new();
     let read = input.by_ref().take(expected as u64).read_to_end(&mut bytes);
@@ -77,7 +113,7 @@ fn array(mut input: impl Read, path: &Path) -> Result<Array, DataError> {
         return Err(malformed(format!("truncated: {dims:?} {} needs {expected} bytes, found {}", element.name(), bytes.len())));
     }
     let values = element.decode(&bytes, big_endian);
-    let values = if header.order() == Order::Fortran { row_major(&values, &dims) } else { values };
+    let values = if order == Order::Fortran { row_major(&values, &dims) } else { values };
     Ok(Array { dims, values })
 }
 

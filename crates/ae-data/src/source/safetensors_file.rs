@@ -1,17 +1,108 @@
 //! Safetensors: one or several tensors by name.
 
-use std::{fs, path::Path};
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 
 use super::{Content, Format, Named, Options, numpy::sizes};
-use crate::{Array, DataError, Element};
+use crate::{
+    Array, DataError, Element, Rows,
+    array::shape_of_rows,
+    store::{RawFile, Store},
+};
 
 pub(super) const FORMAT: Format = Format { name: "safetensors", extensions: &["safetensors"], read };
 
 fn read(path: &Path, options: &Options) -> Result<Content, DataError> {
-    let bytes = fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    let failed = |source| DataError::Io { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    if options.streams(length) {
+        return streamed(file, length, path, options);
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(failed)?;
     parse(&bytes, path, options)
+}
+
+/// The tensors of a large file: one that holds rows stays there, one that holds labels is read.
+fn streamed(mut file: File, length: u64, path: &Path, options: &Options) -> Result<Content, DataError> {
+    let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
+    let damaged = |error: &dyn std::fmt::Display| malformed(format!("is no safetensors file, or damaged: {error}"));
+    let mut size = [0; 8];
+    file.read_exact(&mut size).map_err(|error| damaged(&error))?;
+    let size = u64::from_le_bytes(size);
+    if size > length.min(100 << 20) {
+        return Err(damaged(&"its header is longer than the file, or than any header"));
+    }
+    let mut header = vec![0; size as usize];
+    file.read_exact(&mut header).map_err(|error| damaged(&error))?;
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| damaged(&error))?;
+    let info = |name: &str| metadata.info(name).ok_or_else(|| malformed(format!("has no tensor `{name}`")));
+    let names = metadata.tensors().into_keys().collect();
+    let named = Named { names, path, options };
+    let load = |name: &str| -> Result<Array, DataError> {
+        let info = info(name)?;
+        let (element, dims) = typed(name, info.dtype, &info.shape, path)?;
+        let mut file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+        let offset = 8 + size + info.data_offsets.0 as u64;
+        let expected = dims.iter().product::<usize>() * element.bytes();
+        let mut bytes = Vec::new();
+        let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.take(expected as u64).read_to_end(&mut bytes));
+        read.map_err(|error| damaged(&error))?;
+        if bytes.len() < expected {
+            return Err(malformed(format!("truncated: tensor `{name}` needs {expected} bytes, found {}", bytes.len())));
+        }
+        Ok(Array { dims, values: element.decode(&bytes, false) })
+    };
+    let store = |name: &str| -> Result<Option<Rows>, DataError> {
+        let info = info(name)?;
+        let (element, dims) = typed(name, info.dtype, &info.shape, path)?;
+        let (width, geometry, colours_last) = shape_of_rows(&dims, path)?;
+        if colours_last {
+            return Ok(None); // put in order as a whole, however large
+        }
+        let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+        let offset = 8 + size + info.data_offsets.0 as u64;
+        let blocks = RawFile::new(path.to_owned(), file, (element, false), offset, dims[0], width)?;
+        let floats = matches!(element, Element::F16 | Element::BF16 | Element::F32 | Element::F64);
+        let mut rows = Rows::stored(Store::new(Box::new(blocks), width), width, floats);
+        rows.geometry = geometry;
+        Ok(Some(rows))
+    };
+    named.content(
+        |name| match store(name)? {
+            Some(rows) => Ok(rows),
+            None => load(name)?.into_rows(path),
+        },
+        load,
+    )
+}
+
+/// The type and sizes of a tensor.
+fn typed(name: &str, dtype: Dtype, shape: &[usize], path: &Path) -> Result<(Element, Vec<usize>), DataError> {
+    let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
+    let element = match dtype {
+        Dtype::BOOL | Dtype::U8 => Element::U8,
+        Dtype::I8 => Element::I8,
+        Dtype::U16 => Element::U16,
+        Dtype::I16 => Element::I16,
+        Dtype::U32 => Element::U32,
+        Dtype::I32 => Element::I32,
+        Dtype::U64 => Element::U64,
+        Dtype::I64 => Element::I64,
+        Dtype::F16 => Element::F16,
+        Dtype::BF16 => Element::BF16,
+        Dtype::F32 => Element::F32,
+        Dtype::F64 => Element::F64,
+        other => return Err(malformed(format!("tensor `{name}` is of type {other:?}: save it as float32"))),
+    };
+    let dims = sizes(shape.iter().copied().map(Some)).ok_or_else(|| malformed(format!("tensor `{name}` is impossibly large")))?;
+    Ok((element, dims))
 }
 
 fn parse(bytes: &[u8], path: &Path, options: &Options) -> Result<Content, DataError> {
@@ -20,26 +111,10 @@ fn parse(bytes: &[u8], path: &Path, options: &Options) -> Result<Content, DataEr
     let names = tensors.names().into_iter().map(|name| name.to_string()).collect();
     let load = |name: &str| {
         let tensor = tensors.tensor(name).map_err(|error| malformed(error.to_string()))?;
-        let element = match tensor.dtype() {
-            Dtype::BOOL | Dtype::U8 => Element::U8,
-            Dtype::I8 => Element::I8,
-            Dtype::U16 => Element::U16,
-            Dtype::I16 => Element::I16,
-            Dtype::U32 => Element::U32,
-            Dtype::I32 => Element::I32,
-            Dtype::U64 => Element::U64,
-            Dtype::I64 => Element::I64,
-            Dtype::F16 => Element::F16,
-            Dtype::BF16 => Element::BF16,
-            Dtype::F32 => Element::F32,
-            Dtype::F64 => Element::F64,
-            other => return Err(malformed(format!("tensor `{name}` is of type {other:?}: save it as float32"))),
-        };
-        let dims =
-            sizes(tensor.shape().iter().copied().map(Some)).ok_or_else(|| malformed(format!("tensor `{name}` is impossibly large")))?;
+        let (element, dims) = typed(name, tensor.dtype(), tensor.shape(), path)?;
         Ok(Array { dims, values: element.decode(tensor.data(), false) })
     };
-    Named { names, path, options }.content(load)
+    Named { names, path, options }.content(|name| load(name)?.into_rows(path), load)
 }
 
 #[cfg(test)]
@@ -62,7 +137,7 @@ mod tests {
     #[test]
     fn tensors_are_found_by_name() {
         let Content::Rows(rows, _) = parse(&file(), Path::new("s"), &Options::default()).unwrap() else { panic!("rows") };
-        assert_eq!((rows.row(1), rows.labels), (vec![3.0, 4.0], Some(vec![0, 1])));
+        assert_eq!((rows.row(1).unwrap(), rows.labels), (vec![3.0, 4.0], Some(vec![0, 1])));
         let missing = Options { tensor: Some("z".into()), ..Options::default() };
         let error = parse(&file(), Path::new("s"), &missing).err().unwrap().to_string();
         assert!(error.contains("`z`") && error.contains("`x`, `y`"), "{error}");

@@ -30,17 +30,17 @@ pub fn run(args: &DataArgs) -> Result<()> {
     if let Some(path) = &args.sheet {
         sheet(&sets.train, path)?;
     }
-    print(&describe(&sets))
+    print(&describe(&sets)?)
 }
 
-fn describe(sets: &Sets) -> String {
+fn describe(sets: &Sets) -> Result<String> {
     let rows = &sets.train;
     let mut text = format!("{}: {} rows", sets.name, rows.len());
     if let Some(test) = &sets.test {
         text += &format!(" to train on, {} in an official test set", test.len());
     }
     let shape = rows.geometry.map(|geometry| format!(", images of {geometry} (channels, height, width)")).unwrap_or_default();
-    text += &format!("\n{} features{shape}; kept as {}\n", rows.width(), rows.values().element().name());
+    text += &format!("\n{} features{shape}; kept as {}\n", rows.width(), rows.element().name());
     if let Some(labels) = &rows.labels {
         let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
         let mut counts = vec![0usize; classes];
@@ -53,12 +53,13 @@ fn describe(sets: &Sets) -> String {
     if let Some(ids) = &rows.ids {
         text += &format!("identifiers: {}\n", ids.iter().take(3).cloned().collect::<Vec<_>>().join(", "));
     }
+    let cells = cells(rows)?;
     match rows.encoding() {
         Some(encoding) => {
             let width = encoding.columns().iter().take(SHOWN).map(|column| column.name.chars().count()).max().unwrap_or(0).clamp(6, 40);
             text += &format!("\n{:<width$}  {:<9}{:>9}{:>13}{:>13}{:>13}\n", "column", "kind", "missing", "min", "mean", "max");
             for (index, column) in encoding.columns().iter().enumerate().take(SHOWN) {
-                let cells = cells(rows, encoding.columns().len(), index);
+                let cells = &cells[index];
                 let kind = match column.kind {
                     Kind::Number => "number",
                     Kind::Boolean => "boolean",
@@ -73,7 +74,7 @@ fn describe(sets: &Sets) -> String {
                         text += &format!("   {} levels: {}{more}\n", column.levels.len(), levels.join(", "));
                     }
                     _ if cells.min == cells.max => text += &format!("   constant: {}\n", cells.min),
-                    _ => text += &format!("{:>13}{:>13}{:>13}\n", short(cells.min), short(cells.mean), short(cells.max)),
+                    _ => text += &format!("{:>13}{:>13}{:>13}\n", short(cells.min), short(cells.mean()), short(cells.max)),
                 }
             }
             if encoding.columns().len() > SHOWN {
@@ -81,41 +82,77 @@ fn describe(sets: &Sets) -> String {
             }
         }
         None => {
-            let all = cells(rows, 1, 0);
-            let share = 100.0 * all.missing as f64 / rows.values().len() as f64;
-            text += &format!("values from {} to {}, mean {}, {share:.1}% missing\n", short(all.min), short(all.max), short(all.mean));
+            let all = cells.into_iter().reduce(Cells::joined).unwrap_or_default();
+            let share = 100.0 * all.missing as f64 / (all.missing as f64 + all.count);
+            text += &format!("values from {} to {}, mean {}, {share:.1}% missing\n", short(all.min), short(all.max), short(all.mean()));
         }
     }
-    let scaling = Scaling::fit(ScalingMethod::Auto, &Dataset::new(rows.clone()));
+    let scaling = Scaling::fit(ScalingMethod::Auto, &Dataset::new(rows.clone()))?;
     text += &format!("\n`data.scaling = \"auto\"` would choose {}\n", scaling.describe());
-    text
+    Ok(text)
 }
 
 /// What the cells of a column are like.
+#[derive(Clone, Copy)]
 struct Cells {
     missing: usize,
+    count: f64,
+    sum: f64,
     min: f32,
-    mean: f32,
     max: f32,
 }
 
-/// Of column `first` of `step`.
-fn cells(rows: &Rows, step: usize, first: usize) -> Cells {
-    let (mut missing, mut count, mut sum) = (0, 0.0f64, 0.0f64);
-    let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
-    for index in (first..rows.values().len()).step_by(step) {
-        let value = rows.values().get(index);
+impl Default for Cells {
+    fn default() -> Self {
+        Self { missing: 0, count: 0.0, sum: 0.0, min: f32::NAN, max: f32::NAN }
+    }
+}
+
+impl Cells {
+    fn add(&mut self, value: f32) {
         if value.is_nan() {
-            missing += 1;
-            continue;
+            self.missing += 1;
+        } else {
+            // `min` and `max` take the number where the other is none.
+            *self = Self {
+                missing: self.missing,
+                count: self.count + 1.0,
+                sum: self.sum + f64::from(value),
+                min: self.min.min(value),
+                max: self.max.max(value),
+            };
         }
-        (min, max) = (min.min(value), max.max(value));
-        (sum, count) = (sum + f64::from(value), count + 1.0);
     }
-    if count == 0.0 {
-        (min, max) = (f32::NAN, f32::NAN);
+
+    fn joined(self, other: Self) -> Self {
+        Self {
+            missing: self.missing + other.missing,
+            count: self.count + other.count,
+            sum: self.sum + other.sum,
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+        }
     }
-    Cells { missing, min, mean: (sum / count) as f32, max }
+
+    fn mean(&self) -> f32 {
+        (self.sum / self.count) as f32
+    }
+}
+
+/// Of each column.
+fn cells(rows: &Rows) -> Result<Vec<Cells>> {
+    let mut cells: Vec<Cells> = Vec::new();
+    for index in 0..rows.len() {
+        let mut column = 0;
+        rows.each_cell(index, |value| {
+            if column == cells.len() {
+                cells.push(Cells::default());
+            }
+            cells[column].add(value);
+            column += 1;
+        })?;
+    }
+    Ok(cells)
 }
 
 /// Five digits or so.
@@ -139,7 +176,7 @@ fn sheet(rows: &Rows, path: &Path) -> Result<()> {
     let count = rows.len().min(SIDE * SIDE);
     let size = [(width * SIDE.min(count)) as u32, (height * count.div_ceil(SIDE)) as u32];
     let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
-    let images: Vec<Vec<f32>> = (0..count).map(|index| rows.row(index)).collect();
+    let images: Vec<Vec<f32>> = (0..count).map(|index| rows.row(index)).collect::<std::result::Result<_, _>>()?;
     images.iter().flatten().filter(|value| !value.is_nan()).for_each(|&value| (low, high) = (low.min(value), high.max(value)));
     let shade = |value: f32| (((value - low) / (high - low).max(1e-9)).clamp(0.0, 1.0) * 255.0) as u8;
     let at = |x: u32, y: u32, channel: usize| {

@@ -1,0 +1,187 @@
+//! Rows that stay in their file: read block by block, of which a few are kept.
+//!
+//! A block is some rows that lie together. Positioned reads rather than a memory map: the memory is bounded by what is kept, whatever the
+//! system caches, and a file that is cut off while it is read gives an error rather than ending the program.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    fs::File,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use crate::{DataError, Element, Values};
+
+/// Files of more bytes are read block by block.
+pub const LARGE: u64 = 256 << 20;
+/// Bytes of a block, about.
+const BLOCK: usize = 8 << 20;
+/// Bytes of the blocks that are kept, about.
+const KEPT: usize = 128 << 20;
+
+/// Where blocks come from.
+pub trait Blocks: fmt::Debug + Send + Sync {
+    /// The first row of each block, and the number of all rows at the end.
+    fn starts(&self) -> &[usize];
+
+    /// The type of the numbers.
+    fn element(&self) -> Element;
+
+    /// The cells of a block's rows, row by row.
+    ///
+    /// # Errors
+    /// A file that can no longer be read, or that holds what it may not.
+    fn read(&self, block: usize) -> Result<Values, DataError>;
+}
+
+/// Blocks, and those that were read last.
+#[derive(Debug)]
+pub struct Store {
+    blocks: Box<dyn Blocks>,
+    kept: Mutex<VecDeque<(usize, Arc<Values>)>>,
+    capacity: usize,
+}
+
+impl Store {
+    /// A store of rows of `cells` cells.
+    pub fn new(blocks: Box<dyn Blocks>, cells: usize) -> Self {
+        let largest = blocks.starts().windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(1);
+        let bytes = (largest * cells * blocks.element().bytes()).max(1);
+        Self { blocks, kept: Mutex::default(), capacity: (KEPT / bytes).max(1) }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.blocks.starts().last().copied().unwrap_or(0)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The type of the numbers.
+    pub fn element(&self) -> Element {
+        self.blocks.element()
+    }
+
+    /// The block that `row` lies in.
+    pub fn block_of(&self, row: usize) -> usize {
+        self.blocks.starts().partition_point(|&start| start <= row) - 1
+    }
+
+    /// Blocks that are kept at a time: rows of so many can be taken in any order.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The block of `row`, and the row's place in it.
+    ///
+    /// # Errors
+    /// As [`Blocks::read`].
+    pub fn at(&self, row: usize) -> Result<(Arc<Values>, usize), DataError> {
+        let block = self.block_of(row);
+        let place = row - self.blocks.starts()[block];
+        let mut kept = self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some((_, values)) = kept.iter().find(|(other, _)| *other == block) {
+            return Ok((values.clone(), place));
+        }
+        if kept.len() >= self.capacity {
+            kept.pop_front(); // first, so that both are never in memory
+        }
+        let values = Arc::new(self.blocks.read(block)?);
+        kept.push_back((block, values.clone()));
+        Ok((values, place))
+    }
+}
+
+/// Rows that lie in a file one after the other, as in `.npy` and safetensors.
+#[derive(Debug)]
+pub struct RawFile {
+    path: PathBuf,
+    file: File,
+    element: Element,
+    big_endian: bool,
+    offset: u64,
+    cells: usize,
+    starts: Vec<usize>,
+}
+
+impl RawFile {
+    /// `rows` rows of `cells` numbers each, from byte `offset` on.
+    ///
+    /// # Errors
+    /// A file that is too short.
+    pub fn new(
+        path: PathBuf,
+        file: File,
+        (element, big_endian): (Element, bool),
+        offset: u64,
+        rows: usize,
+        cells: usize,
+    ) -> Result<Self, DataError> {
+        let length = file.metadata().map_err(|source| DataError::Io { path: path.clone(), source })?.len();
+        let expected = (rows * cells * element.bytes()) as u64;
+        if length < offset + expected {
+            let problem = format!(
+                "truncated: {rows} rows of {cells} {} need {expected} bytes, found {}",
+                element.name(),
+                length.saturating_sub(offset)
+            );
+            return Err(DataError::Malformed { path, problem });
+        }
+        let block = (BLOCK / (cells * element.bytes())).max(1);
+        let starts = (0..rows).step_by(block).chain(std::iter::once(rows)).collect();
+        Ok(Self { path, file, element, big_endian, offset, cells, starts })
+    }
+}
+
+impl Blocks for RawFile {
+    fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    fn element(&self) -> Element {
+        self.element
+    }
+
+    fn read(&self, block: usize) -> Result<Values, DataError> {
+        let (first, last) = (self.starts[block], self.starts[block + 1]);
+        let row = self.cells * self.element.bytes();
+        let mut bytes = vec![0; (last - first) * row];
+        let failed = |source| DataError::Io { path: self.path.clone(), source };
+        read_at(&self.file, &mut bytes, self.offset + (first * row) as u64).map_err(failed)?;
+        let values = self.element.decode(&bytes, self.big_endian);
+        match values.first_infinite() {
+            Some(index) => Err(DataError::Malformed {
+                path: self.path.clone(),
+                problem: format!(
+                    "holds an infinite value in row {}, column {} (both from 0)",
+                    first + index / self.cells,
+                    index % self.cells
+                ),
+            }),
+            None => Ok(values),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                bytes = &mut bytes[read..];
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
+}
