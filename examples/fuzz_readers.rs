@@ -85,6 +85,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn attempt(path: &Path) -> Result<(), String> {
+    // Read block by block, and as a whole.
+    let streamed = open_with(&path.to_string_lossy(), &Options { stream: Some(true), ..Options::default() });
+    if let Ok(sets) = streamed {
+        let _ = (0..sets.train.len()).try_for_each(|row| sets.train.row(row).map(drop));
+    }
     let sets = open_with(&path.to_string_lossy(), &Options::default()).map_err(|error| error.to_string())?;
     // What was read can be looked at.
     (0..sets.train.len()).try_for_each(|row| sets.train.row(row).map(drop)).map_err(|error| error.to_string())

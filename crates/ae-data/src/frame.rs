@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     Column, DataError, Element, Kind, Rows, Values,
+    progress::Progress,
     source::Options,
     store::{Blocks, Store},
 };
@@ -353,9 +354,22 @@ impl Blocks for TableBlocks {
     }
 
     fn read(&self, block: usize) -> Result<Values, DataError> {
-        let mut frame = self.parts.part(block)?;
+        let mut frame = whole_part(self.parts.as_ref(), block, &self.origin)?;
         frame.choose(&self.options, true, &self.origin)?;
         frame.cells(&self.columns, &self.origin).map(Values::F32)
+    }
+}
+
+/// A part, with as many rows as its file says it has.
+fn whole_part(parts: &dyn Parts, part: usize, origin: &Path) -> Result<Frame, DataError> {
+    let frame = parts.part(part)?;
+    let expected = parts.starts()[part + 1] - parts.starts()[part];
+    match frame.columns.iter().find(|(_, cells)| cells.len() != expected) {
+        Some((name, cells)) => {
+            let problem = format!("damaged: part {} has {} rows of column `{name}`, but should have {expected}", part + 1, cells.len());
+            Err(DataError::Malformed { path: origin.to_owned(), problem })
+        }
+        None => Ok(frame),
     }
 }
 
@@ -363,8 +377,10 @@ impl Blocks for TableBlocks {
 pub(crate) fn stored(parts: Box<dyn Parts>, options: &Options, origin: &Path) -> Result<Rows, DataError> {
     let (mut survey, mut classes, mut ids) = (Survey::default(), None::<Classes>, None::<Vec<String>>);
     let count = parts.starts().len().saturating_sub(1);
+    let mut progress = Progress::new("parts of the table", count);
     for part in 0..count {
-        let mut frame = parts.part(part)?;
+        progress.step();
+        let mut frame = whole_part(parts.as_ref(), part, origin)?;
         let (labels, names) = frame.choose(options, false, origin)?;
         survey.add(&frame, origin)?;
         if let Some(labels) = labels {

@@ -12,6 +12,7 @@
 //! | [`column`](mod@column) | the columns of a table, and the features that a network sees of them |
 //! | [`rows`] | values as they came (bytes stay bytes), labels, identifiers, image geometry |
 //! | [`store`] | rows that stay in their file, read block by block |
+//! | [`progress`] | how far a long read is |
 //! | [`split`] | train, validation and test |
 //! | [`scaling`] | fitted on the training rows, saved, applied and inverted |
 //! | [`batch`] | [`Dataset`], [`Sample`], and the [`Batcher`] that gathers rows straight into one buffer |
@@ -38,6 +39,7 @@ pub mod error;
 pub mod frame;
 pub mod idx;
 pub mod loader;
+pub mod progress;
 pub mod rows;
 pub mod scaling;
 pub mod sink;

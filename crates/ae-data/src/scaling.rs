@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Dataset};
+use crate::{DataError, Dataset, progress::Progress};
 
 /// Values that are looked at where all would be too many.
 pub const SAMPLE: usize = 16 << 20;
@@ -126,7 +126,9 @@ impl Scaling {
             values.into_iter().map(Statistics::robust).map(|(offset, scale)| Statistics::usable(offset, scale)).collect()
         } else {
             let mut statistics = vec![Statistics::NONE; groups];
+            let mut progress = Progress::new("rows for their scaling", rows.indices().len());
             for &index in rows.indices() {
+                progress.step();
                 rows_of.row(index)?.into_iter().enumerate().for_each(|(column, value)| statistics[group(column)].add(value));
             }
             statistics.into_iter().map(|feature| feature.fit(method)).collect()

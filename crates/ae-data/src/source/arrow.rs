@@ -91,10 +91,12 @@ impl Parts for ParquetGroups {
     }
 
     fn part(&self, part: usize) -> Result<Frame, DataError> {
-        let damaged = |error: &dyn std::fmt::Display| damaged(&self.path, "Parquet", error);
-        let builder = ParquetRecordBatchReaderBuilder::try_new(open(&self.path)?).map_err(|error| damaged(&error))?;
-        let reader = builder.with_row_groups(vec![part]).build().map_err(|error| damaged(&error))?;
-        frame(reader, &self.path, "Parquet")
+        guarded(&self.path, "Parquet", || {
+            let damaged = |error: &dyn std::fmt::Display| damaged(&self.path, "Parquet", error);
+            let builder = ParquetRecordBatchReaderBuilder::try_new(open(&self.path)?).map_err(|error| damaged(&error))?;
+            let reader = builder.with_row_groups(vec![part]).build().map_err(|error| damaged(&error))?;
+            frame(reader, &self.path, "Parquet")
+        })
     }
 }
 
@@ -111,10 +113,12 @@ impl Parts for ArrowBatches {
     }
 
     fn part(&self, part: usize) -> Result<Frame, DataError> {
-        let damaged = |error: ArrowError| damaged(&self.path, "Arrow", &error);
-        let mut reader = FileReader::try_new(BufReader::new(open(&self.path)?), None).map_err(damaged)?;
-        reader.set_index(part).map_err(damaged)?;
-        frame(reader.take(1), &self.path, "Arrow")
+        guarded(&self.path, "Arrow", || {
+            let damaged = |error: ArrowError| damaged(&self.path, "Arrow", &error);
+            let mut reader = FileReader::try_new(BufReader::new(open(&self.path)?), None).map_err(damaged)?;
+            reader.set_index(part).map_err(damaged)?;
+            frame(reader.take(1), &self.path, "Arrow")
+        })
     }
 }
 
@@ -128,12 +132,12 @@ fn damaged(path: &Path, format: &str, error: &dyn std::fmt::Display) -> DataErro
 }
 
 /// What `read` gives; a library that panics on a damaged file is a damaged file to the person.
-fn guarded(path: &Path, format: &str, read: impl FnOnce() -> Result<Content, DataError>) -> Result<Content, DataError> {
+fn guarded<T>(path: &Path, format: &str, read: impl FnOnce() -> Result<T, DataError>) -> Result<T, DataError> {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
-    let content = panic::catch_unwind(AssertUnwindSafe(read));
+    let found = panic::catch_unwind(AssertUnwindSafe(read));
     panic::set_hook(hook);
-    content.unwrap_or_else(|_| Err(damaged(path, format, &"its contents make no sense")))
+    found.unwrap_or_else(|_| Err(damaged(path, format, &"its contents make no sense")))
 }
 
 /// All batches as one table.

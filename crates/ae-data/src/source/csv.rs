@@ -15,6 +15,7 @@ use super::{Content, Format, Options};
 use crate::{
     DataError,
     frame::{Cells, Frame},
+    progress::Progress,
 };
 
 pub(super) const FORMAT: Format = Format { name: "CSV", extensions: &["csv", "tsv", "tab", "txt"], read };
@@ -140,8 +141,10 @@ fn table(mut file: impl Read + Seek, path: &Path, options: &Options) -> Result<F
         records.next()?;
     }
     let mut row = 0;
+    let mut progress = Progress::new("lines", count);
     while let Some(record) = records.next()? {
         row += 1;
+        progress.step();
         for ((cells, cell), name) in cells.iter_mut().zip(record).zip(&names) {
             let missing = is_missing(&cell);
             match cells {

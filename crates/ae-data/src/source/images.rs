@@ -8,7 +8,7 @@ use std::{
 use image::{DynamicImage, ImageReader, imageops::FilterType};
 
 use super::{Content, Options, Sets};
-use crate::{DataError, Geometry, Rows, Values};
+use crate::{DataError, Geometry, Rows, Values, progress::Progress};
 
 /// Endings of the files that are read.
 pub(super) const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
@@ -84,7 +84,9 @@ fn files(folder: &Path, depth: usize) -> std::io::Result<Vec<PathBuf>> {
 fn images(paths: &[PathBuf], options: &Options) -> Result<Rows, DataError> {
     let mut decoded = Vec::with_capacity(paths.len());
     let mut colour = false;
+    let mut progress = Progress::new("images", paths.len());
     for path in paths {
+        progress.step();
         let malformed = |problem: String| DataError::Malformed { path: path.clone(), problem };
         let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
         let reader = reader.map_err(|source| DataError::Io { path: path.clone(), source })?;
