@@ -247,4 +247,13 @@ fn an_official_test_file_must_match_its_training_file() {
     ae_ok(folder.path(), &args);
     let schema = fs::read_to_string(folder.path().join("run/data.toml")).unwrap();
     assert!(schema.contains("test_rows = 30") && schema.contains("train_rows = 108"), "{schema}");
+
+    // A run is resumed on the columns that it began with.
+    fs::remove_file(folder.path().join("run/summary.json")).unwrap();
+    for part in ["train.csv", "test.csv"] {
+        let table = fs::read_to_string(data.join(part)).unwrap();
+        fs::write(data.join(part), table.replacen("weight", "mass", 1)).unwrap();
+    }
+    let said = text(&ae(folder.path(), &["train", "--resume", "run"]).stderr);
+    assert!(said.contains("lacks 1 of them (`weight`) and has 1 more (`mass`)"), "{said}");
 }

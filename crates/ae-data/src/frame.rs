@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Column, DataError, Element, Kind, Rows, Values,
+    Column, DataError, Element, Encoding, Kind, Rows, Values,
     progress::Progress,
     source::Options,
     store::{Blocks, Store},
@@ -83,6 +83,34 @@ impl Frame {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// A table from features in the units of the data, row by row, such as reconstructions: truth values and levels by what is likelier, the
+    /// columns in their own order, and what identifies each row first.
+    ///
+    /// # Panics
+    /// Features that do not fill whole rows, or identifiers for another number of rows.
+    pub fn from_features(encoding: &Encoding, features: &[f32], ids: Option<(&str, &[String])>) -> Self {
+        let width = encoding.width();
+        assert!(features.len().is_multiple_of(width), "{} features do not fill rows of {width}", features.len());
+        let rows: Vec<Vec<f32>> = features.chunks_exact(width).map(|row| encoding.decode(row)).collect();
+        let mut columns = Vec::new();
+        if let Some((name, ids)) = ids {
+            assert_eq!(ids.len(), rows.len(), "an identifier for each row");
+            columns.push((name.to_string(), Cells::Texts(ids.iter().cloned().map(Some).collect())));
+        }
+        for (index, column) in encoding.columns().iter().enumerate() {
+            let cells = rows.iter().map(|row| row[index]);
+            let cells = match column.kind {
+                Kind::Number => Cells::Numbers(cells.collect()),
+                Kind::Boolean => Cells::Booleans(cells.collect()),
+                Kind::Category => {
+                    Cells::Texts(cells.map(|level| (!level.is_nan()).then(|| column.levels[level as usize].clone())).collect())
+                }
+            };
+            columns.push((column.name.clone(), cells));
+        }
+        Self { columns }
     }
 
     /// Appends the rows of a table with the same columns, in any order.
@@ -413,8 +441,8 @@ fn level(levels: &[String], text: Option<&str>) -> Option<f32> {
     }
 }
 
-/// Which columns are missing, and which are extra.
-fn differences(known: &BTreeSet<String>, found: &BTreeSet<String>, where_known: &str) -> String {
+/// Which of the `known` columns are missing from the `found` ones, and which are extra, in a sentence.
+pub fn differences(known: &BTreeSet<String>, found: &BTreeSet<String>, where_known: &str) -> String {
     let list = |names: Vec<&String>| names.iter().take(8).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let (missing, extra): (Vec<_>, Vec<_>) = (known.difference(found).collect(), found.difference(known).collect());
     let mut parts = Vec::new();
@@ -457,6 +485,17 @@ mod tests {
         assert_eq!(rows.label_names.as_deref().unwrap(), ["9", "10"]);
         assert_eq!(rows.row(0).unwrap(), [1.0, 0.0, 1.0]);
         assert!(rows.row(1).unwrap()[0].is_nan() && rows.row(2).unwrap()[1].is_nan() && rows.row(2).unwrap()[2].is_nan());
+    }
+
+    #[test]
+    fn features_become_the_table_that_they_came_from() {
+        let rows = fruit().into_rows(&options(), None, Path::new("t")).unwrap();
+        let features: Vec<f32> = (0..3).flat_map(|row| rows.row(row).unwrap()).collect();
+        let table = Frame::from_features(rows.encoding().unwrap(), &features, Some(("name", rows.ids.as_deref().unwrap())));
+        let expected = fruit();
+        assert_eq!(table.columns[0], expected.columns[0]);
+        assert_eq!(table.columns[2], expected.columns[2]);
+        assert_eq!(format!("{:?}", table.columns[1]), format!("{:?}", expected.columns[1]));
     }
 
     #[test]

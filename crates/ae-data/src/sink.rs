@@ -13,13 +13,14 @@ use std::{
 use arrow_array::{ArrayRef, BooleanArray, Float32Array, RecordBatch, StringArray};
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{DataType, Field, Schema};
+use image::{GrayImage, Luma, Rgb, RgbImage};
 use npyz::WriterBuilder;
 use parquet::arrow::ArrowWriter;
 use safetensors::{Dtype, tensor::TensorView};
 use tempfile::NamedTempFile;
 
 use crate::{
-    DataError,
+    DataError, Geometry,
     frame::{Cells, Frame},
 };
 
@@ -145,6 +146,33 @@ pub fn write(path: &Path, frame: &Frame) -> Result<(), DataError> {
     let mut writer = Writer::create(path, &Shape::of(frame))?;
     writer.write(frame)?;
     writer.finish()
+}
+
+/// Writes images of this shape, of values from `low` (black) to `high` (white): one into `path`, several beside it with their numbers, as in
+/// `out-0007.png`.
+///
+/// # Errors
+/// A place that cannot be written, or an ending other than `.png`.
+pub fn write_images(path: &Path, geometry: Geometry, values: &[f32], low: f32, high: f32) -> Result<(), DataError> {
+    let failed = |reason: String| DataError::Write { path: path.to_owned(), reason };
+    if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+        return Err(failed("pictures are written as .png: end the name so".to_string()));
+    }
+    let pixels = geometry.height * geometry.width;
+    let images: Vec<&[f32]> = values.chunks_exact(geometry.channels * pixels).collect();
+    let shade = |value: f32| ((value - low) / (high - low).max(f32::MIN_POSITIVE) * 255.0).round().clamp(0.0, 255.0) as u8;
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    for (index, image) in images.iter().enumerate() {
+        let place = if images.len() == 1 { path.to_owned() } else { path.with_file_name(format!("{stem}-{index:04}.png")) };
+        let (width, height) = (geometry.width as u32, geometry.height as u32);
+        let at = |x: u32, y: u32, channel: usize| shade(image[channel * pixels + y as usize * geometry.width + x as usize]);
+        let saved = match geometry.channels {
+            3 => RgbImage::from_fn(width, height, |x, y| Rgb([0, 1, 2].map(|channel| at(x, y, channel)))).save(&place),
+            _ => GrayImage::from_fn(width, height, |x, y| Luma([at(x, y, 0)])).save(&place),
+        };
+        saved.map_err(|error| DataError::Write { path: place, reason: error.to_string() })?;
+    }
+    Ok(())
 }
 
 /// One cell as text: the shortest digits that read back as the same number; nothing for a missing one.
@@ -335,6 +363,8 @@ impl Sink for Tensors {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{Options, open_with};
 
@@ -387,5 +417,50 @@ mod tests {
         assert!(error.contains("`.xls`") && error.contains(".parquet"), "{error}");
         assert!(!folder.path().join("t.npy").exists());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4, "nothing half-written is left");
+    }
+
+    #[test]
+    fn pictures_come_back_to_the_last_shade() {
+        let folder = tempfile::tempdir().unwrap();
+        for channels in [1, 3] {
+            let geometry = Geometry { channels, height: 2, width: 3 };
+            let values: Vec<f32> = (0..2 * channels * 6).map(|value| value as f32 * 7.0).collect();
+            let place = folder.path().join(format!("c{channels}"));
+            std::fs::create_dir(&place).unwrap();
+            write_images(&place.join("r.png"), geometry, &values, 0.0, 255.0).unwrap();
+            let rows = open_with(place.to_str().unwrap(), &Options::default()).unwrap().train;
+            assert_eq!((rows.len(), rows.geometry), (2, Some(geometry)));
+            assert_eq!([rows.row(0).unwrap(), rows.row(1).unwrap()].concat(), values);
+        }
+        let error = write_images(Path::new("x.bmp"), Geometry { channels: 1, height: 1, width: 1 }, &[0.0], 0.0, 1.0).unwrap_err();
+        assert!(error.to_string().contains(".png"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn no_damaged_file_panics(place in 0usize..10_000, byte in any::<u8>(), cut in 0usize..10_000, streamed in any::<bool>()) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = |name: &str| folder.path().join(name);
+            for name in ["t.csv", "t.parquet", "t.arrow"] {
+                write(&path(name), &table()).unwrap();
+            }
+            let numbers = Frame { columns: vec![("a".into(), Cells::Numbers(vec![1.0, 2.0, 3.0]))] };
+            write(&path("t.npy"), &numbers).unwrap();
+            write(&path("t.safetensors"), &numbers).unwrap();
+            write_images(&path("t.png"), Geometry { channels: 1, height: 3, width: 2 }, &[0.5; 6], 0.0, 1.0).unwrap();
+            for name in ["t.csv", "t.parquet", "t.arrow", "t.npy", "t.safetensors", "t.png"] {
+                let mut bytes = std::fs::read(path(name)).unwrap();
+                let place = place % bytes.len();
+                bytes[place] = byte;
+                for end in [bytes.len(), cut % bytes.len()] {
+                    std::fs::write(path(name), &bytes[..end]).unwrap();
+                    let options = Options { stream: Some(streamed), ..Options::default() };
+                    if let Ok(sets) = open_with(path(name).to_str().unwrap(), &options) {
+                        let _ = (0..sets.train.len()).try_for_each(|row| sets.train.row(row).map(drop));
+                    }
+                }
+            }
+        }
     }
 }

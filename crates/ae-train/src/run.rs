@@ -1,12 +1,13 @@
 //! A run from its configuration to its result.
 
 use std::{
+    collections::BTreeSet,
     io::{self, IsTerminal},
     path::Path,
     sync::Arc,
 };
 
-use ae_data::{Batcher, DataError, Dataset, Scaling, Split, scaling::SAMPLE, source};
+use ae_data::{Batcher, DataError, Dataset, Scaling, Split, frame::differences, scaling::SAMPLE, source};
 use ae_model::Model;
 use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
 
@@ -127,8 +128,11 @@ impl Run {
         };
         let known = self.folder.schema()?;
         if data.schema != known {
-            let reason = format!("`{}` has changed since the run began: bring the old data back, or train anew", self.config.data.source);
-            return Err(Error::Failed(reason));
+            let names = |schema: &Schema| schema.columns.iter().map(|column| column.name.clone()).collect::<BTreeSet<_>>();
+            let (before, now) = (names(&known), names(&data.schema));
+            let what = if before == now { String::new() } else { format!(" ({})", differences(&before, &now, "the run")) };
+            let source = &self.config.data.source;
+            return Err(Error::Failed(format!("`{source}` has changed since the run began{what}: bring the old data back, or train anew")));
         }
 
         let rows = Measured::new(&data);
