@@ -131,7 +131,7 @@ fn numbers_are_the_same_in_every_format() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(lines(",", 0, count).as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(lines(";", 0, count).as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(fs::read(here.join("piped/model.safetensors")).unwrap() == fs::read(here.join("run-table.csv/model.safetensors")).unwrap());
 }

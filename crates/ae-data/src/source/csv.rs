@@ -58,12 +58,13 @@ enum Guess {
 
 fn table(mut file: impl Read + Seek, path: &Path, options: &Options) -> Result<Frame, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
+    let rewound = |file: &mut dyn SeekRead| -> Result<(), DataError> {
+        file.seek(SeekFrom::Start(0)).map(|_| ()).map_err(|source| DataError::Io { path: path.to_owned(), source })
+    };
+    rewound(&mut file)?;
     let delimiter = match options.delimiter {
         Some(delimiter) => delimiter as u8,
         None => detect_delimiter(&mut file, path)?,
-    };
-    let rewound = |file: &mut dyn SeekRead| -> Result<(), DataError> {
-        file.seek(SeekFrom::Start(0)).map(|_| ()).map_err(|source| DataError::Io { path: path.to_owned(), source })
     };
 
     // First pass: what is in each column.

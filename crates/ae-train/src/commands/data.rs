@@ -174,14 +174,16 @@ fn sheet(rows: &Rows, path: &Path) -> Result<()> {
     };
     let (height, width) = (geometry.height + 1, geometry.width + 1);
     let count = rows.len().min(SIDE * SIDE);
-    let size = [(width * SIDE.min(count)) as u32, (height * count.div_ceil(SIDE)) as u32];
+    // Small images are drawn larger, pixel by pixel.
+    let zoom = (32 / geometry.height.max(geometry.width)).max(1);
+    let size = [(zoom * width * SIDE.min(count)) as u32, (zoom * height * count.div_ceil(SIDE)) as u32];
     let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
     let images: Vec<Vec<f32>> = (0..count).map(|index| rows.row(index)).collect::<std::result::Result<_, _>>()?;
     images.iter().flatten().filter(|value| !value.is_nan()).for_each(|&value| (low, high) = (low.min(value), high.max(value)));
     let shade = |value: f32| (((value - low) / (high - low).max(1e-9)).clamp(0.0, 1.0) * 255.0) as u8;
     let at = |x: u32, y: u32, channel: usize| {
-        let (column, row) = (x as usize / width, y as usize / height);
-        let (x, y) = (x as usize % width, y as usize % height);
+        let (x, y) = (x as usize / zoom, y as usize / zoom);
+        let (column, row, x, y) = (x / width, y / height, x % width, y % height);
         let index = row * SIDE + column;
         if x >= geometry.width || y >= geometry.height || index >= count {
             return 255;
