@@ -1,15 +1,11 @@
 //! A table as it was read: named columns of numbers, truth values or texts; and what becomes of it once a person's choices are known.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::Path};
 
 use crate::{
-    Column, DataError, Element, Encoding, Kind, Rows, Values,
-    progress::Progress,
+    Column, DataError, Encoding, Kind, Rows, Values,
     source::Options,
-    store::{Blocks, Store},
+    stored_table::{Classes, Survey},
 };
 
 /// Most levels of a category: more are names or identifiers, which no network learns from.
@@ -29,7 +25,7 @@ pub enum Cells {
 }
 
 impl Cells {
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Numbers(values) | Self::Booleans(values) => values.len(),
             Self::Texts(values) => values.len(),
@@ -37,7 +33,7 @@ impl Cells {
         }
     }
 
-    fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Numbers(_) => "numbers",
             Self::Booleans(_) => "truth values",
@@ -47,7 +43,7 @@ impl Cells {
     }
 
     /// Whether nothing was observed: such a column can be of any kind.
-    fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         match self {
             Self::Numbers(values) | Self::Booleans(values) => values.iter().all(|value| value.is_nan()),
             Self::Texts(values) => values.iter().all(Option::is_none),
@@ -56,7 +52,7 @@ impl Cells {
     }
 
     /// Each cell as text, as an identifier or a class is written.
-    fn texts(&self) -> Vec<Option<String>> {
+    pub(crate) fn texts(&self) -> Vec<Option<String>> {
         let number = |value: &f32| (!value.is_nan()).then(|| value.to_string());
         match self {
             Self::Numbers(values) => values.iter().map(number).collect(),
@@ -176,7 +172,7 @@ impl Frame {
                 survey.columns
             }
         };
-        let values = self.cells(&columns, origin)?;
+        let values = self.cells(&columns, 0, origin)?;
         let mut rows = Rows::table(Values::F32(values), columns);
         rows.ids = ids.map(|ids| ids.texts().into_iter().map(Option::unwrap_or_default).collect());
         if let Some(labels) = labels {
@@ -189,7 +185,7 @@ impl Frame {
     }
 
     /// Takes out the labels and the identifiers, and leaves the columns to learn from. In `later` data, labels and identifiers may be absent.
-    fn choose(&mut self, options: &Options, later: bool, origin: &Path) -> Result<(Option<Cells>, Option<Cells>), DataError> {
+    pub(crate) fn choose(&mut self, options: &Options, later: bool, origin: &Path) -> Result<(Option<Cells>, Option<Cells>), DataError> {
         let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
         let names: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
         let listed = || names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -218,14 +214,23 @@ impl Frame {
         Ok((labels, ids))
     }
 
-    /// The cells of the `known` columns, row by row.
-    fn cells(mut self, known: &[Column], origin: &Path) -> Result<Vec<f32>, DataError> {
-        let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
+    /// Whether the table has the `known` columns and no others.
+    pub(crate) fn conforms(&self, known: &[Column], origin: &Path) -> Result<(), DataError> {
         let found: BTreeSet<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
         let expected: BTreeSet<String> = known.iter().map(|column| column.name.clone()).collect();
-        if expected != found {
-            return Err(malformed(differences(&expected, &found, "the rows that were trained on")));
+        match expected == found {
+            true => Ok(()),
+            false => Err(DataError::Malformed {
+                path: origin.to_owned(),
+                problem: differences(&expected, &found, "the rows that were trained on"),
+            }),
         }
+    }
+
+    /// The cells of the `known` columns, row by row; `first` is the number of the first row in its file, from 0.
+    pub(crate) fn cells(mut self, known: &[Column], first: usize, origin: &Path) -> Result<Vec<f32>, DataError> {
+        let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
+        self.conforms(known, origin)?;
         let count = self.len();
         let mut values = Vec::new();
         for column in known {
@@ -239,7 +244,7 @@ impl Frame {
                     let cell = |(row, text): (usize, &Option<String>)| {
                         level(&column.levels, text.as_deref()).ok_or_else(|| {
                             let (seen, levels) = (text.as_deref().unwrap_or_default(), column.levels.join("`, `"));
-                            let place = format!("row {}, column `{name}`", row + 1);
+                            let place = format!("row {}, column `{name}`", first + row + 1);
                             malformed(format!("{place}: `{seen}` was never seen in training, where it was one of `{levels}`"))
                         })
                     };
@@ -257,180 +262,6 @@ impl Frame {
         }
         Ok((0..count).flat_map(|row| values.iter().map(move |column| column[row])).collect())
     }
-}
-
-/// What the columns of a table are, learned from its parts one after the other.
-#[derive(Default)]
-struct Survey {
-    columns: Vec<Column>,
-    /// Columns of which nothing was observed yet: they can still be of any kind.
-    blank: Vec<bool>,
-    has_missing: bool,
-}
-
-impl Survey {
-    fn add(&mut self, part: &Frame, origin: &Path) -> Result<(), DataError> {
-        let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
-        if self.columns.is_empty() {
-            self.columns = part.columns.iter().map(|(name, _)| Column::number(name.clone())).collect();
-            self.blank = vec![true; self.columns.len()];
-        }
-        for ((column, blank), (name, cells)) in self.columns.iter_mut().zip(&mut self.blank).zip(&part.columns) {
-            let (kind, missing) = match cells {
-                Cells::Numbers(values) => (Kind::Number, values.iter().any(|value| value.is_nan())),
-                Cells::Booleans(values) => (Kind::Boolean, values.iter().any(|value| value.is_nan())),
-                Cells::Texts(values) => (Kind::Category, values.iter().any(Option::is_none)),
-                Cells::Dates(example, _) => {
-                    return Err(malformed(format!(
-                        "column `{name}` holds dates (`{example}`): leave it out with `--drop {name}`, or turn it into numbers, such as days since \
-                         a day"
-                    )));
-                }
-            };
-            self.has_missing |= missing;
-            if *blank {
-                column.kind = kind; // even of blank cells, whose column says in some formats what it would hold
-            }
-            if cells.is_blank() {
-                continue;
-            }
-            *blank = false;
-            if column.kind != kind {
-                return Err(malformed(format!("column `{name}` holds {} in one part and something else in another", cells.name())));
-            }
-            if let Cells::Texts(texts) = cells {
-                let mut levels: BTreeSet<String> = std::mem::take(&mut column.levels).into_iter().collect();
-                for text in texts.iter().flatten() {
-                    if !levels.contains(text) {
-                        levels.insert(text.clone());
-                    }
-                }
-                if levels.len() > MOST_LEVELS {
-                    let first = levels.first().cloned().unwrap_or_default();
-                    return Err(malformed(format!(
-                        "column `{name}` holds {} different texts (`{first}`, ...), more than the {MOST_LEVELS} levels of a category: leave it out with \
-                         `--drop {name}`, or carry it along with `--id {name}`",
-                        levels.len()
-                    )));
-                }
-                column.levels = levels.into_iter().collect();
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The classes of rows, learned from the parts of a table one after the other.
-#[derive(Default)]
-struct Classes {
-    numbers: std::collections::BTreeMap<String, u32>,
-    labels: Vec<u32>,
-}
-
-impl Classes {
-    fn add(&mut self, cells: &Cells, origin: &Path) -> Result<(), DataError> {
-        for text in cells.texts() {
-            let Some(text) = text else {
-                let problem = format!("row {} has no label: leave it out, or give it one", self.labels.len() + 1);
-                return Err(DataError::Malformed { path: origin.to_owned(), problem });
-            };
-            let next = self.numbers.len() as u32;
-            self.labels.push(*self.numbers.entry(text).or_insert(next));
-        }
-        Ok(())
-    }
-
-    /// The class of each row, and the classes' names in their order.
-    fn finish(self) -> (Vec<u32>, Vec<String>) {
-        let mut names: Vec<(&String, u32)> = self.numbers.iter().map(|(name, &number)| (name, number)).collect();
-        // Numbers in their own order, 10 after 9.
-        names.sort_by(|(a, _), (b, _)| match (a.parse::<f64>(), b.parse::<f64>()) {
-            (Ok(a), Ok(b)) => a.total_cmp(&b),
-            _ => a.cmp(b),
-        });
-        let mut order = vec![0; names.len()];
-        names.iter().enumerate().for_each(|(place, (_, number))| order[*number as usize] = place as u32);
-        (self.labels.iter().map(|&number| order[number as usize]).collect(), names.into_iter().map(|(name, _)| name.clone()).collect())
-    }
-}
-
-/// A table that is read in parts, of which each can be read again.
-pub(crate) trait Parts: std::fmt::Debug + Send + Sync {
-    /// The first row of each part, and the number of all rows at the end.
-    fn starts(&self) -> &[usize];
-
-    /// The rows of a part.
-    fn part(&self, part: usize) -> Result<Frame, DataError>;
-}
-
-/// The parts of a table as blocks of the chosen columns' cells.
-#[derive(Debug)]
-struct TableBlocks {
-    parts: Box<dyn Parts>,
-    options: Options,
-    columns: Vec<Column>,
-    origin: PathBuf,
-}
-
-impl Blocks for TableBlocks {
-    fn starts(&self) -> &[usize] {
-        self.parts.starts()
-    }
-
-    fn element(&self) -> Element {
-        Element::F32
-    }
-
-    fn read(&self, block: usize) -> Result<Values, DataError> {
-        let mut frame = whole_part(self.parts.as_ref(), block, &self.origin)?;
-        frame.choose(&self.options, true, &self.origin)?;
-        frame.cells(&self.columns, &self.origin).map(Values::F32)
-    }
-}
-
-/// A part, with as many rows as its file says it has.
-fn whole_part(parts: &dyn Parts, part: usize, origin: &Path) -> Result<Frame, DataError> {
-    let frame = parts.part(part)?;
-    let expected = parts.starts()[part + 1] - parts.starts()[part];
-    match frame.columns.iter().find(|(_, cells)| cells.len() != expected) {
-        Some((name, cells)) => {
-            let problem = format!("damaged: part {} has {} rows of column `{name}`, but should have {expected}", part + 1, cells.len());
-            Err(DataError::Malformed { path: origin.to_owned(), problem })
-        }
-        None => Ok(frame),
-    }
-}
-
-/// The rows of a table that stays in its file: one pass says what its columns are, and each block is read when it is needed.
-pub(crate) fn stored(parts: Box<dyn Parts>, options: &Options, origin: &Path) -> Result<Rows, DataError> {
-    let (mut survey, mut classes, mut ids) = (Survey::default(), None::<Classes>, None::<Vec<String>>);
-    let count = parts.starts().len().saturating_sub(1);
-    let mut progress = Progress::new("parts of the table", count);
-    for part in 0..count {
-        progress.step();
-        let mut frame = whole_part(parts.as_ref(), part, origin)?;
-        let (labels, names) = frame.choose(options, false, origin)?;
-        survey.add(&frame, origin)?;
-        if let Some(labels) = labels {
-            classes.get_or_insert_default().add(&labels, origin)?;
-        }
-        if let Some(names) = names {
-            ids.get_or_insert_default().extend(names.texts().into_iter().map(Option::unwrap_or_default));
-        }
-    }
-    if parts.starts().last().is_none_or(|&rows| rows == 0) {
-        return Err(DataError::Malformed { path: origin.to_owned(), problem: "holds no rows".to_string() });
-    }
-    let columns = survey.columns;
-    let blocks = TableBlocks { parts, options: options.clone(), columns: columns.clone(), origin: origin.to_owned() };
-    let store = Store::new(Box::new(blocks), columns.len());
-    let mut rows = Rows::stored(store, columns.len(), survey.has_missing).with_columns(columns);
-    rows.ids = ids;
-    if let Some(classes) = classes {
-        let (labels, names) = classes.finish();
-        (rows.labels, rows.label_names) = (Some(labels), Some(names));
-    }
-    Ok(rows)
 }
 
 /// The number of a level; `NaN` for a missing one, none for an unknown one.

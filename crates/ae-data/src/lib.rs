@@ -17,6 +17,7 @@
 //! | [`scaling`] | fitted on the training rows, saved, applied and inverted |
 //! | [`batch`] | [`Dataset`], [`Sample`], and the [`Batcher`] that gathers rows straight into one buffer |
 //! | [`sink`] | where results go: CSV, Parquet, Arrow, NumPy, safetensors, by the ending of the file |
+//! | [`picture`] | images side by side |
 //! | [`loader`] | Burn's `DataLoader` whose order in epoch `n` depends on the seed and `n` alone |
 //!
 //! ```
@@ -39,6 +40,7 @@ pub mod error;
 pub mod frame;
 pub mod idx;
 pub mod loader;
+pub mod picture;
 pub mod progress;
 pub mod rows;
 pub mod scaling;
@@ -46,6 +48,7 @@ pub mod sink;
 pub mod source;
 pub mod split;
 pub mod store;
+mod stored_table;
 pub mod values;
 
 pub use array::Array;
@@ -55,6 +58,6 @@ pub use error::DataError;
 pub use loader::{Loader, Order};
 pub use rows::{Geometry, Rows};
 pub use scaling::{Scaling, ScalingMethod};
-pub use source::{BUILTIN, FORMATS, Options, Sets, open, open_with};
+pub use source::{BUILTIN, FORMATS, Known, Options, Sets, open, open_known, open_with};
 pub use split::{Split, SplitConfig};
 pub use values::{Element, Values};

@@ -1,25 +1,25 @@
-//! How far a long read is: whoever wants to show it says so once, for the whole program.
+//! How far long work on rows is: whoever wants to show it says so once, for the whole program.
 
 use std::{
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
-/// Shows what is read, and how much of it, of how much.
+/// Shows what is done (`reading rows`), how much of it, and of how much.
 pub type Report = fn(what: &str, done: usize, of: usize);
 
 static REPORT: OnceLock<Report> = OnceLock::new();
 
-/// How long a read may take before anything is said, and between two reports.
+/// How long work may take before anything is said, and between two reports.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// From now on long reads are reported to `report`. The first call decides.
+/// From now on long work is reported to `report`. The first call decides.
 pub fn report_to(report: Report) {
     let _ = REPORT.set(report);
 }
 
-/// A read on its way.
-pub(crate) struct Progress {
+/// Long work on its way.
+pub struct Progress {
     what: &'static str,
     of: usize,
     done: usize,
@@ -27,16 +27,21 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// The read of `of` things.
-    pub(crate) fn new(what: &'static str, of: usize) -> Self {
+    /// Work on `of` things, called so (`reading rows`, `encoding rows`).
+    pub fn new(what: &'static str, of: usize) -> Self {
         Self { what, of, done: 0, last: Instant::now() }
     }
 
-    /// One more is read.
-    pub(crate) fn step(&mut self) {
-        self.done += 1;
+    /// One more is done.
+    pub fn step(&mut self) {
+        self.steps(1);
+    }
+
+    /// So many more are done.
+    pub fn steps(&mut self, count: usize) {
+        self.done += count;
         // The clock is asked now and then alone: a row takes less time than that.
-        if (self.done.is_multiple_of(1024) || self.of < 100_000) && self.last.elapsed() >= PATIENCE {
+        if (count > 1 || self.done.is_multiple_of(1024) || self.of < 100_000) && self.last.elapsed() >= PATIENCE {
             self.last = Instant::now();
             if let Some(report) = REPORT.get() {
                 report(self.what, self.done, self.of);

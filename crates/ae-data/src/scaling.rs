@@ -126,7 +126,7 @@ impl Scaling {
             values.into_iter().map(Statistics::robust).map(|(offset, scale)| Statistics::usable(offset, scale)).collect()
         } else {
             let mut statistics = vec![Statistics::NONE; groups];
-            let mut progress = Progress::new("rows for their scaling", rows.indices().len());
+            let mut progress = Progress::new("reading rows for their scaling", rows.indices().len());
             for &index in rows.indices() {
                 progress.step();
                 rows_of.row(index)?.into_iter().enumerate().for_each(|(column, value)| statistics[group(column)].add(value));

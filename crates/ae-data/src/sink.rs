@@ -13,7 +13,6 @@ use std::{
 use arrow_array::{ArrayRef, BooleanArray, Float32Array, RecordBatch, StringArray};
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{DataType, Field, Schema};
-use image::{GrayImage, Luma, Rgb, RgbImage};
 use npyz::WriterBuilder;
 use parquet::arrow::ArrowWriter;
 use safetensors::{Dtype, tensor::TensorView};
@@ -22,6 +21,7 @@ use tempfile::NamedTempFile;
 use crate::{
     DataError, Geometry,
     frame::{Cells, Frame},
+    picture::Sheet,
 };
 
 /// What a column will hold.
@@ -72,8 +72,8 @@ type Open = fn(File, &Shape) -> Result<Box<dyn Sink>, String>;
 
 /// Endings, and what opens a file of that format.
 const FORMATS: &[(&[&str], Open)] = &[
-    (&["csv", "txt"], |file, shape| Delimited::open(file, shape, b',')),
-    (&["tsv", "tab"], |file, shape| Delimited::open(file, shape, b'\t')),
+    (&["csv", "txt"], |file, shape| Delimited::new(BufWriter::new(file), shape, b',')),
+    (&["tsv", "tab"], |file, shape| Delimited::new(BufWriter::new(file), shape, b'\t')),
     (&["parquet", "pq"], Parquet::open),
     (&["arrow", "feather", "ipc"], Ipc::open),
     (&["npy"], Npy::open),
@@ -83,7 +83,8 @@ const FORMATS: &[(&[&str], Open)] = &[
 /// A table on its way into a file.
 pub struct Writer {
     path: PathBuf,
-    partial: NamedTempFile,
+    /// What takes the place of `path` at the end; none for standard output.
+    partial: Option<NamedTempFile>,
     sink: Box<dyn Sink>,
 }
 
@@ -100,11 +101,21 @@ impl Writer {
             return Err(DataError::Malformed { path: path.to_owned(), problem });
         };
         let failed = |source| DataError::Write { path: path.to_owned(), reason: format!("{source}") };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let partial = NamedTempFile::new_in(folder).map_err(failed)?;
+        let partial = temporary(path).map_err(failed)?;
         let file = partial.reopen().map_err(failed)?;
         let sink = open(file, shape).map_err(|reason| DataError::Write { path: path.to_owned(), reason })?;
-        Ok(Self { path: path.to_owned(), partial, sink })
+        Ok(Self { path: path.to_owned(), partial: Some(partial), sink })
+    }
+
+    /// A table on standard output, as CSV.
+    ///
+    /// # Errors
+    /// An output that cannot be written. A reader that has gone away (`ae encode RUN | head`) is none.
+    pub fn standard_output(shape: &Shape) -> Result<Self, DataError> {
+        let path = PathBuf::from("standard output");
+        let sink = Delimited::new(Pipe(std::io::stdout()), shape, b',');
+        let sink = sink.map_err(|reason| DataError::Write { path: path.clone(), reason })?;
+        Ok(Self { path, partial: None, sink })
     }
 
     /// Appends rows.
@@ -122,7 +133,8 @@ impl Writer {
     pub fn finish(self) -> Result<(), DataError> {
         let failed = |reason: String| DataError::Write { path: self.path.clone(), reason };
         self.sink.finish().map_err(failed)?;
-        self.partial.persist(&self.path).map_err(|error| failed(error.error.to_string()))?;
+        let Some(partial) = self.partial else { return Ok(()) };
+        partial.persist(&self.path).map_err(|error| failed(error.error.to_string()))?;
         readable(&self.path).map_err(|error| failed(error.to_string()))
     }
 }
@@ -148,31 +160,39 @@ pub fn write(path: &Path, frame: &Frame) -> Result<(), DataError> {
     writer.finish()
 }
 
-/// Writes images of this shape, of values from `low` (black) to `high` (white): one into `path`, several beside it with their numbers, as in
-/// `out-0007.png`.
+/// Writes images of this shape, of values from `low` (black) to `high` (white): one into `path`, several beside it with their numbers from
+/// `first` on, as in `out-0007.png`.
 ///
 /// # Errors
 /// A place that cannot be written, or an ending other than `.png`.
-pub fn write_images(path: &Path, geometry: Geometry, values: &[f32], low: f32, high: f32) -> Result<(), DataError> {
-    let failed = |reason: String| DataError::Write { path: path.to_owned(), reason };
-    if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
-        return Err(failed("pictures are written as .png: end the name so".to_string()));
-    }
-    let pixels = geometry.height * geometry.width;
-    let images: Vec<&[f32]> = values.chunks_exact(geometry.channels * pixels).collect();
-    let shade = |value: f32| ((value - low) / (high - low).max(f32::MIN_POSITIVE) * 255.0).round().clamp(0.0, 255.0) as u8;
+pub fn write_images(path: &Path, geometry: Geometry, values: &[f32], first: usize, [low, high]: [f32; 2]) -> Result<(), DataError> {
+    let images: Vec<&[f32]> = values.chunks_exact(geometry.channels * geometry.height * geometry.width).collect();
+    let sheet = Sheet { geometry, columns: 1, zoom: 1, low, high };
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
     for (index, image) in images.iter().enumerate() {
-        let place = if images.len() == 1 { path.to_owned() } else { path.with_file_name(format!("{stem}-{index:04}.png")) };
-        let (width, height) = (geometry.width as u32, geometry.height as u32);
-        let at = |x: u32, y: u32, channel: usize| shade(image[channel * pixels + y as usize * geometry.width + x as usize]);
-        let saved = match geometry.channels {
-            3 => RgbImage::from_fn(width, height, |x, y| Rgb([0, 1, 2].map(|channel| at(x, y, channel)))).save(&place),
-            _ => GrayImage::from_fn(width, height, |x, y| Luma([at(x, y, 0)])).save(&place),
-        };
-        saved.map_err(|error| DataError::Write { path: place, reason: error.to_string() })?;
+        let place =
+            if images.len() == 1 { path.to_owned() } else { path.with_file_name(format!("{stem}-{:04}.{extension}", first + index)) };
+        sheet.save(&[image], &place)?;
     }
     Ok(())
+}
+
+/// Writes a whole file: what was there before stays until the new one is complete.
+///
+/// # Errors
+/// A place that cannot be written.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+    let failed = |reason: String| DataError::Write { path: path.to_owned(), reason };
+    let mut partial = temporary(path).map_err(|error| failed(error.to_string()))?;
+    partial.write_all(bytes).map_err(|error| failed(error.to_string()))?;
+    partial.persist(path).map_err(|error| failed(error.error.to_string()))?;
+    readable(path).map_err(|error| failed(error.to_string()))
+}
+
+/// A file beside `path`, which takes its place later.
+fn temporary(path: &Path) -> std::io::Result<NamedTempFile> {
+    NamedTempFile::new_in(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
 /// One cell as text: the shortest digits that read back as the same number; nothing for a missing one.
@@ -187,19 +207,39 @@ fn text(cells: &Cells, row: usize) -> String {
     }
 }
 
-struct Delimited {
-    writer: csv::Writer<BufWriter<File>>,
+/// An output whose reader may go away before the end, having seen enough.
+struct Pipe<W>(W);
+
+impl<W: Write> Write for Pipe<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        gone(self.0.write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        gone(self.0.flush(), ())
+    }
 }
 
-impl Delimited {
-    fn open(file: File, shape: &Shape, delimiter: u8) -> Result<Box<dyn Sink>, String> {
-        let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(BufWriter::new(file));
+fn gone<T>(result: std::io::Result<T>, fine: T) -> std::io::Result<T> {
+    match result {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(fine),
+        result => result,
+    }
+}
+
+struct Delimited<W: Write> {
+    writer: csv::Writer<W>,
+}
+
+impl<W: Write + 'static> Delimited<W> {
+    fn new(output: W, shape: &Shape, delimiter: u8) -> Result<Box<dyn Sink>, String> {
+        let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(output);
         writer.write_record(shape.columns.iter().map(|(name, _)| name)).map_err(|error| error.to_string())?;
         Ok(Box::new(Self { writer }))
     }
 }
 
-impl Sink for Delimited {
+impl<W: Write> Sink for Delimited<W> {
     fn write(&mut self, part: &Frame) -> Result<(), String> {
         for row in 0..part.len() {
             self.writer.write_record(part.columns.iter().map(|(_, cells)| text(cells, row))).map_err(|error| error.to_string())?;
@@ -289,15 +329,19 @@ fn numbers(part: &Frame) -> Result<Vec<f32>, String> {
     for (name, cells) in &part.columns {
         match cells {
             Cells::Numbers(values) | Cells::Booleans(values) => columns.push(values),
-            _ => return Err(format!("column `{name}` holds texts, which an array of numbers cannot: choose .csv, .parquet or .arrow")),
+            _ => return Err(no_number(name)),
         }
     }
     Ok((0..part.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect())
 }
 
+fn no_number(column: &str) -> String {
+    format!("column `{column}` holds texts, which an array of numbers cannot: choose .csv, .parquet or .arrow")
+}
+
 fn only_numbers(shape: &Shape) -> Result<(), String> {
     match shape.columns.iter().find(|(_, kind)| *kind == CellKind::Text) {
-        Some((name, _)) => Err(format!("column `{name}` holds texts, which an array of numbers cannot: choose .csv, .parquet or .arrow")),
+        Some((name, _)) => Err(no_number(name)),
         None => Ok(()),
     }
 }
@@ -427,12 +471,12 @@ mod tests {
             let values: Vec<f32> = (0..2 * channels * 6).map(|value| value as f32 * 7.0).collect();
             let place = folder.path().join(format!("c{channels}"));
             std::fs::create_dir(&place).unwrap();
-            write_images(&place.join("r.png"), geometry, &values, 0.0, 255.0).unwrap();
+            write_images(&place.join("r.png"), geometry, &values, 0, [0.0, 255.0]).unwrap();
             let rows = open_with(place.to_str().unwrap(), &Options::default()).unwrap().train;
             assert_eq!((rows.len(), rows.geometry), (2, Some(geometry)));
             assert_eq!([rows.row(0).unwrap(), rows.row(1).unwrap()].concat(), values);
         }
-        let error = write_images(Path::new("x.bmp"), Geometry { channels: 1, height: 1, width: 1 }, &[0.0], 0.0, 1.0).unwrap_err();
+        let error = write_images(Path::new("x.bmp"), Geometry { channels: 1, height: 1, width: 1 }, &[0.0], 0, [0.0, 1.0]).unwrap_err();
         assert!(error.to_string().contains(".png"), "{error}");
     }
 
@@ -448,7 +492,7 @@ mod tests {
             let numbers = Frame { columns: vec![("a".into(), Cells::Numbers(vec![1.0, 2.0, 3.0]))] };
             write(&path("t.npy"), &numbers).unwrap();
             write(&path("t.safetensors"), &numbers).unwrap();
-            write_images(&path("t.png"), Geometry { channels: 1, height: 3, width: 2 }, &[0.5; 6], 0.0, 1.0).unwrap();
+            write_images(&path("t.png"), Geometry { channels: 1, height: 3, width: 2 }, &[0.5; 6], 0, [0.0, 1.0]).unwrap();
             for name in ["t.csv", "t.parquet", "t.arrow", "t.npy", "t.safetensors", "t.png"] {
                 let mut bytes = std::fs::read(path(name)).unwrap();
                 let place = place % bytes.len();

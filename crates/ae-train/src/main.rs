@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    ae_data::progress::report_to(|what, done, of| eprintln!("reading {what}: {done} of {of} ({}%)", 100 * done / of.max(1)));
+    ae_data::progress::report_to(|what, done, of| eprintln!("{what}: {done} of {of} ({}%)", 100 * done / of.max(1)));
     match commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

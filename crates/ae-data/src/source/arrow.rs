@@ -20,7 +20,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::{Content, Format, Options};
 use crate::{
     DataError,
-    frame::{Cells, Frame, Parts, stored},
+    frame::{Cells, Frame},
+    stored_table::Parts,
 };
 
 pub(super) const PARQUET: Format = Format { name: "Parquet", extensions: &["parquet", "pq"], read: read_parquet };
@@ -37,7 +38,7 @@ fn read_parquet(path: &Path, options: &Options) -> Result<Content, DataError> {
             let groups = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize);
             let starts = starts(groups).ok_or_else(|| damaged(&"its row groups are beyond counting"))?;
             let parts = ParquetGroups { path: path.to_owned(), starts };
-            return Ok(Content::Rows(Box::new(stored(Box::new(parts), options, path)?), None));
+            return Ok(Content::Parts(Box::new(parts)));
         }
         let reader = builder.build().map_err(|error| damaged(&error))?;
         frame(reader, path, "Parquet").map(Content::Frame)
@@ -57,7 +58,7 @@ fn read_arrow(path: &Path, options: &Options) -> Result<Content, DataError> {
                     }
                     let starts = starts(rows.into_iter()).ok_or_else(|| damaged(path, "Arrow", &"its batches are beyond counting"))?;
                     let parts = ArrowBatches { path: path.to_owned(), starts };
-                    return Ok(Content::Rows(Box::new(stored(Box::new(parts), options, path)?), None));
+                    return Ok(Content::Parts(Box::new(parts)));
                 }
                 frame(reader, path, "Arrow").map(Content::Frame)
             }

@@ -142,7 +142,7 @@ fn table(mut file: impl Read + Seek, path: &Path, options: &Options) -> Result<F
         records.next()?;
     }
     let mut row = 0;
-    let mut progress = Progress::new("lines", count);
+    let mut progress = Progress::new("reading lines", count);
     while let Some(record) = records.next()? {
         row += 1;
         progress.step();

@@ -84,7 +84,7 @@ fn files(folder: &Path, depth: usize) -> std::io::Result<Vec<PathBuf>> {
 fn images(paths: &[PathBuf], options: &Options) -> Result<Rows, DataError> {
     let mut decoded = Vec::with_capacity(paths.len());
     let mut colour = false;
-    let mut progress = Progress::new("images", paths.len());
+    let mut progress = Progress::new("reading images", paths.len());
     for path in paths {
         progress.step();
         let malformed = |problem: String| DataError::Malformed { path: path.clone(), problem };

@@ -20,7 +20,12 @@ use serde::{Deserialize, Serialize};
 
 pub use builtin::BUILTIN;
 
-use crate::{Array, Column, DataError, Rows, frame::Frame, store::LARGE};
+use crate::{
+    Array, Column, DataError, Geometry, Rows,
+    frame::Frame,
+    store::LARGE,
+    stored_table::{Parts, stored},
+};
 
 /// A built-in set.
 #[derive(Debug, Clone, Copy)]
@@ -115,6 +120,8 @@ pub struct Sets {
 pub(crate) enum Content {
     /// A table, of which a person may choose columns.
     Frame(Frame),
+    /// A table that stays in its file.
+    Parts(Box<dyn Parts>),
     /// Rows of numbers or images, and the official test set that came with them.
     Rows(Box<Rows>, Option<Box<Rows>>),
 }
@@ -167,6 +174,35 @@ impl Named<'_> {
     }
 }
 
+/// What is known about rows that were trained on: what later rows must be like.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Their columns; empty if they have none.
+    pub columns: &'a [Column],
+    /// Features of a row.
+    pub width: usize,
+    /// Shape of the images, if they are images.
+    pub geometry: Option<Geometry>,
+}
+
+impl Known<'_> {
+    /// Whether `rows` are alike.
+    fn check(&self, rows: &Rows, origin: &Path) -> Result<(), DataError> {
+        let image =
+            |geometry: Option<Geometry>| geometry.map_or("rows that are no images".to_string(), |geometry| format!("images of {geometry}"));
+        let problem = if rows.geometry != self.geometry {
+            let resize =
+                self.geometry.map_or(String::new(), |known| format!(": `--resize {}x{}` brings them there", known.height, known.width));
+            format!("holds {}, but {} were trained on{resize}", image(rows.geometry), image(self.geometry))
+        } else if rows.width() != self.width {
+            format!("has rows of {} values, but rows of {} were trained on", rows.width(), self.width)
+        } else {
+            return Ok(());
+        };
+        Err(DataError::Malformed { path: origin.to_owned(), problem })
+    }
+}
+
 /// Opens the built-in set, path or pattern `name`, or standard input for `-`.
 ///
 /// # Errors
@@ -180,18 +216,47 @@ pub fn open(name: &str) -> Result<Sets, DataError> {
 /// # Errors
 /// As [`open`], and a choice that the data does not have.
 pub fn open_with(name: &str, options: &Options) -> Result<Sets, DataError> {
+    open_as(name, options, None)
+}
+
+/// The same for rows that come after those that a model was trained on: their columns may be in another order, and the label and the
+/// identifiers may be absent.
+///
+/// # Errors
+/// As [`open_with`], and rows that are not like the known ones: the message says which columns differ.
+pub fn open_known(name: &str, options: &Options, known: &Known) -> Result<Sets, DataError> {
+    let sets = open_as(name, options, Some(known))?;
+    for rows in std::iter::once(&sets.train).chain(&sets.test) {
+        known.check(rows, Path::new(name))?;
+    }
+    Ok(sets)
+}
+
+/// The table that a file holds, with every column, as it was read.
+///
+/// # Errors
+/// As [`open`], and a file that holds no table.
+pub fn table(path: &Path, options: &Options) -> Result<Frame, DataError> {
+    let malformed = |problem: &str| DataError::Malformed { path: path.to_owned(), problem: problem.to_string() };
+    match file(path, &Options { stream: Some(false), ..options.clone() })? {
+        Content::Frame(frame) => Ok(frame),
+        Content::Parts(_) | Content::Rows(..) => Err(malformed("holds no table with named columns")),
+    }
+}
+
+fn open_as(name: &str, options: &Options, known: Option<&Known>) -> Result<Sets, DataError> {
     if let Some(sets) = builtin::open(name) {
         return sets;
     }
     if name == "-" {
-        return csv::standard_input(options)?.into_sets("stdin".to_string(), options, Path::new("standard input"));
+        return csv::standard_input(options)?.into_sets("stdin".to_string(), options, known, Path::new("standard input"));
     }
     let path = Path::new(name);
     if path.is_dir() {
-        return folder(path, options);
+        return folder(path, options, known);
     }
     if path.exists() {
-        return file(path, options)?.into_sets(short_name(path), options, path);
+        return file(path, options)?.into_sets(short_name(path), options, known, path);
     }
     if name.contains(['*', '?', '[']) {
         let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
@@ -201,32 +266,43 @@ pub fn open_with(name: &str, options: &Options) -> Result<Sets, DataError> {
         if paths.is_empty() {
             return Err(malformed("no file matches this pattern".to_string()));
         }
-        return shards(&paths, options)?.into_sets(short_name(&paths[0]), options, &paths[0]);
+        return shards(&paths, options)?.into_sets(short_name(&paths[0]), options, known, &paths[0]);
     }
     let known: Vec<_> = BUILTIN.iter().map(|set| set.name).collect();
     Err(DataError::Unknown { name: name.to_string(), known: known.join(", ") })
 }
 
 impl Content {
-    fn into_sets(self, name: String, options: &Options, origin: &Path) -> Result<Sets, DataError> {
-        match self {
-            // A table that stays in its file had its columns chosen where it was opened.
-            Self::Rows(rows, None) if rows.encoding().is_some() => Ok(Sets { name, train: *rows, test: None }),
-            Self::Frame(frame) => Ok(Sets { name, train: frame.into_rows(options, None, origin)?, test: None }),
-            Self::Rows(rows, test) => {
-                let chosen = [
-                    ("label", options.label.is_some()),
-                    ("id", options.id.is_some()),
-                    ("drop", !options.drop.is_empty()),
-                    ("keep", !options.keep.is_empty()),
-                ];
-                if let Some((option, _)) = chosen.iter().find(|(_, given)| *given) {
-                    let problem = format!("has no named columns, which `{option}` chooses among: it holds an array or images");
-                    return Err(DataError::Malformed { path: origin.to_owned(), problem });
-                }
-                Ok(Sets { name, train: *rows, test: test.map(|test| *test) })
+    /// The rows, with the columns that are `known`, if any are.
+    fn into_rows(self, options: &Options, known: Option<&[Column]>, origin: &Path) -> Result<(Rows, Option<Rows>), DataError> {
+        let (rows, test) = match self {
+            Self::Frame(frame) => return Ok((frame.into_rows(options, known, origin)?, None)),
+            Self::Parts(parts) => return Ok((stored(parts, options, known, origin)?, None)),
+            Self::Rows(rows, test) => (rows, test),
+        };
+        let chosen = [
+            ("label", options.label.is_some()),
+            ("id", options.id.is_some()),
+            ("drop", !options.drop.is_empty()),
+            ("keep", !options.keep.is_empty()),
+        ];
+        match chosen.iter().find(|(_, given)| *given && known.is_none()) {
+            Some((option, _)) => {
+                let problem = format!("has no named columns, which `{option}` chooses among: it holds an array or images");
+                Err(DataError::Malformed { path: origin.to_owned(), problem })
             }
+            // An array of numbers stands for a table's columns in their order, if there are as many and all are numbers.
+            None => match known.filter(|known| known.len() == rows.width() && known.iter().all(|column| column.width() == 1)) {
+                Some(known) => Ok((rows.with_columns(known.to_vec()), test.map(|test| test.with_columns(known.to_vec())))),
+                None => Ok((*rows, test.map(|test| *test))),
+            },
         }
+    }
+
+    fn into_sets(self, name: String, options: &Options, known: Option<&Known>, origin: &Path) -> Result<Sets, DataError> {
+        let columns = known.map(|known| known.columns).filter(|columns| !columns.is_empty());
+        let (train, test) = self.into_rows(options, columns, origin)?;
+        Ok(Sets { name, train, test })
     }
 }
 
@@ -259,7 +335,7 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
                 }
                 rows.append(*more);
             }
-            (Content::Rows(..), Content::Rows(..)) => {
+            (Content::Rows(..) | Content::Parts(_), Content::Rows(..) | Content::Parts(_)) => {
                 return Err(malformed("is too large to be joined with other files in memory: join them into one file".to_string()));
             }
             _ => return Err(malformed("is of another format than the files before it: name files of one format".to_string())),
@@ -269,7 +345,7 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
 }
 
 /// A folder: of IDX files with the names of MNIST, of images, of a `train` and a `test` file, or of shards of one format.
-fn folder(path: &Path, options: &Options) -> Result<Sets, DataError> {
+fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets, DataError> {
     if idx_files::is_folder(path) {
         return idx_files::folder(path);
     }
@@ -294,9 +370,9 @@ fn folder(path: &Path, options: &Options) -> Result<Sets, DataError> {
     let name = short_name(path);
     match (named("train"), named("test")) {
         (Some(train_path), Some(test_path)) => {
-            let mut sets = file(train_path, options)?.into_sets(name, options, train_path)?;
-            let known: Option<Vec<Column>> = sets.train.encoding().map(|encoding| encoding.columns().to_vec());
-            let test = conform(file(test_path, options)?, options, known.as_deref(), test_path)?;
+            let mut sets = file(train_path, options)?.into_sets(name, options, known, train_path)?;
+            let columns: Option<Vec<Column>> = sets.train.encoding().map(|encoding| encoding.columns().to_vec());
+            let (test, _) = file(test_path, options)?.into_rows(options, columns.as_deref(), test_path)?;
             if test.width() != sets.train.width() || test.geometry != sets.train.geometry {
                 let problem = format!("has rows of {} values, the training file of {}", test.width(), sets.train.width());
                 return Err(DataError::Malformed { path: test_path.clone(), problem });
@@ -304,15 +380,7 @@ fn folder(path: &Path, options: &Options) -> Result<Sets, DataError> {
             sets.test = Some(test);
             Ok(sets)
         }
-        _ => shards(&paths, options)?.into_sets(name, options, path),
-    }
-}
-
-/// Rows with the columns that a run was trained on.
-fn conform(content: Content, options: &Options, known: Option<&[Column]>, path: &Path) -> Result<Rows, DataError> {
-    match content {
-        Content::Frame(frame) => frame.into_rows(options, known, path),
-        Content::Rows(rows, _) => Ok(*rows),
+        _ => shards(&paths, options)?.into_sets(name, options, known, path),
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use ae_data::{Dataset, Kind, Options, Rows, Scaling, ScalingMethod, Sets, open_with};
+use ae_data::{Dataset, Kind, Options, Rows, Scaling, ScalingMethod, Sets, open_with, picture::Sheet};
 use ae_train::{Error, Result};
-use image::{GrayImage, Luma, Rgb, RgbImage};
 
 use crate::{cli::DataArgs, output::print};
 
@@ -172,27 +171,10 @@ fn sheet(rows: &Rows, path: &Path) -> Result<()> {
     let Some(geometry) = rows.geometry else {
         return Err(Error::Usage("`--sheet` is for images, and these rows are none".to_string()));
     };
-    let (height, width) = (geometry.height + 1, geometry.width + 1);
     let count = rows.len().min(SIDE * SIDE);
-    // Small images are drawn larger, pixel by pixel.
-    let zoom = (32 / geometry.height.max(geometry.width)).max(1);
-    let size = [(zoom * width * SIDE.min(count)) as u32, (zoom * height * count.div_ceil(SIDE)) as u32];
-    let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
     let images: Vec<Vec<f32>> = (0..count).map(|index| rows.row(index)).collect::<std::result::Result<_, _>>()?;
+    let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
     images.iter().flatten().filter(|value| !value.is_nan()).for_each(|&value| (low, high) = (low.min(value), high.max(value)));
-    let shade = |value: f32| (((value - low) / (high - low).max(1e-9)).clamp(0.0, 1.0) * 255.0) as u8;
-    let at = |x: u32, y: u32, channel: usize| {
-        let (x, y) = (x as usize / zoom, y as usize / zoom);
-        let (column, row, x, y) = (x / width, y / height, x % width, y % height);
-        let index = row * SIDE + column;
-        if x >= geometry.width || y >= geometry.height || index >= count {
-            return 255;
-        }
-        shade(images[index][(channel * geometry.height + y) * geometry.width + x])
-    };
-    let written = match geometry.channels {
-        3 => RgbImage::from_fn(size[0], size[1], |x, y| Rgb([0, 1, 2].map(|channel| at(x, y, channel)))).save(path),
-        _ => GrayImage::from_fn(size[0], size[1], |x, y| Luma([at(x, y, 0)])).save(path),
-    };
-    written.map_err(|error| Error::at("write", path, format!("{error}; give a name that ends in .png")))
+    let images: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
+    Ok(Sheet::new(geometry, SIDE, low, high).save(&images, path)?)
 }

@@ -1,0 +1,88 @@
+//! Rows that are images, drawn side by side as one picture.
+
+use std::{io::Cursor, path::Path};
+
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+
+use crate::{DataError, Geometry};
+
+/// How images are laid out.
+#[derive(Debug, Clone, Copy)]
+pub struct Sheet {
+    /// Shape of each image. One with three channels or more is drawn in colour from the first three, else in grey.
+    pub geometry: Geometry,
+    /// Images in a row of the sheet, at least 1.
+    pub columns: usize,
+    /// Pixels of the picture for one of the image, along each side.
+    pub zoom: usize,
+    /// Value that is drawn black.
+    pub low: f32,
+    /// Value that is drawn white.
+    pub high: f32,
+}
+
+impl Sheet {
+    /// A sheet with small images drawn larger, so that they are 32 pixels or more along their longer side.
+    pub fn new(geometry: Geometry, columns: usize, low: f32, high: f32) -> Self {
+        let zoom = 32usize.div_ceil(geometry.height.max(geometry.width)).max(1);
+        Self { geometry, columns, zoom, low, high }
+    }
+
+    /// The images, each of `channels * height * width` values, with a line of white between; missing values are drawn in red.
+    pub fn draw(&self, images: &[&[f32]]) -> RgbImage {
+        let Geometry { channels, height, width } = self.geometry;
+        let gap = usize::from(images.len() > 1);
+        let columns = self.columns.min(images.len()).max(1);
+        let cell = [width * self.zoom + gap, height * self.zoom + gap];
+        let size = [columns * cell[0] - gap, images.len().div_ceil(columns).max(1) * cell[1] - gap];
+        let shade =
+            |value: f32| ((value - self.low) / (self.high - self.low).max(f32::MIN_POSITIVE) * 255.0).round().clamp(0.0, 255.0) as u8;
+        RgbImage::from_fn(size[0] as u32, size[1] as u32, |x, y| {
+            let (x, y) = (x as usize, y as usize);
+            let image = images.get(y / cell[1] * columns + x / cell[0]);
+            let (x, y) = (x % cell[0] / self.zoom, y % cell[1] / self.zoom);
+            let Some(image) = image.filter(|_| x < width && y < height) else { return Rgb([255; 3]) };
+            let at = |channel: usize| image[(channel * height + y) * width + x];
+            let colours = if channels >= 3 { [at(0), at(1), at(2)] } else { [at(0); 3] };
+            if colours.iter().any(|value| value.is_nan()) { Rgb([200, 40, 40]) } else { Rgb(colours.map(shade)) }
+        })
+    }
+
+    /// The picture as the bytes of a PNG file.
+    pub fn png(&self, images: &[&[f32]]) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        let mut picture = DynamicImage::from(self.draw(images));
+        // Grey stays grey, so that images come back as they went.
+        if self.geometry.channels < 3 && images.iter().all(|image| image.iter().all(|value| !value.is_nan())) {
+            picture = picture.to_luma8().into();
+        }
+        picture.write_to(&mut bytes, ImageFormat::Png).expect("a picture in memory can be encoded");
+        bytes.into_inner()
+    }
+
+    /// Writes the picture; an existing file is replaced once the new one is whole.
+    ///
+    /// # Errors
+    /// A place that cannot be written, or an ending other than `.png`.
+    pub fn save(&self, images: &[&[f32]], path: &Path) -> Result<(), DataError> {
+        if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+            let reason = "pictures are written as .png: end the name so".to_string();
+            return Err(DataError::Write { path: path.to_owned(), reason });
+        }
+        crate::sink::write_bytes(path, &self.png(images))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_lie_side_by_side_with_a_line_between() {
+        let sheet = Sheet { geometry: Geometry { channels: 1, height: 1, width: 2 }, columns: 2, zoom: 1, low: 0.0, high: 2.0 };
+        let picture = sheet.draw(&[&[0.0, 2.0], &[1.0, f32::NAN], &[2.0, 2.0]]);
+        let row = |y: u32| (0..picture.width()).map(|x| picture.get_pixel(x, y).0[1]).collect::<Vec<_>>();
+        assert_eq!((picture.width(), picture.height()), (5, 3));
+        assert_eq!((row(0), row(1), row(2)), (vec![0, 255, 255, 128, 40], vec![255; 5], vec![255, 255, 255, 255, 255]));
+    }
+}
