@@ -79,7 +79,7 @@ fn one_step_lowers_the_loss() {
     each(|variant, config| {
         let model = model(config, &Device::default().autodiff());
         // The same loss before and after: with what training alone does, noise for one, two draws would be compared.
-        let objective = config.model.objective();
+        let objective = config.model.objective(&inputs());
         let loss = |model: &Model| objective.evaluate(&model.valid(), x.clone().without_autodiff(), None).loss().into_scalar::<f32>();
         let before = loss(&model);
         let training = objective.evaluate(&model, x.clone(), None);
@@ -107,7 +107,7 @@ fn every_variant_combines_with_every_penalty_and_corruption_and_with_a_convoluti
             recipe.check().unwrap();
             recipe.check_inputs(&inputs()).unwrap();
             let model = recipe.init(&inputs(), &Device::default().autodiff());
-            let objective = recipe.objective();
+            let objective = recipe.objective(&inputs());
             let evaluation = objective.evaluate(&model, x.clone(), None);
             assert_eq!(evaluation.terms.iter().map(|term| term.name).collect::<Vec<_>>(), objective.terms(&model), "{}", variant.name);
             let gradients = GradientsParams::from_grads(evaluation.loss().backward(), &model);

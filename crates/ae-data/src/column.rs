@@ -87,6 +87,13 @@ impl Encoding {
         self.width
     }
 
+    /// The first feature of each column and the one behind its last, in the order of the columns.
+    pub fn ranges(&self) -> Vec<(usize, usize)> {
+        let mut ranges = vec![(0, 0); self.columns.len()];
+        self.order.iter().for_each(|&(column, start)| ranges[column] = (start, start + self.columns[column].width()));
+        ranges
+    }
+
     /// How many features there are of each kind.
     pub fn layout(&self) -> Layout {
         let count = |kind: Kind| self.columns.iter().filter(|column| column.kind == kind).count();

@@ -59,6 +59,16 @@ pub enum DataError {
         /// The folder.
         path: PathBuf,
     },
+    /// A class that rows do not have.
+    #[error("`{name}` has no rows of class `{class}`: {}", known_classes(classes))]
+    NoClass {
+        /// The data.
+        name: String,
+        /// What was asked for.
+        class: String,
+        /// What is there.
+        classes: Vec<String>,
+    },
     /// A split that leaves nothing.
     #[error("{rows} rows leave nothing to {part}: {advice}")]
     EmptySplit {
@@ -85,6 +95,16 @@ pub enum DataError {
         /// Why.
         reason: String,
     },
+}
+
+fn known_classes(classes: &[String]) -> String {
+    match classes {
+        [] => "its rows have no labels: name the column that holds them with `--label COLUMN`".to_string(),
+        classes => {
+            let shown: Vec<String> = classes.iter().take(12).map(|class| format!("`{class}`")).collect();
+            format!("its classes are {}{}; name one with `--normal CLASS`", shown.join(", "), if classes.len() > 12 { ", ..." } else { "" })
+        }
+    }
 }
 
 /// A message in one line of printable characters, whatever a library or a damaged file put into it.

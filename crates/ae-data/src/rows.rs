@@ -123,6 +123,15 @@ impl Rows {
         }
     }
 
+    /// The names of the classes, in the order of their numbers: the numbers themselves if they have no names; none without labels.
+    pub fn classes(&self) -> Vec<String> {
+        match (&self.label_names, &self.labels) {
+            (Some(names), _) => names.clone(),
+            (None, Some(labels)) => (0..=labels.iter().copied().max().unwrap_or(0)).map(|class| class.to_string()).collect(),
+            (None, None) => Vec::new(),
+        }
+    }
+
     /// Where the rows are, if they stay in their file.
     pub fn store(&self) -> Option<&Store> {
         match &self.values {

@@ -171,8 +171,11 @@ pub fn write_images(path: &Path, geometry: Geometry, values: &[f32], first: usiz
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
     for (index, image) in images.iter().enumerate() {
-        let place =
-            if images.len() == 1 { path.to_owned() } else { path.with_file_name(format!("{stem}-{:04}.{extension}", first + index)) };
+        let place = if images.len() == 1 && first == 0 {
+            path.to_owned()
+        } else {
+            path.with_file_name(format!("{stem}-{:04}.{extension}", first + index))
+        };
         sheet.save(&[image], &place)?;
     }
     Ok(())

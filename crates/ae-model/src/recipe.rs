@@ -198,9 +198,9 @@ impl Recipe {
             .with_mask_input(self.mask_input)
     }
 
-    /// What the model is trained for.
-    pub fn objective(&self) -> Objective {
-        Objective { penalties: self.penalty.clone(), corruption: self.corruption.clone() }
+    /// What the model is trained for, on data like `inputs`.
+    pub fn objective(&self, inputs: &Inputs) -> Objective {
+        Objective { penalties: self.penalty.clone(), corruption: self.corruption.for_inputs(inputs.unit_range) }
     }
 }
 

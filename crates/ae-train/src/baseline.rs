@@ -46,10 +46,8 @@ pub struct Pca {
     mean: Vec<f64>,
     /// `[width, k]`, orthonormal columns.
     components: Mat<f64>,
-    /// Variance along each component.
+    /// Variance along every component, the kept ones first: `width` numbers, falling.
     variances: Vec<f64>,
-    /// Mean variance along the directions left out.
-    rest: f64,
 }
 
 impl Pca {
@@ -65,13 +63,64 @@ impl Pca {
         }
         let decomposition = covariance.self_adjoint_eigen(Side::Lower).expect("a finite covariance has eigenvectors");
         let vectors = decomposition.U(); // eigenvalues ascend
-        let k = k.min(width);
-        let components = Mat::from_fn(width, k, |row, column| vectors[(row, width - 1 - column)]);
+        let components = Mat::from_fn(width, k.min(width), |row, column| vectors[(row, width - 1 - column)]);
         let count = (rows.values.len() / width) as f64;
         let values = decomposition.S().column_vector();
-        let variances: Vec<f64> = (0..width).map(|index| (values[width - 1 - index] / count).max(0.0)).collect();
-        let rest = variances[k..].iter().sum::<f64>() / (width - k).max(1) as f64;
-        Self { mean, components, variances: variances[..k].to_vec(), rest }
+        let variances = (0..width).map(|index| (values[width - 1 - index] / count).max(0.0)).collect();
+        Self { mean, components, variances }
+    }
+
+    /// From its parts: the mean (`width` numbers), the kept components (each `width` numbers, one after the other), and the variances along
+    /// all.
+    pub fn from_parts(mean: Vec<f64>, components: &[f64], variances: Vec<f64>) -> Self {
+        let width = mean.len();
+        let components = Mat::from_fn(width, components.len() / width, |row, column| components[column * width + row]);
+        Self { mean, components, variances }
+    }
+
+    /// What [`from_parts`](Self::from_parts) takes.
+    pub fn parts(&self) -> (&[f64], Vec<f64>, &[f64]) {
+        let components = (0..self.components.ncols()).flat_map(|column| (0..self.mean.len()).map(move |row| (row, column)));
+        (&self.mean, components.map(|(row, column)| self.components[(row, column)]).collect(), &self.variances)
+    }
+
+    /// The same with the first `k` components alone; with none it is the mean.
+    pub fn first(&self, k: usize) -> Self {
+        let kept = k.min(self.components.ncols());
+        let components = Mat::from_fn(self.mean.len(), kept, |row, column| self.components[(row, column)]);
+        Self { mean: self.mean.clone(), components, variances: self.variances.clone() }
+    }
+
+    /// Components that are kept.
+    pub fn components(&self) -> usize {
+        self.components.ncols()
+    }
+
+    /// Variance along every component, falling.
+    pub fn variances(&self) -> &[f64] {
+        &self.variances
+    }
+
+    /// The direction of a component.
+    pub fn component(&self, k: usize) -> Vec<f64> {
+        (0..self.mean.len()).map(|row| self.components[(row, k)]).collect()
+    }
+
+    /// How many components it takes to explain `share` of the variance.
+    pub fn components_for(&self, share: f64) -> usize {
+        let total: f64 = self.variances.iter().sum();
+        let mut sum = 0.0;
+        let enough = self.variances.iter().position(|variance| {
+            sum += variance;
+            sum >= share * total
+        });
+        enough.map_or(self.variances.len(), |index| index + 1)
+    }
+
+    /// Mean variance along the directions left out.
+    fn rest(&self) -> f64 {
+        let left = &self.variances[self.components.ncols()..];
+        left.iter().sum::<f64>() / left.len().max(1) as f64
     }
 
     /// The reconstructions of `rows` from their `k` coordinates, row by row.
@@ -95,15 +144,15 @@ impl Pca {
     /// `rows` with the missing values filled in: their mean given the observed ones, under probabilistic PCA (Tipping and Bishop 1999). That is
     /// least squares on what is observed, each coordinate held back by the variance left out over its own.
     pub fn impute(&self, rows: Matrix) -> Vec<f32> {
-        let (width, k) = (rows.width, self.components.ncols());
+        let (width, k, rest) = (rows.width, self.components.ncols(), self.rest());
         let mut values = rows.values.to_vec();
         for row in values.chunks_exact_mut(width) {
             let seen: Vec<usize> = (0..width).filter(|&column| !row[column].is_nan()).collect();
             let basis = Mat::<f64>::from_fn(seen.len(), k, |index, component| self.components[(seen[index], component)]);
             let target = Mat::<f64>::from_fn(seen.len(), 1, |index, _| f64::from(row[seen[index]]) - self.mean[seen[index]]);
             let mut gram = basis.transpose() * &basis;
-            for (component, variance) in self.variances.iter().enumerate() {
-                let ridge = self.rest / (variance - self.rest).max(1e-12);
+            for (component, variance) in self.variances[..k].iter().enumerate() {
+                let ridge = rest / (variance - rest).max(1e-12);
                 gram[(component, component)] += ridge.max(1e-9);
             }
             let solver = gram.llt(Side::Lower).expect("a ridge makes the system positive definite");
@@ -120,6 +169,16 @@ impl Pca {
     pub fn errors(&self, rows: Matrix) -> Errors {
         let mut errors = Errors::new(&rows);
         self.each(rows, |row, r| errors.add(row, r));
+        errors
+    }
+
+    /// The squared error of each row's reconstruction, over what was observed.
+    pub fn row_errors(&self, rows: Matrix) -> Vec<f64> {
+        let mut errors = Vec::with_capacity(rows.values.len() / rows.width);
+        self.each(rows, |row, r| {
+            let observed = row.iter().enumerate().filter(|(_, value)| !value.is_nan());
+            errors.push(observed.map(|(column, &value)| (f64::from(value) - r(column)).powi(2)).sum());
+        });
         errors
     }
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use ae_train::Which;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Autoencoders for Burn: train one and see what it learned. Without a command, trains the default on handwritten digits.
 #[derive(Debug, Parser)]
@@ -25,6 +26,16 @@ pub enum Command {
     Config(ConfigArgs),
     /// Describe data before training: rows, columns, ranges, what is missing, what would be chosen.
     Data(DataArgs),
+    /// Write the code of each row.
+    Encode(OutArgs),
+    /// Write what the decoder makes of codes.
+    Decode(DecodeArgs),
+    /// Write what comes back of each row; with --corrupt of each row corrupted first.
+    Reconstruct(ReconstructArgs),
+    /// Walk from one row to another through the code.
+    Interpolate(InterpolateArgs),
+    /// Score how odd each row is, and which column makes it so.
+    Score(ScoreArgs),
     /// List the variants.
     Variants,
     /// List the built-in data sets.
@@ -51,6 +62,12 @@ pub struct ConfigArgs {
     /// How to read it.
     #[command(flatten)]
     pub read: ReadArgs,
+    /// Train on rows of the normal class alone (half of them), and test on the rest: for finding anomalies. Needs labels.
+    #[arg(long)]
+    pub normal_only: bool,
+    /// Name of the normal class; by default the one called 0, normal, inlier, false or the like.
+    #[arg(long, value_name = "CLASS")]
+    pub normal: Option<String>,
     /// Units of the code.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub code_dim: Option<i64>,
@@ -120,6 +137,144 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// Continue the run in this folder.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["variant", "config", "set", "data", "label", "id", "drop", "keep", "tensor", "resize", "grey", "code_dim", "epochs", "seed", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["variant", "config", "set", "data", "label", "id", "drop", "keep", "tensor", "resize", "grey", "normal_only", "normal", "code_dim", "epochs", "seed", "out"])]
     pub resume: Option<PathBuf>,
+}
+
+/// A run, and rows to use it on.
+#[derive(Debug, Clone, Args)]
+pub struct RowsArgs {
+    /// Folder of the run.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Rows like those of the run: a built-in set, file, folder, pattern, or - for CSV on standard input; by default the run's own data.
+    #[arg(long, value_name = "NAME|PATH")]
+    pub data: Option<String>,
+    /// Which rows of it.
+    #[arg(long, value_enum, default_value_t = RowsChoice::Unseen)]
+    pub rows: RowsChoice,
+    /// How to read it, over what the run says.
+    #[command(flatten)]
+    pub read: ReadArgs,
+    /// Device to compute on: auto, or one that `ae devices` lists.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: String,
+}
+
+/// Which rows of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowsChoice {
+    /// The test rows where there are some, else all.
+    Unseen,
+    /// The rows that were trained on; of other data the official training set.
+    Train,
+    /// The rows that the best epoch was chosen by.
+    Validation,
+    /// The rows that were held out; of other data the official test set.
+    Test,
+    /// Every row.
+    All,
+}
+
+impl From<RowsChoice> for Which {
+    fn from(choice: RowsChoice) -> Self {
+        match choice {
+            RowsChoice::Unseen => Self::Unseen,
+            RowsChoice::Train => Self::Train,
+            RowsChoice::Validation => Self::Validation,
+            RowsChoice::Test => Self::Test,
+            RowsChoice::All => Self::All,
+        }
+    }
+}
+
+/// Rows, and where their result goes.
+#[derive(Debug, Clone, Args)]
+pub struct OutArgs {
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
+    /// File to write: .csv, .tsv, .parquet, .arrow, .npy or .safetensors; by default CSV on standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// What to decode.
+#[derive(Debug, Clone, Args)]
+pub struct DecodeArgs {
+    /// Folder of the run.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Codes, as `ae encode` writes them: a table with columns h0, h1, ... or an array.
+    #[arg(value_name = "CODES")]
+    pub codes: String,
+    /// File to write: a table, or for images .png; by default CSV on standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Device to compute on: auto, or one that `ae devices` lists.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: String,
+}
+
+/// What to reconstruct.
+#[derive(Debug, Clone, Args)]
+pub struct ReconstructArgs {
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
+    /// Corrupt the rows first: gaussian=STD, masking=RATE, salt_and_pepper=RATE, with commas between; alone, as in the run's training.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "", require_equals = true)]
+    pub corrupt: Option<String>,
+    /// File to write: a table, or for images .png; by default CSV on standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Draw the first images above what comes back of them.
+    #[arg(long, value_name = "FILE.png")]
+    pub sheet: Option<PathBuf>,
+}
+
+/// Between which rows to walk.
+#[derive(Debug, Clone, Args)]
+pub struct InterpolateArgs {
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
+    /// Row to begin at, from 1.
+    #[arg(long, value_name = "ROW", default_value_t = 1)]
+    pub from: usize,
+    /// Row to end at, from 1.
+    #[arg(long, value_name = "ROW", default_value_t = 2)]
+    pub to: usize,
+    /// Steps, both ends included.
+    #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..=100_000))]
+    pub steps: usize,
+    /// File to write: a table, or for images .png; by default CSV on standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// What to score.
+#[derive(Debug, Clone, Args)]
+pub struct ScoreArgs {
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
+    /// Share of anomalies that is expected, in (0, 1): puts the threshold where so many of the training rows lie above it, and keeps it with
+    /// the run.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub contamination: Option<f64>,
+    /// Name of the normal class, if the rows have labels; by default the run's, or the one called 0, normal, inlier, false or the like.
+    #[arg(long, value_name = "CLASS")]
+    pub normal: Option<String>,
+    /// Table to write, with the score of each row and of each of its columns.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share < 1.0);
+    share.ok_or_else(|| "a share greater than 0 and less than 1, such as 0.05".to_string())
 }

@@ -5,7 +5,7 @@
 
 use std::{fs, path::Path};
 
-use ae_data::{Options, ScalingMethod, SplitConfig};
+use ae_data::{Options, ScalingMethod, Sets, Split, SplitConfig};
 use ae_model::{
     ConfigError, Hints, Recipe, VARIANTS, Variant,
     network::{MlpConfig, Network, NormKind},
@@ -13,10 +13,12 @@ use ae_model::{
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{Error, Result};
+use crate::{Error, Result, anomaly::normal_class};
 
 /// The variant that is trained when none is named.
 pub const DEFAULT_VARIANT: &str = "undercomplete";
+/// The variant that is trained on one class when none is named.
+pub const ONE_CLASS_VARIANT: &str = "denoising";
 
 /// Everything that decides a run, apart from the device and the folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +48,13 @@ pub struct DataConfig {
     pub validation: f64,
     /// Share of all rows held out for the test where there is no official test set, in `(0, 1)`.
     pub test: f64,
+    /// Whether to train on rows of the normal class alone: half of them, or those of the official training set. The rest and every other row
+    /// are tested on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub normal_only: bool,
+    /// Name of the normal class; found out if none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normal: Option<String>,
     /// How files are read.
     pub read: Options,
 }
@@ -58,6 +67,8 @@ impl Default for DataConfig {
             scaling: ScalingMethod::Auto,
             validation: split.validation,
             test: split.test,
+            normal_only: false,
+            normal: None,
             read: Options::default(),
         }
     }
@@ -134,6 +145,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("data.scaling", "auto (min_max for images, standard for tables), none, min_max, standard, robust (median and interquartile range)"),
     ("data.validation", "share of the training rows held out for validation, in (0, 1)"),
     ("data.test", "share of all rows held out for the test, if there is no official test set, in (0, 1)"),
+    ("data.normal_only", "whether to train on rows of the normal class alone, and to test on the rest"),
+    ("data.normal", "name of the normal class"),
     (
         "data.read",
         "how files are read: label = \"COLUMN\" and id = \"COLUMN\" (carried along, not learned from), drop = [\"COLUMN\"], keep = [\"COLUMN\"], \
@@ -174,11 +187,14 @@ const FIELDS: &[(&str, &str)] = &[
     ("model.code.rate", "lifetime: share of the batch's examples that each unit keeps, in (0, 1]"),
     (
         "model.corruption",
-        "what is done to the input in training: [model.corruption.gaussian] std = 0.3, [model.corruption.salt_and_pepper] rate = 0.1 low = 0.0 \
+        "what is done to the input in training: [model.corruption.gaussian] std = \"auto\", [model.corruption.salt_and_pepper] rate = 0.1 low = 0.0 \
          high = 1.0, [model.corruption.masking] rate = 0.25 rate_max = 0.0; weights of the loss on what it changed and on the rest: \
          [model.corruption.emphasis] changed = 1.0 intact = 0.5",
     ),
-    ("model.corruption.gaussian.std", "standard deviation of the noise, in units of the scaled data, more than 0"),
+    (
+        "model.corruption.gaussian.std",
+        "standard deviation of the noise, in units of the scaled data, more than 0; auto for 0.3 in [0, 1] and 1 elsewhere",
+    ),
     ("model.corruption.salt_and_pepper.rate", "share of the values set to an extreme, in (0, 1)"),
     ("model.corruption.salt_and_pepper.low", "the lower extreme, in units of the scaled data"),
     ("model.corruption.salt_and_pepper.high", "the upper extreme"),
@@ -245,21 +261,26 @@ impl Config {
     /// A file that cannot be read, a field that does not exist, a value of the wrong type or outside its range.
     pub fn from_layers(layers: &Layers) -> Result<Self> {
         let file = layers.file.map(read_table).transpose()?.unwrap_or_default();
-        let in_file = match file.get("variant") {
+        let mut said = file;
+        for setting in layers.set {
+            let (key, value) = parse_setting(setting)?;
+            merge(&mut said, nested(key, value));
+        }
+        for (key, value) in layers.flags.iter().cloned() {
+            merge(&mut said, nested(key, value));
+        }
+        let in_file = match said.get("variant") {
             Some(Value::String(name)) => Some(name.clone()),
             Some(other) => return Err(Error::Usage(format!("`variant` is {other}, but must be a name in quotes"))),
             None => None,
         };
-        let variant = layers.variant.map(str::to_string).or(in_file).unwrap_or_else(|| DEFAULT_VARIANT.to_string());
+        let variant = layers.variant.map(str::to_string).or(in_file).unwrap_or_else(|| {
+            // What is normal is learned best from rows that were moved away from it.
+            let one_class = said.get("data").and_then(|data| data.get("normal_only")) == Some(&Value::Boolean(true));
+            if one_class { ONE_CLASS_VARIANT } else { DEFAULT_VARIANT }.to_string()
+        });
         let mut table = Table::try_from(Self::of_variant(&variant)?).expect("a configuration is a table");
-        merge(&mut table, file);
-        for setting in layers.set {
-            let (key, value) = parse_setting(setting)?;
-            merge(&mut table, nested(key, value));
-        }
-        for (key, value) in layers.flags.iter().cloned() {
-            merge(&mut table, nested(key, value));
-        }
+        merge(&mut table, said);
         table.insert("variant".to_string(), Value::String(variant));
         let config = Self::from_table(table)?;
         config.check()?;
@@ -336,9 +357,17 @@ impl Config {
         find_variant(&self.variant)
     }
 
-    /// How the data is cut.
-    pub fn split(&self) -> SplitConfig {
-        SplitConfig { validation: self.data.validation, test: self.data.test, seed: self.seed }
+    /// The parts of the data, and the normal class if one was learned from alone.
+    ///
+    /// # Errors
+    /// A part without rows, a class that the data does not have, or classes of which none can be told to be the normal one.
+    pub fn cut(&self, sets: Sets) -> Result<(Split, Option<String>)> {
+        let config = SplitConfig { validation: self.data.validation, test: self.data.test, seed: self.seed };
+        if !self.data.normal_only {
+            return Ok((Split::new(sets, config)?, None));
+        }
+        let normal = normal_class(self.data.normal.as_deref(), &sets.train.classes())?;
+        Ok((Split::one_class(sets, &normal, config)?, Some(normal)))
     }
 
     /// The configuration as TOML, with the meaning of each field beside it.

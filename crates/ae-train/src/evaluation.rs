@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Examples that go through the model at a time.
-const BATCH: usize = 1024;
+pub(crate) const BATCH: usize = 1024;
 
 /// Accumulated squared errors over some rows.
 #[derive(Debug, Clone)]

@@ -32,6 +32,7 @@
 //! | [`baseline`], [`evaluation`], [`probe`] | the result, beside PCA and the mean |
 //! | [`device`] | devices by name |
 
+pub mod anomaly;
 pub mod baseline;
 pub mod checkpoint;
 pub mod config;
@@ -43,13 +44,17 @@ pub mod learner;
 pub mod metrics;
 pub mod pretrain;
 pub mod probe;
+pub mod ranking;
 pub mod renderer;
 pub mod run;
 pub mod run_folder;
 pub mod step;
+pub mod trained;
 
+pub use anomaly::Detector;
 pub use config::Config;
 pub use error::{Error, Result};
 pub use learner::Progress;
 pub use run::{Fitted, Outcome, Run, fit};
 pub use step::Trainee;
+pub use trained::{Table, Trained, Which};

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{self, IsTerminal},
+    ops::Deref,
     path::Path,
     sync::Arc,
 };
@@ -13,6 +14,7 @@ use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::I
 
 use crate::{
     Error, Result,
+    anomaly::{CONTAMINATION, Detector, PCA_SHARE},
     baseline::{Matrix, Pca, mean_errors},
     checkpoint,
     config::Config,
@@ -23,6 +25,7 @@ use crate::{
     pretrain::Pretrain,
     run_folder::{Part, RunFolder, Schema, Summary},
     step::Trainee,
+    trained::Trained,
 };
 
 /// A run and its folder.
@@ -48,15 +51,25 @@ pub enum Outcome {
     },
 }
 
-/// What a training gave, without a folder.
-#[derive(Debug)]
+/// What a training gave, without a folder: the trained model, to be used at once, and the result.
+#[derive(Debug, Clone)]
 pub struct Fitted {
-    /// The model of the best epoch.
-    pub model: Model,
-    /// What is known about the data: its scaling is what the model expects.
-    pub schema: Schema,
+    /// The model of the best epoch and what belongs to it.
+    pub trained: Trained,
+    /// What its scores of the training rows are like.
+    pub detector: Detector,
+    /// The principal components of the training rows.
+    pub pca: Pca,
     /// The result.
     pub summary: Summary,
+}
+
+impl Deref for Fitted {
+    type Target = Trained;
+
+    fn deref(&self) -> &Trained {
+        &self.trained
+    }
 }
 
 /// Trains without showing or keeping anything: what a program or an experiment wants that goes on with the model.
@@ -68,7 +81,9 @@ pub fn fit(config: Config, device: impl Into<Device>) -> Result<Fitted> {
     let folder = tempfile::tempdir().map_err(|error| Error::Failed(format!("cannot make a temporary folder: {error}")))?;
     let run = Run::create(config, Some(&folder.path().join("run")))?;
     match run.train(device.clone(), "", Progress::Quiet, Interrupter::new())? {
-        Outcome::Finished(summary) => Ok(Fitted { model: run.model(device)?, schema: run.folder.schema()?, summary: *summary }),
+        Outcome::Finished(summary) => {
+            Ok(Fitted { trained: run.trained(device)?, detector: run.folder.detector()?, pca: run.folder.pca()?, summary: *summary })
+        }
         Outcome::Interrupted { .. } => Err(Error::Failed("nothing interrupts this training".to_string())),
     }
 }
@@ -113,6 +128,15 @@ impl Run {
         self.folder.model(&device.into())
     }
 
+    /// The model of the best epoch with what is known about its data, ready to be used.
+    ///
+    /// # Errors
+    /// Weights that are missing or damaged.
+    pub fn trained(&self, device: impl Into<Device>) -> Result<Trained> {
+        let device = device.into().inner();
+        Ok(Trained::new(self.folder.model(&device)?, self.folder.schema()?, self.config.clone(), device))
+    }
+
     /// Trains what is left to train, measures the best epoch and writes the result. A run that has ended only gives its result back.
     ///
     /// # Errors
@@ -141,12 +165,13 @@ impl Run {
         let history = History::open(&self.folder.metrics_file(), training.epochs, done, progress == Progress::Lines)?;
         device.seed(self.config.seed);
         let plain = device.clone().inner();
+        let objective = self.config.model.objective(&data.schema.inputs());
         let model = self.config.model.init(&data.schema.inputs(), &plain.clone().autodiff());
         let parameters = model.num_params();
         let pretrain = Pretrain {
             config: &training,
             seed: self.config.seed,
-            objective: self.config.model.objective(),
+            objective: objective.clone(),
             rows: &data.split.train,
             batcher: &data.batcher,
             device: plain.clone().autodiff(),
@@ -158,7 +183,7 @@ impl Run {
             _ => Some(model), // the checkpoint has what it led to
         };
         let Some(model) = model else { return Ok(Outcome::Interrupted { epochs: 0 }) };
-        let trainee = Trainee::new(model, self.config.model.objective());
+        let trainee = Trainee::new(model, objective);
         let variance = |dataset: &Dataset| -> Result<f64> {
             let values = dataset.sample(SAMPLE).scaled(&data.schema.scaling)?;
             Ok(mean_variance(Matrix { values: &values, width: data.schema.d_input }))
@@ -207,7 +232,10 @@ impl Run {
 
         device.seed(self.config.seed);
         let code = code_figures(&model, &rows.test, &data.batcher, &plain)?;
-        let (train, test) = rows.parts(&model, &data, self.config.model.code_dim, &plain)?;
+        let trained = Trained::new(model, data.schema.clone(), self.config.clone(), plain);
+        let (train, test, pca) = rows.parts(&trained)?;
+        self.folder.write_pca(&pca)?;
+        self.folder.write_detector(&Detector::fit(&trained, &rows.train, &pca, CONTAMINATION)?)?;
         let summary = Summary {
             variant: self.config.variant.clone(),
             data: data.schema.name.clone(),
@@ -244,7 +272,7 @@ impl Data {
         }
         let sets = source::open_with(&config.data.source, &config.data.read)?;
         let name = sets.name.clone();
-        let split = Split::new(sets, config.split())?;
+        let (split, normal) = config.cut(sets)?;
         if !split.train.varies()? {
             return Err(DataError::Constant { name, rows: split.train.len() }.into());
         }
@@ -258,6 +286,7 @@ impl Data {
             test_rows: split.test.len(),
             geometry: rows.geometry,
             label_names: rows.label_names.clone(),
+            normal,
             scaling: scaling.clone(),
             columns: rows.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default(),
         };
@@ -283,21 +312,24 @@ impl Measured {
         Self { train: train.sample(SAMPLE), test: data.split.test.sample(SAMPLE) }
     }
 
-    /// The model beside its baselines, on the training rows (validation included: PCA needs none held out) and on the test rows.
-    fn parts(&self, model: &Model, data: &Data, k: usize, device: &Device) -> Result<(Part, Part)> {
-        let width = data.schema.d_input;
-        let train_values = self.train.scaled(&data.schema.scaling)?;
+    /// The model beside its baselines, on the training rows (validation included: PCA needs none held out) and on the test rows; and the
+    /// principal components of the training rows, as many as the code has units or as explain most of the variance, whichever are more.
+    fn parts(&self, trained: &Trained) -> Result<(Part, Part, Pca)> {
+        let width = trained.schema.d_input;
+        let train_values = self.train.scaled(&trained.schema.scaling)?;
         let train = Matrix { values: &train_values, width };
-        let pca = Pca::fit(train, k);
-        let mean = train.mean();
+        let all = Pca::fit(train, width);
+        let k = trained.config.model.code_dim;
+        let (pca, mean) = (all.first(k), train.mean());
         let part = |dataset: &Dataset, rows: Matrix| -> Result<Part> {
             Ok(Part {
-                model: model_errors(model, dataset, &data.batcher, rows, device)?.figures(),
+                model: model_errors(&trained.model, dataset, &trained.batcher, rows, &trained.device)?.figures(),
                 pca: pca.errors(rows).figures(),
                 mean: mean_errors(&mean, rows).figures(),
             })
         };
-        let test_values = self.test.scaled(&data.schema.scaling)?;
-        Ok((part(&self.train, train)?, part(&self.test, Matrix { values: &test_values, width })?))
+        let test_values = self.test.scaled(&trained.schema.scaling)?;
+        let parts = (part(&self.train, train)?, part(&self.test, Matrix { values: &test_values, width })?);
+        Ok((parts.0, parts.1, all.first(k.max(all.components_for(PCA_SHARE)))))
     }
 }

@@ -5,17 +5,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ae_data::{BUILTIN, Column, Geometry, Scaling};
+use ae_data::{BUILTIN, Column, Geometry, Scaling, sink::write_bytes};
 use ae_model::{Inputs, Layout, Model};
 use burn::{
     module::Module,
     store::{ModuleSnapshot, SafetensorsStore},
     tensor::Device,
 };
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error, Result, checkpoint,
+    Error, Result,
+    anomaly::Detector,
+    baseline::Pca,
+    checkpoint,
     config::Config,
     evaluation::{CodeFigures, Figures},
 };
@@ -40,6 +44,9 @@ pub struct Schema {
     /// Names of the classes, if the rows have labels with names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_names: Option<Vec<String>>,
+    /// The class that was learned from alone, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normal: Option<String>,
     /// Fitted on the training rows.
     pub scaling: Scaling,
     /// The columns, if the rows are of a table.
@@ -237,6 +244,62 @@ impl RunFolder {
         match self.path.join("summary.json").exists() {
             true => self.read("summary.json", |text| serde_json::from_str(text).map_err(|error| error.to_string())).map(Some),
             false => Ok(None),
+        }
+    }
+
+    /// Writes what the scores of training rows are like.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write_detector(&self, detector: &Detector) -> Result<()> {
+        self.write("detector.json", &serde_json::to_string_pretty(detector).expect("a detector is JSON"))
+    }
+
+    /// What the scores of training rows are like.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a run that has not ended.
+    pub fn detector(&self) -> Result<Detector> {
+        self.read("detector.json", |text| serde_json::from_str(text).map_err(|error| error.to_string()))
+    }
+
+    /// Writes the principal components of the training rows, which results are compared with.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write_pca(&self, pca: &Pca) -> Result<()> {
+        let (mean, components, variances) = pca.parts();
+        let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let parts = [
+            ("mean", vec![mean.len()], bytes(mean)),
+            ("components", vec![pca.components(), mean.len()], bytes(&components)),
+            ("variances", vec![variances.len()], bytes(variances)),
+        ];
+        let tensors = parts.iter().map(|(name, shape, bytes)| {
+            (*name, TensorView::new(Dtype::F64, shape.clone(), bytes).expect("a tensor has as many bytes as its shape says"))
+        });
+        let file = safetensors::serialize(tensors, None).expect("tensors can be put together");
+        Ok(write_bytes(&self.path.join("pca.safetensors"), &file)?)
+    }
+
+    /// The principal components of the training rows.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a run that has not ended.
+    pub fn pca(&self) -> Result<Pca> {
+        let path = self.path.join("pca.safetensors");
+        let failed = |reason: String| Error::at("read", &path, format!("{reason}; bring the file back, or train anew"));
+        let bytes = fs::read(&path).map_err(|error| failed(error.to_string()))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| failed(error.to_string()))?;
+        let part = |name: &str| -> Result<Vec<f64>> {
+            let tensor = file.tensor(name).map_err(|error| failed(error.to_string()))?;
+            let numbers = tensor.data().chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().expect("eight bytes")));
+            Ok(numbers.collect())
+        };
+        let (mean, components, variances) = (part("mean")?, part("components")?, part("variances")?);
+        match mean.is_empty() || components.len() % mean.len() != 0 || variances.len() != mean.len() {
+            true => Err(failed("its parts do not fit together".to_string())),
+            false => Ok(Pca::from_parts(mean, &components, variances)),
         }
     }
 

@@ -12,7 +12,7 @@ use burn::{
     tensor::Tensor,
 };
 
-pub use gaussian::Gaussian;
+pub use gaussian::{Gaussian, Level};
 pub use masking::Masking;
 pub use salt_and_pepper::SaltAndPepper;
 
@@ -87,6 +87,12 @@ impl Corruption {
         Ok(())
     }
 
+    /// The same with every level that follows the data fixed, for data that lies in `[0, 1]` or not.
+    pub fn for_inputs(&self, unit_range: bool) -> Self {
+        let gaussian = self.gaussian.map(|gaussian| Gaussian::new(gaussian.std.value(unit_range)));
+        Self { gaussian, ..self.clone() }
+    }
+
     /// Whether nothing is corrupted.
     pub fn is_none(&self) -> bool {
         self.gaussian.is_none() && self.salt_and_pepper.is_none() && self.masking.is_none()
@@ -149,7 +155,7 @@ mod tests {
     #[test]
     fn each_noise_has_its_own_statistics() {
         let x = Tensor::<2>::full([200, 50], 0.5, &Device::default());
-        let gaussian = values(Corruption { gaussian: Some(Gaussian { std: 0.3 }), ..Default::default() }.apply(x.clone(), None).x);
+        let gaussian = values(Corruption { gaussian: Some(Gaussian::new(0.3)), ..Default::default() }.apply(x.clone(), None).x);
         let mean = gaussian.iter().sum::<f32>() / 1e4;
         let std = (gaussian.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / 1e4).sqrt();
         // Ten thousand draws: three deviations of the mean are 0.009, of the standard deviation 0.0064.
@@ -202,7 +208,7 @@ mod tests {
     #[test]
     fn settings_outside_their_range_are_refused_by_name() {
         let refused = |corruption: Corruption| corruption.check().unwrap_err().field;
-        assert_eq!(refused(Corruption { gaussian: Some(Gaussian { std: 0.0 }), ..Default::default() }), "gaussian.std");
+        assert_eq!(refused(Corruption { gaussian: Some(Gaussian::new(0.0)), ..Default::default() }), "gaussian.std");
         assert_eq!(refused(Corruption { masking: Some(Masking { rate: 1.0, rate_max: 0.0 }), ..Default::default() }), "masking.rate");
         assert_eq!(refused(Corruption { masking: Some(Masking { rate: 0.5, rate_max: 0.4 }), ..Default::default() }), "masking.rate_max");
         let upside_down = SaltAndPepper { low: 1.0, high: 0.0, ..Default::default() };

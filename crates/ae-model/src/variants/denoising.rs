@@ -1,12 +1,14 @@
 //! Denoising: the input is corrupted, and the clean one must come out.
 //!
-//! `min mean_x L(x, g(f(x~)))`, `x~ = x + e`, `e ~ N(0, 0.3^2 I)` (Vincent et al. 2008, 2010). The network learns to move points towards
-//! where the data lies.
+//! `min mean_x L(x, g(f(x~)))`, `x~ = x + e`, `e ~ N(0, s^2 I)` (Vincent et al. 2008, 2010). The network learns to move points towards
+//! where the data lies: `r(x) - x` is about `s^2` times the gradient of the log-density (Alain and Bengio 2014), and rows that it moves far are
+//! anomalies.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{
-    Recipe,
+    Activation, Recipe,
     corruption::{Corruption, Gaussian},
+    network::{MlpConfig, Network},
 };
 
 /// The variant.
@@ -21,5 +23,11 @@ pub const VARIANT: Variant = Variant {
 };
 
 fn recipe() -> Recipe {
-    Recipe { corruption: Corruption { gaussian: Some(Gaussian { std: 0.3 }), ..Corruption::default() }, ..super::overcomplete::recipe() }
+    Recipe {
+        code_dim: 64,
+        network: Network::Mlp(MlpConfig { hidden: vec![256], activation: Activation::Relu, ..MlpConfig::default() }),
+        code: Activation::Relu.into(),
+        corruption: Corruption { gaussian: Some(Gaussian::default()), ..Corruption::default() },
+        ..Recipe::default()
+    }
 }

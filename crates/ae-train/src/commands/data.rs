@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ae_data::{Dataset, Kind, Options, Rows, Scaling, ScalingMethod, Sets, open_with, picture::Sheet};
+use ae_data::{Dataset, Kind, Rows, Scaling, ScalingMethod, Sets, open_with, picture::Sheet};
 use ae_train::{Error, Result};
 
 use crate::{cli::DataArgs, output::print};
@@ -14,18 +14,7 @@ const SIDE: usize = 10;
 
 /// Describes the data.
 pub fn run(args: &DataArgs) -> Result<()> {
-    let read = args.read.clone();
-    let options = Options {
-        label: read.label,
-        id: read.id,
-        drop: read.drop,
-        keep: read.keep,
-        tensor: read.tensor,
-        resize: read.resize,
-        grey: read.grey,
-        ..Options::default()
-    };
-    let sets = open_with(&args.data, &options)?;
+    let sets = open_with(&args.data, &super::options(&args.read))?;
     if let Some(path) = &args.sheet {
         sheet(&sets.train, path)?;
     }
@@ -41,13 +30,11 @@ fn describe(sets: &Sets) -> Result<String> {
     let shape = rows.geometry.map(|geometry| format!(", images of {geometry} (channels, height, width)")).unwrap_or_default();
     text += &format!("\n{} features{shape}; kept as {}\n", rows.width(), rows.element().name());
     if let Some(labels) = &rows.labels {
-        let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
-        let mut counts = vec![0usize; classes];
+        let classes = rows.classes();
+        let mut counts = vec![0usize; classes.len()];
         labels.iter().for_each(|&label| counts[label as usize] += 1);
-        let name =
-            |class: usize| rows.label_names.as_ref().and_then(|names| names.get(class).cloned()).unwrap_or_else(|| class.to_string());
-        let shown: Vec<String> = (0..classes.min(12)).map(|class| format!("{} ({})", name(class), counts[class])).collect();
-        text += &format!("labels: {}{}\n", shown.join(", "), if classes > 12 { ", ..." } else { "" });
+        let shown: Vec<String> = classes.iter().zip(counts).take(12).map(|(name, count)| format!("{name} ({count})")).collect();
+        text += &format!("labels: {}{}\n", shown.join(", "), if classes.len() > 12 { ", ..." } else { "" });
     }
     if let Some(ids) = &rows.ids {
         text += &format!("identifiers: {}\n", ids.iter().take(3).cloned().collect::<Vec<_>>().join(", "));

@@ -3,14 +3,26 @@
 mod config;
 mod data;
 mod datasets;
+mod decode;
 mod devices;
+mod encode;
+mod interpolate;
+mod reconstruct;
+mod score;
 mod train;
 mod variants;
 
-use ae_train::{Config, Result, config::Layers};
+use std::path::Path;
+
+use ae_data::{
+    Dataset, Options,
+    frame::Frame,
+    sink::{self, Shape, Writer},
+};
+use ae_train::{Config, Result, Run, Trained, config::Layers, device};
 use toml::Value;
 
-use crate::cli::{Cli, Command, ConfigArgs};
+use crate::cli::{Cli, Command, ConfigArgs, ReadArgs, RowsArgs};
 
 /// Does what the command line asks for.
 pub fn run(cli: Cli) -> Result<()> {
@@ -18,6 +30,11 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Train(args) => train::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Data(args) => data::run(&args),
+        Command::Encode(args) => encode::run(&args),
+        Command::Decode(args) => decode::run(&args),
+        Command::Reconstruct(args) => reconstruct::run(&args),
+        Command::Interpolate(args) => interpolate::run(&args),
+        Command::Score(args) => score::run(&args),
         Command::Variants => variants::run(),
         Command::Datasets => datasets::run(),
         Command::Devices => devices::run(),
@@ -38,8 +55,56 @@ fn configuration(args: &ConfigArgs) -> Result<Config> {
     flags.extend(text(&read.tensor).map(|value| ("data.read.tensor", value)));
     flags.extend(read.resize.map(|size| ("data.read.resize", Value::Array(size.map(|side| Value::Integer(side as i64)).to_vec()))));
     flags.extend(read.grey.then_some(("data.read.grey", Value::Boolean(true))));
+    flags.extend(args.normal_only.then_some(("data.normal_only", Value::Boolean(true))));
+    flags.extend(text(&args.normal).map(|value| ("data.normal", value)));
     flags.extend(args.code_dim.map(|value| ("model.code_dim", Value::Integer(value))));
     flags.extend(args.epochs.map(|value| ("training.epochs", Value::Integer(value))));
     flags.extend(args.seed.map(|value| ("seed", Value::Integer(value))));
     Config::from_layers(&Layers { variant: args.variant.as_deref(), file: args.config.as_deref(), set: &args.set, flags })
+}
+
+/// What a person says about how to read.
+fn options(read: &ReadArgs) -> Options {
+    let read = read.clone();
+    Options {
+        label: read.label,
+        id: read.id,
+        drop: read.drop,
+        keep: read.keep,
+        tensor: read.tensor,
+        resize: read.resize,
+        grey: read.grey,
+        ..Options::default()
+    }
+}
+
+/// A run, opened to be used on rows.
+struct Used {
+    run: Run,
+    trained: Trained,
+    rows: Dataset,
+}
+
+fn use_run(args: &RowsArgs) -> Result<Used> {
+    let run = Run::open(&args.run)?;
+    let trained = run.trained(device::open(&args.device)?.device)?;
+    let rows = trained.rows(args.data.as_deref(), &options(&args.read), args.rows.into())?;
+    Ok(Used { run, trained, rows })
+}
+
+/// Whether a result is to be written as a picture.
+fn is_picture(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
+}
+
+/// Writes a whole table; to standard output if there is no path.
+fn save(table: &Frame, path: Option<&Path>) -> Result<()> {
+    match path {
+        Some(path) => Ok(sink::write(path, table)?),
+        None => {
+            let mut writer = Writer::standard_output(&Shape::of(table))?;
+            writer.write(table)?;
+            Ok(writer.finish()?)
+        }
+    }
 }

@@ -1,0 +1,11 @@
+//! `ae encode`: the code of each row.
+
+use ae_train::Result;
+
+use crate::cli::OutArgs;
+
+/// Writes the codes.
+pub fn run(args: &OutArgs) -> Result<()> {
+    let used = super::use_run(&args.rows)?;
+    used.trained.encode(&used.rows).save(args.out.as_deref())
+}

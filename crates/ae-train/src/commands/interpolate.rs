@@ -1,0 +1,27 @@
+//! `ae interpolate`: the way from one row to another through the code.
+
+use ae_data::picture::Sheet;
+use ae_train::{Error, Result};
+use burn::data::dataset::Dataset as _;
+
+use super::{is_picture, save};
+use crate::cli::InterpolateArgs;
+
+/// Writes the way.
+pub fn run(args: &InterpolateArgs) -> Result<()> {
+    let used = super::use_run(&args.rows)?;
+    let count = used.rows.len();
+    if let Some(row) = [args.from, args.to].into_iter().find(|&row| row == 0 || row > count) {
+        return Err(Error::Usage(format!("there is no row {row}: the data has rows 1 to {count}")));
+    }
+    let ends = used.rows.select([args.from, args.to].map(|row| used.rows.indices()[row - 1]).to_vec());
+    let values = used.trained.interpolate(&ends, args.steps)?;
+    match (&args.out, used.trained.schema.geometry) {
+        (Some(path), Some(geometry)) if is_picture(path) => {
+            let images: Vec<&[f32]> = values.chunks_exact(used.trained.schema.d_input).collect();
+            let [low, high] = used.trained.shades();
+            Ok(Sheet::new(geometry, images.len(), low, high).save(&images, path)?)
+        }
+        (path, _) => save(&used.trained.table_of(&values), path.as_deref()),
+    }
+}

@@ -1,0 +1,87 @@
+//! `ae reconstruct`: what comes back of each row, or of each row corrupted first.
+
+use ae_data::{picture::Sheet, sink};
+use ae_model::{
+    Corruption,
+    corruption::{Gaussian, Masking, SaltAndPepper},
+};
+use ae_train::{Error, Result};
+use burn::data::dataset::Dataset as _;
+
+use super::is_picture;
+use crate::{cli::ReconstructArgs, output::print};
+
+/// Images of a sheet.
+const SHEET: usize = 12;
+
+/// Writes the reconstructions.
+pub fn run(args: &ReconstructArgs) -> Result<()> {
+    let used = super::use_run(&args.rows)?;
+    let (trained, rows) = (&used.trained, &used.rows);
+    let corruption = args.corrupt.as_deref().map(|text| corruption(text, &trained.config.model.corruption)).transpose()?;
+    trained.device.seed(trained.config.seed);
+    if let Some(path) = &args.sheet {
+        let Some(geometry) = trained.schema.geometry else {
+            return Err(Error::Usage("`--sheet` is for images, and these rows are none: write a table with `--out`".to_string()));
+        };
+        let first = rows.select(rows.indices().iter().copied().take(SHEET).collect());
+        let width = trained.schema.d_input;
+        let clean = trained.unscale(first.scaled(&trained.schema.scaling)?);
+        let made = trained.reconstructions(&first, corruption.as_ref()).next().expect("there is a row")?;
+        let mut images: Vec<&[f32]> = clean.chunks_exact(width).collect();
+        if corruption.is_some() {
+            images.extend(made.read.chunks_exact(width));
+        }
+        images.extend(made.values.chunks_exact(width));
+        let [low, high] = trained.shades();
+        Sheet::new(geometry, first.len(), low, high).save(&images, path)?;
+        let lines = if corruption.is_some() {
+            "the images, what the network read, and what it made of it"
+        } else {
+            "the images and what comes back"
+        };
+        print(&format!("{}: {lines}\n", path.display()))?;
+        if args.out.is_none() {
+            return Ok(());
+        }
+    }
+    match (&args.out, trained.schema.geometry) {
+        (Some(path), Some(geometry)) if is_picture(path) => {
+            // One row of many is numbered too.
+            for made in trained.reconstructions(rows, corruption.as_ref()) {
+                let made = made?;
+                sink::write_images(path, geometry, &made.values, made.range.start, trained.shades())?;
+            }
+            Ok(())
+        }
+        (path, _) => trained.reconstruct(rows, corruption.as_ref()).save(path.as_deref()),
+    }
+}
+
+/// `gaussian=0.3,masking=0.25,salt_and_pepper=0.1`, or nothing for what the run was trained with.
+fn corruption(text: &str, trained: &Corruption) -> Result<Corruption> {
+    if text.is_empty() {
+        return match trained.is_none() {
+            true => Err(Error::Usage("this run was trained without corruption: name one, such as `--corrupt gaussian=0.3`".to_string())),
+            false => Ok(trained.clone()),
+        };
+    }
+    let mut corruption = Corruption::default();
+    for part in text.split(',') {
+        let wrong = || {
+            Error::Usage(format!(
+                "`--corrupt {text}`: `{part}` is none of gaussian=STD, masking=RATE, salt_and_pepper=RATE (several with commas between)"
+            ))
+        };
+        let (name, value) = part.split_once('=').ok_or_else(wrong)?;
+        let value: f64 = value.trim().parse().map_err(|_| wrong())?;
+        match name.trim() {
+            "gaussian" => corruption.gaussian = Some(Gaussian::new(value)),
+            "masking" => corruption.masking = Some(Masking { rate: value, rate_max: 0.0 }),
+            "salt_and_pepper" => corruption.salt_and_pepper = Some(SaltAndPepper { rate: value, ..SaltAndPepper::default() }),
+            _ => return Err(wrong()),
+        }
+    }
+    corruption.check().map_err(|error| error.within("corrupt"))?;
+    Ok(corruption)
+}
