@@ -32,6 +32,8 @@ pub enum Command {
     Decode(DecodeArgs),
     /// Write what comes back of each row; with --corrupt of each row corrupted first.
     Reconstruct(ReconstructArgs),
+    /// Fill in the missing values of rows, and nothing else.
+    Impute(ImputeArgs),
     /// Walk from one row to another through the code.
     Interpolate(InterpolateArgs),
     /// Score how odd each row is, and which column makes it so.
@@ -277,4 +279,18 @@ pub struct ScoreArgs {
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| *share > 0.0 && *share < 1.0);
     share.ok_or_else(|| "a share greater than 0 and less than 1, such as 0.05".to_string())
+}
+
+/// What to fill in.
+#[derive(Debug, Clone, Args)]
+pub struct ImputeArgs {
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
+    /// File to write; a text table keeps every byte but its blanks. By default CSV on standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print how well values are filled in as JSON, and write no rows unless --out is given.
+    #[arg(long)]
+    pub json: bool,
 }

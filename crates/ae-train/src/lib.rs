@@ -40,6 +40,7 @@ pub mod device;
 pub mod error;
 pub mod evaluation;
 pub mod history;
+pub mod impute;
 pub mod learner;
 pub mod metrics;
 pub mod pretrain;

@@ -101,7 +101,7 @@ impl Trained {
     }
 
     /// How later rows are read: as the run's, and what a person says over it.
-    fn options(&self, read: &Options) -> Options {
+    pub fn options(&self, read: &Options) -> Options {
         let run = &self.config.data.read;
         let read = read.clone();
         Options {
@@ -230,7 +230,7 @@ impl Trained {
     }
 
     /// Rows like the data's, made batch by batch in its units, behind what identifies them.
-    fn data_table<'a>(
+    pub(crate) fn data_table<'a>(
         &'a self,
         rows: &'a Dataset,
         batches: impl Iterator<Item = Result<(std::ops::Range<usize>, Vec<f32>)>> + 'a,

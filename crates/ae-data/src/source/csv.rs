@@ -168,6 +168,78 @@ fn table(mut file: impl Read + Seek, path: &Path, options: &Options) -> Result<F
     Ok(Frame { columns: names.into_iter().zip(cells).collect() })
 }
 
+/// The text table `bytes` with blank cells filled in by `fill` (row from 0, column name), and every other byte as it was.
+pub fn fill_text(
+    bytes: &[u8],
+    options: &Options,
+    path: &Path,
+    mut fill: impl FnMut(usize, &str) -> Option<String>,
+) -> Result<Vec<u8>, DataError> {
+    let delimiter = match options.delimiter {
+        Some(delimiter) => delimiter as u8,
+        None => detect_delimiter(&mut &bytes[..], path)?,
+    };
+    let (mut out, mut names, mut row) = (Vec::with_capacity(bytes.len()), None::<Vec<String>>, 0);
+    let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    out.extend(&bytes[..bytes.len() - rest.len()]);
+    while !rest.is_empty() {
+        let (cells, end) = raw_record(rest, delimiter);
+        let said = |cell: &std::ops::Range<usize>| {
+            let text = String::from_utf8_lossy(&rest[cell.clone()]).trim().to_string();
+            match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+                Some(quoted) => quoted.replace("\"\"", "\"").trim().to_string(),
+                None => text,
+            }
+        };
+        let is_empty_line = cells.len() == 1 && rest[cells[0].clone()].is_empty();
+        let mut is_data = !is_empty_line;
+        if names.is_none() && !is_empty_line {
+            let texts: Vec<String> = cells.iter().map(said).collect();
+            is_data = !options.header.unwrap_or_else(|| !texts.iter().any(|cell| number(cell).is_some()));
+            names = Some(if is_data { (0..texts.len()).map(|index| format!("c{index}")).collect() } else { texts });
+        }
+        let mut from = 0;
+        if is_data {
+            for (cell, name) in cells.iter().zip(names.iter().flatten()).filter(|(cell, _)| is_missing(&said(cell))) {
+                let Some(text) = fill(row, name) else { continue };
+                out.extend(&rest[from..cell.start]);
+                let needs_quotes = text.bytes().any(|byte| byte == delimiter || matches!(byte, b'"' | b'\n' | b'\r'));
+                out.extend(if needs_quotes { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }.as_bytes());
+                from = cell.end;
+            }
+            row += 1;
+        }
+        out.extend(&rest[from..end]);
+        rest = &rest[end..];
+    }
+    Ok(out)
+}
+
+/// Where the cells of the first record lie, and where the next begins.
+fn raw_record(bytes: &[u8], delimiter: u8) -> (Vec<std::ops::Range<usize>>, usize) {
+    let (mut cells, mut start, mut quoted) = (Vec::new(), 0, false);
+    for (index, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'"' if quoted => quoted = false,
+            // A quote opens where a cell begins; one inside a cell is a character. A doubled one closes and opens again.
+            b'"' if bytes[start..index].iter().all(|byte| *byte == b' ') || bytes[index - 1] == b'"' => quoted = true,
+            _ if quoted => {}
+            b'\n' => {
+                let end = if index > start && bytes[index - 1] == b'\r' { index - 1 } else { index };
+                cells.push(start..end);
+                return (cells, index + 1);
+            }
+            byte if byte == delimiter => {
+                cells.push(start..index);
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    cells.push(start..bytes.len());
+    (cells, bytes.len())
+}
+
 trait SeekRead: Read + Seek {}
 impl<T: Read + Seek> SeekRead for T {}
 
@@ -295,6 +367,20 @@ mod tests {
         let bare = read(b"1\t2\n3\t4\n").unwrap();
         assert_eq!(bare.columns[1], ("c1".to_string(), Cells::Numbers(vec![2.0, 4.0])));
         assert!(matches!(read(b"when\n2024-01-02\n2024-01-03 10:00\n").unwrap().columns[0].1, Cells::Dates(..)));
+    }
+
+    #[test]
+    fn blanks_are_filled_and_every_other_byte_stays() {
+        let text = "\u{feff}a; b ;c\r\n1;;\"x; \"\"y\"\"\"\r\n NA ;2.50;  \r\n\r\n3;?;z".as_bytes();
+        let filled = fill_text(text, &Options::default(), Path::new("t"), |row, name| match name {
+            "c" => Some("u;v".to_string()),
+            "d" => None,
+            _ => Some(format!("{name}{row}")),
+        });
+        let expected = "\u{feff}a; b ;c\r\n1;b0;\"x; \"\"y\"\"\"\r\na1;2.50;\"u;v\"\r\n\r\n3;b2;z";
+        assert_eq!(String::from_utf8(filled.unwrap()).unwrap(), expected);
+        let bare = fill_text(b"1,2\n,4\n", &Options::default(), Path::new("t"), |row, name| Some(format!("{name}{row}")));
+        assert_eq!(bare.unwrap(), b"1,2\nc01,4\n");
     }
 
     #[test]

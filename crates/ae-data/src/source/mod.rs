@@ -19,6 +19,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use builtin::BUILTIN;
+pub use csv::fill_text;
 
 use crate::{
     Array, Column, DataError, Geometry, Rows,
@@ -230,6 +231,11 @@ pub fn open_known(name: &str, options: &Options, known: &Known) -> Result<Sets, 
         known.check(rows, Path::new(name))?;
     }
     Ok(sets)
+}
+
+/// Whether the file is a text table, by its ending.
+pub fn is_text_table(path: &Path) -> bool {
+    format(path).is_some_and(|format| format.name == csv::FORMAT.name)
 }
 
 /// The table that a file holds, with every column, as it was read.

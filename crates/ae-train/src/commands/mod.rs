@@ -6,6 +6,7 @@ mod datasets;
 mod decode;
 mod devices;
 mod encode;
+mod impute;
 mod interpolate;
 mod reconstruct;
 mod score;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Reconstruct(args) => reconstruct::run(&args),
+        Command::Impute(args) => impute::run(&args),
         Command::Interpolate(args) => interpolate::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Variants => variants::run(),
