@@ -2,9 +2,9 @@
 
 use std::{io::Cursor, path::Path};
 
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage, imageops};
 
-use crate::{DataError, Geometry};
+use crate::{DataError, Geometry, Rows};
 
 /// How images are laid out.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +71,22 @@ impl Sheet {
         }
         crate::sink::write_bytes(path, &self.png(images))
     }
+}
+
+/// The first channel of image `index` of `rows`, brought to the height and width of `to` by interpolation; values from 0 to `white` become 0 to 1.
+///
+/// # Errors
+/// A file that can no longer be read.
+///
+/// # Panics
+/// Rows that are no images.
+pub fn resized(rows: &Rows, index: usize, to: Geometry, white: f32) -> Result<Vec<f32>, DataError> {
+    let from = rows.geometry.expect("rows that are images");
+    let mut values = rows.row(index)?;
+    values.truncate(from.height * from.width);
+    values.iter_mut().for_each(|value| *value /= white); // pixels of this kind are kept within 0 and 1
+    let image = ImageBuffer::<Luma<f32>, _>::from_raw(from.width as u32, from.height as u32, values).expect("a value for each pixel");
+    Ok(imageops::resize(&image, to.width as u32, to.height as u32, imageops::FilterType::Triangle).into_raw())
 }
 
 #[cfg(test)]

@@ -230,12 +230,12 @@ impl Detector {
         scores.iter().map(|&score| score > self.threshold).collect()
     }
 
-    /// The scores of `rows` as a table: `score`, `anomaly` (1 or 0), the `oddest` column, and the score of each column, behind the rows'
+    /// The scores of `rows` as a table: `score`, `flagged` (1 if it is above the threshold, else 0) and the score of each column, behind the rows'
     /// identifiers and labels.
     pub fn table<'a>(&'a self, trained: &'a Trained, rows: &'a Dataset) -> Table<'a> {
         let columns: Vec<String> = trained.columns().into_iter().map(|column| column.name).collect();
         let names: Vec<String> =
-            ["score", "anomaly"].map(str::to_string).into_iter().chain(columns.iter().map(|name| format!("score_{name}"))).collect();
+            ["score", "flagged"].map(str::to_string).into_iter().chain(columns.iter().map(|name| format!("score_{name}"))).collect();
         let mut start = 0;
         let batches = trained.each_error(rows, self.seed).map(move |errors| {
             let mut scores = Scores::default();

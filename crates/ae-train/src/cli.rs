@@ -26,6 +26,10 @@ pub enum Command {
     Config(ConfigArgs),
     /// Describe data before training: rows, columns, ranges, what is missing, what would be chosen.
     Data(DataArgs),
+    /// Measure everything about a run on some rows: errors beside PCA, code, robustness, classes, copying.
+    Evaluate(EvaluateArgs),
+    /// Put runs side by side, with PCA among them; with --variants, train what is missing first.
+    Compare(CompareArgs),
     /// Write the code of each row.
     Encode(OutArgs),
     /// Write what the decoder makes of codes.
@@ -291,6 +295,43 @@ pub struct ImputeArgs {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print how well values are filled in as JSON, and write no rows unless --out is given.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to measure.
+#[derive(Debug, Clone, Args)]
+pub struct EvaluateArgs {
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to compare.
+#[derive(Debug, Clone, Args)]
+pub struct CompareArgs {
+    /// Folders of runs.
+    #[arg(value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Variants to train, with commas between.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub variants: Vec<String>,
+    /// Seeds to train each with.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
+    pub seeds: usize,
+    /// What to train them on and how.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Folder of the trained runs; those that are there already are used. By default runs/compare-DATA.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Device to compute on: auto, or one that `ae devices` lists.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: String,
+    /// Print JSON.
     #[arg(long)]
     pub json: bool,
 }

@@ -51,7 +51,8 @@ impl Trained {
         let shape = [values.len() / width, width];
         let tensor = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, shape), &self.device);
         let visible = tensor(values.iter().map(|value| if value.is_nan() { 0.0 } else { 1.0 }).collect());
-        let mut filled = self.model.impute(tensor(values.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect()), visible.clone());
+        let mut filled =
+            self.model.impute(tensor(values.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect()), visible.clone());
         if !self.model.mask_input {
             for _ in 0..ROUNDS {
                 let again = self.model.reconstruct(filled.clone());

@@ -55,5 +55,8 @@ pub fn run(args: &ImputeArgs) -> Result<()> {
     };
     eprintln!("{blanks} missing values filled in");
     eprintln!("{said}");
+    if measured.mse > measured.mean.min(measured.pca) {
+        eprintln!("warning: a baseline fills in better than this model: `ae train --variant masked` trains one for it");
+    }
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! The commands, one file each.
 
+mod compare;
 mod config;
 mod data;
 mod datasets;
 mod decode;
 mod devices;
 mod encode;
+mod evaluate;
 mod impute;
 mod interpolate;
 mod reconstruct;
@@ -31,6 +33,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Train(args) => train::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Data(args) => data::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Reconstruct(args) => reconstruct::run(&args),

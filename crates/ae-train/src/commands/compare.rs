@@ -1,0 +1,125 @@
+//! `ae compare`: runs side by side; those that are not there yet are trained.
+
+use std::{
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
+
+use ae_train::{
+    Config, Error, Outcome, Progress, Result, Run,
+    compare::{Line, compare},
+    device::{self, Available},
+};
+use burn::train::Interrupter;
+
+use crate::{cli::CompareArgs, output::print};
+
+/// Prints the comparison.
+pub fn run(args: &CompareArgs) -> Result<()> {
+    let device = device::open(&args.device)?;
+    let runs = match (args.runs.is_empty(), args.variants.is_empty()) {
+        (false, true) => args.runs.iter().map(|path| Run::open(path)).collect::<Result<Vec<_>>>()?,
+        (true, false) => trained(args, &device)?,
+        (true, true) => return Err(Error::Usage("name runs, or what to train with `--variants a,b,c` (see `ae variants`)".to_string())),
+        (false, false) => return Err(Error::Usage("name runs or `--variants`, not both".to_string())),
+    };
+    let count = runs.len();
+    let mut measured = 0;
+    let lines = compare(&runs, &device.device, |run| {
+        measured += 1;
+        eprintln!("measured {} ({measured} of {count})", run.folder.path().display());
+    })?;
+    if args.json {
+        return print(&format!("{}\n", serde_json::to_string_pretty(&lines).expect("figures are JSON")));
+    }
+    print(&table(&lines, io::stdout().is_terminal()))
+}
+
+/// Every variant with every seed: the runs that are there, and the others trained.
+fn trained(args: &CompareArgs, device: &Available) -> Result<Vec<Run>> {
+    let mut runs = Vec::new();
+    let mut planned = Vec::new();
+    for variant in &args.variants {
+        for seed in 0..args.seeds {
+            let mut settings = args.config.clone();
+            settings.variant = Some(variant.clone());
+            settings.seed = Some(args.config.seed.unwrap_or(0) + seed as i64);
+            planned.push(super::configuration(&settings)?);
+        }
+    }
+    let folder = match (&args.out, planned.first()) {
+        (Some(out), _) => out.clone(),
+        (None, first) => {
+            let source = first.map(|config| config.data.source.clone()).unwrap_or_default();
+            let name = Path::new(&source).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or(source);
+            PathBuf::from("runs").join(format!("compare-{name}"))
+        }
+    };
+    let count = planned.len();
+    for (index, config) in planned.into_iter().enumerate() {
+        let path = folder.join(format!("{}-seed{}", config.variant, config.seed));
+        let run = match path.join("config.toml").exists() {
+            true => known(&path, &config)?,
+            false => Run::create(config, Some(&path))?,
+        };
+        eprintln!("run {} of {count}: {}", index + 1, path.display());
+        match run.train(device.device.clone(), &device.name, Progress::Quiet, Interrupter::new())? {
+            Outcome::Finished(_) => runs.push(run),
+            Outcome::Interrupted { .. } => return Err(Error::Failed(format!("{} was stopped: call the comparison again", path.display()))),
+        }
+    }
+    Ok(runs)
+}
+
+/// A run that is there already, if it was made from the same settings.
+fn known(path: &Path, config: &Config) -> Result<Run> {
+    let run = Run::open(path)?;
+    let mut wanted = config.clone();
+    // A run keeps the whole path of its data.
+    wanted.data.source.clone_from(&run.config.data.source);
+    let same_data = run.config.data.source.ends_with(config.data.source.trim_start_matches("./"));
+    match wanted == run.config && same_data {
+        true => Ok(run),
+        false => Err(Error::Usage(format!("{} holds a run of other settings: choose another `--out`, or remove it", path.display()))),
+    }
+}
+
+fn table(lines: &[Line], bold: bool) -> String {
+    let mut text = String::new();
+    let mut data = "";
+    for line in lines.iter() {
+        if line.data != data {
+            data = &line.data;
+            let longest = lines.iter().filter(|other| other.data == data).max_by_key(|line| line.figures.len()).expect("this one at least");
+            let names = longest.figures.iter().map(|figure| format!("{:>20}", figure.name)).collect::<String>();
+            text += &format!("{}{:<26}{names}\n", if text.is_empty() { "" } else { "\n" }, format!("on {data}'s test rows"));
+        }
+        text += &format!("{:<26}", line.name);
+        for figure in &line.figures {
+            let spread = if line.runs > 1 { format!(" ±{}", short(figure.deviation)) } else { String::new() };
+            let cell = format!("{}{spread}{}", short(figure.mean), if figure.best && !bold { " *" } else { "" });
+            let cell = format!("{cell:>20}");
+            text += &if figure.best && bold { format!("\x1b[1m{cell}\x1b[0m") } else { cell };
+        }
+        text += "\n";
+    }
+    let runs = lines.iter().map(|line| line.runs).max().unwrap_or(1);
+    if runs > 1 {
+        text += &format!("\nmean ± standard deviation over the seeds; ");
+    } else {
+        text += "\n";
+    }
+    text += if bold { "the best in bold" } else { "* marks the best" };
+    text + ". mse and fvu: of the copy; noisy, missing: of what comes back of noisy and of hidden values; probe, 5-nn: classes told from the code.\n"
+}
+
+/// Four digits or so.
+fn short(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_string(),
+        size if size < 1e-4 || size >= 1e5 => format!("{value:.1e}"),
+        size if size < 0.1 => format!("{value:.5}"),
+        size if size < 10.0 => format!("{value:.3}"),
+        _ => format!("{value:.1}"),
+    }
+}
