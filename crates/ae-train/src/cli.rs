@@ -42,6 +42,8 @@ pub enum Command {
     Interpolate(InterpolateArgs),
     /// Score how odd each row is, and which column makes it so.
     Score(ScoreArgs),
+    /// Write the model for other programs: safetensors for PyTorch with the lines that load it, ONNX, Burn's record.
+    Export(ExportArgs),
     /// List the variants.
     Variants,
     /// List the built-in data sets.
@@ -334,4 +336,29 @@ pub struct CompareArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to write for other programs.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// Folder of the run.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// One format; by default all.
+    #[arg(long, value_enum)]
+    pub format: Option<ExportFormat>,
+    /// Folder to write to; by default the folder export of the run.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+}
+
+/// A format for other programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Weights under PyTorch's names, and the lines that load them.
+    Safetensors,
+    /// Burn's own record.
+    Burn,
+    /// Encoder, decoder and both, scaling included.
+    Onnx,
 }

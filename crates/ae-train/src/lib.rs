@@ -41,6 +41,7 @@ pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod evaluation;
+pub mod export;
 pub mod history;
 pub mod impute;
 pub mod learner;

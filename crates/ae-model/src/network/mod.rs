@@ -4,6 +4,7 @@
 //! project brings its own types and hands them to [`Autoencoder::new`](crate::Autoencoder::new).
 
 pub mod conv;
+pub mod layers;
 pub mod linear;
 pub mod mlp;
 pub mod norm;

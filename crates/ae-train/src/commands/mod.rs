@@ -8,6 +8,7 @@ mod decode;
 mod devices;
 mod encode;
 mod evaluate;
+mod export;
 mod impute;
 mod interpolate;
 mod reconstruct;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Impute(args) => impute::run(&args),
         Command::Interpolate(args) => interpolate::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Variants => variants::run(),
         Command::Datasets => datasets::run(),
         Command::Devices => devices::run(),

@@ -1,0 +1,197 @@
+//! A network as a list of plain layers, one after the other: what another framework needs to rebuild it, and what weights from there replace.
+
+use burn::{
+    module::{Param, RunningState},
+    tensor::Tensor,
+};
+
+use super::{Affine, ConvDecoder, ConvEncoder, Mlp, NetworkDecoder, NetworkEncoder, Norm, conv::ConvLayer, norm::LayerNorm};
+use crate::{Activation, Model};
+
+/// A layer with its parameters.
+#[derive(Debug, Clone)]
+pub enum Layer {
+    /// `y = x W + b` with `W` of `[in, out]`.
+    Linear {
+        /// `W`.
+        weight: Tensor<2>,
+        /// `b`, `[out]`.
+        bias: Tensor<1>,
+    },
+    /// A convolution with padding `(kernel - 1) / 2`.
+    Conv {
+        /// `[out, in, kernel, kernel]`.
+        weight: Tensor<4>,
+        /// `[out]`.
+        bias: Tensor<1>,
+        /// Of both sides.
+        stride: usize,
+    },
+    /// A transposed convolution with padding `(kernel - 1) / 2`.
+    ConvTranspose {
+        /// `[in, out, kernel, kernel]`.
+        weight: Tensor<4>,
+        /// `[out]`.
+        bias: Tensor<1>,
+        /// Of both sides.
+        stride: usize,
+        /// Rows and columns that are added at the end of the output.
+        padding_out: [usize; 2],
+    },
+    /// `gamma (x - m) / sqrt(s^2 + 1e-5) + beta` over all of an example; `gamma` and `beta` are one for each unit or channel.
+    LayerNorm {
+        /// `[units]` or `[channels]`.
+        gamma: Tensor<1>,
+        /// Alike.
+        beta: Tensor<1>,
+    },
+    /// The same with the averages of the training, one for each unit or channel.
+    BatchNorm {
+        /// `[units]` or `[channels]`.
+        gamma: Tensor<1>,
+        /// Alike.
+        beta: Tensor<1>,
+        /// Alike.
+        mean: Tensor<1>,
+        /// Alike.
+        variance: Tensor<1>,
+        /// What is added to the variance.
+        epsilon: f64,
+    },
+    /// An activation, element by element.
+    Activation(Activation),
+    /// Rows become images of `channels, height, width`.
+    Unflatten([usize; 3]),
+    /// Images become rows.
+    Flatten,
+}
+
+/// Calls a function with each layer in its order; what it returns takes the layer's place.
+type Visit<'a> = &'a mut dyn FnMut(Layer) -> Layer;
+
+fn affine(layer: Affine, lent: Option<&Tensor<2>>, visit: Visit) -> Affine {
+    let Layer::Linear { weight, bias } = visit(Layer::Linear { weight: layer.weight(lent), bias: layer.bias.val() }) else {
+        panic!("a linear layer takes a linear layer's place")
+    };
+    // A tied weight is the encoder's, and stays so.
+    Affine { weight: layer.weight.map(|_| Param::from_tensor(weight)), bias: Param::from_tensor(bias) }
+}
+
+fn norm(norm: Norm, visit: Visit) -> Norm {
+    match norm {
+        Norm::Layer(norm) => match visit(Layer::LayerNorm { gamma: norm.gamma.val(), beta: norm.beta.val() }) {
+            Layer::LayerNorm { gamma, beta } => Norm::Layer(LayerNorm { gamma: Param::from_tensor(gamma), beta: Param::from_tensor(beta) }),
+            _ => panic!("a layer norm takes a layer norm's place"),
+        },
+        Norm::Batch(mut norm) => {
+            let (mean, variance) = (norm.running_mean.value_sync(), norm.running_var.value_sync());
+            let layer = Layer::BatchNorm { gamma: norm.gamma.val(), beta: norm.beta.val(), mean, variance, epsilon: norm.epsilon };
+            let Layer::BatchNorm { gamma, beta, mean, variance, .. } = visit(layer) else {
+                panic!("a batch norm takes a batch norm's place")
+            };
+            (norm.gamma, norm.beta) = (Param::from_tensor(gamma), Param::from_tensor(beta));
+            (norm.running_mean, norm.running_var) = (RunningState::new(mean), RunningState::new(variance));
+            Norm::Batch(norm)
+        }
+    }
+}
+
+fn convolution(mut layer: ConvLayer, visit: Visit) -> ConvLayer {
+    let (weight, bias, stride) = (layer.weight.val(), layer.bias.val(), layer.stride);
+    let seen = match layer.padding_out {
+        None => visit(Layer::Conv { weight, bias, stride }),
+        Some(padding_out) => visit(Layer::ConvTranspose { weight, bias, stride, padding_out }),
+    };
+    let (Layer::Conv { weight, bias, .. } | Layer::ConvTranspose { weight, bias, .. }) = seen else {
+        panic!("a convolution takes a convolution's place")
+    };
+    (layer.weight, layer.bias) = (Param::from_tensor(weight), Param::from_tensor(bias));
+    layer
+}
+
+fn activate(activation: Activation, visit: Visit) {
+    if activation != Activation::Identity {
+        visit(Layer::Activation(activation));
+    }
+}
+
+impl Mlp {
+    fn map_layers(self, lent: &[Tensor<2>], visit: Visit) -> Self {
+        let last = self.layers.len() - 1;
+        let mut norms = self.norms.into_iter();
+        let (mut layers, mut new_norms) = (Vec::new(), Vec::new());
+        for (index, layer) in self.layers.into_iter().enumerate() {
+            layers.push(affine(layer, lent.get(index), visit));
+            if index < last {
+                new_norms.extend(norms.next().map(|old| norm(old, visit)));
+                activate(self.activation, visit);
+            } else {
+                activate(self.output, visit);
+            }
+        }
+        Self { layers, norms: new_norms, ..self }
+    }
+}
+
+impl ConvEncoder {
+    fn map_layers(self, visit: Visit) -> Self {
+        visit(Layer::Unflatten(self.image));
+        let mut norms = self.norms.into_iter();
+        let (mut convolutions, mut new_norms) = (Vec::new(), Vec::new());
+        for layer in self.convolutions {
+            convolutions.push(convolution(layer, visit));
+            new_norms.extend(norms.next().map(|old| norm(old, visit)));
+            activate(self.activation, visit);
+        }
+        visit(Layer::Flatten);
+        Self { convolutions, norms: new_norms, code: affine(self.code, None, visit), ..self }
+    }
+}
+
+impl ConvDecoder {
+    fn map_layers(self, visit: Visit) -> Self {
+        let code = affine(self.code, None, visit);
+        visit(Layer::Unflatten(self.image));
+        let mut norms = self.norms.into_iter();
+        let (mut convolutions, mut new_norms) = (Vec::new(), Vec::new());
+        for layer in self.convolutions {
+            new_norms.extend(norms.next().map(|old| norm(old, visit)));
+            activate(self.activation, visit);
+            convolutions.push(convolution(layer, visit));
+        }
+        visit(Layer::Flatten);
+        activate(self.output, visit);
+        Self { convolutions, norms: new_norms, code, ..self }
+    }
+}
+
+impl Model {
+    /// Calls `visit` with each layer of the encoder and then of the decoder (`true`), in their order, without what only training needs. What it
+    /// returns takes the layer's place: a layer of the same kind and shape. A decoder with tied weights keeps the encoder's.
+    ///
+    /// # Panics
+    /// A layer of another kind.
+    pub fn map_layers(self, mut visit: impl FnMut(bool, Layer) -> Layer) -> Self {
+        let encoder = match self.encoder {
+            NetworkEncoder::Mlp(network) => NetworkEncoder::Mlp(network.map_layers(&[], &mut |layer| visit(false, layer))),
+            NetworkEncoder::Conv(network) => NetworkEncoder::Conv(network.map_layers(&mut |layer| visit(false, layer))),
+        };
+        let mut lent = crate::Encoder::weights(&encoder);
+        lent.reverse(); // the decoder's first layer mirrors the encoder's last
+        let decoder = match self.decoder {
+            NetworkDecoder::Mlp(network) => NetworkDecoder::Mlp(network.map_layers(&lent, &mut |layer| visit(true, layer))),
+            NetworkDecoder::Conv(network) => NetworkDecoder::Conv(network.map_layers(&mut |layer| visit(true, layer))),
+        };
+        Self { encoder, decoder, ..self }
+    }
+
+    /// The layers of the encoder and those of the decoder.
+    pub fn layers(&self) -> [Vec<Layer>; 2] {
+        let mut layers = [Vec::new(), Vec::new()];
+        self.clone().map_layers(|is_decoder, layer| {
+            layers[usize::from(is_decoder)].push(layer.clone());
+            layer
+        });
+        layers
+    }
+}

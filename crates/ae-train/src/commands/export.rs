@@ -1,0 +1,50 @@
+//! `ae export`: the model for other programs.
+
+use std::{fs, path::Path};
+
+use ae_data::sink::write_bytes;
+use ae_train::{
+    Error, Result, Run, Trained,
+    export::{onnx, pytorch},
+};
+use burn::{module::Module, tensor::Device};
+
+use crate::{
+    cli::{ExportArgs, ExportFormat},
+    output::print,
+};
+
+/// Writes the files.
+pub fn run(args: &ExportArgs) -> Result<()> {
+    let run = Run::open(&args.run)?;
+    let trained = run.trained(Device::default())?;
+    let folder = args.out.clone().unwrap_or_else(|| run.folder.path().join("export"));
+    fs::create_dir_all(&folder).map_err(|error| Error::at("create", &folder, error))?;
+    let wanted = |format: ExportFormat| args.format.is_none_or(|chosen| chosen == format);
+    let mut text = String::new();
+    if wanted(ExportFormat::Safetensors) {
+        text += &safetensors(&trained, &folder)?;
+    }
+    if wanted(ExportFormat::Burn) {
+        let path = folder.join("model.bpk");
+        trained.model.clone().into_record().save(&path).map_err(|error| Error::at("write", &path, error))?;
+        text += &format!("{}: Burn's own record\n", path.display());
+    }
+    if wanted(ExportFormat::Onnx) {
+        for (name, bytes) in onnx::export(&trained)? {
+            let path = folder.join(format!("{name}.onnx"));
+            write_bytes(&path, &bytes)?;
+            text += &format!("{}: ONNX, scaling included\n", path.display());
+        }
+    }
+    print(&text)
+}
+
+fn safetensors(trained: &Trained, folder: &Path) -> Result<String> {
+    let path = folder.join("model.safetensors");
+    let (state, python) = pytorch::export(trained, "model.safetensors")?;
+    write_bytes(&path, &pytorch::serialize(&state)?)?;
+    let script = folder.join("model.py");
+    write_bytes(&script, python.as_bytes())?;
+    Ok(format!("{}: for PyTorch, loaded by these lines, which {} holds:\n\n{python}\n", path.display(), script.display()))
+}

@@ -1,0 +1,399 @@
+//! ONNX (operator set 17): the encoder, the decoder, and the whole, with the scaling inside: rows in the units of the data go in, `NaN` where a
+//! value is missing, and rows in those units come out.
+
+use ae_model::{Activation, Code, network::layers::Layer};
+use prost::Message;
+
+use super::{Meaning, Numbers, meanings, scaling, threshold};
+use crate::{Result, trained::Trained};
+
+const OPSET: i64 = 17;
+/// Version 8 of the format came with operator set 17.
+const FORMAT: i64 = 8;
+const FLOAT: i32 = 1;
+const INT64: i32 = 7;
+
+/// The messages of onnx.proto, with the fields that are used here.
+mod proto {
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Model {
+        #[prost(int64, tag = "1")]
+        pub ir_version: i64,
+        #[prost(string, tag = "2")]
+        pub producer_name: String,
+        #[prost(string, tag = "3")]
+        pub producer_version: String,
+        #[prost(message, optional, tag = "7")]
+        pub graph: Option<Graph>,
+        #[prost(message, repeated, tag = "8")]
+        pub opset_import: Vec<OperatorSet>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct OperatorSet {
+        #[prost(string, tag = "1")]
+        pub domain: String,
+        #[prost(int64, tag = "2")]
+        pub version: i64,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Graph {
+        #[prost(message, repeated, tag = "1")]
+        pub node: Vec<Node>,
+        #[prost(string, tag = "2")]
+        pub name: String,
+        #[prost(message, repeated, tag = "5")]
+        pub initializer: Vec<Tensor>,
+        #[prost(message, repeated, tag = "11")]
+        pub input: Vec<ValueInfo>,
+        #[prost(message, repeated, tag = "12")]
+        pub output: Vec<ValueInfo>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Node {
+        #[prost(string, repeated, tag = "1")]
+        pub input: Vec<String>,
+        #[prost(string, repeated, tag = "2")]
+        pub output: Vec<String>,
+        #[prost(string, tag = "3")]
+        pub name: String,
+        #[prost(string, tag = "4")]
+        pub op_type: String,
+        #[prost(message, repeated, tag = "5")]
+        pub attribute: Vec<Attribute>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Attribute {
+        #[prost(string, tag = "1")]
+        pub name: String,
+        #[prost(float, tag = "2")]
+        pub f: f32,
+        #[prost(int64, tag = "3")]
+        pub i: i64,
+        #[prost(int64, repeated, packed = "false", tag = "8")]
+        pub ints: Vec<i64>,
+        #[prost(int32, tag = "20")]
+        pub kind: i32,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Tensor {
+        #[prost(int64, repeated, packed = "false", tag = "1")]
+        pub dims: Vec<i64>,
+        #[prost(int32, tag = "2")]
+        pub data_type: i32,
+        #[prost(string, tag = "8")]
+        pub name: String,
+        #[prost(bytes = "vec", tag = "9")]
+        pub raw_data: Vec<u8>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct ValueInfo {
+        #[prost(string, tag = "1")]
+        pub name: String,
+        #[prost(message, optional, tag = "2")]
+        pub kind: Option<Type>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Type {
+        #[prost(message, optional, tag = "1")]
+        pub tensor_type: Option<TensorType>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct TensorType {
+        #[prost(int32, tag = "1")]
+        pub elem_type: i32,
+        #[prost(message, optional, tag = "2")]
+        pub shape: Option<Shape>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Shape {
+        #[prost(message, repeated, tag = "1")]
+        pub dim: Vec<Dimension>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Dimension {
+        #[prost(int64, optional, tag = "1")]
+        pub dim_value: Option<i64>,
+        #[prost(string, optional, tag = "2")]
+        pub dim_param: Option<String>,
+    }
+}
+
+use proto::{Attribute, Node};
+
+/// A value in the graph, by its name.
+type Value = String;
+
+/// A graph as it grows.
+#[derive(Default)]
+struct Builder {
+    nodes: Vec<Node>,
+    constants: Vec<proto::Tensor>,
+}
+
+fn int(name: &str, value: i64) -> Attribute {
+    Attribute { name: name.to_string(), i: value, kind: 2, ..Attribute::default() }
+}
+
+fn float(name: &str, value: f32) -> Attribute {
+    Attribute { name: name.to_string(), f: value, kind: 1, ..Attribute::default() }
+}
+
+fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> Attribute {
+    Attribute { name: name.to_string(), ints: values.into_iter().map(|value| value as i64).collect(), kind: 7, ..Attribute::default() }
+}
+
+impl Builder {
+    fn constant(&mut self, numbers: Numbers) -> Value {
+        let name = format!("constant_{}", self.constants.len());
+        self.constants.push(proto::Tensor {
+            dims: numbers.shape.iter().map(|&size| size as i64).collect(),
+            data_type: FLOAT,
+            name: name.clone(),
+            raw_data: numbers.values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        });
+        name
+    }
+
+    /// One number, which meets every shape.
+    fn number(&mut self, value: f32) -> Value {
+        self.constant(Numbers { shape: Vec::new(), values: vec![value] })
+    }
+
+    fn integers(&mut self, values: &[i64]) -> Value {
+        let name = format!("constant_{}", self.constants.len());
+        self.constants.push(proto::Tensor {
+            dims: vec![values.len() as i64],
+            data_type: INT64,
+            name: name.clone(),
+            raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        });
+        name
+    }
+
+    /// A node of one output.
+    fn node(&mut self, op: &str, input: &[&Value], attribute: Vec<Attribute>) -> Value {
+        self.node_of(op, input, attribute, 1).remove(0)
+    }
+
+    fn node_of(&mut self, op: &str, input: &[&Value], attribute: Vec<Attribute>, outputs: usize) -> Vec<Value> {
+        let name = format!("{}_{}", op.to_lowercase(), self.nodes.len());
+        let output: Vec<Value> = (0..outputs).map(|index| if index == 0 { name.clone() } else { format!("{name}_{index}") }).collect();
+        let input = input.iter().map(|value| value.to_string()).collect();
+        self.nodes.push(Node { input, output: output.clone(), name, op_type: op.to_string(), attribute });
+        output
+    }
+
+    fn activation(&mut self, activation: Activation, z: &Value) -> Value {
+        match activation {
+            Activation::Identity => z.clone(),
+            Activation::Relu => self.node("Relu", &[z], Vec::new()),
+            Activation::LeakyRelu => self.node("LeakyRelu", &[z], vec![float("alpha", 0.01)]),
+            Activation::Elu => self.node("Elu", &[z], vec![float("alpha", 1.0)]),
+            Activation::Tanh => self.node("Tanh", &[z], Vec::new()),
+            Activation::Sigmoid => self.node("Sigmoid", &[z], Vec::new()),
+            Activation::Softplus => self.node("Softplus", &[z], Vec::new()),
+            Activation::Silu => {
+                let gate = self.node("Sigmoid", &[z], Vec::new());
+                self.node("Mul", &[z, &gate], Vec::new())
+            }
+            Activation::Gelu => {
+                // z Phi(z); this operator set has no operator for it.
+                let [root, one, half] = [std::f32::consts::FRAC_1_SQRT_2, 1.0, 0.5].map(|value| self.number(value));
+                let scaled = self.node("Mul", &[z, &root], Vec::new());
+                let erf = self.node("Erf", &[&scaled], Vec::new());
+                let sum = self.node("Add", &[&erf, &one], Vec::new());
+                let gate = self.node("Mul", &[&sum, &half], Vec::new());
+                self.node("Mul", &[z, &gate], Vec::new())
+            }
+        }
+    }
+
+    /// The network's output for `x`.
+    fn layers(&mut self, layers: &[Layer], mut x: Value) -> Result<Value> {
+        let mut is_image = false;
+        for layer in layers {
+            x = match layer {
+                Layer::Linear { weight, bias } => {
+                    let (weight, bias) = (self.constant(Numbers::of(weight.clone())?), self.constant(Numbers::of(bias.clone())?));
+                    self.node("Gemm", &[&x, &weight, &bias], Vec::new())
+                }
+                Layer::Conv { weight, bias, stride } => {
+                    let kernel = weight.dims()[2];
+                    let (weight, bias) = (self.constant(Numbers::of(weight.clone())?), self.constant(Numbers::of(bias.clone())?));
+                    self.node("Conv", &[&x, &weight, &bias], window(kernel, *stride))
+                }
+                Layer::ConvTranspose { weight, bias, stride, padding_out } => {
+                    let kernel = weight.dims()[2];
+                    let (weight, bias) = (self.constant(Numbers::of(weight.clone())?), self.constant(Numbers::of(bias.clone())?));
+                    let mut attributes = window(kernel, *stride);
+                    attributes.push(ints("output_padding", *padding_out));
+                    self.node("ConvTranspose", &[&x, &weight, &bias], attributes)
+                }
+                Layer::LayerNorm { gamma, beta } => {
+                    let axes = if is_image { vec![1, 2, 3] } else { vec![1] };
+                    let mean = self.node("ReduceMean", &[&x], vec![ints("axes", axes.clone())]);
+                    let centred = self.node("Sub", &[&x, &mean], Vec::new());
+                    let square = self.node("Mul", &[&centred, &centred], Vec::new());
+                    let variance = self.node("ReduceMean", &[&square], vec![ints("axes", axes)]);
+                    let epsilon = self.number(1e-5);
+                    let variance = self.node("Add", &[&variance, &epsilon], Vec::new());
+                    let deviation = self.node("Sqrt", &[&variance], Vec::new());
+                    let unit = self.node("Div", &[&centred, &deviation], Vec::new());
+                    let shape = |numbers: Numbers| {
+                        let units = numbers.values.len();
+                        Numbers { shape: if is_image { vec![1, units, 1, 1] } else { vec![units] }, ..numbers }
+                    };
+                    let (gamma, beta) = (shape(Numbers::of(gamma.clone())?), shape(Numbers::of(beta.clone())?));
+                    let (gamma, beta) = (self.constant(gamma), self.constant(beta));
+                    let scaled = self.node("Mul", &[&unit, &gamma], Vec::new());
+                    self.node("Add", &[&scaled, &beta], Vec::new())
+                }
+                Layer::BatchNorm { gamma, beta, mean, variance, epsilon } => {
+                    let mut parts = Vec::new();
+                    for part in [gamma, beta, mean, variance] {
+                        parts.push(self.constant(Numbers::of(part.clone())?));
+                    }
+                    let inputs: Vec<&Value> = std::iter::once(&x).chain(&parts).collect();
+                    self.node("BatchNormalization", &inputs, vec![float("epsilon", *epsilon as f32)])
+                }
+                Layer::Activation(activation) => self.activation(*activation, &x),
+                Layer::Unflatten([channels, height, width]) => {
+                    is_image = true;
+                    let shape = self.integers(&[-1, *channels as i64, *height as i64, *width as i64]);
+                    self.node("Reshape", &[&x, &shape], Vec::new())
+                }
+                Layer::Flatten => {
+                    is_image = false;
+                    self.node("Flatten", &[&x], vec![int("axis", 1)])
+                }
+            };
+        }
+        Ok(x)
+    }
+
+    fn encoder(&mut self, trained: &Trained, layers: &[Layer], x: Value) -> Result<Value> {
+        let [offset, scale] = scaling(&trained.schema.scaling, trained.schema.d_input)
+            .map(|values| self.constant(Numbers { shape: vec![values.len()], values }));
+        let missing = self.node("IsNaN", &[&x], Vec::new());
+        let centred = self.node("Sub", &[&x, &offset], Vec::new());
+        let scaled = self.node("Div", &[&centred, &scale], Vec::new());
+        let zero = self.number(0.0);
+        let mut read = self.node("Where", &[&missing, &zero, &scaled], Vec::new());
+        if trained.model.mask_input {
+            let visible = self.node("Not", &[&missing], Vec::new());
+            let visible = self.node("Cast", &[&visible], vec![int("to", i64::from(FLOAT))]);
+            read = self.node("Concat", &[&read, &visible], vec![int("axis", 1)]);
+        }
+        let z = self.layers(layers, read)?;
+        let h = self.activation(trained.model.code.activation(), &z);
+        Ok(match &trained.model.code {
+            Code::Deterministic(_) => h,
+            Code::TopK(top_k) => {
+                let k = self.integers(&[top_k.k as i64]);
+                let kept = self.node_of("TopK", &[&h, &k], vec![int("axis", 1)], 2);
+                let nothing = self.node("Sub", &[&h, &h], Vec::new());
+                self.node("ScatterElements", &[&nothing, &kept[1], &kept[0]], vec![int("axis", 1)])
+            }
+            Code::Lifetime(_) => {
+                let threshold = self.constant(threshold(&trained.model.code)?.expect("a lifetime code has thresholds"));
+                let kept = self.node("GreaterOrEqual", &[&h, &threshold], Vec::new());
+                let kept = self.node("Cast", &[&kept], vec![int("to", i64::from(FLOAT))]);
+                self.node("Mul", &[&h, &kept], Vec::new())
+            }
+        })
+    }
+
+    fn decoder(&mut self, trained: &Trained, layers: &[Layer], h: Value) -> Result<Value> {
+        let output = self.layers(layers, h)?;
+        let parts = meanings(trained);
+        let several = parts.len() > 1;
+        let mut made = Vec::new();
+        for (meaning, start, end) in parts {
+            let part = if several {
+                let (start, end, axis) = (self.integers(&[start as i64]), self.integers(&[end as i64]), self.integers(&[1]));
+                self.node("Slice", &[&output, &start, &end, &axis], Vec::new())
+            } else {
+                output.clone()
+            };
+            made.push(match meaning {
+                Meaning::Values => part,
+                Meaning::Logits => self.node("Sigmoid", &[&part], Vec::new()),
+                Meaning::Levels => self.node("Softmax", &[&part], vec![int("axis", 1)]),
+            });
+        }
+        let r = if several { self.node("Concat", &made.iter().collect::<Vec<_>>(), vec![int("axis", 1)]) } else { made.remove(0) };
+        let [offset, scale] = scaling(&trained.schema.scaling, trained.schema.d_input)
+            .map(|values| self.constant(Numbers { shape: vec![values.len()], values }));
+        let scaled = self.node("Mul", &[&r, &scale], Vec::new());
+        Ok(self.node("Add", &[&scaled, &offset], Vec::new()))
+    }
+
+    /// The file: `inputs` and `outputs` by name and width, with the value that each output is.
+    fn finish(mut self, name: &str, input: (&str, usize), outputs: &[(&str, usize, Value)]) -> Vec<u8> {
+        let info = |name: &str, width: usize| {
+            let dimension = |dim_value, dim_param: Option<&str>| proto::Dimension { dim_value, dim_param: dim_param.map(str::to_string) };
+            let shape = proto::Shape { dim: vec![dimension(None, Some("rows")), dimension(Some(width as i64), None)] };
+            let tensor_type = proto::TensorType { elem_type: FLOAT, shape: Some(shape) };
+            proto::ValueInfo { name: name.to_string(), kind: Some(proto::Type { tensor_type: Some(tensor_type) }) }
+        };
+        for (name, _, value) in outputs {
+            self.nodes.push(Node {
+                input: vec![value.clone()],
+                output: vec![name.to_string()],
+                name: format!("output_{name}"),
+                op_type: "Identity".to_string(),
+                attribute: Vec::new(),
+            });
+        }
+        let graph = proto::Graph {
+            node: self.nodes,
+            name: name.to_string(),
+            initializer: self.constants,
+            input: vec![info(input.0, input.1)],
+            output: outputs.iter().map(|(name, width, _)| info(name, *width)).collect(),
+        };
+        let model = proto::Model {
+            ir_version: FORMAT,
+            producer_name: "ae".to_string(),
+            producer_version: env!("CARGO_PKG_VERSION").to_string(),
+            graph: Some(graph),
+            opset_import: vec![proto::OperatorSet { domain: String::new(), version: OPSET }],
+        };
+        model.encode_to_vec()
+    }
+}
+
+fn window(kernel: usize, stride: usize) -> Vec<Attribute> {
+    vec![ints("kernel_shape", [kernel; 2]), ints("strides", [stride; 2]), ints("pads", [kernel / 2; 4])]
+}
+
+/// The files `encoder`, `decoder` and `model` (both, one after the other), by name.
+///
+/// # Errors
+/// A device that fails to give its numbers back.
+pub fn export(trained: &Trained) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let [encoder_layers, decoder_layers] = trained.model.layers();
+    let (features, units) = (trained.schema.d_input, trained.config.model.code_dim);
+    let mut encoder = Builder::default();
+    let h = encoder.encoder(trained, &encoder_layers, "x".to_string())?;
+    let mut decoder = Builder::default();
+    let r = decoder.decoder(trained, &decoder_layers, "code".to_string())?;
+    let mut model = Builder::default();
+    let both = model.encoder(trained, &encoder_layers, "x".to_string())?;
+    let whole = model.decoder(trained, &decoder_layers, both.clone())?;
+    Ok(vec![
+        ("encoder", encoder.finish("encoder", ("x", features), &[("code", units, h)])),
+        ("decoder", decoder.finish("decoder", ("code", units), &[("reconstruction", features, r)])),
+        ("model", model.finish("autoencoder", ("x", features), &[("code", units, both), ("reconstruction", features, whole)])),
+    ])
+}

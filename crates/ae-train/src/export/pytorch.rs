@@ -1,0 +1,160 @@
+//! PyTorch: weights under the names of two `nn.Sequential`s, `encoder` and `decoder`, and the lines of Python that build and load them.
+
+use std::collections::BTreeMap;
+
+use ae_model::{Activation, Code, network::layers::Layer};
+use burn::tensor::Tensor;
+use safetensors::{Dtype, tensor::TensorView};
+
+use super::{Meaning, Numbers, meanings, scaling, threshold};
+use crate::{Error, Result, trained::Trained};
+
+/// Tensors by name.
+pub type State = BTreeMap<String, Numbers>;
+
+fn activation(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Identity => "nn.Identity()",
+        Activation::Relu => "nn.ReLU()",
+        Activation::LeakyRelu => "nn.LeakyReLU(0.01)",
+        Activation::Elu => "nn.ELU()",
+        Activation::Gelu => "nn.GELU()",
+        Activation::Silu => "nn.SiLU()",
+        Activation::Tanh => "nn.Tanh()",
+        Activation::Sigmoid => "nn.Sigmoid()",
+        Activation::Softplus => "nn.Softplus()",
+    }
+}
+
+/// A layer in PyTorch's words, and its tensors.
+fn layer(layer: &Layer, is_image: bool) -> Result<(String, Vec<(&'static str, Numbers)>)> {
+    let pair = |weight: Numbers, bias: &Tensor<1>| -> Result<Vec<(&'static str, Numbers)>> {
+        Ok(vec![("weight", weight), ("bias", Numbers::of(bias.clone())?)])
+    };
+    Ok(match layer {
+        Layer::Linear { weight, bias } => {
+            let [from, to] = weight.dims();
+            (format!("nn.Linear({from}, {to})"), pair(Numbers::of(weight.clone().transpose())?, bias)?)
+        }
+        Layer::Conv { weight, bias, stride } => {
+            let [to, from, kernel, _] = weight.dims();
+            let text = format!("nn.Conv2d({from}, {to}, {kernel}, stride={stride}, padding={})", kernel / 2);
+            (text, pair(Numbers::of(weight.clone())?, bias)?)
+        }
+        Layer::ConvTranspose { weight, bias, stride, padding_out: [rows, columns] } => {
+            let [from, to, kernel, _] = weight.dims();
+            let padding = kernel / 2;
+            let text = format!(
+                "nn.ConvTranspose2d({from}, {to}, {kernel}, stride={stride}, padding={padding}, output_padding=({rows}, {columns}))"
+            );
+            (text, pair(Numbers::of(weight.clone())?, bias)?)
+        }
+        Layer::LayerNorm { gamma, beta } => {
+            let units = gamma.dims()[0];
+            let text = if is_image { format!("nn.GroupNorm(1, {units})") } else { format!("nn.LayerNorm({units})") };
+            (text, pair(Numbers::of(gamma.clone())?, beta)?)
+        }
+        Layer::BatchNorm { gamma, beta, mean, variance, epsilon } => {
+            let units = gamma.dims()[0];
+            let text = format!("nn.BatchNorm{}d({units}, eps={epsilon:e})", if is_image { 2 } else { 1 });
+            let mut tensors = pair(Numbers::of(gamma.clone())?, beta)?;
+            tensors.push(("running_mean", Numbers::of(mean.clone())?));
+            tensors.push(("running_var", Numbers::of(variance.clone())?));
+            (text, tensors)
+        }
+        Layer::Activation(of) => (activation(*of).to_string(), Vec::new()),
+        Layer::Unflatten([channels, height, width]) => (format!("nn.Unflatten(1, ({channels}, {height}, {width}))"), Vec::new()),
+        Layer::Flatten => ("nn.Flatten()".to_string(), Vec::new()),
+    })
+}
+
+/// One of the two networks: the lines of its layers, and its tensors under their names.
+fn sequential(name: &str, layers: &[Layer], state: &mut State) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    let mut is_image = false;
+    for (index, of) in layers.iter().enumerate() {
+        is_image = match of {
+            Layer::Unflatten(_) => true,
+            Layer::Flatten => false,
+            _ => is_image,
+        };
+        let (line, tensors) = layer(of, is_image)?;
+        lines.push(line);
+        state.extend(tensors.into_iter().map(|(tensor, numbers)| (format!("{name}.{index}.{tensor}"), numbers)));
+    }
+    Ok(lines)
+}
+
+/// The tensors of a model, its scaling among them, and the lines of Python that load them from `file`.
+///
+/// # Errors
+/// A device that fails to give its numbers back.
+pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
+    let mut state = State::new();
+    let [encoder, decoder] = trained.model.layers();
+    let [encoder, decoder] = [sequential("encoder", &encoder, &mut state)?, sequential("decoder", &decoder, &mut state)?];
+    let features = trained.schema.d_input;
+    let [offset, scale] = scaling(&trained.schema.scaling, features);
+    state.insert("scaling.offset".into(), Numbers { shape: vec![features], values: offset });
+    state.insert("scaling.scale".into(), Numbers { shape: vec![features], values: scale });
+    let list = |lines: &[String]| lines.iter().map(|line| format!("        {line},\n")).collect::<String>();
+    let mut extra = String::new();
+    let mut code = format!("    h = {}(model[\"encoder\"](x))\n", activation(trained.model.code.activation()));
+    if trained.model.code.activation() == Activation::Identity {
+        code = "    h = model[\"encoder\"](x)\n".to_string();
+    }
+    match &trained.model.code {
+        Code::Deterministic(_) => {}
+        Code::TopK(top_k) => {
+            code += &format!("    values, indices = h.topk({}, 1)\n    h = torch.zeros_like(h).scatter(1, indices, values)\n", top_k.k);
+        }
+        Code::Lifetime(_) => {
+            state.extend(threshold(&trained.model.code)?.map(|numbers| ("code.threshold".to_string(), numbers)));
+            extra = "threshold = state.pop(\"code.threshold\")\n".to_string();
+            code += "    h = h * (h >= threshold)\n";
+        }
+    }
+    let mask = if trained.model.mask_input { "    x = torch.cat([x, (~missing).float()], 1)  # the mask is the second half\n" } else { "" };
+    let parts = meanings(trained).into_iter().map(|(meaning, start, end)| {
+        let part = format!("o[:, {start}:{end}]");
+        match meaning {
+            Meaning::Values => part,
+            Meaning::Logits => format!("{part}.sigmoid()"),
+            Meaning::Levels => format!("{part}.softmax(1)"),
+        }
+    });
+    let output = match parts.collect::<Vec<_>>().as_slice() {
+        [one] => format!("    r = {}\n", one.replace(&format!("[:, 0:{features}]"), "")),
+        parts => format!("    r = torch.cat([{}], 1)\n", parts.join(", ")),
+    };
+    let python = format!(
+        "import torch\nfrom torch import nn\nfrom safetensors.torch import load_file\n\nstate = load_file({file:?})\noffset, scale = \
+         state.pop(\"scaling.offset\"), state.pop(\"scaling.scale\")\n{extra}model = nn.ModuleDict({{\n    \"encoder\": \
+         nn.Sequential(\n{}    ),\n    \"decoder\": nn.Sequential(\n{}    ),\n}})\nmodel.load_state_dict(state{})\nmodel.eval()\n\n\n@torch.no_grad()\ndef \
+         encode(x):  # rows of {features} features in the units of the data, NaN where missing\n    missing = x.isnan()\n    x = \
+         torch.where(missing, 0.0, (x - offset) / scale)\n{mask}{code}    return h\n\n\n@torch.no_grad()\ndef decode(h):  # back in the units \
+         of the data\n    o = model[\"decoder\"](h)\n{output}    return r * scale + offset\n",
+        list(&encoder),
+        list(&decoder),
+        // PyTorch's batch norm also counts its batches, which nothing here needs.
+        if state.keys().any(|name| name.ends_with("running_mean")) { ", strict=False" } else { "" },
+    );
+    Ok((state, python))
+}
+
+/// The tensors as the bytes of a safetensors file.
+///
+/// # Errors
+/// None that a person could cause: tensors whose shapes do not hold their values.
+pub fn serialize(state: &State) -> Result<Vec<u8>> {
+    let bytes: Vec<(&String, &Numbers, Vec<u8>)> = state
+        .iter()
+        .map(|(name, numbers)| (name, numbers, numbers.values.iter().flat_map(|value| value.to_le_bytes()).collect()))
+        .collect();
+    let failed = |error: safetensors::SafeTensorError| Error::Failed(format!("cannot put the weights together: {error}"));
+    let views = bytes
+        .iter()
+        .map(|(name, numbers, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, numbers.shape.clone(), bytes).map_err(failed)?)))
+        .collect::<Result<Vec<_>>>()?;
+    safetensors::serialize(views, Some([("format".to_string(), "pt".to_string())].into())).map_err(failed)
+}

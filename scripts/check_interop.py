@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Whether exported models say in PyTorch and in ONNX Runtime what `ae` says, and whether PyTorch's weights come back.
+
+Needs: pip install torch onnx onnxruntime safetensors numpy; the binary: cargo build -p ae-train
+Usage: python3 scripts/check_interop.py [target/debug/ae]
+Prints the largest difference of each model (of code and reconstruction, relative to the largest value), and fails above 1e-5.
+"""
+import csv, os, subprocess, sys, tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from safetensors.torch import save_file
+
+AE = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "target/debug/ae")
+LIMIT = 1e-5
+rng = np.random.default_rng(0)
+
+
+def ae(*args):
+    done = subprocess.run([AE, *args], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"ae {' '.join(args)}: {done.stderr}")
+    return done.stdout
+
+
+def difference(a, b):
+    assert a.shape == b.shape, (a.shape, b.shape)
+    return float(np.abs(a - b).max() / max(1.0, np.abs(a).max()))
+
+
+def numbers(path):
+    with open(path) as file:
+        rows = list(csv.reader(file))
+    return np.array([[float(cell) for cell in row] for row in rows[1:]], dtype=np.float32)
+
+
+def table(path, missing):
+    """Numbers that hang together, some of them missing."""
+    hidden = rng.normal(size=(300, 3))
+    x = hidden @ rng.normal(size=(3, 8)) * [1, 5, 100, 0.1, 1, 1, 1, 1] + 3
+    x = x.astype(np.float32)
+    if missing:
+        x[rng.random(x.shape) < 0.1] = np.nan
+    with open(path, "w") as file:
+        file.write(",".join(f"c{i}" for i in range(8)) + "\n")
+        for row in x:
+            file.write(",".join("" if np.isnan(value) else repr(float(value)) for value in row) + "\n")
+    return np.genfromtxt(path, delimiter=",", skip_header=1, dtype=np.float32)
+
+
+def mixed(path):
+    """Numbers, truth values and categories; the features in the order in which the model reads them."""
+    z = rng.normal(size=400)
+    colour = np.where(z > 0.5, "red", np.where(z > -0.5, "green", "blue"))
+    with open(path, "w") as file:
+        file.write("colour,weight,ripe,size\n")
+        for i, value in enumerate(z):
+            file.write(f"{colour[i]},{value:.4f},{str(value > 0).lower()},{value * value:.4f}\n")
+    data = list(csv.DictReader(open(path)))
+    levels = ["blue", "green", "red"]
+    return np.array(
+        [[float(r["weight"]), float(r["size"]), float(r["ripe"] == "true")] + [float(r["colour"] == level) for level in levels] for r in data],
+        dtype=np.float32,
+    )
+
+
+def images(path, shape):
+    y, x = np.mgrid[0 : shape[1], 0 : shape[2]]
+    phase = rng.random((200, 1, 1, 1)) * 6
+    values = (127 * (1 + np.sin(x + y * 0.5 + phase)) + np.zeros((200, shape[0], 1, 1))).astype(np.uint8)
+    np.save(path, values)
+    return values.reshape(200, -1).astype(np.float32)
+
+
+def check(name, source, x, *options):
+    run = f"run-{name}"
+    ae("train", "--data", source, "--epochs", "2", "--out", run, "--device", "flex", *options)
+    python = ae("export", run)
+    ae("encode", run, "--rows", "all", "--out", f"{run}.csv")
+    ae("reconstruct", run, "--rows", "all", "--out", f"{run}-r.csv")
+    code = numbers(f"{run}.csv")
+    here = os.getcwd()
+    os.chdir(f"{run}/export")
+    scope = {}
+    exec(open("model.py").read(), scope)
+    torch_code = scope["encode"](torch.tensor(x)).numpy()
+    torch_r = scope["decode"](torch.tensor(code)).numpy()
+    for part in ["encoder", "decoder", "model"]:
+        onnx.checker.check_model(onnx.load(f"{part}.onnx"), full_check=True)
+    session = lambda part: onnxruntime.InferenceSession(f"{part}.onnx", providers=["CPUExecutionProvider"])
+    onnx_code = session("encoder").run(None, {"x": x})[0]
+    onnx_r = session("decoder").run(None, {"code": code})[0]
+    both_code, both_r = session("model").run(["code", "reconstruction"], {"x": x})
+    os.chdir(here)
+    differences = {
+        "torch code": difference(code, torch_code),
+        "onnx code": difference(code, onnx_code),
+        "both code": difference(code, both_code),
+        "torch and onnx reconstruction": difference(torch_r, onnx_r),
+        "both reconstruction": difference(onnx_r, both_r),
+    }
+    if "mixed" not in name:
+        differences["reconstruction"] = difference(numbers(f"{run}-r.csv"), torch_r)
+    worst = max(differences, key=differences.get)
+    print(f"{name:<28} {differences[worst]:.1e} ({worst})", flush=True)
+    assert differences[worst] <= LIMIT, f"{name}: {differences}"
+    return run
+
+
+def check_import(name, source, *options):
+    """The weights that PyTorch holds make a run whose codes and reconstructions are PyTorch's."""
+    scope = {}
+    here = os.getcwd()
+    os.chdir(f"run-{name}/export")
+    exec(open("model.py").read(), scope)
+    os.chdir(here)
+    torch.manual_seed(1)
+    state = {key: torch.randn_like(value) * 0.2 if value.dtype == torch.float32 else value for key, value in scope["model"].state_dict().items()}
+    state = {key: value.abs() + 0.1 if key.endswith("running_var") else value for key, value in state.items()}
+    scope["model"].load_state_dict(state)
+    weights = {key: value.contiguous() for key, value in state.items()}
+    weights["scaling.offset"], weights["scaling.scale"] = scope["offset"].clone(), scope["scale"].clone()
+    save_file(weights, f"{name}.safetensors")
+    run = f"imported-{name}"
+    ae("import", f"{name}.safetensors", "--data", source, "--out", run, *options)
+    ae("encode", run, "--rows", "all", "--out", f"{run}.csv")
+    ae("reconstruct", run, "--rows", "all", "--out", f"{run}-r.csv")
+    code = numbers(f"{run}.csv")
+    x = inputs[source]
+    worst = max(difference(code, scope["encode"](torch.tensor(x)).numpy()), difference(numbers(f"{run}-r.csv"), scope["decode"](torch.tensor(code)).numpy()))
+    print(f"{'import ' + name:<28} {worst:.1e}", flush=True)
+    assert worst <= LIMIT, name
+
+
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    inputs = {
+        "numbers.csv": table("numbers.csv", False),
+        "holes.csv": table("holes.csv", True),
+        "mixed.csv": mixed("mixed.csv"),
+        "grey.npy": images("grey.npy", (1, 9, 7)),
+        "colour.npy": images("colour.npy", (3, 8, 8)),
+    }
+    small = ["--set", "model.network.hidden=[12, 9]", "--code-dim", "4"]
+    for variant in [line.split()[0] for line in ae("variants").splitlines() if line[:1].islower()]:
+        options = {"linear": ["--code-dim", "4"], "overcomplete": [], "stacked": ["--code-dim", "4"], "k_sparse": [], "undercomplete": small}.get(variant, [])
+        check(variant, "numbers.csv", inputs["numbers.csv"], "--variant", variant, *options)
+    for activation in ["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus"]:
+        check(activation, "numbers.csv", inputs["numbers.csv"], *small, "--set", f"model.network.activation={activation}")
+    check("holes-masked", "holes.csv", inputs["holes.csv"], "--variant", "masked", "--code-dim", "16")
+    check("holes", "holes.csv", inputs["holes.csv"], *small)
+    check("tied", "numbers.csv", inputs["numbers.csv"], *small, "--set", "model.network.tied=true")
+    check("mixed", "mixed.csv", inputs["mixed.csv"], "--code-dim", "3", "--set", "model.network.hidden=[12]")
+    check("layer-norm", "numbers.csv", inputs["numbers.csv"], *small, "--set", "model.network.norm=layer")
+    check("batch-norm", "numbers.csv", inputs["numbers.csv"], *small, "--set", "model.network.norm=batch")
+    check("bernoulli", "grey.npy", inputs["grey.npy"], *small, "--set", "model.reconstruction=bernoulli")
+    for norm in ["none", "layer", "batch"]:
+        conv = ["--set", "model.network={kind='conv', channels=[4, 6]}", "--set", f"model.network.norm={norm}"]
+        check(f"conv-{norm}", "colour.npy", inputs["colour.npy"], *conv)
+        check(f"conv-grey-{norm}", "grey.npy", inputs["grey.npy"], *conv)
+    check_import("relu", "numbers.csv", "--set", "model.network.activation=relu")
+    check_import("batch-norm", "numbers.csv")
+    check_import("linear", "numbers.csv", "--variant", "linear")
+    check_import("conv-none", "colour.npy")
+    check_import("conv-grey-batch", "grey.npy")
+print("every model says the same everywhere")
