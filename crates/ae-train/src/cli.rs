@@ -44,6 +44,8 @@ pub enum Command {
     Score(ScoreArgs),
     /// Write the model for other programs: safetensors for PyTorch with the lines that load it, ONNX, Burn's record.
     Export(ExportArgs),
+    /// Make a run of weights that were trained elsewhere, under the names that export writes.
+    Import(ImportArgs),
     /// List the variants.
     Variants,
     /// List the built-in data sets.
@@ -361,4 +363,21 @@ pub enum ExportFormat {
     Burn,
     /// Encoder, decoder and both, scaling included.
     Onnx,
+}
+
+/// What to import.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// safetensors file with encoder.0.weight, decoder.0.weight and so on, as `ae export` writes it and PyTorch's `state_dict` has it.
+    #[arg(value_name = "WEIGHTS")]
+    pub weights: PathBuf,
+    /// The data, and what the weights do not tell: the activations (--set model.network.activation=relu), the stride of convolutions.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Folder of the run; by default a new one under runs/.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Device to compute on: auto, or one that `ae devices` lists.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: String,
 }

@@ -233,6 +233,8 @@ const FIELDS: &[(&str, &str)] = &[
 /// Where settings come from.
 #[derive(Debug, Clone, Default)]
 pub struct Layers<'a> {
+    /// What is known beforehand, such as the sizes of weights that are there already, as `(key, value)`.
+    pub given: Vec<(&'static str, Value)>,
     /// `--variant`.
     pub variant: Option<&'a str>,
     /// `--config`.
@@ -261,7 +263,11 @@ impl Config {
     /// A file that cannot be read, a field that does not exist, a value of the wrong type or outside its range.
     pub fn from_layers(layers: &Layers) -> Result<Self> {
         let file = layers.file.map(read_table).transpose()?.unwrap_or_default();
-        let mut said = file;
+        let mut said = Table::new();
+        for (key, value) in layers.given.iter().cloned() {
+            merge(&mut said, nested(key, value));
+        }
+        merge(&mut said, file);
         for setting in layers.set {
             let (key, value) = parse_setting(setting)?;
             merge(&mut said, nested(key, value));

@@ -159,7 +159,6 @@ impl Run {
             return Err(Error::Failed(format!("`{source}` has changed since the run began{what}: bring the old data back, or train anew")));
         }
 
-        let rows = Measured::new(&data);
         let training = self.config.training.clone();
         let done = self.folder.epochs_done();
         let history = History::open(&self.folder.metrics_file(), training.epochs, done, progress == Progress::Lines)?;
@@ -230,22 +229,66 @@ impl Run {
             return Ok(Outcome::Interrupted { epochs });
         }
 
-        device.seed(self.config.seed);
-        let code = code_figures(&model, &rows.test, &data.batcher, &plain)?;
-        let trained = Trained::new(model, data.schema.clone(), self.config.clone(), plain);
+        let seconds = losses.iter().map(|epoch| epoch.seconds).sum();
+        let ended = Ended { epochs, best, seconds, parameters, device: device_name };
+        let summary = self.measure(&data, Trained::new(model, data.schema.clone(), self.config.clone(), plain), ended)?;
+        Ok(Outcome::Finished(Box::new(summary)))
+    }
+
+    /// A run whose model was trained elsewhere: `model` gives it, once the data is known. `scaling` is offset
+    /// and scale of each feature, if the model came with them; else they are fitted to the data.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and whatever `model` fails with.
+    pub fn import(
+        config: Config,
+        out: Option<&Path>,
+        device: &Device,
+        scaling: Option<[Vec<f32>; 2]>,
+        model: impl FnOnce(Model) -> Result<Model>,
+    ) -> Result<(Self, Summary)> {
+        config.check()?;
+        let mut data = Data::open(&config)?;
+        if let Some([offset, scale]) = scaling {
+            if offset.len() != data.schema.d_input {
+                let (found, expected) = (offset.len(), data.schema.d_input);
+                return Err(Error::Failed(format!("the weights scale {found} features, but the data has {expected}")));
+            }
+            let scaling = Scaling { method: data.schema.scaling.method, offset, scale };
+            data.batcher = Batcher::new(scaling.clone());
+            data.schema.scaling = scaling;
+        }
+        let model = model(config.model.init(&data.schema.inputs(), device))?;
+        let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name))?;
+        folder.write_config(&config)?;
+        folder.write_schema(&data.schema)?;
+        folder.write_model(&model)?;
+        let data = Arc::new(data);
+        let run = Self { folder, config, data: Some(data.clone()) };
+        let parameters = model.num_params();
+        let trained = Trained::new(model, data.schema.clone(), run.config.clone(), device.clone());
+        let summary = run.measure(&data, trained, Ended { epochs: 0, best: 0, seconds: 0.0, parameters, device: "elsewhere" })?;
+        Ok((run, summary))
+    }
+
+    /// Measures a trained model and writes what was measured.
+    fn measure(&self, data: &Data, trained: Trained, ended: Ended) -> Result<Summary> {
+        let rows = Measured::new(data);
+        trained.device.seed(self.config.seed);
+        let code = code_figures(&trained.model, &rows.test, &data.batcher, &trained.device)?;
         let (train, test, pca) = rows.parts(&trained)?;
         self.folder.write_pca(&pca)?;
         self.folder.write_detector(&Detector::fit(&trained, &rows.train, &pca, CONTAMINATION)?)?;
         let summary = Summary {
             variant: self.config.variant.clone(),
             data: data.schema.name.clone(),
-            device: device_name.to_string(),
+            device: ended.device.to_string(),
             d_input: data.schema.d_input,
             code_dim: self.config.model.code_dim,
-            parameters,
-            epochs,
-            best_epoch: best,
-            train_seconds: losses.iter().map(|epoch| epoch.seconds).sum(),
+            parameters: ended.parameters,
+            epochs: ended.epochs,
+            best_epoch: ended.best,
+            train_seconds: ended.seconds,
             seed: self.config.seed,
             train,
             test,
@@ -253,8 +296,17 @@ impl Run {
             code,
         };
         self.folder.write_summary(&summary)?;
-        Ok(Outcome::Finished(Box::new(summary)))
+        Ok(summary)
     }
+}
+
+/// How a training ended.
+struct Ended<'a> {
+    epochs: usize,
+    best: usize,
+    seconds: f64,
+    parameters: usize,
+    device: &'a str,
 }
 
 fn mean_variance(rows: Matrix) -> f64 {

@@ -9,6 +9,7 @@ mod devices;
 mod encode;
 mod evaluate;
 mod export;
+mod import;
 mod impute;
 mod interpolate;
 mod reconstruct;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Interpolate(args) => interpolate::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Variants => variants::run(),
         Command::Datasets => datasets::run(),
         Command::Devices => devices::run(),
@@ -51,6 +53,11 @@ pub fn run(cli: Cli) -> Result<()> {
 
 /// The configuration of all layers.
 fn configuration(args: &ConfigArgs) -> Result<Config> {
+    configuration_with(args, Vec::new())
+}
+
+/// The same over what is known beforehand.
+fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>) -> Result<Config> {
     let mut flags = Vec::new();
     flags.extend(args.data.clone().map(|data| ("data.source", Value::String(data))));
     let read = &args.read;
@@ -68,7 +75,7 @@ fn configuration(args: &ConfigArgs) -> Result<Config> {
     flags.extend(args.code_dim.map(|value| ("model.code_dim", Value::Integer(value))));
     flags.extend(args.epochs.map(|value| ("training.epochs", Value::Integer(value))));
     flags.extend(args.seed.map(|value| ("seed", Value::Integer(value))));
-    Config::from_layers(&Layers { variant: args.variant.as_deref(), file: args.config.as_deref(), set: &args.set, flags })
+    Config::from_layers(&Layers { given, variant: args.variant.as_deref(), file: args.config.as_deref(), set: &args.set, flags })
 }
 
 /// What a person says about how to read.

@@ -66,11 +66,19 @@ fn describe(run: &Run, device: &str) -> Result<()> {
 }
 
 /// The result beside its baselines.
-fn table(summary: &Summary) -> String {
+pub(super) fn table(summary: &Summary) -> String {
     let row = |name: &str, figures: &Figures| format!("{name:<24}{:>12.6}{:>12.4}{:>12.4}\n", figures.mse, figures.sse, figures.fvu);
     let mut text = format!(
-        "\n{} epochs in {:.1} s (epoch {} kept), {} parameters\n\n{:<24}{:>12}{:>12}{:>12}\n",
-        summary.epochs, summary.train_seconds, summary.best_epoch, summary.parameters, "on the test rows", "mse", "sse", "fvu"
+        "\n{}, {} parameters\n\n{:<24}{:>12}{:>12}{:>12}\n",
+        match summary.epochs {
+            0 => "trained elsewhere".to_string(),
+            epochs => format!("{epochs} epochs in {:.1} s (epoch {} kept)", summary.train_seconds, summary.best_epoch),
+        },
+        summary.parameters,
+        "on the test rows",
+        "mse",
+        "sse",
+        "fvu"
     );
     text += &row(&format!("{} ({})", summary.variant, summary.code_dim), &summary.test.model);
     text += &row(&format!("PCA ({})", summary.code_dim.min(summary.d_input)), &summary.test.pca);

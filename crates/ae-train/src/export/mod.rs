@@ -1,5 +1,6 @@
 //! A trained model for other programs: PyTorch, ONNX, Burn; and weights from there.
 
+pub mod import;
 pub mod onnx;
 pub mod pytorch;
 

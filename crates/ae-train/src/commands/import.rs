@@ -1,0 +1,18 @@
+//! `ae import`: a run from weights that were trained elsewhere.
+
+use ae_train::{Result, Run, device, export::import::Weights};
+
+use super::{configuration_with, train};
+use crate::{cli::ImportArgs, output::print};
+
+/// Makes the run, and prints how good it is.
+pub fn run(args: &ImportArgs) -> Result<()> {
+    let device = device::open(&args.device)?.device.inner();
+    let weights = Weights::read(&args.weights)?;
+    let settings = weights.settings()?;
+    let config = configuration_with(&args.config, settings)?;
+    let scaling = weights.scaling()?;
+    let (run, summary) = Run::import(config, args.out.as_deref(), &device, scaling, |model| weights.load(model, &device))?;
+    print(&train::table(&summary))?;
+    print(&format!("run folder: {}\n", run.folder.path().display()))
+}

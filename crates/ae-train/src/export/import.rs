@@ -1,0 +1,217 @@
+//! Weights from elsewhere, under the names that [`pytorch`](super::pytorch) writes: `encoder.0.weight`, `encoder.0.bias`, ... of an
+//! `nn.Sequential`, and `scaling.offset`, `scaling.scale`, `code.threshold` where there are some.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use ae_data::Element;
+use ae_model::{Code, Model, network::layers::Layer};
+use burn::{
+    module::RunningState,
+    tensor::{Device, Tensor, TensorData},
+};
+use safetensors::{Dtype, SafeTensors};
+use toml::Value;
+
+use super::{Numbers, pytorch::State};
+use crate::{Error, Result};
+
+/// Weights as they were found.
+#[derive(Debug)]
+pub struct Weights {
+    state: State,
+    origin: String,
+}
+
+/// What a person may not have said, but the weights show.
+#[derive(Debug, Default)]
+struct Shapes {
+    /// Layer number to the shape of its weight.
+    layers: BTreeMap<usize, Vec<usize>>,
+}
+
+impl Weights {
+    /// Reads a safetensors file.
+    ///
+    /// # Errors
+    /// A file that is none, or that holds numbers other than floats.
+    pub fn read(path: &Path) -> Result<Self> {
+        let origin = path.display().to_string();
+        let bytes = fs::read(path).map_err(|error| Error::at("read", path, error))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| Error::Failed(format!("{origin} is no safetensors file: {error}")))?;
+        let mut state = State::new();
+        for (name, tensor) in file.tensors() {
+            let element = match tensor.dtype() {
+                Dtype::F32 => Element::F32,
+                Dtype::F64 => Element::F64,
+                Dtype::F16 => Element::F16,
+                Dtype::BF16 => Element::BF16,
+                // Counters, such as the batches that PyTorch's batch norm has seen.
+                _ if name.ends_with("num_batches_tracked") => continue,
+                other => return Err(Error::Failed(format!("{origin}: `{name}` holds {other:?}, but weights are floating-point numbers"))),
+            };
+            let found = element.decode(tensor.data(), false);
+            let mut values = Vec::with_capacity(found.len());
+            found.each(0..found.len(), |value| values.push(value));
+            state.insert(name, Numbers { shape: tensor.shape().to_vec(), values });
+        }
+        Ok(Self { state, origin })
+    }
+
+    fn shapes(&self, network: &str) -> Result<Shapes> {
+        let mut shapes = Shapes::default();
+        for (name, numbers) in &self.state {
+            let place = name.strip_prefix(network).and_then(|rest| rest.strip_prefix('.')).and_then(|rest| rest.strip_suffix(".weight"));
+            if let Some(index) = place.and_then(|place| place.parse().ok()) {
+                shapes.layers.insert(index, numbers.shape.clone());
+            }
+        }
+        match shapes.layers.is_empty() {
+            true => {
+                let names: Vec<&str> = self.state.keys().take(4).map(String::as_str).collect();
+                Err(Error::Failed(format!(
+                    "{} has no `{network}.0.weight` and so on, as an `nn.Sequential` called {network} gives them; it has {}, ...",
+                    self.origin,
+                    names.join(", ")
+                )))
+            }
+            false => Ok(shapes),
+        }
+    }
+
+    /// The settings that the shapes of the weights show: kind and sizes of the network, width of the code, norms.
+    ///
+    /// # Errors
+    /// Names or shapes that are none of a perceptron's or a convolutional network's.
+    pub fn settings(&self) -> Result<Vec<(&'static str, Value)>> {
+        let shapes = self.shapes("encoder")?;
+        self.shapes("decoder")?;
+        let of_rank = |rank: usize| shapes.layers.values().filter(|shape| shape.len() == rank).cloned().collect::<Vec<_>>();
+        let (linear, convolutions, norms) = (of_rank(2), of_rank(4), of_rank(1));
+        let Some(last) = linear.last() else {
+            return Err(Error::Failed(format!("{}: the encoder has no linear layer that gives the code", self.origin)));
+        };
+        let integers = |values: Vec<usize>| Value::Array(values.into_iter().map(|value| Value::Integer(value as i64)).collect());
+        let integer = |value: usize| Value::Integer(value as i64);
+        let text = |value: &str| Value::String(value.to_string());
+        let mut settings = vec![("model.code_dim", integer(last[0]))];
+        if convolutions.is_empty() {
+            let hidden = linear[..linear.len() - 1].iter().map(|shape| shape[0]).collect();
+            settings.extend([("model.network.kind", text("mlp")), ("model.network.hidden", integers(hidden))]);
+        } else {
+            let channels = convolutions.iter().map(|shape| shape[0]).collect();
+            settings.extend([
+                ("model.network.kind", text("conv")),
+                ("model.network.channels", integers(channels)),
+                ("model.network.kernel", integer(convolutions[0][2])),
+            ]);
+        }
+        if !norms.is_empty() {
+            let is_batch = self.state.keys().any(|name| name.starts_with("encoder.") && name.ends_with("running_mean"));
+            settings.push(("model.network.norm", text(if is_batch { "batch" } else { "layer" })));
+        }
+        if self.state.contains_key("code.threshold") {
+            settings.push(("model.code.kind", text("lifetime")));
+        }
+        Ok(settings)
+    }
+
+    /// Offset and scale of each feature that the weights expect, if they came with them.
+    ///
+    /// # Errors
+    /// A scale of 0.
+    pub fn scaling(&self) -> Result<Option<[Vec<f32>; 2]>> {
+        let (Some(offset), Some(scale)) = (self.state.get("scaling.offset"), self.state.get("scaling.scale")) else { return Ok(None) };
+        match scale.values.iter().any(|scale| *scale == 0.0 || !scale.is_finite()) || offset.values.len() != scale.values.len() {
+            true => Err(Error::Failed(format!("{}: `scaling.scale` holds a 0, or not as many numbers as `scaling.offset`", self.origin))),
+            false => Ok(Some([offset.values.clone(), scale.values.clone()])),
+        }
+    }
+
+    /// `model` with these weights in place of its own.
+    ///
+    /// # Errors
+    /// A layer without weights, weights of another shape, or weights without a layer.
+    pub fn load(&self, model: Model, device: &Device) -> Result<Model> {
+        let mut left = self.state.clone();
+        let mut failed = None;
+        let mut places = [0, 0];
+        let mut model = model.map_layers(|is_decoder, layer| {
+            let place = places[usize::from(is_decoder)];
+            places[usize::from(is_decoder)] += 1;
+            let name = format!("{}.{place}", if is_decoder { "decoder" } else { "encoder" });
+            let mut loader = Loader { left: &mut left, name, origin: &self.origin, device };
+            loader.layer(layer.clone()).unwrap_or_else(|error| {
+                failed.get_or_insert(error);
+                layer
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if let Code::Lifetime(code) = &mut model.code {
+            let shape = code.threshold.value_sync().dims();
+            let mut loader = Loader { left: &mut left, name: "code".to_string(), origin: &self.origin, device };
+            code.threshold = RunningState::new(loader.tensor("threshold", shape)?);
+        }
+        left.retain(|name, _| !name.starts_with("scaling."));
+        match left.keys().next() {
+            Some(name) => Err(Error::Failed(format!(
+                "{}: `{name}` belongs to no layer of the network that the settings describe: check `model.network` (an `nn.Sequential` counts \
+                 its activations too)",
+                self.origin
+            ))),
+            None => Ok(model),
+        }
+    }
+}
+
+/// Takes the tensors of one layer.
+struct Loader<'a> {
+    left: &'a mut State,
+    name: String,
+    origin: &'a str,
+    device: &'a Device,
+}
+
+impl Loader<'_> {
+    fn tensor<const D: usize>(&mut self, part: &str, shape: [usize; D]) -> Result<Tensor<D>> {
+        let name = format!("{}.{part}", self.name);
+        let Some(numbers) = self.left.remove(&name) else {
+            let advice = "check `model.network` (an `nn.Sequential` counts its activations too)";
+            return Err(Error::Failed(format!("{} has no `{name}` of shape {shape:?}: {advice}", self.origin)));
+        };
+        if numbers.shape != shape {
+            return Err(Error::Failed(format!("{}: `{name}` has shape {:?}, but {shape:?} is needed", self.origin, numbers.shape)));
+        }
+        Ok(Tensor::from_data(TensorData::new(numbers.values, shape), self.device))
+    }
+
+    fn layer(&mut self, layer: Layer) -> Result<Layer> {
+        Ok(match layer {
+            Layer::Linear { weight, bias } => {
+                let [from, to] = weight.dims();
+                Layer::Linear { weight: self.tensor("weight", [to, from])?.transpose(), bias: self.tensor("bias", bias.dims())? }
+            }
+            Layer::Conv { weight, bias, stride } => {
+                Layer::Conv { weight: self.tensor("weight", weight.dims())?, bias: self.tensor("bias", bias.dims())?, stride }
+            }
+            Layer::ConvTranspose { weight, bias, stride, padding_out } => Layer::ConvTranspose {
+                weight: self.tensor("weight", weight.dims())?,
+                bias: self.tensor("bias", bias.dims())?,
+                stride,
+                padding_out,
+            },
+            Layer::LayerNorm { gamma, beta } => {
+                Layer::LayerNorm { gamma: self.tensor("weight", gamma.dims())?, beta: self.tensor("bias", beta.dims())? }
+            }
+            Layer::BatchNorm { gamma, beta, mean, variance, epsilon } => Layer::BatchNorm {
+                gamma: self.tensor("weight", gamma.dims())?,
+                beta: self.tensor("bias", beta.dims())?,
+                mean: self.tensor("running_mean", mean.dims())?,
+                variance: self.tensor("running_var", variance.dims())?,
+                epsilon,
+            },
+            layer @ (Layer::Activation(_) | Layer::Unflatten(_) | Layer::Flatten) => layer,
+        })
+    }
+}
