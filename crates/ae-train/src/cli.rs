@@ -30,6 +30,8 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Put runs side by side, with PCA among them; with --variants, train what is missing first.
     Compare(CompareArgs),
+    /// Write the page of a run, or of several: pictures, curves, and everything that was measured.
+    Report(ReportArgs),
     /// Write the code of each row.
     Encode(OutArgs),
     /// Write what the decoder makes of codes.
@@ -376,6 +378,20 @@ pub struct ImportArgs {
     pub config: ConfigArgs,
     /// Folder of the run; by default a new one under runs/.
     #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Device to compute on: auto, or one that `ae devices` lists.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: String,
+}
+
+/// What to show.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Folders of runs.
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// File to write; by default report.html in the run's folder, or here for several runs.
+    #[arg(long, value_name = "FILE.html")]
     pub out: Option<PathBuf>,
     /// Device to compute on: auto, or one that `ae devices` lists.
     #[arg(long, value_name = "NAME", default_value = "auto")]

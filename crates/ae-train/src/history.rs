@@ -164,6 +164,19 @@ pub fn losses(path: &Path) -> Result<Vec<Epoch>> {
     Ok((1..=rows).map(epoch).collect())
 }
 
+/// Every column that `path` holds, by name, epoch by epoch; `NaN` where nothing was measured.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn columns(path: &Path) -> Result<Vec<(String, Vec<f64>)>> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::at("read", path, error))?;
+    let rows = text.lines().count().saturating_sub(1);
+    let values = read(path, rows)?;
+    let names: std::collections::BTreeSet<&String> = values.keys().map(|(_, name)| name).collect();
+    let column = |name: &String| (1..=rows).map(|epoch| values.get(&(epoch, name.clone())).copied().unwrap_or(f64::NAN)).collect();
+    Ok(names.into_iter().map(|name| (name.clone(), column(name))).collect())
+}
+
 impl MetricLogger for History {
     fn log(&mut self, update: MetricsUpdate, epoch: usize, split: &Split) {
         for metric in update.entries_numeric {

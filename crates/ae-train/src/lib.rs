@@ -52,6 +52,7 @@ pub mod pretrain;
 pub mod probe;
 pub mod ranking;
 pub mod renderer;
+pub mod report;
 pub mod run;
 pub mod run_folder;
 pub mod step;

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use ae_data::{Batcher, DataError, Dataset, Scaling, Split, frame::differences, scaling::SAMPLE, source};
+use ae_data::{Batcher, DataError, Dataset, Options, Scaling, Split, frame::differences, scaling::SAMPLE, source};
 use ae_model::Model;
 use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
 
@@ -25,7 +25,7 @@ use crate::{
     pretrain::Pretrain,
     run_folder::{Part, RunFolder, Schema, Summary},
     step::Trainee,
-    trained::Trained,
+    trained::{Trained, Which},
 };
 
 /// A run and its folder.
@@ -135,6 +135,19 @@ impl Run {
     pub fn trained(&self, device: impl Into<Device>) -> Result<Trained> {
         let device = device.into().inner();
         Ok(Trained::new(self.folder.model(&device)?, self.folder.schema()?, self.config.clone(), device))
+    }
+
+    /// Rows of the run's own data, without reading them again if they were read already.
+    ///
+    /// # Errors
+    /// As [`Trained::rows`].
+    pub fn rows(&self, trained: &Trained, which: Which) -> Result<Dataset> {
+        match (&self.data, which) {
+            (Some(data), Which::Train) => Ok(data.split.train.clone()),
+            (Some(data), Which::Validation) => Ok(data.split.validation.clone()),
+            (Some(data), Which::Test | Which::Unseen) => Ok(data.split.test.clone()),
+            _ => trained.rows(None, &Options::default(), which),
+        }
     }
 
     /// Trains what is left to train, measures the best epoch and writes the result. A run that has ended only gives its result back.

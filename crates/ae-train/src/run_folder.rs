@@ -174,6 +174,11 @@ impl RunFolder {
         self.path.join("metrics.csv")
     }
 
+    /// The page.
+    pub fn report_file(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
     /// Records of the best epoch and the last.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoint")

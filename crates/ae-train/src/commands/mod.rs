@@ -13,6 +13,7 @@ mod import;
 mod impute;
 mod interpolate;
 mod reconstruct;
+mod report;
 mod score;
 mod train;
 mod variants;
@@ -39,6 +40,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Compare(args) => compare::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Reconstruct(args) => reconstruct::run(&args),
         Command::Impute(args) => impute::run(&args),
         Command::Interpolate(args) => interpolate::run(&args),

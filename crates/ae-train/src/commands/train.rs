@@ -27,13 +27,20 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let handler = ctrlc::set_handler(move || if stop.should_stop() { process::exit(1) } else { stop.stop(Some("Ctrl-C")) });
     handler.map_err(|error| Error::Failed(format!("cannot listen for Ctrl-C: {error}")))?;
     let progress = if io::stdout().is_terminal() { Progress::Dashboard } else { Progress::Lines };
-    match run.train(device.device, &device.name, progress, interrupter)? {
+    match run.train(device.device.clone(), &device.name, progress, interrupter)? {
         Outcome::Finished(summary) => {
             print(&table(&summary))?;
             if let Some(warning) = dead_units(&summary, &run.config) {
                 eprintln!("warning: {warning}");
             }
-            print(&format!("run folder: {folder}\n"))
+            let report = run.folder.report_file();
+            if !report.exists()
+                && let Err(error) = ae_train::report::write(&run, &device.device)
+            {
+                eprintln!("warning: no report: {error}");
+            }
+            let page = if report.exists() { format!("report: {}\n", report.display()) } else { String::new() };
+            print(&format!("run folder: {folder}\n{page}"))
         }
         Outcome::Interrupted { epochs } => Err(Error::Failed(format!(
             "stopped after {epochs} of {} epochs, all saved; continue with `ae train --resume {folder}`",
