@@ -1,5 +1,6 @@
 //! The workspace's integration tests: one binary, so that Burn is linked once.
 
+mod apply;
 mod conformance;
 mod errors;
 mod formats;

@@ -85,8 +85,8 @@ macro_rules! axes {
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID)
             .axis_style(GRID)
-            .label_style(text(13))
-            .axis_desc_style(text(13))
+            .label_style(text(16))
+            .axis_desc_style(text(16))
             .x_labels(6)
             .y_labels(6)
             .x_label_formatter(&|value| short(*value))
@@ -99,7 +99,7 @@ macro_rules! axes {
 
 fn builder<'a, 'b>(root: &'a DrawingArea<SVGBackend<'b>, Shift>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     let mut builder = ChartBuilder::on(root);
-    builder.margin(8).x_label_area_size(38).y_label_area_size(58);
+    builder.margin(8).x_label_area_size(44).y_label_area_size(66);
     builder
 }
 

@@ -1,0 +1,184 @@
+//! What is done with a trained run: every command on it, and that they agree with each other.
+
+use std::{fs, path::Path, sync::OnceLock};
+
+use crate::{ae, text};
+
+/// A table of two kinds of rows: normal ones on a line, and anomalies off it; some cells are blank.
+fn table() -> String {
+    let mut rows = String::from("id,a,b,c,kind\n");
+    for i in 0..240 {
+        let x = (i * 37 % 101) as f32 / 10.0;
+        let (b, kind) = if i % 12 == 5 { (20.0 - 2.0 * x, "odd") } else { (2.0 * x + 1.0, "normal") };
+        let c = if i % 20 == 3 { String::new() } else { format!("{}", 0.5 * x - (i % 3) as f32 * 0.1) };
+        rows += &format!("r{i},{x},{b},{c},{kind}\n");
+    }
+    rows
+}
+
+/// A folder with a run on images and one on half of a table's normal rows, made once.
+fn runs() -> &'static Path {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("t.csv"), table()).unwrap();
+        let read = ["--data", "t.csv", "--label", "kind", "--id", "id", "--normal-only"];
+        for args in
+            [vec!["train", "--epochs", "2", "--out", "digits"], [&["train", "--epochs", "60", "--out", "table"], &read[..]].concat()]
+        {
+            let output = ae(folder.path(), &args);
+            assert!(output.status.success(), "{}", text(&output.stderr));
+        }
+        folder
+    });
+    folder.path()
+}
+
+fn done(args: &[&str]) -> String {
+    let output = ae(runs(), args);
+    assert!(output.status.success(), "ae {args:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// What a command says that fails, in one line.
+fn refused(args: &[&str]) -> String {
+    let output = ae(runs(), args);
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.lines().count() == 1, "ae {args:?}: {said}");
+    said
+}
+
+#[test]
+fn codes_decode_to_the_reconstructions() {
+    done(&["encode", "digits", "--out", "codes.parquet"]);
+    done(&["decode", "digits", "codes.parquet", "--out", "decoded.csv"]);
+    done(&["reconstruct", "digits", "--out", "reconstructed.csv"]);
+    let read = |name: &str, skip: usize| -> Vec<f32> {
+        let file = fs::read_to_string(runs().join(name)).unwrap();
+        file.lines().skip(1).flat_map(|line| line.split(',').skip(skip).map(|cell| cell.parse().unwrap()).collect::<Vec<f32>>()).collect()
+    };
+    let (decoded, reconstructed) = (read("decoded.csv", 0), read("reconstructed.csv", 1)); // the label stands in front
+    assert_eq!(decoded.len(), 1797 * 64);
+    let largest = decoded.iter().zip(&reconstructed).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(largest < 1e-4, "{largest}");
+    done(&["reconstruct", "digits", "--corrupt=gaussian=0.3,masking=0.2", "--sheet", "sheet.png"]);
+    done(&["interpolate", "digits", "--from", "1", "--to", "7", "--out", "way.png"]);
+    let way = ae_data::open(runs().join("way.png").to_str().unwrap()).unwrap().train;
+    assert_eq!(way.geometry.map(|geometry| (geometry.height, geometry.width > 9 * 8)), Some((32, true)));
+}
+
+#[test]
+fn scores_rank_anomalies_above_the_rest_and_say_which_column_is_odd() {
+    let figures: serde_json::Value = serde_json::from_str(&done(&["score", "table", "--json"])).unwrap();
+    assert_eq!((figures["rows"].as_u64(), figures["anomalies"].as_u64()), (Some(130), Some(20)));
+    let auroc = figures["auroc"].as_f64().unwrap();
+    assert!(auroc > 0.95 && figures["pca"]["auroc"].as_f64().is_some() && figures["mean"]["f1"].as_f64().is_some(), "{figures}");
+    done(&["score", "table", "--contamination", "0.2", "--out", "scores.csv"]);
+    let scores = fs::read_to_string(runs().join("scores.csv")).unwrap();
+    assert!(scores.starts_with("id,kind,score,flagged,score_a,score_b,score_c\n"), "{}", scores.lines().next().unwrap());
+    let kept: serde_json::Value = serde_json::from_str(&fs::read_to_string(runs().join("table/detector.json")).unwrap()).unwrap();
+    assert_eq!(kept["contamination"].as_f64(), Some(0.2));
+    // A row's score depends on no other row.
+    let whole: Vec<&str> = scores.lines().collect();
+    let rows = table();
+    let one = rows.lines().find(|line| whole[5].starts_with(line.split(',').next().unwrap()) && line.starts_with('r'));
+    fs::write(runs().join("one.csv"), format!("id,a,b,c,kind\n{}\n", one.unwrap())).unwrap();
+    let alone = done(&["score", "table", "--data", "one.csv"]);
+    assert_eq!(alone.lines().nth(1), Some(whole[5]));
+}
+
+#[test]
+fn imputing_changes_the_blanks_alone() {
+    done(&["impute", "table", "--data", "t.csv", "--out", "filled.csv"]);
+    let (before, after) = (table(), fs::read_to_string(runs().join("filled.csv")).unwrap());
+    let mut blanks = 0;
+    for (before, after) in before.lines().zip(after.lines()) {
+        for (before, after) in before.split(',').zip(after.split(',')) {
+            if before.is_empty() {
+                blanks += 1;
+                assert!(after.parse::<f32>().is_ok(), "{after}");
+            } else {
+                assert_eq!(before, after);
+            }
+        }
+    }
+    assert_eq!((blanks, before.lines().count()), (12, after.lines().count()));
+    let figures: serde_json::Value = serde_json::from_str(&done(&["impute", "table", "--json"])).unwrap();
+    assert!(["mse", "pca", "mean"].iter().all(|name| figures[name].as_f64().is_some()), "{figures}");
+}
+
+#[test]
+fn everything_is_measured_beside_pca() {
+    let figures: serde_json::Value = serde_json::from_str(&done(&["evaluate", "digits", "--json"])).unwrap();
+    for place in [
+        "/mse",
+        "/pca/fvu",
+        "/images/ssim",
+        "/images/psnr_db_pca",
+        "/effective_rank",
+        "/noise/4/pca",
+        "/missing/0/mse",
+        "/classes/linear/code",
+        "/copying/3/fvu",
+    ] {
+        assert!(figures.pointer(place).is_some_and(serde_json::Value::is_number), "{place}");
+    }
+    // The same rows by name and by the run: the same figures.
+    assert_eq!(done(&["evaluate", "digits", "--data", "digits"]), done(&["evaluate", "digits"]));
+    let lines: serde_json::Value = serde_json::from_str(&done(&["compare", "digits", "--json"])).unwrap();
+    assert_eq!((lines[0]["name"].as_str(), lines[1]["name"].as_str()), (Some("PCA (10)"), Some("undercomplete (10)")));
+    assert_eq!(lines[1]["figures"][0]["mean"], figures["mse"]);
+}
+
+#[test]
+fn the_page_needs_nothing_else_and_holds_every_figure() {
+    let page = fs::read_to_string(runs().join("digits/report.html")).unwrap();
+    for (id, ..) in ae_train::report::figures::FIGURES.iter().filter(|(id, ..)| *id != "columns") {
+        assert!(page.contains(&format!("<figure id=\"{id}\"")), "{id}");
+    }
+    assert!(!page.contains("src=\"http") && !page.contains("href=") && !page.contains("NaN"));
+    let table = fs::read_to_string(runs().join("table/report.html")).unwrap();
+    assert!(table.contains("<figure id=\"columns\"") && table.contains("anomalies") && table.contains("AUROC"));
+    done(&["report", "digits", "table", "--out", "both.html"]);
+    assert!(fs::read_to_string(runs().join("both.html")).unwrap().contains("Side by side"));
+}
+
+#[test]
+fn exported_weights_come_back_as_the_same_run() {
+    let said = done(&["export", "digits"]);
+    assert!(said.contains("nn.Linear(64, 256)") && said.contains("load_state_dict"), "{said}");
+    let files = ["model.safetensors", "model.py", "model.bpk", "encoder.onnx", "decoder.onnx", "model.onnx"];
+    assert!(files.iter().all(|file| runs().join("digits/export").join(file).is_file()));
+    done(&["import", "digits/export/model.safetensors", "--out", "back"]);
+    let of = |run: &str| done(&["encode", run]);
+    assert_eq!(of("back"), of("digits"));
+    let other = refused(&["import", "digits/export/model.safetensors", "--data", "t.csv", "--label", "kind", "--drop", "id"]);
+    assert!(other.contains("64") || other.contains("code_dim"), "{other}");
+}
+
+#[test]
+fn a_mistake_is_one_line() {
+    fs::write(runs().join("other.csv"), "a,b\n1,2\n").unwrap();
+    let other = refused(&["encode", "table", "--data", "other.csv"]);
+    assert!(other.contains("other.csv") && other.contains("`c`"), "{other}");
+    let images = refused(&["encode", "digits", "--data", "fashion-mini"]);
+    assert!(images.contains("1x8x8") && images.contains("--resize"), "{images}");
+    assert!(refused(&["interpolate", "digits", "--from", "1798"]).contains("rows 1 to 1797"));
+    assert!(refused(&["score", "nowhere"]).contains("no run folder"));
+    assert!(refused(&["reconstruct", "digits", "--corrupt"]).contains("without corruption"));
+    assert!(refused(&["reconstruct", "digits", "--corrupt=fog=1"]).contains("`fog=1`"));
+    assert!(refused(&["train", "--normal-only"]).contains("--normal"));
+    assert!(refused(&["compare"]).contains("--variants"));
+    let copy = runs().join("broken");
+    fs::create_dir_all(&copy).unwrap();
+    for file in ["config.toml", "data.toml", "model.safetensors"] {
+        fs::copy(runs().join("digits").join(file), copy.join(file)).unwrap();
+    }
+    let missing = refused(&["score", "broken"]);
+    assert!(missing.contains("detector.json") && missing.contains("train anew"), "{missing}");
+    fs::write(copy.join("data.toml"), fs::read_to_string(copy.join("data.toml")).unwrap().replace("d_input", "inputs")).unwrap();
+    let version = refused(&["score", "broken"]);
+    assert!(version.contains("data.toml"), "{version}");
+    fs::remove_file(copy.join("data.toml")).unwrap();
+    assert!(refused(&["encode", "broken"]).contains("data.toml"));
+}
