@@ -40,7 +40,7 @@ def check(name, page, expected):
         assert not complaints, f"{name}: {complaints}"
         said = re.search(r"<title>(.*?)</title>", done.stdout).group(1)
         assert said == '{"bad":0,"empty":[],"charts":0,"wide":false}', f"{name} at {width}: {said}"
-        found = set(re.findall(r'<figure id="([a-z]+)"', done.stdout))
+        found = set(re.findall(r'<figure[^>]* id="([a-z]+)"', done.stdout))
         assert found == expected, f"{name}: {found ^ expected}"
         if SHOTS:
             os.makedirs(SHOTS, exist_ok=True)

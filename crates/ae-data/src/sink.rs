@@ -72,8 +72,8 @@ type Open = fn(File, &Shape) -> Result<Box<dyn Sink>, String>;
 
 /// Endings, and what opens a file of that format.
 const FORMATS: &[(&[&str], Open)] = &[
-    (&["csv", "txt"], |file, shape| Delimited::new(BufWriter::new(file), shape, b',')),
-    (&["tsv", "tab"], |file, shape| Delimited::new(BufWriter::new(file), shape, b'\t')),
+    (&["csv", "txt"], |file, shape| Delimited::boxed(BufWriter::new(file), shape, b',')),
+    (&["tsv", "tab"], |file, shape| Delimited::boxed(BufWriter::new(file), shape, b'\t')),
     (&["parquet", "pq"], Parquet::open),
     (&["arrow", "feather", "ipc"], Ipc::open),
     (&["npy"], Npy::open),
@@ -113,7 +113,7 @@ impl Writer {
     /// An output that cannot be written. A reader that has gone away (`ae encode RUN | head`) is none.
     pub fn standard_output(shape: &Shape) -> Result<Self, DataError> {
         let path = PathBuf::from("standard output");
-        let sink = Delimited::new(Pipe(std::io::stdout()), shape, b',');
+        let sink = Delimited::boxed(Pipe(std::io::stdout()), shape, b',');
         let sink = sink.map_err(|reason| DataError::Write { path: path.clone(), reason })?;
         Ok(Self { path, partial: None, sink })
     }
@@ -235,7 +235,7 @@ struct Delimited<W: Write> {
 }
 
 impl<W: Write + 'static> Delimited<W> {
-    fn new(output: W, shape: &Shape, delimiter: u8) -> Result<Box<dyn Sink>, String> {
+    fn boxed(output: W, shape: &Shape, delimiter: u8) -> Result<Box<dyn Sink>, String> {
         let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(output);
         writer.write_record(shape.columns.iter().map(|(name, _)| name)).map_err(|error| error.to_string())?;
         Ok(Box::new(Self { writer }))

@@ -9,6 +9,7 @@ use super::{Affine, ConvDecoder, ConvEncoder, Mlp, NetworkDecoder, NetworkEncode
 use crate::{Activation, Model};
 
 /// A layer with its parameters.
+#[expect(clippy::large_enum_variant, reason = "a network has a handful of layers")]
 #[derive(Debug, Clone)]
 pub enum Layer {
     /// `y = x W + b` with `W` of `[in, out]`.

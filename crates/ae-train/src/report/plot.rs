@@ -37,7 +37,7 @@ fn draw(size: (u32, u32), paint: impl FnOnce(&DrawingArea<SVGBackend, Shift>) ->
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        paint(&root).and_then(|()| Ok(root.present()?)).expect("a chart in memory can be drawn");
+        paint(&root).and_then(|()| root.present()).expect("a chart in memory can be drawn");
     }
     // The canvas takes the width that the page gives it.
     let fixed = format!("<svg width=\"{}\" height=\"{}\"", size.0, size.1);
