@@ -105,7 +105,7 @@ fn table(lines: &[Line], bold: bool) -> String {
     }
     let runs = lines.iter().map(|line| line.runs).max().unwrap_or(1);
     if runs > 1 {
-        text += &format!("\nmean ± standard deviation over the seeds; ");
+        text += "\nmean ± standard deviation over the seeds; ";
     } else {
         text += "\n";
     }
@@ -117,7 +117,7 @@ fn table(lines: &[Line], bold: bool) -> String {
 fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_string(),
-        size if size < 1e-4 || size >= 1e5 => format!("{value:.1e}"),
+        size if !(1e-4..1e5).contains(&size) => format!("{value:.1e}"),
         size if size < 0.1 => format!("{value:.5}"),
         size if size < 10.0 => format!("{value:.3}"),
         _ => format!("{value:.1}"),

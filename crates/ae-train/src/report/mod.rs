@@ -22,7 +22,7 @@ pub fn write(run: &Run, device: &Device) -> Result<()> {
 /// The page of some runs, of several with a comparison first.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn page(runs: &[Run], device: &Device) -> Result<String> {
     let mut sections = Vec::new();
     for run in runs {
