@@ -22,9 +22,9 @@ pub struct Sheet {
 }
 
 impl Sheet {
-    /// A sheet with small images drawn larger, so that they are 32 pixels or more along their longer side.
+    /// A sheet with small images drawn larger, up to 32 pixels along their longer side.
     pub fn new(geometry: Geometry, columns: usize, low: f32, high: f32) -> Self {
-        let zoom = 32usize.div_ceil(geometry.height.max(geometry.width)).max(1);
+        let zoom = (32 / geometry.height.max(geometry.width)).max(1);
         Self { geometry, columns, zoom, low, high }
     }
 
