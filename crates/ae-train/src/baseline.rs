@@ -145,21 +145,30 @@ impl Pca {
     /// least squares on what is observed, each coordinate held back by the variance left out over its own.
     pub fn impute(&self, rows: Matrix) -> Vec<f32> {
         let (width, k, rest) = (rows.width, self.components.ncols(), self.rest());
+        let ridge: Vec<f64> = self.variances[..k].iter().map(|variance| (rest / (variance - rest).max(1e-12)).max(1e-9)).collect();
+        // Wide codes: the same mean is cheaper by the inverse covariance, up to its scale, whose system has the missing columns as unknowns.
+        let precision = (2 * k > width).then(|| {
+            let scaled = Mat::<f64>::from_fn(width, k, |column, component| self.components[(column, component)] / (1.0 + ridge[component]));
+            Mat::<f64>::identity(width, width) - scaled * self.components.transpose()
+        });
         let mut values = rows.values.to_vec();
         for row in values.chunks_exact_mut(width) {
-            let seen: Vec<usize> = (0..width).filter(|&column| !row[column].is_nan()).collect();
-            let basis = Mat::<f64>::from_fn(seen.len(), k, |index, component| self.components[(seen[index], component)]);
+            let (missing, seen): (Vec<usize>, Vec<usize>) = (0..width).partition(|&column| row[column].is_nan());
             let target = Mat::<f64>::from_fn(seen.len(), 1, |index, _| f64::from(row[seen[index]]) - self.mean[seen[index]]);
-            let mut gram = basis.transpose() * &basis;
-            for (component, variance) in self.variances[..k].iter().enumerate() {
-                let ridge = rest / (variance - rest).max(1e-12);
-                gram[(component, component)] += ridge.max(1e-9);
-            }
-            let solver = gram.llt(Side::Lower).expect("a ridge makes the system positive definite");
-            let code = solver.solve(basis.transpose() * target);
-            for column in (0..width).filter(|&column| row[column].is_nan()).collect::<Vec<_>>() {
-                let value: f64 = (0..k).map(|component| self.components[(column, component)] * code[(component, 0)]).sum();
-                row[column] = (value + self.mean[column]) as f32;
+            let solve =
+                |system: Mat<f64>, side: Mat<f64>| system.llt(Side::Lower).expect("a ridge makes the system positive definite").solve(side);
+            let filled = if let Some(precision) = &precision {
+                let part = |columns: &[usize]| Mat::from_fn(missing.len(), columns.len(), |i, j| precision[(missing[i], columns[j])]);
+                solve(part(&missing), -(part(&seen) * target))
+            } else {
+                let part = |columns: &[usize]| Mat::from_fn(columns.len(), k, |index, j| self.components[(columns[index], j)]);
+                let basis = part(&seen);
+                let mut gram = basis.transpose() * &basis;
+                ridge.iter().enumerate().for_each(|(component, ridge)| gram[(component, component)] += ridge);
+                part(&missing) * solve(gram, basis.transpose() * target)
+            };
+            for (index, &column) in missing.iter().enumerate() {
+                row[column] = (filled[(index, 0)] + self.mean[column]) as f32;
             }
         }
         values
@@ -225,6 +234,35 @@ mod tests {
         assert_eq!((filled[0], filled[2]), (4.0, -4.0));
         let copied = pca.reconstruct(Matrix { values: &[4.0, 9.0, -4.0], width: 3 });
         assert!(copied.iter().zip([4.0, 9.0, -4.0]).all(|(found, expected)| (found - expected).abs() < 1e-4), "{copied:?}");
+    }
+
+    #[test]
+    fn filling_in_is_the_conditional_mean_of_a_gaussian_whatever_the_width_of_the_code() {
+        let values: Vec<f32> = (0..400).map(|i| ((i * 37 + i * i * 11) % 101) as f32 / 101.0).collect();
+        let rows = Matrix { values: &values, width: 5 };
+        for k in 1..=4 {
+            let pca = Pca::fit(rows, k);
+            let rest = pca.rest();
+            let covariance = Mat::<f64>::from_fn(5, 5, |i, j| {
+                let shared = |c: usize| (pca.variances[c] - rest) * pca.components[(i, c)] * pca.components[(j, c)];
+                (0..k).map(shared).sum::<f64>() + if i == j { rest } else { 0.0 }
+            });
+            let (seen, missing) = ([0, 2, 4], [1, 3]);
+            let part = |a: &[usize], b: &[usize]| Mat::<f64>::from_fn(a.len(), b.len(), |i, j| covariance[(a[i], b[j])]);
+            let target = Mat::<f64>::from_fn(3, 1, |i, _| f64::from(values[seen[i]]) - pca.mean[seen[i]]);
+            let expected = part(&missing, &seen) * part(&seen, &seen).llt(Side::Lower).unwrap().solve(target);
+            let mut holes = values[..5].to_vec();
+            missing.iter().for_each(|&column| holes[column] = f32::NAN);
+            let filled = pca.impute(Matrix { values: &holes, width: 5 });
+            for (index, &column) in missing.iter().enumerate() {
+                let wanted = expected[(index, 0)] + pca.mean[column];
+                assert!(
+                    (f64::from(filled[column]) - wanted).abs() < 1e-5,
+                    "{k} components, column {column}: {} for {wanted}",
+                    filled[column]
+                );
+            }
+        }
     }
 
     #[test]
