@@ -1,1 +1,36 @@
-//! CPU kernels.
+//! CPU kernels for Burn's tensors, each equal to Burn's own operations to rounding, and faster on Burn's Flex backend.
+//!
+//! Every function here takes and gives ordinary Burn tensors. Where all of them are `f32` on the Flex backend, with or without autodiff, a
+//! kernel runs; anywhere else the same result comes from Burn's operations, which fuse on a GPU. Nothing has to be chosen.
+//!
+//! - [`linear`]: `phi(x W + b)` in one operation, with a backward pass that skips what is zero;
+//! - [`activate`]: an activation by itself;
+//! - [`squared_error`]: half the squared error of each row;
+//! - [`Sparse`]: the `k` largest units of each row, and products with them whose cost grows with `k`;
+//! - [`conv2d`] and [`conv_transpose2d`]: small convolutions as matrix products;
+//! - [`normal_like`]: Gaussian noise;
+//! - [`Adam`] and [`AdamW`]: one pass over memory a step.
+//!
+//! The instructions are chosen when the program runs: AVX-512, AVX2 or NEON where the machine has them, plain code elsewhere.
+
+mod activation;
+mod adam;
+mod buffer;
+mod conv;
+mod cpu;
+mod gemm;
+mod linear;
+mod loss;
+mod math;
+mod noise;
+mod simd;
+mod sparse;
+mod threads;
+
+pub use activation::{Activation, activate};
+pub use adam::{Adam, AdamW};
+pub use conv::{conv_transpose2d, conv2d};
+pub use linear::{linear, matmul};
+pub use loss::squared_error;
+pub use noise::normal_like;
+pub use sparse::Sparse;

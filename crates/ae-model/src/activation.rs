@@ -78,19 +78,34 @@ impl Activation {
         }
     }
 
+    /// The kernel that computes it, where there is one.
+    pub fn kernel(self) -> Option<ae_kernels::Activation> {
+        match self {
+            Self::Identity => Some(ae_kernels::Activation::Identity),
+            Self::Relu => Some(ae_kernels::Activation::Relu),
+            Self::LeakyRelu => Some(ae_kernels::Activation::LeakyRelu(LEAKY_SLOPE as f32)),
+            Self::Elu => Some(ae_kernels::Activation::Elu),
+            Self::Tanh => Some(ae_kernels::Activation::Tanh),
+            Self::Sigmoid => Some(ae_kernels::Activation::Sigmoid),
+            Self::Gelu | Self::Silu | Self::Softplus => None,
+        }
+    }
+
+    /// What a layer computes with its kernel (the identity if there is none), and what is then left to do.
+    pub(crate) fn fused(self) -> (ae_kernels::Activation, Self) {
+        match self.kernel() {
+            Some(kernel) => (kernel, Self::Identity),
+            None => (ae_kernels::Activation::Identity, self),
+        }
+    }
+
     /// `phi(z)`, element by element.
     pub fn forward<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Identity => z,
-            Self::Relu => activation::relu(z),
-            Self::LeakyRelu => activation::leaky_relu(z, LEAKY_SLOPE),
-            // Burn's own ELU lets exp overflow on the side that it masks out, and the backward pass then meets inf * 0.
-            Self::Elu => activation::relu(z.clone()) + z.clamp_max(0.0).exp().sub_scalar(1.0),
-            Self::Gelu => activation::gelu(z),
-            Self::Silu => activation::silu(z),
-            Self::Tanh => activation::tanh(z),
-            Self::Sigmoid => activation::sigmoid(z),
-            Self::Softplus => activation::softplus(z, 1.0),
+        match (self, self.kernel()) {
+            (_, Some(kernel)) => ae_kernels::activate(kernel, z),
+            (Self::Gelu, _) => activation::gelu(z),
+            (Self::Silu, _) => activation::silu(z),
+            (_, None) => activation::softplus(z, 1.0),
         }
     }
 
@@ -100,7 +115,7 @@ impl Activation {
             Self::Identity => (z, t),
             Self::Relu => {
                 let off = z.clone().lower_equal_elem(0.0);
-                (activation::relu(z), t.mask_fill(off, 0.0))
+                (self.forward(z), t.mask_fill(off, 0.0))
             }
             Self::LeakyRelu => {
                 let off = z.clone().lower_equal_elem(0.0);
@@ -117,22 +132,22 @@ impl Activation {
                 (activation::gelu(z), t * slope)
             }
             Self::Silu => {
-                let s = activation::sigmoid(z.clone());
+                let s = Self::Sigmoid.forward(z.clone());
                 let slope = s.clone() + z.clone() * s.clone() * (s.clone().neg().add_scalar(1.0));
                 (z * s, t * slope)
             }
             Self::Tanh => {
-                let y = activation::tanh(z);
+                let y = self.forward(z);
                 let slope = y.clone().square().neg().add_scalar(1.0);
                 (y, t * slope)
             }
             Self::Sigmoid => {
-                let y = activation::sigmoid(z);
+                let y = self.forward(z);
                 let slope = y.clone() * y.clone().neg().add_scalar(1.0);
                 (y, t * slope)
             }
             Self::Softplus => {
-                let slope = activation::sigmoid(z.clone());
+                let slope = Self::Sigmoid.forward(z.clone());
                 (self.forward(z), t * slope)
             }
         }

@@ -9,7 +9,7 @@
 
 use burn::{
     serde::{Deserialize, Serialize},
-    tensor::{Distribution, Tensor},
+    tensor::Tensor,
 };
 
 use crate::{Autoencoder, Decoder, Encoder};
@@ -101,7 +101,7 @@ impl Jacobian {
             parts.reduce(|sum, part| sum + part).expect("an input has at least one feature")
         } else {
             let probes = (0..self.probes).map(|_| {
-                let v = points[0].random_like(Distribution::Normal(0.0, 1.0));
+                let v = ae_kernels::normal_like(&points[0], 1.0);
                 tangent(v, 1).reshape([batch])
             });
             probes.reduce(|sum, probe| sum + probe).expect("there is at least one probe").div_scalar(self.probes as f64)

@@ -44,7 +44,10 @@ impl Reconstruction {
     /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the input `x`; `weights` (`[batch, d_input]`) says how much each
     /// feature counts: 1 where it was observed, 0 where it is missing, or what an emphasis gives it.
     pub fn loss(self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
-        sum_weighted(self.per_feature(x, output), weights)
+        match self {
+            Self::SquaredError => ae_kernels::squared_error(x, output, weights),
+            Self::Bernoulli => sum_weighted(self.per_feature(x, output), weights),
+        }
     }
 
     fn per_feature(self, x: Tensor<2>, output: Tensor<2>) -> Tensor<2> {
@@ -148,6 +151,9 @@ impl Head {
 
     /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the input `x`, as [`Reconstruction::loss`].
     pub fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        if self.layout.is_none() {
+            return self.numbers.loss(x, output, weights);
+        }
         let batch = x.dims()[0];
         let per_feature = self.each(output, |block, output, start, end| {
             let x = x.clone().slice([0..batch, start..end]);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ae_kernels::{Adam, AdamW};
 use ae_data::{Batcher, Dataset, Loader, Order, Split};
 use ae_model::{Decoder, Encoder};
 use burn::{
@@ -12,7 +13,7 @@ use burn::{
         sequential::SequentialLrSchedulerConfig,
     },
     module::Module,
-    optim::{AdamConfig, AdamWConfig, ModuleOptimizer, decay::WeightDecayConfig},
+    optim::ModuleOptimizer,
     store::ModuleRecord,
     tensor::Device,
     train::{Interrupter, Learner, LearningResult, SupervisedTraining, renderer::default_renderer},
@@ -69,14 +70,14 @@ impl TrainingConfig {
     /// The optimizer, with PyTorch's epsilon (Burn's default is a thousand times larger).
     pub fn optimizer(&self) -> ModuleOptimizer {
         let clipping = (self.gradient_clip > 0.0).then_some(GradientClippingConfig::Norm(self.gradient_clip as f32));
-        match self.optimizer {
-            Optimizer::Adam => {
-                let decay = (self.weight_decay > 0.0).then(|| WeightDecayConfig::new(self.weight_decay as f32));
-                AdamConfig::new().with_epsilon(1e-8).with_weight_decay(decay).with_grad_clipping(clipping).init()
-            }
-            Optimizer::AdamW => {
-                AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(self.weight_decay as f32).with_grad_clipping(clipping).init()
-            }
+        let decay = self.weight_decay as f32;
+        let optimizer: ModuleOptimizer = match self.optimizer {
+            Optimizer::Adam => Adam::new(1e-8, decay).into(),
+            Optimizer::AdamW => AdamW::new(1e-8, decay).into(),
+        };
+        match clipping {
+            Some(clipping) => optimizer.with_grad_clipping(clipping.init()),
+            None => optimizer,
         }
     }
 

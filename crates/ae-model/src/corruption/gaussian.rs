@@ -4,7 +4,7 @@ use std::fmt;
 
 use burn::{
     serde::{Deserialize, Serialize},
-    tensor::{Distribution, Tensor},
+    tensor::Tensor,
 };
 
 use crate::ConfigError;
@@ -87,7 +87,7 @@ impl Gaussian {
     /// `x~`, of the shape of `x`; a level that follows the data is that of data outside `[0, 1]`, unless it was
     /// [resolved](super::Corruption::for_inputs).
     pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
-        let noise = x.random_like(Distribution::Normal(0.0, self.std.value(false)));
+        let noise = ae_kernels::normal_like(&x, self.std.value(false));
         x + noise
     }
 }

@@ -9,11 +9,7 @@ use burn::{
     module::{Module, Param},
     nn::{Dropout, DropoutConfig, Initializer},
     serde::{Deserialize, Serialize},
-    tensor::{
-        Device, Tensor,
-        module::{conv_transpose2d, conv2d},
-        ops::{ConvOptions, ConvTransposeOptions},
-    },
+    tensor::{Device, Tensor},
 };
 
 use super::{Affine, Decoder, Encoder, Norm, NormKind, Sizes, mlp::check_dropout};
@@ -182,16 +178,26 @@ impl ConvLayer {
 
     /// `[batch, channels_in, height, width] -> [batch, channels_out, ...]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.apply(x, Some(self.bias.val()))
+        self.activated(x, Activation::Identity)
     }
 
-    fn apply(&self, x: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
+    /// `phi` of it, in one pass where there is a kernel for it.
+    pub fn activated(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
+        let (fused, rest) = activation.fused();
+        rest.forward(self.apply(x, Some(self.bias.val()), fused))
+    }
+
+    /// The tangent of the result along `t`.
+    fn tangent(&self, t: Tensor<4>) -> Tensor<4> {
+        self.apply(t, None, ae_kernels::Activation::Identity)
+    }
+
+    fn apply(&self, x: Tensor<4>, bias: Option<Tensor<1>>, activation: ae_kernels::Activation) -> Tensor<4> {
         let weight = self.weight.val();
         let padding = weight.dims()[2] / 2;
-        let (stride, padding) = ([self.stride; 2], [padding; 2]);
         match self.padding_out {
-            None => conv2d(x, weight, bias, ConvOptions::new(stride, padding, [1, 1], 1)),
-            Some(rest) => conv_transpose2d(x, weight, bias, ConvTransposeOptions::new(stride, padding, rest, [1, 1], 1)),
+            None => ae_kernels::conv2d(x, weight, bias, self.stride, padding, activation),
+            Some(rest) => ae_kernels::conv_transpose2d(x, weight, bias, self.stride, padding, rest, activation),
         }
     }
 }
@@ -220,12 +226,11 @@ impl Encoder for ConvEncoder {
         let [channels, height, width] = self.image;
         let x = x.reshape([-1, channels as i64, height as i64, width as i64]);
         let x = self.convolutions.iter().enumerate().fold(x, |x, (index, layer)| {
-            let z = layer.forward(x); // [batch, channels of the layer, height, width]
-            let z = match self.norms.get(index) {
-                Some(norm) => norm.forward(z),
-                None => z,
+            // [batch, channels of the layer, height, width]
+            let y = match self.norms.get(index) {
+                Some(norm) => self.activation.forward(norm.forward(layer.forward(x))),
+                None => layer.activated(x, self.activation),
             };
-            let y = self.activation.forward(z);
             match &self.dropout {
                 Some(dropout) => dropout.forward(y),
                 None => y,
@@ -238,7 +243,7 @@ impl Encoder for ConvEncoder {
         let [channels, height, width] = self.image;
         let image = |rows: Tensor<2>| rows.reshape([-1, channels as i64, height as i64, width as i64]);
         let (x, t) = self.convolutions.iter().enumerate().fold((image(x), image(v)), |(x, t), (index, layer)| {
-            let (z, t) = (layer.forward(x), layer.apply(t, None));
+            let (z, t) = (layer.forward(x), layer.tangent(t));
             let (z, t) = match self.norms.get(index) {
                 Some(norm) => norm.jvp(z, t),
                 None => (z, t),
@@ -246,7 +251,7 @@ impl Encoder for ConvEncoder {
             self.activation.jvp(z, t)
         });
         let t: Tensor<2> = t.flatten(1, 3);
-        (self.code.forward(x.flatten(1, 3), None), t.matmul(self.code.weight(None)))
+        (self.code.forward(x.flatten(1, 3), None), ae_kernels::matmul(t, self.code.weight(None)))
     }
 }
 

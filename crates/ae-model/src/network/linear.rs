@@ -7,7 +7,7 @@ use burn::{
     module::{Module, Param},
     nn::Initializer,
     serde::{Deserialize, Serialize},
-    tensor::{Device, Tensor, module::linear},
+    tensor::{Device, Tensor},
 };
 
 use super::{
@@ -70,7 +70,13 @@ impl Affine {
 
     /// `x W + b`: `[batch, d_in] -> [batch, d_out]`.
     pub fn forward(&self, x: Tensor<2>, lent: Option<&Tensor<2>>) -> Tensor<2> {
-        linear(x, self.weight(lent), Some(self.bias.val()))
+        self.activated(x, lent, Activation::Identity)
+    }
+
+    /// `phi(x W + b)`, in one pass where there is a kernel for it.
+    pub fn activated(&self, x: Tensor<2>, lent: Option<&Tensor<2>>, activation: Activation) -> Tensor<2> {
+        let (fused, rest) = activation.fused();
+        rest.forward(ae_kernels::linear(x, self.weight(lent), self.bias.val(), fused))
     }
 }
 

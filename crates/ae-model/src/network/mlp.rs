@@ -105,15 +105,14 @@ impl Mlp {
     /// The stack applied to `x`; layer `l` is lent `lent[l]`, if there is one.
     fn run(&self, x: Tensor<2>, lent: &[Tensor<2>]) -> Tensor<2> {
         self.layers.iter().enumerate().fold(x, |x, (index, layer)| {
-            let z = layer.forward(x, lent.get(index)); // [batch, width of the layer]
+            let lent = lent.get(index); // each is [batch, width of the layer]
             if self.is_last(index) {
-                return self.output.forward(z);
+                return layer.activated(x, lent, self.output);
             }
-            let z = match self.norms.get(index) {
-                Some(norm) => norm.forward(z),
-                None => z,
+            let y = match self.norms.get(index) {
+                Some(norm) => self.activation.forward(norm.forward(layer.forward(x, lent))),
+                None => layer.activated(x, lent, self.activation),
             };
-            let y = self.activation.forward(z);
             match &self.dropout {
                 Some(dropout) => dropout.forward(y),
                 None => y,
@@ -129,7 +128,7 @@ impl Encoder for Mlp {
 
     fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         self.layers.iter().enumerate().fold((x, v), |(x, t), (index, layer)| {
-            let t = t.matmul(layer.weight(None)); // the tangent takes the weight, not the bias
+            let t = ae_kernels::matmul(t, layer.weight(None)); // the tangent takes the weight, not the bias
             let z = layer.forward(x, None);
             if self.is_last(index) {
                 return self.output.jvp(z, t);

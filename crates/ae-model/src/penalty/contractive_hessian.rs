@@ -5,7 +5,7 @@
 
 use burn::{
     serde::{Deserialize, Serialize},
-    tensor::{Distribution, Tensor},
+    tensor::Tensor,
 };
 
 use super::{Context, check_probes, check_weight};
@@ -51,7 +51,7 @@ impl ContractiveHessian {
     pub(super) fn value<E: Encoder, D: Decoder>(&self, context: &Context<E, D>) -> Tensor<1> {
         let jacobian = Jacobian { method: self.method, probes: self.probes };
         let samples = (0..self.samples).map(|_| {
-            let near = context.x.clone() + context.x.random_like(Distribution::Normal(0.0, self.std));
+            let near = context.x.clone() + ae_kernels::normal_like(&context.x, self.std);
             jacobian.difference2(context.model, context.x.clone(), near, context.visible.clone())
         });
         samples.reduce(|sum, sample| sum + sample).expect("there is at least one sample").div_scalar(self.samples as f64)

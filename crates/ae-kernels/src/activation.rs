@@ -1,0 +1,259 @@
+//! Activations whose slope follows from their value.
+
+use burn::{
+    backend::{
+        Flex,
+        autodiff::{
+            checkpoint::{base::Checkpointer, strategy::NoCheckpointing},
+            grads::Gradients,
+            ops::{Backward, Ops, OpsKind},
+        },
+        flex::FlexTensor,
+    },
+    tensor::{Tensor, activation as burn_activation},
+};
+
+use crate::{
+    cpu::{self, Operand},
+    math,
+    simd::{self, vectorised},
+};
+
+/// An activation `phi` whose slope follows from its value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Activation {
+    /// `z`.
+    Identity,
+    /// `max(z, 0)`.
+    Relu,
+    /// `z` above zero, this multiple of it below.
+    LeakyRelu(f32),
+    /// `z` above zero, `e^z - 1` below (Clevert et al. 2016).
+    Elu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `1 / (1 + e^-z)`.
+    Sigmoid,
+}
+
+/// An activation's function, and what makes of a gradient after it the gradient before it.
+trait Function: Copy {
+    fn value(self, z: f32) -> f32;
+    /// `gradient * phi'`, where `y` is the value of `phi`.
+    fn pull(self, gradient: f32, y: f32) -> f32;
+}
+
+/// Declares a [`Function`], which is inlined whatever the compiler thinks of its length.
+macro_rules! function {
+    ($name:ident $(($field:ident))?, |$z:ident| $value:expr, |$gradient:ident, $y:ident| $pull:expr) => {
+        #[derive(Clone, Copy)]
+        struct $name $((function!(@type $field)))?;
+
+        impl Function for $name {
+            #[inline(always)]
+            fn value(self, $z: f32) -> f32 {
+                $(let Self($field) = self;)?
+                $value
+            }
+
+            #[inline(always)]
+            fn pull(self, $gradient: f32, $y: f32) -> f32 {
+                $(let Self($field) = self;)?
+                $pull
+            }
+        }
+    };
+    (@type $field:ident) => { f32 };
+}
+
+function!(Identity, |z| z, |gradient, _y| gradient);
+// NaN stays NaN, as in Burn.
+function!(Relu, |z| if z < 0.0 { 0.0 } else { z }, |gradient, y| if y > 0.0 { gradient } else { 0.0 });
+function!(LeakyRelu(below), |z| if z < 0.0 { z * below } else { z }, |gradient, y| if y > 0.0 { gradient } else { gradient * below });
+function!(
+    Elu,
+    |z| {
+        let below = math::exp(if z > 0.0 { 0.0 } else { z }) - 1.0;
+        if z > 0.0 { z } else { below }
+    },
+    |gradient, y| if y > 0.0 { gradient } else { gradient * (y + 1.0) }
+);
+function!(Tanh, |z| math::tanh(z), |gradient, y| gradient * math::fma(-y, y, 1.0));
+function!(Sigmoid, |z| math::sigmoid(z), |gradient, y| gradient * math::fma(-y, y, y));
+
+/// Runs `$work` with `$function` bound to the activation's [`Function`].
+macro_rules! with_function {
+    ($activation:expr, |$function:ident| $work:expr) => {
+        match $activation {
+            Activation::Identity => {
+                let $function = Identity;
+                $work
+            }
+            Activation::Relu => {
+                let $function = Relu;
+                $work
+            }
+            Activation::LeakyRelu(below) => {
+                let $function = LeakyRelu(below);
+                $work
+            }
+            Activation::Elu => {
+                let $function = Elu;
+                $work
+            }
+            Activation::Tanh => {
+                let $function = Tanh;
+                $work
+            }
+            Activation::Sigmoid => {
+                let $function = Sigmoid;
+                $work
+            }
+        }
+    };
+}
+
+vectorised! {
+    fn apply<F: Function>(function: F, z: &mut [f32], bias: f32) {
+        for z in z {
+            *z = function.value(*z + bias);
+        }
+    }
+
+    fn apply_biased<F: Function>(function: F, rows: &mut [f32], bias: &[f32]) {
+        for row in rows.chunks_exact_mut(bias.len()) {
+            for (z, b) in row.iter_mut().zip(bias) {
+                *z = function.value(*z + b);
+            }
+        }
+    }
+
+    fn pull_back<F: Function>(function: F, gradient: &mut [f32], y: &[f32]) {
+        for (g, y) in gradient.iter_mut().zip(y) {
+            *g = function.pull(*g, *y);
+        }
+    }
+
+    fn pull_back_rows<F: Function>(function: F, gradient: &mut [f32], y: &[f32], sums: &mut [f32]) -> usize {
+        let mut active = 0;
+        for (row, y) in gradient.chunks_exact_mut(sums.len()).zip(y.chunks_exact(sums.len())) {
+            let mut count = 0u32;
+            for ((g, y), sum) in row.iter_mut().zip(y).zip(sums.iter_mut()) {
+                *g = function.pull(*g, *y);
+                *sum += *g;
+                count += u32::from(*g != 0.0);
+            }
+            active += count as usize;
+        }
+        active
+    }
+
+    /// Sums of the columns of `rows`, added to `sums`; gives how many numbers are not 0.
+    pub(crate) fn sum_rows(rows: &[f32], sums: &mut [f32]) -> usize {
+        let mut active = 0;
+        for row in rows.chunks_exact(sums.len()) {
+            let mut count = 0u32;
+            for (value, sum) in row.iter().zip(sums.iter_mut()) {
+                *sum += *value;
+                count += u32::from(*value != 0.0);
+            }
+            active += count as usize;
+        }
+        active
+    }
+}
+
+impl Activation {
+    /// `phi` by Burn's operations.
+    pub(crate) fn by_burn<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Identity => z,
+            Self::Relu => burn_activation::relu(z),
+            Self::LeakyRelu(below) => burn_activation::leaky_relu(z, f64::from(below)),
+            // Burn's own ELU lets exp overflow on the side that it masks out, and the backward pass then meets inf * 0.
+            Self::Elu => burn_activation::relu(z.clone()) + z.clamp_max(0.0).exp().sub_scalar(1.0),
+            Self::Tanh => burn_activation::tanh(z),
+            Self::Sigmoid => burn_activation::sigmoid(z),
+        }
+    }
+
+    /// `z = phi(z)`.
+    pub(crate) fn apply(self, z: &mut [f32]) {
+        self.apply_shifted(z, 0.0);
+    }
+
+    /// `z = phi(z + bias)`.
+    pub(crate) fn apply_shifted(self, z: &mut [f32], bias: f32) {
+        with_function!(self, |function| apply(function, z, bias));
+    }
+
+    /// `z = phi(z + bias)` in every row.
+    pub(crate) fn apply_biased(self, rows: &mut [f32], bias: &[f32]) {
+        if !bias.is_empty() {
+            with_function!(self, |function| apply_biased(function, rows, bias));
+        }
+    }
+
+    /// `gradient *= phi'`, where `y` holds the values of `phi`.
+    pub(crate) fn pull_back(self, gradient: &mut [f32], y: &[f32]) {
+        with_function!(self, |function| pull_back(function, gradient, y));
+    }
+
+    /// `gradient *= phi'` in every row, its columns summed into `sums`; gives how many numbers are left that are not 0.
+    pub(crate) fn pull_back_rows(self, gradient: &mut [f32], y: &[f32], sums: &mut [f32]) -> usize {
+        with_function!(self, |function| pull_back_rows(function, gradient, y, sums))
+    }
+}
+
+/// `phi(z)`, element by element.
+pub fn activate<const D: usize>(activation: Activation, z: Tensor<D>) -> Tensor<D> {
+    if activation == Activation::Identity {
+        return z;
+    }
+    let Some(operand) = Operand::new(&z) else { return activation.by_burn(z) };
+    drop(z);
+    let forward = |z: FlexTensor| {
+        let z = cpu::in_order(z);
+        let shape = z.layout().shape().clone();
+        let mut values = cpu::into_vec(z);
+        let parts = simd::parts(4 * values.len());
+        let length = values.len().div_ceil(parts).max(1);
+        simd::for_each_part(values.chunks_mut(length).collect(), |part| activation.apply(part));
+        cpu::primitive(values, shape)
+    };
+    let context = cpu::context([&operand]);
+    if !operand.is_autodiff() {
+        return cpu::plain(forward(operand.into_primitive()));
+    }
+    let (z, node) = operand.tracked().into_parts();
+    let prepared = Step { activation }.prepare::<NoCheckpointing>([node]).compute_bound().stateful();
+    let y = match prepared {
+        OpsKind::Tracked(step) => {
+            let y = forward(z);
+            step.finish(y.clone(), y)
+        }
+        OpsKind::UnTracked(step) => step.finish(forward(z)),
+    };
+    cpu::wrap(y, context)
+}
+
+#[derive(Debug)]
+struct Step {
+    activation: Activation,
+}
+
+impl Backward<Flex, 1> for Step {
+    type State = FlexTensor;
+
+    fn backward(self, ops: Ops<FlexTensor, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = cpu::in_order(gradients.consume::<Flex>(&ops.node));
+        let [Some(parent)] = ops.parents else { return };
+        let shape = gradient.layout().shape().clone();
+        let mut gradient = cpu::into_vec(gradient);
+        let y = cpu::numbers(&ops.state);
+        let length = gradient.len().div_ceil(simd::parts(gradient.len())).max(1);
+        let parts = gradient.chunks_mut(length).zip(y.chunks(length)).collect();
+        simd::for_each_part(parts, |(gradient, y)| self.activation.pull_back(gradient, y));
+        gradients.register::<Flex>(parent.id, cpu::primitive(gradient, shape));
+    }
+}

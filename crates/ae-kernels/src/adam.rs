@@ -1,0 +1,216 @@
+//! Adam and AdamW in one pass over memory.
+//!
+//! The numbers are those of Burn's optimizers, and so are the state and its records: a checkpoint of one is read by the other. Where Burn goes over
+//! parameters, gradient and moments ten times, here each is read once and written once.
+//!
+//! References: Kingma and Ba 2015; Loshchilov and Hutter 2019.
+
+use burn::{
+    optim::{AdamConfig, AdamState, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer, decay::WeightDecayConfig},
+    tensor::{Device, Tensor},
+};
+
+use crate::{
+    cpu::{self, Operand},
+    math,
+    simd::{self, vectorised},
+};
+
+/// What both have in common.
+#[derive(Debug, Clone, Copy)]
+struct Rates {
+    beta_1: f32,
+    beta_2: f32,
+    epsilon: f32,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 }
+    }
+}
+
+/// How a step shrinks the parameters.
+#[derive(Debug, Clone, Copy)]
+enum Decay {
+    /// Adds this multiple of the parameters to the gradient.
+    Gradient(f32),
+    /// Multiplies the parameters by this.
+    Parameters(f32),
+}
+
+/// Adam, with the gradient of `weight_decay / 2 ||p||^2` added to that of the loss.
+#[derive(Clone)]
+pub struct Adam {
+    rates: Rates,
+    weight_decay: f32,
+    burn: burn::optim::Adam,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self::new(Rates::default().epsilon, 0.0)
+    }
+}
+
+impl Adam {
+    /// Adam with `beta = (0.9, 0.999)`; PyTorch's `epsilon` is 1e-8.
+    pub fn new(epsilon: f32, weight_decay: f32) -> Self {
+        let rates = Rates { epsilon, ..Rates::default() };
+        let decay = (weight_decay > 0.0).then(|| WeightDecayConfig::new(weight_decay));
+        let config = AdamConfig::new().with_beta_1(rates.beta_1).with_beta_2(rates.beta_2).with_epsilon(epsilon).with_weight_decay(decay);
+        Self { rates, weight_decay, burn: config.build() }
+    }
+}
+
+impl Optimizer for Adam {
+    type State<const D: usize> = AdamState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        rate: f64,
+        parameters: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<AdamState<D>>,
+    ) -> (Tensor<D>, Option<AdamState<D>>) {
+        match step(self.rates, rate, Decay::Gradient(self.weight_decay), parameters, gradient, state.map(|state| state.momentum)) {
+            Ok((parameters, momentum)) => (parameters, Some(AdamState::new(momentum))),
+            Err(Declined { parameters, gradient, momentum }) => self.burn.step(rate, parameters, gradient, momentum.map(AdamState::new)),
+        }
+    }
+
+    fn to_device<const D: usize>(state: AdamState<D>, device: &Device) -> AdamState<D> {
+        burn::optim::Adam::to_device(state, device)
+    }
+}
+
+/// AdamW: the parameters shrink by `1 - rate * weight_decay` in each step, whatever the gradient.
+#[derive(Clone)]
+pub struct AdamW {
+    rates: Rates,
+    weight_decay: f32,
+    burn: burn::optim::AdamW,
+}
+
+impl AdamW {
+    /// AdamW with `beta = (0.9, 0.999)`; PyTorch's `epsilon` is 1e-8.
+    pub fn new(epsilon: f32, weight_decay: f32) -> Self {
+        let rates = Rates { epsilon, ..Rates::default() };
+        let config = AdamWConfig::new().with_beta_1(rates.beta_1).with_beta_2(rates.beta_2).with_epsilon(epsilon).with_weight_decay(weight_decay);
+        Self { rates, weight_decay, burn: config.build() }
+    }
+}
+
+impl Optimizer for AdamW {
+    type State<const D: usize> = AdamWState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        rate: f64,
+        parameters: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<AdamWState<D>>,
+    ) -> (Tensor<D>, Option<AdamWState<D>>) {
+        let decay = Decay::Parameters((1.0 - rate * f64::from(self.weight_decay)) as f32);
+        match step(self.rates, rate, decay, parameters, gradient, state.map(|state| state.momentum)) {
+            Ok((parameters, momentum)) => (parameters, Some(AdamWState::new(momentum))),
+            Err(Declined { parameters, gradient, momentum }) => self.burn.step(rate, parameters, gradient, momentum.map(AdamWState::new)),
+        }
+    }
+
+    fn to_device<const D: usize>(state: AdamWState<D>, device: &Device) -> AdamWState<D> {
+        burn::optim::AdamW::to_device(state, device)
+    }
+}
+
+/// What there is no kernel for.
+struct Declined<const D: usize> {
+    parameters: Tensor<D>,
+    gradient: Tensor<D>,
+    momentum: Option<AdaptiveMomentumState<D>>,
+}
+
+type Stepped<const D: usize> = Result<(Tensor<D>, AdaptiveMomentumState<D>), Declined<D>>;
+
+fn step<const D: usize>(
+    rates: Rates,
+    rate: f64,
+    decay: Decay,
+    parameters: Tensor<D>,
+    gradient: Tensor<D>,
+    momentum: Option<AdaptiveMomentumState<D>>,
+) -> Stepped<D> {
+    // Outside autodiff, as a parameter is while it is changed.
+    let readable = |tensor: &Tensor<D>| Operand::new(tensor).filter(|operand| !operand.is_autodiff());
+    let (p_cpu, g_cpu) = (readable(&parameters), readable(&gradient));
+    let moments = momentum.as_ref().map(|state| (readable(&state.moment_1), readable(&state.moment_2)));
+    let (Some(p_cpu), Some(g_cpu), None | Some((Some(_), Some(_)))) = (p_cpu, g_cpu, &moments) else {
+        return Err(Declined { parameters, gradient, momentum });
+    };
+    drop((parameters, gradient));
+    let time = momentum.as_ref().map_or(0, |state| state.time) + 1;
+    let max_moment_2 = momentum.and_then(|state| state.max_moment_2); // dropped with the rest: nobody else may hold what is written below
+    let shape = p_cpu.primitive().layout().shape().clone();
+    let gradient = cpu::in_order(g_cpu.into_primitive());
+    let mut p = cpu::into_vec(cpu::in_order(p_cpu.into_primitive()));
+    let [mut m, mut v] = match moments {
+        Some((Some(m), Some(v))) => [m, v].map(|moment| cpu::into_vec(cpu::in_order(moment.into_primitive()))),
+        _ => [vec![0.0; p.len()], vec![0.0; p.len()]],
+    };
+    let update = Update::new(rates, rate, decay, time);
+    let length = p.len().div_ceil(simd::parts(p.len())).max(1);
+    let parts = p.chunks_mut(length).zip(cpu::numbers(&gradient).chunks(length)).zip(m.chunks_mut(length).zip(v.chunks_mut(length))).collect();
+    simd::for_each_part(parts, |((p, g), (m, v)): ((&mut [f32], &[f32]), (&mut [f32], &mut [f32]))| update.apply(p, g, m, v));
+    let [parameters, moment_1, moment_2] = [p, m, v].map(|values| cpu::plain(cpu::primitive(values, shape.clone())));
+    Ok((parameters, AdaptiveMomentumState { time, moment_1, moment_2, max_moment_2 }))
+}
+
+/// The numbers of one step.
+struct Update {
+    rates: Rates,
+    /// `rate * sqrt(1 - beta_2^t) / (1 - beta_1^t)`.
+    rate: f32,
+    /// `epsilon * sqrt(1 - beta_2^t)`.
+    epsilon: f32,
+    decay: Decay,
+}
+
+impl Update {
+    fn new(rates: Rates, rate: f64, decay: Decay, time: usize) -> Self {
+        let bias = |beta: f32| 1.0 - f64::from(beta).powi(i32::try_from(time).unwrap_or(i32::MAX));
+        let spread = bias(rates.beta_2).sqrt();
+        Self { rates, rate: (rate * spread / bias(rates.beta_1)) as f32, epsilon: (f64::from(rates.epsilon) * spread) as f32, decay }
+    }
+
+    fn apply(&self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        let Rates { beta_1, beta_2, .. } = self.rates;
+        let (added, kept) = match self.decay {
+            Decay::Gradient(added) => (added, 1.0),
+            Decay::Parameters(kept) => (0.0, kept),
+        };
+        let (rate, epsilon) = (self.rate, self.epsilon);
+        update(p, g, m, v, Constants { beta_1, beta_2, rate, epsilon, added, kept });
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Constants {
+    beta_1: f32,
+    beta_2: f32,
+    rate: f32,
+    epsilon: f32,
+    added: f32,
+    kept: f32,
+}
+
+vectorised! {
+    fn update(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], constants: Constants) {
+        let Constants { beta_1, beta_2, rate, epsilon, added, kept } = constants;
+        for ((p, g), (m, v)) in p.iter_mut().zip(g).zip(m.iter_mut().zip(v.iter_mut())) {
+            let g = math::fma(added, *p, *g);
+            *m = math::fma(beta_1, *m, (1.0 - beta_1) * g);
+            *v = math::fma(beta_2, *v, (1.0 - beta_2) * g * g);
+            *p = kept * *p - rate * *m / (v.sqrt() + epsilon);
+        }
+    }
+}

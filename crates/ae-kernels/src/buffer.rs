@@ -1,0 +1,27 @@
+//! New buffers that are written once, not zeroed first.
+
+use std::mem::MaybeUninit;
+
+/// Numbers that nobody has written yet.
+pub(crate) type Unwritten = [MaybeUninit<f32>];
+
+/// `len` numbers, written by `fill`.
+///
+/// # Safety
+/// `fill` writes every one of them.
+pub(crate) unsafe fn written_by(len: usize, fill: impl FnOnce(&mut Unwritten)) -> Vec<f32> {
+    let mut values = Vec::with_capacity(len);
+    fill(&mut values.spare_capacity_mut()[..len]);
+    // SAFETY: the capacity is there, and the caller says that all of it was written.
+    unsafe { values.set_len(len) };
+    values
+}
+
+/// The same numbers, now that they are written.
+///
+/// # Safety
+/// Every one of them was written.
+pub(crate) unsafe fn assume_written(values: &mut Unwritten) -> &mut [f32] {
+    // SAFETY: `MaybeUninit<f32>` is laid out like `f32`, and the caller says that there is one in each.
+    unsafe { &mut *(std::ptr::from_mut(values) as *mut [f32]) }
+}

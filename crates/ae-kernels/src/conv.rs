@@ -1,0 +1,361 @@
+//! Convolutions and transposed convolutions of small images, as matrix products.
+//!
+//! A convolution reads, for each pixel of its result, a patch of `channels x k x k` numbers; with the patches as columns it is one product of
+//! matrices for each image. The transposed convolution is the same read backwards: a product gives the patches, which are summed where they
+//! overlap. Each image's patches stay in the cache between being made and being used, and the threads share the batch.
+
+use burn::{
+    backend::{
+        Flex,
+        autodiff::{
+            checkpoint::{base::Checkpointer, strategy::NoCheckpointing},
+            grads::Gradients,
+            ops::{Backward, Ops, OpsKind},
+        },
+        flex::FlexTensor,
+    },
+    tensor::{
+        Tensor,
+        module::{conv_transpose2d as burn_conv_transpose2d, conv2d as burn_conv2d},
+        ops::{ConvOptions, ConvTransposeOptions},
+    },
+};
+
+use crate::{
+    Activation,
+    cpu::{self, Operand, Tracked},
+    gemm::{Matrix, multiply},
+    simd::{self, vectorised},
+};
+
+/// `phi(w * x + b)`: `x` `[batch, channels_in, height, width]`, `weight` `[channels_out, channels_in, k, k]`, `bias` `[channels_out]`.
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, stride: usize, padding: usize, activation: Activation) -> Tensor<4> {
+    let kernel = || Operands::new(&x, &weight, bias.as_ref());
+    let Some(operands) = kernel() else {
+        let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
+        return activation.by_burn(burn_conv2d(x, weight, bias, options));
+    };
+    let ([batch, channels, height, width], [patches_of, _, kernel, _]) = (x.dims(), weight.dims());
+    drop((x, weight, bias));
+    let grid = [height, width].map(|side| (side + 2 * padding - kernel) / stride + 1);
+    let patches = Patches { channels, image: [height, width], kernel, stride, padding, grid };
+    operands.run(Layer { patches, units: patches_of, batch, transposed: false, activation })
+}
+
+/// The transpose of a convolution: `x` `[batch, channels_in, height, width]`, `weight` `[channels_in, channels_out, k, k]`, `bias`
+/// `[channels_out]`, and `rest` rows and columns more at the end of the result than `stride (side - 1) + k - 2 padding`.
+pub fn conv_transpose2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+    padding: usize,
+    rest: [usize; 2],
+    activation: Activation,
+) -> Tensor<4> {
+    let kernel = || Operands::new(&x, &weight, bias.as_ref());
+    let Some(operands) = kernel() else {
+        let options = ConvTransposeOptions::new([stride; 2], [padding; 2], rest, [1, 1], 1);
+        return activation.by_burn(burn_conv_transpose2d(x, weight, bias, options));
+    };
+    let ([batch, units, height, width], [_, channels, kernel, _]) = (x.dims(), weight.dims());
+    drop((x, weight, bias));
+    let image = [0, 1].map(|side| (stride * ([height, width][side] - 1) + kernel + rest[side]) - 2 * padding);
+    let patches = Patches { channels, image, kernel, stride, padding, grid: [height, width] };
+    operands.run(Layer { patches, units, batch, transposed: true, activation })
+}
+
+struct Operands {
+    x: Operand,
+    weight: Operand,
+    bias: Option<Operand>,
+}
+
+impl Operands {
+    fn new(x: &Tensor<4>, weight: &Tensor<4>, bias: Option<&Tensor<1>>) -> Option<Self> {
+        let bias = match bias {
+            Some(bias) => Some(Operand::new(bias)?),
+            None => None,
+        };
+        let [_, _, height, width] = weight.dims();
+        (height == width).then_some(())?;
+        Some(Self { x: Operand::new(x)?, weight: Operand::new(weight)?, bias })
+    }
+
+    fn run(self, layer: Layer) -> Tensor<4> {
+        let Self { x, weight, bias } = self;
+        let no_bias = || cpu::primitive(vec![0.0; layer.results()], [layer.results()]);
+        let autodiff = x.is_autodiff() || weight.is_autodiff() || bias.as_ref().is_some_and(Operand::is_autodiff);
+        let context = match &bias {
+            Some(bias) => cpu::context([&x, &weight, bias]),
+            None => cpu::context([&x, &weight]),
+        };
+        if !autodiff {
+            let [x, weight] = [x, weight].map(|operand| cpu::in_order(operand.into_primitive()));
+            return cpu::plain(layer.forward(&x, &weight, &bias.map_or_else(no_bias, |bias| cpu::in_order(bias.into_primitive()))));
+        }
+        let (x, x_node) = x.tracked().into_parts();
+        let (weight, weight_node) = weight.tracked().into_parts();
+        let (bias, bias_node) = bias.map_or_else(|| Tracked::new(no_bias()), Operand::tracked).into_parts();
+        let [x, weight, bias] = [x, weight, bias].map(cpu::in_order);
+        let y = layer.forward(&x, &weight, &bias);
+        let tracked = match Step(layer).prepare::<NoCheckpointing>([x_node, weight_node, bias_node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let value = (layer.activation != Activation::Identity).then(|| y.clone());
+                step.finish(State { x, weight, y: value }, y)
+            }
+            OpsKind::UnTracked(step) => step.finish(y),
+        };
+        cpu::wrap(tracked, context)
+    }
+}
+
+/// How the patches lie on the image.
+#[derive(Debug, Clone, Copy)]
+struct Patches {
+    channels: usize,
+    image: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    /// Rows and columns of patches.
+    grid: [usize; 2],
+}
+
+impl Patches {
+    /// Numbers of a patch.
+    fn size(&self) -> usize {
+        self.channels * self.kernel * self.kernel
+    }
+
+    /// How many there are.
+    fn count(&self) -> usize {
+        self.grid[0] * self.grid[1]
+    }
+
+    /// Numbers of an image.
+    fn pixels(&self) -> usize {
+        self.channels * self.image[0] * self.image[1]
+    }
+
+    /// Which of `count` patches in a row have their number `offset` inside a side of `length` pixels, and where the first of those has it.
+    fn inside(&self, offset: usize, count: usize, length: usize) -> (std::ops::Range<usize>, usize) {
+        let first = self.padding.saturating_sub(offset).div_ceil(self.stride);
+        let end = (length + self.padding).saturating_sub(offset).div_ceil(self.stride).min(count);
+        (first.min(end)..end, (first * self.stride + offset).saturating_sub(self.padding))
+    }
+
+    /// Calls `run(of the patches' numbers, which of the image's, how many)` for each run of pixels that a row of patches has at one place: the
+    /// first follow each other, the second are `stride` apart.
+    #[inline(always)]
+    fn each_run(&self, mut run: impl FnMut(usize, usize, usize), mut outside: impl FnMut(std::ops::Range<usize>)) {
+        let ([rows, cols], [height, width]) = (self.grid, self.image);
+        for place in 0..self.size() {
+            let (channel, offset) = (place / (self.kernel * self.kernel), place % (self.kernel * self.kernel));
+            let (down, right) = (offset / self.kernel, offset % self.kernel);
+            let (inside_rows, top) = self.inside(down, rows, height);
+            let (inside_cols, left) = self.inside(right, cols, width);
+            let base = place * rows * cols;
+            outside(base..base + inside_rows.start * cols);
+            outside(base + inside_rows.end * cols..base + rows * cols);
+            for (index, row) in inside_rows.enumerate() {
+                let (start, pixel) = (base + row * cols, (channel * height + top + index * self.stride) * width + left);
+                outside(start..start + inside_cols.start);
+                run(start + inside_cols.start, pixel, inside_cols.len());
+                outside(start + inside_cols.end..start + cols);
+            }
+        }
+    }
+
+    /// The patches of `image`, as the columns of `patches`.
+    #[inline(always)]
+    fn read(&self, image: &[f32], patches: &mut [f32]) {
+        let patches = std::cell::Cell::from_mut(patches).as_slice_of_cells();
+        let run = |to: usize, from: usize, count: usize| {
+            let to = &patches[to..to + count];
+            if self.stride == 1 {
+                to.iter().zip(&image[from..]).for_each(|(to, from)| to.set(*from));
+            } else if self.stride == 2 {
+                to.iter().zip(image[from..].iter().step_by(2)).for_each(|(to, from)| to.set(*from));
+            } else {
+                to.iter().zip(image[from..].iter().step_by(self.stride)).for_each(|(to, from)| to.set(*from));
+            }
+        };
+        self.each_run(run, |range| patches[range].iter().for_each(|to| to.set(0.0)));
+    }
+
+    /// Adds the columns of `patches` to `image`, each where it was read.
+    #[inline(always)]
+    fn add(&self, patches: &[f32], image: &mut [f32]) {
+        let run = |from: usize, to: usize, count: usize| {
+            let from = &patches[from..from + count];
+            if self.stride == 1 {
+                image[to..].iter_mut().zip(from).for_each(|(to, from)| *to += from);
+            } else if self.stride == 2 {
+                image[to..].iter_mut().step_by(2).zip(from).for_each(|(to, from)| *to += from);
+            } else {
+                image[to..].iter_mut().step_by(self.stride).zip(from).for_each(|(to, from)| *to += from);
+            }
+        };
+        self.each_run(run, |_| {});
+    }
+}
+
+/// A convolution reads patches and makes `units` numbers of each; a transposed one reads `units` numbers and makes a patch of them.
+#[derive(Debug, Clone, Copy)]
+struct Layer {
+    patches: Patches,
+    units: usize,
+    batch: usize,
+    transposed: bool,
+    activation: Activation,
+}
+
+impl Layer {
+    /// Channels of the result.
+    fn results(&self) -> usize {
+        if self.transposed { self.patches.channels } else { self.units }
+    }
+
+    /// Numbers read and made for each image.
+    fn sizes(&self) -> [usize; 2] {
+        let (image, grid) = (self.patches.pixels(), self.units * self.patches.count());
+        if self.transposed { [grid, image] } else { [image, grid] }
+    }
+
+    /// The weights, a row for each unit.
+    fn matrix<'a>(&self, weight: &'a [f32]) -> Matrix<'a> {
+        Matrix::new(weight, self.units, self.patches.size())
+    }
+
+    fn runs(&self) -> Vec<std::ops::Range<usize>> {
+        simd::runs(self.batch, simd::parts(self.batch * self.units * self.patches.size() * self.patches.count() / 8))
+    }
+
+    fn forward(&self, x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
+        let (patches, results, [read, made]) = (self.patches, self.results(), self.sizes());
+        let (x, weight, bias) = (cpu::numbers(x), self.matrix(cpu::numbers(weight)), cpu::numbers(bias));
+        assert_eq!(bias.len(), results, "a bias for {results} channels");
+        let pixels = made / results;
+        let mut y = vec![0.0; self.batch * made];
+        let runs = self.runs();
+        let parts = runs.iter().zip(simd::cut(&mut y, &runs, made)).collect();
+        simd::for_each_part(parts, |(run, y): (&std::ops::Range<usize>, &mut [f32])| {
+            let mut columns = vec![0.0; patches.size() * patches.count()];
+            for (x, y) in x[run.start * read..run.end * read].chunks_exact(read).zip(y.chunks_exact_mut(made)) {
+                if self.transposed {
+                    multiply(weight.transposed(), Matrix::new(x, self.units, patches.count()), &mut columns, false);
+                    y.chunks_exact_mut(pixels).zip(bias).for_each(|(y, bias)| y.fill(*bias));
+                    add(patches, &columns, y);
+                    self.activation.apply(y);
+                } else {
+                    read_patches(patches, x, &mut columns);
+                    multiply(weight, Matrix::new(&columns, patches.size(), patches.count()), y, false);
+                    y.chunks_exact_mut(pixels).zip(bias).for_each(|(y, bias)| self.activation.apply_shifted(y, *bias));
+                }
+            }
+        });
+        let [height, width] = if self.transposed { patches.image } else { patches.grid };
+        cpu::primitive(y, [self.batch, results, height, width])
+    }
+}
+
+#[derive(Debug)]
+struct Step(Layer);
+
+#[derive(Debug, Clone)]
+struct State {
+    x: FlexTensor,
+    weight: FlexTensor,
+    y: Option<FlexTensor>,
+}
+
+impl Backward<Flex, 3> for Step {
+    type State = State;
+
+    fn backward(self, ops: Ops<State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = cpu::in_order(gradients.consume::<Flex>(&ops.node));
+        let (layer, State { x, weight, y }) = (self.0, ops.state);
+        let (patches, results, [read, made]) = (layer.patches, layer.results(), layer.sizes());
+        let (x_shape, weight_shape) = (x.layout().shape().clone(), weight.layout().shape().clone());
+        let [x_node, weight_node, bias_node] = ops.parents;
+        let mut gradient = cpu::into_vec(gradient);
+        let (x, matrix, y) = (cpu::numbers(&x), layer.matrix(cpu::numbers(&weight)), y.as_ref().map(cpu::numbers));
+        let runs = layer.runs();
+        let mut dx = vec![0.0; if x_node.is_some() { layer.batch * read } else { 0 }];
+        let weights = layer.units * patches.size();
+        let mut sums = vec![(vec![0.0; weights], vec![0.0; results]); runs.len()];
+        let dx_parts = simd::cut(&mut dx, &runs, if x_node.is_some() { read } else { 0 });
+        let parts = runs.iter().zip(simd::cut(&mut gradient, &runs, made)).zip(dx_parts).zip(&mut sums).collect();
+        type Part<'a> = (((&'a std::ops::Range<usize>, &'a mut [f32]), &'a mut [f32]), &'a mut (Vec<f32>, Vec<f32>));
+        simd::for_each_part(parts, |(((run, gradient), dx), (dw, db)): Part| {
+            let mut columns = vec![0.0; patches.size() * patches.count()];
+            for (index, dz) in run.clone().zip(gradient.chunks_exact_mut(made)) {
+                if let Some(y) = y {
+                    layer.activation.pull_back(dz, &y[index * made..][..made]);
+                }
+                dz.chunks_exact(made / results).zip(db.iter_mut()).for_each(|(dz, sum)| *sum += total(dz));
+                let x = &x[index * read..][..read];
+                let dx = (!dx.is_empty()).then(|| &mut dx[(index - run.start) * read..][..read]);
+                let count = patches.count();
+                if layer.transposed {
+                    read_patches(patches, dz, &mut columns);
+                    let columns = Matrix::new(&columns, patches.size(), count);
+                    if let Some(dx) = dx {
+                        multiply(matrix, columns, dx, false);
+                    }
+                    multiply(Matrix::new(x, layer.units, count), columns.transposed(), dw, true);
+                } else {
+                    read_patches(patches, x, &mut columns);
+                    let dz = Matrix::new(dz, layer.units, count);
+                    multiply(dz, Matrix::new(&columns, patches.size(), count).transposed(), dw, true);
+                    if let Some(dx) = dx {
+                        multiply(matrix.transposed(), dz, &mut columns, false);
+                        add(patches, &columns, dx);
+                    }
+                }
+            }
+        });
+        let summed = sums.into_iter().reduce(|(mut dw, mut db), (more_dw, more_db)| {
+            dw.iter_mut().zip(more_dw).for_each(|(sum, more)| *sum += more);
+            db.iter_mut().zip(more_db).for_each(|(sum, more)| *sum += more);
+            (dw, db)
+        });
+        let (dw, db) = summed.unwrap_or_else(|| (vec![0.0; weights], vec![0.0; results]));
+        if let Some(node) = x_node {
+            gradients.register::<Flex>(node.id, cpu::primitive(dx, x_shape));
+        }
+        if let Some(node) = weight_node {
+            gradients.register::<Flex>(node.id, cpu::primitive(dw, weight_shape));
+        }
+        if let Some(node) = bias_node {
+            gradients.register::<Flex>(node.id, cpu::primitive(db, [results]));
+        }
+    }
+}
+
+vectorised! {
+    fn read_patches(patches: Patches, image: &[f32], columns: &mut [f32]) {
+        patches.read(image, columns);
+    }
+
+    fn add(patches: Patches, columns: &[f32], image: &mut [f32]) {
+        patches.add(columns, image);
+    }
+
+    /// The sum of these numbers, in sixteen partial sums.
+    fn total(values: &[f32]) -> f32 {
+        let mut sums = [0.0f32; 16];
+        let blocks = values.chunks_exact(16);
+        let mut rest = 0.0;
+        for value in blocks.remainder() {
+            rest += value;
+        }
+        for block in blocks {
+            for lane in 0..16 {
+                sums[lane] += block[lane];
+            }
+        }
+        sums.iter().sum::<f32>() + rest
+    }
+}

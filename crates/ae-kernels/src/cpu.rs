@@ -1,0 +1,122 @@
+//! Which tensors a kernel may read: `f32` on the Flex backend, with or without autodiff.
+
+use burn::{
+    backend::{
+        Autodiff, BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind, Flex,
+        flex::{FlexTensor, Layout},
+        tensor::FloatTensor,
+    },
+    tensor::{DType, Shape, Tensor, TensorData},
+};
+
+/// A float tensor of `Autodiff<Flex>`.
+pub(crate) type Tracked = FloatTensor<Autodiff<Flex>>;
+
+/// What a kernel reads.
+pub(crate) struct Operand {
+    kind: Kind,
+    autodiff: DispatchAutodiffContext,
+}
+
+enum Kind {
+    Plain(FlexTensor),
+    Tracked(Box<Tracked>),
+}
+
+impl Operand {
+    /// The tensor's Flex primitive; none where a kernel cannot read it.
+    pub(crate) fn new<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
+        let DispatchTensor { kind, autodiff } = tensor.clone().into_dispatch();
+        let kind = match kind {
+            DispatchTensorKind::Flex(BackendTensor::Float(primitive)) => Kind::Plain(primitive),
+            DispatchTensorKind::Autodiff(inner) => match *inner {
+                DispatchTensorKind::Flex(BackendTensor::Autodiff(tracked)) => Kind::Tracked(Box::new(tracked)),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let operand = Self { kind, autodiff };
+        (operand.primitive().dtype() == DType::F32).then_some(operand)
+    }
+
+    pub(crate) fn primitive(&self) -> &FlexTensor {
+        match &self.kind {
+            Kind::Plain(primitive) => primitive,
+            Kind::Tracked(tracked) => tracked.primitive(),
+        }
+    }
+
+    /// Whether it is on an autodiff device.
+    pub(crate) fn is_autodiff(&self) -> bool {
+        matches!(self.kind, Kind::Tracked(_))
+    }
+
+    /// Whether a gradient flows into it.
+    pub(crate) fn is_tracked(&self) -> bool {
+        matches!(&self.kind, Kind::Tracked(tracked) if tracked.is_tracked())
+    }
+
+    /// The primitive and what autodiff knows of it; a constant if it knows nothing.
+    pub(crate) fn tracked(self) -> Tracked {
+        match self.kind {
+            Kind::Plain(primitive) => Tracked::new(primitive),
+            Kind::Tracked(tracked) => *tracked,
+        }
+    }
+
+    pub(crate) fn into_primitive(self) -> FlexTensor {
+        match self.kind {
+            Kind::Plain(primitive) => primitive,
+            Kind::Tracked(tracked) => tracked.into_primitive(),
+        }
+    }
+}
+
+/// The autodiff context of an operation on these; none where Burn would not compute without it.
+pub(crate) fn context<const N: usize>(operands: [&Operand; N]) -> DispatchAutodiffContext {
+    operands.into_iter().map(|operand| operand.autodiff).find(|context| *context != DispatchAutodiffContext::Disabled).unwrap_or_default()
+}
+
+/// A tensor outside autodiff.
+pub(crate) fn plain<const D: usize>(primitive: FlexTensor) -> Tensor<D> {
+    let kind = DispatchTensorKind::Flex(BackendTensor::Float(primitive));
+    Tensor::from_dispatch(DispatchTensor { kind, autodiff: DispatchAutodiffContext::Disabled })
+}
+
+/// A tensor in this autodiff context.
+pub(crate) fn wrap<const D: usize>(tracked: Tracked, autodiff: DispatchAutodiffContext) -> Tensor<D> {
+    let kind = DispatchTensorKind::Autodiff(Box::new(DispatchTensorKind::Flex(BackendTensor::Autodiff(tracked))));
+    Tensor::from_dispatch(DispatchTensor { kind, autodiff })
+}
+
+/// A primitive of these numbers.
+pub(crate) fn primitive(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape.into()))
+}
+
+/// The same numbers, in order and from the start of their buffer: without a copy if they lie so already.
+pub(crate) fn in_order(tensor: FlexTensor) -> FlexTensor {
+    let whole = tensor.layout().is_contiguous() && tensor.layout().start_offset() == 0;
+    if whole && tensor.bytes().len() == 4 * tensor.layout().num_elements() { tensor } else { tensor.to_contiguous() }
+}
+
+/// The numbers of a tensor that [`in_order`] has seen.
+pub(crate) fn numbers(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().expect("contiguous numbers")
+}
+
+/// The numbers of a tensor that [`in_order`] has seen, to write to: its own buffer if nobody else reads it, a copy otherwise.
+pub(crate) fn into_vec(tensor: FlexTensor) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("f32 data")
+}
+
+/// Sizes of a tensor of `D` dimensions.
+pub(crate) fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
+    tensor.layout().shape().dims()
+}
+
+/// Layout of a matrix.
+pub(crate) fn strides(layout: &Layout) -> (usize, usize, isize, isize, usize) {
+    let (shape, strides) = (layout.shape(), layout.strides());
+    (shape[0], shape[1], strides[0], strides[1], layout.start_offset())
+}

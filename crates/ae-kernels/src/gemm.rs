@@ -1,0 +1,236 @@
+//! Matrix products, on all threads, with something done to each part of the result while it is still in the cache.
+//!
+//! On x86-64 with AVX2 or AVX-512 the product of a part is `private-gemm-x86`'s, elsewhere `gemm`'s. Both are single-threaded here: the rows of
+//! the result are divided among the threads, which costs one synchronisation a product.
+
+use std::borrow::Cow;
+
+use burn::backend::flex::FlexTensor;
+
+use crate::{
+    buffer::{Unwritten, assume_written, written_by},
+    cpu, simd, threads,
+};
+
+/// A matrix of any layout: element `(i, j)` is `data[i * row_stride + j * col_stride]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    data: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// `rows x cols` numbers, row by row.
+    pub(crate) fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        Self::strided(data, rows, cols, cols, 1)
+    }
+
+    /// # Panics
+    /// Strides that lead out of `data`.
+    pub(crate) fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
+        let inside = rows == 0 || cols == 0 || (rows - 1) * row_stride + (cols - 1) * col_stride < data.len();
+        assert!(inside, "a matrix of {rows} x {cols} numbers with strides {row_stride}, {col_stride} in {}", data.len());
+        Self { data, rows, cols, row_stride, col_stride }
+    }
+
+    /// A matrix of the tensor's layout; none if it runs backwards.
+    pub(crate) fn of(tensor: &'a FlexTensor) -> Option<Self> {
+        let (rows, cols, row_stride, col_stride, start) = cpu::strides(tensor.layout());
+        let (row_stride, col_stride) = (usize::try_from(row_stride).ok()?, usize::try_from(col_stride).ok()?);
+        Some(Self::strided(&tensor.storage::<f32>()[start..], rows, cols, row_stride, col_stride))
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn cols(&self) -> usize {
+        self.cols
+    }
+
+    pub(crate) fn transposed(self) -> Self {
+        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+
+    /// Its numbers, row by row.
+    pub(crate) fn in_order(self) -> Cow<'a, [f32]> {
+        if self.col_stride == 1 && self.row_stride == self.cols {
+            return Cow::Borrowed(&self.data[..self.rows * self.cols]);
+        }
+        (0..self.rows).flat_map(|i| (0..self.cols).map(move |j| self.data[i * self.row_stride + j * self.col_stride])).collect()
+    }
+
+    fn rows_of(self, run: &std::ops::Range<usize>) -> Self {
+        let data = if run.is_empty() { &[] } else { &self.data[run.start * self.row_stride..] };
+        Self { data, rows: run.len(), ..self }
+    }
+}
+
+/// `a b`, row by row; then `finish(first row, rows)` on every part of it.
+pub(crate) fn product(a: Matrix, b: Matrix, finish: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let (rows, cols) = (a.rows, b.cols);
+    // SAFETY: the runs cover every row, and each part is written by its product.
+    unsafe {
+        written_by(rows * cols, |out| {
+            let runs = simd::runs(rows, parts(rows, cols, a.cols));
+            let parts = runs.iter().zip(simd::cut(out, &runs, cols)).collect();
+            simd::for_each_part(parts, |(run, out): (&std::ops::Range<usize>, &mut Unwritten)| finish(run.start, single(a.rows_of(run), b, out)));
+        })
+    }
+}
+
+/// How many threads a product is worth: each gets at least a million multiplications, some ten microseconds.
+fn parts(rows: usize, cols: usize, depth: usize) -> usize {
+    (rows * cols * depth / (1 << 19)).clamp(1, threads::count())
+}
+
+/// `out = a b`, or `out += a b`, on this thread, row by row.
+pub(crate) fn multiply(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
+    let depth = a.cols;
+    assert!(b.rows == depth && out.len() == a.rows * b.cols, "a product of {} x {depth} and {} x {} numbers", a.rows, b.rows, b.cols);
+    if depth == 0 || out.is_empty() {
+        if !add {
+            out.fill(0.0);
+        }
+        return;
+    }
+    // SAFETY: `Matrix` has checked that its strides stay inside its data, and `out` has room for rows x cols numbers, row by row.
+    unsafe { kernel(a, b, out.as_mut_ptr(), add) };
+}
+
+/// `out = a b`, on this thread; gives `out` back, written.
+fn single<'a>(a: Matrix, b: Matrix, out: &'a mut Unwritten) -> &'a mut [f32] {
+    let (rows, cols, depth) = (a.rows, b.cols, a.cols);
+    assert!(b.rows == depth && out.len() == rows * cols, "a product of {rows} x {depth} and {} x {cols} numbers", b.rows);
+    if depth == 0 {
+        out.fill(std::mem::MaybeUninit::new(0.0));
+    } else if !out.is_empty() {
+        // SAFETY: `Matrix` has checked that its strides stay inside its data, `out` has room for rows x cols numbers, row by row, and is
+        // written without being read.
+        unsafe { kernel(a, b, out.as_mut_ptr().cast(), false) };
+    }
+    // SAFETY: every number was written above.
+    unsafe { assume_written(out) }
+}
+
+/// Writes `a b` at `out`, or adds it to what is there.
+///
+/// # Safety
+/// There is room for `a.rows * b.cols` numbers at `out`, written ones if it adds; neither is 0, nor is `a.cols`, which is `b.rows`.
+unsafe fn kernel(a: Matrix, b: Matrix, out: *mut f32, add: bool) {
+    let (rows, cols, depth) = (a.rows, b.cols, a.cols);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(instructions) = x86::instructions() {
+        // SAFETY: the caller's and `Matrix`'s promises; the machine has the instructions.
+        return unsafe { x86::product(instructions, a, b, out, add) };
+    }
+    // SAFETY: as above.
+    unsafe {
+        gemm::gemm(
+            rows,
+            cols,
+            depth,
+            out,
+            1,
+            cols as isize,
+            add,
+            a.data.as_ptr(),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.col_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::ptr;
+
+    use private_gemm_x86::{Accum, DType, DstKind, IType, InstrSet, gemm};
+
+    use super::Matrix;
+    use crate::simd::{Level, level};
+
+    pub(super) fn instructions() -> Option<InstrSet> {
+        match level() {
+            Level::Avx512 => Some(InstrSet::Avx512),
+            Level::Avx2 => Some(InstrSet::Avx256),
+            Level::Any => None,
+        }
+    }
+
+    /// # Safety
+    /// As [`kernel`](super::kernel), and the machine has the instructions.
+    pub(super) unsafe fn product(instructions: InstrSet, a: Matrix, b: Matrix, out: *mut f32, add: bool) {
+        let one = 1f32;
+        // SAFETY: the caller's promises; no index lists and no diagonal are given, which null pointers say.
+        unsafe {
+            gemm(
+                DType::F32,
+                IType::U64,
+                instructions,
+                a.rows,
+                b.cols,
+                a.cols,
+                out.cast(),
+                b.cols as isize,
+                1,
+                ptr::null(),
+                ptr::null(),
+                DstKind::Full,
+                if add { Accum::Add } else { Accum::Replace },
+                a.data.as_ptr().cast(),
+                a.row_stride as isize,
+                a.col_stride as isize,
+                false,
+                ptr::null(),
+                0,
+                b.data.as_ptr().cast(),
+                b.row_stride as isize,
+                b.col_stride as isize,
+                false,
+                ptr::from_ref(&one).cast(),
+                1,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_every_layout_are_the_sums_that_they_should_be() {
+        let number = |i: usize| ((i * 7919) % 64) as f32 / 8.0 - 4.0; // exact in f32, and so are the sums
+        for (m, n, k) in [(1, 1, 1), (3, 5, 2), (33, 17, 65), (128, 70, 300), (0, 4, 3), (4, 3, 0), (513, 300, 40)] {
+            let (a, b): (Vec<f32>, Vec<f32>) = ((0..m * k).map(number).collect(), (0..k * n).map(number).collect());
+            let layouts = [
+                (Matrix::new(&a, m, k), Matrix::new(&b, k, n)),
+                (Matrix::new(&a, k, m).transposed(), Matrix::new(&b, k, n)),
+                (Matrix::new(&a, m, k), Matrix::new(&b, n, k).transposed()),
+            ];
+            for (a, b) in layouts {
+                let out = product(a, b, |_, rows| rows.iter_mut().for_each(|y| *y += 1.0));
+                assert_eq!(out.len(), m * n);
+                for (index, y) in out.iter().enumerate().step_by(7) {
+                    let (i, j) = (index / n, index % n);
+                    let at = |matrix: Matrix, i: usize, j: usize| matrix.data[i * matrix.row_stride + j * matrix.col_stride];
+                    let expected: f32 = (0..k).map(|l| at(a, i, l) * at(b, l, j)).sum();
+                    assert_eq!(*y, expected + 1.0, "{m} x {k} x {n} at {i}, {j}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! `phi(x W + b)` as one operation.
+//!
+//! The forward pass adds the bias and applies `phi` to each part of the product while it is in the cache, and keeps its value alone. The
+//! backward pass goes over the gradient once (slope, sums over the batch for the bias, how much of it is not 0) and multiplies twice. Where
+//! hardly any of the gradient is left, as behind a sparse code, the weights' gradient is summed over what is left.
+
+use burn::{
+    backend::{
+        Flex,
+        autodiff::{
+            checkpoint::{base::Checkpointer, strategy::NoCheckpointing},
+            grads::Gradients,
+            ops::{Backward, Ops, OpsKind},
+        },
+        flex::FlexTensor,
+    },
+    tensor::{Tensor, module},
+};
+
+use crate::{
+    Activation,
+    activation::sum_rows,
+    cpu::{self, Operand},
+    gemm::{Matrix, product},
+    simd,
+    sparse::Entries,
+};
+
+/// Of how many numbers at most one may differ from 0 for a sum over the others to be left out: products run at tens of multiplications a
+/// nanosecond, sums over what is left at a few.
+const SPARSE: usize = 24;
+
+/// `phi(x W + b)`: `x` `[batch, d_in]`, `weight` `[d_in, d_out]`, `bias` `[d_out]`, to `[batch, d_out]`.
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
+    let operands = (Operand::new(&x), Operand::new(&weight), Operand::new(&bias));
+    let (Some(x_cpu), Some(w_cpu), Some(b_cpu)) = operands else {
+        return activation.by_burn(module::linear(x, weight, Some(bias)));
+    };
+    if Matrix::of(x_cpu.primitive()).is_none() || Matrix::of(w_cpu.primitive()).is_none() {
+        return activation.by_burn(module::linear(x, weight, Some(bias)));
+    }
+    drop((x, weight, bias));
+    if !(x_cpu.is_autodiff() || w_cpu.is_autodiff() || b_cpu.is_autodiff()) {
+        return cpu::plain(forward(x_cpu.primitive(), w_cpu.primitive(), b_cpu.primitive(), activation));
+    }
+    let context = cpu::context([&x_cpu, &w_cpu, &b_cpu]);
+    let (x, x_node) = x_cpu.tracked().into_parts();
+    let (w, w_node) = w_cpu.tracked().into_parts();
+    let (b, b_node) = b_cpu.tracked().into_parts();
+    let y = forward(&x, &w, &b, activation);
+    let tracked = match (Step { activation }).prepare::<NoCheckpointing>([x_node, w_node, b_node]).compute_bound().stateful() {
+        OpsKind::Tracked(step) => {
+            let value = (activation != Activation::Identity).then(|| y.clone());
+            step.finish(State { x, w, y: value }, y)
+        }
+        OpsKind::UnTracked(step) => step.finish(y),
+    };
+    cpu::wrap(tracked, context)
+}
+
+/// `a b`: `[m, k]` and `[k, n]` to `[m, n]`.
+pub fn matmul(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+    let (Some(a_cpu), Some(b_cpu)) = (Operand::new(&a), Operand::new(&b)) else { return a.matmul(b) };
+    let readable = |operand: &Operand| Matrix::of(operand.primitive()).is_some();
+    if !readable(&a_cpu) || !readable(&b_cpu) {
+        return a.matmul(b);
+    }
+    let multiply = |a: &FlexTensor, b: &FlexTensor| {
+        let (a, b) = (matrix(a), matrix(b));
+        cpu::primitive(product(a, b, |_, _| {}), [a.rows(), b.cols()])
+    };
+    if !(a_cpu.is_autodiff() || b_cpu.is_autodiff()) {
+        return cpu::plain(multiply(a_cpu.primitive(), b_cpu.primitive()));
+    }
+    let context = cpu::context([&a_cpu, &b_cpu]);
+    let (a, a_node) = a_cpu.tracked().into_parts();
+    let (b, b_node) = b_cpu.tracked().into_parts();
+    let y = multiply(&a, &b);
+    let tracked = match Product.prepare::<NoCheckpointing>([a_node, b_node]).compute_bound().stateful() {
+        OpsKind::Tracked(step) => step.finish((a, b), y),
+        OpsKind::UnTracked(step) => step.finish(y),
+    };
+    cpu::wrap(tracked, context)
+}
+
+fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
+    Matrix::of(tensor).expect("looked at before")
+}
+
+fn forward(x: &FlexTensor, w: &FlexTensor, b: &FlexTensor, activation: Activation) -> FlexTensor {
+    let (x, w, b) = (matrix(x), matrix(w), cpu::in_order(b.clone()));
+    let bias = cpu::numbers(&b);
+    assert!(x.cols() == w.rows() && bias.len() == w.cols(), "a layer from {} to {} reads {} features", w.rows(), w.cols(), x.cols());
+    let y = product(x, w, |_, rows| activation.apply_biased(rows, bias));
+    cpu::primitive(y, [x.rows(), w.cols()])
+}
+
+#[derive(Debug)]
+struct Step {
+    activation: Activation,
+}
+
+#[derive(Debug, Clone)]
+struct State {
+    x: FlexTensor,
+    w: FlexTensor,
+    y: Option<FlexTensor>,
+}
+
+impl Backward<Flex, 3> for Step {
+    type State = State;
+
+    fn backward(self, ops: Ops<State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = cpu::in_order(gradients.consume::<Flex>(&ops.node));
+        let State { x, w, y } = ops.state;
+        let [x_node, w_node, b_node] = ops.parents;
+        let [batch, width] = cpu::dims(&gradient);
+        let mut gradient = cpu::into_vec(gradient);
+        let (sums, active) = pull_back(self.activation, &mut gradient, y.as_ref(), width);
+        if let Some(node) = b_node {
+            gradients.register::<Flex>(node.id, cpu::primitive(sums, [width]));
+        }
+        let (x, w) = (matrix(&x), matrix(&w));
+        let dz = Matrix::new(&gradient, batch, width);
+        let dx = x_node.is_some().then(|| product(dz, w.transposed(), |_, _| {}));
+        let dw = w_node.is_some().then(|| match active * SPARSE < batch * width {
+            true => Entries::of(&gradient, width).outer(x).transposed(),
+            false => product(x.transposed(), dz, |_, _| {}),
+        });
+        if let (Some(node), Some(dx)) = (x_node, dx) {
+            gradients.register::<Flex>(node.id, cpu::primitive(dx, [batch, x.cols()]));
+        }
+        if let (Some(node), Some(dw)) = (w_node, dw) {
+            gradients.register::<Flex>(node.id, cpu::primitive(dw, [x.cols(), width]));
+        }
+    }
+}
+
+/// The gradient before the activation, in place; its sums over the rows, and how many of its numbers are not 0.
+pub(crate) fn pull_back(activation: Activation, gradient: &mut [f32], y: Option<&FlexTensor>, width: usize) -> (Vec<f32>, usize) {
+    let rows = gradient.len() / width.max(1);
+    let runs = simd::runs(rows, simd::parts(gradient.len()));
+    let mut sums = vec![0.0; runs.len().max(1) * width];
+    let mut active = vec![0; runs.len()];
+    if width > 0 {
+        let y: Option<&[f32]> = y.map(cpu::numbers);
+        let parts = runs.iter().zip(simd::cut(gradient, &runs, width)).zip(sums.chunks_mut(width)).zip(&mut active).collect();
+        simd::for_each_part(parts, |(((run, gradient), sums), active): (((&std::ops::Range<usize>, &mut [f32]), _), &mut usize)| {
+            // Without an activation the value is not looked at.
+            let y = y.map(|y| &y[run.start * width..run.end * width]);
+            *active = match y {
+                Some(y) => activation.pull_back_rows(gradient, y, sums),
+                None => sum_rows(gradient, sums),
+            };
+        });
+    }
+    let (first, rest) = sums.split_at_mut(width);
+    rest.chunks(width.max(1)).for_each(|part| first.iter_mut().zip(part).for_each(|(sum, part)| *sum += part));
+    sums.truncate(width);
+    (sums, active.iter().sum())
+}
+
+#[derive(Debug)]
+struct Product;
+
+impl Backward<Flex, 2> for Product {
+    type State = (FlexTensor, FlexTensor);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = cpu::in_order(gradients.consume::<Flex>(&ops.node));
+        let (a, b) = (matrix(&ops.state.0), matrix(&ops.state.1));
+        let dy = matrix(&gradient);
+        let [a_node, b_node] = ops.parents;
+        if let Some(node) = a_node {
+            gradients.register::<Flex>(node.id, cpu::primitive(product(dy, b.transposed(), |_, _| {}), [a.rows(), a.cols()]));
+        }
+        if let Some(node) = b_node {
+            gradients.register::<Flex>(node.id, cpu::primitive(product(a.transposed(), dy, |_, _| {}), [b.rows(), b.cols()]));
+        }
+    }
+}

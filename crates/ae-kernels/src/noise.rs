@@ -1,0 +1,117 @@
+//! Gaussian noise, in vectors.
+//!
+//! Sixteen xoshiro128++ generators (Blackman and Vigna 2021) run side by side, seeded by SplitMix64 from a number that the device's own generator
+//! draws: a seeded device gives the same noise every time, on any number of threads. Pairs of uniforms become pairs of normals by Box and Muller.
+
+use burn::tensor::{Distribution, Int, Tensor};
+
+use crate::{
+    cpu::{self, Operand},
+    math,
+    simd::{self, vectorised},
+};
+
+const LANES: usize = 16;
+/// Numbers that one stream of generators makes, whatever the number of threads.
+const STREAM: usize = 1 << 14;
+
+/// Draws from `N(0, std^2)`, in the shape of `x` and on its device.
+pub fn normal_like<const D: usize>(x: &Tensor<D>, std: f64) -> Tensor<D> {
+    let Some(operand) = Operand::new(x) else { return x.random_like(Distribution::Normal(0.0, std)) };
+    let words = Tensor::<1, Int>::random([2], Distribution::Uniform(0.0, f64::from(i32::MAX)), &x.device().inner()).into_data();
+    let seed = words.iter::<u32>().fold(0u64, |seed, word| seed << 32 | u64::from(word));
+    let shape = operand.primitive().layout().shape().clone();
+    let mut values = vec![0.0; shape.num_elements()];
+    let streams: Vec<_> = values.chunks_mut(STREAM).enumerate().collect();
+    let fill = |(stream, values): (usize, &mut [f32])| normals(values, std as f32, seed.wrapping_add(stream as u64));
+    simd::for_each_part(streams, fill);
+    let noise = cpu::primitive(values, shape);
+    match operand.is_autodiff() {
+        true => cpu::wrap(cpu::Tracked::new(noise), cpu::context([&operand])),
+        false => cpu::plain(noise),
+    }
+}
+
+/// Sixteen generators; `state[i][lane]`.
+struct Generators([[u32; LANES]; 4]);
+
+impl Generators {
+    fn new(seed: u64) -> Self {
+        let mut counter = seed.wrapping_mul(0xd134_2543_de82_ef95);
+        let mut next = || {
+            counter = counter.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let z = (counter ^ (counter >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) >> 32) as u32
+        };
+        Self(std::array::from_fn(|_| std::array::from_fn(|_| next())))
+    }
+
+    /// Sixteen uniforms in `[0, 1)`, multiples of `2^-24`.
+    #[inline(always)]
+    fn uniforms(&mut self) -> [f32; LANES] {
+        let [s0, s1, s2, s3] = &mut self.0;
+        let mut out = [0.0; LANES];
+        for lane in 0..LANES {
+            let result = s0[lane].wrapping_add(s3[lane]).rotate_left(7).wrapping_add(s0[lane]);
+            let shifted = s1[lane] << 9;
+            s2[lane] ^= s0[lane];
+            s3[lane] ^= s1[lane];
+            s1[lane] ^= s2[lane];
+            s0[lane] ^= s3[lane];
+            s2[lane] ^= shifted;
+            s3[lane] = s3[lane].rotate_left(11);
+            out[lane] = (result >> 8) as f32 * (1.0 / 16_777_216.0);
+        }
+        out
+    }
+}
+
+vectorised! {
+    fn normals(values: &mut [f32], std: f32, seed: u64) {
+        let mut generators = Generators::new(seed);
+        for block in values.chunks_mut(2 * LANES) {
+            let (radius, angle) = (generators.uniforms(), generators.uniforms());
+            let mut pair = [0.0f32; 2 * LANES];
+            for lane in 0..LANES {
+                // 1 - u lies in (0, 1]: its logarithm is finite.
+                let size = std * (-2.0 * math::ln(1.0 - radius[lane])).max(0.0).sqrt();
+                let (sin, cos) = math::sin_cos_turns(angle[lane]);
+                pair[lane] = size * cos;
+                pair[LANES + lane] = size * sin;
+            }
+            block.copy_from_slice(&pair[..block.len()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn the_noise_is_normal_and_follows_the_seed() {
+        let device = Device::flex();
+        device.seed(7);
+        let x = Tensor::<2>::zeros([200, 1001], &device);
+        let draw = || normal_like(&x, 2.0).into_data().iter::<f32>().collect::<Vec<_>>();
+        let values = draw();
+        let n = values.len() as f64;
+        let moment = |power: i32| values.iter().map(|v| f64::from(*v / 2.0).powi(power)).sum::<f64>() / n;
+        // Four standard deviations of each moment's mean: its variance is that of the power, (2p - 1)!! less a square.
+        for (power, expected, variance) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
+            let error: f64 = moment(power) - expected;
+            assert!(error.abs() < 4.0 * f64::sqrt(variance / n), "moment {power} is off by {error}");
+        }
+        let beyond = values.iter().filter(|v| v.abs() > 4.0).count() as f64 / n; // two standard deviations
+        assert!((beyond - 0.0455).abs() < 4.0 * (0.0455 * 0.9545 / n).sqrt(), "{beyond} beyond two deviations");
+        let neighbours = values.windows(2).map(|pair| f64::from(pair[0] * pair[1]) / 4.0).sum::<f64>() / n;
+        assert!(neighbours.abs() < 4.0 / n.sqrt(), "neighbours correlate: {neighbours}");
+        let again = draw();
+        assert_ne!(values, again);
+        device.seed(7);
+        assert_eq!(values, draw());
+    }
+}
