@@ -41,11 +41,13 @@ trait Function: Copy {
     fn value(self, z: f32) -> f32;
     /// `gradient * phi'`, where `y` is the value of `phi`.
     fn pull(self, gradient: f32, y: f32) -> f32;
+    /// `phi'` and its derivative by the value `y`.
+    fn slope(self, y: f32) -> (f32, f32);
 }
 
 /// Declares a [`Function`], which is inlined whatever the compiler thinks of its length.
 macro_rules! function {
-    ($name:ident $(($field:ident))?, |$z:ident| $value:expr, |$gradient:ident, $y:ident| $pull:expr) => {
+    ($name:ident $(($field:ident))?, |$z:ident| $value:expr, |$gradient:ident, $y:ident| $pull:expr, |$at:ident| $slope:expr) => {
         #[derive(Clone, Copy)]
         struct $name $((function!(@type $field)))?;
 
@@ -61,25 +63,34 @@ macro_rules! function {
                 $(let Self($field) = self;)?
                 $pull
             }
+
+            #[inline(always)]
+            fn slope(self, $at: f32) -> (f32, f32) {
+                $(let Self($field) = self;)?
+                $slope
+            }
         }
     };
     (@type $field:ident) => { f32 };
 }
 
-function!(Identity, |z| z, |gradient, _y| gradient);
+function!(Identity, |z| z, |gradient, _y| gradient, |_y| (1.0, 0.0));
 // NaN stays NaN, as in Burn.
-function!(Relu, |z| if z < 0.0 { 0.0 } else { z }, |gradient, y| if y > 0.0 { gradient } else { 0.0 });
-function!(LeakyRelu(below), |z| if z < 0.0 { z * below } else { z }, |gradient, y| if y > 0.0 { gradient } else { gradient * below });
+function!(Relu, |z| if z < 0.0 { 0.0 } else { z }, |gradient, y| if y > 0.0 { gradient } else { 0.0 }, |y| if y > 0.0 { (1.0, 0.0) } else { (0.0, 0.0) });
+function!(LeakyRelu(below), |z| if z < 0.0 { z * below } else { z }, |gradient, y| if y > 0.0 { gradient } else { gradient * below }, |y| {
+    (if y > 0.0 { 1.0 } else { below }, 0.0)
+});
 function!(
     Elu,
     |z| {
         let below = math::exp(if z > 0.0 { 0.0 } else { z }) - 1.0;
         if z > 0.0 { z } else { below }
     },
-    |gradient, y| if y > 0.0 { gradient } else { gradient * (y + 1.0) }
+    |gradient, y| if y > 0.0 { gradient } else { gradient * (y + 1.0) },
+    |y| if y > 0.0 { (1.0, 0.0) } else { (y + 1.0, 1.0) }
 );
-function!(Tanh, |z| math::tanh(z), |gradient, y| gradient * math::fma(-y, y, 1.0));
-function!(Sigmoid, |z| math::sigmoid(z), |gradient, y| gradient * math::fma(-y, y, y));
+function!(Tanh, |z| math::tanh(z), |gradient, y| gradient * math::fma(-y, y, 1.0), |y| (math::fma(-y, y, 1.0), -2.0 * y));
+function!(Sigmoid, |z| math::sigmoid(z), |gradient, y| gradient * math::fma(-y, y, y), |y| (math::fma(-y, y, y), math::fma(-2.0, y, 1.0)));
 
 /// Runs `$work` with `$function` bound to the activation's [`Function`].
 macro_rules! with_function {
@@ -148,6 +159,27 @@ vectorised! {
         active
     }
 
+    /// `sum_j phi'(y_j)^2 factors_j`, in sixteen partial sums.
+    fn squared_slopes<F: Function>(function: F, y: &[f32], factors: &[f32]) -> f32 {
+        let mut sums = [0.0f32; 16];
+        for (y, factors) in y.chunks(16).zip(factors.chunks(16)) {
+            for ((y, factor), sum) in y.iter().zip(factors).zip(&mut sums) {
+                let (slope, _) = function.slope(*y);
+                *sum = math::fma(slope * slope, *factor, *sum);
+            }
+        }
+        sums.iter().sum()
+    }
+
+    /// The gradient of `gradient` times that by `y`, in `dy`; that by the factors is added to `totals`.
+    fn squared_slopes_gradient<F: Function>(function: F, y: &[f32], factors: &[f32], gradient: f32, dy: &mut [f32], totals: &mut [f32]) {
+        for ((y, factor), (dy, total)) in y.iter().zip(factors).zip(dy.iter_mut().zip(totals.iter_mut())) {
+            let (slope, change) = function.slope(*y);
+            *dy = 2.0 * gradient * *factor * slope * change;
+            *total = math::fma(gradient * slope, slope, *total);
+        }
+    }
+
     /// Sums of the columns of `rows`, added to `sums`; gives how many numbers are not 0.
     pub(crate) fn sum_rows(rows: &[f32], sums: &mut [f32]) -> usize {
         let mut active = 0;
@@ -192,6 +224,16 @@ impl Activation {
         if !bias.is_empty() {
             with_function!(self, |function| apply_biased(function, rows, bias));
         }
+    }
+
+    /// `sum_j phi'(y_j)^2 factors_j`.
+    pub(crate) fn squared_slopes(self, y: &[f32], factors: &[f32]) -> f32 {
+        with_function!(self, |function| squared_slopes(function, y, factors))
+    }
+
+    /// The gradient of `gradient` times that by `y`, in `dy`; that by the factors is added to `totals`.
+    pub(crate) fn squared_slopes_gradient(self, y: &[f32], factors: &[f32], gradient: f32, dy: &mut [f32], totals: &mut [f32]) {
+        with_function!(self, |function| squared_slopes_gradient(function, y, factors, gradient, dy, totals));
     }
 
     /// `gradient *= phi'`, where `y` holds the values of `phi`.

@@ -145,60 +145,29 @@ impl Patches {
         (first.min(end)..end, (first * self.stride + offset).saturating_sub(self.padding))
     }
 
-    /// Calls `run(of the patches' numbers, which of the image's, how many)` for each run of pixels that a row of patches has at one place: the
-    /// first follow each other, the second are `stride` apart.
-    #[inline(always)]
-    fn each_run(&self, mut run: impl FnMut(usize, usize, usize), mut outside: impl FnMut(std::ops::Range<usize>)) {
+    /// The runs of pixels that a row of patches has at one place: the same for every image.
+    fn runs(&self) -> Vec<Run> {
         let ([rows, cols], [height, width]) = (self.grid, self.image);
-        for place in 0..self.size() {
+        let places = (0..self.size()).flat_map(|place| {
             let (channel, offset) = (place / (self.kernel * self.kernel), place % (self.kernel * self.kernel));
-            let (down, right) = (offset / self.kernel, offset % self.kernel);
-            let (inside_rows, top) = self.inside(down, rows, height);
-            let (inside_cols, left) = self.inside(right, cols, width);
-            let base = place * rows * cols;
-            outside(base..base + inside_rows.start * cols);
-            outside(base + inside_rows.end * cols..base + rows * cols);
-            for (index, row) in inside_rows.enumerate() {
-                let (start, pixel) = (base + row * cols, (channel * height + top + index * self.stride) * width + left);
-                outside(start..start + inside_cols.start);
-                run(start + inside_cols.start, pixel, inside_cols.len());
-                outside(start + inside_cols.end..start + cols);
-            }
-        }
+            let (inside_rows, top) = self.inside(offset / self.kernel, rows, height);
+            let (inside_cols, left) = self.inside(offset % self.kernel, cols, width);
+            let pixel = (channel * height + top) * width + left;
+            inside_rows.enumerate().map(move |(index, row)| Run {
+                patches: (place * rows + row) * cols + inside_cols.start,
+                pixels: pixel + index * self.stride * width,
+                count: inside_cols.len(),
+            })
+        });
+        places.filter(|run| run.count > 0).collect()
     }
+}
 
-    /// The patches of `image`, as the columns of `patches`.
-    #[inline(always)]
-    fn read(&self, image: &[f32], patches: &mut [f32]) {
-        let patches = std::cell::Cell::from_mut(patches).as_slice_of_cells();
-        let run = |to: usize, from: usize, count: usize| {
-            let to = &patches[to..to + count];
-            if self.stride == 1 {
-                to.iter().zip(&image[from..]).for_each(|(to, from)| to.set(*from));
-            } else if self.stride == 2 {
-                to.iter().zip(image[from..].iter().step_by(2)).for_each(|(to, from)| to.set(*from));
-            } else {
-                to.iter().zip(image[from..].iter().step_by(self.stride)).for_each(|(to, from)| to.set(*from));
-            }
-        };
-        self.each_run(run, |range| patches[range].iter().for_each(|to| to.set(0.0)));
-    }
-
-    /// Adds the columns of `patches` to `image`, each where it was read.
-    #[inline(always)]
-    fn add(&self, patches: &[f32], image: &mut [f32]) {
-        let run = |from: usize, to: usize, count: usize| {
-            let from = &patches[from..from + count];
-            if self.stride == 1 {
-                image[to..].iter_mut().zip(from).for_each(|(to, from)| *to += from);
-            } else if self.stride == 2 {
-                image[to..].iter_mut().step_by(2).zip(from).for_each(|(to, from)| *to += from);
-            } else {
-                image[to..].iter_mut().step_by(self.stride).zip(from).for_each(|(to, from)| *to += from);
-            }
-        };
-        self.each_run(run, |_| {});
-    }
+/// `count` numbers that follow each other in the patches and are a stride apart in the image.
+struct Run {
+    patches: usize,
+    pixels: usize,
+    count: usize,
 }
 
 /// A convolution reads patches and makes `units` numbers of each; a transposed one reads `units` numbers and makes a patch of them.
@@ -238,7 +207,7 @@ impl Layer {
         assert_eq!(bias.len(), results, "a bias for {results} channels");
         let pixels = made / results;
         let mut y = vec![0.0; self.batch * made];
-        let runs = self.runs();
+        let (runs, places) = (self.runs(), patches.runs());
         let parts = runs.iter().zip(simd::cut(&mut y, &runs, made)).collect();
         simd::for_each_part(parts, |(run, y): (&std::ops::Range<usize>, &mut [f32])| {
             let mut columns = vec![0.0; patches.size() * patches.count()];
@@ -246,10 +215,10 @@ impl Layer {
                 if self.transposed {
                     multiply(weight.transposed(), Matrix::new(x, self.units, patches.count()), &mut columns, false);
                     y.chunks_exact_mut(pixels).zip(bias).for_each(|(y, bias)| y.fill(*bias));
-                    add(patches, &columns, y);
+                    add_patches(&places, patches.stride, &columns, y);
                     self.activation.apply(y);
                 } else {
-                    read_patches(patches, x, &mut columns);
+                    read_patches(&places, patches.stride, x, &mut columns);
                     multiply(weight, Matrix::new(&columns, patches.size(), patches.count()), y, false);
                     y.chunks_exact_mut(pixels).zip(bias).for_each(|(y, bias)| self.activation.apply_shifted(y, *bias));
                 }
@@ -281,7 +250,7 @@ impl Backward<Flex, 3> for Step {
         let [x_node, weight_node, bias_node] = ops.parents;
         let mut gradient = cpu::into_vec(gradient);
         let (x, matrix, y) = (cpu::numbers(&x), layer.matrix(cpu::numbers(&weight)), y.as_ref().map(cpu::numbers));
-        let runs = layer.runs();
+        let (runs, places) = (layer.runs(), patches.runs());
         let mut dx = vec![0.0; if x_node.is_some() { layer.batch * read } else { 0 }];
         let weights = layer.units * patches.size();
         let mut sums = vec![(vec![0.0; weights], vec![0.0; results]); runs.len()];
@@ -290,6 +259,7 @@ impl Backward<Flex, 3> for Step {
         type Part<'a> = (((&'a std::ops::Range<usize>, &'a mut [f32]), &'a mut [f32]), &'a mut (Vec<f32>, Vec<f32>));
         simd::for_each_part(parts, |(((run, gradient), dx), (dw, db)): Part| {
             let mut columns = vec![0.0; patches.size() * patches.count()];
+            let mut pulled = if layer.transposed || x_node.is_none() { Vec::new() } else { columns.clone() };
             for (index, dz) in run.clone().zip(gradient.chunks_exact_mut(made)) {
                 if let Some(y) = y {
                     layer.activation.pull_back(dz, &y[index * made..][..made]);
@@ -299,19 +269,19 @@ impl Backward<Flex, 3> for Step {
                 let dx = (!dx.is_empty()).then(|| &mut dx[(index - run.start) * read..][..read]);
                 let count = patches.count();
                 if layer.transposed {
-                    read_patches(patches, dz, &mut columns);
+                    read_patches(&places, patches.stride, dz, &mut columns);
                     let columns = Matrix::new(&columns, patches.size(), count);
                     if let Some(dx) = dx {
                         multiply(matrix, columns, dx, false);
                     }
                     multiply(Matrix::new(x, layer.units, count), columns.transposed(), dw, true);
                 } else {
-                    read_patches(patches, x, &mut columns);
+                    read_patches(&places, patches.stride, x, &mut columns);
                     let dz = Matrix::new(dz, layer.units, count);
                     multiply(dz, Matrix::new(&columns, patches.size(), count).transposed(), dw, true);
                     if let Some(dx) = dx {
-                        multiply(matrix.transposed(), dz, &mut columns, false);
-                        add(patches, &columns, dx);
+                        multiply(matrix.transposed(), dz, &mut pulled, false);
+                        add_patches(&places, patches.stride, &pulled, dx);
                     }
                 }
             }
@@ -335,12 +305,50 @@ impl Backward<Flex, 3> for Step {
 }
 
 vectorised! {
-    fn read_patches(patches: Patches, image: &[f32], columns: &mut [f32]) {
-        patches.read(image, columns);
+    /// The patches of `image`, as the columns of `patches`, which holds 0 wherever they reach out of it.
+    fn read_patches(runs: &[Run], stride: usize, image: &[f32], patches: &mut [f32]) {
+        for run in runs {
+            let (to, from) = (&mut patches[run.patches..][..run.count], &image[run.pixels..]);
+            match stride {
+                1 => to.copy_from_slice(&from[..run.count]),
+                2 => {
+                    let from = &from[..2 * run.count - 1];
+                    for (index, to) in to.iter_mut().enumerate() {
+                        *to = from[2 * index];
+                    }
+                }
+                _ => {
+                    for (to, from) in to.iter_mut().zip(from.iter().step_by(stride)) {
+                        *to = *from;
+                    }
+                }
+            }
+        }
     }
 
-    fn add(patches: Patches, columns: &[f32], image: &mut [f32]) {
-        patches.add(columns, image);
+    /// Adds the columns of `patches` to `image`, each where it was read.
+    fn add_patches(runs: &[Run], stride: usize, patches: &[f32], image: &mut [f32]) {
+        for run in runs {
+            let (from, to) = (&patches[run.patches..][..run.count], &mut image[run.pixels..]);
+            match stride {
+                1 => {
+                    for (to, from) in to.iter_mut().zip(from) {
+                        *to += from;
+                    }
+                }
+                2 => {
+                    let to = &mut to[..2 * run.count - 1];
+                    for (index, from) in from.iter().enumerate() {
+                        to[2 * index] += from;
+                    }
+                }
+                _ => {
+                    for (to, from) in to.iter_mut().step_by(stride).zip(from) {
+                        *to += from;
+                    }
+                }
+            }
+        }
     }
 
     /// The sum of these numbers, in sixteen partial sums.

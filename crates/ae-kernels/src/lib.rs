@@ -8,6 +8,7 @@
 //! - [`squared_error`]: half the squared error of each row;
 //! - [`Sparse`]: the `k` largest units of each row, and products with them whose cost grows with `k`;
 //! - [`conv2d`] and [`conv_transpose2d`]: small convolutions as matrix products;
+//! - [`layer_jacobian_norm2`]: the contractive penalty of one layer;
 //! - [`normal_like`]: Gaussian noise;
 //! - [`Adam`] and [`AdamW`]: one pass over memory a step.
 //!
@@ -17,6 +18,7 @@ mod activation;
 mod adam;
 mod buffer;
 mod conv;
+mod contraction;
 mod cpu;
 mod gemm;
 mod linear;
@@ -30,6 +32,7 @@ mod threads;
 pub use activation::{Activation, activate};
 pub use adam::{Adam, AdamW};
 pub use conv::{conv_transpose2d, conv2d};
+pub use contraction::layer_jacobian_norm2;
 pub use linear::{linear, matmul};
 pub use loss::squared_error;
 pub use noise::normal_like;

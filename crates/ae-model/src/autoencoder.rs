@@ -96,7 +96,7 @@ impl<E: Encoder, D: Decoder> Autoencoder<E, D> {
 
     /// The reconstruction of an input of which only some values are `visible`.
     pub fn reconstruct_visible(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<2> {
-        self.decode(self.encode_visible(x, visible))
+        self.reconstruction.mean(self.forward(x, visible).output)
     }
 
     /// `x` with what is not `visible` (0; both `[batch, d_input]`) filled in by the reconstruction. What is visible stays as it is.
@@ -107,7 +107,11 @@ impl<E: Encoder, D: Decoder> Autoencoder<E, D> {
 
     /// Code and decoder output together, as a loss needs them.
     pub fn forward(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
-        let code = self.encode_visible(x, visible);
+        let z = self.encoder.forward(self.read(x, visible));
+        if let Some(h) = self.code.sparse(&z) {
+            return Forward { output: self.decoder.forward_sparse(&h, self.encoder.weights()), code: h.dense() };
+        }
+        let code = self.code.forward(z);
         Forward { output: self.decode_output(code.clone()), code }
     }
 

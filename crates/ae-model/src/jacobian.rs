@@ -12,7 +12,7 @@ use burn::{
     tensor::Tensor,
 };
 
-use crate::{Autoencoder, Decoder, Encoder};
+use crate::{Autoencoder, Code, Decoder, Encoder};
 
 /// Rows that go through the network at a time when a Jacobian is computed exactly.
 const ROWS: usize = 4096;
@@ -47,6 +47,26 @@ impl Jacobian {
     /// `||J(x)||_F^2` of the code of `x` (`[batch, d_input]`; `visible` as in [`Autoencoder::encode_visible`]), per example: `[batch]`.
     pub fn norm2<E: Encoder, D: Decoder>(&self, model: &Autoencoder<E, D>, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<1> {
         self.sum(model, &[x], visible)
+    }
+
+    /// [`norm2`](Self::norm2) where the code `h` of `x` is known: in closed form it is then all that is needed.
+    pub fn norm2_of<E: Encoder, D: Decoder>(
+        &self,
+        model: &Autoencoder<E, D>,
+        x: Tensor<2>,
+        visible: Option<Tensor<2>>,
+        h: &Tensor<2>,
+    ) -> Tensor<1> {
+        self.kernel(model, x.dims()[1], h).unwrap_or_else(|| self.norm2(model, x, visible))
+    }
+
+    /// The closed form of one layer by its kernel, where there is one.
+    fn kernel<E: Encoder, D: Decoder>(&self, model: &Autoencoder<E, D>, features: usize, h: &Tensor<2>) -> Option<Tensor<1>> {
+        let (Code::Deterministic(code), false) = (&model.code, self.method == Method::Hutchinson) else { return None };
+        let (weight, activation) = (model.encoder.affine()?, code.activation.kernel()?);
+        // The rows of a mask carry no derivative by the inputs.
+        let weight = if weight.dims()[0] == features { weight } else { weight.slice([0..features]) };
+        ae_kernels::layer_jacobian_norm2(h, &weight, activation)
     }
 
     /// `||J(x) - J(y)||_F^2`, per example: `[batch]`.

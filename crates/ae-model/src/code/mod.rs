@@ -7,6 +7,7 @@ pub mod deterministic;
 pub mod lifetime;
 pub mod top_k;
 
+use ae_kernels::Sparse;
 use burn::{
     module::Module,
     serde::{Deserialize, Serialize},
@@ -101,6 +102,14 @@ impl Code {
             Self::Deterministic(code) => code.forward(z),
             Self::TopK(code) => code.forward(z),
             Self::Lifetime(code) => code.forward(z),
+        }
+    }
+
+    /// `h` by its active units alone, where they are few and there is a kernel for it.
+    pub fn sparse(&self, z: &Tensor<2>) -> Option<Sparse> {
+        match self {
+            Self::TopK(code) => code.sparse(z),
+            Self::Deterministic(_) | Self::Lifetime(_) => None,
         }
     }
 

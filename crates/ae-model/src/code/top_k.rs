@@ -3,6 +3,7 @@
 //! The gradient passes through the kept units alone (Makhzani and Frey 2013). Units that are never among the largest learn nothing and die;
 //! starting with a larger `k` and lowering it gives each a chance first.
 
+use ae_kernels::Sparse;
 use burn::{
     module::Module,
     serde::{Deserialize, Serialize},
@@ -10,6 +11,9 @@ use burn::{
 };
 
 use crate::{Activation, ConfigError};
+
+/// How many times as many units there must be as are kept for the others to be left out of products: below, leaving them out costs more.
+const SPARSE: usize = 8;
 
 /// Settings of a top-k code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,8 +90,19 @@ impl TopK {
         self.k_training = self.k + ((self.k_start - self.k) as f64 * left).round() as usize;
     }
 
+    /// `h` by its kept units alone, where they are few and there is a kernel for it.
+    pub fn sparse(&self, z: &Tensor<2>) -> Option<Sparse> {
+        let k = self.kept_of(z);
+        // Kernels are there for activations that never fall, under which the largest of `z` are the largest of `phi(z)`.
+        let activation = self.activation.kernel()?;
+        if k * SPARSE <= z.dims()[1] { Sparse::top_k(z, k, activation) } else { None }
+    }
+
     /// `h`, `[batch, d_code]`.
     pub fn forward(&self, z: Tensor<2>) -> Tensor<2> {
+        if let Some(h) = self.sparse(&z) {
+            return h.dense();
+        }
         let y = self.activation.forward(z);
         let kept = self.kept(&y);
         y * kept
@@ -100,10 +115,15 @@ impl TopK {
         (y * kept.clone(), t * kept)
     }
 
+    /// How many units of each row of `z` are kept.
+    fn kept_of(&self, z: &Tensor<2>) -> usize {
+        if z.device().is_autodiff() { self.k_training } else { self.k }
+    }
+
     /// 1 for the kept units and 0 for the others. Of equal values at the border, as many are kept as fit.
     fn kept(&self, y: &Tensor<2>) -> Tensor<2> {
+        let k = self.kept_of(y);
         let y = y.clone().detach();
-        let k = if y.device().is_autodiff() { self.k_training } else { self.k };
         let (values, indices) = y.clone().topk_with_indices(k, 1);
         y.zeros_like().scatter(1, indices, values.ones_like(), IndexingUpdateOp::Add)
     }

@@ -3,6 +3,7 @@
 //! `W` is `[d_input, d_code]`, `V` is `[d_code, d_input]`. With an identity output and squared error the optimum spans the subspace of the
 //! first `d_code` principal components (Bourlard and Kamp 1988; Baldi and Hornik 1989). Tied weights set `V` to the transpose of `W`.
 
+use ae_kernels::Sparse;
 use burn::{
     module::{Module, Param},
     nn::Initializer,
@@ -77,6 +78,12 @@ impl Affine {
     pub fn activated(&self, x: Tensor<2>, lent: Option<&Tensor<2>>, activation: Activation) -> Tensor<2> {
         let (fused, rest) = activation.fused();
         rest.forward(ae_kernels::linear(x, self.weight(lent), self.bias.val(), fused))
+    }
+
+    /// The same of an input of which few features are active.
+    pub fn activated_sparse(&self, x: &Sparse, lent: Option<&Tensor<2>>, activation: Activation) -> Tensor<2> {
+        let (fused, rest) = activation.fused();
+        rest.forward(x.linear(self.weight(lent), self.bias.val(), fused))
     }
 }
 

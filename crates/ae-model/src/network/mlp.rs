@@ -4,6 +4,7 @@
 //! parameters and act as a mild regularizer (Vincent et al. 2010). The tangent is carried beside the activation, exactly. Hidden layers may
 //! be normalised before their activation ([`norm`](super::norm)) and thinned after it (dropout, Srivastava et al. 2014).
 
+use ae_kernels::Sparse;
 use burn::{
     module::Module,
     nn::{Dropout, DropoutConfig},
@@ -104,20 +105,28 @@ impl Mlp {
 
     /// The stack applied to `x`; layer `l` is lent `lent[l]`, if there is one.
     fn run(&self, x: Tensor<2>, lent: &[Tensor<2>]) -> Tensor<2> {
-        self.layers.iter().enumerate().fold(x, |x, (index, layer)| {
-            let lent = lent.get(index); // each is [batch, width of the layer]
-            if self.is_last(index) {
-                return layer.activated(x, lent, self.output);
-            }
-            let y = match self.norms.get(index) {
-                Some(norm) => self.activation.forward(norm.forward(layer.forward(x, lent))),
-                None => layer.activated(x, lent, self.activation),
-            };
-            match &self.dropout {
-                Some(dropout) => dropout.forward(y),
-                None => y,
-            }
-        })
+        self.run_from(0, x, lent)
+    }
+
+    /// The stack from this layer on.
+    fn run_from(&self, first: usize, x: Tensor<2>, lent: &[Tensor<2>]) -> Tensor<2> {
+        (first..self.layers.len()).fold(x, |x, index| self.layer(index, |layer, activation| layer.activated(x, lent.get(index), activation)))
+    }
+
+    /// One layer and what follows it; `apply` gives the layer's result with an activation, `[batch, width of the layer]`.
+    fn layer(&self, index: usize, apply: impl FnOnce(&Affine, Activation) -> Tensor<2>) -> Tensor<2> {
+        let layer = &self.layers[index];
+        if self.is_last(index) {
+            return apply(layer, self.output);
+        }
+        let y = match self.norms.get(index) {
+            Some(norm) => self.activation.forward(norm.forward(apply(layer, Activation::Identity))),
+            None => apply(layer, self.activation),
+        };
+        match &self.dropout {
+            Some(dropout) => dropout.forward(y),
+            None => y,
+        }
     }
 }
 
@@ -161,6 +170,12 @@ impl Decoder for Mlp {
     fn forward_tied(&self, h: Tensor<2>, mut encoder_weights: Vec<Tensor<2>>) -> Tensor<2> {
         encoder_weights.reverse(); // the decoder's first layer mirrors the encoder's last
         self.run(h, &encoder_weights)
+    }
+
+    fn forward_sparse(&self, h: &Sparse, mut encoder_weights: Vec<Tensor<2>>) -> Tensor<2> {
+        encoder_weights.reverse();
+        let first = self.layer(0, |layer, activation| layer.activated_sparse(h, encoder_weights.first(), activation));
+        self.run_from(1, first, &encoder_weights)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod linear;
 pub mod mlp;
 pub mod norm;
 
+use ae_kernels::Sparse;
 use burn::{
     module::{Module, ModuleDisplay},
     serde::{Deserialize, Serialize},
@@ -57,6 +58,11 @@ pub trait Decoder: Module + ModuleDisplay {
     fn forward_tied(&self, h: Tensor<2>, encoder_weights: Vec<Tensor<2>>) -> Tensor<2> {
         let _ = encoder_weights;
         self.forward(h)
+    }
+
+    /// The same of a code of which few units are active, for a decoder that can leave the others out. By default they are multiplied too.
+    fn forward_sparse(&self, h: &Sparse, encoder_weights: Vec<Tensor<2>>) -> Tensor<2> {
+        self.forward_tied(h.dense(), encoder_weights)
     }
 }
 
@@ -270,6 +276,13 @@ impl Decoder for NetworkDecoder {
         match self {
             Self::Mlp(network) => network.forward_tied(h, encoder_weights),
             Self::Conv(network) => network.forward_tied(h, encoder_weights),
+        }
+    }
+
+    fn forward_sparse(&self, h: &Sparse, encoder_weights: Vec<Tensor<2>>) -> Tensor<2> {
+        match self {
+            Self::Mlp(network) => network.forward_sparse(h, encoder_weights),
+            Self::Conv(network) => network.forward_sparse(h, encoder_weights),
         }
     }
 }

@@ -40,6 +40,6 @@ impl Contractive {
 
     pub(super) fn value<E: Encoder, D: Decoder>(&self, context: &Context<E, D>) -> Tensor<1> {
         let jacobian = Jacobian { method: self.method, probes: self.probes };
-        jacobian.norm2(context.model, context.x.clone(), context.visible.clone())
+        jacobian.norm2_of(context.model, context.x.clone(), context.visible.clone(), &context.code)
     }
 }
