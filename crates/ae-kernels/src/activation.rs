@@ -27,7 +27,7 @@ pub enum Activation {
     /// `max(z, 0)`.
     Relu,
     /// `z` above zero, this multiple of it below.
-    LeakyRelu(f32),
+    LeakyRelu(f64),
     /// `z` above zero, `e^z - 1` below (Clevert et al. 2016).
     Elu,
     /// Hyperbolic tangent.
@@ -77,8 +77,8 @@ macro_rules! function {
 function!(Identity, |z| z, |gradient, _y| gradient, |_y| (1.0, 0.0));
 // NaN stays NaN, as in Burn.
 function!(Relu, |z| if z < 0.0 { 0.0 } else { z }, |gradient, y| if y > 0.0 { gradient } else { 0.0 }, |y| if y > 0.0 { (1.0, 0.0) } else { (0.0, 0.0) });
-function!(LeakyRelu(below), |z| if z < 0.0 { z * below } else { z }, |gradient, y| if y > 0.0 { gradient } else { gradient * below }, |y| {
-    (if y > 0.0 { 1.0 } else { below }, 0.0)
+function!(LeakyRelu(below), |z| if z < 0.0 { z * below } else { z }, |gradient, y| if y < 0.0 { gradient * below } else { gradient }, |y| {
+    (if y < 0.0 { below } else { 1.0 }, 0.0)
 });
 function!(
     Elu,
@@ -105,7 +105,7 @@ macro_rules! with_function {
                 $work
             }
             Activation::LeakyRelu(below) => {
-                let $function = LeakyRelu(below);
+                let $function = LeakyRelu(below as f32);
                 $work
             }
             Activation::Elu => {
@@ -201,7 +201,7 @@ impl Activation {
         match self {
             Self::Identity => z,
             Self::Relu => burn_activation::relu(z),
-            Self::LeakyRelu(below) => burn_activation::leaky_relu(z, f64::from(below)),
+            Self::LeakyRelu(below) => burn_activation::leaky_relu(z, below),
             // Burn's own ELU lets exp overflow on the side that it masks out, and the backward pass then meets inf * 0.
             Self::Elu => burn_activation::relu(z.clone()) + z.clamp_max(0.0).exp().sub_scalar(1.0),
             Self::Tanh => burn_activation::tanh(z),

@@ -27,6 +27,8 @@ mod math;
 mod noise;
 mod simd;
 mod sparse;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 pub use activation::{Activation, activate};

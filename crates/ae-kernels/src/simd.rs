@@ -43,7 +43,7 @@ macro_rules! vectorised {
 
 pub(crate) use vectorised;
 
-/// What the machine's vectors can do.
+/// What the machine's vectors can do; with `AE_KERNELS=avx2` or `AE_KERNELS=any` in the environment, less.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -59,10 +59,11 @@ pub(crate) fn level() -> Level {
         let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         let avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
         let all = avx512 && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512bw");
-        match (avx2, all) {
-            (true, true) => Level::Avx512,
-            (true, false) => Level::Avx2,
-            _ => Level::Any,
+        let most = std::env::var("AE_KERNELS").ok();
+        match (avx2, all, most.as_deref()) {
+            (false, ..) | (.., Some("any")) => Level::Any,
+            (true, false, _) | (.., Some("avx2")) => Level::Avx2,
+            _ => Level::Avx512,
         }
     });
     *LEVEL

@@ -66,6 +66,31 @@ impl Sparse {
         Some(Self { values: cpu::wrap(tracked, context), places, width })
     }
 
+    /// The numbers of `h` (`[batch, width]`) that are not 0, at most `k` in each row. None where a row has more, where there is no kernel for the
+    /// tensor, and on an autodiff device, since the others may have gradients too.
+    pub fn of(h: &Tensor<2>, k: usize) -> Option<Self> {
+        let operand = Operand::new(h).filter(|operand| !operand.is_autodiff())?;
+        let [rows, width] = h.dims();
+        if k == 0 || k > width {
+            return None;
+        }
+        let h = cpu::in_order(operand.into_primitive());
+        let numbers = cpu::numbers(&h);
+        let mut places = Vec::with_capacity(rows * k);
+        let mut found = nonzero(numbers, width, 0).into_iter().peekable();
+        for row in 0..rows as u32 {
+            let first = places.len();
+            places.extend(std::iter::from_fn(|| found.next_if(|entry| entry.1 == row)).map(|entry| entry.0));
+            let missing = k.checked_sub(places.len() - first)?;
+            // Any of the others, which are 0.
+            let others = (0..width as u32).filter(|place| numbers[row as usize * width + *place as usize] == 0.0).take(missing);
+            places.extend(others);
+            places[first..].sort_unstable();
+        }
+        let values = cpu::primitive(gather(numbers, &places, k, width), [rows, k]);
+        Some(Self { values: cpu::plain(values), places: Arc::new(places), width })
+    }
+
     /// All `[batch, width]` numbers.
     pub fn dense(&self) -> Tensor<2> {
         let operand = Operand::new(&self.values).expect("made by a kernel");

@@ -83,7 +83,7 @@ impl Activation {
         match self {
             Self::Identity => Some(ae_kernels::Activation::Identity),
             Self::Relu => Some(ae_kernels::Activation::Relu),
-            Self::LeakyRelu => Some(ae_kernels::Activation::LeakyRelu(LEAKY_SLOPE as f32)),
+            Self::LeakyRelu => Some(ae_kernels::Activation::LeakyRelu(LEAKY_SLOPE)),
             Self::Elu => Some(ae_kernels::Activation::Elu),
             Self::Tanh => Some(ae_kernels::Activation::Tanh),
             Self::Sigmoid => Some(ae_kernels::Activation::Sigmoid),

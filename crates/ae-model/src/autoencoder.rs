@@ -108,15 +108,20 @@ impl<E: Encoder, D: Decoder> Autoencoder<E, D> {
     /// Code and decoder output together, as a loss needs them.
     pub fn forward(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
         let z = self.encoder.forward(self.read(x, visible));
-        if let Some(h) = self.code.sparse(&z) {
-            return Forward { output: self.decoder.forward_sparse(&h, self.encoder.weights()), code: h.dense() };
+        match self.code.sparse(&z) {
+            Some(h) => Forward { output: self.decoder.forward_sparse(&h, self.encoder.weights()), code: h.dense() },
+            None => {
+                let code = self.code.forward(z);
+                Forward { output: self.decoder.forward_tied(code.clone(), self.encoder.weights()), code }
+            }
         }
-        let code = self.code.forward(z);
-        Forward { output: self.decode_output(code.clone()), code }
     }
 
     fn decode_output(&self, h: Tensor<2>) -> Tensor<2> {
-        self.decoder.forward_tied(h, self.encoder.weights())
+        match self.code.sparse_of(&h) {
+            Some(h) => self.decoder.forward_sparse(&h, self.encoder.weights()),
+            None => self.decoder.forward_tied(h, self.encoder.weights()),
+        }
     }
 
     /// What the encoder reads: the visible values, 0 elsewhere, and what is visible if it reads that too.

@@ -113,6 +113,14 @@ impl Code {
         }
     }
 
+    /// A given code by its active units alone, where they are few and there is a kernel for it.
+    pub fn sparse_of(&self, h: &Tensor<2>) -> Option<Sparse> {
+        match self {
+            Self::TopK(code) => code.sparse_of(h),
+            Self::Deterministic(_) | Self::Lifetime(_) => None,
+        }
+    }
+
     /// `h`, and its derivative along the tangent `t` of `z`.
     pub fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         match self {

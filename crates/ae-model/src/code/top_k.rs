@@ -98,6 +98,12 @@ impl TopK {
         if k * SPARSE <= z.dims()[1] { Sparse::top_k(z, k, activation) } else { None }
     }
 
+    /// A given code by its active units alone, if no more of them are active than are kept.
+    pub fn sparse_of(&self, h: &Tensor<2>) -> Option<Sparse> {
+        let k = self.kept_of(h);
+        if k * SPARSE <= h.dims()[1] { Sparse::of(h, k) } else { None }
+    }
+
     /// `h`, `[batch, d_code]`.
     pub fn forward(&self, z: Tensor<2>) -> Tensor<2> {
         if let Some(h) = self.sparse(&z) {

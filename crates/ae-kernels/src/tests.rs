@@ -1,0 +1,310 @@
+//! Every kernel against Burn's own operations: values and gradients, on random and on extreme inputs.
+
+use burn::{
+    module::{Module, Param},
+    optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, decay::WeightDecayConfig},
+    tensor::{DType, Device, Distribution, IndexingUpdateOp, Tensor, module},
+};
+
+use crate::{Activation, Sparse, activate, conv_transpose2d, conv2d, layer_jacobian_norm2, linear, matmul, squared_error};
+
+const ACTIVATIONS: [Activation; 6] =
+    [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.01), Activation::Elu, Activation::Tanh, Activation::Sigmoid];
+
+fn seeded(seed: u64) -> Device {
+    let device = Device::flex().autodiff();
+    device.seed(seed);
+    device
+}
+
+fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+/// The numbers, to be compared.
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().iter::<f32>().collect()
+}
+
+#[track_caller]
+fn assert_close(what: &str, ours: &[f32], burn: &[f32], tolerance: f32) {
+    assert_eq!(ours.len(), burn.len(), "{what}");
+    for (index, (a, b)) in ours.iter().zip(burn).enumerate() {
+        let close = a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * (1.0 + b.abs());
+        assert!(close, "{what}, number {index}: {a}, and {b} by Burn");
+    }
+}
+
+/// Value of `f`, and the gradient of a random sum of it by each input.
+fn with_gradients<const I: usize, const O: usize>(inputs: &[Tensor<I>], f: impl Fn(&[Tensor<I>]) -> Tensor<O>) -> Vec<Vec<f32>> {
+    let inputs: Vec<_> = inputs.iter().map(|input| input.clone().detach().require_grad()).collect();
+    let y = f(&inputs);
+    let count = y.shape().num_elements();
+    let direction: Vec<f32> = (0..count).map(|i| ((i * 7919 + 13) % 17) as f32 / 8.0 - 1.0).collect();
+    let direction = Tensor::<1>::from_floats(direction.as_slice(), &y.device()).reshape(y.shape());
+    let gradients = (y.clone() * direction).sum().backward();
+    let by = inputs.iter().map(|input| input.grad(&gradients).map(numbers).unwrap_or_default());
+    std::iter::once(numbers(y)).chain(by).collect()
+}
+
+#[track_caller]
+fn assert_same<const I: usize, const O: usize>(
+    what: &str,
+    inputs: &[Tensor<I>],
+    ours: impl Fn(&[Tensor<I>]) -> Tensor<O>,
+    burn: impl Fn(&[Tensor<I>]) -> Tensor<O>,
+) {
+    let plain: Vec<_> = inputs.iter().map(|input| input.clone().without_autodiff()).collect();
+    assert_close(&format!("{what}, without autodiff"), &numbers(ours(&plain)), &numbers(burn(&plain)), 2e-5);
+    let (ours, burn) = (with_gradients(inputs, ours), with_gradients(inputs, burn));
+    for (index, (ours, burn)) in ours.iter().zip(&burn).enumerate() {
+        assert_close(&format!("{what}, {}", if index == 0 { "value".into() } else { format!("gradient {index}") }), ours, burn, 2e-5);
+    }
+}
+
+#[test]
+fn activations() {
+    let device = seeded(1);
+    let extreme = [0.0, -0.0, 1e-30, -1e-30, 20.0, -20.0, 87.0, -87.0, 1e4, -1e4, 1e30, -1e30];
+    for activation in ACTIVATIONS {
+        for z in [random([37, 1003], &device).mul_scalar(4.0), Tensor::<2>::from_floats([extreme], &device)] {
+            assert_same(&format!("{activation:?}"), &[z], |z| activate(activation, z[0].clone()), |z| activation.by_burn(z[0].clone()));
+        }
+        let nan = activate(activation, Tensor::<1>::from_floats([f32::NAN], &device));
+        assert!(numbers(nan)[0].is_nan(), "{activation:?} hides NaN");
+        // What is not f32 is Burn's.
+        let double = Tensor::<1>::from_data([-1.5f64, 0.25], (&device, DType::F64));
+        assert_eq!(activate(activation, double.clone()).dtype(), DType::F64);
+    }
+}
+
+#[test]
+fn layers() {
+    let device = seeded(2);
+    for (batch, d_in, d_out) in [(1, 1, 1), (3, 5, 2), (64, 32, 64), (130, 300, 70), (257, 64, 513)] {
+        for activation in ACTIVATIONS {
+            let bias = random([d_out], &device);
+            let inputs = [random([batch, d_in], &device), random([d_in, d_out], &device).mul_scalar(0.3)];
+            let what = format!("{activation:?} {batch} x {d_in} x {d_out}");
+            let ours = |t: &[Tensor<2>]| linear(t[0].clone(), t[1].clone(), on(&bias, &t[0]), activation);
+            let burn = |t: &[Tensor<2>]| activation.by_burn(module::linear(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0]))));
+            assert_same(&what, &inputs, ours, burn);
+        }
+        // Views: a weight that is read transposed, as tied decoders do, and rows of a larger tensor.
+        let inputs = [random([batch + 2, d_in], &device), random([d_out, d_in], &device)];
+        let bias = random([d_out], &device);
+        let view = |t: &[Tensor<2>]| (t[0].clone().slice([1..batch + 1]), t[1].clone().transpose());
+        let ours = |t: &[Tensor<2>]| {
+            let (x, w) = view(t);
+            linear(x, w, on(&bias, &t[0]), Activation::Tanh)
+        };
+        let burn = |t: &[Tensor<2>]| {
+            let (x, w) = view(t);
+            Activation::Tanh.by_burn(module::linear(x, w, Some(on(&bias, &t[0]))))
+        };
+        assert_same("views", &inputs, ours, burn);
+        let inputs = [random([batch, d_in], &device), random([d_in, d_out], &device)];
+        assert_same("matmul", &inputs, |t| matmul(t[0].clone(), t[1].clone()), |t| t[0].clone().matmul(t[1].clone()));
+    }
+}
+
+/// The tensor where `other` is: with or without autodiff.
+fn on<const D: usize, const E: usize>(tensor: &Tensor<D>, other: &Tensor<E>) -> Tensor<D> {
+    if other.device().is_autodiff() { tensor.clone() } else { tensor.clone().without_autodiff() }
+}
+
+#[test]
+fn the_bias_has_a_gradient_and_hardly_active_gradients_are_summed_sparsely() {
+    let device = seeded(3);
+    let (x, w) = (random([50, 40], &device), random([40, 120], &device));
+    // One in 50 of the layer's numbers matters.
+    let kept = random([50, 120], &device).greater_elem(2.05).float();
+    let inputs = [x, w, random([1, 120], &device)];
+    let ours = |t: &[Tensor<2>]| linear(t[0].clone(), t[1].clone(), t[2].clone().flatten(0, 1), Activation::Sigmoid) * on(&kept, &t[0]);
+    let burn = |t: &[Tensor<2>]| Activation::Sigmoid.by_burn(t[0].clone().matmul(t[1].clone()) + t[2].clone()) * on(&kept, &t[0]);
+    assert_same("sparse gradient", &inputs, ours, burn);
+}
+
+#[test]
+fn losses() {
+    let device = seeded(4);
+    for (batch, width) in [(1, 1), (7, 17), (128, 784)] {
+        let x = random([batch, width], &device);
+        let weights = random([batch, width], &device).abs();
+        for weights in [None, Some(weights)] {
+            let at = |t: &[Tensor<2>]| (on(&x, &t[0]), weights.as_ref().map(|weights| on(weights, &t[0])));
+            let ours = |t: &[Tensor<2>]| {
+                let (x, weights) = at(t);
+                squared_error(x, t[0].clone(), weights)
+            };
+            let burn = |t: &[Tensor<2>]| {
+                let (x, weights) = at(t);
+                let error = (x - t[0].clone()).square().mul_scalar(0.5);
+                let error = weights.map_or(error.clone(), |weights| error * weights);
+                error.sum_dim(1).squeeze_dim::<1>(1)
+            };
+            assert_same("squared error", &[random([batch, width], &device)], ours, burn);
+        }
+        // An input that is trained too, which is Burn's.
+        let both = [random([batch, width], &device), random([batch, width], &device)];
+        let burn = |t: &[Tensor<2>]| (t[0].clone() - t[1].clone()).square().mul_scalar(0.5).sum_dim(1).squeeze_dim::<1>(1);
+        assert_same("squared error of both", &both, |t| squared_error(t[0].clone(), t[1].clone(), None), burn);
+    }
+}
+
+#[test]
+fn sparse_codes() {
+    let device = seeded(5);
+    for (batch, width, k, d_out) in [(1, 1, 1, 1), (5, 40, 40, 3), (33, 500, 7, 20), (128, 6144, 32, 50)] {
+        for activation in [Activation::Relu, Activation::Identity, Activation::Sigmoid] {
+            let dense = |z: &Tensor<2>| {
+                let y = activation.by_burn(z.clone());
+                let (values, places) = z.clone().detach().topk_with_indices(k, 1);
+                y * z.zeros_like().detach().scatter(1, places, values.ones_like(), IndexingUpdateOp::Add)
+            };
+            let bias = random([d_out], &device);
+            let inputs = [random([batch, width], &device), random([width, d_out], &device)];
+            let sparse = |z: &Tensor<2>| Sparse::top_k(z, k, activation).expect("a kernel");
+            assert_same("dense", &inputs[..1], |t| sparse(&t[0]).dense(), |t| dense(&t[0]));
+            let ours = |t: &[Tensor<2>]| sparse(&t[0]).linear(t[1].clone(), on(&bias, &t[0]), Activation::Tanh);
+            let burn = |t: &[Tensor<2>]| Activation::Tanh.by_burn(module::linear(dense(&t[0]), t[1].clone(), Some(on(&bias, &t[0]))));
+            assert_same(&format!("{k} of {width}"), &inputs, ours, burn);
+        }
+    }
+}
+
+#[test]
+fn the_largest_are_found_among_equals_infinities_and_nan() {
+    let device = Device::flex();
+    let kept = |row: &[f32], k: usize| {
+        let z = Tensor::<1>::from_floats(row, &device).unsqueeze_dim::<2>(0);
+        let h = numbers(Sparse::top_k(&z, k, Activation::Identity).expect("a kernel").dense());
+        (0..row.len()).filter(|&i| h[i] != 0.0).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&[1.0; 100], 3), [0, 1, 2]);
+    assert_eq!(kept(&[f32::NEG_INFINITY; 70], 2), [0, 1]);
+    let mut row: Vec<f32> = (0..1000).map(|i| ((i * 7919) % 1000) as f32).collect();
+    row[17] = f32::INFINITY;
+    row[400] = f32::NAN;
+    let mut best: Vec<usize> = (0..1000).filter(|&i| i != 400).collect();
+    best.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
+    best.truncate(50);
+    best.sort_unstable();
+    assert_eq!(kept(&row, 50), best);
+    let h = Tensor::<2>::from_floats([[0.0, -3.0, 0.0, 0.5], [0.0, 0.0, 0.0, -0.0]], &device);
+    let of = Sparse::of(&h, 2).expect("at most two in a row");
+    assert_eq!(numbers(of.dense()), numbers(h.clone()));
+    assert!(Sparse::of(&h, 1).is_none(), "a row has two");
+    assert_eq!(kept(&[f32::NAN, 2.0, f32::NAN], 2), [0, 1], "NaN is kept where nothing else is left");
+}
+
+#[test]
+fn convolutions() {
+    let device = seeded(6);
+    for (kernel, stride, height, width) in [(1, 1, 3, 4), (3, 1, 5, 7), (3, 2, 28, 27), (5, 2, 9, 9), (3, 3, 10, 11), (5, 4, 6, 13)] {
+        let padding = kernel / 2;
+        let what = format!("kernel {kernel}, stride {stride}, {height} x {width}");
+        let bias = random([6], &device);
+        let inputs = [random([3, 4, height, width], &device), random([6, 4, kernel, kernel], &device)];
+        let ours = |t: &[Tensor<4>]| conv2d(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0])), stride, padding, Activation::Elu);
+        let options = || burn::tensor::ops::ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
+        let burn = |t: &[Tensor<4>]| Activation::Elu.by_burn(module::conv2d(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0])), options()));
+        assert_same(&what, &inputs, ours, burn);
+        let no_bias = |t: &[Tensor<4>]| module::conv2d(t[0].clone(), t[1].clone(), None, options());
+        assert_same(&what, &inputs, |t| conv2d(t[0].clone(), t[1].clone(), None, stride, padding, Activation::Identity), no_bias);
+
+        for rest in [[0, 0], [stride - 1, 0]] {
+            let inputs = [random([3, 4, height, width], &device), random([4, 6, kernel, kernel], &device)];
+            let ours = |t: &[Tensor<4>]| {
+                conv_transpose2d(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0])), stride, padding, rest, Activation::Sigmoid)
+            };
+            let burn = |t: &[Tensor<4>]| {
+                let options = burn::tensor::ops::ConvTransposeOptions::new([stride; 2], [padding; 2], rest, [1, 1], 1);
+                Activation::Sigmoid.by_burn(module::conv_transpose2d(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0])), options))
+            };
+            assert_same(&format!("transposed, {what}"), &inputs, ours, burn);
+        }
+    }
+}
+
+#[test]
+fn contractions() {
+    let device = seeded(7);
+    for activation in ACTIVATIONS {
+        // Away from the kinks, at which either slope is right.
+        let h = activation.by_burn(random([9, 33], &device));
+        let inputs = [h.abs().add_scalar(0.05).mul_scalar(0.4), random([21, 33], &device)];
+        let burn = |t: &[Tensor<2>]| {
+            let h = t[0].clone();
+            let slope = match activation {
+                Activation::Identity | Activation::Relu | Activation::LeakyRelu(_) | Activation::Elu => h.clone() * 0.0 + 1.0,
+                Activation::Tanh => h.square().neg() + 1.0,
+                Activation::Sigmoid => h.clone() - h.square(),
+            };
+            (slope.square() * t[1].clone().square().sum_dim(0)).sum_dim(1).squeeze_dim::<1>(1)
+        };
+        let ours = |t: &[Tensor<2>]| layer_jacobian_norm2(&t[0], &t[1], activation).expect("a kernel");
+        assert_same(&format!("{activation:?}"), &inputs, ours, burn);
+    }
+    let below = Tensor::<2>::from_floats([[-0.5, 2.0]], &device);
+    let ones = Tensor::<2>::ones([1, 2], &device);
+    let norm2 = |activation| numbers(layer_jacobian_norm2(&below, &ones, activation).expect("a kernel"));
+    assert_eq!(norm2(Activation::Elu), [0.25 + 1.0]);
+    assert_eq!(norm2(Activation::Relu), [1.0]);
+    assert_close("leaky", &norm2(Activation::LeakyRelu(0.1)), &[1.01], 1e-6);
+}
+
+/// Parameters of several sizes, one of them larger than what one thread is given.
+#[derive(Module, Debug)]
+struct Parameters {
+    matrix: Param<Tensor<2>>,
+    vector: Param<Tensor<1>>,
+}
+
+#[test]
+fn optimizers_are_burns_to_a_millionth_and_read_each_others_state() {
+    let device = seeded(8);
+    let (matrix, vector) = (random([300, 200], &device), random([13], &device));
+    let start = Parameters { matrix: Param::from_tensor(matrix), vector: Param::from_tensor(vector) };
+    let steps = |optimizer: &mut ModuleOptimizer, mut model: Parameters, range: std::ops::Range<usize>| {
+        for step in range {
+            // Gradients of very different sizes, 0 among them.
+            let scale = 10f64.powi(step as i32 % 7 - 3);
+            let wave = |t: Tensor<1>| (t.mul_scalar(3.0 + step as f64)).sin().mul_scalar(scale).sum();
+            let loss = wave(model.matrix.val().flatten(0, 1)) + wave(model.vector.val().slice([0..10]));
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            model = optimizer.step(3e-3, model, gradients);
+        }
+        model
+    };
+    for decay in [0.0f32, 0.02] {
+        let l2 = (decay > 0.0).then(|| WeightDecayConfig::new(decay));
+        let pairs: [(&str, ModuleOptimizer, ModuleOptimizer); 2] = [
+            ("Adam", crate::Adam::new(1e-8, decay).into(), AdamConfig::new().with_epsilon(1e-8).with_weight_decay(l2).init()),
+            ("AdamW", crate::AdamW::new(1e-8, decay).into(), AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).init()),
+        ];
+        for (name, mut ours, mut burns) in pairs {
+            let (half_ours, half_burns) = (steps(&mut ours, start.clone(), 0..15), steps(&mut burns, start.clone(), 0..15));
+            // Halfway each takes the other's state over.
+            let (ours_state, burns_state) = (ours.to_record(), burns.to_record());
+            let (mut ours, mut burns) = (ours.load_record(burns_state), burns.load_record(ours_state));
+            let (all_ours, all_burns) = (steps(&mut ours, half_ours, 15..30), steps(&mut burns, half_burns, 15..30));
+            let what = format!("{name}, decay {decay}");
+            assert_close(&what, &numbers(all_ours.matrix.val()), &numbers(all_burns.matrix.val()), 1e-6);
+            assert_close(&what, &numbers(all_ours.vector.val()), &numbers(all_burns.vector.val()), 1e-6);
+            assert!(numbers(all_ours.matrix.val() - start.matrix.val()).iter().any(|change| change.abs() > 1e-3), "{what}: nothing was learnt");
+        }
+    }
+}
+
+#[test]
+fn older_machines_pass_the_same_tests() {
+    if std::env::var_os("AE_KERNELS").is_some() {
+        return; // this is one of the runs below
+    }
+    for level in ["avx2", "any"] {
+        let tests = std::process::Command::new(std::env::current_exe().expect("this program")).env("AE_KERNELS", level).output();
+        let tests = tests.expect("this program can be started");
+        assert!(tests.status.success(), "AE_KERNELS={level}:\n{}", String::from_utf8_lossy(&tests.stdout));
+    }
+}
