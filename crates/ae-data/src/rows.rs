@@ -187,7 +187,14 @@ impl Rows {
 
     fn append_row(&self, index: usize, features: &mut Vec<f32>) -> Result<(), DataError> {
         match &self.encoding {
-            None => self.each_cell(index, |value| features.push(value)),
+            None => match &self.values {
+                // The whole row at once, which vectorises.
+                Cells::Memory(values) => {
+                    values.extend(index * self.cells..(index + 1) * self.cells, features);
+                    Ok(())
+                }
+                Cells::File(_) => self.each_cell(index, |value| features.push(value)),
+            },
             Some(encoding) => {
                 let mut cells = Vec::with_capacity(self.cells);
                 self.each_cell(index, |value| cells.push(value))?;

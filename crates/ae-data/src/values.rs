@@ -81,6 +81,11 @@ macro_rules! values {
                 match self { $(Self::$variant(values) => values[range].iter().for_each(|&value| sink(value.to_f32())),)* }
             }
 
+            /// Appends the numbers of `range` to `buffer`, as `f32`.
+            pub fn extend(&self, range: std::ops::Range<usize>, buffer: &mut Vec<f32>) {
+                match self { $(Self::$variant(values) => buffer.extend(values[range].iter().map(|&value| value.to_f32())),)* }
+            }
+
             /// The number at `index`, as `f32`.
             pub fn get(&self, index: usize) -> f32 {
                 match self { $(Self::$variant(values) => values[index].to_f32(),)* }

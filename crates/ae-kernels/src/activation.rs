@@ -76,10 +76,17 @@ macro_rules! function {
 
 function!(Identity, |z| z, |gradient, _y| gradient, |_y| (1.0, 0.0));
 // NaN stays NaN, as in Burn.
-function!(Relu, |z| if z < 0.0 { 0.0 } else { z }, |gradient, y| if y > 0.0 { gradient } else { 0.0 }, |y| if y > 0.0 { (1.0, 0.0) } else { (0.0, 0.0) });
-function!(LeakyRelu(below), |z| if z < 0.0 { z * below } else { z }, |gradient, y| if y < 0.0 { gradient * below } else { gradient }, |y| {
-    (if y < 0.0 { below } else { 1.0 }, 0.0)
+function!(Relu, |z| if z < 0.0 { 0.0 } else { z }, |gradient, y| if y > 0.0 { gradient } else { 0.0 }, |y| if y > 0.0 {
+    (1.0, 0.0)
+} else {
+    (0.0, 0.0)
 });
+function!(
+    LeakyRelu(below),
+    |z| if z < 0.0 { z * below } else { z },
+    |gradient, y| if y < 0.0 { gradient * below } else { gradient },
+    |y| if y < 0.0 { (below, 0.0) } else { (1.0, 0.0) }
+);
 function!(
     Elu,
     |z| {

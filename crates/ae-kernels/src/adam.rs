@@ -11,6 +11,7 @@ use burn::{
 };
 
 use crate::{
+    buffer::{Unwritten, written_by},
     cpu::{self, Operand},
     math,
     simd::{self, vectorised},
@@ -75,7 +76,10 @@ impl Optimizer for Adam {
     ) -> (Tensor<D>, Option<AdamState<D>>) {
         match step(self.rates, rate, Decay::Gradient(self.weight_decay), parameters, gradient, state.map(|state| state.momentum)) {
             Ok((parameters, momentum)) => (parameters, Some(AdamState::new(momentum))),
-            Err(Declined { parameters, gradient, momentum }) => self.burn.step(rate, parameters, gradient, momentum.map(AdamState::new)),
+            Err(declined) => {
+                let Declined { parameters, gradient, momentum } = *declined;
+                self.burn.step(rate, parameters, gradient, momentum.map(AdamState::new))
+            }
         }
     }
 
@@ -96,7 +100,8 @@ impl AdamW {
     /// AdamW with `beta = (0.9, 0.999)`; PyTorch's `epsilon` is 1e-8.
     pub fn new(epsilon: f32, weight_decay: f32) -> Self {
         let rates = Rates { epsilon, ..Rates::default() };
-        let config = AdamWConfig::new().with_beta_1(rates.beta_1).with_beta_2(rates.beta_2).with_epsilon(epsilon).with_weight_decay(weight_decay);
+        let config =
+            AdamWConfig::new().with_beta_1(rates.beta_1).with_beta_2(rates.beta_2).with_epsilon(epsilon).with_weight_decay(weight_decay);
         Self { rates, weight_decay, burn: config.build() }
     }
 }
@@ -114,7 +119,10 @@ impl Optimizer for AdamW {
         let decay = Decay::Parameters((1.0 - rate * f64::from(self.weight_decay)) as f32);
         match step(self.rates, rate, decay, parameters, gradient, state.map(|state| state.momentum)) {
             Ok((parameters, momentum)) => (parameters, Some(AdamWState::new(momentum))),
-            Err(Declined { parameters, gradient, momentum }) => self.burn.step(rate, parameters, gradient, momentum.map(AdamWState::new)),
+            Err(declined) => {
+                let Declined { parameters, gradient, momentum } = *declined;
+                self.burn.step(rate, parameters, gradient, momentum.map(AdamWState::new))
+            }
         }
     }
 
@@ -130,7 +138,10 @@ struct Declined<const D: usize> {
     momentum: Option<AdaptiveMomentumState<D>>,
 }
 
-type Stepped<const D: usize> = Result<(Tensor<D>, AdaptiveMomentumState<D>), Declined<D>>;
+/// A part of the gradient, and of the two moments.
+type Others<'a> = (&'a [f32], (&'a mut [f32], &'a mut [f32]));
+
+type Stepped<const D: usize> = Result<(Tensor<D>, AdaptiveMomentumState<D>), Box<Declined<D>>>;
 
 fn step<const D: usize>(
     rates: Rates,
@@ -145,72 +156,90 @@ fn step<const D: usize>(
     let (p_cpu, g_cpu) = (readable(&parameters), readable(&gradient));
     let moments = momentum.as_ref().map(|state| (readable(&state.moment_1), readable(&state.moment_2)));
     let (Some(p_cpu), Some(g_cpu), None | Some((Some(_), Some(_)))) = (p_cpu, g_cpu, &moments) else {
-        return Err(Declined { parameters, gradient, momentum });
+        return Err(Box::new(Declined { parameters, gradient, momentum }));
     };
     drop((parameters, gradient));
     let time = momentum.as_ref().map_or(0, |state| state.time) + 1;
     let max_moment_2 = momentum.and_then(|state| state.max_moment_2); // dropped with the rest: nobody else may hold what is written below
     let shape = p_cpu.primitive().layout().shape().clone();
     let gradient = cpu::in_order(g_cpu.into_primitive());
-    let mut p = cpu::into_vec(cpu::in_order(p_cpu.into_primitive()));
+    let p = cpu::in_order(p_cpu.into_primitive());
     let [mut m, mut v] = match moments {
         Some((Some(m), Some(v))) => [m, v].map(|moment| cpu::into_vec(cpu::in_order(moment.into_primitive()))),
-        _ => [vec![0.0; p.len()], vec![0.0; p.len()]],
+        _ => [vec![0.0; shape.num_elements()], vec![0.0; shape.num_elements()]],
     };
-    let update = Update::new(rates, rate, decay, time);
-    let length = p.len().div_ceil(simd::parts(p.len())).max(1);
-    let parts = p.chunks_mut(length).zip(cpu::numbers(&gradient).chunks(length)).zip(m.chunks_mut(length).zip(v.chunks_mut(length))).collect();
-    simd::for_each_part(parts, |((p, g), (m, v)): ((&mut [f32], &[f32]), (&mut [f32], &mut [f32]))| update.apply(p, g, m, v));
+    let (update, g) = (Update::new(rates, rate, decay, time), cpu::numbers(&gradient));
+    let length = g.len().div_ceil(simd::parts(g.len())).max(1);
+    let others = g.chunks(length).zip(m.chunks_mut(length).zip(v.chunks_mut(length)));
+    let p = if p.is_unique() {
+        let mut p = cpu::into_vec(p);
+        let parts = p.chunks_mut(length).zip(others).collect();
+        simd::for_each_part(parts, |(p, (g, (m, v))): (&mut [f32], Others)| in_place(p, g, m, v, update));
+        p
+    } else {
+        // Somebody keeps the parameters as they were, as Burn's Learner does while it steps.
+        let p = cpu::numbers(&p);
+        // SAFETY: the parts cover the buffer, and `elsewhere` writes each number of them.
+        unsafe {
+            written_by(p.len(), |out| {
+                let parts = out.chunks_mut(length).zip(p.chunks(length)).zip(others).collect();
+                simd::for_each_part(parts, |((out, p), (g, (m, v))): ((&mut Unwritten, &[f32]), Others)| {
+                    elsewhere(out, p, g, m, v, update)
+                });
+            })
+        }
+    };
     let [parameters, moment_1, moment_2] = [p, m, v].map(|values| cpu::plain(cpu::primitive(values, shape.clone())));
     Ok((parameters, AdaptiveMomentumState { time, moment_1, moment_2, max_moment_2 }))
 }
 
 /// The numbers of one step.
+#[derive(Debug, Clone, Copy)]
 struct Update {
     rates: Rates,
     /// `rate * sqrt(1 - beta_2^t) / (1 - beta_1^t)`.
     rate: f32,
     /// `epsilon * sqrt(1 - beta_2^t)`.
     epsilon: f32,
-    decay: Decay,
+    /// What of the parameters is added to the gradient.
+    added: f32,
+    /// What of them is kept.
+    kept: f32,
 }
 
 impl Update {
     fn new(rates: Rates, rate: f64, decay: Decay, time: usize) -> Self {
         let bias = |beta: f32| 1.0 - f64::from(beta).powi(i32::try_from(time).unwrap_or(i32::MAX));
         let spread = bias(rates.beta_2).sqrt();
-        Self { rates, rate: (rate * spread / bias(rates.beta_1)) as f32, epsilon: (f64::from(rates.epsilon) * spread) as f32, decay }
-    }
-
-    fn apply(&self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
-        let Rates { beta_1, beta_2, .. } = self.rates;
-        let (added, kept) = match self.decay {
+        let (added, kept) = match decay {
             Decay::Gradient(added) => (added, 1.0),
             Decay::Parameters(kept) => (0.0, kept),
         };
-        let (rate, epsilon) = (self.rate, self.epsilon);
-        update(p, g, m, v, Constants { beta_1, beta_2, rate, epsilon, added, kept });
+        let epsilon = (f64::from(rates.epsilon) * spread) as f32;
+        Self { rates, rate: (rate * spread / bias(rates.beta_1)) as f32, epsilon, added, kept }
+    }
+
+    /// The new parameter; the moments are changed in place.
+    #[inline(always)]
+    fn step(self, p: f32, g: f32, m: &mut f32, v: &mut f32) -> f32 {
+        let Rates { beta_1, beta_2, .. } = self.rates;
+        let g = math::fma(self.added, p, g);
+        *m = math::fma(beta_1, *m, (1.0 - beta_1) * g);
+        *v = math::fma(beta_2, *v, (1.0 - beta_2) * g * g);
+        self.kept * p - self.rate * *m / (v.sqrt() + self.epsilon)
     }
 }
 
-#[derive(Clone, Copy)]
-struct Constants {
-    beta_1: f32,
-    beta_2: f32,
-    rate: f32,
-    epsilon: f32,
-    added: f32,
-    kept: f32,
-}
-
 vectorised! {
-    fn update(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], constants: Constants) {
-        let Constants { beta_1, beta_2, rate, epsilon, added, kept } = constants;
-        for ((p, g), (m, v)) in p.iter_mut().zip(g).zip(m.iter_mut().zip(v.iter_mut())) {
-            let g = math::fma(added, *p, *g);
-            *m = math::fma(beta_1, *m, (1.0 - beta_1) * g);
-            *v = math::fma(beta_2, *v, (1.0 - beta_2) * g * g);
-            *p = kept * *p - rate * *m / (v.sqrt() + epsilon);
+    fn in_place(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], update: Update) {
+        for ((p, g), (m, v)) in p.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
+            *p = update.step(*p, *g, m, v);
+        }
+    }
+
+    fn elsewhere(out: &mut Unwritten, p: &[f32], g: &[f32], m: &mut [f32], v: &mut [f32], update: Update) {
+        for ((out, p), (g, (m, v))) in out.iter_mut().zip(p).zip(g.iter().zip(m.iter_mut().zip(v))) {
+            out.write(update.step(*p, *g, m, v));
         }
     }
 }

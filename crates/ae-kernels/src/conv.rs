@@ -29,7 +29,14 @@ use crate::{
 };
 
 /// `phi(w * x + b)`: `x` `[batch, channels_in, height, width]`, `weight` `[channels_out, channels_in, k, k]`, `bias` `[channels_out]`.
-pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, stride: usize, padding: usize, activation: Activation) -> Tensor<4> {
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+    padding: usize,
+    activation: Activation,
+) -> Tensor<4> {
     let kernel = || Operands::new(&x, &weight, bias.as_ref());
     let Some(operands) = kernel() else {
         let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);

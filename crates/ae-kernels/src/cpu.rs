@@ -107,6 +107,9 @@ pub(crate) fn numbers(tensor: &FlexTensor) -> &[f32] {
 
 /// The numbers of a tensor that [`in_order`] has seen, to write to: its own buffer if nobody else reads it, a copy otherwise.
 pub(crate) fn into_vec(tensor: FlexTensor) -> Vec<f32> {
+    if !tensor.is_unique() {
+        return numbers(&tensor).to_vec();
+    }
     tensor.into_data().try_into_vec().expect("f32 data")
 }
 

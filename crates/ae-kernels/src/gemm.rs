@@ -77,7 +77,9 @@ pub(crate) fn product(a: Matrix, b: Matrix, finish: impl Fn(usize, &mut [f32]) +
         written_by(rows * cols, |out| {
             let runs = simd::runs(rows, parts(rows, cols, a.cols));
             let parts = runs.iter().zip(simd::cut(out, &runs, cols)).collect();
-            simd::for_each_part(parts, |(run, out): (&std::ops::Range<usize>, &mut Unwritten)| finish(run.start, single(a.rows_of(run), b, out)));
+            simd::for_each_part(parts, |(run, out): (&std::ops::Range<usize>, &mut Unwritten)| {
+                finish(run.start, single(a.rows_of(run), b, out))
+            });
         })
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! - [`linear`]: `phi(x W + b)` in one operation, with a backward pass that skips what is zero;
 //! - [`activate`]: an activation by itself;
-//! - [`squared_error`]: half the squared error of each row;
+//! - [`squared_error`] and [`bernoulli`]: the loss of each row;
 //! - [`Sparse`]: the `k` largest units of each row, and products with them whose cost grows with `k`;
 //! - [`conv2d`] and [`conv_transpose2d`]: small convolutions as matrix products;
 //! - [`layer_jacobian_norm2`]: the contractive penalty of one layer;
@@ -17,8 +17,8 @@
 mod activation;
 mod adam;
 mod buffer;
-mod conv;
 mod contraction;
+mod conv;
 mod cpu;
 mod gemm;
 mod linear;
@@ -33,9 +33,9 @@ mod threads;
 
 pub use activation::{Activation, activate};
 pub use adam::{Adam, AdamW};
-pub use conv::{conv_transpose2d, conv2d};
 pub use contraction::layer_jacobian_norm2;
+pub use conv::{conv_transpose2d, conv2d};
 pub use linear::{linear, matmul};
-pub use loss::squared_error;
+pub use loss::{bernoulli, squared_error, squared_error_of_logits};
 pub use noise::normal_like;
 pub use sparse::Sparse;

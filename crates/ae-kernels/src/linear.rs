@@ -4,6 +4,8 @@
 //! backward pass goes over the gradient once (slope, sums over the batch for the bias, how much of it is not 0) and multiplies twice. Where
 //! hardly any of the gradient is left, as behind a sparse code, the weights' gradient is summed over what is left.
 
+use std::ops::Range;
+
 use burn::{
     backend::{
         Flex,
@@ -145,7 +147,8 @@ pub(crate) fn pull_back(activation: Activation, gradient: &mut [f32], y: Option<
     if width > 0 {
         let y: Option<&[f32]> = y.map(cpu::numbers);
         let parts = runs.iter().zip(simd::cut(gradient, &runs, width)).zip(sums.chunks_mut(width)).zip(&mut active).collect();
-        simd::for_each_part(parts, |(((run, gradient), sums), active): (((&std::ops::Range<usize>, &mut [f32]), _), &mut usize)| {
+        type Part<'a> = (((&'a Range<usize>, &'a mut [f32]), &'a mut [f32]), &'a mut usize);
+        simd::for_each_part(parts, |(((run, gradient), sums), active): Part| {
             // Without an activation the value is not looked at.
             let y = y.map(|y| &y[run.start * width..run.end * width]);
             *active = match y {

@@ -1,4 +1,6 @@
-//! Half the squared error, `1/2 sum_i w_i (x_i - r_i)^2`, per row.
+//! Losses of a row: half the squared error, and the cross-entropy of Bernoulli variables.
+
+use std::ops::Range;
 
 use burn::{
     backend::{
@@ -19,118 +21,226 @@ use crate::{
     simd::{self, vectorised},
 };
 
+/// Which loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    SquaredError,
+    Bernoulli,
+    SquaredErrorOfLogits,
+}
+
 /// `1/2 sum_i w_i (x_i - r_i)^2` of each row, `[batch]`, of the inputs `x` and their reconstructions `r`, both `[batch, d]`; every weight is 1
 /// if there are none.
 pub fn squared_error(x: Tensor<2>, r: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
-    let kernel = || {
-        let (x, r) = (Operand::new(&x)?, Operand::new(&r)?);
-        let weights = match &weights {
-            Some(weights) => Some(Operand::new(weights)?),
-            None => None,
-        };
-        // Its gradient is that of the reconstruction alone.
-        let constant = !x.is_tracked() && !weights.as_ref().is_some_and(Operand::is_tracked);
-        constant.then_some((x, r, weights))
-    };
-    let Some((x_cpu, r_cpu, weights_cpu)) = kernel() else {
-        let error = (x - r).square().mul_scalar(0.5);
-        let error = match weights {
-            Some(weights) => error * weights,
-            None => error,
-        };
-        return error.sum_dim(1).squeeze_dim(1);
-    };
-    drop((x, r, weights));
-    let context = match &weights_cpu {
-        Some(weights) => cpu::context([&x_cpu, &r_cpu, weights]),
-        None => cpu::context([&x_cpu, &r_cpu]),
-    };
-    let autodiff = x_cpu.is_autodiff() || r_cpu.is_autodiff() || weights_cpu.as_ref().is_some_and(Operand::is_autodiff);
-    let x = cpu::in_order(x_cpu.into_primitive());
-    let weights = weights_cpu.map(|weights| cpu::in_order(weights.into_primitive()));
-    if !autodiff {
-        return cpu::plain(forward(&x, &cpu::in_order(r_cpu.into_primitive()), weights.as_ref()));
-    }
-    let (r, node) = r_cpu.tracked().into_parts();
-    let r = cpu::in_order(r);
-    let y = forward(&x, &r, weights.as_ref());
-    let tracked = match Step.prepare::<NoCheckpointing>([node]).compute_bound().stateful() {
-        OpsKind::Tracked(step) => step.finish((x, r, weights), y),
-        OpsKind::UnTracked(step) => step.finish(y),
-    };
-    cpu::wrap(tracked, context)
+    Loss::SquaredError.of(x, r, weights)
 }
 
-fn forward(x: &FlexTensor, r: &FlexTensor, weights: Option<&FlexTensor>) -> FlexTensor {
-    let [batch, width] = cpu::dims(x);
-    assert_eq!(cpu::dims::<2>(r), [batch, width], "inputs and reconstructions of different shapes");
-    let mut sums = vec![0.0; batch];
-    let (x, r, weights) = (cpu::numbers(x), cpu::numbers(r), weights.map(cpu::numbers));
-    let runs = simd::runs(batch, simd::parts(x.len()));
-    let parts = runs.iter().zip(simd::cut(&mut sums, &runs, 1)).collect();
-    simd::for_each_part(parts, |(run, sums): (&std::ops::Range<usize>, &mut [f32])| {
-        for (row, sum) in run.clone().zip(sums) {
-            let row = row * width..(row + 1) * width;
-            *sum = 0.5
-                * match weights {
-                    Some(weights) => weighted_row_error(&x[row.clone()], &r[row.clone()], &weights[row]),
-                    None => row_error(&x[row.clone()], &r[row]),
-                };
+/// `-sum_i w_i (x_i log s(l_i) + (1 - x_i) log(1 - s(l_i)))` of each row, `[batch]`, with the logistic function `s`, of the inputs `x` and the
+/// logits `l`, both `[batch, d]`.
+pub fn bernoulli(x: Tensor<2>, logits: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+    Loss::Bernoulli.of(x, logits, weights)
+}
+
+/// [`squared_error`] of the probabilities `s(l)` that the logits `l` stand for.
+pub fn squared_error_of_logits(x: Tensor<2>, logits: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+    Loss::SquaredErrorOfLogits.of(x, logits, weights)
+}
+
+impl Loss {
+    /// By Burn's operations, of each number.
+    fn by_burn(self, x: Tensor<2>, r: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::SquaredError => (x - r).square().mul_scalar(0.5),
+            Self::SquaredErrorOfLogits => Self::SquaredError.by_burn(x, burn::tensor::activation::sigmoid(r)),
+            // log(1 + exp(l)) - x l, with the exponent kept from overflowing.
+            Self::Bernoulli => r.clone().clamp_min(0.0) - x * r.clone() + r.abs().neg().exp().log1p(),
         }
-    });
-    cpu::primitive(sums, [batch])
+    }
+
+    fn of(self, x: Tensor<2>, r: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        let kernel = || {
+            let (x, r) = (Operand::new(&x)?, Operand::new(&r)?);
+            let weights = match &weights {
+                Some(weights) => Some(Operand::new(weights)?),
+                None => None,
+            };
+            // Its gradient is that of the reconstruction alone.
+            let constant = !x.is_tracked() && !weights.as_ref().is_some_and(Operand::is_tracked);
+            constant.then_some((x, r, weights))
+        };
+        let Some((x_cpu, r_cpu, weights_cpu)) = kernel() else {
+            let error = self.by_burn(x, r);
+            let error = match weights {
+                Some(weights) => error * weights,
+                None => error,
+            };
+            return error.sum_dim(1).squeeze_dim(1);
+        };
+        drop((x, r, weights));
+        let context = match &weights_cpu {
+            Some(weights) => cpu::context([&x_cpu, &r_cpu, weights]),
+            None => cpu::context([&x_cpu, &r_cpu]),
+        };
+        let autodiff = x_cpu.is_autodiff() || r_cpu.is_autodiff() || weights_cpu.as_ref().is_some_and(Operand::is_autodiff);
+        let x = cpu::in_order(x_cpu.into_primitive());
+        let weights = weights_cpu.map(|weights| cpu::in_order(weights.into_primitive()));
+        if !autodiff {
+            return cpu::plain(self.forward(&x, &cpu::in_order(r_cpu.into_primitive()), weights.as_ref()));
+        }
+        let (r, node) = r_cpu.tracked().into_parts();
+        let r = cpu::in_order(r);
+        let y = self.forward(&x, &r, weights.as_ref());
+        let tracked = match Step(self).prepare::<NoCheckpointing>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((x, r, weights), y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        };
+        cpu::wrap(tracked, context)
+    }
+
+    fn forward(self, x: &FlexTensor, r: &FlexTensor, weights: Option<&FlexTensor>) -> FlexTensor {
+        let [batch, width] = cpu::dims(x);
+        assert_eq!(cpu::dims::<2>(r), [batch, width], "inputs and reconstructions of different shapes");
+        let mut sums = vec![0.0; batch];
+        let (x, r, weights) = (cpu::numbers(x), cpu::numbers(r), weights.map(cpu::numbers));
+        let runs = simd::runs(batch, simd::parts(x.len()));
+        let parts = runs.iter().zip(simd::cut(&mut sums, &runs, 1)).collect();
+        simd::for_each_part(parts, |(run, sums): (&Range<usize>, &mut [f32])| {
+            for (row, sum) in run.clone().zip(sums) {
+                let row = row * width..(row + 1) * width;
+                let (x, r, weights) = (&x[row.clone()], &r[row.clone()], weights.map(|weights| &weights[row]));
+                *sum = match (self, weights) {
+                    (Self::SquaredError, None) => row_loss(SquaredError, x, r, Ones),
+                    (Self::SquaredError, Some(weights)) => row_loss(SquaredError, x, r, Given(weights)),
+                    (Self::Bernoulli, None) => row_loss(Bernoulli, x, r, Ones),
+                    (Self::Bernoulli, Some(weights)) => row_loss(Bernoulli, x, r, Given(weights)),
+                    (Self::SquaredErrorOfLogits, None) => row_loss(SquaredErrorOfLogits, x, r, Ones),
+                    (Self::SquaredErrorOfLogits, Some(weights)) => row_loss(SquaredErrorOfLogits, x, r, Given(weights)),
+                };
+            }
+        });
+        cpu::primitive(sums, [batch])
+    }
+
+    /// `factor` times the gradient of a row by the reconstruction, in its place.
+    fn gradient(self, r: &mut [f32], x: &[f32], weights: Option<&[f32]>, factor: f32) {
+        match (self, weights) {
+            (Self::SquaredError, None) => row_gradient(SquaredError, r, x, Ones, factor),
+            (Self::SquaredError, Some(weights)) => row_gradient(SquaredError, r, x, Given(weights), factor),
+            (Self::Bernoulli, None) => row_gradient(Bernoulli, r, x, Ones, factor),
+            (Self::Bernoulli, Some(weights)) => row_gradient(Bernoulli, r, x, Given(weights), factor),
+            (Self::SquaredErrorOfLogits, None) => row_gradient(SquaredErrorOfLogits, r, x, Ones, factor),
+            (Self::SquaredErrorOfLogits, Some(weights)) => row_gradient(SquaredErrorOfLogits, r, x, Given(weights), factor),
+        }
+    }
+}
+
+/// A loss of one number.
+trait Number: Copy {
+    fn value(self, x: f32, r: f32) -> f32;
+    /// Its derivative by `r`.
+    fn slope(self, x: f32, r: f32) -> f32;
+}
+
+#[derive(Clone, Copy)]
+struct SquaredError;
+
+impl Number for SquaredError {
+    #[inline(always)]
+    fn value(self, x: f32, r: f32) -> f32 {
+        0.5 * (x - r) * (x - r)
+    }
+
+    #[inline(always)]
+    fn slope(self, x: f32, r: f32) -> f32 {
+        r - x
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Bernoulli;
+
+impl Number for Bernoulli {
+    #[inline(always)]
+    fn value(self, x: f32, l: f32) -> f32 {
+        let above = if l < 0.0 { 0.0 } else { l };
+        math::fma(-x, l, above) + math::ln_1p_exp(-l.abs())
+    }
+
+    #[inline(always)]
+    fn slope(self, x: f32, l: f32) -> f32 {
+        math::sigmoid(l) - x
+    }
+}
+
+#[derive(Clone, Copy)]
+struct SquaredErrorOfLogits;
+
+impl Number for SquaredErrorOfLogits {
+    #[inline(always)]
+    fn value(self, x: f32, l: f32) -> f32 {
+        SquaredError.value(x, math::sigmoid(l))
+    }
+
+    #[inline(always)]
+    fn slope(self, x: f32, l: f32) -> f32 {
+        let r = math::sigmoid(l);
+        (r - x) * math::fma(-r, r, r)
+    }
+}
+
+/// Weights of a row.
+trait Weights: Copy {
+    fn at(self, index: usize) -> f32;
+}
+
+#[derive(Clone, Copy)]
+struct Ones;
+
+impl Weights for Ones {
+    #[inline(always)]
+    fn at(self, _: usize) -> f32 {
+        1.0
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Given<'a>(&'a [f32]);
+
+impl Weights for Given<'_> {
+    #[inline(always)]
+    fn at(self, index: usize) -> f32 {
+        self.0[index]
+    }
 }
 
 const LANES: usize = 16;
 
 vectorised! {
-    /// `sum_i (x_i - r_i)^2`, in sixteen partial sums.
-    fn row_error(x: &[f32], r: &[f32]) -> f32 {
+    /// The weighted sum over a row, in sixteen partial sums.
+    fn row_loss<L: Number, W: Weights>(loss: L, x: &[f32], r: &[f32], weights: W) -> f32 {
         let mut sums = [0.0f32; LANES];
-        let (x_blocks, r_blocks) = (x.chunks_exact(LANES), r.chunks_exact(LANES));
-        for (lane, (x, r)) in x_blocks.remainder().iter().zip(r_blocks.remainder()).enumerate() {
-            sums[lane] += (x - r) * (x - r);
-        }
-        for (x, r) in x_blocks.zip(r_blocks) {
+        let whole = x.len() / LANES * LANES;
+        for (block, (x, r)) in x.chunks_exact(LANES).zip(r.chunks_exact(LANES)).enumerate() {
             for lane in 0..LANES {
-                sums[lane] = math::fma(x[lane] - r[lane], x[lane] - r[lane], sums[lane]);
+                sums[lane] = math::fma(weights.at(block * LANES + lane), loss.value(x[lane], r[lane]), sums[lane]);
             }
+        }
+        for (index, (x, r)) in x.iter().zip(r).enumerate().skip(whole) {
+            sums[index - whole] += weights.at(index) * loss.value(*x, *r);
         }
         sums.iter().sum()
     }
 
-    /// `sum_i w_i (x_i - r_i)^2`, in sixteen partial sums.
-    fn weighted_row_error(x: &[f32], r: &[f32], weights: &[f32]) -> f32 {
-        let mut sums = [0.0f32; LANES];
-        let (x_blocks, r_blocks, w_blocks) = (x.chunks_exact(LANES), r.chunks_exact(LANES), weights.chunks_exact(LANES));
-        for (lane, ((x, r), w)) in x_blocks.remainder().iter().zip(r_blocks.remainder()).zip(w_blocks.remainder()).enumerate() {
-            sums[lane] += w * (x - r) * (x - r);
-        }
-        for ((x, r), w) in x_blocks.zip(r_blocks).zip(w_blocks) {
-            for lane in 0..LANES {
-                sums[lane] = math::fma(w[lane] * (x[lane] - r[lane]), x[lane] - r[lane], sums[lane]);
-            }
-        }
-        sums.iter().sum()
-    }
-
-    /// `r = factor (r - x)`: the gradient of a row, in the reconstruction's place.
-    fn row_gradient(r: &mut [f32], x: &[f32], factor: f32) {
-        for (r, x) in r.iter_mut().zip(x) {
-            *r = factor * (*r - x);
-        }
-    }
-
-    /// `r = factor w (r - x)`.
-    fn weighted_row_gradient(r: &mut [f32], x: &[f32], weights: &[f32], factor: f32) {
-        for ((r, x), w) in r.iter_mut().zip(x).zip(weights) {
-            *r = factor * w * (*r - x);
+    /// `r = factor w dL/dr`.
+    fn row_gradient<L: Number, W: Weights>(loss: L, r: &mut [f32], x: &[f32], weights: W, factor: f32) {
+        for (index, (r, x)) in r.iter_mut().zip(x).enumerate() {
+            *r = factor * weights.at(index) * loss.slope(*x, *r);
         }
     }
 }
 
 #[derive(Debug)]
-struct Step;
+struct Step(Loss);
 
 impl Backward<Flex, 1> for Step {
     type State = (FlexTensor, FlexTensor, Option<FlexTensor>);
@@ -145,13 +255,10 @@ impl Backward<Flex, 1> for Step {
         let (x, upstream, weights) = (cpu::numbers(&x), cpu::numbers(&upstream), weights.as_ref().map(cpu::numbers));
         let runs = simd::runs(batch, simd::parts(gradient.len()));
         let parts = runs.iter().zip(simd::cut(&mut gradient, &runs, width)).collect();
-        simd::for_each_part(parts, |(run, gradient): (&std::ops::Range<usize>, &mut [f32])| {
+        simd::for_each_part(parts, |(run, gradient): (&Range<usize>, &mut [f32])| {
             for (row, gradient) in run.clone().zip(gradient.chunks_exact_mut(width.max(1))) {
                 let range = row * width..(row + 1) * width;
-                match weights {
-                    Some(weights) => weighted_row_gradient(gradient, &x[range.clone()], &weights[range], upstream[row]),
-                    None => row_gradient(gradient, &x[range], upstream[row]),
-                }
+                self.0.gradient(gradient, &x[range.clone()], weights.map(|weights| &weights[range]), upstream[row]);
             }
         });
         gradients.register::<Flex>(parent.id, cpu::primitive(gradient, [batch, width]));

@@ -43,12 +43,28 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// `ln(1 + e^x)` for `x` of at most 0.
+#[inline(always)]
+pub(crate) fn ln_1p_exp(x: f32) -> f32 {
+    // ln(1 + e) = 2 atanh(s) with s = e / (2 + e), at most 1/3: its series keeps what is small.
+    let e = exp(x);
+    let s = e / (2.0 + e);
+    let z = s * s;
+    let p = fma(z, 1.0 / 15.0, 1.0 / 13.0);
+    let p = fma(p, z, 1.0 / 11.0);
+    let p = fma(p, z, 1.0 / 9.0);
+    let p = fma(p, z, 1.0 / 7.0);
+    let p = fma(p, z, 1.0 / 5.0);
+    let p = fma(p, z, 1.0 / 3.0);
+    2.0 * fma(p * z, s, s)
+}
+
 /// Hyperbolic tangent.
 #[inline(always)]
 pub(crate) fn tanh(x: f32) -> f32 {
     let z = x * x;
-    let p = fma(z, -5.704_988_7e-3, 2.063_908_9e-2);
-    let p = fma(p, z, -5.373_971_3e-2);
+    let p = fma(z, -5.704_988_7e-3, 2.063_909e-2);
+    let p = fma(p, z, -5.373_971_5e-2);
     let p = fma(p, z, 1.333_144_1e-1);
     let p = fma(p, z, -3.333_328e-1);
     let near = fma(p * z, x, x);
@@ -73,7 +89,7 @@ pub(crate) fn ln(x: f32) -> f32 {
     let p = fma(p, m, -1.666_805_8e-1);
     let p = fma(p, m, 2.000_071_5e-1);
     let p = fma(p, m, -2.499_999_4e-1);
-    let p = fma(p, m, 3.333_333_1e-1);
+    let p = fma(p, m, 0.333_333_3);
     let y = p * m * z;
     let y = fma(exponent, -2.121_944_4e-4, y);
     let y = fma(-0.5, z, y);
@@ -118,6 +134,7 @@ mod tests {
         let unit = f64::from(f32::EPSILON);
         assert!(relative(range(-86.5, 88.5), exp, f64::exp) < 2.0 * unit);
         assert!(relative(range(-80.0, 80.0), sigmoid, |x| 1.0 / (1.0 + (-x).exp())) < 3.0 * unit);
+        assert!(relative(range(-80.0, 0.0), ln_1p_exp, |x| x.exp().ln_1p()) < 3.0 * unit);
         assert!(relative(range(-12.0, 12.0), tanh, f64::tanh) < 4.0 * unit);
         assert!(relative(range(1e-6, 0.9), ln, f64::ln) < 4.0 * unit);
         for t in range(0.0, 1.0).filter(|&t| t < 1.0) {

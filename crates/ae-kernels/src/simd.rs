@@ -1,9 +1,6 @@
 //! The widest vectors that the machine has, and how work is divided among its threads.
 
-use std::{
-    ops::Range,
-    sync::Mutex,
-};
+use std::{ops::Range, sync::Mutex};
 
 use crate::threads;
 
@@ -12,31 +9,31 @@ use crate::threads;
 /// Loops over slices in them become vector code. What they call must be `#[inline(always)]`, or it is not compiled with them; so loops are
 /// written as `for`, whose parts always are.
 macro_rules! vectorised {
-    ($($(#[$about:meta])* $visibility:vis fn $name:ident $(<$($life:lifetime),* $($kind:ident: $bound:path)?>)? ($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {$(
+    ($($(#[$about:meta])* $visibility:vis fn $name:ident $(<$($kind:ident: $bound:path),+>)? ($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {$(
         $(#[$about])*
-        $visibility fn $name $(<$($life),* $($kind: $bound)?>)? ($($argument: $type),*) $(-> $result)? {
+        $visibility fn $name $(<$($kind: $bound),+>)? ($($argument: $type),*) $(-> $result)? {
             #[inline(always)]
-            fn body $(<$($life),* $($kind: $bound)?>)? ($($argument: $type),*) $(-> $result)? $body
+            fn body $(<$($kind: $bound),+>)? ($($argument: $type),*) $(-> $result)? $body
 
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-                fn avx512 $(<$($life),* $($kind: $bound)?>)? ($($argument: $type),*) $(-> $result)? {
-                    body $(::<$($kind)?>)? ($($argument),*)
+                fn avx512 $(<$($kind: $bound),+>)? ($($argument: $type),*) $(-> $result)? {
+                    body $(::<$($kind),+>)? ($($argument),*)
                 }
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2 $(<$($life),* $($kind: $bound)?>)? ($($argument: $type),*) $(-> $result)? {
-                    body $(::<$($kind)?>)? ($($argument),*)
+                fn avx2 $(<$($kind: $bound),+>)? ($($argument: $type),*) $(-> $result)? {
+                    body $(::<$($kind),+>)? ($($argument),*)
                 }
                 match $crate::simd::level() {
                     // SAFETY: the machine has these instructions, says `level`.
-                    $crate::simd::Level::Avx512 => return unsafe { avx512 $(::<$($kind)?>)? ($($argument),*) },
+                    $crate::simd::Level::Avx512 => return unsafe { avx512 $(::<$($kind),+>)? ($($argument),*) },
                     // SAFETY: as above.
-                    $crate::simd::Level::Avx2 => return unsafe { avx2 $(::<$($kind)?>)? ($($argument),*) },
+                    $crate::simd::Level::Avx2 => return unsafe { avx2 $(::<$($kind),+>)? ($($argument),*) },
                     $crate::simd::Level::Any => {}
                 }
             }
-            body $(::<$($kind)?>)? ($($argument),*)
+            body $(::<$($kind),+>)? ($($argument),*)
         }
     )*};
 }

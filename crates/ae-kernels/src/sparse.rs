@@ -281,7 +281,9 @@ fn scatter(values: &[f32], places: &[u32], k: usize, width: usize) -> Vec<f32> {
     let parts = runs.iter().zip(simd::cut(&mut dense, &runs, width)).collect();
     simd::for_each_part(parts, |(run, dense): (&Range<usize>, &mut [f32])| {
         let range = run.start * k..run.end * k;
-        for ((row, values), places) in dense.chunks_exact_mut(width).zip(values[range.clone()].chunks_exact(k)).zip(places[range].chunks_exact(k)) {
+        for ((row, values), places) in
+            dense.chunks_exact_mut(width).zip(values[range.clone()].chunks_exact(k)).zip(places[range].chunks_exact(k))
+        {
             places.iter().zip(values).for_each(|(place, value)| row[*place as usize] = *value);
         }
     });

@@ -6,7 +6,10 @@ use burn::{
     tensor::{DType, Device, Distribution, IndexingUpdateOp, Tensor, module},
 };
 
-use crate::{Activation, Sparse, activate, conv_transpose2d, conv2d, layer_jacobian_norm2, linear, matmul, squared_error};
+use crate::{
+    Activation, Sparse, activate, bernoulli, conv_transpose2d, conv2d, layer_jacobian_norm2, linear, matmul, squared_error,
+    squared_error_of_logits,
+};
 
 const ACTIVATIONS: [Activation; 6] =
     [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.01), Activation::Elu, Activation::Tanh, Activation::Sigmoid];
@@ -93,7 +96,7 @@ fn layers() {
         // Views: a weight that is read transposed, as tied decoders do, and rows of a larger tensor.
         let inputs = [random([batch + 2, d_in], &device), random([d_out, d_in], &device)];
         let bias = random([d_out], &device);
-        let view = |t: &[Tensor<2>]| (t[0].clone().slice([1..batch + 1]), t[1].clone().transpose());
+        let view = |t: &[Tensor<2>]| (t[0].clone().slice(1..batch + 1), t[1].clone().transpose());
         let ours = |t: &[Tensor<2>]| {
             let (x, w) = view(t);
             linear(x, w, on(&bias, &t[0]), Activation::Tanh)
@@ -144,6 +147,34 @@ fn losses() {
                 error.sum_dim(1).squeeze_dim::<1>(1)
             };
             assert_same("squared error", &[random([batch, width], &device)], ours, burn);
+            let ours = |t: &[Tensor<2>]| {
+                let (x, weights) = at(t);
+                bernoulli(x, t[0].clone(), weights)
+            };
+            let burn = |t: &[Tensor<2>]| {
+                let (x, weights) = at(t);
+                let l = t[0].clone();
+                let error = l.clone().clamp_min(0.0) - x * l.clone() + l.abs().neg().exp().log1p();
+                let error = weights.map_or(error.clone(), |weights| error * weights);
+                error.sum_dim(1).squeeze_dim::<1>(1)
+            };
+            assert_same("bernoulli", &[random([batch, width], &device).mul_scalar(3.0)], ours, burn);
+            if width > 1 {
+                let extreme = Tensor::<1>::from_floats([1e4, -1e4, 100.0, -100.0, 20.0, -20.0, 1e-8], &device);
+                let extreme = extreme.repeat_dim(0, batch * width / 7 + 1).slice(0..batch * width).reshape([batch, width]);
+                assert_same("bernoulli far away", &[extreme], ours, burn);
+            }
+            let ours = |t: &[Tensor<2>]| {
+                let (x, weights) = at(t);
+                squared_error_of_logits(x, t[0].clone(), weights)
+            };
+            let burn = |t: &[Tensor<2>]| {
+                let (x, weights) = at(t);
+                let error = (x - Activation::Sigmoid.by_burn(t[0].clone())).square().mul_scalar(0.5);
+                let error = weights.map_or(error.clone(), |weights| error * weights);
+                error.sum_dim(1).squeeze_dim::<1>(1)
+            };
+            assert_same("squared error of logits", &[random([batch, width], &device)], ours, burn);
         }
         // An input that is trained too, which is Burn's.
         let both = [random([batch, width], &device), random([batch, width], &device)];
@@ -271,7 +302,7 @@ fn optimizers_are_burns_to_a_millionth_and_read_each_others_state() {
             // Gradients of very different sizes, 0 among them.
             let scale = 10f64.powi(step as i32 % 7 - 3);
             let wave = |t: Tensor<1>| (t.mul_scalar(3.0 + step as f64)).sin().mul_scalar(scale).sum();
-            let loss = wave(model.matrix.val().flatten(0, 1)) + wave(model.vector.val().slice([0..10]));
+            let loss = wave(model.matrix.val().flatten(0, 1)) + wave(model.vector.val().slice(0..10));
             let gradients = GradientsParams::from_grads(loss.backward(), &model);
             model = optimizer.step(3e-3, model, gradients);
         }
@@ -292,7 +323,10 @@ fn optimizers_are_burns_to_a_millionth_and_read_each_others_state() {
             let what = format!("{name}, decay {decay}");
             assert_close(&what, &numbers(all_ours.matrix.val()), &numbers(all_burns.matrix.val()), 1e-6);
             assert_close(&what, &numbers(all_ours.vector.val()), &numbers(all_burns.vector.val()), 1e-6);
-            assert!(numbers(all_ours.matrix.val() - start.matrix.val()).iter().any(|change| change.abs() > 1e-3), "{what}: nothing was learnt");
+            assert!(
+                numbers(all_ours.matrix.val() - start.matrix.val()).iter().any(|change| change.abs() > 1e-3),
+                "{what}: nothing was learnt"
+            );
         }
     }
 }

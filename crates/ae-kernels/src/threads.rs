@@ -20,8 +20,8 @@ use std::{
 
 /// How often a helper looks for work before it falls asleep: some hundred microseconds.
 const LOOKS: usize = 4000;
-/// How often a thread looks before it lets others have its core.
-const PATIENCE: usize = 1000;
+/// How often a thread looks before it lets others have its core for a moment.
+const PATIENCE: usize = 100;
 /// In [`Pool::state`]: helpers may enter. The bits below count those that are inside.
 const OPEN: usize = 1 << 31;
 
@@ -166,9 +166,8 @@ impl Pool {
                 looks = 0;
                 continue;
             }
-            looks += 1;
             if looks < LOOKS {
-                hint::spin_loop();
+                rest(&mut looks);
                 continue;
             }
             let mut guard = lock(&self.sleep);

@@ -65,7 +65,7 @@ impl Jacobian {
         let (Code::Deterministic(code), false) = (&model.code, self.method == Method::Hutchinson) else { return None };
         let (weight, activation) = (model.encoder.affine()?, code.activation.kernel()?);
         // The rows of a mask carry no derivative by the inputs.
-        let weight = if weight.dims()[0] == features { weight } else { weight.slice([0..features]) };
+        let weight = if weight.dims()[0] == features { weight } else { weight.slice(0..features) };
         ae_kernels::layer_jacobian_norm2(h, &weight, activation)
     }
 

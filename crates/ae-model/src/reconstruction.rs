@@ -13,6 +13,8 @@ use burn::{
     tensor::{Tensor, activation},
 };
 
+use crate::Activation;
+
 /// How well an output explains an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", rename_all = "snake_case")]
@@ -37,7 +39,7 @@ impl Reconstruction {
     pub fn mean(self, output: Tensor<2>) -> Tensor<2> {
         match self {
             Self::SquaredError => output,
-            Self::Bernoulli => activation::sigmoid(output),
+            Self::Bernoulli => Activation::Sigmoid.forward(output),
         }
     }
 
@@ -46,15 +48,7 @@ impl Reconstruction {
     pub fn loss(self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         match self {
             Self::SquaredError => ae_kernels::squared_error(x, output, weights),
-            Self::Bernoulli => sum_weighted(self.per_feature(x, output), weights),
-        }
-    }
-
-    fn per_feature(self, x: Tensor<2>, output: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::SquaredError => (x - output).square().mul_scalar(0.5),
-            // log(1 + exp(l)) - x l, with the exponent kept from overflowing.
-            Self::Bernoulli => output.clone().clamp_min(0.0) - x * output.clone() + output.abs().neg().exp().log1p(),
+            Self::Bernoulli => ae_kernels::bernoulli(x, output, weights),
         }
     }
 }
@@ -130,44 +124,43 @@ impl Head {
         blocks
     }
 
-    /// `map` of each part of `output` (and what else it looks at), side by side again.
-    fn each(&self, output: Tensor<2>, map: impl Fn(&Block, Tensor<2>, usize, usize) -> Tensor<2>) -> Tensor<2> {
-        let [batch, features] = output.dims();
-        let blocks = self.blocks(features);
-        if let [(block, start, end)] = blocks.as_slice() {
-            return map(block, output, *start, *end);
-        }
-        let parts = blocks.iter().map(|(block, start, end)| map(block, output.clone().slice([0..batch, *start..*end]), *start, *end));
-        Tensor::cat(parts.collect(), 1)
-    }
-
     /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_input]`. Of a category, the probability of each level.
     pub fn mean(&self, output: Tensor<2>) -> Tensor<2> {
-        self.each(output, |block, output, _, _| match block {
+        let [batch, features] = output.dims();
+        let mean = |block: &Block, output| match block {
             Block::Numbers(numbers) => numbers.mean(output),
             Block::Category => activation::softmax(output, 1),
-        })
+        };
+        let blocks = self.blocks(features);
+        if let [(block, ..)] = blocks.as_slice() {
+            return mean(block, output);
+        }
+        let parts = blocks.iter().map(|(block, start, end)| mean(block, output.clone().slice([0..batch, *start..*end])));
+        Tensor::cat(parts.collect(), 1)
     }
 
     /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the input `x`, as [`Reconstruction::loss`].
     pub fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
-        if self.layout.is_none() {
-            return self.numbers.loss(x, output, weights);
-        }
-        let batch = x.dims()[0];
-        let per_feature = self.each(output, |block, output, start, end| {
-            let x = x.clone().slice([0..batch, start..end]);
+        let [batch, features] = x.dims();
+        let parts = self.blocks(features).into_iter().map(|(block, start, end)| {
+            let of =
+                |tensor: &Tensor<2>| if end - start == features { tensor.clone() } else { tensor.clone().slice([0..batch, start..end]) };
+            let (x, output, weights) = (of(&x), of(&output), weights.as_ref().map(of));
             match block {
-                Block::Numbers(numbers) => numbers.per_feature(x, output),
-                Block::Category => (x * activation::log_softmax(output, 1)).neg(),
+                Block::Numbers(numbers) => numbers.loss(x, output, weights),
+                Block::Category => sum_weighted((x * activation::log_softmax(output, 1)).neg(), weights),
             }
         });
-        sum_weighted(per_feature, weights)
+        parts.reduce(|sum, part| sum + part).expect("there is at least one feature")
     }
 
     /// `sum_i (x_i - r_i)^2` over the observed features, per example (`[batch]`): what the printed errors are made of, whatever the loss.
     pub fn squared_error(&self, x: Tensor<2>, output: Tensor<2>, observed: Option<Tensor<2>>) -> Tensor<1> {
-        sum_weighted((x - self.mean(output)).square(), observed)
+        let half = match (self.numbers, &self.layout) {
+            (Reconstruction::Bernoulli, None) => ae_kernels::squared_error_of_logits(x, output, observed),
+            _ => ae_kernels::squared_error(x, self.mean(output), observed),
+        };
+        half.mul_scalar(2.0)
     }
 }
 

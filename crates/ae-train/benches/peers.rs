@@ -24,7 +24,7 @@ use burn::{
 };
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocator;
 
 /// Name, width of the input, batch, steps, and what runs it.
 type Workload = (&'static str, usize, usize, usize, fn(&Bench));
@@ -126,6 +126,7 @@ fn peak_rss_mb() -> Option<u64> {
 }
 
 fn main() {
+    ae_train::allocator::keep_freed_memory();
     // Cargo adds `--bench`.
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let (mut names, mut steps) = (Vec::new(), 0);

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use ae_kernels::{Adam, AdamW};
 use ae_data::{Batcher, Dataset, Loader, Order, Split};
+use ae_kernels::{Adam, AdamW};
 use ae_model::{Decoder, Encoder};
 use burn::{
     data::dataset::Dataset as _,

@@ -32,6 +32,7 @@
 //! | [`baseline`], [`evaluation`], [`probe`] | the result, beside PCA and the mean |
 //! | [`device`] | devices by name |
 
+pub mod allocator;
 pub mod anomaly;
 pub mod baseline;
 pub mod checkpoint;

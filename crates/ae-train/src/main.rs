@@ -8,11 +8,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, error::ErrorKind};
 
-/// Halves the time of an optimizer step: Burn's allocates several tensors for each parameter.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocator;
 
 fn main() -> ExitCode {
+    ae_train::allocator::keep_freed_memory();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {

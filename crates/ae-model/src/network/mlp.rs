@@ -110,7 +110,8 @@ impl Mlp {
 
     /// The stack from this layer on.
     fn run_from(&self, first: usize, x: Tensor<2>, lent: &[Tensor<2>]) -> Tensor<2> {
-        (first..self.layers.len()).fold(x, |x, index| self.layer(index, |layer, activation| layer.activated(x, lent.get(index), activation)))
+        (first..self.layers.len())
+            .fold(x, |x, index| self.layer(index, |layer, activation| layer.activated(x, lent.get(index), activation)))
     }
 
     /// One layer and what follows it; `apply` gives the layer's result with an activation, `[batch, width of the layer]`.

@@ -1,0 +1,150 @@
+//! What an epoch through Burn's Learner costs beside a loop of plain steps, and how fast a trained encoder is; one JSON line each.
+//!
+//! An epoch is measured four ways: steps on batches that are in memory (`steps_ms`), the same with the batches gathered, scaled and shuffled
+//! (`loaded_ms`), with a pass over the validation rows behind it (`loop_ms`), and through the Learner with every metric, the log and the
+//! checkpoints (`learner_ms`). `overhead` is the last over the one before, less 1. Each is the median over the epochs.
+//!
+//! `cargo bench -p ae-train --bench trainer`. Fashion-MNIST of 60,000 images is made of the 2,500 that the project carries, again and again.
+
+use std::time::Instant;
+
+use ae_data::{Batcher, Dataset, Loader, Order, Rows, Scaling, ScalingMethod, Split, SplitConfig, Values, open};
+use ae_model::{Inputs, Model, Objective, Variant};
+use ae_train::{
+    Progress, Trainee,
+    config::TrainingConfig,
+    history::{self, History},
+    learner::Fit,
+    metrics::Variances,
+};
+use burn::{
+    data::{dataloader::DataLoader, dataset::Dataset as _},
+    module::Module,
+    optim::{GradientsParams, ModuleOptimizer},
+    tensor::{Device, Distribution, Tensor},
+    train::Interrupter,
+};
+
+#[global_allocator]
+static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocator;
+
+type Error = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Error> {
+    ae_train::allocator::keep_freed_memory();
+    let digits = Split::new(open("digits")?, SplitConfig::default())?;
+    epoch("digits", &digits, 64, 40)?;
+    let mini = open("fashion-mini")?.train;
+    let width = mini.width();
+    let images: Vec<Vec<f32>> = (0..mini.len()).map(|index| mini.row(index)).collect::<Result<_, _>>()?;
+    let values = images.iter().cycle().take(60_000).flatten().map(|&value| value as u8).collect();
+    let rows = Dataset::new(Rows::new(Values::U8(values), width));
+    let part = |range: std::ops::Range<usize>| rows.select(range.collect());
+    let fashion = Split { train: part(0..54_000), validation: part(54_000..60_000), test: part(54_000..60_000) };
+    epoch("fashion-mnist", &fashion, 128, 5)?;
+    for batch in [1, 4096] {
+        encode(batch);
+    }
+    Ok(())
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2.0
+}
+
+/// Milliseconds of each of `epochs` runs.
+fn timed(epochs: usize, mut run: impl FnMut() -> Result<(), Error>) -> Result<f64, Error> {
+    let mut times = Vec::new();
+    for _ in 0..=epochs {
+        let start = Instant::now();
+        run()?;
+        times.push(1e3 * start.elapsed().as_secs_f64());
+    }
+    Ok(median(times.split_off(1)))
+}
+
+fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), Error> {
+    let device = Device::default();
+    let batcher = Batcher::new(Scaling::fit(ScalingMethod::Auto, &split.train)?);
+    let config = TrainingConfig { epochs: epochs + 1, batch_size: batch, patience: 0, ..TrainingConfig::default() };
+    let width = split.train.rows().width();
+    let recipe = (Variant::find("undercomplete").ok_or("a variant of this name")?.recipe)();
+    let model = || recipe.init(&Inputs::unit(width), &device.clone().autodiff());
+    let loader = |dataset: &Dataset, order, size, device: Device| Loader::new(dataset.clone(), batcher.clone(), size, order, device);
+    let (shuffled, training) = (Order::Shuffled { seed: 0 }, device.clone().autodiff());
+    let objective = Objective::default();
+
+    let batches = loader(&split.train, shuffled, batch, training.clone()).iter().collect::<Result<Vec<_>, _>>()?;
+    let steps = batches.len();
+    let mut trained = Some((model(), config.optimizer()));
+    let mut step = |x: Tensor<2>| {
+        let (model, mut optimizer): (Model, ModuleOptimizer) = trained.take().expect("put back below");
+        let loss = objective.evaluate(&model, x, None).loss();
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let _ = loss.into_scalar::<f32>();
+        trained = Some((optimizer.step(1e-3, model, gradients), optimizer));
+    };
+    let steps_ms = timed(epochs, || {
+        batches.iter().for_each(|batch| step(batch.x.clone()));
+        Ok(())
+    })?;
+    let train = loader(&split.train, shuffled, batch, training.clone());
+    let loaded_ms = timed(epochs, || Ok(train.iter().try_for_each(|batch| batch.map(|batch| step(batch.x)))?))?;
+    let valid = model().valid();
+    let validation = loader(&split.validation, Order::Sequential, batch.max(256).min(split.validation.len()), device.clone());
+    let pass_ms = timed(epochs, || {
+        let loss = |batch: ae_data::Batch| {
+            objective.evaluate(&valid, batch.x, None).loss().into_scalar::<f32>();
+        };
+        Ok(validation.iter().try_for_each(|batch| batch.map(loss))?)
+    })?;
+
+    let folder = tempfile::tempdir()?;
+    let metrics = folder.path().join("metrics.csv");
+    let fit = Fit {
+        config: &config,
+        seed: 0,
+        split,
+        batcher: batcher.clone(),
+        variances: Variances { train: 1.0, validation: 1.0 },
+        folder: folder.path(),
+        done: 0,
+        history: History::open(&metrics, epochs, 0, false)?,
+        progress: Progress::Quiet,
+        interrupter: Interrupter::new(),
+        device: device.clone(),
+    };
+    fit.run(Trainee::new(model(), objective.clone()))?;
+    let learner_ms = median(history::losses(&metrics)?.iter().skip(1).map(|epoch| 1e3 * epoch.seconds).collect());
+    let loop_ms = loaded_ms + pass_ms;
+    let line = serde_json::json!({
+        "data": name, "batch": batch, "steps": steps, "steps_ms": steps_ms, "loaded_ms": loaded_ms, "loop_ms": loop_ms, "learner_ms": learner_ms,
+        "overhead": learner_ms / loop_ms - 1.0,
+    });
+    println!("{line}");
+    Ok(())
+}
+
+/// Codes a second, of images of 784 values by the default network.
+fn encode(batch: usize) {
+    let device = Device::default();
+    let recipe = (Variant::find("undercomplete").expect("a variant of this name").recipe)();
+    let model = recipe.init(&Inputs::unit(784), &device);
+    let x = Tensor::<2>::random([batch, 784], Distribution::Uniform(0.0, 1.0), &device);
+    let runs = (20_000 / batch).clamp(50, 5000);
+    let one = || {
+        let start = Instant::now();
+        let code = model.encode(x.clone()).into_data();
+        assert_eq!(code.shape()[0], batch);
+        start.elapsed().as_secs_f64()
+    };
+    for _ in 0..runs / 10 {
+        one();
+    }
+    let seconds = median((0..runs).map(|_| one()).collect());
+    println!(
+        "{}",
+        serde_json::json!({ "encode_batch": batch, "microseconds": 1e6 * seconds, "examples_per_s": (batch as f64 / seconds).round() })
+    );
+}
