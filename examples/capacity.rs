@@ -9,6 +9,7 @@
 //! `cargo run --example capacity`
 
 use ae_data::{Batcher, Dataset, Loader, Order, Scaling, ScalingMethod, open};
+use ae_kernels::Adam;
 use ae_model::{
     Activation, Inputs, Model, Objective, Recipe,
     network::{LinearConfig, MlpConfig, Network},
@@ -23,7 +24,7 @@ use ae_train::{
 use burn::{
     data::dataloader::DataLoader,
     module::Module,
-    optim::{AdamConfig, GradientsParams},
+    optim::{GradientsParams, ModuleOptimizer},
     tensor::Device,
 };
 
@@ -94,7 +95,7 @@ fn train(trial: &Trial, dataset: &Dataset, scaling: &Scaling, device: &Device) -
     let output = if matches!(trial.network, Network::Linear(_)) { Output::Fixed(Activation::Identity) } else { Output::Auto };
     let recipe = Recipe { code_dim: 1, network: trial.network.clone(), output, ..Recipe::default() };
     let mut model = recipe.init(&Inputs::unit(64), &training);
-    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut optimizer = ModuleOptimizer::from(Adam::default());
     let loader = Loader::new(dataset.clone(), Batcher::new(scaling.clone()), 64, Order::Shuffled { seed: 1 }, training);
     let mut step = 0;
     while step < trial.steps {

@@ -5,10 +5,11 @@
 //! `cargo run --example custom_loop`
 
 use ae_data::{Batcher, Loader, Order, Scaling, ScalingMethod, Split, SplitConfig, open};
+use ae_kernels::Adam;
 use ae_model::{Inputs, Objective, Variant};
 use burn::{
     data::dataloader::DataLoader,
-    optim::{AdamConfig, GradientsParams},
+    optim::{GradientsParams, ModuleOptimizer},
     tensor::Device,
 };
 
@@ -22,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let recipe = (Variant::find("undercomplete").ok_or("a variant of this name")?.recipe)();
     let mut model = recipe.init(&Inputs::unit(64), &device);
     let objective = Objective::default();
-    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut optimizer = ModuleOptimizer::from(Adam::default());
     for epoch in 1..=15 {
         let mut sum = 0.0;
         for batch in loader.iter() {

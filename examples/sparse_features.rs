@@ -8,6 +8,7 @@
 //!
 //! `cargo run --example sparse_features`
 
+use ae_kernels::Adam;
 use ae_model::{
     Activation, Autoencoder, Code, Objective, Penalties,
     code::TopKConfig,
@@ -22,7 +23,7 @@ use ae_train::{
 };
 use burn::{
     module::Module,
-    optim::{AdamConfig, GradientsParams},
+    optim::{GradientsParams, ModuleOptimizer},
     tensor::{Device, Distribution, Tensor},
 };
 
@@ -84,7 +85,7 @@ fn train(code: Code, objective: &Objective, atoms: &Tensor<2>, device: &Device) 
     device.seed(2);
     let (encoder, decoder) = LinearConfig::default().init(&Sizes::new(DIMENSIONS, 2 * ATOMS), Activation::Identity, device);
     let mut model = Autoencoder::new(encoder, decoder).with_code(code);
-    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut optimizer = ModuleOptimizer::from(Adam::default());
     for step in 0..STEPS {
         let progress = step as f64 / STEPS as f64;
         model.code.anneal(progress);

@@ -2,9 +2,10 @@
 """Runs the `peers` benchmark and a peer's in turns, pair by pair, and prints their ratios.
 
     cargo bench -p ae-train --bench peers --no-run
-    scripts/bench_peers.py --python .venv/bin/python --peer pytorch_bench.py --pairs 5
+    scripts/bench_peers.py --python .venv/bin/python --pairs 5
 
-The peer is a Python file that takes the name of a workload (and `--steps N`) and prints the same JSON line as ours. Every measurement is a
+The peer is `pytorch_peer.py` beside this file, or any Python file that takes the name of a workload (and `--steps N`) and prints the same JSON
+line as ours. Every measurement is a
 process of its own, so that memory and time to the first step are its own. A pair runs ours and the peer's directly after one another, the
 order alternating, so that a slow minute of the machine slows both. The ratio is the peer's time over ours: above 1 ours is faster.
 """
@@ -52,7 +53,7 @@ def run(command, workload, steps):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workloads", nargs="*", help="all of ours if none is named")
-    parser.add_argument("--peer", required=True, help="the peer's Python file")
+    parser.add_argument("--peer", default=os.path.join(ROOT, "scripts", "pytorch_peer.py"), help="the peer's Python file")
     parser.add_argument("--python", default=sys.executable, help="a Python that has what the peer needs")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=0, help="steps of each run; each workload's own number if 0")

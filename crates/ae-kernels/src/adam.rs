@@ -40,27 +40,29 @@ enum Decay {
     Parameters(f32),
 }
 
-/// Adam, with the gradient of `weight_decay / 2 ||p||^2` added to that of the loss.
-#[derive(Clone)]
+/// Adam; by default with `beta = (0.9, 0.999)`, PyTorch's `epsilon` of 1e-8, and no weight decay.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Adam {
     rates: Rates,
     weight_decay: f32,
-    burn: burn::optim::Adam,
-}
-
-impl Default for Adam {
-    fn default() -> Self {
-        Self::new(Rates::default().epsilon, 0.0)
-    }
 }
 
 impl Adam {
-    /// Adam with `beta = (0.9, 0.999)`; PyTorch's `epsilon` is 1e-8.
-    pub fn new(epsilon: f32, weight_decay: f32) -> Self {
-        let rates = Rates { epsilon, ..Rates::default() };
-        let decay = (weight_decay > 0.0).then(|| WeightDecayConfig::new(weight_decay));
-        let config = AdamConfig::new().with_beta_1(rates.beta_1).with_beta_2(rates.beta_2).with_epsilon(epsilon).with_weight_decay(decay);
-        Self { rates, weight_decay, burn: config.build() }
+    /// The same with another number added to the root of the second moment.
+    pub fn with_epsilon(mut self, epsilon: f32) -> Self {
+        self.rates.epsilon = epsilon;
+        self
+    }
+
+    /// The same with the gradient of `weight_decay / 2 ||p||^2` added to that of the loss.
+    pub fn with_weight_decay(self, weight_decay: f32) -> Self {
+        Self { weight_decay, ..self }
+    }
+
+    fn burn(&self) -> burn::optim::Adam {
+        let Rates { beta_1, beta_2, epsilon } = self.rates;
+        let decay = (self.weight_decay > 0.0).then(|| WeightDecayConfig::new(self.weight_decay));
+        AdamConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(epsilon).with_weight_decay(decay).build()
     }
 }
 
@@ -78,7 +80,7 @@ impl Optimizer for Adam {
             Ok((parameters, momentum)) => (parameters, Some(AdamState::new(momentum))),
             Err(declined) => {
                 let Declined { parameters, gradient, momentum } = *declined;
-                self.burn.step(rate, parameters, gradient, momentum.map(AdamState::new))
+                self.burn().step(rate, parameters, gradient, momentum.map(AdamState::new))
             }
         }
     }
@@ -88,21 +90,28 @@ impl Optimizer for Adam {
     }
 }
 
-/// AdamW: the parameters shrink by `1 - rate * weight_decay` in each step, whatever the gradient.
-#[derive(Clone)]
+/// AdamW: the parameters shrink by `1 - rate * weight_decay` in each step, whatever the gradient. `beta` and `epsilon` as [`Adam`].
+#[derive(Debug, Clone, Copy)]
 pub struct AdamW {
     rates: Rates,
     weight_decay: f32,
-    burn: burn::optim::AdamW,
 }
 
 impl AdamW {
-    /// AdamW with `beta = (0.9, 0.999)`; PyTorch's `epsilon` is 1e-8.
-    pub fn new(epsilon: f32, weight_decay: f32) -> Self {
-        let rates = Rates { epsilon, ..Rates::default() };
-        let config =
-            AdamWConfig::new().with_beta_1(rates.beta_1).with_beta_2(rates.beta_2).with_epsilon(epsilon).with_weight_decay(weight_decay);
-        Self { rates, weight_decay, burn: config.build() }
+    /// AdamW with this decay; PyTorch's is 0.01.
+    pub fn new(weight_decay: f32) -> Self {
+        Self { rates: Rates::default(), weight_decay }
+    }
+
+    /// The same with another number added to the root of the second moment.
+    pub fn with_epsilon(mut self, epsilon: f32) -> Self {
+        self.rates.epsilon = epsilon;
+        self
+    }
+
+    fn burn(&self) -> burn::optim::AdamW {
+        let Rates { beta_1, beta_2, epsilon } = self.rates;
+        AdamWConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(epsilon).with_weight_decay(self.weight_decay).build()
     }
 }
 
@@ -121,7 +130,7 @@ impl Optimizer for AdamW {
             Ok((parameters, momentum)) => (parameters, Some(AdamWState::new(momentum))),
             Err(declined) => {
                 let Declined { parameters, gradient, momentum } = *declined;
-                self.burn.step(rate, parameters, gradient, momentum.map(AdamWState::new))
+                self.burn().step(rate, parameters, gradient, momentum.map(AdamWState::new))
             }
         }
     }

@@ -6,6 +6,8 @@
 //!
 //! `cargo bench -p ae-train --bench peers -- [WORKLOAD...] [--steps N]`; `scripts/bench_peers.py` runs it beside another program. With
 //! `BENCH_STARTED` (seconds since 1970) set to when the process was started, the line says after how long its first step was done.
+//! `-- --limits` prints instead what the machine allows: the multiplications of each step at the measured rate of a large matrix product, and its
+//! bytes at the measured rate of copying.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -125,6 +127,91 @@ fn peak_rss_mb() -> Option<u64> {
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
 }
 
+/// Weights of a layer, and numbers that it gives an example.
+type Layer = (f64, f64);
+
+/// Multiplications and bytes of a step: `batch`, the layers, how many of the layers' three products the step has in all (forward, by the weights,
+/// by the input), in weights, and the parameters.
+///
+/// Bytes are those of the optimizer (4 numbers read and 3 written a parameter, and the gradient written before) and of the layers (each number
+/// written and read forward, read and its gradient written and read back).
+fn cost(batch: usize, layers: &[Layer], products: f64) -> [f64; 2] {
+    let (weights, numbers) = layers.iter().fold((0.0, 0.0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1));
+    [2.0 * batch as f64 * products, 4.0 * (8.0 * weights + 5.0 * batch as f64 * numbers)]
+}
+
+/// The cost of a stack of dense layers, which needs no gradient of its input.
+fn stack(batch: usize, widths: &[f64]) -> [f64; 2] {
+    let layers: Vec<Layer> = widths.windows(2).map(|pair| (pair[0] * pair[1], pair[1])).collect();
+    let weights: f64 = layers.iter().map(|layer| layer.0).sum();
+    cost(batch, &layers, 3.0 * weights - layers[0].0)
+}
+
+fn costs(workload: &str, batch: usize) -> [f64; 2] {
+    match workload {
+        "digits_mlp" => stack(batch, &[64.0, 32.0, 10.0, 32.0, 64.0]),
+        "mnist_mlp" => stack(batch, &[784.0, 256.0, 64.0, 256.0, 784.0]),
+        "deep_mlp" => stack(batch, &[784.0, 1000.0, 500.0, 250.0, 30.0, 250.0, 500.0, 1000.0, 784.0]),
+        "denoising" => stack(batch, &[784.0, 512.0, 784.0]),
+        "contractive_shallow" => stack(batch, &[784.0, 1000.0, 784.0]),
+        "contractive_deep" => {
+            // The encoder also takes the tangent through each layer, and both back.
+            let (first, second) = (784.0 * 256.0, 256.0 * 64.0);
+            let layers = [(first, 256.0), (first, 256.0), (second, 64.0), (second, 64.0), (second, 256.0), (first, 784.0)];
+            let [flops, bytes] = cost(batch, &layers, 2.0 * (2.0 * (first + second) + second) + 3.0 * (first + second));
+            [flops, bytes - 4.0 * 8.0 * (first + second)] // the tangent has no weights of its own
+        }
+        "conv" => {
+            // Multiplications of an example, weights, and numbers.
+            let convolutions = [(28_224.0, 144.0, 3136.0), (225_792.0, 4608.0, 1568.0), (225_792.0, 4608.0, 3136.0), (28_224.0, 144.0, 784.0)];
+            let dense = [(50_176.0, 50_176.0, 32.0), (50_176.0, 50_176.0, 1568.0)];
+            let all: Vec<(f64, f64, f64)> = convolutions.into_iter().chain(dense).collect();
+            let products = 3.0 * all.iter().map(|layer| layer.0).sum::<f64>() - 28_224.0;
+            cost(batch, &all.iter().map(|layer| (layer.1, layer.2)).collect::<Vec<_>>(), products)
+        }
+        _ => {
+            // Every unit is needed to know the largest; all else is a product of 32 active units: decoder forward, by units, by weights, encoder.
+            let weights = 384.0 * 6144.0;
+            cost(batch, &[(weights, 6144.0), (weights, 384.0)], weights + 4.0 * 32.0 * 384.0)
+        }
+    }
+}
+
+/// The shortest of some runs, in seconds.
+fn shortest(mut run: impl FnMut()) -> f64 {
+    let times = (0..30).map(|_| {
+        let start = Instant::now();
+        run();
+        start.elapsed().as_secs_f64()
+    });
+    times.fold(f64::MAX, f64::min)
+}
+
+fn limits() {
+    let device = Device::default();
+    let side = 1536;
+    let a = Tensor::<2>::random([side, side], Distribution::Uniform(-1.0, 1.0), &device);
+    let rate = 2.0 * (side as f64).powi(3) / shortest(|| drop(ae_kernels::matmul(a.clone(), a.clone())));
+    let threads = std::thread::available_parallelism().map_or(1, Into::into);
+    let (from, mut to) = (vec![1.0f32; 1 << 24], vec![0.0f32; 1 << 24]);
+    let part = (from.len() / threads).max(1);
+    let copy = shortest(|| {
+        std::thread::scope(|scope| {
+            for (to, from) in to.chunks_mut(part).zip(from.chunks(part)) {
+                scope.spawn(move || to.copy_from_slice(from));
+            }
+        });
+    });
+    let copied = 8.0 * from.len() as f64 / copy; // read and written
+    println!("matrix product {:.0} GFLOP/s, copying {:.1} GB/s read and written, {threads} threads\n", rate / 1e9, copied / 1e9);
+    println!("| workload | MFLOP | MB | products, ms | bytes, ms | limit, ms |\n|---|---|---|---|---|---|");
+    for (workload, _, batch, ..) in WORKLOADS {
+        let [flops, bytes] = costs(workload, batch);
+        let [products, moves] = [1e3 * flops / rate, 1e3 * bytes / copied];
+        println!("| {workload} | {:.1} | {:.1} | {products:.3} | {moves:.3} | **{:.3}** |", flops / 1e6, bytes / 1e6, products + moves);
+    }
+}
+
 fn main() {
     ae_train::allocator::keep_freed_memory();
     // Cargo adds `--bench`.
@@ -132,6 +219,7 @@ fn main() {
     let (mut names, mut steps) = (Vec::new(), 0);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
+            "--limits" => return limits(),
             "--steps" => steps = arguments.next().and_then(|count| count.parse().ok()).expect("`--steps` takes a number"),
             _ => names.push(argument),
         }

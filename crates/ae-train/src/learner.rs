@@ -72,8 +72,8 @@ impl TrainingConfig {
         let clipping = (self.gradient_clip > 0.0).then_some(GradientClippingConfig::Norm(self.gradient_clip as f32));
         let decay = self.weight_decay as f32;
         let optimizer: ModuleOptimizer = match self.optimizer {
-            Optimizer::Adam => Adam::new(1e-8, decay).into(),
-            Optimizer::AdamW => AdamW::new(1e-8, decay).into(),
+            Optimizer::Adam => Adam::default().with_weight_decay(decay).into(),
+            Optimizer::AdamW => AdamW::new(decay).into(),
         };
         match clipping {
             Some(clipping) => optimizer.with_grad_clipping(clipping.init()),

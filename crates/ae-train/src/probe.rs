@@ -3,9 +3,10 @@
 //! Multinomial logistic regression on standardised features, `min mean_n -log softmax(F w + b)_{y_n} + 10/(2 N) |w|^2` over `N` training
 //! rows, by full-batch Adam with a falling step size.
 
+use ae_kernels::Adam;
 use burn::{
     module::{Module, Param},
-    optim::{AdamConfig, GradientsParams},
+    optim::{GradientsParams, ModuleOptimizer},
     tensor::{Device, Int, Tensor, TensorData, activation},
 };
 
@@ -35,7 +36,7 @@ struct Classifier {
 
 impl Classifier {
     fn logits(&self, features: Tensor<2>) -> Tensor<2> {
-        features.matmul(self.weight.val()) + self.bias.val().unsqueeze()
+        ae_kernels::linear(features, self.weight.val(), self.bias.val(), ae_kernels::Activation::Identity)
     }
 }
 
@@ -66,7 +67,7 @@ pub fn accuracy(train: Labelled, test: Labelled, device: &Device) -> Result<f64>
         weight: Param::from_tensor(Tensor::zeros([width, classes], &device)),
         bias: Param::from_tensor(Tensor::zeros([classes], &device)),
     };
-    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut optimizer = ModuleOptimizer::from(Adam::default());
     for step in 0..STEPS {
         let likelihood = activation::log_softmax(classifier.logits(features.clone()), 1).gather(1, targets.clone());
         let decay = classifier.weight.val().square().sum().mul_scalar(0.5 * DECAY / rows as f64);
