@@ -327,7 +327,11 @@ fn optimizers_are_burns_to_a_millionth_and_read_each_others_state() {
     for decay in [0.0f32, 0.02] {
         let l2 = (decay > 0.0).then(|| WeightDecayConfig::new(decay));
         let pairs: [(&str, ModuleOptimizer, ModuleOptimizer); 2] = [
-            ("Adam", crate::Adam::default().with_weight_decay(decay).into(), AdamConfig::new().with_epsilon(1e-8).with_weight_decay(l2).init()),
+            (
+                "Adam",
+                crate::Adam::default().with_weight_decay(decay).into(),
+                AdamConfig::new().with_epsilon(1e-8).with_weight_decay(l2).init(),
+            ),
             ("AdamW", crate::AdamW::new(decay).into(), AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).init()),
         ];
         for (name, mut ours, mut burns) in pairs {

@@ -149,7 +149,15 @@ fn draw(path: &Path, x: &str, what: &str, times: &[Vec<(f64, f64)>; 2], memory: 
             .y_label_area_size(60)
             .build_cartesian_2d((left * 0.9..right * 1.1).log_scale(), (low * 0.7..high * 1.4).log_scale())?;
         let plain = |value: &f64| if *value >= 10.0 { format!("{value:.0}") } else { format!("{value}") };
-        chart.configure_mesh().x_labels(4).y_labels(6).x_desc(x).x_label_formatter(&plain).y_label_formatter(&plain).light_line_style(TRANSPARENT).draw()?;
+        chart
+            .configure_mesh()
+            .x_labels(4)
+            .y_labels(6)
+            .x_desc(x)
+            .x_label_formatter(&plain)
+            .y_label_formatter(&plain)
+            .light_line_style(TRANSPARENT)
+            .draw()?;
         for (points, colour, name) in series {
             chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
             let marks = chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;

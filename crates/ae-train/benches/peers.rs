@@ -163,7 +163,8 @@ fn costs(workload: &str, batch: usize) -> [f64; 2] {
         }
         "conv" => {
             // Multiplications of an example, weights, and numbers.
-            let convolutions = [(28_224.0, 144.0, 3136.0), (225_792.0, 4608.0, 1568.0), (225_792.0, 4608.0, 3136.0), (28_224.0, 144.0, 784.0)];
+            let convolutions =
+                [(28_224.0, 144.0, 3136.0), (225_792.0, 4608.0, 1568.0), (225_792.0, 4608.0, 3136.0), (28_224.0, 144.0, 784.0)];
             let dense = [(50_176.0, 50_176.0, 32.0), (50_176.0, 50_176.0, 1568.0)];
             let all: Vec<(f64, f64, f64)> = convolutions.into_iter().chain(dense).collect();
             let products = 3.0 * all.iter().map(|layer| layer.0).sum::<f64>() - 28_224.0;
