@@ -286,6 +286,23 @@ pub fn activate<const D: usize>(activation: Activation, z: Tensor<D>) -> Tensor<
     cpu::wrap(y, context)
 }
 
+/// `(phi(z), phi'(z) * t)`, element by element. None where there is no kernel for the tensors, or a gradient flows into one of them.
+pub fn jvp<const D: usize>(activation: Activation, z: &Tensor<D>, t: &Tensor<D>) -> Option<(Tensor<D>, Tensor<D>)> {
+    let (z, t) = (Operand::new(z)?, Operand::new(t)?);
+    if z.is_autodiff() || t.is_autodiff() || z.primitive().layout().shape() != t.primitive().layout().shape() {
+        return None;
+    }
+    let shape = z.primitive().layout().shape().clone();
+    let [mut y, mut t] = [z, t].map(|operand| cpu::into_vec(cpu::in_order(operand.into_primitive())));
+    let length = y.len().div_ceil(simd::parts(4 * y.len())).max(1);
+    let parts = y.chunks_mut(length).zip(t.chunks_mut(length)).collect();
+    simd::for_each_part(parts, |(y, t)| {
+        activation.apply(y);
+        activation.pull_back(t, y);
+    });
+    Some((cpu::plain(cpu::primitive(y, shape.clone())), cpu::plain(cpu::primitive(t, shape))))
+}
+
 #[derive(Debug)]
 struct Step {
     activation: Activation,

@@ -4,12 +4,13 @@
 //! kernel runs; anywhere else the same result comes from Burn's operations, which fuse on a GPU. Nothing has to be chosen.
 //!
 //! - [`linear`]: `phi(x W + b)` in one operation, with a backward pass that skips what is zero;
-//! - [`activate`]: an activation by itself;
+//! - [`activate`]: an activation by itself, and [`jvp`] with a tangent beside it;
 //! - [`squared_error`] and [`bernoulli`]: the loss of each row;
 //! - [`Sparse`]: the `k` largest units of each row, and products with them whose cost grows with `k`;
 //! - [`conv2d`] and [`conv_transpose2d`]: small convolutions as matrix products;
 //! - [`layer_jacobian_norm2`]: the contractive penalty of one layer;
 //! - [`normal_like`]: Gaussian noise;
+//! - [`units`]: what the units of a code do, for metrics;
 //! - [`Adam`] and [`AdamW`]: one pass over memory a step.
 //!
 //! The instructions are chosen when the program runs: AVX-512, AVX2 or NEON where the machine has them, plain code elsewhere.
@@ -30,8 +31,9 @@ mod sparse;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod units;
 
-pub use activation::{Activation, activate};
+pub use activation::{Activation, activate, jvp};
 pub use adam::{Adam, AdamW};
 pub use contraction::layer_jacobian_norm2;
 pub use conv::{conv_transpose2d, conv2d};
@@ -39,3 +41,4 @@ pub use linear::{linear, matmul};
 pub use loss::{bernoulli, squared_error, squared_error_of_logits};
 pub use noise::normal_like;
 pub use sparse::Sparse;
+pub use units::{Units, units};

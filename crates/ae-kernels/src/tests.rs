@@ -7,8 +7,8 @@ use burn::{
 };
 
 use crate::{
-    Activation, Sparse, activate, bernoulli, conv_transpose2d, conv2d, layer_jacobian_norm2, linear, matmul, squared_error,
-    squared_error_of_logits,
+    Activation, Sparse, activate, bernoulli, conv_transpose2d, conv2d, jvp, layer_jacobian_norm2, linear, matmul, squared_error,
+    squared_error_of_logits, units,
 };
 
 const ACTIVATIONS: [Activation; 6] =
@@ -82,6 +82,42 @@ fn activations() {
 }
 
 #[test]
+fn tangents_beside_activations() {
+    let device = seeded(11).inner();
+    let extreme = Tensor::<2>::from_floats([[0.0, -0.0, 1e-30, -20.0, 20.0, 1e30, -1e30]], &device);
+    for activation in ACTIVATIONS {
+        for z in [random([67, 501], &device).mul_scalar(4.0), extreme.clone()] {
+            let t: Tensor<2> = random(z.dims(), &device);
+            let (y, tangent) = jvp(activation, &z, &t).unwrap();
+            // The derivative is symmetric, so that the gradient of `sum t phi(z)` is the tangent.
+            let tracked = z.clone().autodiff().require_grad();
+            let gradients = (activation.by_burn(tracked.clone()) * t.autodiff()).sum().backward();
+            assert_close(&format!("{activation:?}"), &numbers(y), &numbers(activation.by_burn(z)), 2e-5);
+            assert_close(&format!("{activation:?}, tangent"), &numbers(tangent), &numbers(tracked.grad(&gradients).unwrap()), 2e-5);
+        }
+    }
+    let tracked = extreme.clone().autodiff().require_grad();
+    assert!(jvp(Activation::Tanh, &tracked, &tracked).is_none(), "a tangent that has a gradient is Burn's");
+}
+
+#[test]
+fn what_units_do() {
+    let device = seeded(12).inner();
+    for shape in [[1, 1], [5, 3], [33, 70], [257, 513]] {
+        let code: Tensor<2> = random(shape, &device);
+        for bounds in [[None, None], [Some(-0.5), None], [Some(-0.5), Some(0.75)]] {
+            let (ours, burn) = (units(&code, 0.3, bounds).unwrap(), crate::units::by_burn(&code, 0.3, bounds).unwrap());
+            assert_eq!((ours.active, ours.saturated, &ours.peak), (burn.active, burn.saturated, &burn.peak), "{shape:?} {bounds:?}");
+            assert!((ours.size - burn.size).abs() <= 1e-5 * burn.size, "{} and {} by Burn", ours.size, burn.size);
+        }
+    }
+    let code = Tensor::<2>::from_floats([[0.0, f32::NAN, -1e30], [f32::INFINITY, 1e-30, -0.0]], &device);
+    let ours = units(&code, 1e-6, [Some(-1.0), Some(1.0)]).unwrap();
+    assert_eq!((ours.active, ours.saturated), (2.0, 2.0));
+    assert!(ours.size.is_nan(), "a sum hides NaN");
+}
+
+#[test]
 fn layers() {
     let device = seeded(2);
     for (batch, d_in, d_out) in [(1, 1, 1), (3, 5, 2), (64, 32, 64), (130, 300, 70), (257, 64, 513)] {
@@ -118,10 +154,16 @@ fn on<const D: usize, const E: usize>(tensor: &Tensor<D>, other: &Tensor<E>) -> 
 
 #[test]
 fn kernels_and_burns_operations_mix_under_gradient_checkpointing() {
+    // Drawn once: other tests draw from the same generator meanwhile.
+    let (x, w, b): (Tensor<2>, Tensor<2>, Tensor<1>) = {
+        let device = Device::flex();
+        (random([20, 30], &device), random([30, 30], &device).mul_scalar(0.2), random([30], &device))
+    };
+    let [x, w] = [x, w].map(Tensor::into_data);
+    let b = b.into_data();
     let gradients = |device: &Device| {
-        device.seed(9);
-        let (x, w) = (random([20, 30], device), random([30, 30], device));
-        let (w, b) = (w.mul_scalar(0.2).detach().require_grad(), random([30], device).detach().require_grad());
+        let x = Tensor::<2>::from_data(x.clone(), device);
+        let (w, b) = (Tensor::<2>::from_data(w.clone(), device).require_grad(), Tensor::<1>::from_data(b.clone(), device).require_grad());
         // Burn's own activations are cheap enough to be computed again on the way back.
         let y = (0..3).fold(x, |x, _| linear(x, w.clone(), b.clone(), Activation::Tanh).exp().sin());
         let gradients = squared_error(y.zeros_like(), y, None).mean().backward();

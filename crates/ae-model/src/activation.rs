@@ -111,6 +111,9 @@ impl Activation {
 
     /// `(phi(z), phi'(z) * t)`: the activation with a tangent `t` carried beside it.
     pub fn jvp<const D: usize>(self, z: Tensor<D>, t: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
+        if let Some(both) = self.kernel().and_then(|kernel| ae_kernels::jvp(kernel, &z, &t)) {
+            return both;
+        }
         match self {
             Self::Identity => (z, t),
             Self::Relu => {

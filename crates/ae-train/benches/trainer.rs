@@ -28,12 +28,15 @@ use burn::{
 #[global_allocator]
 static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocator;
 
+/// The four are measured in turns, so that a change of the machine's speed meets them all.
+const ROUNDS: usize = 5;
+
 type Error = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Error> {
     ae_train::allocator::keep_freed_memory();
     let digits = Split::new(open("digits")?, SplitConfig::default())?;
-    epoch("digits", &digits, 64, 40)?;
+    epoch("digits", &digits, 64, 20)?;
     let mini = open("fashion-mini")?.train;
     let width = mini.width();
     let images: Vec<Vec<f32>> = (0..mini.len()).map(|index| mini.row(index)).collect::<Result<_, _>>()?;
@@ -41,7 +44,7 @@ fn main() -> Result<(), Error> {
     let rows = Dataset::new(Rows::new(Values::U8(values), width));
     let part = |range: std::ops::Range<usize>| rows.select(range.collect());
     let fashion = Split { train: part(0..54_000), validation: part(54_000..60_000), test: part(54_000..60_000) };
-    epoch("fashion-mnist", &fashion, 128, 5)?;
+    epoch("fashion-mnist", &fashion, 128, 2)?;
     for batch in [1, 4096] {
         encode(batch);
     }
@@ -53,15 +56,15 @@ fn median(mut times: Vec<f64>) -> f64 {
     (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2.0
 }
 
-/// Milliseconds of each of `epochs` runs.
-fn timed(epochs: usize, mut run: impl FnMut() -> Result<(), Error>) -> Result<f64, Error> {
+/// Milliseconds of each of `epochs` runs, after one that does not count.
+fn timed(epochs: usize, mut run: impl FnMut() -> Result<(), Error>) -> Result<Vec<f64>, Error> {
     let mut times = Vec::new();
     for _ in 0..=epochs {
         let start = Instant::now();
         run()?;
         times.push(1e3 * start.elapsed().as_secs_f64());
     }
-    Ok(median(times.split_off(1)))
+    Ok(times.split_off(1))
 }
 
 fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), Error> {
@@ -85,38 +88,41 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
         let _ = loss.into_scalar::<f32>();
         trained = Some((optimizer.step(1e-3, model, gradients), optimizer));
     };
-    let steps_ms = timed(epochs, || {
-        batches.iter().for_each(|batch| step(batch.x.clone()));
-        Ok(())
-    })?;
     let train = loader(&split.train, shuffled, batch, training.clone());
-    let loaded_ms = timed(epochs, || Ok(train.iter().try_for_each(|batch| batch.map(|batch| step(batch.x)))?))?;
     let valid = model().valid();
     let validation = loader(&split.validation, Order::Sequential, batch.max(256).min(split.validation.len()), device.clone());
-    let pass_ms = timed(epochs, || {
-        let loss = |batch: ae_data::Batch| {
-            objective.evaluate(&valid, batch.x, None).loss().into_scalar::<f32>();
+    let mut times = [const { Vec::new() }; 4];
+    for _ in 0..ROUNDS {
+        times[0].extend(timed(epochs, || {
+            batches.iter().for_each(|batch| step(batch.x.clone()));
+            Ok(())
+        })?);
+        times[1].extend(timed(epochs, || Ok(train.iter().try_for_each(|batch| batch.map(|batch| step(batch.x)))?))?);
+        times[2].extend(timed(epochs, || {
+            let loss = |batch: ae_data::Batch| {
+                objective.evaluate(&valid, batch.x, None).loss().into_scalar::<f32>();
+            };
+            Ok(validation.iter().try_for_each(|batch| batch.map(loss))?)
+        })?);
+        let folder = tempfile::tempdir()?;
+        let metrics = folder.path().join("metrics.csv");
+        let fit = Fit {
+            config: &config,
+            seed: 0,
+            split,
+            batcher: batcher.clone(),
+            variances: Variances { train: 1.0, validation: 1.0 },
+            folder: folder.path(),
+            done: 0,
+            history: History::open(&metrics, epochs, 0, false)?,
+            progress: Progress::Quiet,
+            interrupter: Interrupter::new(),
+            device: device.clone(),
         };
-        Ok(validation.iter().try_for_each(|batch| batch.map(loss))?)
-    })?;
-
-    let folder = tempfile::tempdir()?;
-    let metrics = folder.path().join("metrics.csv");
-    let fit = Fit {
-        config: &config,
-        seed: 0,
-        split,
-        batcher: batcher.clone(),
-        variances: Variances { train: 1.0, validation: 1.0 },
-        folder: folder.path(),
-        done: 0,
-        history: History::open(&metrics, epochs, 0, false)?,
-        progress: Progress::Quiet,
-        interrupter: Interrupter::new(),
-        device: device.clone(),
-    };
-    fit.run(Trainee::new(model(), objective.clone()))?;
-    let learner_ms = median(history::losses(&metrics)?.iter().skip(1).map(|epoch| 1e3 * epoch.seconds).collect());
+        fit.run(Trainee::new(model(), objective.clone()))?;
+        times[3].extend(history::losses(&metrics)?.iter().skip(1).map(|epoch| 1e3 * epoch.seconds));
+    }
+    let [steps_ms, loaded_ms, pass_ms, learner_ms] = times.map(median);
     let loop_ms = loaded_ms + pass_ms;
     let line = serde_json::json!({
         "data": name, "batch": batch, "steps": steps, "steps_ms": steps_ms, "loaded_ms": loaded_ms, "loop_ms": loop_ms, "learner_ms": learner_ms,

@@ -101,7 +101,11 @@ pub fn best_epoch(store: &EventStoreClient) -> Option<usize> {
     store.find_epoch(LOSS, Aggregate::Mean, Direction::Lowest, &Split::Valid)
 }
 
-/// Keeps the best epoch and the last one.
+/// How many of the last epochs are kept. Burn writes an epoch's records while the next one trains, each record on a thread of its own that
+/// takes one task at a time: when the third epoch is handed over, all records of the first are whole.
+const LAST: usize = 3;
+
+/// Keeps the best epoch and the last three.
 pub struct BestAndLast {
     kept: BTreeSet<usize>,
 }
@@ -115,11 +119,13 @@ impl BestAndLast {
 
 impl CheckpointingStrategy for BestAndLast {
     fn checkpointing(&mut self, epoch: usize, store: &EventStoreClient) -> Vec<CheckpointingAction> {
-        let keep = BTreeSet::from([epoch, best_epoch(store).unwrap_or(epoch)]);
-        // Saved first and deleted then: at every moment one checkpoint is whole.
-        let mut actions = vec![CheckpointingAction::Save];
-        actions.extend(self.kept.difference(&keep).map(|&old| CheckpointingAction::Delete(old)));
-        self.kept = keep;
+        self.kept.insert(epoch);
+        let mut keep: BTreeSet<usize> = self.kept.iter().rev().take(LAST).copied().collect();
+        keep.extend(best_epoch(store));
+        // Deleted first: to wait for the thread that saves would be to wait for the disk.
+        let mut actions: Vec<_> = self.kept.difference(&keep).map(|&old| CheckpointingAction::Delete(old)).collect();
+        actions.push(CheckpointingAction::Save);
+        self.kept.retain(|epoch| keep.contains(epoch));
         actions
     }
 }

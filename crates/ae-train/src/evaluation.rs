@@ -7,7 +7,7 @@ use ae_data::{Batcher, Dataset};
 use ae_model::{Autoencoder, Decoder, Encoder, Jacobian, jacobian::Method};
 use burn::{
     data::dataset::Dataset as _,
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Device, ExecutionError, Tensor, TensorData},
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     baseline::Matrix,
-    step::{has_bounds, saturated},
+    step::{code_units, has_bounds},
 };
 
 /// Examples that go through the model at a time.
@@ -150,20 +150,16 @@ pub fn code_figures<E: Encoder, D: Decoder>(
         let end = dataset.len().min(start + BATCH);
         let batch = dataset.batch(start..end, batcher, device)?;
         let code = model.encode_visible(batch.x.clone(), batch.observed.clone());
-        let size = code.clone().abs();
-        let none = || Tensor::<1>::zeros([1], device);
-        let parts = vec![
-            size.clone().greater_elem(activation.inactive()).float().sum(),
-            size.clone().sum(),
-            saturated(&code, activation).unwrap_or_else(none),
-            if start < JACOBIAN_ROWS { jacobian.norm2(model, batch.x, batch.observed).sum() } else { none() },
-        ];
-        for (sum, part) in sums.iter_mut().zip(numbers(Tensor::cat(parts, 0))?) {
-            *sum += f64::from(part);
+        let units = code_units(&code, activation).map_err(failed)?;
+        let norm2 = match start < JACOBIAN_ROWS {
+            true => numbers(jacobian.norm2(model, batch.x, batch.observed))?.into_iter().map(f64::from).sum(),
+            false => 0.0,
+        };
+        for (sum, part) in sums.iter_mut().zip([units.active, units.size, units.saturated, norm2]) {
+            *sum += part;
         }
-        let largest = numbers(size.max_dim(0))?;
-        peak.resize(largest.len(), 0.0);
-        peak.iter_mut().zip(largest).for_each(|(peak, seen)| *peak = peak.max(seen));
+        peak.resize(units.peak.len(), 0.0);
+        peak.iter_mut().zip(units.peak).for_each(|(peak, seen)| *peak = peak.max(seen));
     }
     let rows = dataset.len() as f64;
     let values = rows * peak.len() as f64;
@@ -227,8 +223,11 @@ impl Matrix<'_> {
 /// # Errors
 /// A device that fails to give its results back.
 pub fn numbers<const R: usize>(tensor: Tensor<R>) -> Result<Vec<f32>> {
-    let data = tensor.try_into_data().map_err(|error| Error::Failed(format!("the device failed: {error:?}")))?;
-    Ok(data.iter::<f32>().collect())
+    Ok(tensor.try_into_data().map_err(failed)?.iter::<f32>().collect())
+}
+
+fn failed(error: ExecutionError) -> Error {
+    Error::Failed(format!("the device failed: {error:?}"))
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ impl RunFolder {
         self.path.join("report.html")
     }
 
-    /// Records of the best epoch and the last.
+    /// Records of the best epoch and the last three.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoint")
     }

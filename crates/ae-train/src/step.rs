@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use ae_data::Batch;
+use ae_kernels::Units;
 use ae_model::{Activation, Autoencoder, Decoder, Encoder, Evaluation, Jacobian, Objective, jacobian::Method};
 use burn::{
     lr_scheduler::module_lr_scheduler::ModuleLearningRate,
@@ -150,30 +151,28 @@ impl ItemLazy for StepOutput {
     /// Reduces the tensors to numbers; Burn calls this away from the training thread.
     fn sync(mut self) -> Result<Self, ExecutionError> {
         let [examples, units] = self.code.dims();
-        let size = self.code.clone().abs();
-        let inactive = self.activation.inactive();
-        let mut sums: Vec<Tensor<1>> = self.losses.iter().map(|(_, value)| value.clone().sum()).collect();
-        sums.extend([self.squared_error.clone().sum(), size.clone().greater_elem(inactive).float().sum(), size.clone().sum()]);
-        sums.extend(saturated(&self.code, self.activation));
-        sums.extend(self.jacobian_norm2.clone().map(Tensor::sum));
-        sums.extend(self.observed.clone().map(Tensor::sum));
-        let sums: Vec<f64> = Tensor::cat(sums, 0).try_into_data()?.iter::<f32>().map(f64::from).collect();
-        let unit_peak = size.max_dim(0).try_into_data()?.iter::<f32>().collect();
-        let mut sums = sums.into_iter();
-        let mut next = || sums.next().expect("a sum for each of them");
+        // Per example, one after the other: a single reading, whatever is measured.
+        let mut columns: Vec<Tensor<1>> = self.losses.iter().map(|(_, value)| value.clone()).collect();
+        columns.push(self.squared_error.clone());
+        columns.extend(self.jacobian_norm2.clone());
+        columns.extend(self.observed.clone());
+        let columns: Vec<f32> = Tensor::cat(columns, 0).try_into_data()?.iter().collect();
+        let mut columns = columns.chunks_exact(examples.max(1));
+        let mut next = || columns.next().map_or(0.0, |column| column.iter().copied().map(f64::from).sum());
+        let code = code_units(&self.code, self.activation)?;
         let (rows, values) = (examples as f64, (examples * units) as f64);
         // In the order in which they were put in.
         self.statistics = Some(Arc::new(Statistics {
             examples,
             losses: self.losses.iter().map(|(name, _)| (*name, next() / rows)).collect(),
             squared_error: next(),
-            code_l0: next() / rows,
-            mean_activation: next() / values,
-            saturation: has_bounds(self.activation).then(|| next() / values),
+            code_l0: code.active / rows,
+            mean_activation: code.size / values,
+            saturation: has_bounds(self.activation).then_some(code.saturated / values),
             jacobian_norm2: self.jacobian_norm2.is_some().then(|| next() / rows),
             observed: if self.observed.is_some() { next() } else { (examples * self.width) as f64 },
-            inactive: inactive as f32,
-            unit_peak,
+            inactive: self.activation.inactive() as f32,
+            unit_peak: code.peak,
         }));
         Ok(self)
     }
@@ -184,15 +183,14 @@ pub(crate) fn has_bounds(activation: Activation) -> bool {
     activation.bounds() != (None, None)
 }
 
-/// How many values of the code are within 0.05 of a bound of their activation, `[1]`; none if it has no bounds.
-pub(crate) fn saturated(code: &Tensor<2>, activation: Activation) -> Option<Tensor<1>> {
+/// What the units of a code of this activation do.
+///
+/// # Errors
+/// A device that fails to give its results back.
+pub(crate) fn code_units(code: &Tensor<2>, activation: Activation) -> Result<Units, ExecutionError> {
     let (low, high) = activation.bounds();
-    let below = low.map(|low| code.clone().lower_equal_elem(low + SATURATED).float().sum());
-    let above = high.map(|high| code.clone().greater_equal_elem(high - SATURATED).float().sum());
-    match (below, above) {
-        (Some(below), Some(above)) => Some(below + above),
-        (below, above) => below.or(above),
-    }
+    let bounds = [low.map(|low| (low + SATURATED) as f32), high.map(|high| (high - SATURATED) as f32)];
+    ae_kernels::units(code, activation.inactive() as f32, bounds)
 }
 
 impl Adaptor<Arc<Statistics>> for StepOutput {
