@@ -178,6 +178,13 @@ fn step<const D: usize>(
         _ => [vec![0.0; shape.num_elements()], vec![0.0; shape.num_elements()]],
     };
     let (update, g) = (Update::new(rates, rate, decay, time), cpu::numbers(&gradient));
+    assert!(
+        *gradient.layout().shape() == shape && m.len() == g.len() && v.len() == g.len(),
+        "a gradient of {} and moments of {} and {} numbers for parameters of {shape}",
+        gradient.layout().shape(),
+        m.len(),
+        v.len(),
+    );
     let length = g.len().div_ceil(simd::parts(g.len())).max(1);
     let others = g.chunks(length).zip(m.chunks_mut(length).zip(v.chunks_mut(length)));
     let p = if p.is_unique() {

@@ -28,6 +28,7 @@ use crate::{
 /// None where there is no kernel for the tensors.
 pub fn layer_jacobian_norm2(h: &Tensor<2>, weight: &Tensor<2>, activation: Activation) -> Option<Tensor<1>> {
     let (h_cpu, w_cpu) = (Operand::new(h)?, Operand::new(weight)?);
+    (h.dims()[1] > 0).then_some(())?;
     let autodiff = h_cpu.is_autodiff() || w_cpu.is_autodiff();
     let context = cpu::context([&h_cpu, &w_cpu]);
     if !autodiff {
@@ -70,7 +71,7 @@ vectorised! {
 fn column_norms(w: &FlexTensor) -> Vec<f32> {
     let [rows, width] = cpu::dims(w);
     let w = cpu::numbers(w);
-    let runs = simd::runs(rows, simd::parts(w.len()));
+    let runs = simd::runs(rows, simd::sums(w.len()));
     let mut sums = vec![0.0; runs.len().max(1) * width];
     if width > 0 {
         let parts = runs.iter().zip(sums.chunks_mut(width)).collect();

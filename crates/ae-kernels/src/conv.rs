@@ -42,11 +42,12 @@ pub fn conv2d(
         let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
         return activation.by_burn(burn_conv2d(x, weight, bias, options));
     };
-    let ([batch, channels, height, width], [patches_of, _, kernel, _]) = (x.dims(), weight.dims());
+    let ([batch, channels, height, width], [units, reads, kernel, _]) = (x.dims(), weight.dims());
+    assert_eq!(channels, reads, "channels of the images, and of the weights");
     drop((x, weight, bias));
     let grid = [height, width].map(|side| (side + 2 * padding - kernel) / stride + 1);
     let patches = Patches { channels, image: [height, width], kernel, stride, padding, grid };
-    operands.run(Layer { patches, units: patches_of, batch, transposed: false, activation })
+    operands.run(Layer { patches, units, batch, transposed: false, activation })
 }
 
 /// The transpose of a convolution: `x` `[batch, channels_in, height, width]`, `weight` `[channels_in, channels_out, k, k]`, `bias`
@@ -65,7 +66,8 @@ pub fn conv_transpose2d(
         let options = ConvTransposeOptions::new([stride; 2], [padding; 2], rest, [1, 1], 1);
         return activation.by_burn(burn_conv_transpose2d(x, weight, bias, options));
     };
-    let ([batch, units, height, width], [_, channels, kernel, _]) = (x.dims(), weight.dims());
+    let ([batch, units, height, width], [reads, channels, kernel, _]) = (x.dims(), weight.dims());
+    assert_eq!(units, reads, "channels of the images, and of the weights");
     drop((x, weight, bias));
     let image = [0, 1].map(|side| (stride * ([height, width][side] - 1) + kernel + rest[side]) - 2 * padding);
     let patches = Patches { channels, image, kernel, stride, padding, grid: [height, width] };
@@ -84,8 +86,8 @@ impl Operands {
             Some(bias) => Some(Operand::new(bias)?),
             None => None,
         };
-        let [_, _, height, width] = weight.dims();
-        (height == width).then_some(())?;
+        let [out, channels, height, width] = weight.dims();
+        (height == width && out * channels * height > 0).then_some(())?;
         Some(Self { x: Operand::new(x)?, weight: Operand::new(weight)?, bias })
     }
 
@@ -205,7 +207,7 @@ impl Layer {
     }
 
     fn runs(&self) -> Vec<std::ops::Range<usize>> {
-        simd::runs(self.batch, simd::parts(self.batch * self.units * self.patches.size() * self.patches.count() / 8))
+        simd::runs(self.batch, simd::sums(self.batch * self.units * self.patches.size() * self.patches.count() / 8))
     }
 
     fn forward(&self, x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor) -> FlexTensor {

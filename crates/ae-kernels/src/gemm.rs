@@ -72,6 +72,7 @@ impl<'a> Matrix<'a> {
 /// `a b`, row by row; then `finish(first row, rows)` on every part of it.
 pub(crate) fn product(a: Matrix, b: Matrix, finish: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     let (rows, cols) = (a.rows, b.cols);
+    assert_eq!(a.cols, b.rows, "a product of {rows} x {} and {} x {cols} numbers", a.cols, b.rows);
     // SAFETY: the runs cover every row, and each part is written by its product.
     unsafe {
         written_by(rows * cols, |out| {

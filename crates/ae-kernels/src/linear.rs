@@ -141,7 +141,7 @@ impl Backward<Flex, 3> for Step {
 /// The gradient before the activation, in place; its sums over the rows, and how many of its numbers are not 0.
 pub(crate) fn pull_back(activation: Activation, gradient: &mut [f32], y: Option<&FlexTensor>, width: usize) -> (Vec<f32>, usize) {
     let rows = gradient.len() / width.max(1);
-    let runs = simd::runs(rows, simd::parts(gradient.len()));
+    let runs = simd::runs(rows, simd::sums(gradient.len()));
     let mut sums = vec![0.0; runs.len().max(1) * width];
     let mut active = vec![0; runs.len()];
     if width > 0 {

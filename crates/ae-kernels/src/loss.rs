@@ -66,7 +66,8 @@ impl Loss {
             };
             // Its gradient is that of the reconstruction alone.
             let constant = !x.is_tracked() && !weights.as_ref().is_some_and(Operand::is_tracked);
-            constant.then_some((x, r, weights))
+            let same = |other: &Operand| other.primitive().layout().shape() == x.primitive().layout().shape();
+            (constant && same(&r) && weights.as_ref().is_none_or(same)).then_some((x, r, weights))
         };
         let Some((x_cpu, r_cpu, weights_cpu)) = kernel() else {
             let error = self.by_burn(x, r);

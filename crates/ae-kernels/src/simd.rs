@@ -74,6 +74,12 @@ pub(crate) fn parts(work: usize) -> usize {
     if work < 2 * WORTH_A_THREAD { 1 } else { threads::count().min(work / WORTH_A_THREAD) }
 }
 
+/// How many parts `work` elementary operations are cut into where each part has a sum of its own: the same on any number of threads, because
+/// the order of a sum decides its last bit, and a training has to come out the same wherever it is resumed.
+pub(crate) fn sums(work: usize) -> usize {
+    (work / WORTH_A_THREAD).clamp(1, 8)
+}
+
 /// `work(part)` for every part, on all threads.
 pub(crate) fn for_each_part<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync) {
     if parts.len() <= 1 {

@@ -111,7 +111,8 @@ impl Sparse {
 
     /// `phi(h W + b)` of these numbers `h`: `weight` `[width, d_out]`, `bias` `[d_out]`, to `[batch, d_out]`.
     pub fn linear(&self, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
-        let (Some(w_cpu), Some(b_cpu)) = (Operand::new(&weight), Operand::new(&bias)) else {
+        let operands = (Operand::new(&weight), Operand::new(&bias));
+        let (Some(w_cpu), Some(b_cpu), 1..) = (operands.0, operands.1, weight.dims()[1]) else {
             return crate::linear(self.dense(), weight, bias, activation);
         };
         drop((weight, bias));

@@ -120,6 +120,8 @@ impl Pool {
         // SAFETY: the pool is closed and empty: nobody else looks.
         unsafe { *self.job.0.get() = (Some(work), count) };
         self.next.store(0, Ordering::Relaxed);
+        // Of an earlier call whose own part panicked too.
+        *lock(&self.panic) = None;
         self.state.fetch_or(OPEN, Ordering::SeqCst);
         let close = Close(self);
         if self.asleep.load(Ordering::SeqCst) > 0 {
@@ -204,6 +206,8 @@ mod tests {
 
     #[test]
     fn a_panic_reaches_the_caller_and_leaves_the_threads_usable() {
+        assert!(catch_unwind(|| for_each(8, &|index| panic!("{index}"))).is_err());
+        for_each(8, &|_| {});
         for panicking in [0, 1, 7] {
             let caught = catch_unwind(|| for_each(8, &|index| assert_ne!(index, panicking)));
             assert!(caught.is_err());
