@@ -1,5 +1,5 @@
 //! Expect the widest network to reproduce 50 images from one number each (train fvu below 0.05) and to be worse than the mean on others (test
-//! fvu above 1); about 45 seconds.
+//! fvu above 1); about 20 seconds.
 //!
 //! A code of a single unit, and networks of growing capacity. With enough of it the code becomes an index of the training images: the decoder
 //! memorises them, and what the network learned is useless for any other. `fvu` is the fraction of variance unexplained: 0 is a perfect copy,

@@ -1,5 +1,5 @@
 //! Expect the contractive code's derivative to be about 45 times smaller in squared norm than the plain one's, and concentrated in fewer
-//! directions; about 30 seconds.
+//! directions; about 20 seconds.
 //!
 //! The derivative of the code by the image, on test digits: its squared norm, and its singular values, that is, how far the code moves for a
 //! unit step in the image along the direction that moves it most, second most, and so on, averaged over 200 images. Beside them PCA with 32
