@@ -87,6 +87,7 @@ WORKLOADS = {
     "contractive_shallow": (contractive_shallow, 784, 128, 100),
     "contractive_deep": (contractive_deep, 784, 128, 150),
     "sparse_topk": (sparse_topk, 384, 1024, 15),
+    "own_network": (lambda: plain(784, 256, 64, 256, 784), 784, 128, 300),
 }
 
 

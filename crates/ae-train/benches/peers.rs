@@ -21,8 +21,10 @@ use ae_model::{
 };
 use ae_train::config::TrainingConfig;
 use burn::{
+    module::Module,
+    nn::{Linear, LinearConfig},
     optim::GradientsParams,
-    tensor::{Device, Distribution, Tensor},
+    tensor::{Device, Distribution, Tensor, activation},
 };
 
 #[global_allocator]
@@ -31,7 +33,7 @@ static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocato
 /// Name, width of the input, batch, steps, and what runs it.
 type Workload = (&'static str, usize, usize, usize, fn(&Bench));
 
-const WORKLOADS: [Workload; 8] = [
+const WORKLOADS: [Workload; 9] = [
     ("digits_mlp", 64, 64, 2000, |bench| bench.plain(&[32], 10)),
     ("mnist_mlp", 784, 128, 300, |bench| bench.plain(&[256], 64)),
     ("deep_mlp", 784, 256, 60, |bench| bench.plain(&[1000, 500, 250], 30)),
@@ -59,7 +61,44 @@ const WORKLOADS: [Workload; 8] = [
         let code = TopKConfig { k: 32, ..TopKConfig::default() }.init();
         bench.run(Autoencoder::new(encoder, decoder).with_code(Code::TopK(code)), Objective::default());
     }),
+    // The network of `mnist_mlp` as somebody brings it who knows nothing of the kernels: Burn's own layers and activations.
+    ("own_network", 784, 128, 300, |bench| {
+        let (encoder, decoder) = (Own::new([784, 256, 64], false, &bench.device), Own::new([64, 256, 784], true, &bench.device));
+        bench.run(Autoencoder::new(encoder, decoder).with_code(Activation::Relu.into()), Objective::default());
+    }),
 ];
+
+/// Two of Burn's layers, with Burn's ReLU between them and perhaps its sigmoid at the end.
+#[derive(Module, Debug)]
+struct Own {
+    first: Linear,
+    second: Linear,
+    #[module(skip)]
+    sigmoid: bool,
+}
+
+impl Own {
+    fn new([from, width, to]: [usize; 3], sigmoid: bool, device: &Device) -> Self {
+        Self { first: LinearConfig::new(from, width).init(device), second: LinearConfig::new(width, to).init(device), sigmoid }
+    }
+
+    fn run(&self, x: Tensor<2>) -> Tensor<2> {
+        let y = self.second.forward(activation::relu(self.first.forward(x))); // [batch, to]
+        if self.sigmoid { activation::sigmoid(y) } else { y }
+    }
+}
+
+impl Encoder for Own {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.run(x)
+    }
+}
+
+impl Decoder for Own {
+    fn forward(&self, h: Tensor<2>) -> Tensor<2> {
+        self.run(h)
+    }
+}
 
 fn contractive(method: Method) -> Objective {
     let contractive = Some(Contractive { weight: 0.1, method, probes: 1 });
@@ -83,7 +122,7 @@ impl Bench {
 
     fn plain(&self, hidden: &[usize], code: usize) {
         let (encoder, decoder) = self.mlp(hidden, code, Activation::Relu, Activation::Sigmoid);
-        self.run(Autoencoder::new(encoder, decoder), Objective::default());
+        self.run(Autoencoder::new(encoder, decoder).with_code(Activation::Relu.into()), Objective::default());
     }
 
     fn run<E: Encoder + 'static, D: Decoder + 'static>(&self, mut model: Autoencoder<E, D>, objective: Objective) {
@@ -150,7 +189,7 @@ fn stack(batch: usize, widths: &[f64]) -> [f64; 2] {
 fn costs(workload: &str, batch: usize) -> [f64; 2] {
     match workload {
         "digits_mlp" => stack(batch, &[64.0, 32.0, 10.0, 32.0, 64.0]),
-        "mnist_mlp" => stack(batch, &[784.0, 256.0, 64.0, 256.0, 784.0]),
+        "mnist_mlp" | "own_network" => stack(batch, &[784.0, 256.0, 64.0, 256.0, 784.0]),
         "deep_mlp" => stack(batch, &[784.0, 1000.0, 500.0, 250.0, 30.0, 250.0, 500.0, 1000.0, 784.0]),
         "denoising" => stack(batch, &[784.0, 512.0, 784.0]),
         "contractive_shallow" => stack(batch, &[784.0, 1000.0, 784.0]),
