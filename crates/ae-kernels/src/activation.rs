@@ -16,7 +16,8 @@ use burn::{
 use crate::{
     cpu::{self, Operand},
     math,
-    simd::{self, vectorised},
+    simd::vectorised,
+    threads,
 };
 
 /// An activation `phi` whose slope follows from its value.
@@ -266,9 +267,9 @@ pub fn activate<const D: usize>(activation: Activation, z: Tensor<D>) -> Tensor<
         let z = cpu::in_order(z);
         let shape = z.layout().shape().clone();
         let mut values = cpu::into_vec(z);
-        let parts = simd::parts(4 * values.len());
+        let parts = threads::parts(4 * values.len());
         let length = values.len().div_ceil(parts).max(1);
-        simd::for_each_part(values.chunks_mut(length).collect(), |part| activation.apply(part));
+        threads::for_each_part(values.chunks_mut(length).collect(), |part| activation.apply(part));
         cpu::primitive(values, shape)
     };
     let context = cpu::context([&operand]);
@@ -295,9 +296,9 @@ pub fn jvp<const D: usize>(activation: Activation, z: &Tensor<D>, t: &Tensor<D>)
     }
     let shape = z.primitive().layout().shape().clone();
     let [mut y, mut t] = [z, t].map(|operand| cpu::into_vec(cpu::in_order(operand.into_primitive())));
-    let length = y.len().div_ceil(simd::parts(4 * y.len())).max(1);
+    let length = y.len().div_ceil(threads::parts(4 * y.len())).max(1);
     let parts = y.chunks_mut(length).zip(t.chunks_mut(length)).collect();
-    simd::for_each_part(parts, |(y, t)| {
+    threads::for_each_part(parts, |(y, t)| {
         activation.apply(y);
         activation.pull_back(t, y);
     });
@@ -318,9 +319,9 @@ impl Backward<Flex, 1> for Step {
         let shape = gradient.layout().shape().clone();
         let mut gradient = cpu::into_vec(gradient);
         let y = cpu::numbers(&ops.state);
-        let length = gradient.len().div_ceil(simd::parts(gradient.len())).max(1);
+        let length = gradient.len().div_ceil(threads::parts(gradient.len())).max(1);
         let parts = gradient.chunks_mut(length).zip(y.chunks(length)).collect();
-        simd::for_each_part(parts, |(gradient, y)| self.activation.pull_back(gradient, y));
+        threads::for_each_part(parts, |(gradient, y)| self.activation.pull_back(gradient, y));
         gradients.register::<Flex>(parent.id, cpu::primitive(gradient, shape));
     }
 }

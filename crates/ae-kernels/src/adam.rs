@@ -14,7 +14,8 @@ use crate::{
     buffer::{Unwritten, written_by},
     cpu::{self, Operand},
     math,
-    simd::{self, vectorised},
+    simd::vectorised,
+    threads,
 };
 
 /// What both have in common.
@@ -185,12 +186,12 @@ fn step<const D: usize>(
         m.len(),
         v.len(),
     );
-    let length = g.len().div_ceil(simd::parts(g.len())).max(1);
+    let length = g.len().div_ceil(threads::parts(g.len())).max(1);
     let others = g.chunks(length).zip(m.chunks_mut(length).zip(v.chunks_mut(length)));
     let p = if p.is_unique() {
         let mut p = cpu::into_vec(p);
         let parts = p.chunks_mut(length).zip(others).collect();
-        simd::for_each_part(parts, |(p, (g, (m, v))): (&mut [f32], Others)| in_place(p, g, m, v, update));
+        threads::for_each_part(parts, |(p, (g, (m, v))): (&mut [f32], Others)| in_place(p, g, m, v, update));
         p
     } else {
         // Somebody keeps the parameters as they were, as Burn's Learner does while it steps.
@@ -199,7 +200,7 @@ fn step<const D: usize>(
         unsafe {
             written_by(p.len(), |out| {
                 let parts = out.chunks_mut(length).zip(p.chunks(length)).zip(others).collect();
-                simd::for_each_part(parts, |((out, p), (g, (m, v))): ((&mut Unwritten, &[f32]), Others)| {
+                threads::for_each_part(parts, |((out, p), (g, (m, v))): ((&mut Unwritten, &[f32]), Others)| {
                     elsewhere(out, p, g, m, v, update)
                 });
             })

@@ -21,7 +21,8 @@ use crate::{
     Activation,
     cpu::{self, Operand},
     math,
-    simd::{self, vectorised},
+    simd::vectorised,
+    threads,
 };
 
 /// `sum_j phi'_j^2 sum_i W_ij^2` of each row, `[batch]`: `h` (`[batch, d_out]`) holds the values `phi(x W + b)`, `weight` is `[d_in, d_out]`.
@@ -71,11 +72,11 @@ vectorised! {
 fn column_norms(w: &FlexTensor) -> Vec<f32> {
     let [rows, width] = cpu::dims(w);
     let w = cpu::numbers(w);
-    let runs = simd::runs(rows, simd::sums(w.len()));
+    let runs = threads::runs(rows, threads::sums(w.len()));
     let mut sums = vec![0.0; runs.len().max(1) * width];
     if width > 0 {
         let parts = runs.iter().zip(sums.chunks_mut(width)).collect();
-        simd::for_each_part(parts, |(run, sums): (&Range<usize>, &mut [f32])| add_squares(&w[run.start * width..run.end * width], sums));
+        threads::for_each_part(parts, |(run, sums): (&Range<usize>, &mut [f32])| add_squares(&w[run.start * width..run.end * width], sums));
     }
     let (first, rest) = sums.split_at_mut(width);
     rest.chunks(width.max(1)).for_each(|part| first.iter_mut().zip(part).for_each(|(sum, part)| *sum += part));
@@ -123,10 +124,10 @@ impl Backward<Flex, 2> for Step {
         if let Some(node) = w_node {
             let w = cpu::numbers(&w);
             let mut dw = vec![0.0; w.len()];
-            let runs = simd::runs(d_in, simd::parts(w.len()));
-            let parts = runs.iter().zip(simd::cut(&mut dw, &runs, width)).collect();
+            let runs = threads::runs(d_in, threads::parts(w.len()));
+            let parts = runs.iter().zip(threads::cut(&mut dw, &runs, width)).collect();
             if width > 0 {
-                simd::for_each_part(parts, |(run, dw): (&Range<usize>, &mut [f32])| {
+                threads::for_each_part(parts, |(run, dw): (&Range<usize>, &mut [f32])| {
                     scale_columns(dw, &w[run.start * width..run.end * width], &factors);
                 });
             }

@@ -25,7 +25,8 @@ use crate::{
     Activation,
     cpu::{self, Operand, Tracked},
     gemm::{Matrix, multiply},
-    simd::{self, vectorised},
+    simd::vectorised,
+    threads,
 };
 
 /// `phi(w * x + b)`: `x` `[batch, channels_in, height, width]`, `weight` `[channels_out, channels_in, k, k]`, `bias` `[channels_out]`.
@@ -207,7 +208,7 @@ impl Layer {
     }
 
     fn runs(&self) -> Vec<std::ops::Range<usize>> {
-        simd::runs(self.batch, simd::sums(self.batch * self.units * self.patches.size() * self.patches.count() / 8))
+        threads::runs(self.batch, threads::sums(self.batch * self.units * self.patches.size() * self.patches.count() / 8))
     }
 
     fn forward(&self, x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
@@ -217,8 +218,8 @@ impl Layer {
         let pixels = made / results;
         let mut y = vec![0.0; self.batch * made];
         let (runs, places) = (self.runs(), patches.runs());
-        let parts = runs.iter().zip(simd::cut(&mut y, &runs, made)).collect();
-        simd::for_each_part(parts, |(run, y): (&std::ops::Range<usize>, &mut [f32])| {
+        let parts = runs.iter().zip(threads::cut(&mut y, &runs, made)).collect();
+        threads::for_each_part(parts, |(run, y): (&std::ops::Range<usize>, &mut [f32])| {
             let mut columns = vec![0.0; patches.size() * patches.count()];
             for (x, y) in x[run.start * read..run.end * read].chunks_exact(read).zip(y.chunks_exact_mut(made)) {
                 if self.transposed {
@@ -263,10 +264,10 @@ impl Backward<Flex, 3> for Step {
         let mut dx = vec![0.0; if x_node.is_some() { layer.batch * read } else { 0 }];
         let weights = layer.units * patches.size();
         let mut sums = vec![(vec![0.0; weights], vec![0.0; results]); runs.len()];
-        let dx_parts = simd::cut(&mut dx, &runs, if x_node.is_some() { read } else { 0 });
-        let parts = runs.iter().zip(simd::cut(&mut gradient, &runs, made)).zip(dx_parts).zip(&mut sums).collect();
+        let dx_parts = threads::cut(&mut dx, &runs, if x_node.is_some() { read } else { 0 });
+        let parts = runs.iter().zip(threads::cut(&mut gradient, &runs, made)).zip(dx_parts).zip(&mut sums).collect();
         type Part<'a> = (((&'a std::ops::Range<usize>, &'a mut [f32]), &'a mut [f32]), &'a mut (Vec<f32>, Vec<f32>));
-        simd::for_each_part(parts, |(((run, gradient), dx), (dw, db)): Part| {
+        threads::for_each_part(parts, |(((run, gradient), dx), (dw, db)): Part| {
             let mut columns = vec![0.0; patches.size() * patches.count()];
             let mut pulled = if layer.transposed || x_node.is_none() { Vec::new() } else { columns.clone() };
             for (index, dz) in run.clone().zip(gradient.chunks_exact_mut(made)) {

@@ -9,7 +9,7 @@ use burn::backend::flex::FlexTensor;
 
 use crate::{
     buffer::{Unwritten, assume_written, written_by},
-    cpu, simd, threads,
+    cpu, threads,
 };
 
 /// A matrix of any layout: element `(i, j)` is `data[i * row_stride + j * col_stride]`.
@@ -76,9 +76,9 @@ pub(crate) fn product(a: Matrix, b: Matrix, finish: impl Fn(usize, &mut [f32]) +
     // SAFETY: the runs cover every row, and each part is written by its product.
     unsafe {
         written_by(rows * cols, |out| {
-            let runs = simd::runs(rows, parts(rows, cols, a.cols));
-            let parts = runs.iter().zip(simd::cut(out, &runs, cols)).collect();
-            simd::for_each_part(parts, |(run, out): (&std::ops::Range<usize>, &mut Unwritten)| {
+            let runs = threads::runs(rows, parts(rows, cols, a.cols));
+            let parts = runs.iter().zip(threads::cut(out, &runs, cols)).collect();
+            threads::for_each_part(parts, |(run, out): (&std::ops::Range<usize>, &mut Unwritten)| {
                 finish(run.start, single(a.rows_of(run), b, out))
             });
         })

@@ -24,8 +24,8 @@ use crate::{
     activation::sum_rows,
     cpu::{self, Operand},
     gemm::{Matrix, product},
-    simd,
     sparse::Entries,
+    threads,
 };
 
 /// Of how many numbers at most one may differ from 0 for a sum over the others to be left out: products run at tens of multiplications a
@@ -141,14 +141,14 @@ impl Backward<Flex, 3> for Step {
 /// The gradient before the activation, in place; its sums over the rows, and how many of its numbers are not 0.
 pub(crate) fn pull_back(activation: Activation, gradient: &mut [f32], y: Option<&FlexTensor>, width: usize) -> (Vec<f32>, usize) {
     let rows = gradient.len() / width.max(1);
-    let runs = simd::runs(rows, simd::sums(gradient.len()));
+    let runs = threads::runs(rows, threads::sums(gradient.len()));
     let mut sums = vec![0.0; runs.len().max(1) * width];
     let mut active = vec![0; runs.len()];
     if width > 0 {
         let y: Option<&[f32]> = y.map(cpu::numbers);
-        let parts = runs.iter().zip(simd::cut(gradient, &runs, width)).zip(sums.chunks_mut(width)).zip(&mut active).collect();
+        let parts = runs.iter().zip(threads::cut(gradient, &runs, width)).zip(sums.chunks_mut(width)).zip(&mut active).collect();
         type Part<'a> = (((&'a Range<usize>, &'a mut [f32]), &'a mut [f32]), &'a mut usize);
-        simd::for_each_part(parts, |(((run, gradient), sums), active): Part| {
+        threads::for_each_part(parts, |(((run, gradient), sums), active): Part| {
             // Without an activation the value is not looked at.
             let y = y.map(|y| &y[run.start * width..run.end * width]);
             *active = match y {

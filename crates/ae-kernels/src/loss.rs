@@ -18,7 +18,8 @@ use burn::{
 use crate::{
     cpu::{self, Operand},
     math,
-    simd::{self, vectorised},
+    simd::vectorised,
+    threads,
 };
 
 /// Which loss.
@@ -103,9 +104,9 @@ impl Loss {
         assert_eq!(cpu::dims::<2>(r), [batch, width], "inputs and reconstructions of different shapes");
         let mut sums = vec![0.0; batch];
         let (x, r, weights) = (cpu::numbers(x), cpu::numbers(r), weights.map(cpu::numbers));
-        let runs = simd::runs(batch, simd::parts(x.len()));
-        let parts = runs.iter().zip(simd::cut(&mut sums, &runs, 1)).collect();
-        simd::for_each_part(parts, |(run, sums): (&Range<usize>, &mut [f32])| {
+        let runs = threads::runs(batch, threads::parts(x.len()));
+        let parts = runs.iter().zip(threads::cut(&mut sums, &runs, 1)).collect();
+        threads::for_each_part(parts, |(run, sums): (&Range<usize>, &mut [f32])| {
             for (row, sum) in run.clone().zip(sums) {
                 let row = row * width..(row + 1) * width;
                 let (x, r, weights) = (&x[row.clone()], &r[row.clone()], weights.map(|weights| &weights[row]));
@@ -254,9 +255,9 @@ impl Backward<Flex, 1> for Step {
         // The reconstruction's own buffer, unless somebody else still reads it.
         let mut gradient = cpu::into_vec(r);
         let (x, upstream, weights) = (cpu::numbers(&x), cpu::numbers(&upstream), weights.as_ref().map(cpu::numbers));
-        let runs = simd::runs(batch, simd::parts(gradient.len()));
-        let parts = runs.iter().zip(simd::cut(&mut gradient, &runs, width)).collect();
-        simd::for_each_part(parts, |(run, gradient): (&Range<usize>, &mut [f32])| {
+        let runs = threads::runs(batch, threads::parts(gradient.len()));
+        let parts = runs.iter().zip(threads::cut(&mut gradient, &runs, width)).collect();
+        threads::for_each_part(parts, |(run, gradient): (&Range<usize>, &mut [f32])| {
             for (row, gradient) in run.clone().zip(gradient.chunks_exact_mut(width.max(1))) {
                 let range = row * width..(row + 1) * width;
                 self.0.gradient(gradient, &x[range.clone()], weights.map(|weights| &weights[range]), upstream[row]);

@@ -8,7 +8,8 @@ use burn::tensor::{Distribution, Int, Tensor};
 use crate::{
     cpu::{self, Operand},
     math,
-    simd::{self, vectorised},
+    simd::vectorised,
+    threads,
 };
 
 const LANES: usize = 16;
@@ -24,7 +25,7 @@ pub fn normal_like<const D: usize>(x: &Tensor<D>, std: f64) -> Tensor<D> {
     let mut values = vec![0.0; shape.num_elements()];
     let streams: Vec<_> = values.chunks_mut(STREAM).enumerate().collect();
     let fill = |(stream, values): (usize, &mut [f32])| normals(values, std as f32, seed.wrapping_add(stream as u64));
-    simd::for_each_part(streams, fill);
+    threads::for_each_part(streams, fill);
     let noise = cpu::primitive(values, shape);
     match operand.is_autodiff() {
         true => cpu::wrap(cpu::Tracked::new(noise), cpu::context([&operand])),

@@ -1,8 +1,4 @@
-//! The widest vectors that the machine has, and how work is divided among its threads.
-
-use std::{ops::Range, sync::Mutex};
-
-use crate::threads;
+//! The widest vectors that the machine has.
 
 /// Declares functions that are compiled three times, for AVX-512, for AVX2 and for any machine, and called in the best way that this one allows.
 ///
@@ -64,47 +60,4 @@ pub(crate) fn level() -> Level {
         }
     });
     *LEVEL
-}
-
-/// Elementary operations below which a second thread costs more than it saves: some microseconds.
-const WORTH_A_THREAD: usize = 1 << 14;
-
-/// How many parts `work` elementary operations are worth, at least 1.
-pub(crate) fn parts(work: usize) -> usize {
-    if work < 2 * WORTH_A_THREAD { 1 } else { threads::count().min(work / WORTH_A_THREAD) }
-}
-
-/// How many parts `work` elementary operations are cut into where each part has a sum of its own: the same on any number of threads, because
-/// the order of a sum decides its last bit, and a training has to come out the same wherever it is resumed.
-pub(crate) fn sums(work: usize) -> usize {
-    (work / WORTH_A_THREAD).clamp(1, 8)
-}
-
-/// `work(part)` for every part, on all threads.
-pub(crate) fn for_each_part<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync) {
-    if parts.len() <= 1 {
-        return parts.into_iter().for_each(work);
-    }
-    let parts: Vec<Mutex<Option<T>>> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
-    threads::for_each(parts.len(), &|index| {
-        if let Some(part) = parts[index].lock().ok().and_then(|mut part| part.take()) {
-            work(part);
-        }
-    });
-}
-
-/// `rows` rows in `parts` runs of about the same length, multiples of 4 where that is possible: their bounds.
-pub(crate) fn runs(rows: usize, parts: usize) -> Vec<Range<usize>> {
-    let length = rows.div_ceil(parts.max(1)).next_multiple_of(4).max(4);
-    (0..rows).step_by(length).map(|first| first..(first + length).min(rows)).collect()
-}
-
-/// `slice`, cut at the rows of `runs`, which are `width` wide.
-pub(crate) fn cut<'a, T>(mut slice: &'a mut [T], runs: &[Range<usize>], width: usize) -> Vec<&'a mut [T]> {
-    let take = |run: &Range<usize>| {
-        let (head, tail) = std::mem::take(&mut slice).split_at_mut(run.len() * width);
-        slice = tail;
-        head
-    };
-    runs.iter().map(take).collect()
 }

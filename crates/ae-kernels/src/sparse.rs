@@ -24,7 +24,8 @@ use crate::{
     gemm::Matrix,
     linear::pull_back,
     math,
-    simd::{self, vectorised},
+    simd::vectorised,
+    threads,
 };
 
 /// `[batch, width]` numbers of which `k` in each row may differ from 0.
@@ -149,9 +150,9 @@ impl Sparse {
 fn largest(z: &[f32], width: usize, k: usize) -> (Vec<u32>, Vec<f32>) {
     let rows = z.len() / width;
     let (mut places, mut values) = (vec![0; rows * k], vec![0.0; rows * k]);
-    let runs = simd::runs(rows, simd::parts(z.len()));
-    let parts = runs.iter().zip(simd::cut(&mut places, &runs, k)).zip(simd::cut(&mut values, &runs, k)).collect();
-    simd::for_each_part(parts, |((run, places), values): ((&Range<usize>, &mut [u32]), &mut [f32])| {
+    let runs = threads::runs(rows, threads::parts(z.len()));
+    let parts = runs.iter().zip(threads::cut(&mut places, &runs, k)).zip(threads::cut(&mut values, &runs, k)).collect();
+    threads::for_each_part(parts, |((run, places), values): ((&Range<usize>, &mut [u32]), &mut [f32])| {
         let mut candidates = Vec::new();
         let rows = z[run.start * width..run.end * width].chunks_exact(width);
         for ((row, places), values) in rows.zip(places.chunks_exact_mut(k)).zip(values.chunks_exact_mut(k)) {
@@ -278,9 +279,9 @@ fn select(row: &[f32], k: usize, candidates: &mut Vec<u32>) {
 fn scatter(values: &[f32], places: &[u32], k: usize, width: usize) -> Vec<f32> {
     let rows = places.len() / k;
     let mut dense = vec![0.0; rows * width];
-    let runs = simd::runs(rows, simd::parts(dense.len()));
-    let parts = runs.iter().zip(simd::cut(&mut dense, &runs, width)).collect();
-    simd::for_each_part(parts, |(run, dense): (&Range<usize>, &mut [f32])| {
+    let runs = threads::runs(rows, threads::parts(dense.len()));
+    let parts = runs.iter().zip(threads::cut(&mut dense, &runs, width)).collect();
+    threads::for_each_part(parts, |(run, dense): (&Range<usize>, &mut [f32])| {
         let range = run.start * k..run.end * k;
         for ((row, values), places) in
             dense.chunks_exact_mut(width).zip(values[range.clone()].chunks_exact(k)).zip(places[range].chunks_exact(k))
@@ -301,9 +302,9 @@ fn gather(dense: &[f32], places: &[u32], k: usize, width: usize) -> Vec<f32> {
 fn combine(values: &[f32], places: &[u32], k: usize, w: &[f32], bias: &[f32], activation: Activation) -> Vec<f32> {
     let (rows, d_out) = (places.len() / k, bias.len());
     let mut y = vec![0.0; rows * d_out];
-    let runs = simd::runs(rows, simd::parts(places.len() * d_out));
-    let parts = runs.iter().zip(simd::cut(&mut y, &runs, d_out)).collect();
-    simd::for_each_part(parts, |(run, y): (&Range<usize>, &mut [f32])| {
+    let runs = threads::runs(rows, threads::parts(places.len() * d_out));
+    let parts = runs.iter().zip(threads::cut(&mut y, &runs, d_out)).collect();
+    threads::for_each_part(parts, |(run, y): (&Range<usize>, &mut [f32])| {
         let range = run.start * k..run.end * k;
         combine_rows(y, &values[range.clone()], &places[range], k, w, bias);
         activation.apply(y);
@@ -344,10 +345,10 @@ impl Entries {
     /// Of `dense`, rows of `width`, what is not 0.
     pub(crate) fn of(dense: &[f32], width: usize) -> Self {
         let rows = dense.len() / width;
-        let runs = simd::runs(rows, simd::parts(dense.len()));
+        let runs = threads::runs(rows, threads::parts(dense.len()));
         let mut found: Vec<Vec<(u32, u32, f32)>> = vec![Vec::new(); runs.len()];
         let parts = runs.iter().zip(&mut found).collect();
-        simd::for_each_part(parts, |(run, found): (&Range<usize>, &mut Vec<_>)| {
+        threads::for_each_part(parts, |(run, found): (&Range<usize>, &mut Vec<_>)| {
             *found = nonzero(&dense[run.start * width..run.end * width], width, run.start);
         });
         Self::sorted(found.iter().flatten().copied(), width)
@@ -377,10 +378,10 @@ impl Entries {
         let (width, depth) = (self.first.len() - 1, x.cols());
         let x = x.in_order();
         let mut sums = vec![0.0; width * depth];
-        let runs = simd::runs(width, simd::parts(self.entries.len() * depth + sums.len()));
-        let parts = runs.iter().zip(simd::cut(&mut sums, &runs, depth)).collect();
+        let runs = threads::runs(width, threads::parts(self.entries.len() * depth + sums.len()));
+        let parts = runs.iter().zip(threads::cut(&mut sums, &runs, depth)).collect();
         if depth > 0 {
-            simd::for_each_part(parts, |(run, sums): (&Range<usize>, &mut [f32])| sum_entries(sums, run.clone(), self, &x, depth));
+            threads::for_each_part(parts, |(run, sums): (&Range<usize>, &mut [f32])| sum_entries(sums, run.clone(), self, &x, depth));
         }
         Outer { sums, width, depth }
     }
@@ -399,9 +400,9 @@ impl Outer {
         const TILE: usize = 16;
         let Self { sums, width, depth } = self;
         let mut out = vec![0.0; sums.len()];
-        let runs = simd::runs(depth, simd::parts(sums.len()));
-        let parts = runs.iter().zip(simd::cut(&mut out, &runs, width)).collect();
-        simd::for_each_part(parts, |(run, out): (&Range<usize>, &mut [f32])| {
+        let runs = threads::runs(depth, threads::parts(sums.len()));
+        let parts = runs.iter().zip(threads::cut(&mut out, &runs, width)).collect();
+        threads::for_each_part(parts, |(run, out): (&Range<usize>, &mut [f32])| {
             for first in (0..width).step_by(TILE) {
                 let columns = first..(first + TILE).min(width);
                 for (index, row) in run.clone().zip(out.chunks_exact_mut(width)) {
@@ -483,9 +484,9 @@ impl Backward<Flex, 3> for Combination {
         }
         if let Some(node) = h_node {
             let (mut dh, w) = (vec![0.0; rows * k], cpu::numbers(&w));
-            let runs = simd::runs(rows, simd::parts(rows * k * d_out));
-            let parts = runs.iter().zip(simd::cut(&mut dh, &runs, k)).collect();
-            simd::for_each_part(parts, |(run, dh): (&Range<usize>, &mut [f32])| {
+            let runs = threads::runs(rows, threads::parts(rows * k * d_out));
+            let parts = runs.iter().zip(threads::cut(&mut dh, &runs, k)).collect();
+            threads::for_each_part(parts, |(run, dh): (&Range<usize>, &mut [f32])| {
                 dot_rows(dh, &gradient[run.start * d_out..], &places[run.start * k..], k, w, d_out);
             });
             gradients.register::<Flex>(node.id, cpu::primitive(dh, [rows, k]));
