@@ -87,7 +87,10 @@ WORKLOADS = {
     "contractive_shallow": (contractive_shallow, 784, 128, 100),
     "contractive_deep": (contractive_deep, 784, 128, 150),
     "sparse_topk": (sparse_topk, 384, 1024, 15),
+    # What ours does with Burn's own layers, and what Burn does alone; here the same as `mnist_mlp`.
     "own_network": (lambda: plain(784, 256, 64, 256, 784), 784, 128, 300),
+    "own_dense": (lambda: plain(784, 256, 64, 256, 784), 784, 128, 300),
+    "burn_alone": (lambda: plain(784, 256, 64, 256, 784), 784, 128, 300),
 }
 
 

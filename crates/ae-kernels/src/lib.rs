@@ -3,7 +3,7 @@
 //! Every function here takes and gives ordinary Burn tensors. Where all of them are `f32` on the Flex backend, with or without autodiff, a
 //! kernel runs; anywhere else the same result comes from Burn's operations, which fuse on a GPU. Nothing has to be chosen.
 //!
-//! - [`linear`]: `phi(x W + b)` in one operation, with a backward pass that skips what is zero;
+//! - [`linear`]: `phi(x W + b)` in one operation, with a backward pass that skips what is zero; [`dense`]: the same of Burn's own layers;
 //! - [`activate`]: an activation by itself, and [`jvp`] with a tangent beside it;
 //! - [`squared_error`] and [`bernoulli`]: the loss of each row;
 //! - [`Sparse`]: the `k` largest units of each row, and products with them whose cost grows with `k`;
@@ -37,7 +37,7 @@ pub use activation::{Activation, activate, jvp};
 pub use adam::{Adam, AdamW};
 pub use contraction::layer_jacobian_norm2;
 pub use conv::{conv_transpose2d, conv2d};
-pub use linear::{linear, matmul};
+pub use linear::{dense, linear, matmul};
 pub use loss::{bernoulli, squared_error, squared_error_of_logits};
 pub use noise::normal_like;
 pub use sparse::Sparse;

@@ -2,12 +2,13 @@
 
 use burn::{
     module::{Module, Param},
+    nn::{LinearConfig, LinearLayout},
     optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, decay::WeightDecayConfig},
     tensor::{DType, Device, Distribution, IndexingUpdateOp, Tensor, module},
 };
 
 use crate::{
-    Activation, Sparse, activate, bernoulli, conv_transpose2d, conv2d, jvp, layer_jacobian_norm2, linear, matmul, squared_error,
+    Activation, Sparse, activate, bernoulli, conv_transpose2d, conv2d, dense, jvp, layer_jacobian_norm2, linear, matmul, squared_error,
     squared_error_of_logits, units,
 };
 
@@ -145,6 +146,16 @@ fn layers() {
             Activation::Tanh.by_burn(module::linear(x, w, Some(on(&bias, &t[0]))))
         };
         assert_same("views", &inputs, ours, burn);
+        for layout in [LinearLayout::Row, LinearLayout::Col] {
+            for bias in [false, true] {
+                let layer = LinearConfig::new(d_in, d_out).with_bias(bias).with_layout(layout).init(&device);
+                let plain = layer.clone().valid();
+                let at = |x: &Tensor<2>| if x.device().is_autodiff() { layer.clone() } else { plain.clone() };
+                let ours = |t: &[Tensor<2>]| dense(&at(&t[0]), t[0].clone(), Activation::Sigmoid);
+                let burn = |t: &[Tensor<2>]| Activation::Sigmoid.by_burn(at(&t[0]).forward(t[0].clone()));
+                assert_same("a layer of Burn's", &[random([batch, d_in], &device)], ours, burn);
+            }
+        }
         let inputs = [random([batch, d_in], &device), random([d_in, d_out], &device)];
         assert_same("matmul", &inputs, |t| matmul(t[0].clone(), t[1].clone()), |t| t[0].clone().matmul(t[1].clone()));
     }

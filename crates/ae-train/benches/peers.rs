@@ -23,7 +23,7 @@ use ae_train::config::TrainingConfig;
 use burn::{
     module::Module,
     nn::{Linear, LinearConfig},
-    optim::GradientsParams,
+    optim::{AdamConfig, GradientsParams, ModuleOptimizer},
     tensor::{Device, Distribution, Tensor, activation},
 };
 
@@ -33,7 +33,7 @@ static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocato
 /// Name, width of the input, batch, steps, and what runs it.
 type Workload = (&'static str, usize, usize, usize, fn(&Bench));
 
-const WORKLOADS: [Workload; 9] = [
+const WORKLOADS: [Workload; 11] = [
     ("digits_mlp", 64, 64, 2000, |bench| bench.plain(&[32], 10)),
     ("mnist_mlp", 784, 128, 300, |bench| bench.plain(&[256], 64)),
     ("deep_mlp", 784, 256, 60, |bench| bench.plain(&[1000, 500, 250], 30)),
@@ -62,9 +62,15 @@ const WORKLOADS: [Workload; 9] = [
         bench.run(Autoencoder::new(encoder, decoder).with_code(Code::TopK(code)), Objective::default());
     }),
     // The network of `mnist_mlp` as somebody brings it who knows nothing of the kernels: Burn's own layers and activations.
-    ("own_network", 784, 128, 300, |bench| {
-        let (encoder, decoder) = (Own::new([784, 256, 64], false, &bench.device), Own::new([64, 256, 784], true, &bench.device));
-        bench.run(Autoencoder::new(encoder, decoder).with_code(Activation::Relu.into()), Objective::default());
+    ("own_network", 784, 128, 300, |bench| bench.run(bench.own(false), Objective::default())),
+    // Burn's layers, called through `ae_kernels::dense`.
+    ("own_dense", 784, 128, 300, |bench| bench.run(bench.own(true), Objective::default())),
+    // The same without anything of ours: Burn's operations for the loss, too, and Burn's optimizer.
+    ("burn_alone", 784, 128, 300, |bench| {
+        bench.measure(bench.own(false), AdamConfig::new().with_epsilon(1e-8).init(), |model, x| {
+            let r = model.decoder.run(activation::relu(model.encoder.run(x.clone())));
+            (x - r).square().sum_dim(1).mean().mul_scalar(0.5)
+        });
     }),
 ];
 
@@ -75,14 +81,20 @@ struct Own {
     second: Linear,
     #[module(skip)]
     sigmoid: bool,
+    #[module(skip)]
+    dense: bool,
 }
 
 impl Own {
-    fn new([from, width, to]: [usize; 3], sigmoid: bool, device: &Device) -> Self {
-        Self { first: LinearConfig::new(from, width).init(device), second: LinearConfig::new(width, to).init(device), sigmoid }
+    fn new([from, width, to]: [usize; 3], sigmoid: bool, dense: bool, device: &Device) -> Self {
+        Self { first: LinearConfig::new(from, width).init(device), second: LinearConfig::new(width, to).init(device), sigmoid, dense }
     }
 
     fn run(&self, x: Tensor<2>) -> Tensor<2> {
+        if self.dense {
+            let last = if self.sigmoid { ae_kernels::Activation::Sigmoid } else { ae_kernels::Activation::Identity };
+            return ae_kernels::dense(&self.second, ae_kernels::dense(&self.first, x, ae_kernels::Activation::Relu), last);
+        }
         let y = self.second.forward(activation::relu(self.first.forward(x))); // [batch, to]
         if self.sigmoid { activation::sigmoid(y) } else { y }
     }
@@ -125,13 +137,22 @@ impl Bench {
         self.run(Autoencoder::new(encoder, decoder).with_code(Activation::Relu.into()), Objective::default());
     }
 
-    fn run<E: Encoder + 'static, D: Decoder + 'static>(&self, mut model: Autoencoder<E, D>, objective: Objective) {
+    fn own(&self, dense: bool) -> Autoencoder<Own, Own> {
+        let part = |widths, sigmoid| Own::new(widths, sigmoid, dense, &self.device);
+        let (encoder, decoder) = (part([784, 256, 64], false), part([64, 256, 784], true));
+        Autoencoder::new(encoder, decoder).with_code(Activation::Relu.into())
+    }
+
+    fn run<E: Encoder + 'static, D: Decoder + 'static>(&self, model: Autoencoder<E, D>, objective: Objective) {
+        self.measure(model, TrainingConfig::default().optimizer(), |model, x| objective.evaluate(model, x, None).loss());
+    }
+
+    fn measure<M: Module + 'static>(&self, mut model: M, mut optimizer: ModuleOptimizer, loss: impl Fn(&M, Tensor<2>) -> Tensor<1>) {
         let x = Tensor::<2>::random([self.batch, self.width], Distribution::Uniform(0.0, 1.0), &self.device);
-        let mut optimizer = TrainingConfig::default().optimizer();
         let (mut times, mut losses, mut first_step) = (Vec::new(), Vec::new(), None);
         for _ in 0..self.steps + (self.steps / 10).max(5) {
             let start = Instant::now();
-            let loss = objective.evaluate(&model, x.clone(), None).loss();
+            let loss = loss(&model, x.clone());
             let gradients = GradientsParams::from_grads(loss.backward(), &model);
             model = optimizer.step(1e-3, model, gradients);
             losses.push(loss.into_scalar::<f32>());
@@ -189,7 +210,7 @@ fn stack(batch: usize, widths: &[f64]) -> [f64; 2] {
 fn costs(workload: &str, batch: usize) -> [f64; 2] {
     match workload {
         "digits_mlp" => stack(batch, &[64.0, 32.0, 10.0, 32.0, 64.0]),
-        "mnist_mlp" | "own_network" => stack(batch, &[784.0, 256.0, 64.0, 256.0, 784.0]),
+        "mnist_mlp" | "own_network" | "own_dense" | "burn_alone" => stack(batch, &[784.0, 256.0, 64.0, 256.0, 784.0]),
         "deep_mlp" => stack(batch, &[784.0, 1000.0, 500.0, 250.0, 30.0, 250.0, 500.0, 1000.0, 784.0]),
         "denoising" => stack(batch, &[784.0, 512.0, 784.0]),
         "contractive_shallow" => stack(batch, &[784.0, 1000.0, 784.0]),
