@@ -16,12 +16,3 @@ pub(crate) unsafe fn written_by(len: usize, fill: impl FnOnce(&mut Unwritten)) -
     unsafe { values.set_len(len) };
     values
 }
-
-/// The same numbers, now that they are written.
-///
-/// # Safety
-/// Every one of them was written.
-pub(crate) unsafe fn assume_written(values: &mut Unwritten) -> &mut [f32] {
-    // SAFETY: `MaybeUninit<f32>` is laid out like `f32`, and the caller says that there is one in each.
-    unsafe { &mut *(std::ptr::from_mut(values) as *mut [f32]) }
-}

@@ -1,16 +1,13 @@
 //! Matrix products, on all threads, with something done to each part of the result while it is still in the cache.
 //!
-//! On x86-64 with AVX2 or AVX-512 the product of a part is `private-gemm-x86`'s, elsewhere `gemm`'s. Both are single-threaded here: the rows of
-//! the result are divided among the threads, which costs one synchronisation a product.
+//! On x86-64 with AVX2 or AVX-512 the product of a part is `private-gemm-x86`'s, elsewhere `gemm`'s. Both are single-threaded here: the
+//! result is divided among the threads in blocks, which costs one synchronisation a product.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use burn::backend::flex::FlexTensor;
 
-use crate::{
-    buffer::{Unwritten, assume_written, written_by},
-    cpu, threads,
-};
+use crate::{buffer::written_by, cpu, threads};
 
 /// A matrix of any layout: element `(i, j)` is `data[i * row_stride + j * col_stride]`.
 #[derive(Clone, Copy)]
@@ -63,25 +60,70 @@ impl<'a> Matrix<'a> {
         (0..self.rows).flat_map(|i| (0..self.cols).map(move |j| self.data[i * self.row_stride + j * self.col_stride])).collect()
     }
 
-    fn rows_of(self, run: &std::ops::Range<usize>) -> Self {
+    /// The rows of `run` alone.
+    fn rows_of(self, run: &Range<usize>) -> Self {
         let data = if run.is_empty() { &[] } else { &self.data[run.start * self.row_stride..] };
         Self { data, rows: run.len(), ..self }
     }
+
+    /// The columns of `run` alone.
+    fn columns_of(self, run: &Range<usize>) -> Self {
+        self.transposed().rows_of(run).transposed()
+    }
 }
 
-/// `a b`, row by row; then `finish(first row, rows)` on every part of it.
-pub(crate) fn product(a: Matrix, b: Matrix, finish: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+/// `a b`, row by row; then `finish(columns, numbers)` on all of it, a few of its columns of one or more rows at a time.
+///
+/// Where rows are few, the threads divide the columns: each packs its own columns of `b` in the order of the multiplications, whereas threads
+/// that divide the rows each pack all of `b`, which takes many rows to pay.
+pub(crate) fn product(a: Matrix, b: Matrix, finish: impl Fn(&Range<usize>, &mut [f32]) + Sync) -> Vec<f32> {
     let (rows, cols) = (a.rows, b.cols);
     assert_eq!(a.cols, b.rows, "a product of {rows} x {} and {} x {cols} numbers", a.cols, b.rows);
-    // SAFETY: the runs cover every row, and each part is written by its product.
+    let parts = parts(rows, cols, a.cols);
+    let across = if rows / parts >= TALL { 1 } else { parts.min(cols / NARROW).max(1) };
+    let bands = threads::runs_of(cols, across, VECTOR);
+    let runs = threads::runs(rows, parts / across);
+    let blocks = runs.iter().flat_map(|run| bands.iter().map(move |band| (run, band))).collect();
+    // SAFETY: the blocks cover every number, each is written by its product, and no two of them share one.
     unsafe {
         written_by(rows * cols, |out| {
-            let runs = threads::runs(rows, parts(rows, cols, a.cols));
-            let parts = runs.iter().zip(threads::cut(out, &runs, cols)).collect();
-            threads::for_each_part(parts, |(run, out): (&std::ops::Range<usize>, &mut Unwritten)| {
-                finish(run.start, single(a.rows_of(run), b, out))
+            let out = Shared(out.as_mut_ptr().cast::<f32>());
+            threads::for_each_part(blocks, |(run, band): (&Range<usize>, &Range<usize>)| {
+                let first = out.at(run.start * cols + band.start);
+                block(a.rows_of(run), b.columns_of(band), first, cols);
+                // Whole rows follow each other.
+                let pieces = if band.len() == cols { 1 } else { run.len() };
+                for piece in 0..pieces {
+                    let length = run.len() / pieces * band.len();
+                    finish(band, std::slice::from_raw_parts_mut(first.add(piece * cols), length));
+                }
             });
         })
+    }
+}
+
+/// Rows from which a thread pays for packing all of `b`.
+const TALL: usize = 128;
+/// Columns below which a thread's share of a product is not worth its packing.
+const NARROW: usize = 96;
+/// Numbers of the widest vector.
+const VECTOR: usize = 16;
+
+/// Where a product goes, for threads that each write a block of their own.
+#[derive(Clone, Copy)]
+struct Shared(*mut f32);
+
+// SAFETY: whoever uses it in several threads has to see to it that they write apart; see `product`.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// # Safety
+    /// `offset` is inside what it points to.
+    unsafe fn at(self, offset: usize) -> *mut f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(offset) }
     }
 }
 
@@ -101,34 +143,33 @@ pub(crate) fn multiply(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
         return;
     }
     // SAFETY: `Matrix` has checked that its strides stay inside its data, and `out` has room for rows x cols numbers, row by row.
-    unsafe { kernel(a, b, out.as_mut_ptr(), add) };
+    unsafe { kernel(a, b, out.as_mut_ptr(), b.cols, add) };
 }
 
-/// `out = a b`, on this thread; gives `out` back, written.
-fn single<'a>(a: Matrix, b: Matrix, out: &'a mut Unwritten) -> &'a mut [f32] {
-    let (rows, cols, depth) = (a.rows, b.cols, a.cols);
-    assert!(b.rows == depth && out.len() == rows * cols, "a product of {rows} x {depth} and {} x {cols} numbers", b.rows);
-    if depth == 0 {
-        out.fill(std::mem::MaybeUninit::new(0.0));
-    } else if !out.is_empty() {
-        // SAFETY: `Matrix` has checked that its strides stay inside its data, `out` has room for rows x cols numbers, row by row, and is
-        // written without being read.
-        unsafe { kernel(a, b, out.as_mut_ptr().cast(), false) };
-    }
-    // SAFETY: every number was written above.
-    unsafe { assume_written(out) }
-}
-
-/// Writes `a b` at `out`, or adds it to what is there.
+/// Writes `a b` at `out`, rows `stride` apart.
 ///
 /// # Safety
-/// There is room for `a.rows * b.cols` numbers at `out`, written ones if it adds; neither is 0, nor is `a.cols`, which is `b.rows`.
-unsafe fn kernel(a: Matrix, b: Matrix, out: *mut f32, add: bool) {
+/// There is room for so many rows at `out`.
+unsafe fn block(a: Matrix, b: Matrix, out: *mut f32, stride: usize) {
+    if a.cols == 0 {
+        // SAFETY: the caller's promise.
+        (0..a.rows).for_each(|row| unsafe { out.add(row * stride).write_bytes(0, b.cols) });
+    } else if a.rows > 0 && b.cols > 0 {
+        // SAFETY: as above; `Matrix` has checked that its strides stay inside its data.
+        unsafe { kernel(a, b, out, stride, false) };
+    }
+}
+
+/// Writes `a b` at `out`, rows `stride` apart, or adds it to what is there.
+///
+/// # Safety
+/// There is room for `a.rows` rows of `b.cols` numbers at `out`, written ones if it adds; neither is 0, nor is `a.cols`, which is `b.rows`.
+unsafe fn kernel(a: Matrix, b: Matrix, out: *mut f32, stride: usize, add: bool) {
     let (rows, cols, depth) = (a.rows, b.cols, a.cols);
     #[cfg(target_arch = "x86_64")]
     if let Some(instructions) = x86::instructions() {
         // SAFETY: the caller's and `Matrix`'s promises; the machine has the instructions.
-        return unsafe { x86::product(instructions, a, b, out, add) };
+        return unsafe { x86::product(instructions, a, b, out, stride, add) };
     }
     // SAFETY: as above.
     unsafe {
@@ -138,7 +179,7 @@ unsafe fn kernel(a: Matrix, b: Matrix, out: *mut f32, add: bool) {
             depth,
             out,
             1,
-            cols as isize,
+            stride as isize,
             add,
             a.data.as_ptr(),
             a.col_stride as isize,
@@ -175,7 +216,7 @@ mod x86 {
 
     /// # Safety
     /// As [`kernel`](super::kernel), and the machine has the instructions.
-    pub(super) unsafe fn product(instructions: InstrSet, a: Matrix, b: Matrix, out: *mut f32, add: bool) {
+    pub(super) unsafe fn product(instructions: InstrSet, a: Matrix, b: Matrix, out: *mut f32, stride: usize, add: bool) {
         let one = 1f32;
         // SAFETY: the caller's promises; no index lists and no diagonal are given, which null pointers say.
         unsafe {
@@ -187,7 +228,7 @@ mod x86 {
                 b.cols,
                 a.cols,
                 out.cast(),
-                b.cols as isize,
+                stride as isize,
                 1,
                 ptr::null(),
                 ptr::null(),
@@ -217,7 +258,18 @@ mod tests {
     #[test]
     fn products_of_every_layout_are_the_sums_that_they_should_be() {
         let number = |i: usize| ((i * 7919) % 64) as f32 / 8.0 - 4.0; // exact in f32, and so are the sums
-        for (m, n, k) in [(1, 1, 1), (3, 5, 2), (33, 17, 65), (128, 70, 300), (0, 4, 3), (4, 3, 0), (513, 300, 40)] {
+        for (m, n, k) in [
+            (1, 1, 1),
+            (3, 5, 2),
+            (33, 17, 65),
+            (128, 70, 300),
+            (0, 4, 3),
+            (4, 3, 0),
+            (513, 300, 40),
+            (40, 1100, 513),
+            (700, 210, 90),
+            (300, 2, 4000),
+        ] {
             let (a, b): (Vec<f32>, Vec<f32>) = ((0..m * k).map(number).collect(), (0..k * n).map(number).collect());
             let layouts = [
                 (Matrix::new(&a, m, k), Matrix::new(&b, k, n)),
@@ -225,13 +277,13 @@ mod tests {
                 (Matrix::new(&a, m, k), Matrix::new(&b, n, k).transposed()),
             ];
             for (a, b) in layouts {
-                let out = product(a, b, |_, rows| rows.iter_mut().for_each(|y| *y += 1.0));
+                let out = product(a, b, |columns, rows| rows.iter_mut().zip(columns.clone().cycle()).for_each(|(y, j)| *y += j as f32));
                 assert_eq!(out.len(), m * n);
                 for (index, y) in out.iter().enumerate().step_by(7) {
                     let (i, j) = (index / n, index % n);
                     let at = |matrix: Matrix, i: usize, j: usize| matrix.data[i * matrix.row_stride + j * matrix.col_stride];
                     let expected: f32 = (0..k).map(|l| at(a, i, l) * at(b, l, j)).sum();
-                    assert_eq!(*y, expected + 1.0, "{m} x {k} x {n} at {i}, {j}");
+                    assert_eq!(*y, expected + j as f32, "{m} x {k} x {n} at {i}, {j}");
                 }
             }
         }

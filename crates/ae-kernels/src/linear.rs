@@ -103,7 +103,7 @@ fn forward(x: &FlexTensor, w: &FlexTensor, b: &FlexTensor, activation: Activatio
     let (x, w, b) = (matrix(x), matrix(w), cpu::in_order(b.clone()));
     let bias = cpu::numbers(&b);
     assert!(x.cols() == w.rows() && bias.len() == w.cols(), "a layer from {} to {} reads {} features", w.rows(), w.cols(), x.cols());
-    let y = product(x, w, |_, rows| activation.apply_biased(rows, bias));
+    let y = product(x, w, |columns, rows| activation.apply_biased(rows, &bias[columns.clone()]));
     cpu::primitive(y, [x.rows(), w.cols()])
 }
 

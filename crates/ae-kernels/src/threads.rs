@@ -38,7 +38,12 @@ pub(crate) fn sums(work: usize) -> usize {
 
 /// `rows` rows in `parts` runs of about the same length, multiples of 4 where that is possible: their bounds.
 pub(crate) fn runs(rows: usize, parts: usize) -> Vec<Range<usize>> {
-    let length = rows.div_ceil(parts.max(1)).next_multiple_of(4).max(4);
+    runs_of(rows, parts, 4)
+}
+
+/// [`runs`] whose lengths are multiples of `unit`.
+pub(crate) fn runs_of(rows: usize, parts: usize, unit: usize) -> Vec<Range<usize>> {
+    let length = rows.div_ceil(parts.max(1)).next_multiple_of(unit).max(unit);
     (0..rows).step_by(length).map(|first| first..(first + length).min(rows)).collect()
 }
 

@@ -109,7 +109,10 @@ impl<E: Encoder, D: Decoder> Autoencoder<E, D> {
     pub fn forward(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
         let z = self.encoder.forward(self.read(x, visible));
         match self.code.sparse(&z) {
-            Some(h) => Forward { output: self.decoder.forward_sparse(&h, self.encoder.weights()), code: h.dense() },
+            Some(h) => {
+                drop(z); // the widest tensor of all: its memory becomes the code's
+                Forward { output: self.decoder.forward_sparse(&h, self.encoder.weights()), code: h.dense() }
+            }
             None => {
                 let code = self.code.forward(z);
                 Forward { output: self.decoder.forward_tied(code.clone(), self.encoder.weights()), code }
