@@ -9,6 +9,9 @@ use burn::backend::flex::FlexTensor;
 
 use crate::{buffer::written_by, cpu, threads};
 
+/// Side of the squares that are turned at a time: a row of one is as long as what the cache reads at once.
+const TILE: usize = 16;
+
 /// A matrix of any layout: element `(i, j)` is `data[i * row_stride + j * col_stride]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
@@ -60,6 +63,21 @@ impl<'a> Matrix<'a> {
         (0..self.rows).flat_map(|i| (0..self.cols).map(move |j| self.data[i * self.row_stride + j * self.col_stride])).collect()
     }
 
+    /// Its numbers, row by row, of a matrix that lies column by column.
+    fn turned(self) -> Vec<f32> {
+        let mut out = vec![0.0; self.rows * self.cols];
+        for first in (0..self.rows).step_by(TILE) {
+            for depth in (0..self.cols).step_by(TILE) {
+                let columns = depth..(depth + TILE).min(self.cols);
+                for row in first..(first + TILE).min(self.rows) {
+                    let out = &mut out[row * self.cols..][columns.clone()];
+                    out.iter_mut().zip(columns.clone()).for_each(|(out, column)| *out = self.data[column * self.col_stride + row]);
+                }
+            }
+        }
+        out
+    }
+
     /// The rows of `run` alone.
     fn rows_of(self, run: &Range<usize>) -> Self {
         let data = if run.is_empty() { &[] } else { &self.data[run.start * self.row_stride..] };
@@ -104,6 +122,10 @@ pub(crate) fn product(a: Matrix, b: Matrix, finish: impl Fn(&Range<usize>, &mut 
 
 /// Rows from which a thread pays for packing all of `b`.
 const TALL: usize = 128;
+/// Columns of an `a` that lies column by column, from which on the cache loses sight of them.
+const DEEP: usize = 256;
+/// Multiplications of each of its numbers that pay for putting it where they read it.
+const WIDE: usize = 384;
 /// Columns below which a thread's share of a product is not worth its packing.
 const NARROW: usize = 96;
 /// Numbers of the widest vector.
@@ -155,6 +177,10 @@ unsafe fn block(a: Matrix, b: Matrix, out: *mut f32, stride: usize) {
         // SAFETY: the caller's promise.
         (0..a.rows).for_each(|row| unsafe { out.add(row * stride).write_bytes(0, b.cols) });
     } else if a.rows > 0 && b.cols > 0 {
+        // As in the gradient of weights: every multiplication would read from another page.
+        let turned = a.row_stride == 1 && a.col_stride > 1 && a.cols >= DEEP && b.cols >= WIDE;
+        let rows = if turned { a.turned() } else { Vec::new() };
+        let a = if turned { Matrix::new(&rows, a.rows, a.cols) } else { a };
         // SAFETY: as above; `Matrix` has checked that its strides stay inside its data.
         unsafe { kernel(a, b, out, stride, false) };
     }
