@@ -2,7 +2,7 @@
 //! and on one thread and on two.
 //!
 //! Every point is a process of its own, so that its peak memory and its threads are its own. `cargo bench -p ae-train --bench curves` prints a
-//! table of every curve with its slope (of the logarithms, between its last two points) and draws it: `docs/performance/*.svg`.
+//! table of every curve with its slope (of the logarithms, over its last four points) and draws it: `docs/performance/*.svg`.
 
 use std::{
     path::Path,
@@ -125,9 +125,14 @@ fn measure(name: &str, value: usize, threads: usize) -> Result<[f64; 2], Error> 
     <[f64; 2]>::try_from(numbers).map_err(|_| format!("{name} {value}: {}", String::from_utf8_lossy(&output.stderr)).into())
 }
 
+/// Of the line through the logarithms of the last four points (least squares): a cost that grows with the square has 2.
 fn slope(points: &[(f64, f64)]) -> f64 {
-    let [.., (x0, y0), (x1, y1)] = points else { return f64::NAN };
-    (y1 / y0).ln() / (x1 / x0).ln()
+    let last: Vec<(f64, f64)> = points.iter().rev().take(4).map(|(x, y)| (x.ln(), y.ln())).collect();
+    let mean = |pick: fn(&(f64, f64)) -> f64| last.iter().map(pick).sum::<f64>() / last.len() as f64;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let (product, square) =
+        last.iter().fold((0.0, 0.0), |sum, point| (sum.0 + (point.0 - x) * (point.1 - y), sum.1 + (point.0 - x).powi(2)));
+    product / square
 }
 
 /// Two charts side by side, both axes logarithmic: time on one thread and two, and memory.
