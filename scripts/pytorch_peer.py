@@ -94,11 +94,12 @@ WORKLOADS = {
 }
 
 
-def run(name, steps, threads):
+def run(name, steps, threads, device):
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     make, width, batch, default = WORKLOADS[name]
     steps = steps or default
+    torch.set_default_device(device)
     (network, loss), x = make(), torch.rand(batch, width)
     adam = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
     times, losses = [], []
@@ -121,6 +122,7 @@ if __name__ == "__main__":
     parser.add_argument("workloads", nargs="*", choices=[*WORKLOADS, []])
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cpu", help="of PyTorch's: cpu, cuda, mps")
     arguments = parser.parse_args()
     for workload in arguments.workloads or WORKLOADS:
-        run(workload, arguments.steps, arguments.threads)
+        run(workload, arguments.steps, arguments.threads, arguments.device)

@@ -64,8 +64,8 @@ impl<'a> Matrix<'a> {
     }
 
     /// Its numbers, row by row, of a matrix that lies column by column.
-    fn turned(self) -> Vec<f32> {
-        let mut out = vec![0.0; self.rows * self.cols];
+    pub(crate) fn turned(self, out: &mut [f32]) {
+        assert!(self.row_stride == 1 && out.len() == self.rows * self.cols, "a matrix of other strides, or other numbers to write");
         for first in (0..self.rows).step_by(TILE) {
             for depth in (0..self.cols).step_by(TILE) {
                 let columns = depth..(depth + TILE).min(self.cols);
@@ -75,11 +75,10 @@ impl<'a> Matrix<'a> {
                 }
             }
         }
-        out
     }
 
     /// The rows of `run` alone.
-    fn rows_of(self, run: &Range<usize>) -> Self {
+    pub(crate) fn rows_of(self, run: &Range<usize>) -> Self {
         let data = if run.is_empty() { &[] } else { &self.data[run.start * self.row_stride..] };
         Self { data, rows: run.len(), ..self }
     }
@@ -179,7 +178,10 @@ unsafe fn block(a: Matrix, b: Matrix, out: *mut f32, stride: usize) {
     } else if a.rows > 0 && b.cols > 0 {
         // As in the gradient of weights: every multiplication would read from another page.
         let turned = a.row_stride == 1 && a.col_stride > 1 && a.cols >= DEEP && b.cols >= WIDE;
-        let rows = if turned { a.turned() } else { Vec::new() };
+        let mut rows = vec![0.0; if turned { a.rows * a.cols } else { 0 }];
+        if turned {
+            a.turned(&mut rows);
+        }
         let a = if turned { Matrix::new(&rows, a.rows, a.cols) } else { a };
         // SAFETY: as above; `Matrix` has checked that its strides stay inside its data.
         unsafe { kernel(a, b, out, stride, false) };

@@ -397,19 +397,12 @@ pub(crate) struct Outer {
 impl Outer {
     /// The same, `depth` rows of `width` numbers.
     pub(crate) fn transposed(self) -> Vec<f32> {
-        const TILE: usize = 16;
         let Self { sums, width, depth } = self;
         let mut out = vec![0.0; sums.len()];
         let runs = threads::runs(depth, threads::parts(sums.len()));
         let parts = runs.iter().zip(threads::cut(&mut out, &runs, width)).collect();
-        threads::for_each_part(parts, |(run, out): (&Range<usize>, &mut [f32])| {
-            for first in (0..width).step_by(TILE) {
-                let columns = first..(first + TILE).min(width);
-                for (index, row) in run.clone().zip(out.chunks_exact_mut(width)) {
-                    row[columns.clone()].iter_mut().zip(columns.clone()).for_each(|(value, column)| *value = sums[column * depth + index]);
-                }
-            }
-        });
+        let columns = Matrix::new(&sums, width, depth).transposed();
+        threads::for_each_part(parts, |(run, out): (&Range<usize>, &mut [f32])| columns.rows_of(run).turned(out));
         out
     }
 }

@@ -1,17 +1,29 @@
-//! How work is divided among the machine's threads, which are rayon's, as Burn's are: `RAYON_NUM_THREADS` says how many.
+//! How work is divided among the machine's threads: as many as rayon has, so that `RAYON_NUM_THREADS` says how many.
 //!
 //! A training step is dozens of operations of 10 to 1,000 microseconds, one after the other. So the thread that calls takes part instead of
-//! going to sleep, and stays awake for the last of the others: to be woken costs as much as a small operation does.
+//! going to sleep, and stays awake for the last of the others: to be woken costs as much as a small operation does. The others are a pool of
+//! rayon's with one thread less than there are cores: its global pool, which Burn uses, has one too many beside a caller that works, and that
+//! one, looking for work and finding none, would take turns with those that have some.
 
 use std::{
     hint,
     ops::Range,
     sync::{
-        Mutex, PoisonError,
+        LazyLock, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
 };
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// How many threads there are, with the caller's.
+static COUNT: LazyLock<usize> = LazyLock::new(rayon::current_num_threads);
+/// All but the caller's; none where there are none, or where the system gives no more.
+static HELPERS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
+    let helpers = ThreadPoolBuilder::new().num_threads(*COUNT - 1).thread_name(|index| format!("kernels-{index}"));
+    if *COUNT > 1 { helpers.build().ok() } else { None }
+});
 
 /// Elementary operations below which a second thread costs more than it saves: some microseconds.
 const WORTH_A_THREAD: usize = 1 << 14;
@@ -22,7 +34,7 @@ const PATIENCE: usize = 100;
 
 /// How many threads work takes part in, at least 1.
 pub(crate) fn count() -> usize {
-    rayon::current_num_threads()
+    *COUNT
 }
 
 /// How many parts `work` elementary operations are worth, at least 1.
@@ -60,9 +72,8 @@ pub(crate) fn cut<'a, T>(mut slice: &'a mut [T], runs: &[Range<usize>], width: u
 /// `work(part)` for every part, on all threads.
 pub(crate) fn for_each_part<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync) {
     let helpers = count().min(parts.len()).saturating_sub(1);
-    if helpers == 0 {
-        return parts.into_iter().for_each(work);
-    }
+    let pool = if helpers > 0 { HELPERS.as_ref() } else { None };
+    let Some(pool) = pool else { return parts.into_iter().for_each(work) };
     let (queue, done) = (Mutex::new(parts.into_iter()), AtomicUsize::new(0));
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let take_part = || {
@@ -70,7 +81,7 @@ pub(crate) fn for_each_part<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync) {
             work(part);
         }
     };
-    rayon::in_place_scope(|scope| {
+    pool.in_place_scope(|scope| {
         for _ in 0..helpers {
             scope.spawn(|_| {
                 take_part();
@@ -78,8 +89,8 @@ pub(crate) fn for_each_part<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync) {
             });
         }
         take_part();
-        // One of rayon's own threads has better to do than to wait: it may be the one that the helpers are waiting for.
-        let looks = if rayon::current_thread_index().is_none() { LOOKS } else { 0 };
+        // One of the helpers has better to do than to wait: it may be the one that the others are waiting for.
+        let looks = if pool.current_thread_index().is_none() { LOOKS } else { 0 };
         for look in 1..=looks {
             if done.load(Ordering::Acquire) == helpers {
                 break;

@@ -4,7 +4,8 @@
 //! A step is what a step of training is: the objective of a model on a batch that is in memory, its gradients, the configured optimizer (Adam,
 //! learning rate 1e-3), and one read of the loss. The loss is the batch mean of half the squared error, plus the penalty that is named.
 //!
-//! `cargo bench -p ae-train --bench peers -- [WORKLOAD...] [--steps N]`; `scripts/bench_peers.py` runs it beside another program. With
+//! `cargo bench -p ae-train --bench peers -- [WORKLOAD...] [--steps N] [--device NAME]`, where a device is one of `ae devices`;
+//! `scripts/bench_peers.py` runs it beside another program. With
 //! `BENCH_STARTED` (seconds since 1970) set to when the process was started, the line says after how long its first step was done.
 //! `-- --limits` prints instead what the machine allows: the multiplications of each step at the measured rate of a large matrix product, and its
 //! bytes at the measured rate of copying.
@@ -277,11 +278,15 @@ fn main() {
     ae_train::allocator::keep_freed_memory();
     // Cargo adds `--bench`.
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let (mut names, mut steps) = (Vec::new(), 0);
+    let (mut names, mut steps, mut device) = (Vec::new(), 0, Device::default());
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--limits" => return limits(),
             "--steps" => steps = arguments.next().and_then(|count| count.parse().ok()).expect("`--steps` takes a number"),
+            "--device" => {
+                let name = arguments.next().expect("`--device` takes a name");
+                device = ae_train::device::open(&name).unwrap_or_else(|error| panic!("{error}")).device;
+            }
             _ => names.push(argument),
         }
     }
@@ -291,7 +296,7 @@ fn main() {
     }
     for (workload, width, batch, default, run) in WORKLOADS {
         if names.is_empty() || names.iter().any(|name| name == workload) {
-            let device = Device::default().autodiff();
+            let device = device.clone().autodiff();
             device.seed(0);
             run(&Bench { workload, width, batch, steps: if steps > 0 { steps } else { default }, device });
         }

@@ -2,7 +2,8 @@
 //!
 //! An epoch is measured four ways: steps on batches that are in memory (`steps_ms`), the same with the batches gathered, scaled and shuffled
 //! (`loaded_ms`), with a pass over the validation rows behind it (`loop_ms`), and through the Learner with every metric, the log and the
-//! checkpoints (`learner_ms`). `overhead` is the last over the one before, less 1. Each is the median over the epochs.
+//! checkpoints (`learner_ms`). `overhead` is the last over the one before, less 1: the median over rounds in which each is measured directly after
+//! the other, with its smallest and its largest. The times are medians over all epochs.
 //!
 //! `cargo bench -p ae-train --bench trainer`. Fashion-MNIST of 60,000 images is made of the 2,500 that the project carries, again and again.
 
@@ -29,14 +30,14 @@ use burn::{
 static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocator;
 
 /// The four are measured in turns, so that a change of the machine's speed meets them all.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 15;
 
 type Error = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Error> {
     ae_train::allocator::keep_freed_memory();
     let digits = Split::new(open("digits")?, SplitConfig::default())?;
-    epoch("digits", &digits, 64, 20)?;
+    epoch("digits", &digits, 64, 10)?;
     let mini = open("fashion-mini")?.train;
     let width = mini.width();
     let images: Vec<Vec<f32>> = (0..mini.len()).map(|index| mini.row(index)).collect::<Result<_, _>>()?;
@@ -44,7 +45,7 @@ fn main() -> Result<(), Error> {
     let rows = Dataset::new(Rows::new(Values::U8(values), width));
     let part = |range: std::ops::Range<usize>| rows.select(range.collect());
     let fashion = Split { train: part(0..54_000), validation: part(54_000..60_000), test: part(54_000..60_000) };
-    epoch("fashion-mnist", &fashion, 128, 2)?;
+    epoch("fashion-mnist", &fashion, 128, 1)?;
     for batch in [1, 4096] {
         encode(batch);
     }
@@ -91,7 +92,7 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
     let train = loader(&split.train, shuffled, batch, training.clone());
     let valid = model().valid();
     let validation = loader(&split.validation, Order::Sequential, batch.max(256).min(split.validation.len()), device.clone());
-    let mut times = [const { Vec::new() }; 4];
+    let (mut times, mut overheads) = ([const { Vec::new() }; 4], Vec::new());
     for _ in 0..ROUNDS {
         times[0].extend(timed(epochs, || {
             batches.iter().for_each(|batch| step(batch.x.clone()));
@@ -121,12 +122,15 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
         };
         fit.run(Trainee::new(model(), objective.clone()))?;
         times[3].extend(history::losses(&metrics)?.iter().skip(1).map(|epoch| 1e3 * epoch.seconds));
+        let [_, loaded, pass, learner] = times.each_ref().map(|times| median(times[times.len() - epochs..].to_vec()));
+        overheads.push(learner / (loaded + pass) - 1.0);
     }
+    overheads.sort_by(f64::total_cmp);
     let [steps_ms, loaded_ms, pass_ms, learner_ms] = times.map(median);
     let loop_ms = loaded_ms + pass_ms;
     let line = serde_json::json!({
         "data": name, "batch": batch, "steps": steps, "steps_ms": steps_ms, "loaded_ms": loaded_ms, "loop_ms": loop_ms, "learner_ms": learner_ms,
-        "overhead": learner_ms / loop_ms - 1.0,
+        "overhead": median(overheads.clone()), "lowest": overheads[0], "highest": overheads[ROUNDS - 1],
     });
     println!("{line}");
     Ok(())

@@ -64,24 +64,22 @@ pub fn model(folder: &Path, epoch: usize) -> Result<ModuleRecord> {
     load(folder, PARTS[0], epoch)
 }
 
-/// Writes records beside their place and moves them there when they are whole.
-pub struct AtomicFiles {
+/// Records as files, which Burn writes beside their place and moves there when they are whole.
+pub struct Files {
     folder: PathBuf,
     part: &'static str,
 }
 
-impl AtomicFiles {
+impl Files {
     /// The records of `part` in `folder`.
     pub fn new(folder: &Path, part: &'static str) -> Self {
         Self { folder: folder.to_owned(), part }
     }
 }
 
-impl<R: Checkpoint> Checkpointer<R> for AtomicFiles {
+impl<R: Checkpoint> Checkpointer<R> for Files {
     fn save(&self, epoch: usize, record: R) -> std::result::Result<(), CheckpointerError> {
-        let partial = self.folder.join(format!("{}-{epoch}.partial.bpk", self.part));
-        record.save(partial.clone())?;
-        fs::rename(partial, path(&self.folder, self.part, epoch)).map_err(CheckpointerError::IOError)
+        record.save(path(&self.folder, self.part, epoch))
     }
 
     fn delete(&self, epoch: usize) -> std::result::Result<(), CheckpointerError> {

@@ -21,9 +21,10 @@ use burn::{
 
 use crate::{
     Error, Result,
-    checkpoint::{self, AtomicFiles, BestAndLast, PARTS, Patience},
+    checkpoint::{self, BestAndLast, Files, PARTS, Patience},
     config::{Optimizer, Schedule, TrainingConfig},
     history::History,
+    log::Warnings,
     metrics::{self, Variances},
     renderer::Silent,
     step::Trainee,
@@ -131,10 +132,11 @@ impl Fit<'_> {
 
         let mut training = SupervisedTraining::new(self.folder, std::sync::Arc::new(train), std::sync::Arc::new(validation))
             .with_metric_logger(self.history)
+            .with_application_logger(Some(Box::new(Warnings::new(&self.folder.join("experiment.log")))))
             .with_custom_checkpointers(
-                AtomicFiles::new(&checkpoints, PARTS[0]),
-                AtomicFiles::new(&checkpoints, PARTS[1]),
-                AtomicFiles::new(&checkpoints, PARTS[2]),
+                Files::new(&checkpoints, PARTS[0]),
+                Files::new(&checkpoints, PARTS[1]),
+                Files::new(&checkpoints, PARTS[2]),
             )
             .with_checkpointing_strategy(BestAndLast::new(&checkpoints))
             .early_stopping(Patience { epochs: self.config.patience })

@@ -47,6 +47,7 @@ pub mod history;
 pub mod impute;
 pub mod learner;
 pub mod likeness;
+mod log;
 pub mod metrics;
 pub mod neighbours;
 pub mod pretrain;

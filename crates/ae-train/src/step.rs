@@ -18,6 +18,10 @@ use burn::{
 /// How close to a bound of its activation a unit of the code counts as saturated.
 pub const SATURATED: f64 = 0.05;
 
+/// Rows of a validation batch at which the derivative of the code is measured: at all of them it would cost as much as the rest of validation
+/// several times over, and the mean over some thousand hardly differs.
+const MEASURED: usize = 64;
+
 /// A model with what it is trained for.
 #[derive(Module, Debug)]
 pub struct Trainee<E: Encoder, D: Decoder> {
@@ -60,7 +64,7 @@ pub struct StepOutput {
     code: Tensor<2>,
     /// Of the units of the code.
     activation: Activation,
-    /// Squared norm of the code's derivative, `[batch]`, where it is measured.
+    /// Squared norm of the code's derivative at some of the examples, where it is measured.
     jacobian_norm2: Option<Tensor<1>>,
     width: usize,
     statistics: Option<Arc<Statistics>>,
@@ -83,7 +87,7 @@ pub struct Statistics {
     pub mean_activation: f64,
     /// Share of the code's values within 0.05 of a bound of their activation; none if it has no bounds.
     pub saturation: Option<f64>,
-    /// Squared Frobenius norm of the code's derivative, mean over the batch; validation only.
+    /// Squared Frobenius norm of the code's derivative, mean over the first 64 examples of the batch; validation only.
     pub jacobian_norm2: Option<f64>,
     /// Size at or below which a unit is inactive.
     pub inactive: f32,
@@ -142,7 +146,8 @@ impl<E: Encoder, D: Decoder> InferenceStep for Trainee<E, D> {
     fn step(&self, batch: Batch) -> StepOutput {
         let evaluation = self.evaluate(&batch);
         let jacobian = Jacobian { method: Method::Auto, probes: 1 };
-        let norm2 = jacobian.norm2(&self.model, batch.x.clone(), batch.observed.clone());
+        let some = |tensor: &Tensor<2>| tensor.clone().slice(0..MEASURED.min(tensor.dims()[0]));
+        let norm2 = jacobian.norm2(&self.model, some(&batch.x), batch.observed.as_ref().map(some));
         StepOutput { jacobian_norm2: Some(norm2), ..self.output(batch, &evaluation) }
     }
 }
@@ -154,9 +159,11 @@ impl ItemLazy for StepOutput {
         // Per example, one after the other: a single reading, whatever is measured.
         let mut columns: Vec<Tensor<1>> = self.losses.iter().map(|(_, value)| value.clone()).collect();
         columns.push(self.squared_error.clone());
-        columns.extend(self.jacobian_norm2.clone());
         columns.extend(self.observed.clone());
+        let measured = self.jacobian_norm2.as_ref().map(|norm2| norm2.dims()[0]);
+        columns.extend(self.jacobian_norm2.clone());
         let columns: Vec<f32> = Tensor::cat(columns, 0).try_into_data()?.iter().collect();
+        let (columns, norms2) = columns.split_at(columns.len() - measured.unwrap_or(0));
         let mut columns = columns.chunks_exact(examples.max(1));
         let mut next = || columns.next().map_or(0.0, |column| column.iter().copied().map(f64::from).sum());
         let code = code_units(&self.code, self.activation)?;
@@ -169,7 +176,7 @@ impl ItemLazy for StepOutput {
             code_l0: code.active / rows,
             mean_activation: code.size / values,
             saturation: has_bounds(self.activation).then_some(code.saturated / values),
-            jacobian_norm2: self.jacobian_norm2.is_some().then(|| next() / rows),
+            jacobian_norm2: measured.map(|count| norms2.iter().copied().map(f64::from).sum::<f64>() / count as f64),
             observed: if self.observed.is_some() { next() } else { (examples * self.width) as f64 },
             inactive: self.activation.inactive() as f32,
             unit_peak: code.peak,
