@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use burn::{
@@ -68,25 +69,36 @@ pub fn model(folder: &Path, epoch: usize) -> Result<ModuleRecord> {
 pub struct Files {
     folder: PathBuf,
     part: &'static str,
+    /// To be deleted behind the next one that is written: Burn's training waits for a deletion, for a writing it does not.
+    stale: Mutex<Vec<PathBuf>>,
 }
 
 impl Files {
     /// The records of `part` in `folder`.
     pub fn new(folder: &Path, part: &'static str) -> Self {
-        Self { folder: folder.to_owned(), part }
+        Self { folder: folder.to_owned(), part, stale: Mutex::default() }
+    }
+
+    fn stale(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<R: Checkpoint> Checkpointer<R> for Files {
     fn save(&self, epoch: usize, record: R) -> std::result::Result<(), CheckpointerError> {
-        record.save(path(&self.folder, self.part, epoch))
+        record.save(path(&self.folder, self.part, epoch))?;
+        let stale = std::mem::take(&mut *self.stale());
+        let failed = |error: &io::Error| error.kind() != io::ErrorKind::NotFound;
+        stale
+            .iter()
+            .filter_map(|path| fs::remove_file(path).err())
+            .find(failed)
+            .map_or(Ok(()), |error| Err(CheckpointerError::IOError(error)))
     }
 
     fn delete(&self, epoch: usize) -> std::result::Result<(), CheckpointerError> {
-        match fs::remove_file(path(&self.folder, self.part, epoch)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(CheckpointerError::IOError(error)),
-            _ => Ok(()),
-        }
+        self.stale().push(path(&self.folder, self.part, epoch));
+        Ok(())
     }
 
     fn restore(&self, epoch: usize) -> std::result::Result<R, CheckpointerError> {
