@@ -95,7 +95,6 @@ mod tests {
     #[test]
     fn the_noise_is_normal_and_follows_the_seed() {
         let device = Device::flex();
-        device.seed(7);
         let x = Tensor::<2>::zeros([200, 1001], &device);
         let draw = || normal_like(&x, 2.0).into_data().iter::<f32>().collect::<Vec<_>>();
         let values = draw();
@@ -110,9 +109,12 @@ mod tests {
         assert!((beyond - 0.0455).abs() < 4.0 * (0.0455 * 0.9545 / n).sqrt(), "{beyond} beyond two deviations");
         let neighbours = values.windows(2).map(|pair| f64::from(pair[0] * pair[1]) / 4.0).sum::<f64>() / n;
         assert!(neighbours.abs() < 4.0 / n.sqrt(), "neighbours correlate: {neighbours}");
-        let again = draw();
-        assert_ne!(values, again);
-        device.seed(7);
-        assert_eq!(values, draw());
+        assert!(values != draw());
+        // Other tests draw from the same generator meanwhile: some try is left alone.
+        let seeded = || {
+            device.seed(7);
+            draw()
+        };
+        assert!((0..50).any(|_| seeded() == seeded()));
     }
 }
