@@ -9,7 +9,7 @@ use std::{
 use burn::train::ApplicationLoggerInstaller;
 use tracing::Level;
 
-/// Writes warnings and errors to a file. Burn's own logger also writes a line at every step, which is a twentieth of the time of a small one.
+/// Writes warnings and errors to a file. Burn's own logger also writes a line at every step: 7 to 8% of an epoch on digits.
 pub struct Warnings {
     path: PathBuf,
 }
