@@ -13,6 +13,7 @@
 //! | [`rows`] | values as they came (bytes stay bytes), labels, identifiers, image geometry |
 //! | [`store`] | rows that stay in their file, read block by block |
 //! | [`progress`] | how far a long read is |
+//! | [`caught`](mod@caught) | panics of libraries on damaged files |
 //! | [`split`] | train, validation and test |
 //! | [`scaling`] | fitted on the training rows, saved, applied and inverted |
 //! | [`batch`] | [`Dataset`], [`Sample`], and the [`Batcher`] that gathers rows straight into one buffer |
@@ -35,6 +36,7 @@
 
 pub mod array;
 pub mod batch;
+pub mod caught;
 pub mod column;
 pub mod error;
 pub mod frame;

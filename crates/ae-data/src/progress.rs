@@ -1,7 +1,10 @@
 //! How far long work on rows is: whoever wants to show it says so once, for the whole program.
 
 use std::{
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -10,12 +13,25 @@ pub type Report = fn(what: &str, done: usize, of: usize);
 
 static REPORT: OnceLock<Report> = OnceLock::new();
 
+/// How often work has gone on.
+static BEATS: AtomicUsize = AtomicUsize::new(0);
+
 /// How long work may take before anything is said, and between two reports.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// From now on long work is reported to `report`. The first call decides.
 pub fn report_to(report: Report) {
     let _ = REPORT.set(report);
+}
+
+/// A part of some work is done, such as a step of a training.
+pub fn beat() {
+    BEATS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How many parts of any work are done in this process: a number that stands still tells that nothing goes on.
+pub fn beats() -> usize {
+    BEATS.load(Ordering::Relaxed)
 }
 
 /// Long work on its way.
@@ -40,6 +56,7 @@ impl Progress {
     /// So many more are done.
     pub fn steps(&mut self, count: usize) {
         self.done += count;
+        beat();
         // The clock is asked now and then alone: a row takes less time than that.
         if (count > 1 || self.done.is_multiple_of(1024) || self.of < 100_000) && self.last.elapsed() >= PATIENCE {
             self.last = Instant::now();

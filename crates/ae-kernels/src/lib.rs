@@ -13,10 +13,14 @@
 //! - [`units`]: what the units of a code do, for metrics;
 //! - [`Adam`] and [`AdamW`]: one pass over memory a step.
 //!
+//! With the feature `wgpu` there is also `adapter_memory`, what `wgpu` does not say of a GPU.
+//!
 //! The instructions are chosen when the program runs: AVX-512, AVX2 or NEON where the machine has them, plain code elsewhere.
 
 mod activation;
 mod adam;
+#[cfg(feature = "wgpu")]
+mod adapter;
 mod buffer;
 mod contraction;
 mod conv;
@@ -35,6 +39,8 @@ mod units;
 
 pub use activation::{Activation, activate, jvp};
 pub use adam::{Adam, AdamW};
+#[cfg(feature = "wgpu")]
+pub use adapter::adapter_memory;
 pub use contraction::layer_jacobian_norm2;
 pub use conv::{conv_transpose2d, conv2d};
 pub use linear::{dense, linear, matmul};

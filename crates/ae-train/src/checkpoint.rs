@@ -7,6 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use ae_data::caught::caught;
 use burn::{
     store::ModuleRecord,
     train::{
@@ -40,14 +41,10 @@ pub fn epochs(folder: &Path) -> BTreeSet<usize> {
 pub fn load<R: Checkpoint>(folder: &Path, part: &str, epoch: usize) -> Result<R> {
     let path = path(folder, part, epoch);
     // A damaged file can make the reader panic rather than return; to the person it is the same thing.
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let record = std::panic::catch_unwind(|| R::load(path.clone()));
-    std::panic::set_hook(hook);
-    let reason = match record {
-        Ok(Ok(record)) => return Ok(record),
-        Ok(Err(error)) => error.to_string().replace('\n', " "),
-        Err(_) => "its contents make no sense".to_string(),
+    let reason = match caught(|| R::load(path.clone())) {
+        Some(Ok(record)) => return Ok(record),
+        Some(Err(error)) => error.to_string().replace('\n', " "),
+        None => "its contents make no sense".to_string(),
     };
     let earlier = epochs(folder).into_iter().rfind(|&other| other < epoch);
     let advice = match earlier {

@@ -52,8 +52,19 @@ pub enum Command {
     Variants,
     /// List the built-in data sets.
     Datasets,
-    /// List the devices of the backends that were built in.
+    /// List the devices of the backends that were built in, and why some cannot be used.
     Devices,
+    /// Look for devices, or test one, and be allowed to crash.
+    #[command(hide = true)]
+    Probe(ProbeArgs),
+}
+
+/// What to look for.
+#[derive(Debug, Clone, Args)]
+pub struct ProbeArgs {
+    /// Device to test, as `ae` says it to itself.
+    #[arg(value_name = "JSON")]
+    pub device: Option<String>,
 }
 
 /// Where a configuration comes from.
@@ -168,9 +179,9 @@ pub struct RowsArgs {
     /// How to read it, over what the run says.
     #[command(flatten)]
     pub read: ReadArgs,
-    /// Device to compute on: auto, or one that `ae devices` lists.
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    pub device: String,
+    /// Device to compute on, one that `ae devices` lists; by default the CPU, whatever the run was trained on.
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
 }
 
 /// Which rows of the data.
@@ -223,9 +234,9 @@ pub struct DecodeArgs {
     /// File to write: a table, or for images .png; by default CSV on standard output.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Device to compute on: auto, or one that `ae devices` lists.
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    pub device: String,
+    /// Device to compute on, one that `ae devices` lists; by default the CPU, whatever the run was trained on.
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
 }
 
 /// What to reconstruct.
@@ -334,7 +345,7 @@ pub struct CompareArgs {
     /// Folder of the trained runs; those that are there already are used. By default runs/compare-DATA.
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
-    /// Device to compute on: auto, or one that `ae devices` lists.
+    /// Device to train on: auto, or one that `ae devices` lists.
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub device: String,
     /// Print JSON.
@@ -379,9 +390,9 @@ pub struct ImportArgs {
     /// Folder of the run; by default a new one under runs/.
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
-    /// Device to compute on: auto, or one that `ae devices` lists.
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    pub device: String,
+    /// Device to compute on, one that `ae devices` lists; by default the CPU, whatever the run was trained on.
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
 }
 
 /// What to show.
@@ -393,7 +404,7 @@ pub struct ReportArgs {
     /// File to write; by default report.html in the run's folder, or here for several runs.
     #[arg(long, value_name = "FILE.html")]
     pub out: Option<PathBuf>,
-    /// Device to compute on: auto, or one that `ae devices` lists.
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    pub device: String,
+    /// Device to compute on, one that `ae devices` lists; by default the CPU, whatever the run was trained on.
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
 }

@@ -17,6 +17,9 @@ pub enum Error {
     /// The data cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Somebody stopped it: what is saved, and how to go on.
+    #[error("{0}")]
+    Interrupted(String),
     /// Something failed on the way.
     #[error("{0}")]
     Failed(String),
@@ -31,11 +34,12 @@ impl Error {
         Self::Failed(format!("cannot {action} {}: {reason}", path.display()))
     }
 
-    /// 2 for wrong usage, 1 for everything else.
+    /// 2 for wrong usage, 130 for what was interrupted, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Config(_) => 2,
             Self::Data(error) if error.is_usage() => 2,
+            Self::Interrupted(_) => 130,
             Self::Data(_) | Self::Failed(_) => 1,
         }
     }

@@ -2,11 +2,14 @@
 
 mod cli;
 mod commands;
+mod devices;
+mod ending;
 mod output;
 
 use std::process::ExitCode;
 
 use clap::{Parser, error::ErrorKind};
+use output::say;
 
 #[global_allocator]
 static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocator;
@@ -20,15 +23,15 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("{}", one_line(&error.to_string()));
+            say(&one_line(&error.to_string()));
             return ExitCode::from(2);
         }
     };
-    ae_data::progress::report_to(|what, done, of| eprintln!("{what}: {done} of {of} ({}%)", 100 * done / of.max(1)));
-    match commands::run(cli) {
+    ae_data::progress::report_to(|what, done, of| say(&format!("{what}: {done} of {of} ({}%)", 100 * done / of.max(1))));
+    match ending::watch().and_then(|()| ending::guarded(|| commands::run(cli))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            say(&format!("error: {error}"));
             ExitCode::from(error.exit_code())
         }
     }

@@ -18,6 +18,7 @@ use crate::{
     baseline::{Matrix, Pca, mean_errors},
     checkpoint,
     config::Config,
+    device,
     evaluation::{Errors, code_figures, model_errors},
     history::{self, History},
     learner::{Fit, Progress},
@@ -49,6 +50,28 @@ pub enum Outcome {
         /// Epochs that a resumed run does not train again.
         epochs: usize,
     },
+}
+
+/// What a training left to measure; see [`Run::learn`].
+#[derive(Debug, Clone)]
+pub enum Learned {
+    /// Nothing: the run was measured before, with this result.
+    Measured(Box<Summary>),
+    /// The model of its best epoch.
+    Ended(Box<Ended>),
+    /// Stopped from outside, after this many whole epochs.
+    Interrupted {
+        /// Epochs that a resumed run does not train again.
+        epochs: usize,
+    },
+}
+
+/// A training that has ended and is not measured yet.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    data: Arc<Data>,
+    trained: Trained,
+    how: How,
 }
 
 /// What a training gave, without a folder: the trained model, to be used at once, and the result.
@@ -150,13 +173,26 @@ impl Run {
         }
     }
 
-    /// Trains what is left to train, measures the best epoch and writes the result. A run that has ended only gives its result back.
+    /// Trains what is left to train, measures the best epoch and writes the result. A run that has ended only gives its result back. `device` is
+    /// where it trains; it is measured on the CPU (see [`device::for_results`]).
     ///
     /// # Errors
     /// Whatever stops a training: data that has changed, a damaged checkpoint, a full disk, a device that fails, a loss that diverges.
     pub fn train(&self, device: impl Into<Device>, device_name: &str, progress: Progress, interrupter: Interrupter) -> Result<Outcome> {
+        match self.learn(device, device_name, progress, interrupter)? {
+            Learned::Measured(summary) => Ok(Outcome::Finished(summary)),
+            Learned::Ended(ended) => Ok(Outcome::Finished(Box::new(self.measure(*ended)?))),
+            Learned::Interrupted { epochs } => Ok(Outcome::Interrupted { epochs }),
+        }
+    }
+
+    /// The first half of [`train`](Self::train), which `interrupter` stops: trains, and writes the model of the best epoch.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train).
+    pub fn learn(&self, device: impl Into<Device>, device_name: &str, progress: Progress, interrupter: Interrupter) -> Result<Learned> {
         if let Some(summary) = self.folder.summary()? {
-            return Ok(Outcome::Finished(Box::new(summary)));
+            return Ok(Learned::Measured(Box::new(summary)));
         }
         let device = device.into();
         let data = match &self.data {
@@ -194,7 +230,7 @@ impl Run {
             0 => pretrain.run(model)?,
             _ => Some(model), // the checkpoint has what it led to
         };
-        let Some(model) = model else { return Ok(Outcome::Interrupted { epochs: 0 }) };
+        let Some(model) = model else { return Ok(Learned::Interrupted { epochs: 0 }) };
         let trainee = Trainee::new(model, objective);
         let variance = |dataset: &Dataset| -> Result<f64> {
             let values = dataset.sample(SAMPLE).scaled(&data.schema.scaling)?;
@@ -229,7 +265,7 @@ impl Run {
                 best
             }
             (None, Some(_)) => return Err(Error::Failed(format!("the loss became infinite in the first epoch: {}", advice()))),
-            (None, None) => return Ok(Outcome::Interrupted { epochs: 0 }),
+            (None, None) => return Ok(Learned::Interrupted { epochs: 0 }),
         };
         let record = checkpoint::model(&self.folder.checkpoints(), best)?;
         let loaded = trainee.try_load_record(record);
@@ -239,13 +275,14 @@ impl Run {
         // last epoch nor by its own patience was stopped from outside.
         let out_of_patience = training.patience > 0 && epochs - best >= training.patience;
         if epochs < training.epochs && !out_of_patience && diverged.is_none() {
-            return Ok(Outcome::Interrupted { epochs });
+            return Ok(Learned::Interrupted { epochs });
         }
 
         let seconds = losses.iter().map(|epoch| epoch.seconds).sum();
-        let ended = Ended { epochs, best, seconds, parameters, device: device_name };
-        let summary = self.measure(&data, Trained::new(model, data.schema.clone(), self.config.clone(), plain), ended)?;
-        Ok(Outcome::Finished(Box::new(summary)))
+        let device = device::for_results(&plain, parameters);
+        let trained = Trained::new(model.to_device(&device), data.schema.clone(), self.config.clone(), device);
+        let how = How { epochs, best, seconds, parameters, device: device_name.to_string() };
+        Ok(Learned::Ended(Box::new(Ended { data, trained, how })))
     }
 
     /// A run whose model was trained elsewhere: `model` gives it, once the data is known. `scaling` is offset
@@ -280,13 +317,18 @@ impl Run {
         let run = Self { folder, config, data: Some(data.clone()) };
         let parameters = model.num_params();
         let trained = Trained::new(model, data.schema.clone(), run.config.clone(), device.clone());
-        let summary = run.measure(&data, trained, Ended { epochs: 0, best: 0, seconds: 0.0, parameters, device: "elsewhere" })?;
+        let how = How { epochs: 0, best: 0, seconds: 0.0, parameters, device: "elsewhere".to_string() };
+        let summary = run.measure(Ended { data, trained, how })?;
         Ok((run, summary))
     }
 
-    /// Measures a trained model and writes what was measured.
-    fn measure(&self, data: &Data, trained: Trained, ended: Ended) -> Result<Summary> {
-        let rows = Measured::new(data);
+    /// The second half of [`train`](Self::train): measures a trained model and writes what was measured. A run that is stopped here is measured
+    /// anew when it is resumed.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train).
+    pub fn measure(&self, Ended { data, trained, how }: Ended) -> Result<Summary> {
+        let rows = Measured::new(&data);
         trained.device.seed(self.config.seed);
         let code = code_figures(&trained.model, &rows.test, &data.batcher, &trained.device)?;
         let (train, test, pca) = rows.parts(&trained)?;
@@ -295,13 +337,13 @@ impl Run {
         let summary = Summary {
             variant: self.config.variant.clone(),
             data: data.schema.name.clone(),
-            device: ended.device.to_string(),
+            device: how.device,
             d_input: data.schema.d_input,
             code_dim: self.config.model.code_dim,
-            parameters: ended.parameters,
-            epochs: ended.epochs,
-            best_epoch: ended.best,
-            train_seconds: ended.seconds,
+            parameters: how.parameters,
+            epochs: how.epochs,
+            best_epoch: how.best,
+            train_seconds: how.seconds,
             seed: self.config.seed,
             train,
             test,
@@ -313,13 +355,14 @@ impl Run {
     }
 }
 
-/// How a training ended.
-struct Ended<'a> {
+/// How a training went.
+#[derive(Debug, Clone)]
+struct How {
     epochs: usize,
     best: usize,
     seconds: f64,
     parameters: usize,
-    device: &'a str,
+    device: String,
 }
 
 fn mean_variance(rows: Matrix) -> f64 {

@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::BufReader,
-    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
 };
 
@@ -20,6 +19,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::{Content, Format, Options};
 use crate::{
     DataError,
+    caught::caught,
     frame::{Cells, Frame},
     stored_table::Parts,
 };
@@ -134,11 +134,7 @@ fn damaged(path: &Path, format: &str, error: &dyn std::fmt::Display) -> DataErro
 
 /// What `read` gives; a library that panics on a damaged file is a damaged file to the person.
 fn guarded<T>(path: &Path, format: &str, read: impl FnOnce() -> Result<T, DataError>) -> Result<T, DataError> {
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
-    let found = panic::catch_unwind(AssertUnwindSafe(read));
-    panic::set_hook(hook);
-    found.unwrap_or_else(|_| Err(damaged(path, format, &"its contents make no sense")))
+    caught(read).unwrap_or_else(|| Err(damaged(path, format, &"its contents make no sense")))
 }
 
 /// All batches as one table.

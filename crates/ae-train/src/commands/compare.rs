@@ -12,11 +12,15 @@ use ae_train::{
 };
 use burn::train::Interrupter;
 
-use crate::{cli::CompareArgs, output::print};
+use crate::{
+    cli::CompareArgs,
+    devices, ending,
+    output::{print, say},
+};
 
 /// Prints the comparison.
 pub fn run(args: &CompareArgs) -> Result<()> {
-    let device = device::open(&args.device)?;
+    let device = devices::choose(&args.device)?.open()?;
     let runs = match (args.runs.is_empty(), args.variants.is_empty()) {
         (false, true) => args.runs.iter().map(|path| Run::open(path)).collect::<Result<Vec<_>>>()?,
         (true, false) => trained(args, &device)?,
@@ -25,9 +29,9 @@ pub fn run(args: &CompareArgs) -> Result<()> {
     };
     let count = runs.len();
     let mut measured = 0;
-    let lines = compare(&runs, &device.device, |run| {
+    let lines = compare(&runs, &device::for_results(&device.device, 0), |run| {
         measured += 1;
-        eprintln!("measured {} ({measured} of {count})", run.folder.path().display());
+        say(&format!("measured {} ({measured} of {count})", run.folder.path().display()));
     })?;
     if args.json {
         return print(&format!("{}\n", serde_json::to_string_pretty(&lines).expect("figures are JSON")));
@@ -62,11 +66,15 @@ fn trained(args: &CompareArgs, device: &Available) -> Result<Vec<Run>> {
             true => known(&path, &config)?,
             false => Run::create(config, Some(&path))?,
         };
-        eprintln!("run {} of {count}: {}", index + 1, path.display());
-        match run.train(device.device.clone(), &device.name, Progress::Quiet, Interrupter::new())? {
+        say(&format!("run {} of {count}: {}", index + 1, path.display()));
+        let interrupter = Interrupter::new();
+        let advice = "call the comparison again: it goes on where it was";
+        ending::training(&interrupter, advice);
+        match run.train(device.device.clone(), &device.name, Progress::Quiet, interrupter)? {
             Outcome::Finished(_) => runs.push(run),
-            Outcome::Interrupted { .. } => return Err(Error::Failed(format!("{} was stopped: call the comparison again", path.display()))),
+            Outcome::Interrupted { .. } => return Err(Error::Interrupted(format!("{} was stopped; {advice}", path.display()))),
         }
+        ending::after_training(advice);
     }
     Ok(runs)
 }

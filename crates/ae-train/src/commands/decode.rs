@@ -1,15 +1,15 @@
 //! `ae decode`: what the decoder makes of codes.
 
 use ae_data::{Known, Options, open_known, sink};
-use ae_train::{Error, Result, device};
+use ae_train::{Error, Result};
 use burn::data::dataset::Dataset as _;
 
 use super::{is_picture, save};
-use crate::cli::DecodeArgs;
+use crate::{cli::DecodeArgs, devices::open_for_results};
 
 /// Writes the decoded codes.
 pub fn run(args: &DecodeArgs) -> Result<()> {
-    let trained = ae_train::Run::open(&args.run)?.trained(device::open(&args.device)?.device)?;
+    let trained = ae_train::Run::open(&args.run)?.trained(open_for_results(args.device.as_deref())?.device)?;
     let units = trained.config.model.code_dim;
     // What identifies rows stands beside codes that `ae encode` wrote.
     let columns: Vec<ae_data::Column> = (0..units).map(|unit| ae_data::Column::number(format!("h{unit}"))).collect();

@@ -1,13 +1,13 @@
 //! `ae import`: a run from weights that were trained elsewhere.
 
-use ae_train::{Result, Run, device, export::import::Weights};
+use ae_train::{Result, Run, export::import::Weights};
 
 use super::{configuration_with, train};
-use crate::{cli::ImportArgs, output::print};
+use crate::{cli::ImportArgs, devices::open_for_results, output::print};
 
 /// Makes the run, and prints how good it is.
 pub fn run(args: &ImportArgs) -> Result<()> {
-    let device = device::open(&args.device)?.device.inner();
+    let device = open_for_results(args.device.as_deref())?.device.inner();
     let weights = Weights::read(&args.weights)?;
     let settings = weights.settings()?;
     let config = configuration_with(&args.config, settings)?;

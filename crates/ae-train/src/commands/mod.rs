@@ -12,6 +12,7 @@ mod export;
 mod import;
 mod impute;
 mod interpolate;
+mod probe;
 mod reconstruct;
 mod report;
 mod score;
@@ -25,10 +26,13 @@ use ae_data::{
     frame::Frame,
     sink::{self, Shape, Writer},
 };
-use ae_train::{Config, Result, Run, Trained, config::Layers, device};
+use ae_train::{Config, Result, Run, Trained, config::Layers};
 use toml::Value;
 
-use crate::cli::{Cli, Command, ConfigArgs, ReadArgs, RowsArgs};
+use crate::{
+    cli::{Cli, Command, ConfigArgs, ReadArgs, RowsArgs},
+    devices::open_for_results,
+};
 
 /// Does what the command line asks for.
 pub fn run(cli: Cli) -> Result<()> {
@@ -50,6 +54,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Variants => variants::run(),
         Command::Datasets => datasets::run(),
         Command::Devices => devices::run(),
+        Command::Probe(args) => probe::run(&args),
     }
 }
 
@@ -104,7 +109,7 @@ struct Used {
 
 fn use_run(args: &RowsArgs) -> Result<Used> {
     let run = Run::open(&args.run)?;
-    let trained = run.trained(device::open(&args.device)?.device)?;
+    let trained = run.trained(open_for_results(args.device.as_deref())?.device)?;
     let rows = trained.rows(args.data.as_deref(), &options(&args.read), args.rows.into())?;
     Ok(Used { run, trained, rows })
 }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use ae_data::sink::write_bytes;
-use ae_train::{Result, Run, device, report};
+use ae_train::{Result, Run, report};
 
-use crate::{cli::ReportArgs, output::print};
+use crate::{cli::ReportArgs, devices::open_for_results, output::print};
 
 /// Writes the page.
 pub fn run(args: &ReportArgs) -> Result<()> {
-    let device = device::open(&args.device)?.device;
+    let device = open_for_results(args.device.as_deref())?.device;
     let runs = args.runs.iter().map(|path| Run::open(path)).collect::<Result<Vec<_>>>()?;
     let path = match (&args.out, runs.as_slice()) {
         (Some(out), _) => out.clone(),

@@ -1,59 +1,69 @@
 //! `ae train`: trains a model or continues a run, and prints what it learned.
 
-use std::{
-    io::{self, IsTerminal},
-    process,
-};
+use std::io::{self, IsTerminal};
 
 use ae_model::{Activation, code::CodeConfig};
-use ae_train::{Config, Error, Outcome, Progress, Result, Run, device, evaluation::Figures, run_folder::Summary};
+use ae_train::{
+    Config, Error, Progress, Result, Run,
+    device::{self, Found},
+    evaluation::Figures,
+    run::Learned,
+    run_folder::Summary,
+};
 use burn::train::Interrupter;
 
-use crate::{cli::TrainArgs, output::print};
+use crate::{
+    cli::TrainArgs,
+    devices, ending,
+    output::{print, say},
+};
 
 /// Trains, and prints the result.
 pub fn run(args: &TrainArgs) -> Result<()> {
-    let device = device::open(&args.device)?;
+    let chosen = devices::choose(&args.device)?;
+    let device = chosen.open()?;
     let run = match &args.resume {
         Some(path) => Run::open(path)?,
         None => Run::create(super::configuration(&args.config)?, args.out.as_deref())?,
     };
     let folder = run.folder.path().display();
-    describe(&run, &device.name)?;
+    describe(&run, &chosen)?;
 
+    let resume = format!("continue with `ae train --resume {folder}`");
     let interrupter = Interrupter::new();
-    let stop = interrupter.clone();
-    // The second time, a person who does not want to wait for the step to end leaves at once: what is saved is whole at every moment.
-    let handler = ctrlc::set_handler(move || if stop.should_stop() { process::exit(1) } else { stop.stop(Some("Ctrl-C")) });
-    handler.map_err(|error| Error::Failed(format!("cannot listen for Ctrl-C: {error}")))?;
+    ending::training(&interrupter, &format!("whole epochs are saved: {resume}"));
     let progress = if io::stdout().is_terminal() { Progress::Dashboard } else { Progress::Lines };
-    match run.train(device.device.clone(), &device.name, progress, interrupter)? {
-        Outcome::Finished(summary) => {
-            print(&table(&summary))?;
-            if let Some(warning) = dead_units(&summary, &run.config) {
-                eprintln!("warning: {warning}");
-            }
-            let report = run.folder.report_file();
-            if !report.exists()
-                && let Err(error) = ae_train::report::write(&run, &device.device)
-            {
-                eprintln!("warning: no report: {error}");
-            }
-            let page = if report.exists() { format!("report: {}\n", report.display()) } else { String::new() };
-            print(&format!("run folder: {folder}\n{page}"))
+    let learned = run.learn(device.device.clone(), &device.name, progress, interrupter)?;
+    ending::after_training(&format!("the model is saved: {resume} for its result"));
+    let summary = match learned {
+        Learned::Measured(summary) => *summary,
+        Learned::Ended(ended) => run.measure(*ended)?,
+        Learned::Interrupted { epochs } => {
+            let of = run.config.training.epochs;
+            return Err(Error::Interrupted(format!("stopped after {epochs} of {of} epochs, all saved; {resume}")));
         }
-        Outcome::Interrupted { epochs } => Err(Error::Failed(format!(
-            "stopped after {epochs} of {} epochs, all saved; continue with `ae train --resume {folder}`",
-            run.config.training.epochs
-        ))),
+    };
+    print(&table(&summary))?;
+    if let Some(warning) = dead_units(&summary, &run.config) {
+        say(&format!("warning: {warning}"));
     }
+    ending::after_training(&format!("the run is complete: `ae report {folder}` makes its page"));
+    let report = run.folder.report_file();
+    let results = device::for_results(&device.device, summary.parameters);
+    if !report.exists()
+        && let Err(error) = ae_train::report::write(&run, &results)
+    {
+        say(&format!("warning: no report: {error}"));
+    }
+    let page = if report.exists() { format!("report: {}\n", report.display()) } else { String::new() };
+    print(&format!("run folder: {folder}\n{page}"))
 }
 
 /// What is about to be trained, on standard error.
-fn describe(run: &Run, device: &str) -> Result<()> {
+fn describe(run: &Run, device: &Found) -> Result<()> {
     let schema = run.folder.schema()?;
     let shape = schema.geometry.map(|geometry| format!(", images of {geometry}")).unwrap_or_default();
-    eprintln!(
+    say(&format!(
         "{} on {}: {} features{shape}, {} train / {} validation / {} test rows; scaling {}",
         run.config.variant,
         schema.name,
@@ -62,13 +72,18 @@ fn describe(run: &Run, device: &str) -> Result<()> {
         schema.validation_rows,
         schema.test_rows,
         schema.scaling.describe()
-    );
-    eprintln!(
-        "code of {} units, {} epochs on {device}; run folder {}",
+    ));
+    let hardware = if device.is_gpu() { format!(", {}", device.describe()) } else { String::new() };
+    say(&format!(
+        "code of {} units, {} epochs on {}{hardware}; run folder {}",
         run.config.model.code_dim,
         run.config.training.epochs,
+        device.name,
         run.folder.path().display()
-    );
+    ));
+    if device.is_gpu() {
+        say("the first epoch compiles kernels for this GPU and tries which are fastest: seconds to a minute, the first time");
+    }
     Ok(())
 }
 

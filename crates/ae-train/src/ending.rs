@@ -1,0 +1,162 @@
+//! How the program ends before its work is done: by a signal, or because a thread of a backend panicked. Nothing may hang.
+//!
+//! A signal while a network trains asks Burn to stop after the step at hand; a second one, or one in any other phase, ends the program at once, and so
+//! does a step that does not end in time. Drivers have exit handlers that wait for threads that no longer answer, so the end is `_exit`: whole
+//! epochs are on the disk, and nothing else is worth keeping.
+//!
+//! A panic in a thread of a backend may leave everybody else waiting for it, or Burn may recover from it. So the panic is remembered, and the
+//! program ends if the work has not gone on for a while.
+
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    panic::PanicHookInfo,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use ae_data::{caught, progress};
+use ae_train::{Error, Result};
+use burn::train::Interrupter;
+
+use crate::output::say;
+
+/// How long a step may go on once somebody has asked for the end.
+const STEP: Duration = Duration::from_secs(5);
+
+/// How long the work may stand still after a panic in another thread.
+const STANDSTILL: Duration = Duration::from_secs(20);
+
+/// Exit status of a program that was interrupted.
+const INTERRUPTED: i32 = 130;
+
+/// What is going on.
+struct State {
+    /// What stops the training, while one is going on.
+    training: Option<Interrupter>,
+    /// What to do to go on with the work.
+    advice: String,
+    /// The first panic that nobody expected.
+    panic: Option<String>,
+}
+
+static STATE: Mutex<State> = Mutex::new(State { training: None, advice: String::new(), panic: None });
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on signals and panics end the program as described.
+///
+/// # Errors
+/// A system that does not let a program listen for signals.
+pub fn watch() -> Result<()> {
+    std::panic::set_hook(Box::new(panicked));
+    ctrlc::set_handler(interrupted).map_err(|error| Error::Failed(format!("cannot listen for Ctrl-C: {error}")))
+}
+
+/// A training begins: the first signal stops it with `interrupter`, between two steps. `advice` says how to go on with it.
+pub fn training(interrupter: &Interrupter, advice: &str) {
+    let mut state = state();
+    (state.training, state.advice) = (Some(interrupter.clone()), advice.to_string());
+}
+
+/// The training is over: the next signal ends the program at once. `advice` says how to go on.
+pub fn after_training(advice: &str) {
+    let mut state = state();
+    (state.training, state.advice) = (None, advice.to_string());
+}
+
+fn interrupted() {
+    let training = state().training.clone();
+    match training {
+        Some(interrupter) if !interrupter.should_stop() => {
+            interrupter.stop(Some("Ctrl-C"));
+            thread::spawn(|| {
+                thread::sleep(STEP);
+                end(INTERRUPTED, &format!("interrupted in a step that did not end within {} s", STEP.as_secs()));
+            });
+        }
+        _ => end(INTERRUPTED, "interrupted"),
+    }
+}
+
+/// Says one line and ends the program, whatever its threads do.
+fn end(status: i32, what: &str) -> ! {
+    let advice = match &state().advice {
+        advice if advice.is_empty() => String::new(),
+        advice => format!("; {advice}"),
+    };
+    leave_dashboard();
+    say(&format!("error: {what}{advice}"));
+    exit(status)
+}
+
+#[cfg(unix)]
+fn exit(status: i32) -> ! {
+    signal_hook::low_level::exit(status)
+}
+
+#[cfg(not(unix))]
+fn exit(status: i32) -> ! {
+    std::process::exit(status)
+}
+
+/// Gives the terminal back, if Burn's dashboard has it.
+fn leave_dashboard() {
+    use crossterm::{cursor, event, execute, terminal};
+    if terminal::is_raw_mode_enabled().unwrap_or_default() {
+        let _ = terminal::disable_raw_mode();
+        let _ = execute!(std::io::stdout(), event::DisableMouseCapture, terminal::LeaveAlternateScreen, cursor::Show);
+    }
+}
+
+fn panicked(info: &PanicHookInfo) {
+    if caught::expected() {
+        return;
+    }
+    let place = info.location().map(|location| format!(" ({}:{})", location.file(), location.line())).unwrap_or_default();
+    let message = info.payload_as_str().unwrap_or("no message").lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        say(&format!("{message}{place}\n{backtrace}"));
+    }
+    state().panic.get_or_insert_with(|| format!("{message}{place}"));
+    if thread::current().name() != Some("main") {
+        let beats = progress::beats();
+        thread::spawn(move || stands_still(beats));
+    }
+}
+
+/// Ends the program if the work does not go on.
+fn stands_still(beats: usize) {
+    thread::sleep(STANDSTILL);
+    if progress::beats() == beats {
+        end(1, &failure());
+    }
+}
+
+/// What the first panic said.
+fn failure() -> String {
+    let panic = state().panic.clone().unwrap_or_else(|| "no reason was given".to_string());
+    format!("the program failed inside: {panic}")
+}
+
+/// The result of `work`, whose panics are errors.
+///
+/// # Errors
+/// Those of `work`; a panic.
+pub fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+        Ok(Ok(())) => Ok(()),
+        // Burn says of a failed computation that it failed; the panic behind it says why.
+        Ok(Err(error)) => Err(match &state().panic {
+            Some(panic) if matches!(error, Error::Failed(_)) => Error::Failed(format!("{error}: {panic}")),
+            _ => error,
+        }),
+        Err(_) => {
+            let advice = state().advice.clone();
+            Err(Error::Failed(if advice.is_empty() { failure() } else { format!("{}; {advice}", failure()) }))
+        }
+    }
+}
