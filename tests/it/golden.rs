@@ -3,6 +3,8 @@
 //! Each case runs in `f32`, to 1e-5 of the tensor's largest entry (a few hundred rounding errors of 6e-8), and in `f64`, to 1e-10.
 //! `AE_GOLDEN` names another file, such as one made with another seed.
 
+use std::{cell::Cell, path::Path};
+
 use ae_model::{
     Activation, Autoencoder, Code, Encoder, Evaluation, Jacobian, Objective, Penalties, Reconstruction,
     code::TopKConfig,
@@ -18,20 +20,25 @@ use serde_json::Value;
 
 /// The file's cases.
 fn cases() -> Value {
-    let path =
-        std::env::var("AE_GOLDEN").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/golden.json").to_string());
-    let file = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let path = std::env::var("AE_GOLDEN")
+        .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/golden.json"), Into::into);
+    let file = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str::<Value>(&file).expect("the golden file is JSON")["cases"].clone()
 }
 
-/// A precision to compute in, and how close the result must be.
-#[derive(Clone, Copy)]
-struct Precision {
+/// Where to compute and in which precision, and how close the result must be.
+pub struct Precision {
+    device: Device,
     dtype: DType,
     tolerance: f64,
+    /// The largest error so far, in units of its tensor's largest entry.
+    worst: Cell<f64>,
 }
 
-const PRECISIONS: [Precision; 2] = [Precision { dtype: DType::F32, tolerance: 1e-5 }, Precision { dtype: DType::F64, tolerance: 1e-10 }];
+/// Both precisions of the default device.
+fn precisions() -> [Precision; 2] {
+    [(DType::F32, 1e-5), (DType::F64, 1e-10)].map(|(dtype, tolerance)| Precision::new(Device::default(), dtype, tolerance))
+}
 
 fn flatten(value: &Value) -> Vec<f64> {
     match value {
@@ -48,22 +55,29 @@ fn shape(value: &Value) -> Vec<usize> {
 }
 
 impl Precision {
-    fn tensor<const D: usize>(self, value: &Value) -> Tensor<D> {
-        let data = TensorData::new(flatten(value), shape(value)).convert_dtype(self.dtype);
-        Tensor::from_data(data, (&Device::default().autodiff(), self.dtype))
+    pub fn new(device: Device, dtype: DType, tolerance: f64) -> Self {
+        Self { device, dtype, tolerance, worst: Cell::new(0.0) }
     }
 
-    fn affine(self, params: &Value, weight: &str, bias: &str) -> Affine {
+    fn tensor<const D: usize>(&self, value: &Value) -> Tensor<D> {
+        let data = TensorData::new(flatten(value), shape(value)).convert_dtype(self.dtype);
+        Tensor::from_data(data, (&self.device.clone().autodiff(), self.dtype))
+    }
+
+    fn affine(&self, params: &Value, weight: &str, bias: &str) -> Affine {
         Affine::from_tensors(self.tensor(&params[weight]), self.tensor(&params[bias]))
     }
 
-    fn compare<const D: usize>(self, what: &str, found: Tensor<D>, expected: &Value) {
+    fn compare<const D: usize>(&self, what: &str, found: Tensor<D>, expected: &Value) {
         let found: Vec<f64> = found.into_data().iter::<f64>().collect();
         let expected = flatten(expected);
         assert_eq!(found.len(), expected.len(), "{what}: number of entries");
         let largest = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
         for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let error = (found - expected).abs();
+            if largest > 0.0 {
+                self.worst.set(self.worst.get().max(error / largest));
+            }
             assert!(
                 error <= self.tolerance * largest,
                 "{what}[{index}] in {:?}: {found}, expected {expected} (largest entry {largest})",
@@ -73,7 +87,7 @@ impl Precision {
     }
 
     /// The gradient of one parameter; `null` in the file is no dependence.
-    fn compare_gradient<const D: usize>(self, what: &str, parameter: Tensor<D>, gradients: &Gradients, expected: &Value) {
+    fn compare_gradient<const D: usize>(&self, what: &str, parameter: Tensor<D>, gradients: &Gradients, expected: &Value) {
         match (parameter.grad(gradients), expected) {
             (Some(found), Value::Null) => assert_eq!(found.abs().max().into_scalar::<f64>(), 0.0, "{what}: no gradient expected"),
             (Some(found), expected) => self.compare(what, found, expected),
@@ -85,153 +99,175 @@ impl Precision {
 /// The exact norms of the derivative: the closed form where there is one is `auto`'s, and `exact` takes it too.
 const METHODS: [Method; 2] = [Method::Auto, Method::Exact];
 
-#[test]
-fn shallow_autoencoder_with_every_loss_and_penalty() {
+fn shallow_autoencoder_with_every_loss_and_penalty(precision: &Precision) {
     let case = &cases()["shallow"];
     let params = &case["params"];
-    for precision in PRECISIONS {
-        let encoder = Mlp::new(vec![precision.affine(params, "enc_w", "enc_b")], Activation::Identity);
-        let decoder = Mlp::new(vec![precision.affine(params, "dec_w", "dec_b")], Activation::Identity);
-        let model = Autoencoder::new(encoder, decoder).with_code(Activation::Sigmoid.into());
-        let x = precision.tensor::<2>(&case["input"]);
-        // The term by itself: every other has weight 0 or is the reconstruction's.
-        let check = |evaluation: Evaluation, name: &str, expected: &str| {
-            let term = &case["terms"][expected];
-            let value = &evaluation.terms.iter().find(|term| term.name == name).expect("the term is there").value;
-            match &term["value"] {
-                Value::Number(_) => precision.compare(expected, value.clone().mean(), &term["value"]),
-                _ => precision.compare(expected, value.clone(), &term["value"]),
-            }
-            let gradients = value.clone().mean().backward();
-            for (side, layer) in [("enc", &model.encoder.layers[0]), ("dec", &model.decoder.layers[0])] {
-                let grads = &term["grads"];
-                precision.compare_gradient(&format!("{expected} {side}_w"), layer.weight(None), &gradients, &grads[format!("{side}_w")]);
-                precision.compare_gradient(&format!("{expected} {side}_b"), layer.bias.val(), &gradients, &grads[format!("{side}_b")]);
-            }
-        };
-        for reconstruction in [Reconstruction::SquaredError, Reconstruction::Bernoulli] {
-            let model = model.clone().with_reconstruction(reconstruction);
-            let evaluation = Objective::default().evaluate(&model, x.clone(), None);
-            precision.compare("code", evaluation.forward.code.clone(), &case["code"]);
-            precision.compare("reconstruction", evaluation.forward.output.clone(), &case["reconstruction"]);
-            check(evaluation, reconstruction.name(), reconstruction.name());
+    let encoder = Mlp::new(vec![precision.affine(params, "enc_w", "enc_b")], Activation::Identity);
+    let decoder = Mlp::new(vec![precision.affine(params, "dec_w", "dec_b")], Activation::Identity);
+    let model = Autoencoder::new(encoder, decoder).with_code(Activation::Sigmoid.into());
+    let x = precision.tensor::<2>(&case["input"]);
+    // The term by itself: every other has weight 0 or is the reconstruction's.
+    let check = |evaluation: Evaluation, name: &str, expected: &str| {
+        let term = &case["terms"][expected];
+        let value = &evaluation.terms.iter().find(|term| term.name == name).expect("the term is there").value;
+        match &term["value"] {
+            Value::Number(_) => precision.compare(expected, value.clone().mean(), &term["value"]),
+            _ => precision.compare(expected, value.clone(), &term["value"]),
         }
-        let observed = precision.tensor::<2>(&case["observed"]);
-        // The loss alone counts what is observed here; the network reads everything, as in the reference.
+        let gradients = value.clone().mean().backward();
+        for (side, layer) in [("enc", &model.encoder.layers[0]), ("dec", &model.decoder.layers[0])] {
+            let grads = &term["grads"];
+            precision.compare_gradient(&format!("{expected} {side}_w"), layer.weight(None), &gradients, &grads[format!("{side}_w")]);
+            precision.compare_gradient(&format!("{expected} {side}_b"), layer.bias.val(), &gradients, &grads[format!("{side}_b")]);
+        }
+    };
+    for reconstruction in [Reconstruction::SquaredError, Reconstruction::Bernoulli] {
+        let model = model.clone().with_reconstruction(reconstruction);
         let evaluation = Objective::default().evaluate(&model, x.clone(), None);
-        let value = Reconstruction::SquaredError.loss(x.clone(), evaluation.forward.output.clone(), Some(observed));
-        let observed = ae_model::Term { name: "observed", weight: 1.0, value };
-        check(Evaluation { terms: vec![observed], forward: evaluation.forward }, "observed", "squared_error_observed");
+        precision.compare("code", evaluation.forward.code.clone(), &case["code"]);
+        precision.compare("reconstruction", evaluation.forward.output.clone(), &case["reconstruction"]);
+        check(evaluation, reconstruction.name(), reconstruction.name());
+    }
+    let observed = precision.tensor::<2>(&case["observed"]);
+    // The loss alone counts what is observed here; the network reads everything, as in the reference.
+    let evaluation = Objective::default().evaluate(&model, x.clone(), None);
+    let value = Reconstruction::SquaredError.loss(x.clone(), evaluation.forward.output.clone(), Some(observed));
+    let observed = ae_model::Term { name: "observed", weight: 1.0, value };
+    check(Evaluation { terms: vec![observed], forward: evaluation.forward }, "observed", "squared_error_observed");
 
-        let rho = case["rho"].as_f64().expect("a rate");
-        for method in METHODS {
-            let penalties = Penalties {
-                l1: Some(L1::default()),
-                kl_rate: Some(KlRate { rate: rho, ..KlRate::default() }),
-                contractive: Some(Contractive { method, ..Contractive::default() }),
-                ..Penalties::default()
-            };
-            let objective = Objective { penalties, ..Objective::default() };
-            // Burn keeps no graph after a backward pass: one evaluation for each.
-            for (name, expected) in [("l1", "l1"), ("kl_rate", "kl_rate"), ("contractive", "jacobian_norm2")] {
-                check(objective.evaluate(&model, x.clone(), None), name, expected);
-            }
-            let evaluation = objective.evaluate(&model, x.clone(), None);
-            let weighted = evaluation.terms.iter().map(|term| term.value.clone().mean().mul_scalar(term.weight).into_scalar::<f64>());
-            let (sum, loss) = (weighted.sum::<f64>(), evaluation.loss().into_scalar::<f64>());
-            assert!((sum - loss).abs() <= precision.tolerance * sum.abs(), "the loss is the weighted sum: {loss}, expected {sum}");
+    let rho = case["rho"].as_f64().expect("a rate");
+    for method in METHODS {
+        let penalties = Penalties {
+            l1: Some(L1::default()),
+            kl_rate: Some(KlRate { rate: rho, ..KlRate::default() }),
+            contractive: Some(Contractive { method, ..Contractive::default() }),
+            ..Penalties::default()
+        };
+        let objective = Objective { penalties, ..Objective::default() };
+        // Burn keeps no graph after a backward pass: one evaluation for each.
+        for (name, expected) in [("l1", "l1"), ("kl_rate", "kl_rate"), ("contractive", "jacobian_norm2")] {
+            check(objective.evaluate(&model, x.clone(), None), name, expected);
         }
+        let evaluation = objective.evaluate(&model, x.clone(), None);
+        let weighted = evaluation.terms.iter().map(|term| term.value.clone().mean().mul_scalar(term.weight).into_scalar::<f64>());
+        let (sum, loss) = (weighted.sum::<f64>(), evaluation.loss().into_scalar::<f64>());
+        assert!((sum - loss).abs() <= precision.tolerance * sum.abs(), "the loss is the weighted sum: {loss}, expected {sum}");
     }
 }
 
-#[test]
-fn deep_encoders_and_their_derivatives_for_every_activation() {
+fn deep_encoders_and_their_derivatives_for_every_activation(precision: &Precision) {
     let cases = cases();
     let mut seen = 0;
     for activation in Activation::ALL {
         let Some(case) = cases.get(format!("deep_{activation}")) else { continue };
         seen += 1;
-        for precision in PRECISIONS {
-            let params = &case["params"];
-            let network = Mlp::new(vec![precision.affine(params, "w1", "b1"), precision.affine(params, "w2", "b2")], activation);
-            let (code, derivative) = network.jvp(precision.tensor(&case["input"]), precision.tensor(&case["direction"]));
-            precision.compare(&format!("{activation} code"), code.clone(), &case["code"]);
-            precision.compare(
-                &format!("{activation} forward"),
-                Encoder::forward(&network, precision.tensor(&case["input"])),
-                &case["code"],
-            );
-            precision.compare(&format!("{activation} jvp"), derivative.clone(), &case["jvp"]);
-            let check = |name: &str, norm: Tensor<1>| {
-                let term = &case["terms"][name];
-                precision.compare(&format!("{activation} {name}"), norm.clone(), &term["value"]);
-                let gradients = norm.mean().backward();
-                for (index, layer) in network.layers.iter().enumerate() {
-                    let (weight, bias) = (format!("w{}", index + 1), format!("b{}", index + 1));
-                    let what = format!("{activation} {name}");
-                    precision.compare_gradient(&format!("{what} {weight}"), layer.weight(None), &gradients, &term["grads"][&weight]);
-                    precision.compare_gradient(&format!("{what} {bias}"), layer.bias.val(), &gradients, &term["grads"][&bias]);
-                }
-            };
-            check("jvp_norm2", derivative.square().sum_dim(1).squeeze_dim::<1>(1));
-            let model = Autoencoder::new(network.clone(), network.clone());
-            for method in METHODS {
-                check("jacobian_norm2", Jacobian { method, probes: 1 }.norm2(&model, precision.tensor(&case["input"]), None));
+        let params = &case["params"];
+        let network = Mlp::new(vec![precision.affine(params, "w1", "b1"), precision.affine(params, "w2", "b2")], activation);
+        let (code, derivative) = network.jvp(precision.tensor(&case["input"]), precision.tensor(&case["direction"]));
+        precision.compare(&format!("{activation} code"), code.clone(), &case["code"]);
+        precision.compare(&format!("{activation} forward"), Encoder::forward(&network, precision.tensor(&case["input"])), &case["code"]);
+        precision.compare(&format!("{activation} jvp"), derivative.clone(), &case["jvp"]);
+        let check = |name: &str, norm: Tensor<1>| {
+            let term = &case["terms"][name];
+            precision.compare(&format!("{activation} {name}"), norm.clone(), &term["value"]);
+            let gradients = norm.mean().backward();
+            for (index, layer) in network.layers.iter().enumerate() {
+                let (weight, bias) = (format!("w{}", index + 1), format!("b{}", index + 1));
+                let what = format!("{activation} {name}");
+                precision.compare_gradient(&format!("{what} {weight}"), layer.weight(None), &gradients, &term["grads"][&weight]);
+                precision.compare_gradient(&format!("{what} {bias}"), layer.bias.val(), &gradients, &term["grads"][&bias]);
             }
+        };
+        check("jvp_norm2", derivative.square().sum_dim(1).squeeze_dim::<1>(1));
+        let model = Autoencoder::new(network.clone(), network.clone());
+        for method in METHODS {
+            check("jacobian_norm2", Jacobian { method, probes: 1 }.norm2(&model, precision.tensor(&case["input"]), None));
         }
     }
     assert_eq!(seen, 8, "every activation but the identity has a case");
 }
 
-#[test]
-fn a_convolutional_encoder_and_the_norm_of_its_derivative() {
+fn a_convolutional_encoder_and_the_norm_of_its_derivative(precision: &Precision) {
     let case = &cases()["conv_tanh"];
     let params = &case["params"];
-    for precision in PRECISIONS {
-        let convolution = ConvLayer::from_tensors(precision.tensor(&params["conv_w"]), precision.tensor(&params["conv_b"]), 2);
-        let encoder = ConvEncoder {
-            convolutions: vec![convolution],
-            norms: Vec::new(),
-            dropout: None,
-            code: precision.affine(params, "w", "b"),
-            image: [1, 6, 6],
-            activation: Activation::Tanh,
-        };
-        let x = precision.tensor::<2>(&case["input"]);
-        precision.compare("conv code", encoder.forward(x.clone()), &case["code"]);
-        let model = Autoencoder::new(encoder.clone(), Mlp::new(Vec::new(), Activation::Identity));
-        let term = &case["terms"]["jacobian_norm2"];
-        let norm2 = Jacobian { method: Method::Exact, probes: 1 }.norm2(&model, x, None);
-        precision.compare("conv jacobian_norm2", norm2.clone(), &term["value"]);
-        let gradients = norm2.mean().backward();
-        let (grads, layer) = (&term["grads"], &encoder.convolutions[0]);
-        precision.compare_gradient("conv_w", layer.weight.val(), &gradients, &grads["conv_w"]);
-        precision.compare_gradient("conv_b", layer.bias.val(), &gradients, &grads["conv_b"]);
-        precision.compare_gradient("conv w", encoder.code.weight(None), &gradients, &grads["w"]);
-        precision.compare_gradient("conv b", encoder.code.bias.val(), &gradients, &grads["b"]);
+    let convolution = ConvLayer::from_tensors(precision.tensor(&params["conv_w"]), precision.tensor(&params["conv_b"]), 2);
+    let encoder = ConvEncoder {
+        convolutions: vec![convolution],
+        norms: Vec::new(),
+        dropout: None,
+        code: precision.affine(params, "w", "b"),
+        image: [1, 6, 6],
+        activation: Activation::Tanh,
+    };
+    let x = precision.tensor::<2>(&case["input"]);
+    precision.compare("conv code", encoder.forward(x.clone()), &case["code"]);
+    let model = Autoencoder::new(encoder.clone(), Mlp::new(Vec::new(), Activation::Identity));
+    let term = &case["terms"]["jacobian_norm2"];
+    let norm2 = Jacobian { method: Method::Exact, probes: 1 }.norm2(&model, x, None);
+    precision.compare("conv jacobian_norm2", norm2.clone(), &term["value"]);
+    let gradients = norm2.mean().backward();
+    let (grads, layer) = (&term["grads"], &encoder.convolutions[0]);
+    precision.compare_gradient("conv_w", layer.weight.val(), &gradients, &grads["conv_w"]);
+    precision.compare_gradient("conv_b", layer.bias.val(), &gradients, &grads["conv_b"]);
+    precision.compare_gradient("conv w", encoder.code.weight(None), &gradients, &grads["w"]);
+    precision.compare_gradient("conv b", encoder.code.bias.val(), &gradients, &grads["b"]);
+}
+
+fn a_top_k_code_and_the_gradient_through_its_kept_units(precision: &Precision) {
+    let case = &cases()["top_k"];
+    let params = &case["params"];
+    let k = case["k"].as_u64().expect("a number of units") as usize;
+    let encoder = Mlp::new(vec![precision.affine(params, "enc_w", "enc_b")], Activation::Identity);
+    let decoder = Mlp::new(vec![precision.affine(params, "dec_w", "dec_b")], Activation::Identity);
+    let code = Code::TopK(TopKConfig { k, activation: Activation::Relu, ..TopKConfig::default() }.init());
+    let model = Autoencoder::new(encoder, decoder).with_code(code);
+    let evaluation = Objective::default().evaluate(&model, precision.tensor(&case["input"]), None);
+    precision.compare("top_k code", evaluation.forward.code.clone(), &case["code"]);
+    precision.compare("top_k reconstruction", evaluation.forward.output.clone(), &case["reconstruction"]);
+    let term = &case["terms"]["squared_error"];
+    precision.compare("top_k squared_error", evaluation.terms[0].value.clone(), &term["value"]);
+    let gradients = evaluation.loss().backward();
+    for (side, layer) in [("enc", &model.encoder.layers[0]), ("dec", &model.decoder.layers[0])] {
+        let grads = &term["grads"];
+        precision.compare_gradient(&format!("top_k {side}_w"), layer.weight(None), &gradients, &grads[format!("{side}_w")]);
+        precision.compare_gradient(&format!("top_k {side}_b"), layer.bias.val(), &gradients, &grads[format!("{side}_b")]);
     }
 }
 
+/// Every case of the file.
+const CASES: [fn(&Precision); 4] = [
+    shallow_autoencoder_with_every_loss_and_penalty,
+    deep_encoders_and_their_derivatives_for_every_activation,
+    a_convolutional_encoder_and_the_norm_of_its_derivative,
+    a_top_k_code_and_the_gradient_through_its_kept_units,
+];
+
+/// Runs every case, and gives the largest error in units of its tensor's largest entry.
+///
+/// # Panics
+/// An error beyond the tolerance.
+#[cfg_attr(test, allow(dead_code, reason = "for the suite over the backends"))]
+pub fn all(precision: &Precision) -> f64 {
+    CASES.iter().for_each(|case| case(precision));
+    precision.worst.get()
+}
+
 #[test]
-fn a_top_k_code_and_the_gradient_through_its_kept_units() {
-    let case = &cases()["top_k"];
-    let params = &case["params"];
-    for precision in PRECISIONS {
-        let k = case["k"].as_u64().expect("a number of units") as usize;
-        let encoder = Mlp::new(vec![precision.affine(params, "enc_w", "enc_b")], Activation::Identity);
-        let decoder = Mlp::new(vec![precision.affine(params, "dec_w", "dec_b")], Activation::Identity);
-        let code = Code::TopK(TopKConfig { k, activation: Activation::Relu, ..TopKConfig::default() }.init());
-        let model = Autoencoder::new(encoder, decoder).with_code(code);
-        let evaluation = Objective::default().evaluate(&model, precision.tensor(&case["input"]), None);
-        precision.compare("top_k code", evaluation.forward.code.clone(), &case["code"]);
-        precision.compare("top_k reconstruction", evaluation.forward.output.clone(), &case["reconstruction"]);
-        let term = &case["terms"]["squared_error"];
-        precision.compare("top_k squared_error", evaluation.terms[0].value.clone(), &term["value"]);
-        let gradients = evaluation.loss().backward();
-        for (side, layer) in [("enc", &model.encoder.layers[0]), ("dec", &model.decoder.layers[0])] {
-            let grads = &term["grads"];
-            precision.compare_gradient(&format!("top_k {side}_w"), layer.weight(None), &gradients, &grads[format!("{side}_w")]);
-            precision.compare_gradient(&format!("top_k {side}_b"), layer.bias.val(), &gradients, &grads[format!("{side}_b")]);
-        }
-    }
+fn golden_shallow_autoencoder_with_every_loss_and_penalty() {
+    precisions().iter().for_each(shallow_autoencoder_with_every_loss_and_penalty);
+}
+
+#[test]
+fn golden_deep_encoders_and_their_derivatives_for_every_activation() {
+    precisions().iter().for_each(deep_encoders_and_their_derivatives_for_every_activation);
+}
+
+#[test]
+fn golden_a_convolutional_encoder_and_the_norm_of_its_derivative() {
+    precisions().iter().for_each(a_convolutional_encoder_and_the_norm_of_its_derivative);
+}
+
+#[test]
+fn golden_a_top_k_code_and_the_gradient_through_its_kept_units() {
+    precisions().iter().for_each(a_top_k_code_and_the_gradient_through_its_kept_units);
 }

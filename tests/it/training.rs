@@ -78,7 +78,7 @@ fn interrupted(folder: &Path, args: &[&str], epochs: usize) -> String {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
     said
 }
 

@@ -37,6 +37,8 @@ pub struct Batch {
     pub geometry: Option<Geometry>,
     /// Number of each row in its table.
     pub rows: Vec<usize>,
+    /// Whether a [`Loader`](crate::Loader) gives no more of this epoch.
+    pub is_last: bool,
 }
 
 impl Dataset {
@@ -172,6 +174,7 @@ impl Batcher {
             labels,
             geometry: rows.geometry,
             rows: indices.to_vec(),
+            is_last: false,
         })
     }
 }

@@ -142,7 +142,8 @@ impl Iterator for Epoch<'_> {
         let chosen = &rest[..rest.len().min(self.loader.batch_size)];
         self.position += chosen.len();
         let batch = self.loader.batcher.gather(self.loader.dataset.rows(), chosen, &self.loader.device);
-        Some(batch.map_err(DatasetError::new))
+        let is_last = self.position == self.indices.len();
+        Some(batch.map(|batch| Batch { is_last, ..batch }).map_err(DatasetError::new))
     }
 }
 
@@ -171,6 +172,8 @@ mod tests {
         let loader = loader(Order::Sequential);
         let sizes: Vec<_> = loader.iter().map(|batch| batch.unwrap().rows.len()).collect();
         assert_eq!((sizes, loader.batches()), (vec![4, 4, 2], 3));
+        let last: Vec<_> = loader.iter().map(|batch| batch.unwrap().is_last).collect();
+        assert_eq!(last, [false, false, true]);
         assert_eq!(epoch(&loader), (0..10).collect::<Vec<_>>());
     }
 

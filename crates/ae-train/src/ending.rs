@@ -22,10 +22,10 @@ use burn::train::Interrupter;
 use crate::output::say;
 
 /// How long a step may go on once somebody has asked for the end.
-const STEP: Duration = Duration::from_secs(5);
+const STEP: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(5) };
 
 /// How long the work may stand still after a panic in another thread.
-const STANDSTILL: Duration = Duration::from_secs(20);
+const STANDSTILL: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(20) };
 
 /// Exit status of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
@@ -157,6 +157,98 @@ pub fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
         Err(_) => {
             let advice = state().advice.clone();
             Err(Error::Failed(if advice.is_empty() { failure() } else { format!("{}; {advice}", failure()) }))
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{
+        process::{Command, Output, Stdio},
+        time::Instant,
+    };
+
+    use super::*;
+
+    /// Says that this process is the child of a test, and what it is to do.
+    const CHILD: &str = "AE_TEST_ENDING";
+
+    /// What the child does: its main thread waits for something that never comes.
+    #[test]
+    fn child() {
+        let Ok(what) = std::env::var(CHILD) else { return };
+        watch().unwrap();
+        match what.as_str() {
+            "panic" => {
+                after_training("go on like this");
+                drop(thread::spawn(|| panic!("the driver\nis gone")));
+            }
+            "recovered" => {
+                // Burn catches some of its own panics and goes on.
+                let _ = thread::spawn(|| panic!("a kernel that cannot be")).join();
+                for _ in 0..20 {
+                    progress::beat();
+                    thread::sleep(STANDSTILL / 4);
+                }
+                exit(0);
+            }
+            "expected" => {
+                let _ = thread::spawn(|| caught::caught(|| panic!("a damaged file"))).join();
+                thread::sleep(2 * STANDSTILL);
+                exit(0);
+            }
+            "step" => training(&Interrupter::new(), "go on like this"),
+            _ => after_training("go on like this"),
+        }
+        println!("waiting");
+        loop {
+            thread::park();
+        }
+    }
+
+    /// Runs the child, and sends it a signal once it waits.
+    fn run(what: &str, signal: Option<&str>) -> (Output, Duration) {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "ending::tests::child", "--nocapture"]).env(CHILD, what);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        if let Some(signal) = signal {
+            thread::sleep(Duration::from_millis(500));
+            assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        }
+        let began = Instant::now();
+        (child.wait_with_output().unwrap(), began.elapsed())
+    }
+
+    fn errors(output: &Output) -> Vec<String> {
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!text.contains("panicked at"), "{text}");
+        text.lines().filter(|line| line.starts_with("error: ")).map(str::to_string).collect()
+    }
+
+    #[test]
+    fn a_panic_in_another_thread_ends_a_program_that_waits_for_it() {
+        let (output, _) = run("panic", None);
+        assert_eq!(output.status.code(), Some(1));
+        let errors = errors(&output);
+        assert!(errors.len() == 1 && errors[0].contains("the driver is gone") && errors[0].ends_with("; go on like this"), "{errors:?}");
+    }
+
+    #[test]
+    fn a_panic_that_somebody_recovers_from_ends_nothing() {
+        for what in ["recovered", "expected"] {
+            let (output, _) = run(what, None);
+            assert_eq!((output.status.code(), errors(&output).len()), (Some(0), 0), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_signal_ends_the_program_at_once_and_a_training_soon() {
+        for (what, signal) in [("measuring", "-TERM"), ("measuring", "-INT"), ("step", "-TERM")] {
+            let (output, time) = run(what, Some(signal));
+            assert_eq!(output.status.code(), Some(130), "{what} {signal}");
+            assert!(time < Duration::from_secs(5), "{what} {signal}: {time:?}");
+            let errors = errors(&output);
+            assert!(errors.len() == 1 && errors[0].ends_with("; go on like this"), "{what} {signal}: {errors:?}");
         }
     }
 }

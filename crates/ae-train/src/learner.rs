@@ -23,6 +23,7 @@ use crate::{
     Error, Result,
     checkpoint::{self, BestAndLast, Files, PARTS, Patience},
     config::{Optimizer, Schedule, TrainingConfig},
+    device,
     history::History,
     log::Warnings,
     metrics::{self, Variances},
@@ -40,6 +41,9 @@ pub enum Progress {
     /// Nowhere.
     Quiet,
 }
+
+/// Steps on a GPU between two readings of what they measured.
+const READ_EVERY: usize = 16;
 
 /// Everything that a fit needs beside the model.
 pub struct Fit<'a> {
@@ -128,7 +132,8 @@ impl Fit<'_> {
         let validation =
             loader(&self.split.validation, Order::Sequential, self.config.batch_size.max(256).min(self.split.validation.len()));
         let schedule = self.config.schedule(train.batches())?;
-        let trainee = trainee.after(self.done * train.batches(), self.config.epochs * train.batches());
+        let every = if device::is_cpu(&plain) { 1 } else { READ_EVERY };
+        let trainee = trainee.after(self.done * train.batches(), self.config.epochs * train.batches()).reading_every(every);
 
         let mut training = SupervisedTraining::new(self.folder, std::sync::Arc::new(train), std::sync::Arc::new(validation))
             .with_metric_logger(self.history)

@@ -2,9 +2,12 @@
 //!
 //! `TrainStep` is Burn's trait and `Autoencoder` is `ae-model`'s, so that a type of this crate stands between them: [`Trainee`].
 
-use std::sync::Arc;
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use ae_data::Batch;
+use ae_data::{Batch, progress};
 use ae_kernels::Units;
 use ae_model::{Activation, Autoencoder, Decoder, Encoder, Evaluation, Jacobian, Objective, jacobian::Method};
 use burn::{
@@ -22,6 +25,9 @@ pub const SATURATED: f64 = 0.05;
 /// epoch on digits. What is reported of the trained network is measured by [`crate::evaluation`].
 const MEASURED: usize = 64;
 
+/// Numbers that wait on a device to be read, at most: 64 MB.
+const WAITING: usize = 16 << 20;
+
 /// A model with what it is trained for.
 #[derive(Module, Debug)]
 pub struct Trainee<E: Encoder, D: Decoder> {
@@ -36,12 +42,38 @@ pub struct Trainee<E: Encoder, D: Decoder> {
     /// Optimizer steps of the whole training, for a code that changes while it is trained; 0 if unknown.
     #[module(skip)]
     pub steps_total: usize,
+    /// When what the steps measured is read.
+    #[module(skip)]
+    readings: Readings,
+}
+
+/// When what the steps measured is read from the device: a reading makes the program wait for a GPU.
+#[derive(Debug, Clone)]
+struct Readings {
+    /// Read at the latest after so many steps.
+    every: usize,
+    /// What waits. The copies of a model that training makes share it.
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    steps: Vec<Measured>,
+    /// The last that was read since the epoch began.
+    last: Option<Arc<Statistics>>,
 }
 
 impl<E: Encoder, D: Decoder> Trainee<E, D> {
     /// A model to be trained for `objective`.
     pub fn new(model: Autoencoder<E, D>, objective: Objective) -> Self {
-        Self { model, objective, steps: 0, steps_total: 0 }
+        Self { model, objective, steps: 0, steps_total: 0, readings: Readings { every: 1, waiting: Arc::default() } }
+    }
+
+    /// The same, whose metrics are read once in `steps` steps, at the first and the last step of an epoch, and before much memory waits. Only for
+    /// a loader that says which batch is its last, as [`ae_data::Loader`] does. By default they are read at every step.
+    pub fn reading_every(mut self, steps: usize) -> Self {
+        self.readings.every = steps.max(1);
+        self
     }
 
     /// The same after `steps` of `total` optimizer steps.
@@ -54,6 +86,15 @@ impl<E: Encoder, D: Decoder> Trainee<E, D> {
 
 /// What a step tells the metrics.
 pub struct StepOutput {
+    measured: Measured,
+    is_last: bool,
+    readings: Readings,
+    reading: Option<Reading>,
+}
+
+/// What was measured in one step, or in several one after the other, on the device.
+#[derive(Debug, Clone)]
+struct Measured {
     /// Name and value per example (`[batch]`) of the loss and of each of its terms.
     losses: Vec<(&'static str, Tensor<1>)>,
     /// Squared error per example, `[batch]`.
@@ -67,10 +108,18 @@ pub struct StepOutput {
     /// Squared norm of the code's derivative at some of the examples, where it is measured.
     jacobian_norm2: Option<Tensor<1>>,
     width: usize,
-    statistics: Option<Arc<Statistics>>,
 }
 
-/// A step in numbers.
+/// What the metrics see of a step.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// The last that was read.
+    pub statistics: Arc<Statistics>,
+    /// Whether it was read at this step: else the metrics have seen it.
+    pub is_new: bool,
+}
+
+/// One step, or several, in numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
     /// Examples in the batch.
@@ -109,7 +158,7 @@ impl<E: Encoder, D: Decoder> Trainee<E, D> {
         let x = batch.x.without_autodiff();
         let observed = batch.observed.map(Tensor::without_autodiff);
         let output = evaluation.forward.output.clone().without_autodiff();
-        StepOutput {
+        let measured = Measured {
             width: x.dims()[1],
             losses: losses.into_iter().map(|(name, value)| (name, off_tape(value))).collect(),
             squared_error: self.model.reconstruction.squared_error(x, output, observed.clone()),
@@ -117,8 +166,9 @@ impl<E: Encoder, D: Decoder> Trainee<E, D> {
             code: evaluation.forward.code.clone().without_autodiff(),
             activation: self.model.code.activation(),
             jacobian_norm2: None,
-            statistics: None,
-        }
+        };
+        progress::beat();
+        StepOutput { measured, is_last: batch.is_last, readings: self.readings.clone(), reading: None }
     }
 }
 
@@ -148,13 +198,59 @@ impl<E: Encoder, D: Decoder> InferenceStep for Trainee<E, D> {
         let jacobian = Jacobian { method: Method::Auto, probes: 1 };
         let some = |tensor: &Tensor<2>| tensor.clone().slice(0..MEASURED.min(tensor.dims()[0]));
         let norm2 = jacobian.norm2(&self.model, some(&batch.x), batch.observed.as_ref().map(some));
-        StepOutput { jacobian_norm2: Some(norm2), ..self.output(batch, &evaluation) }
+        let mut output = self.output(batch, &evaluation);
+        output.measured.jacobian_norm2 = Some(norm2);
+        output
     }
 }
 
 impl ItemLazy for StepOutput {
-    /// Reduces the tensors to numbers; Burn calls this away from the training thread.
+    /// Reduces the tensors to numbers, or has them wait; Burn calls this away from the training thread.
     fn sync(mut self) -> Result<Self, ExecutionError> {
+        let mut waiting = self.readings.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.steps.push(self.measured.clone());
+        let size: usize = waiting.steps.iter().map(|step| step.code.shape().num_elements()).sum();
+        let is_new = match &waiting.last {
+            Some(_) => self.is_last || waiting.steps.len() >= self.readings.every || size > WAITING,
+            None => true,
+        };
+        if is_new {
+            let steps = mem::take(&mut waiting.steps);
+            waiting.last = Some(Arc::new(Measured::joined(steps).read()?));
+        }
+        let statistics = waiting.last.clone().expect("the first step is read");
+        if self.is_last {
+            waiting.last = None;
+        }
+        drop(waiting);
+        self.reading = Some(Reading { statistics, is_new });
+        Ok(self)
+    }
+}
+
+impl Measured {
+    /// What several steps measured, as if they had been one.
+    fn joined(mut steps: Vec<Self>) -> Self {
+        if steps.len() == 1 {
+            return steps.remove(0);
+        }
+        let first = &steps[0];
+        let cat = |of: &dyn Fn(&Self) -> Tensor<1>| Tensor::cat(steps.iter().map(of).collect(), 0);
+        let some =
+            |of: fn(&Self) -> &Option<Tensor<1>>| of(first).is_some().then(|| cat(&|step| of(step).clone().expect("as in the first step")));
+        Self {
+            losses: first.losses.iter().enumerate().map(|(index, (name, _))| (*name, cat(&|step| step.losses[index].1.clone()))).collect(),
+            squared_error: cat(&|step| step.squared_error.clone()),
+            observed: some(|step| &step.observed),
+            code: Tensor::cat(steps.iter().map(|step| step.code.clone()).collect(), 0),
+            activation: first.activation,
+            jacobian_norm2: some(|step| &step.jacobian_norm2),
+            width: first.width,
+        }
+    }
+
+    /// The numbers, with one reading of what there is of each example and those of [`code_units`].
+    fn read(self) -> Result<Statistics, ExecutionError> {
         let [examples, units] = self.code.dims();
         // Per example, one after the other: a single reading, whatever is measured.
         let mut columns: Vec<Tensor<1>> = self.losses.iter().map(|(_, value)| value.clone()).collect();
@@ -169,7 +265,7 @@ impl ItemLazy for StepOutput {
         let code = code_units(&self.code, self.activation)?;
         let (rows, values) = (examples as f64, (examples * units) as f64);
         // In the order in which they were put in.
-        self.statistics = Some(Arc::new(Statistics {
+        Ok(Statistics {
             examples,
             losses: self.losses.iter().map(|(name, _)| (*name, next() / rows)).collect(),
             squared_error: next(),
@@ -180,8 +276,7 @@ impl ItemLazy for StepOutput {
             observed: if self.observed.is_some() { next() } else { (examples * self.width) as f64 },
             inactive: self.activation.inactive() as f32,
             unit_peak: code.peak,
-        }));
-        Ok(self)
+        })
     }
 }
 
@@ -200,8 +295,8 @@ pub(crate) fn code_units(code: &Tensor<2>, activation: Activation) -> Result<Uni
     ae_kernels::units(code, activation.inactive() as f32, bounds)
 }
 
-impl Adaptor<Arc<Statistics>> for StepOutput {
-    fn adapt(&self) -> Arc<Statistics> {
-        self.statistics.clone().expect("Burn syncs an item before its metrics see it")
+impl Adaptor<Reading> for StepOutput {
+    fn adapt(&self) -> Reading {
+        self.reading.clone().expect("Burn syncs an item before its metrics see it")
     }
 }

@@ -7,7 +7,10 @@ use ae_train::{
     evaluation::Figures,
 };
 
-use crate::{cli::EvaluateArgs, output::print};
+use crate::{
+    cli::EvaluateArgs,
+    output::{print, say},
+};
 
 /// Columns that are listed, at most: those with the largest errors.
 const COLUMNS: usize = 12;
@@ -18,7 +21,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let trained = &used.trained;
     let train = trained.rows(None, &Options::default(), Which::Train);
     if let (Err(error), true) = (&train, used.rows.rows().labels.is_some()) {
-        eprintln!("warning: without the training rows there are no classifiers of the code: {error}");
+        say(&format!("warning: without the training rows there are no classifiers of the code: {error}"));
     }
     let evaluation = trained.evaluate(&used.rows, &used.run.folder.pca()?, train.ok().as_ref())?;
     if args.json {

@@ -7,7 +7,10 @@ use ae_train::Result;
 use burn::data::dataset::Dataset as _;
 
 use super::{options, save};
-use crate::{cli::ImputeArgs, output::print};
+use crate::{
+    cli::ImputeArgs,
+    output::{print, say},
+};
 
 /// Writes the rows with their blanks filled in.
 pub fn run(args: &ImputeArgs) -> Result<()> {
@@ -53,10 +56,10 @@ pub fn run(args: &ImputeArgs) -> Result<()> {
             holes
         }
     };
-    eprintln!("{blanks} missing values filled in");
-    eprintln!("{said}");
+    say(&format!("{blanks} missing values filled in"));
+    say(&said);
     if measured.mse > measured.mean.min(measured.pca) {
-        eprintln!("warning: a baseline fills in better than this model: `ae train --variant masked` trains one for it");
+        say("warning: a baseline fills in better than this model: `ae train --variant masked` trains one for it");
     }
     Ok(())
 }

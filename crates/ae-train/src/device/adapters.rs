@@ -82,8 +82,16 @@ fn problem(adapter: &wgpu::Adapter, kind: DeviceType, index: usize) -> Option<St
             u64::from(limits.max_compute_invocations_per_workgroup),
             u64::from(least.max_compute_invocations_per_workgroup),
         ),
-        ("buffers in a kernel", u64::from(limits.max_storage_buffers_per_shader_stage), u64::from(least.max_storage_buffers_per_shader_stage)),
-        ("bytes of workgroup memory", u64::from(limits.max_compute_workgroup_storage_size), u64::from(least.max_compute_workgroup_storage_size)),
+        (
+            "buffers in a kernel",
+            u64::from(limits.max_storage_buffers_per_shader_stage),
+            u64::from(least.max_storage_buffers_per_shader_stage),
+        ),
+        (
+            "bytes of workgroup memory",
+            u64::from(limits.max_compute_workgroup_storage_size),
+            u64::from(least.max_compute_workgroup_storage_size),
+        ),
         ("bytes in a buffer", limits.max_storage_buffer_binding_size, least.max_storage_buffer_binding_size),
     ] {
         if has < needs {

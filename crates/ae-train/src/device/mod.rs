@@ -173,7 +173,11 @@ pub fn choose(found: &[Found], name: &str, mut test: impl FnMut(&Found) -> std::
             Err(Error::Failed(format!("`--device {name}` cannot be used: {seen}; {INSTALL}{instead}")))
         }
         _ => {
-            let names = if found.is_empty() { "none".to_string() } else { found.iter().map(|found| found.name.as_str()).collect::<Vec<_>>().join(", ") };
+            let names = if found.is_empty() {
+                "none".to_string()
+            } else {
+                found.iter().map(|found| found.name.as_str()).collect::<Vec<_>>().join(", ")
+            };
             Err(Error::Usage(format!(
                 "device `{name}` is not available here; available: {names} (other backends are built in with `--features wgpu`, `vulkan`, \
                  `metal`, `cuda`, `rocm` or `ndarray`)"
@@ -186,7 +190,8 @@ pub fn choose(found: &[Found], name: &str, mut test: impl FnMut(&Found) -> std::
 const ADAPTERS: [&str; 4] = ["wgpu", "vulkan", "metal", "dx12"];
 
 /// What to do without a usable adapter.
-const INSTALL: &str = "install the driver of your GPU with Vulkan (NVIDIA's own; for AMD and Intel `mesa-vulkan-drivers` on Debian, Ubuntu and Fedora)";
+const INSTALL: &str =
+    "install the driver of your GPU with Vulkan (NVIDIA's own; for AMD and Intel `mesa-vulkan-drivers` on Debian, Ubuntu and Fedora)";
 
 /// Every device that can be opened, as [`found`]. Runs drivers in this process.
 pub fn available() -> Vec<Available> {
@@ -227,6 +232,12 @@ pub fn for_results(trained_on: &Device, parameters: usize) -> Device {
         Some(Ok(cpu)) => cpu.device,
         _ => trained_on.clone(),
     }
+}
+
+/// Whether a device computes when it is told to, so that reading a result costs nothing more.
+pub fn is_cpu(device: &Device) -> bool {
+    let device = device.clone().inner();
+    found_cpu().iter().any(|cpu| cpu.open().is_ok_and(|cpu| cpu.device == device))
 }
 
 /// Bytes of memory that could be had now, where the system says so.
@@ -281,7 +292,8 @@ impl Found {
     }
 
     fn slowness(&self) -> Option<String> {
-        self.software.then(|| format!("{} is software that computes on the CPU: `--device flex` is about 20 times as fast", self.describe()))
+        self.software
+            .then(|| format!("{} is software that computes on the CPU: `--device flex` is about 20 times as fast", self.describe()))
     }
 
     /// Opens it.
@@ -290,7 +302,8 @@ impl Found {
     /// A driver that refuses.
     pub fn open(&self) -> Result<Available> {
         let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = opened.iter().find(|(found, _)| found.place == self.place && found.api == self.api && found.backend() == self.backend());
+        let known =
+            opened.iter().find(|(found, _)| found.place == self.place && found.api == self.api && found.backend() == self.backend());
         let device = match known {
             Some((_, device)) => device.clone(),
             None => {
@@ -377,8 +390,7 @@ mod tests {
     #[test]
     fn devices_are_listed_best_first_with_a_name_each() {
         let listed: Vec<(String, String)> = machine().into_iter().map(|found| (found.name, found.title)).collect();
-        let expected =
-            [("wgpu", "old card"), ("wgpu:1", "card"), ("wgpu:2", "lavapipe"), ("flex", "the processor"), ("wgpu:3", "GL card")];
+        let expected = [("wgpu", "old card"), ("wgpu:1", "card"), ("wgpu:2", "lavapipe"), ("flex", "the processor"), ("wgpu:3", "GL card")];
         assert_eq!(listed, expected.map(|(name, title)| (name.to_string(), title.to_string())));
     }
 

@@ -7,7 +7,7 @@ use burn::{
     train::metric::{Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry},
 };
 
-use crate::step::Statistics;
+use crate::step::Reading;
 
 /// Counts units whose size never passed that of an inactive one ([`ae_model::Activation::inactive`]).
 #[derive(Clone, Default)]
@@ -27,7 +27,7 @@ impl DeadUnits {
 }
 
 impl Metric for DeadUnits {
-    type Input = Arc<Statistics>;
+    type Input = Reading;
 
     fn name(&self) -> MetricName {
         Arc::new("dead_units".to_string())
@@ -37,7 +37,8 @@ impl Metric for DeadUnits {
         NumericAttributes { unit: None, higher_is_better: false }.into()
     }
 
-    fn update(&mut self, step: &Arc<Statistics>, _metadata: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
+    fn update(&mut self, reading: &Reading, _metadata: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
+        let step = &reading.statistics;
         self.inactive = step.inactive;
         self.peak.resize(step.unit_peak.len(), 0.0);
         self.peak.iter_mut().zip(&step.unit_peak).for_each(|(peak, &seen)| *peak = peak.max(seen));

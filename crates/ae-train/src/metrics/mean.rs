@@ -10,7 +10,7 @@ use burn::{
     },
 };
 
-use crate::step::Statistics;
+use crate::step::{Reading, Statistics};
 
 /// Reads a value and its weight from a step.
 type Read = Arc<dyn Fn(&Statistics) -> (f64, f64) + Send + Sync>;
@@ -48,7 +48,7 @@ impl Mean {
 }
 
 impl Metric for Mean {
-    type Input = Arc<Statistics>;
+    type Input = Reading;
 
     fn name(&self) -> MetricName {
         self.name.clone()
@@ -58,9 +58,9 @@ impl Metric for Mean {
         NumericAttributes { unit: None, higher_is_better: false }.into()
     }
 
-    fn update(&mut self, step: &Arc<Statistics>, _metadata: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
-        let (value, count) = (self.read)(step);
-        self.state.update(value, count as usize);
+    fn update(&mut self, reading: &Reading, _metadata: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
+        let (value, count) = (self.read)(&reading.statistics);
+        self.state.update(value, if reading.is_new { count as usize } else { 0 });
         Ok(self.state.compute_update(self.format()))
     }
 

@@ -56,7 +56,7 @@ fn both<E, D, M>(training: SupervisedTraining<Trainee<E, D>>, metric: M) -> Supe
 where
     E: Encoder + 'static,
     D: Decoder + 'static,
-    M: Metric<Input = std::sync::Arc<crate::step::Statistics>> + Numeric + 'static,
+    M: Metric<Input = crate::step::Reading> + Numeric + 'static,
 {
     training.metric_train_numeric(metric.clone()).metric_valid_numeric(metric)
 }

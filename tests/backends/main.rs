@@ -1,0 +1,165 @@
+//! Every backend that was built in against the golden values and against `flex`: the formulas, every variant's losses and gradients, and a short
+//! training. Prints the largest difference of each.
+//!
+//! `cargo test -p ae-train --features wgpu,ndarray --test backends`; a device that `ae devices` calls unusable is left out with its reason.
+//!
+//! Tolerances. The golden values are of `f64`: in `f32` each of the few hundred operations behind a value rounds by 6e-8 of it, and a sum of 64 to
+//! 512 numbers in another order by a few times that, so 1e-5 of a tensor's largest entry; a GPU's `exp`, `log` and `tanh` may err by 4 units in the
+//! last place where a CPU's err by 1, so 4e-5 there. After a hundred steps of Adam, whose early steps have the size of the learning rate
+//! whatever the gradient's size, rounding has grown: 1% of the loss.
+
+#[path = "../it/golden.rs"]
+mod golden;
+
+use std::{process::ExitCode, time::Instant};
+
+use ae_data::{Batcher, Dataset, Scaling, ScalingMethod};
+use ae_model::{Corruption, Inputs, Model, VARIANTS};
+use ae_train::{
+    Config,
+    device::{self, Found},
+};
+use burn::{
+    module::{Module, ModuleVisitor, Param},
+    optim::GradientsParams,
+    store::ModuleRecord,
+    tensor::{DType, Device, Tensor, TensorData},
+};
+
+/// Units of the code and of a hidden layer, and rows: small, because a GPU compiles kernels for each shape.
+const UNITS: usize = 8;
+const ROWS: usize = 16;
+
+/// Steps of the short training.
+const STEPS: usize = 100;
+
+fn main() -> ExitCode {
+    let found = device::found();
+    let reference = Device::flex();
+    println!("{:<52}{:>12}{:>12}{:>12}{:>10}", "largest difference", "golden", "variants", "training", "seconds");
+    let mut failed = false;
+    for found in &found {
+        if let Some(problem) = &found.problem {
+            println!("{:<52}left out: {problem}", title(found));
+            continue;
+        }
+        let began = Instant::now();
+        let device = found.open().unwrap_or_else(|error| panic!("{error}")).device;
+        let tolerance = if found.is_gpu() { 4e-5 } else { 1e-5 };
+        let golden = golden::all(&golden::Precision::new(device.clone(), DType::F32, tolerance));
+        let variants = variants(&reference, &device);
+        let training = training(&reference, &device);
+        let limits = [(golden, tolerance), (variants, 4.0 * tolerance), (training, 0.01)];
+        let cells: String = limits.iter().map(|(difference, _)| format!("{difference:>12.1e}")).collect();
+        let wrong = limits.iter().any(|(difference, limit)| difference.is_nan() || difference > limit);
+        failed |= wrong;
+        let verdict = if wrong { "  too large" } else { "" };
+        println!("{:<52}{cells}{:>10.1}{verdict}", title(found), began.elapsed().as_secs_f64());
+    }
+    println!("{} passed, {} failed", usize::from(!failed), usize::from(failed));
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn title(found: &Found) -> String {
+    if found.is_gpu() { format!("{}: {}", found.name, found.describe()) } else { found.name.clone() }
+}
+
+/// Scaled digits.
+fn digits(rows: usize, device: &Device) -> Tensor<2> {
+    let dataset = Dataset::new(ae_data::open("digits").unwrap().train);
+    let scaling = Scaling::fit(ScalingMethod::MinMax, &dataset).unwrap();
+    dataset.batch(0..rows, &Batcher::new(scaling), device).unwrap().x
+}
+
+/// The variant's recipe, small, and without what is drawn at random.
+fn config(name: &str) -> Config {
+    let mut config = Config::of_variant(name).unwrap();
+    config.model.code_dim = UNITS;
+    if let ae_model::network::Network::Mlp(mlp) = &mut config.model.network {
+        mlp.hidden = mlp.hidden.iter().map(|_| 2 * UNITS).collect();
+        mlp.dropout = 0.0;
+    }
+    if let ae_model::code::CodeConfig::TopK(top_k) = &mut config.model.code {
+        (top_k.k, top_k.k_start) = (3, 3);
+    }
+    config.model.corruption = Corruption::default();
+    config
+}
+
+/// What a model computes of some rows: reconstruction, loss terms, and the gradient of each parameter.
+fn computed(config: &Config, record: ModuleRecord, rows: &TensorData, device: &Device) -> Vec<Vec<f32>> {
+    let device = device.clone().autodiff();
+    let inputs = Inputs::unit(64).with_image([1, 8, 8]);
+    let model: Model = config.model.init(&inputs, &device).load_record(record);
+    let x = Tensor::<2>::from_data(rows.clone(), &device);
+    let evaluation = config.model.objective(&inputs).evaluate(&model, x, None);
+    let mut values = vec![numbers(evaluation.forward.output.clone())];
+    values.extend(evaluation.terms.iter().map(|term| numbers(term.value.clone())));
+    let gradients = GradientsParams::from_grads(evaluation.loss().backward(), &model);
+    let mut visitor = Gradients { gradients, values };
+    model.visit(&mut visitor);
+    visitor.values
+}
+
+struct Gradients {
+    gradients: GradientsParams,
+    values: Vec<Vec<f32>>,
+}
+
+impl ModuleVisitor for Gradients {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.get::<D>(parameter.id) {
+            self.values.push(numbers(gradient));
+        }
+    }
+}
+
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// The largest difference, in units of the largest entry of its tensor.
+fn difference(found: &[Vec<f32>], expected: &[Vec<f32>]) -> f64 {
+    assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), expected.iter().map(Vec::len).collect::<Vec<_>>());
+    let of_tensor = |(found, expected): (&Vec<f32>, &Vec<f32>)| {
+        let largest = expected.iter().fold(0.0f64, |largest, &value| largest.max(f64::from(value.abs())));
+        let error = found.iter().zip(expected).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
+        if largest > 1e-12 { error / largest } else { error }
+    };
+    found.iter().zip(expected).map(of_tensor).fold(0.0, f64::max)
+}
+
+/// Every variant's reconstruction, losses and gradients, beside those of `reference`.
+fn variants(reference: &Device, device: &Device) -> f64 {
+    let rows = digits(ROWS, reference).into_data();
+    let of = |name: &str| {
+        let config = config(name);
+        reference.seed(1);
+        let record = config.model.init(&Inputs::unit(64).with_image([1, 8, 8]), reference).into_record();
+        difference(&computed(&config, record.clone(), &rows, device), &computed(&config, record, &rows, reference))
+    };
+    VARIANTS.iter().map(|variant| of(variant.name)).fold(0.0, f64::max)
+}
+
+/// The loss after a short training, beside that of `reference`.
+fn training(reference: &Device, device: &Device) -> f64 {
+    let config = config("undercomplete");
+    let inputs = Inputs::unit(64).with_image([1, 8, 8]);
+    reference.seed(1);
+    let record = config.model.init(&inputs, reference).into_record();
+    let rows = digits(4 * ROWS, reference).into_data();
+    let loss = |device: &Device| {
+        let device = device.clone().autodiff();
+        let mut model: Model = config.model.init(&inputs, &device).load_record(record.clone());
+        let (objective, mut optimizer) = (config.model.objective(&inputs), config.training.optimizer());
+        let x = Tensor::<2>::from_data(rows.clone(), &device);
+        for _ in 0..STEPS {
+            let gradients = GradientsParams::from_grads(objective.evaluate(&model, x.clone(), None).loss().backward(), &model);
+            model = optimizer.step(1e-2, model, gradients);
+        }
+        let x = x.without_autodiff();
+        f64::from(objective.evaluate(&model.valid(), x, None).loss().into_scalar::<f32>())
+    };
+    let (found, expected) = (loss(device), loss(reference));
+    (found - expected).abs() / expected
+}
