@@ -155,7 +155,7 @@ fn training(reference: &Device, device: &Device) -> f64 {
         let x = Tensor::<2>::from_data(rows.clone(), &device);
         for _ in 0..STEPS {
             let gradients = GradientsParams::from_grads(objective.evaluate(&model, x.clone(), None).loss().backward(), &model);
-            model = optimizer.step(1e-2, model, gradients);
+            model = ae_kernels::step(&mut optimizer, 1e-2, model, gradients);
         }
         let x = x.without_autodiff();
         f64::from(objective.evaluate(&model.valid(), x, None).loss().into_scalar::<f32>())

@@ -37,6 +37,33 @@ pub enum Activation {
     Sigmoid,
 }
 
+#[cfg(feature = "gpu")]
+impl Activation {
+    /// Names of the operations of a layer with it, by which a GPU's fusion knows them.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "ae_bias",
+            Self::Relu => "ae_bias_relu",
+            Self::LeakyRelu(_) => "ae_bias_leaky_relu",
+            Self::Elu => "ae_bias_elu",
+            Self::Tanh => "ae_bias_tanh",
+            Self::Sigmoid => "ae_bias_sigmoid",
+        }
+    }
+
+    /// The same of its gradient.
+    pub(crate) fn gradient_name(self) -> &'static str {
+        match self {
+            Self::Identity => "ae_bias_gradient",
+            Self::Relu => "ae_bias_relu_gradient",
+            Self::LeakyRelu(_) => "ae_bias_leaky_relu_gradient",
+            Self::Elu => "ae_bias_elu_gradient",
+            Self::Tanh => "ae_bias_tanh_gradient",
+            Self::Sigmoid => "ae_bias_sigmoid_gradient",
+        }
+    }
+}
+
 /// An activation's function, and what makes of a gradient after it the gradient before it.
 trait Function: Copy {
     fn value(self, z: f32) -> f32;

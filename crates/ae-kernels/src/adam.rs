@@ -5,8 +5,15 @@
 //!
 //! References: Kingma and Ba 2015; Loshchilov and Hutter 2019.
 
+use std::sync::{Arc, OnceLock};
+
 use burn::{
-    optim::{AdamConfig, AdamState, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer, decay::WeightDecayConfig},
+    lr_scheduler::module_lr_scheduler::ModuleLearningRate,
+    module::Module,
+    optim::{
+        AdamConfig, AdamState, AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParams, ModuleOptimizer, Optimizer, RecordState,
+        StateSink, StateSource, decay::WeightDecayConfig,
+    },
     tensor::{Device, Tensor},
 };
 
@@ -18,11 +25,52 @@ use crate::{
     threads,
 };
 
+/// `optimizer.step(rate, module, gradients)`. On a GPU, [`Adam`] and [`AdamW`] step all parameters at once; otherwise it is the same.
+pub fn step<M: Module>(
+    optimizer: &mut ModuleOptimizer,
+    rate: impl Into<ModuleLearningRate>,
+    module: M,
+    gradients: GradientsParams,
+) -> M {
+    #[cfg(feature = "gpu")]
+    return crate::gpu::adam::together(|| optimizer.step(rate, module, gradients));
+    #[cfg(not(feature = "gpu"))]
+    optimizer.step(rate, module, gradients)
+}
+
+/// What Burn keeps of a parameter between two steps: the state of Burn's own optimizer, with the same records. It is there when the step that
+/// gave it is over.
+#[derive(Clone)]
+pub struct Kept<S>(Arc<OnceLock<S>>);
+
+impl<S> From<S> for Kept<S> {
+    fn from(state: S) -> Self {
+        Self(Arc::new(OnceLock::from(state)))
+    }
+}
+
+impl<S: Clone> Kept<S> {
+    fn into_state(self) -> S {
+        let state = Arc::try_unwrap(self.0).map(OnceLock::into_inner).unwrap_or_else(|shared| shared.get().cloned());
+        state.expect("the step before is over")
+    }
+}
+
+impl<S: RecordState> RecordState for Kept<S> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        self.0.get().expect("the step before is over").state_flatten(prefix, out);
+    }
+
+    fn state_unflatten(prefix: &str, source: &mut StateSource, device: &Device) -> Option<Self> {
+        S::state_unflatten(prefix, source, device).map(Self::from)
+    }
+}
+
 /// What both have in common.
-#[derive(Debug, Clone, Copy)]
-struct Rates {
-    beta_1: f32,
-    beta_2: f32,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rates {
+    pub(crate) beta_1: f32,
+    pub(crate) beta_2: f32,
     epsilon: f32,
 }
 
@@ -68,26 +116,34 @@ impl Adam {
 }
 
 impl Optimizer for Adam {
-    type State<const D: usize> = AdamState<D>;
+    type State<const D: usize> = Kept<AdamState<D>>;
 
     fn step<const D: usize>(
         &self,
         rate: f64,
         parameters: Tensor<D>,
         gradient: Tensor<D>,
-        state: Option<AdamState<D>>,
-    ) -> (Tensor<D>, Option<AdamState<D>>) {
-        match step(self.rates, rate, Decay::Gradient(self.weight_decay), parameters, gradient, state.map(|state| state.momentum)) {
-            Ok((parameters, momentum)) => (parameters, Some(AdamState::new(momentum))),
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let decay = Decay::Gradient(self.weight_decay);
+        match step_in_place(self.rates, rate, decay, parameters, gradient, state.map(|state| state.into_state().momentum)) {
+            Ok((parameters, momentum)) => (parameters, Some(AdamState::new(momentum).into())),
             Err(declined) => {
                 let Declined { parameters, gradient, momentum } = *declined;
-                self.burn().step(rate, parameters, gradient, momentum.map(AdamState::new))
+                #[cfg(feature = "gpu")]
+                let (parameters, gradient, momentum) =
+                    match noted(self.rates, rate, decay, parameters, gradient, momentum, AdamState::new) {
+                        Ok((parameters, kept)) => return (parameters, Some(kept)),
+                        Err(declined) => (declined.parameters, declined.gradient, declined.momentum),
+                    };
+                let (parameters, state) = self.burn().step(rate, parameters, gradient, momentum.map(AdamState::new));
+                (parameters, state.map(Kept::from))
             }
         }
     }
 
-    fn to_device<const D: usize>(state: AdamState<D>, device: &Device) -> AdamState<D> {
-        burn::optim::Adam::to_device(state, device)
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        burn::optim::Adam::to_device(state.into_state(), device).into()
     }
 }
 
@@ -117,27 +173,34 @@ impl AdamW {
 }
 
 impl Optimizer for AdamW {
-    type State<const D: usize> = AdamWState<D>;
+    type State<const D: usize> = Kept<AdamWState<D>>;
 
     fn step<const D: usize>(
         &self,
         rate: f64,
         parameters: Tensor<D>,
         gradient: Tensor<D>,
-        state: Option<AdamWState<D>>,
-    ) -> (Tensor<D>, Option<AdamWState<D>>) {
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
         let decay = Decay::Parameters((1.0 - rate * f64::from(self.weight_decay)) as f32);
-        match step(self.rates, rate, decay, parameters, gradient, state.map(|state| state.momentum)) {
-            Ok((parameters, momentum)) => (parameters, Some(AdamWState::new(momentum))),
+        match step_in_place(self.rates, rate, decay, parameters, gradient, state.map(|state| state.into_state().momentum)) {
+            Ok((parameters, momentum)) => (parameters, Some(AdamWState::new(momentum).into())),
             Err(declined) => {
                 let Declined { parameters, gradient, momentum } = *declined;
-                self.burn().step(rate, parameters, gradient, momentum.map(AdamWState::new))
+                #[cfg(feature = "gpu")]
+                let (parameters, gradient, momentum) =
+                    match noted(self.rates, rate, decay, parameters, gradient, momentum, AdamWState::new) {
+                        Ok((parameters, kept)) => return (parameters, Some(kept)),
+                        Err(declined) => (declined.parameters, declined.gradient, declined.momentum),
+                    };
+                let (parameters, state) = self.burn().step(rate, parameters, gradient, momentum.map(AdamWState::new));
+                (parameters, state.map(Kept::from))
             }
         }
     }
 
-    fn to_device<const D: usize>(state: AdamWState<D>, device: &Device) -> AdamWState<D> {
-        burn::optim::AdamW::to_device(state, device)
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        burn::optim::AdamW::to_device(state.into_state(), device).into()
     }
 }
 
@@ -153,7 +216,31 @@ type Others<'a> = (&'a [f32], (&'a mut [f32], &'a mut [f32]));
 
 type Stepped<const D: usize> = Result<(Tensor<D>, AdaptiveMomentumState<D>), Box<Declined<D>>>;
 
-fn step<const D: usize>(
+/// A step that is computed with others, if steps are: the parameter as it is, and the state to come.
+#[cfg(feature = "gpu")]
+fn noted<const D: usize, S: Send + Sync + 'static>(
+    rates: Rates,
+    rate: f64,
+    decay: Decay,
+    parameters: Tensor<D>,
+    gradient: Tensor<D>,
+    momentum: Option<AdaptiveMomentumState<D>>,
+    state: fn(AdaptiveMomentumState<D>) -> S,
+) -> Result<(Tensor<D>, Kept<S>), Declined<D>> {
+    let time = momentum.as_ref().map_or(0, |state| state.time) + 1;
+    let moments = momentum.as_ref().map(|state| (&state.moment_1, &state.moment_2));
+    let kept = Kept(Arc::new(OnceLock::new()));
+    let slot = kept.0.clone();
+    let keep = move |moment_1, moment_2| {
+        let _ = slot.set(state(AdaptiveMomentumState { time, moment_1, moment_2, max_moment_2: None }));
+    };
+    match crate::gpu::adam::note(Update::new(rates, rate, decay, time), &parameters, &gradient, moments, keep) {
+        true => Ok((parameters, kept)),
+        false => Err(Declined { parameters, gradient, momentum }),
+    }
+}
+
+fn step_in_place<const D: usize>(
     rates: Rates,
     rate: f64,
     decay: Decay,
@@ -211,17 +298,17 @@ fn step<const D: usize>(
 }
 
 /// The numbers of one step.
-#[derive(Debug, Clone, Copy)]
-struct Update {
-    rates: Rates,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Update {
+    pub(crate) rates: Rates,
     /// `rate * sqrt(1 - beta_2^t) / (1 - beta_1^t)`.
-    rate: f32,
+    pub(crate) rate: f32,
     /// `epsilon * sqrt(1 - beta_2^t)`.
-    epsilon: f32,
+    pub(crate) epsilon: f32,
     /// What of the parameters is added to the gradient.
-    added: f32,
+    pub(crate) added: f32,
     /// What of them is kept.
-    kept: f32,
+    pub(crate) kept: f32,
 }
 
 impl Update {

@@ -26,6 +26,8 @@ mod contraction;
 mod conv;
 mod cpu;
 mod gemm;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod linear;
 mod loss;
 mod math;
@@ -38,13 +40,13 @@ mod threads;
 mod units;
 
 pub use activation::{Activation, activate, jvp};
-pub use adam::{Adam, AdamW};
+pub use adam::{Adam, AdamW, Kept, step};
 #[cfg(feature = "wgpu")]
 pub use adapter::adapter_memory;
 pub use contraction::layer_jacobian_norm2;
 pub use conv::{conv_transpose2d, conv2d};
 pub use linear::{dense, linear, matmul};
-pub use loss::{bernoulli, squared_error, squared_error_of_logits};
+pub use loss::{batch_mean, bernoulli, squared_error, squared_error_of_logits};
 pub use noise::normal_like;
 pub use sparse::Sparse;
 pub use units::{Units, units};

@@ -37,6 +37,10 @@ const SPARSE: usize = 24;
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
     let operands = (Operand::new(&x), Operand::new(&weight), Operand::new(&bias));
     let (Some(x_cpu), Some(w_cpu), Some(b_cpu)) = operands else {
+        #[cfg(feature = "gpu")]
+        if let Some(y) = crate::gpu::linear(&x, &weight, &bias, activation) {
+            return y;
+        }
         return activation.by_burn(module::linear(x, weight, Some(bias)));
     };
     if Matrix::of(x_cpu.primitive()).is_none() || Matrix::of(w_cpu.primitive()).is_none() {

@@ -24,7 +24,7 @@ use crate::{
 
 /// Which loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Loss {
+pub(crate) enum Loss {
     SquaredError,
     Bernoulli,
     SquaredErrorOfLogits,
@@ -45,6 +45,36 @@ pub fn bernoulli(x: Tensor<2>, logits: Tensor<2>, weights: Option<Tensor<2>>) ->
 /// [`squared_error`] of the probabilities `s(l)` that the logits `l` stand for.
 pub fn squared_error_of_logits(x: Tensor<2>, logits: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
     Loss::SquaredErrorOfLogits.of(x, logits, weights)
+}
+
+/// The mean over the batch of `values`, `[batch]` to `[1]`.
+pub fn batch_mean(values: Tensor<1>) -> Tensor<1> {
+    #[cfg(feature = "gpu")]
+    if let Some(mean) = crate::gpu::batch_mean(&values) {
+        return mean;
+    }
+    values.mean()
+}
+
+#[cfg(feature = "gpu")]
+impl Loss {
+    /// Names of its operations, by which a GPU's fusion knows them.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::SquaredError => "ae_squared_error",
+            Self::Bernoulli => "ae_bernoulli",
+            Self::SquaredErrorOfLogits => "ae_squared_error_of_logits",
+        }
+    }
+
+    /// The same of its gradient.
+    pub(crate) fn gradient_name(self) -> &'static str {
+        match self {
+            Self::SquaredError => "ae_squared_error_gradient",
+            Self::Bernoulli => "ae_bernoulli_gradient",
+            Self::SquaredErrorOfLogits => "ae_squared_error_of_logits_gradient",
+        }
+    }
 }
 
 impl Loss {
@@ -71,6 +101,10 @@ impl Loss {
             (constant && same(&r) && weights.as_ref().is_none_or(same)).then_some((x, r, weights))
         };
         let Some((x_cpu, r_cpu, weights_cpu)) = kernel() else {
+            #[cfg(feature = "gpu")]
+            if let Some(rows) = crate::gpu::loss(self, &x, &r, weights.as_ref()) {
+                return rows;
+            }
             let error = self.by_burn(x, r);
             let error = match weights {
                 Some(weights) => error * weights,

@@ -50,7 +50,7 @@ impl Evaluation {
 
     /// The number that is minimised: the mean over the batch, `[1]`.
     pub fn loss(&self) -> Tensor<1> {
-        self.per_example().mean()
+        ae_kernels::batch_mean(self.per_example())
     }
 }
 

@@ -160,7 +160,7 @@ impl Bench {
             for _ in 0..every {
                 let loss = loss(&model, x.clone());
                 let gradients = GradientsParams::from_grads(loss.backward(), &model);
-                model = optimizer.step(1e-3, model, gradients);
+                model = ae_kernels::step(&mut optimizer, 1e-3, model, gradients);
                 if every == 1 || first_step.is_none() {
                     losses.push(loss.into_scalar::<f32>());
                     first_step = first_step.or_else(|| Some(seconds_since_start()));

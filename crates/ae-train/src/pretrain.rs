@@ -103,7 +103,7 @@ impl Pretrain<'_> {
                 let loss = objective.evaluate(&single, x, observed).loss();
                 sum = sum + loss.clone().without_autodiff();
                 let gradients = GradientsParams::from_grads(loss.backward(), &single);
-                single = optimizer.step(self.config.learning_rate, single, gradients);
+                single = ae_kernels::step(&mut optimizer, self.config.learning_rate, single, gradients);
             }
             let loss = numbers(sum)?[0] / loader.batches() as f32;
             if !loss.is_finite() {

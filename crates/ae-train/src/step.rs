@@ -184,7 +184,7 @@ impl<E: Encoder, D: Decoder> TrainStep for Trainee<E, D> {
 
     fn optimize(self, optimizer: &mut ModuleOptimizer, rate: ModuleLearningRate, gradients: GradientsParams) -> Self {
         let (steps, total) = (self.steps + 1, self.steps_total);
-        let trained = optimizer.step(rate, self, gradients);
+        let trained = ae_kernels::step(optimizer, rate, self, gradients);
         if total > 0 { trained.after(steps, total) } else { trained }
     }
 }

@@ -129,7 +129,8 @@ impl TopK {
     /// 1 for the kept units and 0 for the others. Of equal values at the border, as many are kept as fit.
     fn kept(&self, y: &Tensor<2>) -> Tensor<2> {
         let k = self.kept_of(y);
-        let y = y.clone().detach();
+        // Outside autodiff, which would sort on the host and read a GPU's numbers back for it. Beside `y` the result is a constant.
+        let y = y.clone().without_autodiff();
         let (values, indices) = y.clone().topk_with_indices(k, 1);
         y.zeros_like().scatter(1, indices, values.ones_like(), IndexingUpdateOp::Add)
     }

@@ -110,7 +110,9 @@ impl Corruption {
         let mut noisy = x.clone();
         if let Some(gaussian) = &self.gaussian {
             noisy = gaussian.apply(noisy);
-            also(x.ones_like());
+            if self.emphasis.is_some() {
+                also(x.ones_like());
+            }
         }
         if let Some(salt_and_pepper) = &self.salt_and_pepper {
             let (corrupted, mask) = salt_and_pepper.apply(noisy);
