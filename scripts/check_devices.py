@@ -31,14 +31,15 @@ def software_driver():
 
 
 class Check:
-    def __init__(self, ae):
-        self.ae, self.failed, self.runs = ae, 0, 0
+    def __init__(self, ae, patience):
+        self.ae, self.patience, self.failed, self.runs = ae, patience, 0, 0
         self.folder = tempfile.TemporaryDirectory()
         # What Burn keeps between runs is kept here.
         self.environment = dict(os.environ, HOME=self.folder.name, XDG_CACHE_HOME=os.path.join(self.folder.name, "cache"), XDG_RUNTIME_DIR=self.folder.name)
 
     def run(self, what, args, environment, status, within, said=(), unsaid=("panicked", "stack backtrace"), kill_after=None, errors=None):
         """One run of `ae`; gives back what it printed."""
+        within *= self.patience
         began = time.time()
         process = subprocess.Popen([self.ae, *args], cwd=self.folder.name, env={**self.environment, **environment}, text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
@@ -84,8 +85,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ae", default=os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "target/debug/ae"))
     parser.add_argument("--only", default="none,gl,software,broken")
+    parser.add_argument("--patience", type=float, default=1, help="factor of every time limit, for a slow machine")
     arguments = parser.parse_args()
-    check, only = Check(os.path.abspath(arguments.ae)), arguments.only.split(",")
+    check, only = Check(os.path.abspath(arguments.ae), arguments.patience), arguments.only.split(",")
     skipped = []
 
     if "none" in only:

@@ -36,6 +36,7 @@ pub struct Precision {
 }
 
 /// Both precisions of the default device.
+#[cfg(test)]
 fn precisions() -> [Precision; 2] {
     [(DType::F32, 1e-5), (DType::F64, 1e-10)].map(|(dtype, tolerance)| Precision::new(Device::default(), dtype, tolerance))
 }

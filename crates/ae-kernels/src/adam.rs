@@ -26,12 +26,7 @@ use crate::{
 };
 
 /// `optimizer.step(rate, module, gradients)`. On a GPU, [`Adam`] and [`AdamW`] step all parameters at once; otherwise it is the same.
-pub fn step<M: Module>(
-    optimizer: &mut ModuleOptimizer,
-    rate: impl Into<ModuleLearningRate>,
-    module: M,
-    gradients: GradientsParams,
-) -> M {
+pub fn step<M: Module>(optimizer: &mut ModuleOptimizer, rate: impl Into<ModuleLearningRate>, module: M, gradients: GradientsParams) -> M {
     #[cfg(feature = "gpu")]
     return crate::gpu::adam::together(|| optimizer.step(rate, module, gradients));
     #[cfg(not(feature = "gpu"))]
@@ -131,11 +126,11 @@ impl Optimizer for Adam {
             Err(declined) => {
                 let Declined { parameters, gradient, momentum } = *declined;
                 #[cfg(feature = "gpu")]
-                let (parameters, gradient, momentum) =
-                    match noted(self.rates, rate, decay, parameters, gradient, momentum, AdamState::new) {
-                        Ok((parameters, kept)) => return (parameters, Some(kept)),
-                        Err(declined) => (declined.parameters, declined.gradient, declined.momentum),
-                    };
+                let (parameters, gradient, momentum) = match noted(self.rates, rate, decay, parameters, gradient, momentum, AdamState::new)
+                {
+                    Ok((parameters, kept)) => return (parameters, Some(kept)),
+                    Err(declined) => (declined.parameters, declined.gradient, declined.momentum),
+                };
                 let (parameters, state) = self.burn().step(rate, parameters, gradient, momentum.map(AdamState::new));
                 (parameters, state.map(Kept::from))
             }
@@ -188,11 +183,11 @@ impl Optimizer for AdamW {
             Err(declined) => {
                 let Declined { parameters, gradient, momentum } = *declined;
                 #[cfg(feature = "gpu")]
-                let (parameters, gradient, momentum) =
-                    match noted(self.rates, rate, decay, parameters, gradient, momentum, AdamWState::new) {
-                        Ok((parameters, kept)) => return (parameters, Some(kept)),
-                        Err(declined) => (declined.parameters, declined.gradient, declined.momentum),
-                    };
+                let (parameters, gradient, momentum) = match noted(self.rates, rate, decay, parameters, gradient, momentum, AdamWState::new)
+                {
+                    Ok((parameters, kept)) => return (parameters, Some(kept)),
+                    Err(declined) => (declined.parameters, declined.gradient, declined.momentum),
+                };
                 let (parameters, state) = self.burn().step(rate, parameters, gradient, momentum.map(AdamWState::new));
                 (parameters, state.map(Kept::from))
             }

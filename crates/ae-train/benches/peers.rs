@@ -8,10 +8,15 @@
 //! `cargo bench -p ae-train --bench peers -- [WORKLOAD...] [--steps N] [--device NAME]`, where a device is one of `ae devices`;
 //! `scripts/bench_peers.py` runs it beside another program. With
 //! `BENCH_STARTED` (seconds since 1970) set to when the process was started, the line says after how long its first step was done.
+//! With `--count-reads` each line also says how often a buffer of a GPU was read in the steps that are timed (`scripts/count_launches.py` counts
+//! kernels beside it).
 //! `-- --limits` prints instead what the machine allows: the multiplications of each step at the measured rate of a large matrix product, and its
 //! bytes at the measured rate of copying.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 use ae_model::{
     Activation, Autoencoder, Corruption, Decoder, Encoder, Objective, Penalties,
@@ -28,6 +33,25 @@ use burn::{
     optim::{AdamConfig, GradientsParams, ModuleOptimizer},
     tensor::{Device, Distribution, Tensor, activation},
 };
+
+/// Counts what `wgpu` says when a buffer is mapped to be read.
+struct Reads(AtomicUsize);
+
+static READS: Reads = Reads(AtomicUsize::new(0));
+
+impl log::Log for Reads {
+    fn enabled(&self, metadata: &log::Metadata) -> bool {
+        metadata.target().starts_with("wgpu_core")
+    }
+
+    fn log(&self, record: &log::Record) {
+        if self.enabled(record.metadata()) && record.args().to_string().starts_with("Buffer::map_async") {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn flush(&self) {}
+}
 
 #[global_allocator]
 static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocator;
@@ -154,7 +178,11 @@ impl Bench {
         let every = if ae_train::device::is_cpu(&self.device) { 1 } else { 16 };
         let (mut times, mut losses, mut first_step) = (Vec::new(), Vec::new(), None);
         let warm = (self.steps / 10).max(5).div_ceil(every);
-        for _ in 0..warm + self.steps.div_ceil(every) {
+        let mut reads = 0;
+        for turn in 0..warm + self.steps.div_ceil(every) {
+            if turn == warm {
+                reads = READS.0.load(Ordering::Relaxed);
+            }
             let start = Instant::now();
             let mut unread = Vec::new();
             for _ in 0..every {
@@ -181,6 +209,10 @@ impl Bench {
             "samples_per_s": (1e3 * self.batch as f64 / ms).round(), "peak_rss_mb": peak_rss_mb(),
             "loss_first": losses[0], "loss_last": losses[losses.len() - 1],
         });
+        if log::max_level() == log::LevelFilter::Trace {
+            line["reads"] = (READS.0.load(Ordering::Relaxed) - reads).into();
+            line["steps"] = (timed.len() * every).into();
+        }
         if let Some(seconds) = first_step.flatten() {
             line["first_step_s"] = seconds.into();
         }
@@ -295,6 +327,10 @@ fn main() {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--limits" => return limits(),
+            "--count-reads" => {
+                log::set_logger(&READS).expect("there is no other");
+                log::set_max_level(log::LevelFilter::Trace);
+            }
             "--steps" => steps = arguments.next().and_then(|count| count.parse().ok()).expect("`--steps` takes a number"),
             "--device" => {
                 let name = arguments.next().expect("`--device` takes a name");
