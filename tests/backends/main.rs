@@ -1,5 +1,5 @@
-//! Every backend that was built in against the golden values and against `flex`: the formulas, every variant's losses and gradients, and a short
-//! training. Prints the largest difference of each.
+//! Every backend that was built in against the golden values and against `flex`: the formulas, the kernels, every variant's losses and gradients, and
+//! a short training. Prints the largest difference of each.
 //!
 //! `cargo test -p ae-train --features wgpu,ndarray --test backends`; a device that `ae devices` calls unusable is left out with its reason.
 //!
@@ -14,6 +14,7 @@ mod golden;
 use std::{process::ExitCode, time::Instant};
 
 use ae_data::{Batcher, Dataset, Scaling, ScalingMethod};
+use ae_kernels::Activation;
 use ae_model::{Corruption, Inputs, Model, VARIANTS};
 use ae_train::{
     Config,
@@ -21,7 +22,8 @@ use ae_train::{
 };
 use burn::{
     module::{Module, ModuleVisitor, Param},
-    optim::GradientsParams,
+    nn::LinearConfig,
+    optim::{GradientsParams, ModuleOptimizer},
     store::ModuleRecord,
     tensor::{DType, Device, Tensor, TensorData},
 };
@@ -36,7 +38,7 @@ const STEPS: usize = 100;
 fn main() -> ExitCode {
     let found = device::found();
     let reference = Device::flex();
-    println!("{:<52}{:>12}{:>12}{:>12}{:>10}", "largest difference", "golden", "variants", "training", "seconds");
+    println!("{:<52}{:>10}{:>10}{:>10}{:>10}{:>9}", "largest difference", "golden", "kernels", "variants", "training", "seconds");
     let mut failed = false;
     for found in &found {
         if let Some(problem) = &found.problem {
@@ -47,14 +49,15 @@ fn main() -> ExitCode {
         let device = found.open().unwrap_or_else(|error| panic!("{error}")).device;
         let tolerance = if found.is_gpu() { 4e-5 } else { 1e-5 };
         let golden = golden::all(&golden::Precision::new(device.clone(), DType::F32, tolerance));
+        let kernels = difference(&kernels(&device), &kernels(&reference));
         let variants = variants(&reference, &device);
         let training = training(&reference, &device);
-        let limits = [(golden, tolerance), (variants, 4.0 * tolerance), (training, 0.01)];
-        let cells: String = limits.iter().map(|(difference, _)| format!("{difference:>12.1e}")).collect();
+        let limits = [(golden, tolerance), (kernels, tolerance), (variants, 4.0 * tolerance), (training, 0.01)];
+        let cells: String = limits.iter().map(|(difference, _)| format!("{difference:>10.1e}")).collect();
         let wrong = limits.iter().any(|(difference, limit)| difference.is_nan() || difference > limit);
         failed |= wrong;
         let verdict = if wrong { "  too large" } else { "" };
-        println!("{:<52}{cells}{:>10.1}{verdict}", title(found), began.elapsed().as_secs_f64());
+        println!("{:<52}{cells}{:>9.1}{verdict}", title(found), began.elapsed().as_secs_f64());
     }
     println!("{} passed, {} failed", usize::from(!failed), usize::from(failed));
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -127,6 +130,64 @@ fn difference(found: &[Vec<f32>], expected: &[Vec<f32>]) -> f64 {
         if largest > 1e-12 { error / largest } else { error }
     };
     found.iter().zip(expected).map(of_tensor).fold(0.0, f64::max)
+}
+
+/// Numbers that are not round, of every sign.
+fn wave<const D: usize>(shape: [usize; D], phase: f32) -> TensorData {
+    let count = shape.iter().product();
+    TensorData::new((0..count).map(|index| (index as f32 * 0.73 + phase).sin()).collect::<Vec<f32>>(), shape)
+}
+
+/// What the kernels give, of sizes that fill no workgroup: layers and losses with their gradients, and parameters after some steps.
+fn kernels(device: &Device) -> Vec<Vec<f32>> {
+    let device = device.clone().autodiff();
+    let tensor = |shape, phase| Tensor::<2>::from_data(wave(shape, phase), &device);
+    let mut values = Vec::new();
+    let activations =
+        [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.1), Activation::Elu, Activation::Tanh, Activation::Sigmoid];
+    for activation in activations {
+        let [x, w] = [tensor([11, 37], 0.1).require_grad(), tensor([37, 41], 0.2).require_grad()];
+        let b = Tensor::<1>::from_data(wave([41], 0.3), &device).require_grad();
+        let y = ae_kernels::linear(x.clone(), w.clone(), b.clone(), activation);
+        let gradients = (y.clone() * tensor([11, 41], 0.4)).sum().backward();
+        values.extend([y, x.grad(&gradients).unwrap(), w.grad(&gradients).unwrap()].map(numbers));
+        values.push(numbers(b.grad(&gradients).unwrap()));
+        // Away from the kinks, at which either slope is right.
+        let h = (tensor([11, 41], 0.1).abs() * 0.4 + 0.05).require_grad();
+        let norms = ae_kernels::layer_jacobian_norm2(&h, &w, activation).expect("a kernel");
+        let gradients = (norms.clone() * Tensor::<1>::from_data(wave([11], 0.2), &device)).sum().backward();
+        values.push(numbers(norms));
+        values.extend([h.grad(&gradients), w.grad(&gradients)].map(|gradient| gradient.map(numbers).unwrap_or_default()));
+    }
+    for loss in [ae_kernels::squared_error, ae_kernels::bernoulli, ae_kernels::squared_error_of_logits] {
+        for weights in [None, Some(tensor([11, 37], 0.7).abs())] {
+            let r = tensor([11, 37], 0.6).require_grad();
+            let rows = loss(tensor([11, 37], 0.5).abs(), r.clone(), weights);
+            let mean = ae_kernels::batch_mean(rows.clone() * Tensor::<1>::from_data(wave([11], 0.8), &device));
+            let gradients = mean.backward();
+            values.extend([numbers(rows), numbers(r.grad(&gradients).unwrap())]);
+        }
+    }
+    let adam = |decay| ModuleOptimizer::from(ae_kernels::Adam::default().with_weight_decay(decay));
+    for make in
+        [&|| adam(0.0), &|| adam(0.02), &|| ModuleOptimizer::from(ae_kernels::AdamW::new(0.02))] as [&dyn Fn() -> ModuleOptimizer; 3]
+    {
+        let mut model = LinearConfig::new(37, 41).init(&device);
+        model.weight = Param::from_tensor(tensor([37, 41], 0.9));
+        model.bias = Some(Param::from_tensor(Tensor::<1>::from_data(wave([41], 1.0), &device)));
+        let mut optimizer = make();
+        for step in 0..6 {
+            let y = model.forward(tensor([11, 37], step as f32));
+            let gradients = GradientsParams::from_grads(y.square().mean().backward(), &model);
+            model = ae_kernels::step(&mut optimizer, 1e-2, model, gradients);
+            if step == 2 {
+                // The state goes through its record.
+                optimizer = make().load_record(optimizer.to_record());
+            }
+        }
+        values.extend([numbers(model.weight.val()), numbers(model.bias.unwrap().val())]);
+    }
+    values
 }
 
 /// Every variant's reconstruction, losses and gradients, beside those of `reference`.

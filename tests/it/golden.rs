@@ -36,7 +36,7 @@ pub struct Precision {
 }
 
 /// Both precisions of the default device.
-#[cfg(test)]
+#[allow(dead_code, reason = "the suite over the backends has its own")]
 fn precisions() -> [Precision; 2] {
     [(DType::F32, 1e-5), (DType::F64, 1e-10)].map(|(dtype, tolerance)| Precision::new(Device::default(), dtype, tolerance))
 }
@@ -247,7 +247,7 @@ const CASES: [fn(&Precision); 4] = [
 ///
 /// # Panics
 /// An error beyond the tolerance.
-#[cfg_attr(test, allow(dead_code, reason = "for the suite over the backends"))]
+#[allow(dead_code, reason = "for the suite over the backends")]
 pub fn all(precision: &Precision) -> f64 {
     CASES.iter().for_each(|case| case(precision));
     precision.worst.get()

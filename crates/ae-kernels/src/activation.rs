@@ -37,31 +37,36 @@ pub enum Activation {
     Sigmoid,
 }
 
+/// Names of a GPU's operations with an activation, one for each: fusion remembers what it decided by the name.
 #[cfg(feature = "gpu")]
-impl Activation {
-    /// Names of the operations of a layer with it, by which a GPU's fusion knows them.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Identity => "ae_bias",
-            Self::Relu => "ae_bias_relu",
-            Self::LeakyRelu(_) => "ae_bias_leaky_relu",
-            Self::Elu => "ae_bias_elu",
-            Self::Tanh => "ae_bias_tanh",
-            Self::Sigmoid => "ae_bias_sigmoid",
+macro_rules! names {
+    ($($(#[$doc:meta])* $function:ident: $name:literal;)*) => {
+        impl Activation {
+            $($(#[$doc])*
+            pub(crate) fn $function(self) -> &'static str {
+                match self {
+                    Self::Identity => concat!($name, "_identity"),
+                    Self::Relu => concat!($name, "_relu"),
+                    Self::LeakyRelu(_) => concat!($name, "_leaky_relu"),
+                    Self::Elu => concat!($name, "_elu"),
+                    Self::Tanh => concat!($name, "_tanh"),
+                    Self::Sigmoid => concat!($name, "_sigmoid"),
+                }
+            })*
         }
-    }
+    };
+}
 
-    /// The same of its gradient.
-    pub(crate) fn gradient_name(self) -> &'static str {
-        match self {
-            Self::Identity => "ae_bias_gradient",
-            Self::Relu => "ae_bias_relu_gradient",
-            Self::LeakyRelu(_) => "ae_bias_leaky_relu_gradient",
-            Self::Elu => "ae_bias_elu_gradient",
-            Self::Tanh => "ae_bias_tanh_gradient",
-            Self::Sigmoid => "ae_bias_sigmoid_gradient",
-        }
-    }
+#[cfg(feature = "gpu")]
+names! {
+    /// Bias and activation of a layer.
+    layer_name: "ae_layer";
+    /// The gradient before them, and its sums.
+    layer_gradient_name: "ae_layer_gradient";
+    /// The squared norm of a layer's derivative.
+    contraction_name: "ae_contraction";
+    /// Its gradient.
+    contraction_gradient_name: "ae_contraction_gradient";
 }
 
 /// An activation's function, and what makes of a gradient after it the gradient before it.

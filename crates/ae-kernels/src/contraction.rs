@@ -30,9 +30,8 @@ use crate::{
 pub fn layer_jacobian_norm2(h: &Tensor<2>, weight: &Tensor<2>, activation: Activation) -> Option<Tensor<1>> {
     let (Some(h_cpu), Some(w_cpu)) = (Operand::new(h), Operand::new(weight)) else {
         #[cfg(feature = "gpu")]
-        if crate::gpu::holds(h) && crate::gpu::holds(weight) {
-            return Some(by_burn(h, weight, activation));
-        }
+        return crate::gpu::layer_jacobian_norm2(h, weight, activation);
+        #[cfg(not(feature = "gpu"))]
         return None;
     };
     (h.dims()[1] > 0).then_some(())?;
@@ -52,22 +51,6 @@ pub fn layer_jacobian_norm2(h: &Tensor<2>, weight: &Tensor<2>, activation: Activ
         OpsKind::UnTracked(step) => step.finish(y),
     };
     Some(cpu::wrap(tracked, context))
-}
-
-/// By Burn's operations; the layer itself need not be computed again.
-#[cfg(feature = "gpu")]
-fn by_burn(h: &Tensor<2>, weight: &Tensor<2>, activation: Activation) -> Tensor<1> {
-    let h = h.clone();
-    let slopes = match activation {
-        Activation::Identity => h.ones_like(),
-        Activation::Relu => h.greater_elem(0.0).float(),
-        Activation::LeakyRelu(below) => h.greater_elem(0.0).float().mul_scalar(1.0 - below).add_scalar(below),
-        Activation::Elu => h.clamp_max(0.0).add_scalar(1.0),
-        Activation::Tanh => h.square().neg().add_scalar(1.0),
-        Activation::Sigmoid => h.clone() - h.square(),
-    };
-    let columns = weight.clone().square().sum_dim(0); // [1, d_out]
-    (slopes.square() * columns).sum_dim(1).squeeze_dim(1)
 }
 
 vectorised! {

@@ -3,6 +3,7 @@
 //! PCA with `k` components projects on the `k` eigenvectors of the covariance with the largest eigenvalues (Pearson 1901): no linear
 //! autoencoder of the same width has a smaller squared error on the rows that it was fitted to. Everything here is in `f64`.
 
+use ae_data::progress::Progress;
 use faer::{
     Accum, Mat, MatRef, Par, Side,
     linalg::{matmul::matmul, solvers::Solve},
@@ -56,10 +57,12 @@ impl Pca {
         let width = rows.width;
         let mean = rows.mean();
         let mut covariance = Mat::<f64>::zeros(width, width);
+        let mut progress = Progress::new("principal components of rows", rows.values.len() / width);
         for chunk in rows.values.chunks(CHUNK * width) {
             let centred: Vec<f64> = chunk.chunks_exact(width).flat_map(|row| Matrix::centred(row, &mean)).collect();
             let centred = MatRef::from_row_major_slice(&centred, chunk.len() / width, width);
             matmul(&mut covariance, Accum::Add, centred.transpose(), centred, 1.0, Par::Seq);
+            progress.steps(chunk.len() / width);
         }
         let decomposition = covariance.self_adjoint_eigen(Side::Lower).expect("a finite covariance has eigenvectors");
         let vectors = decomposition.U(); // eigenvalues ascend

@@ -154,9 +154,14 @@ pub fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
             Some(panic) if matches!(error, Error::Failed(_)) => Error::Failed(format!("{error}: {panic}")),
             _ => error,
         }),
-        Err(_) => {
-            let advice = state().advice.clone();
-            Err(Error::Failed(if advice.is_empty() { failure() } else { format!("{}; {advice}", failure()) }))
+        Err(payload) => {
+            let advice = match &state().advice {
+                advice if advice.is_empty() => String::new(),
+                advice => format!("; {advice}"),
+            };
+            // Burn's dashboard ends a training at once by a panic of its own, which no hook sees.
+            let is_killed = payload.downcast_ref::<&str>().is_some_and(|message| message.starts_with("Killing training"));
+            Err(if is_killed { Error::Interrupted(format!("killed{advice}")) } else { Error::Failed(format!("{}{advice}", failure())) })
         }
     }
 }

@@ -3,7 +3,7 @@
 //! `sse = mean over examples of sum_i (x_i - r_i)^2`, `mse = mean over observed values of (x - r)^2`, and `fvu = sum (x - r)^2 / sum (x - mean)^2`
 //! with each feature's mean over the same rows: the fraction of variance unexplained, 0 for a perfect copy and 1 for predicting the mean.
 
-use ae_data::{Batcher, Dataset};
+use ae_data::{Batcher, Dataset, progress::Progress};
 use ae_model::{Autoencoder, Decoder, Encoder, Jacobian, jacobian::Method};
 use burn::{
     data::dataset::Dataset as _,
@@ -99,8 +99,10 @@ pub fn model_errors<E: Encoder, D: Decoder>(
 ) -> Result<Errors> {
     let mut errors = Errors::new(&rows);
     let width = rows.width;
+    let mut progress = Progress::new("measuring rows", dataset.len());
     for start in (0..dataset.len()).step_by(BATCH) {
         let end = dataset.len().min(start + BATCH);
+        progress.steps(end - start);
         let batch = dataset.batch(start..end, batcher, device)?;
         let reconstructed = numbers(model.reconstruct_visible(batch.x, batch.observed))?;
         for (row, r) in rows.values[start * width..end * width].chunks_exact(width).zip(reconstructed.chunks_exact(width)) {
@@ -146,8 +148,10 @@ pub fn code_figures<E: Encoder, D: Decoder>(
         false => Jacobian { method: Method::Auto, probes: 16 },
     };
     let (mut peak, mut sums) = (Vec::<f32>::new(), [0.0; 4]);
+    let mut progress = Progress::new("measuring the code", dataset.len());
     for start in (0..dataset.len()).step_by(BATCH) {
         let end = dataset.len().min(start + BATCH);
+        progress.steps(end - start);
         let batch = dataset.batch(start..end, batcher, device)?;
         let code = model.encode_visible(batch.x.clone(), batch.observed.clone());
         let units = code_units(&code, activation).map_err(failed)?;

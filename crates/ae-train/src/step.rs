@@ -86,14 +86,15 @@ impl<E: Encoder, D: Decoder> Trainee<E, D> {
 
 /// What a step tells the metrics.
 pub struct StepOutput {
-    measured: Measured,
+    /// None once it waits or is read.
+    measured: Option<Measured>,
     is_last: bool,
     readings: Readings,
     reading: Option<Reading>,
 }
 
 /// What was measured in one step, or in several one after the other, on the device.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Measured {
     /// Name and value per example (`[batch]`) of the loss and of each of its terms.
     losses: Vec<(&'static str, Tensor<1>)>,
@@ -168,7 +169,7 @@ impl<E: Encoder, D: Decoder> Trainee<E, D> {
             jacobian_norm2: None,
         };
         progress::beat();
-        StepOutput { measured, is_last: batch.is_last, readings: self.readings.clone(), reading: None }
+        StepOutput { measured: Some(measured), is_last: batch.is_last, readings: self.readings.clone(), reading: None }
     }
 }
 
@@ -199,7 +200,7 @@ impl<E: Encoder, D: Decoder> InferenceStep for Trainee<E, D> {
         let some = |tensor: &Tensor<2>| tensor.clone().slice(0..MEASURED.min(tensor.dims()[0]));
         let norm2 = jacobian.norm2(&self.model, some(&batch.x), batch.observed.as_ref().map(some));
         let mut output = self.output(batch, &evaluation);
-        output.measured.jacobian_norm2 = Some(norm2);
+        output.measured = output.measured.map(|measured| Measured { jacobian_norm2: Some(norm2), ..measured });
         output
     }
 }
@@ -208,7 +209,8 @@ impl ItemLazy for StepOutput {
     /// Reduces the tensors to numbers, or has them wait; Burn calls this away from the training thread.
     fn sync(mut self) -> Result<Self, ExecutionError> {
         let mut waiting = self.readings.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.steps.push(self.measured.clone());
+        // Moved, not cloned: to clone a tensor on another thread has fusion compute it first.
+        waiting.steps.extend(self.measured.take());
         let size: usize = waiting.steps.iter().map(|step| step.code.shape().num_elements()).sum();
         let is_new = match &waiting.last {
             Some(_) => self.is_last || waiting.steps.len() >= self.readings.every || size > WAITING,

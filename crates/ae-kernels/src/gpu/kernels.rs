@@ -198,6 +198,258 @@ pub(super) fn activation_gradient(inputs: Vec<CubeTensor>, activation: Activatio
     [dz, sums]
 }
 
+/// The slope of an activation of value `y`.
+#[cube]
+fn slope_at(y: f32, below: f32, #[comptime] activation: u32) -> f32 {
+    let mut slope = 1.0f32;
+    if comptime!(activation == 1) {
+        if y <= 0.0f32 {
+            slope = 0.0f32;
+        }
+    } else if comptime!(activation == 2) {
+        if y < 0.0f32 {
+            slope = below;
+        }
+    } else if comptime!(activation == 3) {
+        if y <= 0.0f32 {
+            slope = y + 1.0f32;
+        }
+    } else if comptime!(activation == 4) {
+        slope = 1.0f32 - y * y;
+    } else if comptime!(activation == 5) {
+        slope = y - y * y;
+    }
+    slope
+}
+
+/// The derivative of [`slope_at`] by `y`.
+#[cube]
+fn bend_at(y: f32, #[comptime] activation: u32) -> f32 {
+    let mut bend = 0.0f32;
+    if comptime!(activation == 3) {
+        if y <= 0.0f32 {
+            bend = 1.0f32;
+        }
+    } else if comptime!(activation == 4) {
+        bend = -2.0f32 * y;
+    } else if comptime!(activation == 5) {
+        bend = 1.0f32 - 2.0f32 * y;
+    }
+    bend
+}
+
+#[cube(launch_unchecked)]
+fn column_norms_kernel(w: &[f32], norms: &mut [f32], rows: usize, width: usize) {
+    let column = (CUBE_POS_X * COLUMNS + UNIT_POS_X) as usize;
+    let mut sum = 0.0f32;
+    if column < width {
+        let mut row = UNIT_POS_Y as usize;
+        while row < rows {
+            let value = w[row * width + column];
+            sum += value * value;
+            row += ROWS as usize;
+        }
+    }
+    let mut parts = Shared::<[f32]>::new_slice(comptime!((COLUMNS * ROWS) as usize));
+    parts[UNIT_POS as usize] = sum;
+    sync_cube();
+    if UNIT_POS_Y == 0 && column < width {
+        let mut total = 0.0f32;
+        for part in 0..ROWS {
+            total += parts[(part * COLUMNS + UNIT_POS_X) as usize];
+        }
+        norms[column] = total;
+    }
+}
+
+/// `sum_i W_ij^2` of each column, `[width]`.
+pub(super) fn column_norms(inputs: Vec<CubeTensor>) -> CubeTensor {
+    let [w]: [CubeTensor; 1] = inputs.map_to(into_contiguous);
+    let (rows, width) = (w.meta.shape()[0], w.meta.shape()[1]);
+    let norms = empty(&w, [width]);
+    if width == 0 {
+        return norms;
+    }
+    let client = w.client.clone();
+    // SAFETY: the weights have `rows * width` numbers, and the norms `width`.
+    unsafe {
+        column_norms_kernel::launch_unchecked(
+            &client,
+            CubeCount::Static((width as u32).div_ceil(COLUMNS), 1, 1),
+            CubeDim::new_2d(COLUMNS, ROWS),
+            w.into_buffer_arg(),
+            norms.clone().into_buffer_arg(),
+            rows,
+            width,
+        );
+    }
+    norms
+}
+
+#[cube(launch_unchecked)]
+fn contraction_kernel(h: &[f32], norms: &[f32], out: &mut [f32], rows: usize, width: usize, below: f32, #[comptime] activation: u32) {
+    let row = CUBE_POS;
+    let mut sum = 0.0f32;
+    if row < rows {
+        let mut column = UNIT_POS as usize;
+        while column < width {
+            let slope = slope_at(h[row * width + column], below, activation);
+            sum += slope * slope * norms[column];
+            column += LANES as usize;
+        }
+    }
+    let mut parts = Shared::<[f32]>::new_slice(comptime!(LANES as usize));
+    parts[UNIT_POS as usize] = sum;
+    sync_cube();
+    if UNIT_POS == 0 && row < rows {
+        let mut total = 0.0f32;
+        for part in 0..LANES {
+            total += parts[part as usize];
+        }
+        out[row] = total;
+    }
+}
+
+/// `sum_j phi'_j^2 n_j` of each row, `[batch]`, of the values `h` (`[batch, width]`) and the columns' norms `n`.
+pub(super) fn contraction(inputs: Vec<CubeTensor>, activation: Activation) -> CubeTensor {
+    let [h, norms]: [CubeTensor; 2] = inputs.map_to(into_contiguous);
+    let (rows, width) = (h.meta.shape()[0], h.meta.shape()[1]);
+    let out = empty(&h, [rows]);
+    if rows == 0 {
+        return out;
+    }
+    let (client, (activation, below)) = (h.client.clone(), code(activation));
+    // SAFETY: the values have `rows * width` numbers, the norms `width`, and the output `rows`.
+    unsafe {
+        contraction_kernel::launch_unchecked(
+            &client,
+            calculate_cube_count_elemwise(&client, rows, CubeDim::new_1d(1)),
+            CubeDim::new_1d(LANES),
+            h.into_buffer_arg(),
+            norms.into_buffer_arg(),
+            out.clone().into_buffer_arg(),
+            rows,
+            width,
+            below,
+            activation,
+        );
+    }
+    out
+}
+
+#[cube(launch_unchecked)]
+fn contraction_gradient_kernel(
+    upstream: &[f32],
+    h: &[f32],
+    norms: &[f32],
+    dh: &mut [f32],
+    factors: &mut [f32],
+    rows: usize,
+    width: usize,
+    stride: usize,
+    below: f32,
+    #[comptime] activation: u32,
+) {
+    let column = (CUBE_POS_X * COLUMNS + UNIT_POS_X) as usize;
+    let mut sum = 0.0f32;
+    if column < width {
+        let norm = norms[column];
+        let mut row = UNIT_POS_Y as usize;
+        while row < rows {
+            let index = row * width + column;
+            let slope = slope_at(h[index], below, activation);
+            let gradient = upstream[row * stride];
+            dh[index] = 2.0f32 * gradient * norm * slope * bend_at(h[index], activation);
+            sum += gradient * slope * slope;
+            row += ROWS as usize;
+        }
+    }
+    let mut parts = Shared::<[f32]>::new_slice(comptime!((COLUMNS * ROWS) as usize));
+    parts[UNIT_POS as usize] = sum;
+    sync_cube();
+    if UNIT_POS_Y == 0 && column < width {
+        let mut total = 0.0f32;
+        for part in 0..ROWS {
+            total += parts[(part * COLUMNS + UNIT_POS_X) as usize];
+        }
+        factors[column] = total;
+    }
+}
+
+/// The gradient of [`contraction`] by the values, `[batch, width]`, and by the norms, `[width]`, from that of each row.
+pub(super) fn contraction_gradient(inputs: Vec<CubeTensor>, activation: Activation) -> [CubeTensor; 2] {
+    let mut inputs = inputs.into_iter();
+    let (upstream, stride) = of_rows(inputs.next().expect("the gradient of the rows"));
+    let [h, norms]: [CubeTensor; 2] = inputs.collect::<Vec<_>>().map_to(into_contiguous);
+    let (rows, width) = (h.meta.shape()[0], h.meta.shape()[1]);
+    let (dh, factors) = (empty(&h, h.meta.shape().clone()), empty(&h, [width]));
+    if width == 0 {
+        return [dh, factors];
+    }
+    let (client, (activation, below)) = (h.client.clone(), code(activation));
+    // SAFETY: the values and their gradient have `rows * width` numbers, norms and factors `width`, and `upstream` as `of_rows` says.
+    unsafe {
+        contraction_gradient_kernel::launch_unchecked(
+            &client,
+            CubeCount::Static((width as u32).div_ceil(COLUMNS), 1, 1),
+            CubeDim::new_2d(COLUMNS, ROWS),
+            upstream.into_buffer_arg(),
+            h.into_buffer_arg(),
+            norms.into_buffer_arg(),
+            dh.clone().into_buffer_arg(),
+            factors.clone().into_buffer_arg(),
+            rows,
+            width,
+            stride,
+            below,
+            activation,
+        );
+    }
+    [dh, factors]
+}
+
+#[cube(launch_unchecked)]
+fn scaled_columns_kernel(w: &[f32], factors: &[f32], out: &mut [f32], count: usize, width: usize) {
+    if ABSOLUTE_POS < count {
+        out[ABSOLUTE_POS] = 2.0f32 * w[ABSOLUTE_POS] * factors[ABSOLUTE_POS % width];
+    }
+}
+
+/// The gradient of [`column_norms`] by the weights, `2 W_ij f_j`, from that of the norms.
+pub(super) fn scaled_columns(inputs: Vec<CubeTensor>) -> CubeTensor {
+    let [w, factors]: [CubeTensor; 2] = inputs.map_to(into_contiguous);
+    let (count, width) = (elements(&w), w.meta.shape()[1]);
+    let out = empty(&w, w.meta.shape().clone());
+    if count == 0 {
+        return out;
+    }
+    let client = w.client.clone();
+    let dim = CubeDim::new(&client, count);
+    let cubes = calculate_cube_count_elemwise(&client, count, dim);
+    // SAFETY: weights and output have `count` numbers, and there is a factor for each column.
+    unsafe {
+        scaled_columns_kernel::launch_unchecked(
+            &client,
+            cubes,
+            dim,
+            w.into_buffer_arg(),
+            factors.into_buffer_arg(),
+            out.clone().into_buffer_arg(),
+            count,
+            width,
+        );
+    }
+    out
+}
+
+/// A gradient of each row, and how far apart two of its numbers lie: 0 where there is one number for all rows, as behind a mean.
+fn of_rows(upstream: CubeTensor) -> (CubeTensor, usize) {
+    match upstream.meta.strides()[0] {
+        stride @ 0..=1 => (upstream, stride),
+        _ => (into_contiguous(upstream), 1),
+    }
+}
+
 #[cube]
 fn loss_value(x: f32, r: f32, #[comptime] loss: u32) -> f32 {
     let mut value = 0.5f32 * (x - r) * (x - r);
@@ -321,9 +573,7 @@ fn loss_gradient_kernel(
 /// The gradient of [`row_loss`] by the reconstructions, `[batch, width]`, from that of each row (`[batch]`, which may be one number for all).
 pub(super) fn loss_gradient(inputs: Vec<CubeTensor>, loss: Loss) -> CubeTensor {
     let mut inputs = inputs.into_iter();
-    let upstream = inputs.next().expect("the gradient of the rows");
-    let stride = upstream.meta.strides()[0].min(1);
-    let upstream = if upstream.meta.strides()[0] <= 1 { upstream } else { into_contiguous(upstream) };
+    let (upstream, stride) = of_rows(inputs.next().expect("the gradient of the rows"));
     let mut inputs: Vec<CubeTensor> = inputs.map(into_contiguous).collect();
     let weighted = inputs.len() == 3;
     if !weighted {
@@ -338,7 +588,7 @@ pub(super) fn loss_gradient(inputs: Vec<CubeTensor>, loss: Loss) -> CubeTensor {
     let client = x.client.clone();
     let dim = CubeDim::new(&client, count);
     let cubes = calculate_cube_count_elemwise(&client, count, dim);
-    // SAFETY: all but the first have `count` numbers, and that one for each row, or one if the stride is 0.
+    // SAFETY: all but the first have `count` numbers, and that one as `of_rows` says.
     unsafe {
         loss_gradient_kernel::launch_unchecked(
             &client,

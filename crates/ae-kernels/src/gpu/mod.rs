@@ -82,11 +82,6 @@ impl Operand {
     }
 }
 
-/// Whether a tensor is one of `f32` on a GPU.
-pub(crate) fn holds<const D: usize>(tensor: &Tensor<D>) -> bool {
-    Operand::new(tensor).is_some()
-}
-
 /// The autodiff context of an operation on these.
 fn context<const N: usize>(operands: [&Operand; N]) -> DispatchAutodiffContext {
     operands.into_iter().map(|operand| operand.autodiff).find(|context| *context != DispatchAutodiffContext::Disabled).unwrap_or_default()
@@ -150,7 +145,8 @@ pub(crate) fn linear(x: &Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>, activa
     let forward = |x: Lazy, w: Lazy, b: Lazy| {
         let z = Cube::float_matmul(x, w);
         let shape = z.shape.clone();
-        let [y] = queue(activation.name(), vec![z, b], [shape], move |inputs| [kernels::bias_activation(inputs, activation)]);
+        assert!(b.shape[0] == shape[1], "a bias of {} units for a layer of {}", b.shape[0], shape[1]);
+        let [y] = queue(activation.layer_name(), vec![z, b], [shape], move |inputs| [kernels::bias_activation(inputs, activation)]);
         y
     };
     if !(x.is_autodiff() || w.is_autodiff() || b.is_autodiff()) {
@@ -183,7 +179,7 @@ impl Backward<Cube, 3> for Layer {
         let activation = self.activation;
         let (shape, width) = (dy.shape.clone(), dy.shape[1]);
         // The gradient before the activation and its sums over the batch.
-        let name = activation.gradient_name();
+        let name = activation.layer_gradient_name();
         let [dz, db] =
             queue(name, vec![dy, y], [shape, Shape::new([width])], move |inputs| kernels::activation_gradient(inputs, activation));
         if let Some(node) = b_node {
@@ -279,5 +275,58 @@ impl Backward<Cube, 1> for Mean {
         let share = Cube::float_mul_scalar(upstream, (1.0 / ops.state as f32).into());
         // One number for all rows: a view, not a kernel.
         gradients.register::<Cube>(parent.id, Cube::float_expand(share, Shape::new([ops.state])));
+    }
+}
+
+/// [`crate::layer_jacobian_norm2`] on a GPU; none if the tensors are not there.
+pub(crate) fn layer_jacobian_norm2(h: &Tensor<2>, weight: &Tensor<2>, activation: Activation) -> Option<Tensor<1>> {
+    let (h, w) = (Operand::new(h)?, Operand::new(weight)?);
+    let forward = |h: Lazy, w: Lazy| {
+        let (rows, width) = (h.shape[0], h.shape[1]);
+        assert!(w.shape[1] == width, "a code of {width} units by weights of {}", w.shape[1]);
+        let [norms] = queue("ae_column_norms", vec![w], [Shape::new([width])], |inputs| [kernels::column_norms(inputs)]);
+        let name = activation.contraction_name();
+        let inputs = vec![h, norms.clone()];
+        let [sums] = queue(name, inputs, [Shape::new([rows])], move |inputs| [kernels::contraction(inputs, activation)]);
+        (sums, norms)
+    };
+    if !(h.is_autodiff() || w.is_autodiff()) {
+        return Some(plain(forward(h.into_primitive(), w.into_primitive()).0));
+    }
+    let context = context([&h, &w]);
+    let (h, h_node) = h.tracked().into_parts();
+    let (w, w_node) = w.tracked().into_parts();
+    let (sums, norms) = forward(h.clone(), w.clone());
+    let tracked = match (Contraction { activation }).prepare::<NoCheckpointing>([h_node, w_node]).compute_bound().stateful() {
+        OpsKind::Tracked(step) => step.finish((h, w, norms), sums),
+        OpsKind::UnTracked(step) => step.finish(sums),
+    };
+    Some(wrap(tracked, context))
+}
+
+#[derive(Debug)]
+struct Contraction {
+    activation: Activation,
+}
+
+impl Backward<Cube, 2> for Contraction {
+    type State = (Lazy, Lazy, Lazy);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let upstream = gradients.consume::<Cube>(&ops.node);
+        let (h, w, norms) = ops.state;
+        let [h_node, w_node] = ops.parents;
+        let (activation, shapes) = (self.activation, [h.shape.clone(), norms.shape.clone()]);
+        let name = activation.contraction_gradient_name();
+        let inputs = vec![upstream, h, norms];
+        let [dh, factors] = queue(name, inputs, shapes, move |inputs| kernels::contraction_gradient(inputs, activation));
+        if let Some(node) = h_node {
+            gradients.register::<Cube>(node.id, dh);
+        }
+        if let Some(node) = w_node {
+            let shape = w.shape.clone();
+            let [dw] = queue("ae_scaled_columns", vec![w, factors], [shape], |inputs| [kernels::scaled_columns(inputs)]);
+            gradients.register::<Cube>(node.id, dw);
+        }
     }
 }

@@ -5,7 +5,7 @@
 pub mod figures;
 pub mod plot;
 
-use ae_data::sink::write_bytes;
+use ae_data::{progress::Progress, sink::write_bytes};
 use burn::tensor::Device;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -58,10 +58,12 @@ pub fn page(runs: &[Run], device: &Device) -> Result<String> {
 fn section(run: &Run, device: &Device) -> Result<Markup> {
     let material = figures::Material::gather(run, device)?;
     let mut drawn = Vec::new();
+    let mut progress = Progress::new("drawing figures", figures::FIGURES.len());
     for (id, title, figure) in figures::FIGURES {
         if let Some(content) = figure(&material)? {
             drawn.push((id, title, content));
         }
+        progress.step();
     }
     let (schema, summary) = (&material.trained.schema, &material.summary);
     let shape = schema.geometry.map(|geometry| format!("images of {geometry}")).unwrap_or_else(|| format!("{} features", schema.d_input));
