@@ -4,9 +4,8 @@
     cargo bench --profile dev -p ae-train --bench peers --features wgpu --no-run
     python3 scripts/count_launches.py target/debug/deps/peers-HASH [--device wgpu] [WORKLOAD ...]
 
-CubeCL writes a line for each kernel that it launches; the first hundreds of steps also try kernels out, so what is counted is the part at the end
-that repeats, which is 16 steps long. Kernels that a step launches do not depend on the GPU, but on which of the variants that Burn tries was the
-fastest there.
+CubeCL writes a line for each kernel that it launches. The first steps also try kernels out, so what is counted is the part that repeats at the end.
+Which kernels a step launches also depends on which of the variants that Burn tries was the fastest on that GPU.
 """
 import argparse, collections, json, os, subprocess, tempfile
 
@@ -20,10 +19,12 @@ def kind(line):
 
 
 def period(lines):
-    """The shortest end that the lines before it repeat twice."""
-    for length in range(EVERY, len(lines) // 3):
-        if lines[-length:] == lines[-2 * length:-length] == lines[-3 * length:-2 * length]:
-            return length
+    """The launches of a step: the shortest part that repeats eight times, at the end but for what reads the losses."""
+    for length in range(2, len(lines) // 8):
+        for end in range(len(lines), max(len(lines) - 8, 0), -1):
+            step = lines[end - length:end]
+            if all(lines[end - (turn + 1) * length:end - turn * length] == step for turn in range(8)):
+                return step
     return None
 
 
@@ -32,7 +33,7 @@ def main():
     parser.add_argument("bench")
     parser.add_argument("workloads", nargs="*", default=WORKLOADS)
     parser.add_argument("--device", default="wgpu")
-    parser.add_argument("--steps", type=int, default=6 * EVERY)
+    parser.add_argument("--steps", type=int, default=3 * EVERY)
     arguments = parser.parse_args()
     print("| workload | kernels a step | steps a read | which kernels |\n|---|---|---|---|")
     for workload in arguments.workloads:
@@ -48,13 +49,13 @@ def main():
             line = json.loads(done.stdout.splitlines()[-1])
             with open(log) as file:
                 lines = [line.strip() for line in file if line.startswith("Executing ")]
-        length = period(lines)
-        if length is None:
-            print(f"| {workload} | no part repeats | {line['steps'] / max(line['reads'], 1):.0f} | |", flush=True)
+        step = period(lines)
+        reads = f"{line['steps'] / max(line['reads'], 1):.0f}"
+        if step is None:
+            print(f"| {workload} | no part repeats | {reads} | |", flush=True)
             continue
-        which = collections.Counter(map(kind, lines[-length:])).most_common()
-        listed = ", ".join(f"{count / EVERY:.3g} {name}" for name, count in which)
-        print(f"| {workload} | {length / EVERY:.1f} | {line['steps'] / max(line['reads'], 1):.0f} | {listed} |", flush=True)
+        listed = ", ".join(f"{count} {name}" for name, count in collections.Counter(map(kind, step)).most_common())
+        print(f"| {workload} | {len(step)} | {reads} | {listed} |", flush=True)
 
 
 if __name__ == "__main__":
