@@ -221,7 +221,7 @@ fn noted<const D: usize, S: Send + Sync + 'static>(
     gradient: Tensor<D>,
     momentum: Option<AdaptiveMomentumState<D>>,
     state: fn(AdaptiveMomentumState<D>) -> S,
-) -> Result<(Tensor<D>, Kept<S>), Declined<D>> {
+) -> Result<(Tensor<D>, Kept<S>), Box<Declined<D>>> {
     let time = momentum.as_ref().map_or(0, |state| state.time) + 1;
     let moments = momentum.as_ref().map(|state| (&state.moment_1, &state.moment_2));
     let kept = Kept(Arc::new(OnceLock::new()));
@@ -231,7 +231,7 @@ fn noted<const D: usize, S: Send + Sync + 'static>(
     };
     match crate::gpu::adam::note(Update::new(rates, rate, decay, time), &parameters, &gradient, moments, keep) {
         true => Ok((parameters, kept)),
-        false => Err(Declined { parameters, gradient, momentum }),
+        false => Err(Box::new(Declined { parameters, gradient, momentum })),
     }
 }
 
