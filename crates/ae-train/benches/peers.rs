@@ -323,7 +323,8 @@ fn main() {
     ae_train::allocator::keep_freed_memory();
     // Cargo adds `--bench`.
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let (mut names, mut steps, mut device) = (Vec::new(), 0, Device::default());
+    let cpu = ae_train::device::open_cpu("auto").expect("a backend for the CPU").expect("it opens").device;
+    let (mut names, mut steps, mut device) = (Vec::new(), 0, cpu);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--limits" => return limits(),

@@ -7,17 +7,18 @@ use ae_train::{
     Error, Result, Run, Trained,
     export::{onnx, pytorch},
 };
-use burn::{module::Module, tensor::Device};
+use burn::module::Module;
 
 use crate::{
     cli::{ExportArgs, ExportFormat},
+    devices::open_for_results,
     output::print,
 };
 
 /// Writes the files.
 pub fn run(args: &ExportArgs) -> Result<()> {
     let run = Run::open(&args.run)?;
-    let trained = run.trained(Device::default())?;
+    let trained = run.trained(open_for_results(None)?.device)?;
     let folder = args.out.clone().unwrap_or_else(|| run.folder.path().join("export"));
     fs::create_dir_all(&folder).map_err(|error| Error::at("create", &folder, error))?;
     let wanted = |format: ExportFormat| args.format.is_none_or(|chosen| chosen == format);
