@@ -83,6 +83,7 @@ fn describe(run: &Run, device: &Found) -> Result<()> {
     ));
     if device.is_gpu() {
         say("the first epoch compiles kernels for this GPU and tries which are fastest: seconds to a minute, the first time");
+        say("what comes after training is computed on the CPU, if the model fits into its memory");
     }
     Ok(())
 }
