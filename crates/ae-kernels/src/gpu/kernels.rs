@@ -46,6 +46,32 @@ fn elements(tensor: &CubeTensor) -> usize {
     tensor.meta.num_elements()
 }
 
+/// The sum of what the threads of a column of the workgroup hold, which is [`COLUMNS`] wide and [`ROWS`] high.
+#[cube]
+fn column_total(part: f32) -> f32 {
+    let mut parts = Shared::<[f32]>::new_slice(comptime!((COLUMNS * ROWS) as usize));
+    parts[UNIT_POS as usize] = part;
+    sync_cube();
+    let mut total = 0.0f32;
+    for row in 0..ROWS {
+        total += parts[(row * COLUMNS + UNIT_POS_X) as usize];
+    }
+    total
+}
+
+/// The sum of what the [`LANES`] threads of the workgroup hold.
+#[cube]
+fn row_total(part: f32) -> f32 {
+    let mut parts = Shared::<[f32]>::new_slice(comptime!(LANES as usize));
+    parts[UNIT_POS as usize] = part;
+    sync_cube();
+    let mut total = 0.0f32;
+    for lane in 0..LANES {
+        total += parts[lane as usize];
+    }
+    total
+}
+
 #[cube]
 fn sigmoid(z: f32) -> f32 {
     1.0f32 / (1.0f32 + (-z).exp())
@@ -157,14 +183,8 @@ fn activation_gradient_kernel(
             row += ROWS as usize;
         }
     }
-    let mut parts = Shared::<[f32]>::new_slice(comptime!((COLUMNS * ROWS) as usize));
-    parts[UNIT_POS as usize] = sum;
-    sync_cube();
+    let total = column_total(sum);
     if UNIT_POS_Y == 0 && column < width {
-        let mut total = 0.0f32;
-        for part in 0..ROWS {
-            total += parts[(part * COLUMNS + UNIT_POS_X) as usize];
-        }
         sums[column] = total;
     }
 }
@@ -250,14 +270,8 @@ fn column_norms_kernel(w: &[f32], norms: &mut [f32], rows: usize, width: usize) 
             row += ROWS as usize;
         }
     }
-    let mut parts = Shared::<[f32]>::new_slice(comptime!((COLUMNS * ROWS) as usize));
-    parts[UNIT_POS as usize] = sum;
-    sync_cube();
+    let total = column_total(sum);
     if UNIT_POS_Y == 0 && column < width {
-        let mut total = 0.0f32;
-        for part in 0..ROWS {
-            total += parts[(part * COLUMNS + UNIT_POS_X) as usize];
-        }
         norms[column] = total;
     }
 }
@@ -298,14 +312,8 @@ fn contraction_kernel(h: &[f32], norms: &[f32], out: &mut [f32], rows: usize, wi
             column += LANES as usize;
         }
     }
-    let mut parts = Shared::<[f32]>::new_slice(comptime!(LANES as usize));
-    parts[UNIT_POS as usize] = sum;
-    sync_cube();
+    let total = row_total(sum);
     if UNIT_POS == 0 && row < rows {
-        let mut total = 0.0f32;
-        for part in 0..LANES {
-            total += parts[part as usize];
-        }
         out[row] = total;
     }
 }
@@ -364,14 +372,8 @@ fn contraction_gradient_kernel(
             row += ROWS as usize;
         }
     }
-    let mut parts = Shared::<[f32]>::new_slice(comptime!((COLUMNS * ROWS) as usize));
-    parts[UNIT_POS as usize] = sum;
-    sync_cube();
+    let total = column_total(sum);
     if UNIT_POS_Y == 0 && column < width {
-        let mut total = 0.0f32;
-        for part in 0..ROWS {
-            total += parts[(part * COLUMNS + UNIT_POS_X) as usize];
-        }
         factors[column] = total;
     }
 }
@@ -502,14 +504,8 @@ fn row_loss_kernel(
             column += LANES as usize;
         }
     }
-    let mut parts = Shared::<[f32]>::new_slice(comptime!(LANES as usize));
-    parts[UNIT_POS as usize] = sum;
-    sync_cube();
+    let total = row_total(sum);
     if UNIT_POS == 0 && row < rows {
-        let mut total = 0.0f32;
-        for part in 0..LANES {
-            total += parts[part as usize];
-        }
         out[row] = total;
     }
 }
