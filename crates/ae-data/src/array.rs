@@ -75,6 +75,34 @@ impl Array {
     }
 }
 
+/// Most classes of an array of labels: more different values are numbers rather than classes.
+const MOST_CLASSES: usize = 1000;
+
+impl Array {
+    /// A class for each row, by the order of the different values, and the classes' names: of a list of whole numbers.
+    ///
+    /// # Errors
+    /// Why the array is none of classes, in words.
+    pub(crate) fn into_classes(self) -> Result<(Vec<u32>, Vec<String>), String> {
+        if self.dims.iter().skip(1).any(|&size| size != 1) {
+            return Err(format!("has the shape {:?}, but classes are a list", self.dims));
+        }
+        let mut values = Vec::with_capacity(self.values.len());
+        self.values.each(0..self.values.len(), |value| values.push(value));
+        if let Some(value) = values.iter().find(|value| value.fract() != 0.0 || value.abs() > 9e15) {
+            return Err(format!("holds numbers such as {value}, which are no classes"));
+        }
+        let mut classes: Vec<i64> = values.iter().map(|&value| value as i64).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        if classes.len() > MOST_CLASSES {
+            return Err(format!("holds {} different numbers, too many to be classes", classes.len()));
+        }
+        let number = |value: &f64| classes.binary_search(&(*value as i64)).map_or(0, |place| place as u32);
+        Ok((values.iter().map(number).collect(), classes.iter().map(i64::to_string).collect()))
+    }
+}
+
 /// `count, pixels, channels` as `count, channels, pixels`.
 fn channels_first(values: &Values, count: usize, pixels: usize, channels: usize) -> Values {
     let image = pixels * channels;

@@ -31,7 +31,7 @@ pub struct Batch {
     pub x: Tensor<2>,
     /// 1 where a value was observed and 0 where it is missing, `[batch, d_input]`; none if nothing is missing in the whole table.
     pub observed: Option<Tensor<2>>,
-    /// Class of each example, `[batch]`, if there are labels.
+    /// Class of each example, `[batch]`, if there are labels; -1 for an example without one.
     pub labels: Option<Tensor<1, Int>>,
     /// Shape of the images that the examples hold, if they do.
     pub geometry: Option<Geometry>,
@@ -84,7 +84,7 @@ impl Dataset {
     /// # Errors
     /// A file that can no longer be read.
     pub fn varies(&self) -> Result<bool, DataError> {
-        let mut first = vec![f32::NAN; self.rows.width()];
+        let mut first = vec![f64::NAN; self.rows.width()];
         for &index in self.indices.iter() {
             for (first, value) in first.iter_mut().zip(self.rows.row(index)?) {
                 if first.is_nan() {
@@ -98,16 +98,32 @@ impl Dataset {
         Ok(false)
     }
 
-    /// At most about `values` values of the rows: all of them if they are in memory, else those of blocks spread evenly over the file.
+    /// At most about `values` values of the rows: all of them if they are in memory, else rows spread evenly over the file.
     pub fn sample(&self, values: usize) -> Self {
+        /// Blocks that are read, at most: more would be the whole of a large file.
+        const BLOCKS: usize = 64;
         let most = (values / self.rows.width()).max(1);
         let Some(store) = self.rows.store().filter(|_| self.indices.len() > most) else { return self.clone() };
-        let mut blocks: Vec<&[usize]> = self.indices.chunk_by(|&a, &b| store.block_of(a) == store.block_of(b)).collect();
-        let step = self.indices.len().div_ceil(most);
-        blocks = blocks.into_iter().step_by(step).collect();
-        let mut chosen = blocks.concat();
-        chosen.truncate(most);
-        self.select(chosen)
+        let blocks: Vec<&[usize]> = self.indices.chunk_by(|&a, &b| store.block_of(a) == store.block_of(b)).collect();
+        let (count, step) = (blocks.len(), blocks.len().div_ceil(BLOCKS).max(1));
+        // From the middle of each stretch, so that neither end of the file is left out.
+        let chosen: Vec<&[usize]> = blocks.into_iter().skip((step / 2).min(count.saturating_sub(1))).step_by(step).collect();
+        self.select(chosen.concat()).thin(most)
+    }
+
+    /// At most `most` of the rows, spread evenly over all of them.
+    pub fn thin(&self, most: usize) -> Self {
+        let step = self.indices.len().div_ceil(most.max(1)).max(1);
+        if step == 1 { self.clone() } else { self.select(self.indices.iter().copied().step_by(step).collect()) }
+    }
+
+    /// The rows of which some value is there.
+    pub fn without_blank(&self) -> Self {
+        let blank = &self.rows.blank_rows;
+        match blank.is_empty() {
+            true => self.clone(),
+            false => self.select(self.indices.iter().copied().filter(|row| blank.binary_search(row).is_err()).collect()),
+        }
     }
 
     /// The rows `range` (positions in this dataset) as a batch.
@@ -124,7 +140,8 @@ impl Dataset {
     /// A file that can no longer be read.
     pub fn scaled(&self, scaling: &Scaling) -> Result<Vec<f32>, DataError> {
         let mut values = Vec::with_capacity(self.indices.len() * self.rows.width());
-        self.indices.iter().try_for_each(|&index| self.rows.gather(index, scaling, &mut values))?;
+        let mut scratch = Vec::new();
+        self.indices.iter().try_for_each(|&index| self.rows.gather(index, scaling, &mut values, &mut scratch))?;
         Ok(values)
     }
 }
@@ -158,14 +175,15 @@ impl Batcher {
     pub fn gather(&self, rows: &Rows, indices: &[usize], device: &Device) -> Result<Batch, DataError> {
         let shape = [indices.len(), rows.width()];
         let mut values = Vec::with_capacity(indices.len() * rows.width());
-        indices.iter().try_for_each(|&index| rows.gather(index, &self.scaling, &mut values))?;
+        let mut scratch = Vec::with_capacity(rows.width());
+        indices.iter().try_for_each(|&index| rows.gather(index, &self.scaling, &mut values, &mut scratch))?;
         let observed = rows.has_missing().then(|| {
             let mask: Vec<f32> = values.iter().map(|value| if value.is_nan() { 0.0 } else { 1.0 }).collect();
             values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
             Tensor::from_data(TensorData::new(mask, shape), device)
         });
         let labels = rows.labels.as_ref().map(|labels| {
-            let labels: Vec<i64> = indices.iter().map(|&index| i64::from(labels[index])).collect();
+            let labels: Vec<i64> = indices.iter().map(|&index| labels[index].map_or(-1, i64::from)).collect();
             Tensor::from_data(TensorData::new(labels, [indices.len()]), device)
         });
         Ok(Batch {
@@ -199,7 +217,7 @@ mod tests {
     #[test]
     fn rows_are_gathered_in_order_with_their_labels() {
         let mut rows = Rows::new(Values::U8(vec![0, 1, 2, 3, 4, 5]), 2);
-        rows.labels = Some(vec![7, 8, 9]);
+        rows.labels = Some(vec![Some(7), None, Some(9)]);
         let dataset = Dataset::new(rows).select(vec![2, 0]);
         let batch = dataset.batch(0..2, &Batcher::new(Scaling::identity()), &Device::default()).unwrap();
         batch.x.into_data().assert_eq(&[[4.0f32, 5.0], [0.0, 1.0]].into(), true);
@@ -215,6 +233,30 @@ mod tests {
         assert!(!varies(vec![1.0, 2.0, 1.0, 2.0]));
         assert!(!varies(vec![1.0, f32::NAN, f32::NAN, 2.0, 1.0, f32::NAN]));
         assert!(!varies(vec![f32::NAN; 4]));
+    }
+
+    #[test]
+    fn a_sample_of_a_file_with_one_block_is_spread_over_it() {
+        #[derive(Debug)]
+        struct One(Vec<usize>);
+        impl crate::store::Blocks for One {
+            fn starts(&self) -> &[usize] {
+                &self.0
+            }
+            fn element(&self) -> crate::Element {
+                crate::Element::U16
+            }
+            fn read(&self, block: usize) -> Result<Values, DataError> {
+                Ok(Values::U16((self.0[block]..self.0[block + 1]).map(|row| row as u16).collect()))
+            }
+        }
+        let of = |starts: Vec<usize>| {
+            let rows = Rows::stored(crate::store::Store::new(Box::new(One(starts)), 1), 1, false);
+            Dataset::new(rows).sample(10).indices().to_vec()
+        };
+        assert_eq!(of(vec![0, 1000]), (0..10).map(|row| row * 100).collect::<Vec<_>>());
+        let many = of((0..=1000).collect());
+        assert!(many.len() <= 10 && many[0] < 100 && many[many.len() - 1] > 850, "{many:?}");
     }
 
     #[test]

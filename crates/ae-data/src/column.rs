@@ -1,9 +1,17 @@
 //! Columns of a table, and the features that a network sees of them.
 //!
-//! A number is one feature, a boolean one that is 0 or 1, a category one for each of its levels, of which one is 1 (one-hot). Features are
-//! in the order numbers, booleans, categories, each in the order of the columns, so that each kind can have its own loss.
+//! A number is one feature, a boolean one that is 0 or 1, a category one for each of its levels, of which one is 1 (one-hot); a value that
+//! training did not have is none of them. Features are in the order numbers, booleans, categories, each in the order of the columns, so that each
+//! kind can have its own loss.
 
 use serde::{Deserialize, Serialize};
+
+use crate::cell::Style;
+
+/// Most levels of a category: more are names or identifiers, which no network learns from.
+pub const MOST_LEVELS: usize = 256;
+/// The cell of a category whose value training did not have.
+pub const UNSEEN: f64 = -1.0;
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,9 +21,19 @@ pub struct Column {
     pub name: String,
     /// What it holds.
     pub kind: Kind,
-    /// The names of a category's levels, in the order of their features; empty for the other kinds.
+    /// The names of a category's levels, in the order of their features; of a boolean the words for false and for true, if it has words of its own;
+    /// empty for numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<String>,
+    /// Whether every number that was seen is whole: what is filled in is rounded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub integer: bool,
+    /// Whether nothing was seen in it: nothing is filled in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blank: bool,
+    /// How its numbers are written in a table of text.
+    #[serde(default, skip_serializing_if = "Style::is_plain")]
+    pub style: Style,
 }
 
 /// What a column holds.
@@ -33,7 +51,12 @@ pub enum Kind {
 impl Column {
     /// A column of numbers.
     pub fn number(name: impl Into<String>) -> Self {
-        Self { name: name.into(), kind: Kind::Number, levels: Vec::new() }
+        Self::new(name, Kind::Number, Vec::new())
+    }
+
+    /// A column of a kind; see [`levels`](Self::levels).
+    pub fn new(name: impl Into<String>, kind: Kind, levels: Vec<String>) -> Self {
+        Self { name: name.into(), kind, levels, integer: false, blank: false, style: Style::default() }
     }
 
     /// Its features.
@@ -101,14 +124,14 @@ impl Encoding {
         Layout { numbers: count(Kind::Number), booleans: count(Kind::Boolean), categories }
     }
 
-    /// The features of the cells of a row, appended to `features`. A missing cell gives missing features.
-    pub fn encode(&self, cell: impl Fn(usize) -> f32, features: &mut Vec<f32>) {
+    /// The features of the cells of a row, appended to `features`. A missing cell gives missing features, a level of [`UNSEEN`] zeros.
+    pub fn encode(&self, cell: impl Fn(usize) -> f64, features: &mut Vec<f64>) {
         for &(column, _) in &self.order {
             let value = cell(column);
             match self.columns[column].kind {
                 Kind::Number | Kind::Boolean => features.push(value),
                 Kind::Category => {
-                    let one = |level: usize| if value.is_nan() { f32::NAN } else { f32::from(u8::from(level == value as usize)) };
+                    let one = |level: usize| if value.is_nan() { f64::NAN } else { f64::from(u8::from(level as f64 == value)) };
                     features.extend((0..self.columns[column].levels.len()).map(one));
                 }
             }
@@ -116,17 +139,17 @@ impl Encoding {
     }
 
     /// The cells of a row, in the order of the columns, from its features: the likelier truth value, the likeliest level.
-    pub fn decode(&self, features: &[f32]) -> Vec<f32> {
-        let mut cells = vec![f32::NAN; self.columns.len()];
+    pub fn decode(&self, features: &[f64]) -> Vec<f64> {
+        let mut cells = vec![f64::NAN; self.columns.len()];
         for &(column, start) in &self.order {
             let part = &features[start..start + self.columns[column].width()];
             cells[column] = match self.columns[column].kind {
                 Kind::Number => part[0],
-                Kind::Boolean if part[0].is_nan() => f32::NAN,
-                Kind::Boolean => f32::from(u8::from(part[0] >= 0.5)),
+                Kind::Boolean if part[0].is_nan() => f64::NAN,
+                Kind::Boolean => f64::from(u8::from(part[0] >= 0.5)),
                 Kind::Category => {
                     let best = part.iter().enumerate().filter(|(_, value)| !value.is_nan()).max_by(|a, b| a.1.total_cmp(b.1));
-                    best.map_or(f32::NAN, |(level, _)| level as f32)
+                    best.map_or(f64::NAN, |(level, _)| level as f64)
                 }
             };
         }
@@ -142,8 +165,8 @@ mod tests {
     fn cells_become_features_and_come_back() {
         let levels = ["red", "green", "blue"].map(str::to_string).to_vec();
         let columns = vec![
-            Column { name: "colour".into(), kind: Kind::Category, levels },
-            Column { name: "ripe".into(), kind: Kind::Boolean, levels: Vec::new() },
+            Column::new("colour", Kind::Category, levels),
+            Column::new("ripe", Kind::Boolean, Vec::new()),
             Column::number("weight"),
         ];
         let encoding = Encoding::new(columns);
@@ -155,7 +178,10 @@ mod tests {
         assert_eq!(encoding.decode(&features), cells);
         assert_eq!(encoding.decode(&[2.5, 0.7, 0.2, 0.1, 0.9]), [2.0, 1.0, 2.5]);
         let mut missing = Vec::new();
-        encoding.encode(|_| f32::NAN, &mut missing);
+        encoding.encode(|_| f64::NAN, &mut missing);
         assert!(missing.len() == 5 && missing.iter().all(|value| value.is_nan()));
+        let mut unseen = Vec::new();
+        encoding.encode(|column| [UNSEEN, 1.0, 2.5][column], &mut unseen);
+        assert_eq!(unseen, [2.5, 1.0, 0.0, 0.0, 0.0]);
     }
 }

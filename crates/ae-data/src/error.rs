@@ -51,7 +51,7 @@ pub enum DataError {
     },
     /// A folder without anything to read.
     #[error(
-        "{} holds nothing to read: it needs images (PNG, JPEG), tables (CSV, Parquet, Arrow), arrays (npy, npz, safetensors), or \
+        "{} holds nothing to read: it needs images (PNG, JPEG, WebP, BMP, TIFF), tables (CSV, Parquet, Arrow), arrays (npy, npz, safetensors), or \
          `train-images-idx3-ubyte` (plain or .gz)",
         path.display()
     )]
@@ -70,7 +70,7 @@ pub enum DataError {
         classes: Vec<String>,
     },
     /// A split that leaves nothing.
-    #[error("{rows} rows leave nothing to {part}: {advice}")]
+    #[error("{}: {advice}", nothing_left(*rows, part))]
     EmptySplit {
         /// Rows before the split.
         rows: usize,
@@ -95,6 +95,10 @@ pub enum DataError {
         /// Why.
         reason: String,
     },
+}
+
+fn nothing_left(rows: usize, part: &str) -> String {
+    if rows == 1 { format!("1 row leaves nothing to {part}") } else { format!("{rows} rows leave nothing to {part}") }
 }
 
 fn known_classes(classes: &[String]) -> String {

@@ -124,7 +124,7 @@ pub fn rows(images: Array, image_path: &Path, labels: Option<(Array, &Path)>) ->
                 labels: labels.len(),
             });
         }
-        rows.labels = Some(labels);
+        rows.identify(None, Some(labels), None);
     }
     Ok(rows)
 }

@@ -8,8 +8,12 @@
 //! |---|---|
 //! | [`source`] | a name, a path, a pattern or standard input becomes [`Rows`]: built-in sets, CSV, Parquet, Arrow, NumPy, safetensors, IDX, images |
 //! | [`idx`] | the IDX format, plain or gzipped |
-//! | [`frame`], [`array`](mod@array) | what was read: a table of named columns, or numbers with a shape |
-//! | [`column`](mod@column) | the columns of a table, and the features that a network sees of them |
+//! | [`options`] | what a person says about how to read |
+//! | [`table`], [`array`](mod@array) | what was read: Arrow record batches with their own types, or numbers with a shape |
+//! | [`survey`](mod@survey) | what each column of a table is: decided once, and said |
+//! | [`column`](mod@column) | the columns that are learned from, and the features that a network sees of them |
+//! | [`tabular`] | rows of a table: its learned columns as numbers, the others carried along |
+//! | [`patch`] | a column with its blanks filled in, and nothing else changed |
 //! | [`rows`] | values as they came (bytes stay bytes), labels, identifiers, image geometry |
 //! | [`store`] | rows that stay in their file, read block by block |
 //! | [`progress`] | how far a long read is |
@@ -37,11 +41,14 @@
 pub mod array;
 pub mod batch;
 pub mod caught;
+mod cell;
 pub mod column;
+mod encode;
 pub mod error;
-pub mod frame;
 pub mod idx;
 pub mod loader;
+pub mod options;
+pub mod patch;
 pub mod picture;
 pub mod progress;
 pub mod rows;
@@ -50,7 +57,9 @@ pub mod sink;
 pub mod source;
 pub mod split;
 pub mod store;
-mod stored_table;
+pub mod survey;
+pub mod table;
+pub mod tabular;
 pub mod values;
 
 pub use array::Array;
@@ -58,8 +67,10 @@ pub use batch::{Batch, Batcher, Dataset, Sample};
 pub use column::{Column, Encoding, Kind, Layout};
 pub use error::DataError;
 pub use loader::{Loader, Order};
+pub use options::{Options, Unknown};
 pub use rows::{Geometry, Rows};
 pub use scaling::{Scaling, ScalingMethod};
-pub use source::{BUILTIN, FORMATS, Known, Options, Sets, open, open_known, open_with};
+pub use source::{BUILTIN, FORMATS, Sets, open, open_known, open_with};
 pub use split::{Split, SplitConfig};
+pub use tabular::Known;
 pub use values::{Element, Values};

@@ -82,9 +82,9 @@ impl Sheet {
 /// Rows that are no images.
 pub fn resized(rows: &Rows, index: usize, to: Geometry, white: f32) -> Result<Vec<f32>, DataError> {
     let from = rows.geometry.expect("rows that are images");
-    let mut values = rows.row(index)?;
-    values.truncate(from.height * from.width);
-    values.iter_mut().for_each(|value| *value /= white); // pixels of this kind are kept within 0 and 1
+    let row = rows.row(index)?;
+    // Pixels of this kind are kept within 0 and 1.
+    let values: Vec<f32> = row.into_iter().take(from.height * from.width).map(|value| value as f32 / white).collect();
     let image = ImageBuffer::<Luma<f32>, _>::from_raw(from.width as u32, from.height as u32, values).expect("a value for each pixel");
     Ok(imageops::resize(&image, to.width as u32, to.height as u32, imageops::FilterType::Triangle).into_raw())
 }

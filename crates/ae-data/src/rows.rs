@@ -1,10 +1,16 @@
 //! Rows of values as they came from their source: bytes stay bytes until a batch is gathered.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
+use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
 use serde::{Deserialize, Serialize};
 
-use crate::{Column, DataError, Element, Encoding, Scaling, Values, store::Store};
+use crate::{
+    Column, DataError, Element, Encoding, Scaling, Values,
+    encode::Encoder,
+    store::Store,
+    table::{Carried, InMemory, Joined},
+};
 
 /// The shape of an image that a row holds, in row-major order `channels, height, width`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,14 +46,20 @@ pub struct Rows {
     cells: usize,
     /// How cells become features; none if each cell is a feature of its own.
     encoding: Option<Encoding>,
-    /// Class of each row, if there are labels.
-    pub labels: Option<Vec<u32>>,
+    /// Class of each row, if there are labels; none for a row without one.
+    pub labels: Option<Vec<Option<u32>>>,
     /// Names of the classes, if they have names.
     pub label_names: Option<Vec<String>>,
-    /// What identifies each row, if anything does.
-    pub ids: Option<Vec<String>>,
+    /// What goes along with the rows and is not learned from.
+    pub carried: Option<Carried>,
     /// Shape of the images that the rows hold, if they do.
     pub geometry: Option<Geometry>,
+    /// What was guessed, left out or changed while the rows were read, in sentences.
+    pub notes: Vec<String>,
+    /// Rows of which no value is there, as far as that was looked for, ascending.
+    pub(crate) blank_rows: Vec<usize>,
+    /// What read the cells, which knows what it met.
+    pub(crate) encoder: Option<Arc<Encoder>>,
     has_missing: bool,
 }
 
@@ -59,14 +71,34 @@ impl Rows {
     pub fn new(values: Values, width: usize) -> Self {
         assert!(width > 0 && values.len().is_multiple_of(width), "{} values do not fill rows of {width}", values.len());
         let has_missing = values.has_missing();
-        let values = Cells::Memory(values);
-        Self { values, cells: width, encoding: None, labels: None, label_names: None, ids: None, geometry: None, has_missing }
+        let blank = |row: &usize| {
+            let mut blank = true;
+            values.each(row * width..(row + 1) * width, |value| blank &= value.is_nan());
+            blank
+        };
+        let blank_rows = if has_missing { (0..values.len() / width).filter(blank).collect() } else { Vec::new() };
+        Self { blank_rows, ..Self::of(Cells::Memory(values), width, has_missing) }
     }
 
     /// Rows of `width` numbers that stay in their file; `has_missing` says whether any can be missing.
     pub fn stored(store: Store, width: usize, has_missing: bool) -> Self {
-        let values = Cells::File(Arc::new(store));
-        Self { values, cells: width, encoding: None, labels: None, label_names: None, ids: None, geometry: None, has_missing }
+        Self::of(Cells::File(Arc::new(store)), width, has_missing)
+    }
+
+    fn of(values: Cells, cells: usize, has_missing: bool) -> Self {
+        Self {
+            values,
+            cells,
+            encoding: None,
+            labels: None,
+            label_names: None,
+            carried: None,
+            geometry: None,
+            notes: Vec::new(),
+            blank_rows: Vec::new(),
+            encoder: None,
+            has_missing,
+        }
     }
 
     /// The same rows, of which these are the columns.
@@ -85,6 +117,36 @@ impl Rows {
     /// If the values do not fill whole rows.
     pub fn table(values: Values, columns: Vec<Column>) -> Self {
         Self::new(values, columns.len()).with_columns(columns)
+    }
+
+    /// Gives each row what identifies it, and a class, called by its name or, without names, by its number.
+    ///
+    /// # Panics
+    /// Another number of labels or identifiers than of rows.
+    pub fn identify(&mut self, ids: Option<Vec<String>>, labels: Option<Vec<u32>>, names: Option<Vec<String>>) {
+        let fits = |count: Option<usize>| count.is_none_or(|count| count == self.len());
+        assert!(fits(ids.as_ref().map(Vec::len)) && fits(labels.as_ref().map(Vec::len)), "one for each row");
+        let mut columns: Vec<(&str, ArrayRef)> = Vec::new();
+        if let Some(ids) = ids {
+            columns.push(("id", Arc::new(StringArray::from(ids))));
+        }
+        let id = (!columns.is_empty()).then_some(0);
+        if let Some(labels) = &labels {
+            let named = |names: &Vec<String>| labels.iter().map(|&label| names.get(label as usize).cloned()).collect::<Vec<_>>();
+            columns.push((
+                "label",
+                match &names {
+                    Some(names) => Arc::new(StringArray::from(named(names))),
+                    None => Arc::new(UInt32Array::from(labels.clone())),
+                },
+            ));
+        }
+        let label = labels.as_ref().map(|_| columns.len() - 1);
+        let table = RecordBatch::try_from_iter(columns).ok();
+        let table = table.and_then(|batch| InMemory::new(Path::new("the rows"), batch.schema(), vec![batch]).ok());
+        self.carried = table.map(|table| Carried::new(Arc::new(table), id, label, Vec::new()));
+        self.labels = labels.map(|labels| labels.into_iter().map(Some).collect());
+        self.label_names = names;
     }
 
     /// Number of rows.
@@ -127,9 +189,14 @@ impl Rows {
     pub fn classes(&self) -> Vec<String> {
         match (&self.label_names, &self.labels) {
             (Some(names), _) => names.clone(),
-            (None, Some(labels)) => (0..=labels.iter().copied().max().unwrap_or(0)).map(|class| class.to_string()).collect(),
+            (None, Some(labels)) => (0..=labels.iter().flatten().copied().max().unwrap_or(0)).map(|class| class.to_string()).collect(),
             (None, None) => Vec::new(),
         }
+    }
+
+    /// The class of a row, if it has a label.
+    pub fn label(&self, row: usize) -> Option<u32> {
+        self.labels.as_ref().and_then(|labels| labels[row])
     }
 
     /// Where the rows are, if they stay in their file.
@@ -140,11 +207,23 @@ impl Rows {
         }
     }
 
+    /// The names of the columns that go along with the rows.
+    pub fn carried_names(&self) -> Vec<String> {
+        let Some(carried) = &self.carried else { return Vec::new() };
+        let places: Vec<usize> = carried.id.iter().chain(&carried.label).chain(&carried.rest).copied().collect();
+        carried.fields(&places).iter().map(|field| field.name().clone()).collect()
+    }
+
+    /// What reading met that training did not have, so far, in sentences.
+    pub fn met(&self) -> Vec<String> {
+        self.encoder.as_ref().map_or(Vec::new(), |encoder| encoder.notes())
+    }
+
     /// Calls `sink` with each cell of row `index`, as it came.
     ///
     /// # Errors
     /// A file that can no longer be read.
-    pub fn each_cell(&self, index: usize, sink: impl FnMut(f32)) -> Result<(), DataError> {
+    pub fn each_cell(&self, index: usize, sink: impl FnMut(f64)) -> Result<(), DataError> {
         match &self.values {
             Cells::Memory(values) => values.each(index * self.cells..(index + 1) * self.cells, sink),
             Cells::File(store) => {
@@ -162,30 +241,43 @@ impl Rows {
 
     /// Appends rows of the same columns.
     ///
+    /// # Errors
+    /// What goes along with them has other columns.
+    ///
     /// # Panics
     /// Rows of other columns, or rows that stay in their file.
-    pub fn append(&mut self, other: Self) {
+    pub fn append(&mut self, other: Self) -> Result<(), DataError> {
         assert_eq!((self.cells, &self.encoding), (other.cells, &other.encoding), "rows of the same columns");
+        let before = self.len();
         match (&mut self.values, other.values) {
             (Cells::Memory(values), Cells::Memory(more)) => values.append(more),
             _ => panic!("rows in files are not joined"),
         }
         self.has_missing |= other.has_missing;
+        self.blank_rows.extend(other.blank_rows.iter().map(|row| before + row));
+        self.notes.extend(other.notes);
         self.labels = self.labels.take().zip(other.labels).map(|(labels, more)| [labels, more].concat());
-        self.ids = self.ids.take().zip(other.ids).map(|(ids, more)| [ids, more].concat());
+        self.carried = match (self.carried.take(), other.carried) {
+            (Some(own), Some(more)) => {
+                let table = Joined::new(vec![own.table().clone(), more.table().clone()])?;
+                Some(Carried::new(Arc::new(table), own.id, own.label, own.rest))
+            }
+            _ => None,
+        };
+        Ok(())
     }
 
     /// The features of row `index`, in their own units.
     ///
     /// # Errors
     /// A file that can no longer be read.
-    pub fn row(&self, index: usize) -> Result<Vec<f32>, DataError> {
+    pub fn row(&self, index: usize) -> Result<Vec<f64>, DataError> {
         let mut features = Vec::with_capacity(self.width());
         self.append_row(index, &mut features)?;
         Ok(features)
     }
 
-    fn append_row(&self, index: usize, features: &mut Vec<f32>) -> Result<(), DataError> {
+    fn append_row(&self, index: usize, features: &mut Vec<f64>) -> Result<(), DataError> {
         match &self.encoding {
             None => match &self.values {
                 // The whole row at once, which vectorises.
@@ -193,7 +285,11 @@ impl Rows {
                     values.extend(index * self.cells..(index + 1) * self.cells, features);
                     Ok(())
                 }
-                Cells::File(_) => self.each_cell(index, |value| features.push(value)),
+                Cells::File(store) => {
+                    let (block, place) = store.at(index)?;
+                    block.extend(place * self.cells..(place + 1) * self.cells, features);
+                    Ok(())
+                }
             },
             Some(encoding) => {
                 let mut cells = Vec::with_capacity(self.cells);
@@ -204,14 +300,14 @@ impl Rows {
         }
     }
 
-    /// Appends row `index`, scaled, to `buffer`. Missing values stay `NaN`.
+    /// Appends row `index`, scaled, to `buffer`. Missing values stay `NaN`. `scratch` is room for a row.
     ///
     /// # Errors
     /// A file that can no longer be read.
-    pub fn gather(&self, index: usize, scaling: &Scaling, buffer: &mut Vec<f32>) -> Result<(), DataError> {
-        let start = buffer.len();
-        self.append_row(index, buffer)?;
-        scaling.apply(&mut buffer[start..]);
+    pub fn gather(&self, index: usize, scaling: &Scaling, buffer: &mut Vec<f32>, scratch: &mut Vec<f64>) -> Result<(), DataError> {
+        scratch.clear();
+        self.append_row(index, scratch)?;
+        scaling.apply(scratch, buffer);
         Ok(())
     }
 }
@@ -224,7 +320,25 @@ mod tests {
     fn rows_keep_their_units_and_know_what_is_missing() {
         let bytes = Rows::new(Values::U8(vec![1, 2, 3, 4]), 2);
         assert_eq!((bytes.len(), bytes.row(1).unwrap(), bytes.has_missing()), (2, vec![3.0, 4.0], false));
-        let reals = Rows::new(Values::F32(vec![0.5, f32::NAN]), 2);
+        let reals = Rows::new(Values::F32(vec![0.5, f32::NAN, f32::NAN, f32::NAN]), 2);
         assert!(reals.has_missing());
+        assert_eq!(reals.blank_rows, [1]);
+    }
+
+    #[test]
+    fn identifiers_and_labels_go_along_when_rows_are_joined() {
+        let rows = |ids: [&str; 2]| {
+            let ids = ids.map(str::to_string).to_vec();
+            let mut rows = Rows::new(Values::U8(vec![1, 2]), 1);
+            rows.identify(Some(ids), Some(vec![0, 1]), Some(vec!["x".into(), "y".into()]));
+            rows
+        };
+        let mut all = rows(["a", "b"]);
+        all.append(rows(["c", "d"])).unwrap();
+        let carried = all.carried.as_ref().unwrap();
+        let texts = |column: Option<usize>| carried.texts(&[3, 0], column.unwrap()).unwrap();
+        assert_eq!(texts(carried.id), ["d", "a"].map(|text| Some(text.to_string())));
+        assert_eq!(texts(carried.label), ["y", "x"].map(|text| Some(text.to_string())));
+        assert_eq!(all.label(2), Some(0));
     }
 }

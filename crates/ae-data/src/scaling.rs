@@ -26,71 +26,74 @@ pub enum ScalingMethod {
     Robust,
 }
 
-/// A fitted scaling. Offsets and scales are one number for all features, or one for each.
+/// A fitted scaling. Offsets and scales are one number for all features, or one for each; in double precision, so that what is far from zero and
+/// close together (seconds since 1970) keeps its digits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scaling {
     /// What was fitted; never `auto`.
     pub method: ScalingMethod,
     /// Subtracted first.
-    pub offset: Vec<f32>,
+    pub offset: Vec<f64>,
     /// Divided by then; never 0.
-    pub scale: Vec<f32>,
+    pub scale: Vec<f64>,
 }
 
 /// Running statistics of one feature.
 #[derive(Clone, Copy)]
 struct Statistics {
     count: f64,
-    min: f32,
-    max: f32,
+    min: f64,
+    max: f64,
     mean: f64,
     squares: f64,
 }
 
 impl Statistics {
-    const NONE: Self = Self { count: 0.0, min: f32::INFINITY, max: f32::NEG_INFINITY, mean: 0.0, squares: 0.0 };
+    const NONE: Self = Self { count: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, mean: 0.0, squares: 0.0 };
 
     /// Welford's update, which stays accurate where the mean is large beside the deviation.
-    fn add(&mut self, value: f32) {
+    fn add(&mut self, value: f64) {
         if value.is_nan() {
             return;
         }
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         self.count += 1.0;
-        let difference = f64::from(value) - self.mean;
+        let difference = value - self.mean;
         self.mean += difference / self.count;
-        self.squares += difference * (f64::from(value) - self.mean);
+        self.squares += difference * (value - self.mean);
     }
 
     /// Median and interquartile range, by linear interpolation between order statistics (type 7 of Hyndman and Fan 1996).
-    fn robust(mut values: Vec<f32>) -> (f32, f32) {
+    fn robust(mut values: Vec<f64>) -> (f64, f64) {
         values.retain(|value| !value.is_nan());
-        values.sort_unstable_by(f32::total_cmp);
+        values.sort_unstable_by(f64::total_cmp);
         let quantile = |share: f64| {
             let place = share * values.len().saturating_sub(1) as f64;
             let (low, high) = (place.floor() as usize, place.ceil() as usize);
-            let value = |index: usize| values.get(index).copied().map_or(0.0, f64::from);
+            let value = |index: usize| values.get(index).copied().unwrap_or(0.0);
             value(low) + (value(high) - value(low)) * (place - low as f64)
         };
-        (quantile(0.5) as f32, (quantile(0.75) - quantile(0.25)) as f32)
+        (quantile(0.5), quantile(0.75) - quantile(0.25))
     }
 
     /// Offset and scale; a feature without spread (or never observed) is shifted but not divided.
-    fn fit(self, method: ScalingMethod) -> (f32, f32) {
+    fn fit(self, method: ScalingMethod) -> (f64, f64) {
         let (offset, scale) = match method {
             ScalingMethod::MinMax => (self.min, self.max - self.min),
-            ScalingMethod::Standard => (self.mean as f32, (self.squares / self.count).sqrt() as f32),
+            ScalingMethod::Standard => (self.mean, (self.squares / self.count).sqrt()),
             ScalingMethod::None | ScalingMethod::Auto | ScalingMethod::Robust => (0.0, 1.0),
         };
         Self::usable(offset, scale)
     }
 
     /// The same where they can be used; else what changes nothing.
-    fn usable(offset: f32, scale: f32) -> (f32, f32) {
+    fn usable(offset: f64, scale: f64) -> (f64, f64) {
         let offset = if offset.is_finite() { offset } else { 0.0 };
-        (offset, if scale.is_finite() && scale > 0.0 { scale } else { 1.0 })
+        // A spread that is rounding alone is none.
+        let least = offset.abs() * 1e-14;
+        (offset, if scale.is_finite() && scale > least { scale } else { 1.0 })
     }
 }
 
@@ -118,7 +121,7 @@ impl Scaling {
         let rows_of = rows.rows();
         let groups = if image { 1 } else { rows_of.width() };
         let group = |column: usize| if image { 0 } else { column };
-        let fitted: Vec<(f32, f32)> = if method == ScalingMethod::Robust {
+        let fitted: Vec<(f64, f64)> = if method == ScalingMethod::Robust {
             let mut values = vec![Vec::new(); groups];
             for &index in rows.sample(SAMPLE).indices() {
                 rows_of.row(index)?.into_iter().enumerate().for_each(|(column, value)| values[group(column)].push(value));
@@ -145,24 +148,33 @@ impl Scaling {
         self.method == ScalingMethod::MinMax
     }
 
-    /// Scales the features of one row.
-    pub fn apply(&self, row: &mut [f32]) {
+    /// The scaled features of some rows, appended to `scaled`. What is beyond single precision becomes its largest number.
+    pub fn apply(&self, rows: &[f64], scaled: &mut Vec<f32>) {
+        let single = |value: f64| value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32;
         match (self.offset.as_slice(), self.scale.as_slice()) {
-            (&[offset], &[scale]) => row.iter_mut().for_each(|value| *value = (*value - offset) / scale),
+            (&[offset], &[scale]) => scaled.extend(rows.iter().map(|value| single((value - offset) / scale))),
             (offsets, scales) => {
-                for (value, (offset, scale)) in row.iter_mut().zip(offsets.iter().zip(scales)) {
-                    *value = (*value - offset) / scale;
+                for row in rows.chunks(offsets.len().max(1)) {
+                    let columns = row.iter().zip(offsets.iter().zip(scales));
+                    scaled.extend(columns.map(|(value, (offset, scale))| single((value - offset) / scale)));
                 }
             }
         }
     }
 
-    /// The values of one row, back in the units of the data.
-    pub fn invert(&self, row: &mut [f32]) {
-        for (column, value) in row.iter_mut().enumerate() {
-            let group = if self.offset.len() == 1 { 0 } else { column };
-            *value = *value * self.scale[group] + self.offset[group];
-        }
+    /// Offset and scale of a feature.
+    pub fn of(&self, feature: usize) -> (f64, f64) {
+        let group = if self.offset.len() == 1 { 0 } else { feature };
+        (self.offset[group], self.scale[group])
+    }
+
+    /// The scaled values of some rows of `width` features, back in the units of the data.
+    pub fn invert(&self, scaled: &[f32], width: usize) -> Vec<f64> {
+        let value = |(feature, &value): (usize, &f32)| {
+            let (offset, scale) = self.of(feature);
+            f64::from(value) * scale + offset
+        };
+        scaled.chunks(width.max(1)).flat_map(|row| row.iter().enumerate().map(value)).collect()
     }
 
     /// What was done, in words.
@@ -195,17 +207,27 @@ mod tests {
         let scaling = Scaling::fit(ScalingMethod::MinMax, &table()).unwrap();
         assert_eq!((scaling.offset.clone(), scaling.scale.clone()), (vec![1.0, 10.0, 5.0], vec![4.0, 20.0, 1.0]));
         let mut row = Vec::new();
-        table().rows().gather(2, &scaling, &mut row).unwrap();
+        table().rows().gather(2, &scaling, &mut row, &mut Vec::new()).unwrap();
         assert_eq!(row, [1.0, 1.0, 0.0]);
-        scaling.invert(&mut row);
-        assert_eq!(row, [5.0, 30.0, 5.0]);
+        assert_eq!(scaling.invert(&row, 3), [5.0, 30.0, 5.0]);
+    }
+
+    #[test]
+    fn seconds_since_1970_keep_their_digits() {
+        let seconds = [1.7e9, 1.7e9 + 1.0, 1.7e9 + 2.0];
+        for values in [Values::F64(seconds.to_vec()), Values::I64(seconds.map(|value| value as i64).to_vec())] {
+            let rows = Dataset::new(Rows::new(values, 1));
+            let scaling = Scaling::fit(ScalingMethod::MinMax, &rows).unwrap();
+            assert_eq!(rows.scaled(&scaling).unwrap(), [0.0, 0.5, 1.0]);
+            assert_eq!(scaling.invert(&[0.5], 1), [1_700_000_001.0]);
+        }
     }
 
     #[test]
     fn standard_gives_mean_zero_and_variance_one() {
         let scaling = Scaling::fit(ScalingMethod::Standard, &table()).unwrap();
         assert_eq!(scaling.offset, [3.0, 20.0, 5.0]);
-        assert!((scaling.scale[0] - (8.0f32 / 3.0).sqrt()).abs() < 1e-6, "{:?}", scaling.scale);
+        assert!((scaling.scale[0] - (8.0f64 / 3.0).sqrt()).abs() < 1e-12, "{:?}", scaling.scale);
         assert_eq!(scaling.scale[2], 1.0);
     }
 

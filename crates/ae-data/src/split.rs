@@ -1,16 +1,19 @@
-//! Train, validation and test: an official test set is kept; the rest is cut by fraction and seed. Or by class, for one-class learning: half of
-//! the normal rows to learn from, the other half and every anomaly to test on.
+//! Train, validation and test: an official test set is kept; the rest is cut by fraction and seed, by group, or by time. Or by class, for one-class
+//! learning: half of the normal rows to learn from, the other half and every anomaly to test on.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Dataset, Sets};
+use crate::{DataError, Dataset, Sets, table::names};
+
+/// Rows that are compared for being equal, at most.
+const COMPARED: usize = 200_000;
 
 /// How to cut.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SplitConfig {
     /// Share of the training rows held out for validation, in `(0, 1)`. Default: 0.1.
@@ -19,11 +22,17 @@ pub struct SplitConfig {
     pub test: f64,
     /// Seed of the cut. Default: 0.
     pub seed: u64,
+    /// Whether each class has the same share of every part. Default: no.
+    pub stratify: bool,
+    /// Column whose equal values stay in one part, such as a customer with several rows.
+    pub group: Option<String>,
+    /// Column that orders the rows: the last are the test, the last of the rest the validation.
+    pub time: Option<String>,
 }
 
 impl Default for SplitConfig {
     fn default() -> Self {
-        Self { validation: 0.1, test: 0.2, seed: 0 }
+        Self { validation: 0.1, test: 0.2, seed: 0, stratify: false, group: None, time: None }
     }
 }
 
@@ -36,49 +45,160 @@ pub struct Split {
     pub validation: Dataset,
     /// Rows that nothing was chosen by.
     pub test: Dataset,
+    /// What was left out, and what is doubtful about the cut, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// What the rows are cut by, beside chance.
+enum By {
+    Chance,
+    /// The class of each row.
+    Class(Vec<Option<u32>>),
+    /// The number of each row's group.
+    Group(Vec<usize>),
+    /// The place of each row in time.
+    Time(Vec<usize>),
+}
+
+impl By {
+    fn of(all: &Dataset, config: &SplitConfig) -> Result<Self, DataError> {
+        let column = |option: &str, name: &String| -> Result<Vec<Option<String>>, DataError> {
+            let problem = |what: String| DataError::Malformed { path: "the data".into(), problem: what };
+            let carried = all.rows().carried.as_ref().ok_or_else(|| problem(format!("has no named columns, which `--{option}` chooses among")))?;
+            let columns = names(carried.table().as_ref());
+            let place = columns.iter().position(|other| other == name);
+            let place = place.ok_or_else(|| crate::options::no_column(option, name, &columns, carried.table().origin()))?;
+            carried.texts(&(0..all.rows().len()).collect::<Vec<_>>(), place)
+        };
+        match (&config.group, &config.time) {
+            (Some(_), Some(_)) => {
+                Err(DataError::Malformed { path: "the data".into(), problem: "is cut by group or by time: name one of the two".to_string() })
+            }
+            (Some(group), None) => {
+                let mut numbers = HashMap::new();
+                let texts = column("group", group)?;
+                // Rows without a group are a group each.
+                let number = |(row, text): (usize, Option<String>)| {
+                    let next = numbers.len();
+                    *numbers.entry(text.ok_or(row)).or_insert(next)
+                };
+                Ok(Self::Group(texts.into_iter().enumerate().map(number).collect()))
+            }
+            (None, Some(time)) => {
+                let texts = column("time", time)?;
+                let text = |row: usize| texts[row].as_deref().unwrap_or_default();
+                if let Some(row) = texts.iter().position(Option::is_none) {
+                    let problem = format!("row {} has no `{time}`, which `--time` orders the rows by: leave it out, or fill it in", row + 1);
+                    return Err(DataError::Malformed { path: "the data".into(), problem });
+                }
+                let moments: Vec<Moment> = (0..texts.len()).map(|row| Moment::of(text(row))).collect();
+                if let Some(row) = moments.iter().position(|moment| std::mem::discriminant(moment) != std::mem::discriminant(&moments[0])) {
+                    let problem = format!("row {}: `{}` is no time like `{}` in `{time}`", row + 1, text(row), text(0));
+                    return Err(DataError::Malformed { path: "the data".into(), problem });
+                }
+                let mut order: Vec<usize> = (0..texts.len()).collect();
+                order.sort_by(|&a, &b| moments[a].compare(&moments[b]));
+                let mut places = vec![0; order.len()];
+                order.into_iter().enumerate().for_each(|(place, row)| places[row] = place);
+                Ok(Self::Time(places))
+            }
+            (None, None) => Ok(match (config.stratify, &all.rows().labels) {
+                (true, Some(labels)) => Self::Class(labels.clone()),
+                (true, None) => {
+                    let problem = "has no labels, which `data.stratify` needs: name their column with `--label`".to_string();
+                    return Err(DataError::Malformed { path: "the data".into(), problem });
+                }
+                (false, _) => Self::Chance,
+            }),
+        }
+    }
+}
+
+/// A value of a column that orders rows.
+enum Moment {
+    Number(f64),
+    /// Year, month and day, then the time of day as text: hours first, so that its letters order it.
+    Date([u32; 3], String),
+    Text,
+}
+
+impl Moment {
+    fn of(text: &str) -> Self {
+        if let Ok(number) = text.trim().parse::<f64>() {
+            return Self::Number(number);
+        }
+        let text = text.trim();
+        let (day, time) = text.split_once([' ', 'T']).unwrap_or((text, ""));
+        let parts: Vec<u32> = day.split(['-', '/', '.']).filter_map(|part| part.parse().ok()).collect();
+        match parts[..] {
+            [year, month, date] if year > 31 => Self::Date([year, month, date], time.to_string()),
+            // 31.12.2024 has the day first, 12/31/2024 the month.
+            [day_, month, year] if day.contains('.') => Self::Date([year, month, day_], time.to_string()),
+            [month, date, year] if month <= 12 => Self::Date([year, month, date], time.to_string()),
+            [date, month, year] => Self::Date([year, month, date], time.to_string()),
+            _ => Self::Text,
+        }
+    }
+
+    fn compare(&self, other: &Self) -> std::cmp::Ordering {
+        match (self, other) {
+            (Self::Number(a), Self::Number(b)) => a.total_cmp(b),
+            (Self::Date(a, at), Self::Date(b, at_other)) => a.cmp(b).then_with(|| at.cmp(at_other)),
+            _ => std::cmp::Ordering::Equal,
+        }
+    }
 }
 
 impl Split {
-    /// The parts of `sets`. The same seed gives the same cut.
+    /// The parts of `sets`. The same seed gives the same cut. Rows without any value are in none of them.
     ///
     /// # Errors
-    /// A part without rows.
-    pub fn new(sets: Sets, config: SplitConfig) -> Result<Self, DataError> {
-        let rows = sets.train.len();
+    /// A part without rows; a column to cut by that is not there, or cannot order the rows.
+    pub fn new(sets: Sets, config: &SplitConfig) -> Result<Self, DataError> {
         let all = Dataset::new(sets.train);
+        let (full, notes) = not_blank(&all);
+        let by = By::of(&all, config)?;
+        let rows = full.indices().len();
         let (rest, test) = match sets.test {
-            Some(test) => (all, Dataset::new(test)),
-            None => all.cut(config.test, config.seed ^ 0x7e57),
+            Some(test) => (full, not_blank(&Dataset::new(test)).0),
+            None => full.cut(config.test, config.seed ^ 0x7e57, &by),
         };
-        Self::parts(rest, test, rows, config)
+        Self::parts(rest, test, rows, config, &by, notes)
     }
 
     /// The parts for learning what is `normal` (a class) from normal rows alone: half of them, chosen by the seed, are trained and validated
     /// on, the other half and every row of another class are tested on. Where there is an official test set, all normal rows of the training
-    /// set are trained on and the test set stays as it is.
+    /// set are trained on and the test set stays as it is. Rows without a label are in no part.
     ///
     /// # Errors
     /// Rows without labels, a class that they do not have, or a part without rows.
-    pub fn one_class(sets: Sets, normal: &str, config: SplitConfig) -> Result<Self, DataError> {
+    pub fn one_class(sets: Sets, normal: &str, config: &SplitConfig) -> Result<Self, DataError> {
         let name = sets.name.clone();
         let all = Dataset::new(sets.train);
-        let normals = all.of_class(normal).filter(|normals| !normals.indices().is_empty());
+        let (full, mut notes) = not_blank(&all);
+        let normals = full.of_class(normal).filter(|normals| !normals.indices().is_empty());
         let normals = normals.ok_or_else(|| DataError::NoClass { name, class: normal.to_string(), classes: all.rows().classes() })?;
+        let by = By::of(&all, config)?;
         let count = normals.indices().len();
         let (rest, test) = match sets.test {
-            Some(test) => (normals, Dataset::new(test)),
+            Some(test) => (normals, not_blank(&Dataset::new(test)).0),
             None => {
-                let (kept, _) = normals.cut(0.5, config.seed ^ 0x7e57);
+                let (kept, _) = normals.cut(0.5, config.seed ^ 0x7e57, &by);
                 let kept_rows: HashSet<usize> = kept.indices().iter().copied().collect();
-                let others = all.indices().iter().copied().filter(|index| !kept_rows.contains(index)).collect();
+                let is_other = |row: &usize| !kept_rows.contains(row) && all.rows().label(*row).is_some();
+                let others = full.indices().iter().copied().filter(is_other).collect();
                 (kept, all.select(others))
             }
         };
-        Self::parts(rest, test, count, config)
+        let without = full.indices().iter().filter(|&&row| all.rows().label(row).is_none()).count();
+        if without > 0 {
+            notes.push(format!("{without} rows without a label are neither trained nor tested on"));
+        }
+        Self::parts(rest, test, count, config, &by, notes)
     }
 
-    fn parts(rest: Dataset, test: Dataset, rows: usize, config: SplitConfig) -> Result<Self, DataError> {
-        let (train, validation) = rest.cut(config.validation, config.seed);
+    fn parts(rest: Dataset, test: Dataset, rows: usize, config: &SplitConfig, by: &By, mut notes: Vec<String>) -> Result<Self, DataError> {
+        let (train, validation) = rest.cut(config.validation, config.seed, by);
         for (part, dataset, advice) in [
             ("test on", &test, "give more rows, or raise `data.test`"),
             ("validate on", &validation, "give more rows, or raise `data.validation`"),
@@ -88,69 +208,180 @@ impl Split {
                 return Err(DataError::EmptySplit { rows, part, advice: advice.to_string() });
             }
         }
-        Ok(Self { train, validation, test })
+        notes.extend(duplicates(&rest, &test)?);
+        Ok(Self { train, validation, test, notes })
     }
+}
+
+/// The rows that have a value, and how many have none.
+fn not_blank(all: &Dataset) -> (Dataset, Vec<String>) {
+    let full = all.without_blank();
+    let blank = all.indices().len() - full.indices().len();
+    let s = if blank == 1 { "" } else { "s" };
+    (full, if blank > 0 { vec![format!("{blank} row{s} without any value left out of training, validation and test")] } else { Vec::new() })
+}
+
+/// How many test rows are also among the others, in a sentence; none if there are none, or too many rows to compare.
+fn duplicates(rest: &Dataset, test: &Dataset) -> Result<Option<String>, DataError> {
+    if rest.rows().store().is_some() || rest.indices().len() + test.indices().len() > COMPARED || rest.rows().width() != test.rows().width() {
+        return Ok(None);
+    }
+    let hash = |dataset: &Dataset, row: usize| -> Result<u128, DataError> {
+        // Two hashes with different keys: no two rows of a table have both in common by chance.
+        let mut state = [0xcbf2_9ce4_8422_2325u64, 0x9e37_79b9_7f4a_7c15];
+        dataset.rows().each_cell(row, |value| {
+            let bits = if value == 0.0 { 0 } else { value.to_bits() };
+            state[0] = (state[0] ^ bits).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+            state[1] = (state[1] ^ bits.rotate_left(32)).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(29);
+        })?;
+        Ok(u128::from(state[0]) << 64 | u128::from(state[1]))
+    };
+    let known: HashSet<u128> = rest.indices().iter().map(|&row| hash(rest, row)).collect::<Result<_, _>>()?;
+    let mut count = 0;
+    for &row in test.indices() {
+        count += usize::from(known.contains(&hash(test, row)?));
+    }
+    let total = test.indices().len();
+    Ok((count > 0).then(|| {
+        let are = if count == 1 { "row is" } else { "rows are" };
+        format!("{count} of {total} test {are} equal to one that was trained or validated on: `--group COLUMN` keeps what belongs together in one part")
+    }))
 }
 
 impl Dataset {
     /// Its rows of a class, by the class's name; none if the table has no such class.
     pub fn of_class(&self, class: &str) -> Option<Self> {
-        let labels = self.rows().labels.as_ref()?;
         let number = self.rows().classes().iter().position(|name| name == class)? as u32;
-        Some(self.select(self.indices().iter().copied().filter(|&index| labels[index] == number).collect()))
+        Some(self.select(self.indices().iter().copied().filter(|&index| self.rows().label(index) == Some(number)).collect()))
     }
 
-    /// Cuts off `fraction` of the rows, chosen by `seed`; both parts keep the order of the rows.
-    fn cut(self, fraction: f64, seed: u64) -> (Self, Self) {
+    /// Cuts off `fraction` of the rows, chosen by `seed`, or the last in time; both parts keep the order of the rows.
+    fn cut(&self, fraction: f64, seed: u64, by: &By) -> (Self, Self) {
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        let share = |rows: usize| (rows as f64 * fraction).round() as usize;
         let mut order = self.indices().to_vec();
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let held_out = (order.len() as f64 * fraction).round() as usize;
-        let (held_out, kept) = order.split_at_mut(held_out);
+        let mut held_out: Vec<usize> = match by {
+            By::Chance => {
+                order.shuffle(&mut generator);
+                order[..share(order.len())].to_vec()
+            }
+            By::Class(labels) => {
+                order.shuffle(&mut generator);
+                let mut classes: HashMap<Option<u32>, Vec<usize>> = HashMap::new();
+                order.iter().for_each(|&row| classes.entry(labels[row]).or_default().push(row));
+                classes.into_values().flat_map(|rows| rows[..share(rows.len())].to_vec()).collect()
+            }
+            By::Group(groups) => {
+                let mut members: HashMap<usize, Vec<usize>> = HashMap::new();
+                order.iter().for_each(|&row| members.entry(groups[row]).or_default().push(row));
+                let mut numbers: Vec<usize> = members.keys().copied().collect();
+                numbers.sort_unstable();
+                numbers.shuffle(&mut generator);
+                let (wanted, mut taken) = (share(order.len()), Vec::new());
+                // A group is taken if that comes closer to the share than leaving it.
+                for rows in numbers.iter().map(|number| &members[number]) {
+                    if taken.len() + rows.len() / 2 < wanted || taken.is_empty() && wanted > 0 && members.len() > 1 {
+                        taken.extend(rows);
+                    }
+                }
+                taken
+            }
+            By::Time(places) => {
+                order.sort_by_key(|&row| std::cmp::Reverse(places[row]));
+                order[..share(order.len())].to_vec()
+            }
+        };
         held_out.sort_unstable();
-        kept.sort_unstable();
-        (self.select(kept.to_vec()), self.select(held_out.to_vec()))
+        let kept = self.indices().iter().copied().filter(|row| held_out.binary_search(row).is_err()).collect();
+        (self.select(kept), self.select(held_out))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Rows, Values};
+    use crate::{Options, Rows, Values, source::from_table, table::InMemory};
 
     fn sets(count: usize) -> Sets {
-        Sets { name: "numbers".into(), train: Rows::new(Values::U8(vec![0; count]), 1), test: None }
+        let rows = Rows::new(Values::U32((0..count as u32).collect()), 1);
+        Sets { name: "numbers".into(), train: rows, test: None }
+    }
+
+    fn parts(split: &Split) -> [&[usize]; 3] {
+        [split.train.indices(), split.validation.indices(), split.test.indices()]
     }
 
     #[test]
     fn parts_are_disjoint_complete_and_repeatable() {
-        let config = SplitConfig { validation: 0.25, test: 0.2, seed: 3 };
-        let split = Split::new(sets(50), config).unwrap();
-        assert_eq!([&split.train, &split.validation, &split.test].map(|part| part.indices().len()), [30, 10, 10]);
-        let mut all: Vec<_> = [&split.train, &split.validation, &split.test].iter().flat_map(|part| part.indices().to_vec()).collect();
+        let config = SplitConfig { validation: 0.25, test: 0.2, seed: 3, ..SplitConfig::default() };
+        let split = Split::new(sets(50), &config).unwrap();
+        assert_eq!(parts(&split).map(<[usize]>::len), [30, 10, 10]);
+        let mut all = parts(&split).concat();
         all.sort_unstable();
         assert_eq!(all, (0..50).collect::<Vec<_>>());
-        assert_eq!(Split::new(sets(50), config).unwrap().validation.indices(), split.validation.indices());
-        let other = Split::new(sets(50), SplitConfig { seed: 4, ..config }).unwrap();
+        assert_eq!(Split::new(sets(50), &config).unwrap().validation.indices(), split.validation.indices());
+        let other = Split::new(sets(50), &SplitConfig { seed: 4, ..config }).unwrap();
         assert_ne!(other.validation.indices(), split.validation.indices());
+        assert!(split.notes.is_empty());
     }
 
     #[test]
     fn one_class_is_learned_from_half_of_it_and_tested_on_everything_else() {
         let mut sets = sets(50);
-        sets.train.labels = Some((0..50).map(|row| u32::from(row % 5 == 0)).collect());
+        sets.train.labels = Some((0..50).map(|row| (row != 49).then_some(u32::from(row % 5 == 0))).collect());
         sets.train.label_names = Some(vec!["good".into(), "bad".into()]);
-        let config = SplitConfig { validation: 0.25, test: 0.2, seed: 3 };
-        let split = Split::one_class(sets.clone(), "good", config).unwrap();
-        assert_eq!([&split.train, &split.validation, &split.test].map(|part| part.indices().len()), [15, 5, 30]);
+        let config = SplitConfig { validation: 0.25, test: 0.2, seed: 3, ..SplitConfig::default() };
+        let split = Split::one_class(sets.clone(), "good", &config).unwrap();
+        assert_eq!(parts(&split).map(<[usize]>::len), [14, 5, 30]);
         assert!(split.train.indices().iter().chain(split.validation.indices()).all(|row| row % 5 != 0));
         assert_eq!(split.test.indices().iter().filter(|&row| row % 5 == 0).count(), 10);
-        let error = Split::one_class(sets, "fine", config).unwrap_err().to_string();
+        assert!(split.notes[0].contains("1 rows without a label"), "{:?}", split.notes);
+        let error = Split::one_class(sets, "fine", &config).unwrap_err().to_string();
         assert!(error.contains("`fine`") && error.contains("`good`, `bad`"), "{error}");
     }
 
     #[test]
-    fn a_part_without_rows_is_refused() {
-        let error = Split::new(sets(1), SplitConfig::default()).unwrap_err().to_string();
-        assert!(error.contains("1 rows leave nothing to test on"), "{error}");
+    fn a_part_without_rows_is_refused_and_a_blank_row_is_in_none() {
+        let error = Split::new(sets(1), &SplitConfig::default()).unwrap_err().to_string();
+        assert!(error.contains("1 row leaves nothing to test on"), "{error}");
+        let values = (0..20).map(|row| if row % 5 == 4 { f64::NAN } else { f64::from(row) }).collect();
+        let blank = Sets { name: "b".into(), train: Rows::new(Values::F64(values), 1), test: None };
+        let split = Split::new(blank, &SplitConfig::default()).unwrap();
+        assert_eq!(parts(&split).map(<[usize]>::len).iter().sum::<usize>(), 16);
+        assert!(split.notes[0].starts_with("4 rows without any value left out"), "{:?}", split.notes);
+    }
+
+    #[test]
+    fn equal_rows_in_two_parts_are_counted() {
+        let rows = Rows::new(Values::U32((0..60).map(|row| row / 2).collect()), 1);
+        let split = Split::new(Sets { name: "twice".into(), train: rows, test: None }, &SplitConfig::default()).unwrap();
+        let twice = split.test.indices().iter().filter(|&&row| !split.test.indices().contains(&(row ^ 1))).count();
+        assert!(twice > 0 && split.notes[0].starts_with(&format!("{twice} of 12 test rows are equal")), "{:?}", split.notes);
+    }
+
+    /// A table of 60 rows: a number, a customer with three rows each, a day, a class.
+    fn table(config: &SplitConfig) -> Split {
+        let text = |of: &dyn Fn(usize) -> String| (0..60).map(|row| Some(of(row))).collect::<Vec<_>>();
+        let columns = vec![
+            ("x", text(&|row| format!("{}.5", row * 7 % 60))),
+            ("customer", text(&|row| format!("c{}", row % 20))),
+            ("day", text(&|row| format!("{}.{}.2024", row % 28 + 1, row / 28 + 1))),
+            ("class", text(&|row| (if row % 10 == 0 { "rare" } else { "usual" }).to_string())),
+        ];
+        let table = InMemory::texts("t".as_ref(), columns).unwrap();
+        let options = Options { label: Some("class".into()), drop: vec!["customer".into()], ..Options::default() };
+        Split::new(from_table("t", std::sync::Arc::new(table), &options).unwrap(), config).unwrap()
+    }
+
+    #[test]
+    fn groups_stay_together_later_rows_are_the_test_and_classes_keep_their_shares() {
+        let by_group = table(&SplitConfig { group: Some("customer".into()), ..SplitConfig::default() });
+        let customers = parts(&by_group).map(|rows| rows.iter().map(|row| row % 20).collect::<HashSet<_>>());
+        assert!(customers[0].is_disjoint(&customers[1]) && customers[0].is_disjoint(&customers[2]) && customers[1].is_disjoint(&customers[2]));
+        assert_eq!(parts(&by_group).map(<[usize]>::len), [42, 6, 12]);
+        let by_time = table(&SplitConfig { time: Some("day".into()), ..SplitConfig::default() });
+        assert_eq!((by_time.test.indices(), by_time.validation.indices()), (&(48..60).collect::<Vec<_>>()[..], &(43..48).collect::<Vec<_>>()[..]));
+        let fair = table(&SplitConfig { stratify: true, test: 0.5, validation: 0.34, ..SplitConfig::default() });
+        assert_eq!(parts(&fair).map(|rows| rows.iter().filter(|&row| row % 10 == 0).count()), [2, 1, 3]);
     }
 }

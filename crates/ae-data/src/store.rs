@@ -151,7 +151,7 @@ impl Blocks for RawFile {
         let row = self.cells * self.element.bytes();
         let mut bytes = vec![0; (last - first) * row];
         let failed = |source| DataError::Io { path: self.path.clone(), source };
-        read_at(&self.file, &mut bytes, self.offset + (first * row) as u64).map_err(failed)?;
+        read_exact_at(&self.file, &mut bytes, self.offset + (first * row) as u64).map_err(failed)?;
         let values = self.element.decode(&bytes, self.big_endian);
         match values.first_infinite() {
             Some(index) => Err(DataError::Malformed {
@@ -167,15 +167,10 @@ impl Blocks for RawFile {
     }
 }
 
-#[cfg(unix)]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> std::io::Result<()> {
+/// Fills `bytes` from `offset` on.
+fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> std::io::Result<()> {
     while !bytes.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset)? {
+        match read_at(file, bytes, offset)? {
             0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             read => {
                 bytes = &mut bytes[read..];
@@ -184,4 +179,12 @@ fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> std::io::Resul
         }
     }
     Ok(())
+}
+
+/// Reads bytes from `offset` on, as many as there are at once, wherever others read.
+pub(crate) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_at(file, bytes, offset);
+    #[cfg(windows)]
+    return std::os::windows::fs::FileExt::seek_read(file, bytes, offset);
 }

@@ -2,25 +2,25 @@
 
 use half::{bf16, f16};
 
-/// A number that can be read as `f32`, rounded where it must be.
+/// A number that can be read as `f64`; of 64-bit integers beyond 2^53 the nearest.
 trait Number: Copy {
-    fn to_f32(self) -> f32;
+    fn to_f64(self) -> f64;
 }
 
 macro_rules! numbers {
-    ($($type:ty),*) => { $(impl Number for $type { fn to_f32(self) -> f32 { self as f32 } })* };
+    ($($type:ty),*) => { $(impl Number for $type { fn to_f64(self) -> f64 { self as f64 } })* };
 }
 numbers!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64);
 
 impl Number for f16 {
-    fn to_f32(self) -> f32 {
-        f16::to_f32(self)
+    fn to_f64(self) -> f64 {
+        f16::to_f64(self)
     }
 }
 
 impl Number for bf16 {
-    fn to_f32(self) -> f32 {
-        bf16::to_f32(self)
+    fn to_f64(self) -> f64 {
+        bf16::to_f64(self)
     }
 }
 
@@ -76,19 +76,19 @@ macro_rules! values {
                 match self { $(Self::$variant(_) => Element::$variant,)* }
             }
 
-            /// Calls `sink` with each number of `range`, as `f32`.
-            pub fn each(&self, range: std::ops::Range<usize>, mut sink: impl FnMut(f32)) {
-                match self { $(Self::$variant(values) => values[range].iter().for_each(|&value| sink(value.to_f32())),)* }
+            /// Calls `sink` with each number of `range`.
+            pub fn each(&self, range: std::ops::Range<usize>, mut sink: impl FnMut(f64)) {
+                match self { $(Self::$variant(values) => values[range].iter().for_each(|&value| sink(value.to_f64())),)* }
             }
 
-            /// Appends the numbers of `range` to `buffer`, as `f32`.
-            pub fn extend(&self, range: std::ops::Range<usize>, buffer: &mut Vec<f32>) {
-                match self { $(Self::$variant(values) => buffer.extend(values[range].iter().map(|&value| value.to_f32())),)* }
+            /// Appends the numbers of `range` to `buffer`.
+            pub fn extend(&self, range: std::ops::Range<usize>, buffer: &mut Vec<f64>) {
+                match self { $(Self::$variant(values) => buffer.extend(values[range].iter().map(|&value| value.to_f64())),)* }
             }
 
-            /// The number at `index`, as `f32`.
-            pub fn get(&self, index: usize) -> f32 {
-                match self { $(Self::$variant(values) => values[index].to_f32(),)* }
+            /// The number at `index`.
+            pub fn get(&self, index: usize) -> f64 {
+                match self { $(Self::$variant(values) => values[index].to_f64(),)* }
             }
 
             /// The numbers at `indices`, in that order.
@@ -96,7 +96,7 @@ macro_rules! values {
                 match self { $(Self::$variant(values) => Self::$variant(indices.map(|index| values[index]).collect()),)* }
             }
 
-            /// Appends `other`; both as `f32` if their types differ.
+            /// Appends `other`; both as `f64` if their types differ.
             pub fn append(&mut self, other: Self) {
                 match (&mut *self, other) {
                     $((Self::$variant(values), Self::$variant(other)) => values.extend(other),)*
@@ -104,7 +104,7 @@ macro_rules! values {
                         let mut values = Vec::with_capacity(self.len() + other.len());
                         self.each(0..self.len(), |value| values.push(value));
                         other.each(0..other.len(), |value| values.push(value));
-                        *self = Self::F32(values);
+                        *self = Self::F64(values);
                     }
                 }
             }
@@ -154,7 +154,17 @@ impl Values {
         missing
     }
 
-    /// Where the first number is that `f32` has only as an infinity.
+    /// All of them, one after the other; none at all is none of type `element`.
+    pub fn joined(parts: Vec<Self>, element: Element) -> Self {
+        let mut parts = parts.into_iter();
+        let first = parts.next().unwrap_or_else(|| element.decode(&[], false));
+        parts.fold(first, |mut all, part| {
+            all.append(part);
+            all
+        })
+    }
+
+    /// Where the first infinite number is.
     pub fn first_infinite(&self) -> Option<usize> {
         match self.element() {
             Element::F16 | Element::BF16 | Element::F32 | Element::F64 => (0..self.len()).find(|&index| self.get(index).is_infinite()),
@@ -178,9 +188,9 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_found() {
         assert!(Values::F32(vec![1.0, f32::NAN]).has_missing() && !Values::U8(vec![1]).has_missing());
-        assert_eq!(Values::F64(vec![1.0, 1e300]).first_infinite(), Some(1));
+        assert_eq!(Values::F64(vec![1e300, f64::INFINITY]).first_infinite(), Some(1));
         let mut mixed = Values::U8(vec![1]);
         mixed.append(Values::F64(vec![2.5]));
-        assert_eq!(mixed, Values::F32(vec![1.0, 2.5]));
+        assert_eq!(mixed, Values::F64(vec![1.0, 2.5]));
     }
 }

@@ -1,125 +1,167 @@
-//! Arrow's columns, from Parquet files and from Arrow IPC files and streams (Feather version 2).
+//! Arrow's columns, from Parquet files and from Arrow IPC files and streams (Feather version 2): each with its own type, and read alone where it
+//! alone is asked for.
 
 use std::{
     fs::File,
     io::BufReader,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use arrow_array::{
-    Array as _, RecordBatch,
-    cast::AsArray,
-    types::{Float64Type, Int64Type},
-};
-use arrow_cast::cast;
+use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, StreamReader};
-use arrow_schema::{ArrowError, DataType};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use arrow_schema::{Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
+use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 
-use super::{Content, Format, Options};
+use super::{Content, Format};
 use crate::{
-    DataError,
+    DataError, Options,
     caught::caught,
-    frame::{Cells, Frame},
-    stored_table::Parts,
+    table::{InMemory, Table, starts, unique_names},
 };
 
 pub(super) const PARQUET: Format = Format { name: "Parquet", extensions: &["parquet", "pq"], read: read_parquet };
 pub(super) const ARROW: Format = Format { name: "Arrow or Feather", extensions: &["arrow", "feather", "ipc", "arrows"], read: read_arrow };
 
-fn read_parquet(path: &Path, options: &Options) -> Result<Content, DataError> {
+/// Rows that are decoded at a time.
+const BATCH: usize = 1 << 16;
+
+fn read_parquet(path: &Path, _: &Options) -> Result<Content, DataError> {
     guarded(path, "Parquet", || {
         let damaged = |error: &dyn std::fmt::Display| damaged(path, "Parquet", error);
         let builder = ParquetRecordBatchReaderBuilder::try_new(open(path)?).map_err(|error| damaged(&error))?;
-        // Numbers take four bytes in memory; what they take in the file is compressed.
-        let fields = builder.schema().fields().len() as u64;
-        let rows = builder.metadata().file_metadata().num_rows().max(0) as u64;
-        if options.streams(rows.saturating_mul(fields).saturating_mul(4)) {
-            let groups = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize);
-            let starts = starts(groups).ok_or_else(|| damaged(&"its row groups are beyond counting"))?;
-            let parts = ParquetGroups { path: path.to_owned(), starts };
-            return Ok(Content::Parts(Box::new(parts)));
-        }
-        let reader = builder.build().map_err(|error| damaged(&error))?;
-        frame(reader, path, "Parquet").map(Content::Frame)
+        let schema = builder.schema().clone();
+        unique_names(&schema, path)?;
+        let groups = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize);
+        let starts = starts(groups).ok_or_else(|| damaged(&"it says that it has more rows than can be counted"))?;
+        Ok(Content::Table(Arc::new(Parquet { path: path.to_owned(), schema, starts })))
     })
 }
 
-fn read_arrow(path: &Path, options: &Options) -> Result<Content, DataError> {
+fn read_arrow(path: &Path, _: &Options) -> Result<Content, DataError> {
     guarded(path, "Arrow", || {
         // A file has an index at its end; a stream is the same batches without it.
         match FileReader::try_new(BufReader::new(open(path)?), None) {
             Ok(reader) => {
-                let bytes = open(path)?.metadata().map_err(|source| DataError::Io { path: path.to_owned(), source })?.len();
-                if options.streams(bytes) {
-                    let mut rows = Vec::new();
-                    for batch in reader {
-                        rows.push(batch.map_err(|error| damaged(path, "Arrow", &error))?.num_rows());
-                    }
-                    let starts = starts(rows.into_iter()).ok_or_else(|| damaged(path, "Arrow", &"its batches are beyond counting"))?;
-                    let parts = ArrowBatches { path: path.to_owned(), starts };
-                    return Ok(Content::Parts(Box::new(parts)));
+                let schema = reader.schema();
+                unique_names(&schema, path)?;
+                let mut rows = Vec::new();
+                // The first column alone tells how many rows there are.
+                let first = if schema.fields().is_empty() { Vec::new() } else { vec![0] };
+                let counted = FileReader::try_new(BufReader::new(open(path)?), Some(first)).map_err(|error| damaged(path, "Arrow", &error))?;
+                for batch in counted {
+                    rows.push(batch.map_err(|error| damaged(path, "Arrow", &error))?.num_rows());
                 }
-                frame(reader, path, "Arrow").map(Content::Frame)
+                let starts = starts(rows.into_iter()).ok_or_else(|| damaged(path, "Arrow", &"it has more rows than can be counted"))?;
+                Ok(Content::Table(Arc::new(ArrowFile { path: path.to_owned(), schema, starts })))
             }
             Err(first) => {
                 let reader = StreamReader::try_new(BufReader::new(open(path)?), None).map_err(|_| damaged(path, "Arrow", &first))?;
-                frame(reader, path, "Arrow").map(Content::Frame)
+                let schema = reader.schema();
+                let index = index_columns(&schema);
+                let batches: Result<Vec<RecordBatch>, _> = reader.collect();
+                let batches = batches.map_err(|error| damaged(path, "Arrow", &error))?;
+                Ok(Content::Table(Arc::new(InMemory::new(path, schema, batches)?.with_index_columns(index))))
             }
         }
     })
 }
 
-/// The first row of each part, and the number of all rows; none if they cannot be counted. Parts without rows are none.
-fn starts(parts: impl Iterator<Item = usize>) -> Option<Vec<usize>> {
-    let mut starts = vec![0usize];
-    for rows in parts {
-        starts.push(starts[starts.len() - 1].checked_add(rows)?);
-    }
-    Some(starts)
+/// Columns that pandas wrote its index into.
+fn index_columns(schema: &Schema) -> Vec<String> {
+    let pandas = schema.metadata().get("pandas").and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let columns = pandas.as_ref().and_then(|pandas| pandas.get("index_columns")).and_then(|columns| columns.as_array().cloned());
+    columns.unwrap_or_default().iter().filter_map(|name| name.as_str().map(str::to_string)).collect()
 }
 
-/// The row groups of a Parquet file.
+/// A Parquet file, by row groups.
 #[derive(Debug)]
-struct ParquetGroups {
+struct Parquet {
     path: PathBuf,
+    schema: SchemaRef,
     starts: Vec<usize>,
 }
 
-impl Parts for ParquetGroups {
+impl Table for Parquet {
+    fn origin(&self) -> &Path {
+        &self.path
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
     fn starts(&self) -> &[usize] {
         &self.starts
     }
 
-    fn part(&self, part: usize) -> Result<Frame, DataError> {
+    fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
         guarded(&self.path, "Parquet", || {
             let damaged = |error: &dyn std::fmt::Display| damaged(&self.path, "Parquet", error);
             let builder = ParquetRecordBatchReaderBuilder::try_new(open(&self.path)?).map_err(|error| damaged(&error))?;
-            let reader = builder.with_row_groups(vec![part]).build().map_err(|error| damaged(&error))?;
-            frame(reader, &self.path, "Parquet")
+            let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
+            let builder = builder.with_row_groups(vec![part]).with_projection(mask).with_batch_size(BATCH);
+            let reader = builder.build().map_err(|error| damaged(&error))?;
+            whole(reader, &self.schema, columns, &self.path, "Parquet")
         })
+    }
+
+    fn index_columns(&self) -> Vec<String> {
+        index_columns(&self.schema)
     }
 }
 
-/// The batches of an Arrow file.
+/// An Arrow file, by its batches.
 #[derive(Debug)]
-struct ArrowBatches {
+struct ArrowFile {
     path: PathBuf,
+    schema: SchemaRef,
     starts: Vec<usize>,
 }
 
-impl Parts for ArrowBatches {
+impl Table for ArrowFile {
+    fn origin(&self) -> &Path {
+        &self.path
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
     fn starts(&self) -> &[usize] {
         &self.starts
     }
 
-    fn part(&self, part: usize) -> Result<Frame, DataError> {
+    fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
         guarded(&self.path, "Arrow", || {
-            let damaged = |error: ArrowError| damaged(&self.path, "Arrow", &error);
-            let mut reader = FileReader::try_new(BufReader::new(open(&self.path)?), None).map_err(damaged)?;
+            let damaged = |error: arrow_schema::ArrowError| damaged(&self.path, "Arrow", &error);
+            let mut reader = FileReader::try_new(BufReader::new(open(&self.path)?), Some(columns.to_vec())).map_err(damaged)?;
             reader.set_index(part).map_err(damaged)?;
-            frame(reader.take(1), &self.path, "Arrow")
+            whole(reader.take(1), &self.schema, columns, &self.path, "Arrow")
         })
+    }
+
+    fn index_columns(&self) -> Vec<String> {
+        index_columns(&self.schema)
+    }
+}
+
+/// The batches as one.
+fn whole(
+    batches: impl Iterator<Item = Result<RecordBatch, arrow_schema::ArrowError>>,
+    schema: &SchemaRef,
+    columns: &[usize],
+    path: &Path,
+    format: &str,
+) -> Result<RecordBatch, DataError> {
+    let damaged = |error: &dyn std::fmt::Display| damaged(path, format, error);
+    let batches: Result<Vec<RecordBatch>, _> = batches.collect();
+    let mut batches = batches.map_err(|error| damaged(&error))?;
+    match batches.len() {
+        1 => Ok(batches.remove(0)),
+        0 => Ok(RecordBatch::new_empty(Arc::new(schema.project(columns).map_err(|error| damaged(&error))?))),
+        _ => concat_batches(&batches[0].schema(), &batches).map_err(|error| damaged(&error)),
     }
 }
 
@@ -135,66 +177,4 @@ fn damaged(path: &Path, format: &str, error: &dyn std::fmt::Display) -> DataErro
 /// What `read` gives; a library that panics on a damaged file is a damaged file to the person.
 fn guarded<T>(path: &Path, format: &str, read: impl FnOnce() -> Result<T, DataError>) -> Result<T, DataError> {
     caught(read).unwrap_or_else(|| Err(damaged(path, format, &"its contents make no sense")))
-}
-
-/// All batches as one table.
-fn frame(batches: impl Iterator<Item = Result<RecordBatch, ArrowError>>, path: &Path, format: &str) -> Result<Frame, DataError> {
-    let mut frame: Option<Frame> = None;
-    for batch in batches {
-        let batch = batch.map_err(|error| damaged(path, format, &error))?;
-        let schema = batch.schema();
-        let fields = schema.fields().iter().zip(batch.columns());
-        let columns = fields.map(|(field, column)| Ok((field.name().clone(), cells(column, field.name(), path)?)));
-        let part = Frame { columns: columns.collect::<Result<_, DataError>>()? };
-        match &mut frame {
-            None => frame = Some(part),
-            Some(frame) => frame.append(part, path)?,
-        }
-    }
-    frame.ok_or_else(|| DataError::Malformed { path: path.to_owned(), problem: "holds no rows".to_string() })
-}
-
-fn cells(column: &arrow_array::ArrayRef, name: &str, path: &Path) -> Result<Cells, DataError> {
-    let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
-    let as_type = |target: &DataType| cast(column, target).map_err(|error| malformed(format!("column `{name}`: {error}")));
-    let count = column.len();
-    Ok(match column.data_type() {
-        DataType::Boolean => {
-            let values = column.as_boolean();
-            Cells::Booleans(
-                (0..count).map(|row| if values.is_null(row) { f32::NAN } else { f32::from(u8::from(values.value(row))) }).collect(),
-            )
-        }
-        kind if kind.is_numeric() => {
-            let values = as_type(&DataType::Float64)?;
-            let values = values.as_primitive::<Float64Type>();
-            let mut cells = Vec::with_capacity(count);
-            for row in 0..count {
-                let value = if values.is_null(row) { f32::NAN } else { values.value(row) as f32 };
-                if value.is_infinite() {
-                    let problem = format!("row {}, column `{name}`: the value is infinite, or beyond single precision (3.4e38)", row + 1);
-                    return Err(malformed(problem));
-                }
-                cells.push(value);
-            }
-            Cells::Numbers(cells)
-        }
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => {
-            let values = as_type(&DataType::Utf8)?;
-            let values = values.as_string::<i32>();
-            Cells::Texts((0..count).map(|row| (!values.is_null(row)).then(|| values.value(row).to_string())).collect())
-        }
-        DataType::Null => Cells::Numbers(vec![f32::NAN; count]),
-        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_) => {
-            let days = as_type(&DataType::Int64).ok();
-            let example =
-                days.as_ref().map(|days| days.as_primitive::<Int64Type>()).filter(|days| !days.is_empty()).map(|days| days.value(0));
-            Cells::Dates(format!("{} {}", column.data_type(), example.unwrap_or_default()), count)
-        }
-        other => {
-            return Err(malformed(format!(
-                "column `{name}` holds {other}: turn it into columns of numbers or texts, or leave it out of the file"
-            )));
-        }
-    })
 }

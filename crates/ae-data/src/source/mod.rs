@@ -4,28 +4,31 @@
 
 mod arrow;
 mod builtin;
-mod csv;
+mod folder;
+mod foreign;
 mod idx_files;
 mod images;
 mod numpy;
 mod safetensors_file;
+mod text;
 
 use std::{
-    collections::BTreeSet,
     fs,
+    io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use serde::{Deserialize, Serialize};
+use arrow_array::RecordBatch;
 
 pub use builtin::BUILTIN;
-pub use csv::fill_text;
+use folder::{LeftOut, What};
+pub use text::fill as fill_text;
 
 use crate::{
-    Array, Column, DataError, Geometry, Rows,
-    frame::Frame,
-    store::LARGE,
-    stored_table::{Parts, stored},
+    Array, Column, DataError, Geometry, Options, Rows,
+    table::{InMemory, Joined, Table, rows as rows_in},
+    tabular::{Known, rows_of},
 };
 
 /// A built-in set.
@@ -51,9 +54,9 @@ pub struct Format {
     read: fn(&Path, &Options) -> Result<Content, DataError>,
 }
 
-/// Every format of files, in the order in which they are listed to people. A file of any other ending is read as IDX.
+/// Every format of files, in the order in which they are listed to people. A file of any other ending is IDX or text, whatever it looks like.
 pub const FORMATS: &[Format] = &[
-    csv::FORMAT,
+    text::FORMAT,
     arrow::PARQUET,
     arrow::ARROW,
     numpy::NPY,
@@ -61,49 +64,6 @@ pub const FORMATS: &[Format] = &[
     safetensors_file::FORMAT,
     Format { name: "image", extensions: &images::EXTENSIONS, read: images::file },
 ];
-
-/// What a person says about how to read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {
-    /// Column of a table that holds each row's class: not learned from, but shown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-    /// Column of a table that identifies each row: not learned from, but carried along.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// Columns to leave out.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub drop: Vec<String>,
-    /// Columns to learn from, if not all.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub keep: Vec<String>,
-    /// Name of the array, where a file holds several.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tensor: Option<String>,
-    /// Height and width that images are brought to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resize: Option<[usize; 2]>,
-    /// Whether images are read in shades of grey.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub grey: bool,
-    /// What separates the cells of text tables; found out if none is given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delimiter: Option<char>,
-    /// Whether the first line of text tables names the columns; found out if nothing is said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub header: Option<bool>,
-    /// Whether rows stay in their file and are read block by block; those of large files do if nothing is said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stream: Option<bool>,
-}
-
-impl Options {
-    /// Whether rows of so many bytes stay in their file.
-    fn streams(&self, bytes: u64) -> bool {
-        self.stream.unwrap_or(bytes > LARGE)
-    }
-}
 
 /// What a source holds: rows to train on and, if it has one, its official test set.
 #[derive(Debug, Clone)]
@@ -120,9 +80,7 @@ pub struct Sets {
 #[derive(Debug)]
 pub(crate) enum Content {
     /// A table, of which a person may choose columns.
-    Frame(Frame),
-    /// A table that stays in its file.
-    Parts(Box<dyn Parts>),
+    Table(Arc<dyn Table>),
     /// Rows of numbers or images, and the official test set that came with them.
     Rows(Box<Rows>, Option<Box<Rows>>),
 }
@@ -157,51 +115,54 @@ impl Named<'_> {
         };
         let part = |name: &str, labels: Option<String>| -> Result<Rows, DataError> {
             let mut rows = load_rows(name)?;
-            if let Some(label_name) = labels {
-                let labels = load_labels(&label_name)?.into_labels(self.path)?;
-                if labels.len() != rows.len() {
+            let Some(label_name) = labels else { return Ok(rows) };
+            match load_labels(&label_name)?.into_classes() {
+                Err(why) => rows.notes.push(format!("`{label_name}` {why}: left out")),
+                Ok((labels, _)) if labels.len() != rows.len() => {
                     return Err(malformed(format!("`{name}` has {} rows, but `{label_name}` has {} labels", rows.len(), labels.len())));
                 }
-                rows.labels = Some(labels);
+                Ok((labels, names)) => rows.identify(None, Some(labels), Some(names)),
             }
             Ok(rows)
         };
-        let rows = part(&name, any(&["y", "Y", "y_train", "Y_train", "labels", "label", "target"]).filter(|labels| *labels != name))?;
-        let test = match any(&["x_test", "X_test"]).filter(|_| name.ends_with("_train")) {
-            Some(test) => Some(Box::new(part(&test, any(&["y_test", "Y_test"]))?)),
+        let mut rows = part(&name, any(&["y", "Y", "y_train", "Y_train", "labels", "label", "target"]).filter(|labels| *labels != name))?;
+        let base = name.strip_suffix("_train").unwrap_or(&name);
+        let test_name = format!("{base}_test");
+        let test = match any(&[&test_name, "x_test", "X_test"]).filter(|test| *test != name && self.options.tensor.is_none()) {
+            Some(test) => {
+                let rows_of_test = part(&test, any(&["y_test", "Y_test", "labels_test", "label_test", "target_test"]))?;
+                if (rows_of_test.width(), rows_of_test.geometry) != (rows.width(), rows.geometry) {
+                    let (found, expected) = (rows_of_test.width(), rows.width());
+                    return Err(malformed(format!("`{test}` has rows of {found} values, but `{name}` of {expected}, or images of another shape")));
+                }
+                Some((test, rows_of_test))
+            }
             None => None,
         };
-        Ok(Content::Rows(Box::new(rows), test))
-    }
-}
-
-/// What is known about rows that were trained on: what later rows must be like.
-#[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
-    /// Their columns; empty if they have none.
-    pub columns: &'a [Column],
-    /// Features of a row.
-    pub width: usize,
-    /// Shape of the images, if they are images.
-    pub geometry: Option<Geometry>,
-}
-
-impl Known<'_> {
-    /// Whether `rows` are alike.
-    fn check(&self, rows: &Rows, origin: &Path) -> Result<(), DataError> {
-        let image =
-            |geometry: Option<Geometry>| geometry.map_or("rows that are no images".to_string(), |geometry| format!("images of {geometry}"));
-        let problem = if rows.geometry != self.geometry {
-            let resize =
-                self.geometry.map_or(String::new(), |known| format!(": `--resize {}x{}` brings them there", known.height, known.width));
-            format!("holds {}, but {} were trained on{resize}", image(rows.geometry), image(self.geometry))
-        } else if rows.width() != self.width {
-            format!("has rows of {} values, but rows of {} were trained on", rows.width(), self.width)
-        } else {
-            return Ok(());
+        let used = |other: &String| {
+            let labels = ["y", "Y", "y_train", "Y_train", "labels", "label", "target", "y_test", "Y_test", "labels_test", "label_test", "target_test"];
+            *other == name || test.as_ref().is_some_and(|(test, _)| test == other) || labels.contains(&other.as_str())
         };
-        Err(DataError::Malformed { path: origin.to_owned(), problem })
+        let unused: Vec<String> = self.names.iter().filter(|name| !used(name)).map(|name| format!("`{name}`")).collect();
+        if !unused.is_empty() && self.options.tensor.is_none() {
+            rows.notes.push(format!("`{name}` is read; left out: {} (`--tensor` names another)", unused.join(", ")));
+        }
+        Ok(Content::Rows(Box::new(rows), test.map(|(_, test)| Box::new(test))))
     }
+}
+
+/// Whether `rows` are like those that are known.
+fn check(known: &Known, rows: &Rows, origin: &Path) -> Result<(), DataError> {
+    let image = |geometry: Option<Geometry>| geometry.map_or("rows that are no images".to_string(), |geometry| format!("images of {geometry}"));
+    let problem = if rows.geometry != known.geometry {
+        let resize = known.geometry.map_or(String::new(), |known| format!(": `--resize {}x{}` brings them there", known.height, known.width));
+        format!("holds {}, but {} were trained on{resize}", image(rows.geometry), image(known.geometry))
+    } else if rows.width() != known.width {
+        format!("has rows of {} values, but rows of {} were trained on", rows.width(), known.width)
+    } else {
+        return Ok(());
+    };
+    Err(DataError::Malformed { path: origin.to_owned(), problem })
 }
 
 /// Opens the built-in set, path or pattern `name`, or standard input for `-`.
@@ -228,26 +189,27 @@ pub fn open_with(name: &str, options: &Options) -> Result<Sets, DataError> {
 pub fn open_known(name: &str, options: &Options, known: &Known) -> Result<Sets, DataError> {
     let sets = open_as(name, options, Some(known))?;
     for rows in std::iter::once(&sets.train).chain(&sets.test) {
-        known.check(rows, Path::new(name))?;
+        check(known, rows, Path::new(name))?;
     }
     Ok(sets)
 }
 
-/// Whether the file is a text table, by its ending.
-pub fn is_text_table(path: &Path) -> bool {
-    format(path).is_some_and(|format| format.name == csv::FORMAT.name)
-}
-
-/// The table that a file holds, with every column, as it was read.
+/// The rows that `options` make of a table, as sets of this name.
 ///
 /// # Errors
-/// As [`open`], and a file that holds no table.
-pub fn table(path: &Path, options: &Options) -> Result<Frame, DataError> {
-    let malformed = |problem: &str| DataError::Malformed { path: path.to_owned(), problem: problem.to_string() };
-    match file(path, &Options { stream: Some(false), ..options.clone() })? {
-        Content::Frame(frame) => Ok(frame),
-        Content::Parts(_) | Content::Rows(..) => Err(malformed("holds no table with named columns")),
-    }
+/// As [`rows_of`].
+pub fn from_table(name: &str, table: Arc<dyn Table>, options: &Options) -> Result<Sets, DataError> {
+    Content::Table(table).into_sets(name.to_string(), options, None, Path::new(name))
+}
+
+/// The same of Arrow record batches.
+///
+/// # Errors
+/// As [`rows_of`], and batches of different columns.
+pub fn from_batches(name: &str, batches: Vec<RecordBatch>, options: &Options) -> Result<Sets, DataError> {
+    let schema = batches.first().map(RecordBatch::schema);
+    let none = || DataError::Malformed { path: name.into(), problem: "holds no rows".to_string() };
+    from_table(name, Arc::new(InMemory::new(Path::new(name), schema.ok_or_else(none)?, batches)?), options)
 }
 
 fn open_as(name: &str, options: &Options, known: Option<&Known>) -> Result<Sets, DataError> {
@@ -255,7 +217,7 @@ fn open_as(name: &str, options: &Options, known: Option<&Known>) -> Result<Sets,
         return sets;
     }
     if name == "-" {
-        return csv::standard_input(options)?.into_sets("stdin".to_string(), options, known, Path::new("standard input"));
+        return text::standard_input(options)?.into_sets("stdin".to_string(), options, known, Path::new("standard input"));
     }
     let path = Path::new(name);
     if path.is_dir() {
@@ -279,115 +241,178 @@ fn open_as(name: &str, options: &Options, known: Option<&Known>) -> Result<Sets,
 }
 
 impl Content {
-    /// The rows, with the columns that are `known`, if any are.
-    fn into_rows(self, options: &Options, known: Option<&[Column]>, origin: &Path) -> Result<(Rows, Option<Rows>), DataError> {
+    /// The rows, as those that are `known`, if any are.
+    fn into_rows(self, options: &Options, known: Option<&Known>, origin: &Path) -> Result<(Rows, Option<Rows>), DataError> {
+        let columns = known.map(|known| known.columns).unwrap_or_default();
         let (rows, test) = match self {
-            Self::Frame(frame) => return Ok((frame.into_rows(options, known, origin)?, None)),
-            Self::Parts(parts) => return Ok((stored(parts, options, known, origin)?, None)),
+            Self::Table(table) => {
+                let width = table.schema().fields().len() as u64;
+                let in_file = options.streams((rows_in(table.as_ref()) as u64).saturating_mul(width).saturating_mul(4));
+                return Ok((rows_of(table, options, known.filter(|_| !columns.is_empty()), in_file)?, None));
+            }
             Self::Rows(rows, test) => (rows, test),
         };
-        let chosen = [
-            ("label", options.label.is_some()),
-            ("id", options.id.is_some()),
-            ("drop", !options.drop.is_empty()),
-            ("keep", !options.keep.is_empty()),
-        ];
-        match chosen.iter().find(|(_, given)| *given && known.is_none()) {
+        let lists = [&options.drop, &options.keep, &options.categorical, &options.boolean, &options.numeric, &options.integer];
+        let named = lists.iter().zip(["drop", "keep", "categorical", "boolean", "numeric", "integer"]);
+        let chosen = [("label", options.label.is_some()), ("id", options.id.is_some())].into_iter();
+        let mut chosen = chosen.chain(named.map(|(list, option)| (option, !list.is_empty())));
+        match chosen.find(|(_, given)| *given && known.is_none()) {
             Some((option, _)) => {
-                let problem = format!("has no named columns, which `{option}` chooses among: it holds an array or images");
+                let problem = format!("has no named columns, which `--{option}` chooses among: it holds an array or images");
                 Err(DataError::Malformed { path: origin.to_owned(), problem })
             }
             // An array of numbers stands for a table's columns in their order, if there are as many and all are numbers.
-            None => match known.filter(|known| known.len() == rows.width() && known.iter().all(|column| column.width() == 1)) {
-                Some(known) => Ok((rows.with_columns(known.to_vec()), test.map(|test| test.with_columns(known.to_vec())))),
-                None => Ok((*rows, test.map(|test| *test))),
-            },
+            None if !columns.is_empty() && columns.len() == rows.width() && columns.iter().all(|column| column.width() == 1) => {
+                Ok((rows.with_columns(columns.to_vec()), test.map(|test| test.with_columns(columns.to_vec()))))
+            }
+            None => Ok((*rows, test.map(|test| *test))),
         }
     }
 
     fn into_sets(self, name: String, options: &Options, known: Option<&Known>, origin: &Path) -> Result<Sets, DataError> {
-        let columns = known.map(|known| known.columns).filter(|columns| !columns.is_empty());
-        let (train, test) = self.into_rows(options, columns, origin)?;
+        let (train, test) = self.into_rows(options, known, origin)?;
         Ok(Sets { name, train, test })
     }
 }
 
-/// The format of a file, by its ending; none for IDX.
+/// The ending of a file in lower case, without the `.gz` of a compressed one.
+fn extension(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    name.rsplit_once('.').map(|(_, extension)| extension.to_string())
+}
+
+/// The format of a file, by its ending; none if that says nothing.
 fn format(path: &Path) -> Option<&'static Format> {
-    let extension = path.extension()?.to_string_lossy().to_ascii_lowercase();
-    FORMATS.iter().find(|format| format.extensions.contains(&extension.as_str()))
+    let extension = extension(path)?;
+    let format = FORMATS.iter().find(|format| format.extensions.contains(&extension.as_str()))?;
+    // Tables of text alone are read while they are compressed.
+    let is_compressed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+    (!is_compressed || format.name == text::FORMAT.name).then_some(format)
+}
+
+/// Whether the file is a table of text, by its ending or its contents.
+pub fn is_text_table(path: &Path) -> bool {
+    format(path).map_or_else(|| looks_like_text(path), |format| format.name == text::FORMAT.name)
+}
+
+/// Whether a file begins with text: no zero bytes, and mostly letters, digits and marks.
+fn looks_like_text(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(4096).read_to_end(&mut start));
+    let printable = start.iter().filter(|&&byte| byte >= 32 || matches!(byte, b'\n' | b'\r' | b'\t')).count();
+    read.is_ok() && !start.is_empty() && printable == start.len()
 }
 
 fn file(path: &Path, options: &Options) -> Result<Content, DataError> {
+    let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
+    let mut start = Vec::new();
+    if path.is_file() {
+        let read = fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut start));
+        read.map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    }
+    let text = || (text::FORMAT.read)(path, options);
     match format(path) {
+        Some(format) if format.name == text::FORMAT.name => match foreign::disguised(&start) {
+            Some(problem) => Err(malformed(problem)),
+            None => text(),
+        },
         Some(format) => (format.read)(path, options),
-        None => idx_files::file(path).map(|rows| Content::Rows(Box::new(rows), None)),
+        None => {
+            let foreign = extension(path).and_then(|extension| foreign::about(&extension));
+            match foreign.or_else(|| foreign::disguised(&start)) {
+                Some(problem) => Err(malformed(problem)),
+                None if looks_like_text(path) => text(),
+                None => idx_files::file(path).map(|rows| Content::Rows(Box::new(rows), None)),
+            }
+        }
     }
 }
 
 /// Several files of one format, as one.
 fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
-    let mut whole = file(&paths[0], options)?;
-    for path in &paths[1..] {
+    if paths.iter().all(|path| images::is_picture(path)) {
+        return images::several(paths, options); // together, as they decide together on depth and colours
+    }
+    let mut tables: Vec<Arc<dyn Table>> = Vec::new();
+    let mut arrays: Vec<Rows> = Vec::new();
+    for path in paths {
         let malformed = |problem: String| DataError::Malformed { path: path.clone(), problem };
-        match (&mut whole, file(path, options)?) {
-            (Content::Frame(frame), Content::Frame(more)) => frame.append(more, path)?,
-            (Content::Rows(rows, None), Content::Rows(more, None)) if rows.store().is_none() && more.store().is_none() => {
-                if (rows.width(), rows.geometry, rows.labels.is_some()) != (more.width(), more.geometry, more.labels.is_some()) {
-                    let (found, expected) = (more.width(), rows.width());
+        let content = file(path, options)?;
+        if paths.len() == 1 {
+            return Ok(content);
+        }
+        match content {
+            Content::Table(table) if arrays.is_empty() => tables.push(table),
+            Content::Rows(rows, None) if tables.is_empty() => {
+                if rows.store().is_some() {
+                    return Err(malformed("is too large to be joined with other files in memory: join them into one file".to_string()));
+                }
+                if let Some(first) = arrays.first()
+                    && (rows.width(), rows.geometry, rows.labels.is_some()) != (first.width(), first.geometry, first.labels.is_some())
+                {
+                    let (found, expected) = (rows.width(), first.width());
                     return Err(malformed(format!(
                         "has rows of {found} values, the files before it of {expected}, or another shape or labels"
                     )));
                 }
-                rows.append(*more);
-            }
-            (Content::Rows(..) | Content::Parts(_), Content::Rows(..) | Content::Parts(_)) => {
-                return Err(malformed("is too large to be joined with other files in memory: join them into one file".to_string()));
+                arrays.push(*rows);
             }
             _ => return Err(malformed("is of another format than the files before it: name files of one format".to_string())),
         }
     }
-    Ok(whole)
+    if arrays.is_empty() {
+        return Ok(Content::Table(Arc::new(Joined::new(tables)?)));
+    }
+    let mut whole = arrays.remove(0);
+    for more in arrays {
+        whole.append(more)?;
+    }
+    Ok(Content::Rows(Box::new(whole), None))
 }
 
-/// A folder: of IDX files with the names of MNIST, of images, of a `train` and a `test` file, or of shards of one format.
+/// A folder: of IDX files with the names of MNIST, or what most of it is: images, or a `train` and a `test` file, or shards of one format.
 fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets, DataError> {
     if idx_files::is_folder(path) {
         return idx_files::folder(path);
     }
-    let entries = fs::read_dir(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
-    paths.retain(|path| format(path).is_some_and(|format| format.name != "image"));
-    paths.sort();
-    let formats: BTreeSet<&str> = paths.iter().filter_map(|path| format(path)).map(|format| format.name).collect();
-    if formats.len() > 1 {
-        let problem =
-            format!("holds files of several formats ({}): name one file, or a pattern", formats.into_iter().collect::<Vec<_>>().join(", "));
-        return Err(DataError::Malformed { path: path.to_owned(), problem });
-    }
-    if paths.is_empty() {
-        return match images::is_folder_of_images(path) {
-            true => images::folder(path, options),
-            false => Err(DataError::NoData { path: path.to_owned() }),
-        };
-    }
+    let all = folder::listing(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    let mut chosen = match folder::what(&all) {
+        What::Pictures => return images::folder(path, options),
+        What::Tables(chosen) => chosen,
+        What::Mixed(formats) => {
+            let problem = format!("holds files of several formats ({}): name one file, or a pattern", formats.join(", "));
+            return Err(DataError::Malformed { path: path.to_owned(), problem });
+        }
+        What::Nothing => return Err(DataError::NoData { path: path.to_owned() }),
+    };
     let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let named = |name: &str| paths.iter().find(|path| stem(path) == name);
+    let named = |name: &str| chosen.iter().find(|path| stem(path) == name).cloned();
     let name = short_name(path);
-    match (named("train"), named("test")) {
-        (Some(train_path), Some(test_path)) => {
-            let mut sets = file(train_path, options)?.into_sets(name, options, known, train_path)?;
-            let columns: Option<Vec<Column>> = sets.train.encoding().map(|encoding| encoding.columns().to_vec());
-            let (test, _) = file(test_path, options)?.into_rows(options, columns.as_deref(), test_path)?;
+    let mut sets = match (named("train"), named("test")) {
+        (Some(train), Some(test)) => {
+            chosen = vec![train.clone(), test.clone()];
+            let (train_path, test_path) = (path.join(train), path.join(test));
+            let mut sets = file(&train_path, options)?.into_sets(name, options, known, &train_path)?;
+            let columns: Vec<Column> = sets.train.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default();
+            let carried = sets.train.carried_names();
+            let (width, geometry) = (sets.train.width(), sets.train.geometry);
+            let train = Known { columns: &columns, carried: &carried, width, geometry };
+            let (test, _) = file(&test_path, options)?.into_rows(options, Some(known.unwrap_or(&train)), &test_path)?;
             if test.width() != sets.train.width() || test.geometry != sets.train.geometry {
                 let problem = format!("has rows of {} values, the training file of {}", test.width(), sets.train.width());
-                return Err(DataError::Malformed { path: test_path.clone(), problem });
+                return Err(DataError::Malformed { path: test_path, problem });
             }
             sets.test = Some(test);
-            Ok(sets)
+            sets
         }
-        _ => shards(&paths, options)?.into_sets(name, options, known, path),
-    }
+        _ => {
+            let paths: Vec<PathBuf> = chosen.iter().map(|chosen| path.join(chosen)).collect();
+            shards(&paths, options)?.into_sets(name, options, known, path)?
+        }
+    };
+    sets.train.notes.extend(LeftOut::beside_tables(&all, &chosen).note());
+    Ok(sets)
 }
 
 /// The last part of a path without its extensions.

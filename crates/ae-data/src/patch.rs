@@ -1,0 +1,195 @@
+//! A column with its blanks filled in: its type stays, and so does every cell that holds something.
+
+use std::sync::Arc;
+
+use arrow_array::{Array as _, ArrayRef, BooleanArray, Float64Array, StringArray, cast::AsArray};
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::{ArrowError, DataType};
+use arrow_select::zip::zip;
+
+use crate::{
+    Column, Kind,
+    cell::{boolean, is_missing, trimmed},
+};
+
+/// Which cells of a column hold nothing: null, `NaN`, or a text that stands for nothing.
+pub fn blanks(array: &ArrayRef) -> Result<Vec<bool>, ArrowError> {
+    let null = |row: usize| array.is_null(row);
+    Ok(match array.data_type() {
+        DataType::Utf8 => {
+            let texts = array.as_string::<i32>();
+            (0..array.len()).map(|row| null(row) || is_missing(trimmed(texts.value(row)))).collect()
+        }
+        kind if is_text(kind) => {
+            let texts = strict(array, &DataType::Utf8)?;
+            let texts = texts.as_string::<i32>();
+            (0..array.len()).map(|row| texts.is_null(row) || is_missing(trimmed(texts.value(row)))).collect()
+        }
+        kind if kind.is_floating() => {
+            let numbers = strict(array, &DataType::Float64)?;
+            let numbers = numbers.as_primitive::<arrow_array::types::Float64Type>();
+            (0..array.len()).map(|row| null(row) || numbers.value(row).is_nan()).collect()
+        }
+        _ => (0..array.len()).map(null).collect(),
+    })
+}
+
+fn is_text(kind: &DataType) -> bool {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, value) => is_text(value),
+        _ => false,
+    }
+}
+
+fn strict(array: &dyn arrow_array::Array, kind: &DataType) -> Result<ArrayRef, ArrowError> {
+    cast_with_options(array, kind, &CastOptions { safe: false, ..CastOptions::default() })
+}
+
+/// How a cell of a column is written in a table of text; none for a missing one.
+pub fn written(column: &Column, cell: f64) -> Option<String> {
+    if cell.is_nan() {
+        return None;
+    }
+    Some(match column.kind {
+        Kind::Number => column.style.write(&number(column, cell)),
+        Kind::Boolean => match column.levels.as_slice() {
+            [no, yes] => if cell >= 0.5 { yes.clone() } else { no.clone() },
+            _ => (cell >= 0.5).to_string(),
+        },
+        Kind::Category => column.levels.get(cell as usize)?.clone(),
+    })
+}
+
+/// The shortest digits that say the number as precisely as it is known: to single precision.
+fn number(column: &Column, cell: f64) -> String {
+    if column.integer {
+        return format!("{:.0}", if cell.round() == 0.0 { 0.0 } else { cell.round() });
+    }
+    let single = cell as f32;
+    // Far from zero, single precision is too coarse.
+    if f64::from(single) == cell || cell.abs() < 1e6 { single.to_string() } else { cell.to_string() }
+}
+
+/// `array` with its blanks replaced by `cells` (a number, 0 or 1, the number of a level), where those are known. Gives how many were, and how many were
+/// not.
+///
+/// # Errors
+/// A type that such a cell does not fit into.
+pub fn patch(array: &ArrayRef, column: &Column, cells: &[f64]) -> Result<(ArrayRef, usize, usize), ArrowError> {
+    let blank = blanks(array)?;
+    let known = |row: usize| !cells[row].is_nan() && !column.blank;
+    let filled: Vec<bool> = blank.iter().enumerate().map(|(row, blank)| *blank && known(row)).collect();
+    let (count, left) = (filled.iter().filter(|filled| **filled).count(), blank.iter().filter(|blank| **blank).count());
+    if count == 0 {
+        return Ok((array.clone(), 0, left));
+    }
+    let kind = match array.data_type() {
+        DataType::Dictionary(_, value) => value.as_ref(),
+        kind => kind,
+    };
+    let chosen = |row: usize| filled[row].then(|| cells[row]);
+    let rows = 0..array.len();
+    let made: ArrayRef = match kind {
+        DataType::Null => return Ok((array.clone(), 0, left)),
+        kind if is_text(kind) => {
+            let texts: StringArray = rows.map(|row| chosen(row).and_then(|cell| written(column, cell))).collect();
+            strict(&texts, kind)?
+        }
+        DataType::Boolean => Arc::new(rows.map(|row| chosen(row).map(|cell| truth(column, cell))).collect::<BooleanArray>()),
+        kind => {
+            let is_whole = column.integer || kind.is_integer();
+            let value = |cell: f64| match column.kind {
+                // A level or a word that is a number, of a column that was said to hold names.
+                Kind::Category | Kind::Boolean => written(column, cell).and_then(|text| text.parse::<f64>().ok()).unwrap_or(cell),
+                Kind::Number if is_whole => cell.round(),
+                Kind::Number => cell,
+            };
+            let numbers: Float64Array = rows.map(|row| chosen(row).map(value)).collect();
+            match strict(&numbers, kind) {
+                Ok(made) => made,
+                // What is beyond the type becomes its end.
+                Err(_) => strict(&within(&numbers, kind), kind)?,
+            }
+        }
+    };
+    let plain = if kind == array.data_type() { array.clone() } else { strict(array, kind)? };
+    let patched = zip(&BooleanArray::from(filled), &made, &plain)?;
+    let patched = if kind == array.data_type() { patched } else { strict(&patched, array.data_type())? };
+    Ok((patched, count, left - count))
+}
+
+fn truth(column: &Column, cell: f64) -> bool {
+    match column.kind {
+        Kind::Category => written(column, cell).and_then(|text| boolean(&text)).unwrap_or(cell >= 0.5),
+        _ => cell >= 0.5,
+    }
+}
+
+fn within(numbers: &Float64Array, kind: &DataType) -> Float64Array {
+    let (low, high) = match kind {
+        DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
+        DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
+        DataType::Int32 => (i32::MIN.into(), i32::MAX.into()),
+        DataType::UInt8 => (0.0, u8::MAX.into()),
+        DataType::UInt16 => (0.0, u16::MAX.into()),
+        DataType::UInt32 => (0.0, u32::MAX.into()),
+        DataType::UInt64 => (0.0, 1.8e19),
+        DataType::Int64 => (-9.2e18, 9.2e18),
+        _ => (f64::MIN, f64::MAX),
+    };
+    numbers.iter().map(|number| number.map(|number| number.clamp(low, high))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Decimal128Array, DictionaryArray, Float32Array, Int64Array, types::Int32Type};
+
+    use super::*;
+    use crate::table::texts;
+
+    fn patched(array: ArrayRef, column: &Column, cells: &[f64]) -> (Vec<Option<String>>, DataType, usize, usize) {
+        let (made, filled, left) = patch(&array, column, cells).unwrap();
+        (texts(&made, "t".as_ref()).unwrap(), made.data_type().clone(), filled, left)
+    }
+
+    #[test]
+    fn every_type_keeps_its_type_and_its_cells() {
+        let whole = Column { integer: true, ..Column::number("n") };
+        let some = |texts: &[&str]| texts.iter().map(|text| Some(text.to_string())).collect::<Vec<_>>();
+        let big = 9_007_199_254_740_993;
+        let found = patched(Arc::new(Int64Array::from(vec![Some(big), None, Some(3)])), &whole, &[1.0, 2.6, 1.0]);
+        assert_eq!(found, (some(&["9007199254740993", "3", "3"]), DataType::Int64, 1, 0));
+        let found = patched(Arc::new(Float32Array::from(vec![Some(0.1), Some(f32::NAN), None])), &Column::number("n"), &[9.0, 2.5, f64::NAN]);
+        assert_eq!(found, (vec![Some("0.1".into()), Some("2.5".into()), None], DataType::Float32, 1, 1));
+        let decimal = Decimal128Array::from(vec![Some(1234), None]).with_precision_and_scale(9, 2).unwrap();
+        let found = patched(Arc::new(decimal), &Column::number("n"), &[0.0, 5.678]);
+        assert_eq!(found.0, some(&["12.34", "5.68"]));
+        let colours = Column::new("c", Kind::Category, vec!["blue".into(), "red".into()]);
+        let array: DictionaryArray<Int32Type> = [Some("red"), None, Some("red")].into_iter().collect();
+        let found = patched(Arc::new(array), &colours, &[0.0, 0.0, 0.0]);
+        assert_eq!((found.0, found.2), (some(&["red", "blue", "red"]), 1));
+        let words = Column::new("b", Kind::Boolean, vec!["No".into(), "Yes".into()]);
+        let found = patched(Arc::new(StringArray::from(vec![Some("Yes"), Some("NA"), None])), &words, &[0.0, 0.0, 1.0]);
+        assert_eq!(found.0, some(&["Yes", "No", "Yes"]));
+        let found = patched(Arc::new(BooleanArray::from(vec![Some(false), None])), &Column::new("b", Kind::Boolean, Vec::new()), &[1.0, 1.0]);
+        assert_eq!(found.0, some(&["false", "true"]));
+        let small: ArrayRef = Arc::new(arrow_array::UInt8Array::from(vec![Some(1), None]));
+        assert_eq!(patched(small, &whole, &[0.0, 300.0]).0, some(&["1", "255"]));
+    }
+
+    #[test]
+    fn a_column_of_which_nothing_is_known_stays_blank() {
+        let column = Column { blank: true, ..Column::number("n") };
+        let found = patched(Arc::new(Float64Array::from(vec![None, None])), &column, &[1.0, 2.0]);
+        assert_eq!((found.0, found.2, found.3), (vec![None, None], 0, 2));
+    }
+
+    #[test]
+    fn numbers_are_written_as_the_column_writes_them() {
+        let style = crate::cell::Style { decimal_comma: true, suffix: "%".into(), ..Default::default() };
+        assert_eq!(written(&Column { style, ..Column::number("n") }, 12.300000190734863).unwrap(), "12,3%");
+        assert_eq!(written(&Column { integer: true, ..Column::number("n") }, -0.2).unwrap(), "0");
+        assert_eq!(written(&Column::number("n"), 1_700_000_000.5).unwrap(), "1700000000.5");
+    }
+}

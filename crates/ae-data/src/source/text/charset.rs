@@ -1,0 +1,265 @@
+//! From the bytes of a file to UTF-8: compressed files, byte order marks, UTF-16, and other encodings by their names.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use encoding_rs::{CoderResult, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
+
+use crate::DataError;
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Charset {
+    encoding: &'static Encoding,
+    /// Whether the file begins with the mark of its encoding.
+    has_mark: bool,
+    is_compressed: bool,
+}
+
+/// Bytes of a file that are looked at before it is read.
+const START: usize = 4096;
+/// What a gzipped file may grow to, as a multiple of its size; more is no table but an attack. Text shrinks to a tenth, blanks to a thousandth.
+const MOST_GROWTH: u64 = 1100;
+
+impl Charset {
+    /// The text of `file` as UTF-8 without a byte order mark: the file itself from an offset on, or a temporary copy.
+    pub(super) fn open(mut file: File, path: &Path, named: Option<&str>) -> Result<(Self, File, u64), DataError> {
+        let failed = |source| DataError::Io { path: path.to_owned(), source };
+        let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
+        let mut start = beginning(&mut file).map_err(failed)?;
+        let is_compressed = start.starts_with(&[0x1f, 0x8b]);
+        if is_compressed {
+            let most = file.metadata().map_err(failed)?.len().saturating_mul(MOST_GROWTH);
+            let mut plain = BufWriter::new(tempfile::tempfile().map_err(failed)?);
+            let copied = io::copy(&mut MultiGzDecoder::new(BufReader::new(&mut file)).take(most), &mut plain);
+            let copied = copied.map_err(|error| malformed(format!("damaged gzip file ({error}): fetch or write it again")))?;
+            if copied >= most {
+                return Err(malformed(format!("grows more than {MOST_GROWTH} times when it is unpacked: unpack it yourself, if that is right")));
+            }
+            file = plain.into_inner().map_err(|error| failed(error.into_error()))?;
+            start = beginning(&mut file).map_err(failed)?;
+        }
+        let encoding = match (named, Encoding::for_bom(&start), by_zeros(&start)) {
+            (Some(name), ..) => Encoding::for_label(name.as_bytes())
+                .ok_or_else(|| malformed(format!("`{name}` is no encoding that is known: utf-8, utf-16le, latin1, windows-1252, shift_jis, gbk, ...")))?,
+            (None, Some((encoding, _)), _) | (None, None, Some(encoding)) => encoding,
+            (None, None, None) => UTF_8,
+        };
+        let mark = Encoding::for_bom(&start).filter(|(found, _)| *found == encoding).map_or(0, |(_, length)| length);
+        let charset = Self { encoding, has_mark: mark > 0, is_compressed };
+        if encoding == UTF_8 {
+            if start.contains(&0) {
+                return Err(malformed("is no text: it holds zero bytes. Give the file the ending of its format".to_string()));
+            }
+            return Ok((charset, file, mark as u64));
+        }
+        file.seek(SeekFrom::Start(mark as u64)).map_err(failed)?;
+        let mut plain = BufWriter::new(tempfile::tempfile().map_err(failed)?);
+        decode(encoding, &mut BufReader::new(file), &mut plain).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => malformed(format!("{error}: it is not {}; name its encoding, such as `--encoding latin1`", encoding.name())),
+            _ => failed(error),
+        })?;
+        Ok((charset, plain.into_inner().map_err(|error| failed(error.into_error()))?, 0))
+    }
+
+    /// What was found out, if it is worth saying.
+    pub(super) fn note(&self) -> Option<String> {
+        (self.encoding != UTF_8).then(|| format!("read as {}", self.encoding.name()))
+    }
+
+    /// Something that writes UTF-8 text in this encoding.
+    pub(super) fn writer<W: Write>(&self, output: W) -> io::Result<Encoded<W>> {
+        let mut output = if self.is_compressed { Output::Packed(GzEncoder::new(output, Compression::default())) } else { Output::Plain(output) };
+        if self.has_mark {
+            let mark: &[u8] = match self.encoding {
+                encoding if encoding == UTF_16LE => &[0xff, 0xfe],
+                encoding if encoding == UTF_16BE => &[0xfe, 0xff],
+                _ => &[0xef, 0xbb, 0xbf],
+            };
+            output.write_all(mark)?;
+        }
+        Ok(Encoded { output, encoding: self.encoding, rest: Vec::new() })
+    }
+}
+
+/// The first bytes; the file is at its start again.
+fn beginning(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    file.rewind()?;
+    Read::by_ref(file).take(START as u64).read_to_end(&mut start)?;
+    file.rewind()?;
+    Ok(start)
+}
+
+/// UTF-16 without a mark: every other byte of what is mostly Latin letters is zero.
+fn by_zeros(start: &[u8]) -> Option<&'static Encoding> {
+    let zeros = |offset: usize| start.iter().skip(offset).step_by(2).filter(|&&byte| byte == 0).count();
+    let half = start.len() / 2;
+    match (zeros(0), zeros(1)) {
+        (even, odd) if half > 1 && odd * 10 > half * 7 && even * 10 < half => Some(UTF_16LE),
+        (even, odd) if half > 1 && even * 10 > half * 7 && odd * 10 < half => Some(UTF_16BE),
+        _ => None,
+    }
+}
+
+fn decode(encoding: &'static Encoding, input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
+    let mut decoder = encoding.new_decoder_without_bom_handling();
+    let (mut bytes, mut text) = (vec![0; 1 << 16], vec![0; 1 << 18]);
+    let mut before = 0usize;
+    loop {
+        let count = input.read(&mut bytes)?;
+        let mut chunk = &bytes[..count];
+        loop {
+            let (result, read, written) = decoder.decode_to_utf8_without_replacement(chunk, &mut text, count == 0);
+            output.write_all(&text[..written])?;
+            before += read;
+            chunk = &chunk[read..];
+            match result {
+                DecoderResult::InputEmpty => break,
+                DecoderResult::OutputFull => {}
+                DecoderResult::Malformed(..) => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, format!("byte {before} makes no sense")));
+                }
+            }
+        }
+        if count == 0 {
+            return Ok(());
+        }
+    }
+}
+
+enum Output<W: Write> {
+    Plain(W),
+    Packed(GzEncoder<W>),
+}
+
+impl<W: Write> Write for Output<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(output) => output.write(bytes),
+            Self::Packed(output) => output.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(output) => output.flush(),
+            Self::Packed(output) => output.flush(),
+        }
+    }
+}
+
+/// UTF-8 on its way into another encoding.
+pub(super) struct Encoded<W: Write> {
+    output: Output<W>,
+    encoding: &'static Encoding,
+    /// The beginning of a character that is not whole yet.
+    rest: Vec<u8>,
+}
+
+impl<W: Write> Encoded<W> {
+    /// Writes what is left.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        match self.output {
+            Output::Plain(mut output) => output.flush(),
+            Output::Packed(output) => output.finish()?.flush(),
+        }
+    }
+}
+
+impl<W: Write> Write for Encoded<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.encoding == UTF_8 {
+            return self.output.write(bytes);
+        }
+        self.rest.extend_from_slice(bytes);
+        let whole = match std::str::from_utf8(&self.rest) {
+            Ok(text) => text.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        let left = self.rest.split_off(whole);
+        let text = String::from_utf8(std::mem::replace(&mut self.rest, left)).map_err(io::Error::other)?;
+        if self.encoding == UTF_16LE || self.encoding == UTF_16BE {
+            let unit = |unit: u16| if self.encoding == UTF_16LE { unit.to_le_bytes() } else { unit.to_be_bytes() };
+            let encoded: Vec<u8> = text.encode_utf16().flat_map(unit).collect();
+            self.output.write_all(&encoded)?;
+        } else {
+            let mut encoder = self.encoding.new_encoder();
+            let mut encoded = Vec::with_capacity(encoder.max_buffer_length_from_utf8_if_no_unmappables(text.len()).unwrap_or(text.len()));
+            let (result, _, unmappable) = encoder.encode_from_utf8_to_vec(&text, &mut encoded, false);
+            if result != CoderResult::InputEmpty || unmappable {
+                return Err(io::Error::other(format!("a character that {} does not have", self.encoding.name())));
+            }
+            self.output.write_all(&encoded)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(bytes: &[u8], named: Option<&str>) -> Result<(Charset, String), String> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        let (charset, mut file, offset) = Charset::open(file, Path::new("t"), named).map_err(|error| error.to_string())?;
+        let mut text = String::new();
+        file.seek(SeekFrom::Start(offset)).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        Ok((charset, text))
+    }
+
+    #[test]
+    fn every_encoding_is_read_and_written_back_to_the_byte() {
+        let text = "größe,a\n1,\"€\"\n";
+        let wide = |bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+        let packed = |bytes: &[u8]| {
+            let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+            packer.write_all(bytes).unwrap();
+            packer.finish().unwrap()
+        };
+        let western: Vec<u8> = text.chars().map(|letter| if letter == '€' { 0x80 } else { letter as u8 }).collect();
+        for (bytes, named) in [
+            (text.as_bytes().to_vec(), None),
+            ([&[0xef, 0xbb, 0xbf], text.as_bytes()].concat(), None),
+            ([&[0xff, 0xfe][..], &wide(u16::to_le_bytes)].concat(), None),
+            ([&[0xfe, 0xff][..], &wide(u16::to_be_bytes)].concat(), None),
+            (wide(u16::to_le_bytes), None),
+            (western, Some("windows-1252")),
+            (packed(text.as_bytes()), None),
+            (packed(&[&[0xff, 0xfe][..], &wide(u16::to_le_bytes)].concat()), None),
+        ] {
+            let (charset, found) = opened(&bytes, named).unwrap();
+            assert_eq!(found, text, "{charset:?}");
+            let mut back = Vec::new();
+            let mut writer = charset.writer(&mut back).unwrap();
+            // In pieces that cut characters apart.
+            text.as_bytes().chunks(3).for_each(|piece| writer.write_all(piece).unwrap());
+            writer.finish().unwrap();
+            assert_eq!(back, bytes, "{charset:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused() {
+        assert!(opened(b"PK\x03\x04\0\0\0", None).unwrap_err().contains("zero bytes"));
+        assert!(opened(b"a", Some("klingon")).unwrap_err().contains("`klingon` is no encoding"));
+        assert!(opened(b"\x1f\x8b\x08garbage", None).unwrap_err().contains("damaged gzip"));
+        let bomb = {
+            let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+            packer.write_all(&vec![b' '; 4 << 20]).unwrap();
+            packer.finish().unwrap()
+        };
+        assert!(opened(&bomb, None).is_ok(), "a table of blanks is none");
+    }
+}

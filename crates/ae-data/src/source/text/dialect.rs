@@ -1,0 +1,265 @@
+//! How a table of text is laid out: its delimiter, its header, its comments. What a person says decides; the rest is found out from the first
+//! lines, and said where it could have been otherwise.
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use crate::{
+    Options,
+    cell::{Shape, is_missing, trimmed},
+};
+
+/// Lines that the layout is found out from.
+const LINES: usize = 100;
+
+/// How a table of text is laid out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Dialect {
+    /// What separates the cells.
+    pub(super) delimiter: u8,
+    /// Lines that begin so are left out.
+    pub(super) comment: Option<u8>,
+    /// Bytes of what stands before the first record: a line that names the delimiter, comments.
+    pub(super) start: usize,
+    /// Whether the first record names the columns.
+    pub(super) header: bool,
+    /// The names of the columns.
+    pub(super) names: Vec<String>,
+    /// Whether each row has one cell more than the header, in front: its name, as R writes it.
+    pub(super) row_names: bool,
+    /// What was found out and could be otherwise.
+    pub(super) notes: Vec<String>,
+}
+
+/// Records of `text`.
+pub(super) fn builder(delimiter: u8, comment: Option<u8>) -> ReaderBuilder {
+    let mut builder = ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).delimiter(delimiter).comment(comment);
+    builder
+}
+
+/// The cells of a record: of several delimiters in a row that are spaces, one counts.
+pub(super) fn cells(record: &ByteRecord, delimiter: u8) -> impl Iterator<Item = &[u8]> {
+    record.iter().filter(move |cell| delimiter != b' ' || !cell.is_empty())
+}
+
+impl Dialect {
+    /// The layout of a text that begins with `start`; `is_whole` if that is all of it. None for an empty one.
+    ///
+    /// # Errors
+    /// What cannot be.
+    pub(super) fn of(start: &[u8], is_whole: bool, options: &Options) -> Result<Option<Self>, String> {
+        let (mut notes, mut at) = (Vec::new(), 0);
+        let mut delimiter = options.delimiter.map(|delimiter| delimiter as u8);
+        let first = line(start, 0);
+        if let Some(named) = text(first).trim().strip_prefix("sep=").filter(|named| named.len() <= 1) {
+            delimiter = delimiter.or(named.bytes().next().or(Some(b'\t'))); // the line's own tab was trimmed
+            at = first.len();
+        }
+        let mut comments = Vec::new();
+        while options.comment.is_none() && text(line(start, at)).trim_start().starts_with('#') {
+            comments.push((at, line(start, at)));
+            at += line(start, at).len();
+        }
+        let comment = options.comment.map(|comment| comment as u8);
+        let sample = |delimiter: u8, from: usize| sample(&start[from..], is_whole, delimiter, comment);
+        let delimiter = delimiter.unwrap_or_else(|| find_delimiter(|delimiter| sample(delimiter, at)));
+        let mut records = sample(delimiter, at);
+        let is_number = |cell: &String| Shape::of(cell).is_some();
+        // A header can be behind the mark of a comment, too: if what follows is no header, and has as many cells.
+        if let Some(&(place, last)) = comments.last()
+            && options.header != Some(false)
+            && records.first().is_some_and(|first| first.iter().any(is_number))
+        {
+            let mark = last.iter().take_while(|&&byte| byte == b'#' || byte == b' ').count();
+            let behind = sample(delimiter, place + mark);
+            if behind[0].len() == records[0].len() && behind[0].iter().all(|cell| !is_number(cell) && !cell.is_empty()) {
+                (records, at) = (behind, place + mark);
+                comments.pop();
+                notes.push("the names of the columns were taken from the comment above them".to_string());
+            }
+        }
+        if !comments.is_empty() {
+            let (count, s) = (comments.len(), if comments.len() == 1 { "" } else { "s" });
+            notes.push(format!("{count} comment line{s} before the table left out"));
+        }
+        let Some(first) = records.first() else { return Ok(None) };
+        let (header, said) = match options.header {
+            Some(header) => (header, None),
+            None => find_header(&records),
+        };
+        notes.extend(said);
+        let width = records.iter().skip(usize::from(header)).map(Vec::len).max().unwrap_or(first.len());
+        let body = || records.iter().skip(1);
+        let row_names = header
+            && records.len() > 1
+            && body().all(|record| record.len() == first.len() + 1)
+            && !body().all(|record| record.last().is_some_and(|cell| cell.is_empty()));
+        let mut names: Vec<String> = match header {
+            true => first.iter().map(|name| name.trim().to_string()).collect(),
+            false => (0..width).map(|index| format!("c{index}")).collect(),
+        };
+        if row_names {
+            names.insert(0, String::new());
+            notes.push("the rows have one cell more than the header: the first one was taken for the row's name".to_string());
+        }
+        // One column may have no name; the others are named by their places.
+        let unnamed: Vec<usize> = (0..names.len()).filter(|&index| names[index].is_empty()).collect();
+        for &index in unnamed.iter().skip(1) {
+            names[index] = format!("column {}", index + 1);
+        }
+        Ok(Some(Self { delimiter, comment, start: at, header, names, row_names, notes }))
+    }
+}
+
+/// The line that begins at `at`, its end included; a carriage return alone ends one, too.
+fn line(text: &[u8], at: usize) -> &[u8] {
+    let rest = &text[at.min(text.len())..];
+    match rest.iter().position(|&byte| byte == b'\n' || byte == b'\r') {
+        Some(end) if rest[end] == b'\r' && rest.get(end + 1) == Some(&b'\n') => &rest[..end + 2],
+        Some(end) => &rest[..=end],
+        None => rest,
+    }
+}
+
+fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+/// The first records; the last one of a cut text may be cut, too.
+fn sample(text: &[u8], is_whole: bool, delimiter: u8, comment: Option<u8>) -> Vec<Vec<String>> {
+    let mut reader = builder(delimiter, comment).from_reader(text);
+    let mut records: Vec<Vec<String>> = Vec::new();
+    let mut record = ByteRecord::new();
+    while records.len() <= LINES && reader.read_byte_record(&mut record).unwrap_or(false) {
+        records.push(cells(&record, delimiter).map(|cell| trimmed(&String::from_utf8_lossy(cell)).to_string()).collect());
+    }
+    if records.len() > LINES || !is_whole && records.len() > 1 {
+        records.pop();
+    }
+    records
+}
+
+/// The delimiter that gives the same number of cells in most lines. Of several, the one that is rarer in texts and in numbers.
+fn find_delimiter(sample: impl Fn(u8) -> Vec<Vec<String>>) -> u8 {
+    let mut best = (0, b',');
+    for delimiter in [b'\t', b';', b'|', b',', b' '] {
+        let records = sample(delimiter);
+        let widths: Vec<usize> = records.iter().filter(|record| record.iter().any(|cell| !cell.is_empty())).map(Vec::len).collect();
+        let Some(usual) = widths.iter().copied().max_by_key(|width| widths.iter().filter(|other| *other == width).count()) else { continue };
+        let is_number = |cell: &&String| Shape::of(cell).is_some() || is_missing(cell);
+        let numbers = records.iter().skip(1).flatten().filter(is_number).count();
+        let cells = records.iter().skip(1).map(Vec::len).sum::<usize>();
+        // Words have spaces between, too.
+        if usual < 2 || delimiter == b' ' && numbers * 2 < cells.max(1) {
+            continue;
+        }
+        let same = widths.iter().filter(|&&width| width == usual).count();
+        // Twentieths, so that a slip in a line does not decide.
+        let share = same * 20 / widths.len();
+        if share > best.0 {
+            best = (share, delimiter);
+        }
+    }
+    best.1
+}
+
+/// Whether the first record names the columns, and what is to be said of that.
+fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
+    let first = &records[0];
+    let is_number = |cell: &String| Shape::of(cell).is_some();
+    let numbers: Vec<f64> = first.iter().filter(|cell| is_number(cell)).map(|cell| cell.parse().unwrap_or(f64::NAN)).collect();
+    if numbers.is_empty() {
+        return (true, None);
+    }
+    let shown = || first.iter().take(4).map(|cell| format!("`{cell}`")).collect::<Vec<_>>().join(", ");
+    let taken = || Some(format!("the first line ({}, ...) was taken for the header: `--no-header` if it is a row", shown()));
+    let consecutive = |cells: &[f64]| cells.windows(2).all(|pair| pair[1] == pair[0] + 1.0) && cells.iter().all(|cell| cell.fract() == 0.0);
+    let rises = numbers.len() > 1 && consecutive(&numbers);
+    let years = numbers.iter().all(|&year| year.fract() == 0.0 && (1500.0..2200.0).contains(&year));
+    let below = |column: usize| records[1..].iter().filter_map(move |record| record.get(column)).filter(|cell| !is_missing(cell));
+    if numbers.len() == first.len() {
+        // Numbers alone: 0, 1, 2 or years, over rows that do not go on like that.
+        let next: Vec<f64> = records.get(1).map_or(Vec::new(), |record| record.iter().map(|cell| cell.parse().unwrap_or(f64::NAN)).collect());
+        let is_header = rises && first.len() > 2 && (numbers[0] == 0.0 || years) && records.len() > 2 && !consecutive(&next);
+        return (is_header, if is_header { taken() } else { None });
+    }
+    // A name over numbers, or what programs write over the columns of an array.
+    let over_numbers = first.iter().enumerate().any(|(column, cell)| {
+        !is_number(cell) && !is_missing(cell) && below(column).next().is_some() && below(column).all(is_number)
+    });
+    let texts: Vec<usize> = (0..first.len()).filter(|&column| !is_number(&first[column])).collect();
+    let over_index = texts.iter().all(|&column| first[column].is_empty()) && rises;
+    let over_texts = rises && years && texts.iter().all(|&column| below(column).all(|cell| *cell != first[column]));
+    match over_numbers || over_index || over_texts {
+        true => (true, taken()),
+        false => {
+            let number = first.iter().find(|cell| is_number(cell)).cloned().unwrap_or_default();
+            (false, Some(format!("the first line was taken for a row, since `{number}` in it is a number: `--header` if it names the columns")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Dialect {
+        Dialect::of(text.as_bytes(), true, &Options::default()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn delimiters_are_found_over_several_lines() {
+        for (text, delimiter) in [
+            ("a,b\n1,2\n", b','),
+            ("a;b\n1,5;2,5\n", b';'),
+            ("1,5;2,5\n2,5;3,5\n", b';'),
+            ("a\tb c\n1\t2\n", b'\t'),
+            ("a|b\nx, y|2\n", b'|'),
+            ("  x   y\n 1.0  2.5\n 10.0 3.5\n", b' '),
+            ("title\none two\nthree\n", b','),
+            ("\"a;b\",c\n\"1;2\",3\n", b','),
+            ("a;b,c\n1,2\n", b','),
+        ] {
+            assert_eq!(of(text).delimiter, delimiter, "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_are_told_from_rows() {
+        for (text, header) in [
+            ("a,b\n1,2\n", true),
+            ("1,2\n3,4\n", false),
+            (",0,1,2\n0,0.5,0.1,0.2\n1,.3,.4,.5\n", true),
+            ("region,2019,2020,2021\nEMEA,.5,0,100\nAPAC,1.5,2,99\n", true),
+            ("2019,2020,2021\n1.5,2,3\n4,5,6\n", true),
+            ("0,1,2\n1,2,3\n2,3,4\n", false),
+            ("name,2019\nx,1\ny,2\n", false),
+            ("price,2019\n10,1\n11,2\n", true),
+            ("cat,5\ndog,7\n", false),
+        ] {
+            let found = of(text);
+            assert_eq!(found.header, header, "{text}: {:?}", found.notes);
+        }
+        let said = of("cat,5\ndog,7\n").notes;
+        assert!(said[0].contains("`5`") && said[0].contains("`--header`"), "{said:?}");
+    }
+
+    #[test]
+    fn what_stands_before_the_table_is_left_out() {
+        let found = of("sep=;\na;b\n1;2\n");
+        assert_eq!((found.delimiter, found.start, found.names), (b';', 6, vec!["a".to_string(), "b".to_string()]));
+        let found = of("# about, this, file\n# and more\nyear,mean\n1960,316\n");
+        assert_eq!((found.names.as_slice(), found.start), (&["year".to_string(), "mean".to_string()][..], 33));
+        assert!(found.notes[0].contains("2 comment lines"), "{:?}", found.notes);
+        let found = of("# about\n# x y\n1 2\n3 4\n");
+        assert_eq!((found.names.as_slice(), found.delimiter), (&["x".to_string(), "y".to_string()][..], b' '));
+    }
+
+    #[test]
+    fn columns_without_a_name() {
+        assert_eq!(of(",a,,b\n1,2,3,4\n").names, ["", "a", "column 3", "b"]);
+        let found = of("a,b\nx,1,2\ny,3,4\n");
+        assert!(found.row_names && found.names == ["", "a", "b"], "{found:?}");
+        assert!(!of("a,b\n1,2,\n3,4,\n").row_names);
+    }
+}

@@ -1,0 +1,138 @@
+//! A table of text written again with some of its cells replaced, and every other byte as it was.
+
+use std::{
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
+    ops::Range,
+    path::Path,
+};
+
+use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
+
+use super::{Section, Text};
+use crate::{DataError, Options, cell::trimmed, store::read_at, table::rows};
+
+/// Writes the table of text at `path` to `output`. `replace` gives the text of a cell, if it is to be another, from the cell's row, the place
+/// of its column, and what it says; it is asked in the order of the file. Delimiters, quotes, line ends, the byte order mark, the encoding and every
+/// cell that stays are written as they are.
+///
+/// # Errors
+/// A file that can no longer be read, a place that cannot be written, or whatever `replace` fails with.
+pub fn fill<E: From<DataError>>(
+    path: &Path,
+    options: &Options,
+    output: impl Write,
+    mut replace: impl FnMut(usize, usize, &str) -> Result<Option<String>, E>,
+) -> Result<(), E> {
+    let text = Text::open(path, options)?;
+    let failed = |source: io::Error| DataError::Write { path: path.to_owned(), reason: source.to_string() };
+    let unread = |source: io::Error| DataError::Io { path: path.to_owned(), source };
+    let mut output = BufWriter::new(text.charset.writer(output).map_err(failed)?);
+    // What stands before the first row, the mark of the encoding left out: the writer has written it.
+    let first = text.offsets[0];
+    let mut before = vec![0; first as usize];
+    let mut at = 0;
+    while at < before.len() {
+        match read_at(&text.file, &mut before[at..], at as u64).map_err(unread)? {
+            0 => break,
+            count => at += count,
+        }
+    }
+    let before = before.strip_prefix(&[0xef, 0xbb, 0xbf][..]).unwrap_or(&before);
+    output.write_all(before).map_err(failed)?;
+    let section = Section { file: text.file.clone(), at: first };
+    let mut records = Raw::new(BufReader::with_capacity(1 << 20, section), text.dialect.delimiter, text.dialect.comment);
+    let all = rows(&text);
+    for row in 0..all {
+        if !records.next().map_err(unread)? {
+            return Err(DataError::Malformed { path: path.to_owned(), problem: "was changed while it was read".to_string() }.into());
+        }
+        let mut from = 0;
+        for (place, (range, said)) in records.fields.iter().enumerate() {
+            let said = String::from_utf8_lossy(said);
+            let Some(new) = replace(row, place, trimmed(&said))? else { continue };
+            output.write_all(&records.bytes[from..range.start]).map_err(failed)?;
+            let needs_quotes = new.bytes().any(|byte| byte == text.dialect.delimiter || matches!(byte, b'"' | b'\n' | b'\r'));
+            let written = if needs_quotes { format!("\"{}\"", new.replace('"', "\"\"")) } else { new };
+            output.write_all(written.as_bytes()).map_err(failed)?;
+            from = range.end;
+        }
+        output.write_all(&records.bytes[from..]).map_err(failed)?;
+    }
+    // Line ends and comments behind the last row.
+    let mut rest = Vec::new();
+    records.input.read_to_end(&mut rest).map_err(unread)?;
+    output.write_all(&rest).map_err(failed)?;
+    let encoded = output.into_inner().map_err(|error| failed(error.into_error()))?;
+    encoded.finish().map_err(failed)?;
+    Ok(())
+}
+
+/// Records with the bytes that they are written in.
+struct Raw<R> {
+    core: Reader,
+    input: R,
+    delimiter: u8,
+    comment: Option<u8>,
+    /// The bytes of the record, with the end of the line before it in front where that has two bytes, and blank lines and comments.
+    bytes: Vec<u8>,
+    /// Where each cell is in them, and what it says.
+    fields: Vec<(Range<usize>, Vec<u8>)>,
+}
+
+impl<R: BufRead> Raw<R> {
+    fn new(input: R, delimiter: u8, comment: Option<u8>) -> Self {
+        let core = ReaderBuilder::new().delimiter(delimiter).comment(comment).build();
+        Self { core, input, delimiter, comment, bytes: Vec::new(), fields: Vec::new() }
+    }
+
+    /// Reads the next record, if there is one.
+    fn next(&mut self) -> io::Result<bool> {
+        self.bytes.clear();
+        self.fields.clear();
+        let (mut from, mut said, mut count) = (0, vec![0; 64], 0);
+        loop {
+            let chunk = self.input.fill_buf()?;
+            let (result, read, written) = self.core.read_field(chunk, &mut said[count..]);
+            self.bytes.extend_from_slice(&chunk[..read]);
+            self.input.consume(read);
+            count += written;
+            match result {
+                ReadFieldResult::InputEmpty => {}
+                ReadFieldResult::OutputFull => said.resize(said.len() * 2, 0),
+                ReadFieldResult::Field { record_end } => {
+                    if self.fields.is_empty() {
+                        from = self.skipped();
+                    }
+                    // What ended the cell: a delimiter or the first byte of the end of the line; nothing at the end of the file.
+                    let ended = self.bytes[from..].last().is_some_and(|&last| last == self.delimiter || matches!(last, b'\n' | b'\r'));
+                    let is_last = record_end && self.input.fill_buf()?.is_empty() && !self.bytes.ends_with(b"\n") && !self.bytes.ends_with(b"\r");
+                    let end = self.bytes.len() - usize::from(ended && !is_last);
+                    // Of several spaces that separate, one counts.
+                    if self.delimiter != b' ' || count > 0 {
+                        self.fields.push((from..end, said[..count].to_vec()));
+                    }
+                    from = self.bytes.len();
+                    count = 0;
+                    if record_end {
+                        return Ok(true);
+                    }
+                }
+                ReadFieldResult::End => return Ok(false),
+            }
+        }
+    }
+
+    /// Bytes in front of the record that are no part of it: ends of lines, and comments.
+    fn skipped(&self) -> usize {
+        let mut at = 0;
+        loop {
+            match self.bytes.get(at) {
+                Some(b'\n' | b'\r') => at += 1,
+                Some(&byte) if Some(byte) == self.comment => {
+                    at += self.bytes[at..].iter().position(|&byte| byte == b'\n').unwrap_or(self.bytes.len() - at);
+                }
+                _ => return at,
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Tables of text: CSV, TSV and their like, from a file or from standard input.
+//!
+//! Every column is text, cell by cell as it stands in the file; what the cells mean is for [`survey`](crate::survey) to say.
+
+mod charset;
+mod dialect;
+mod fill;
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arrow_array::{ArrayRef, RecordBatch, builder::StringBuilder};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use csv::ByteRecord;
+
+use self::{
+    charset::Charset,
+    dialect::{Dialect, builder, cells},
+};
+use super::{Content, Format};
+use crate::{
+    DataError, Options,
+    progress::Progress,
+    store::read_at,
+    table::{Layout, Table, unique_names},
+};
+
+pub use fill::fill;
+
+pub(super) const FORMAT: Format = Format { name: "CSV", extensions: &["csv", "tsv", "tab", "txt", "data", "dat", "asc"], read };
+
+/// Bytes of a part, about.
+const PART: u64 = 4 << 20;
+/// Bytes from which the layout is found out.
+const SAMPLE: u64 = 1 << 18;
+
+fn read(path: &Path, options: &Options) -> Result<Content, DataError> {
+    Ok(Content::Table(Arc::new(Text::open(path, options)?)))
+}
+
+/// The table on standard input, which is written to a temporary file first: it is read several times.
+pub(super) fn standard_input(options: &Options) -> Result<Content, DataError> {
+    let path = Path::new("standard input");
+    let failed = |source| DataError::Io { path: path.to_owned(), source };
+    let mut file = tempfile::tempfile().map_err(failed)?;
+    io::copy(&mut io::stdin().lock(), &mut file).map_err(failed)?;
+    file.flush().map_err(failed)?;
+    Ok(Content::Table(Arc::new(Text::of(file, path, options)?)))
+}
+
+/// A table of text in a file.
+#[derive(Debug)]
+pub(super) struct Text {
+    path: PathBuf,
+    /// Its text in UTF-8.
+    file: Arc<File>,
+    charset: Charset,
+    dialect: Dialect,
+    schema: SchemaRef,
+    starts: Vec<usize>,
+    /// Where each part begins in the file.
+    offsets: Vec<u64>,
+    notes: Vec<String>,
+}
+
+/// A file from a place on, however many read it.
+struct Section {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for Section {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = read_at(&self.file, bytes, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Text {
+    pub(super) fn open(path: &Path, options: &Options) -> Result<Self, DataError> {
+        let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+        // What is no file, such as a pipe, can be read but once.
+        match file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            true => Self::of(file, path, options),
+            false => {
+                let failed = |source| DataError::Io { path: path.to_owned(), source };
+                let mut copy = tempfile::tempfile().map_err(failed)?;
+                io::copy(&mut BufReader::new(file), &mut copy).map_err(failed)?;
+                Self::of(copy, path, options)
+            }
+        }
+    }
+
+    fn of(file: File, path: &Path, options: &Options) -> Result<Self, DataError> {
+        let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
+        let failed = |source| DataError::Io { path: path.to_owned(), source };
+        let (charset, mut file, mark) = Charset::open(file, path, options.encoding.as_deref())?;
+        let length = file.metadata().map_err(failed)?.len();
+        let mut start = Vec::new();
+        file.seek(SeekFrom::Start(mark)).map_err(failed)?;
+        Read::by_ref(&mut file).take(SAMPLE).read_to_end(&mut start).map_err(failed)?;
+        let is_whole = start.len() as u64 == length - mark;
+        let dialect = Dialect::of(&start, is_whole, options).map_err(malformed)?;
+        let dialect = dialect.ok_or_else(|| malformed("is empty".to_string()))?;
+        let mut names = dialect.names.clone();
+        let fields = |names: &[String]| Schema::new(names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>());
+        unique_names(&fields(&names), path)?;
+        let mut notes: Vec<String> = charset.note().into_iter().chain(dialect.notes.clone()).collect();
+        if dialect.delimiter != b',' && options.delimiter.is_none() && names.len() > 1 {
+            let delimiter = match dialect.delimiter {
+                b'\t' => "tabs".to_string(),
+                b' ' => "spaces".to_string(),
+                other => format!("`{}`", char::from(other)),
+            };
+            if dialect.delimiter == b' ' {
+                notes.push(format!("the cells are separated by {delimiter}"));
+            }
+        }
+
+        // One pass over the file: where the parts begin, how many rows there are, whether each has as many cells.
+        let file = Arc::new(file);
+        let origin = mark + dialect.start as u64;
+        let reader = BufReader::with_capacity(1 << 20, Section { file: file.clone(), at: origin });
+        let mut reader = builder(dialect.delimiter, dialect.comment).from_reader(reader);
+        let mut record = ByteRecord::new();
+        let lines_before = start[..dialect.start].iter().filter(|&&byte| byte == b'\n').count();
+        let mut progress = Progress::new("reading bytes", length as usize);
+        let (mut rows, mut starts, mut offsets, mut done, mut trailing) = (0usize, vec![0usize], Vec::new(), 0u64, 0usize);
+        let mut is_first = dialect.header;
+        while reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
+            if is_first {
+                is_first = false;
+                continue;
+            }
+            let place = record.position().map_or(0, |position| position.byte()) + origin;
+            if offsets.last().is_none_or(|&last: &u64| place - last >= PART) {
+                if !offsets.is_empty() {
+                    starts.push(rows);
+                }
+                offsets.push(place);
+                progress.steps((place - done) as usize);
+                done = place;
+            }
+            rows += 1;
+            let found = cells(&record, dialect.delimiter).count();
+            if found > names.len() && cells(&record, dialect.delimiter).skip(names.len()).all(|cell| cell.is_empty()) {
+                trailing += 1;
+            } else if found != names.len() {
+                let line = record.position().map_or(0, |position| position.line()) as usize + lines_before;
+                let mark = record.get(0).and_then(|cell| cell.first()).copied().filter(|mark| b"#%!/".contains(mark));
+                let advice = match mark {
+                    Some(mark) if dialect.comment.is_none() => format!(
+                        "every line needs as many; if lines that begin with `{0}` are comments, give `--comment '{0}'`",
+                        char::from(mark)
+                    ),
+                    _ if names.len() == 1 => "name what separates the cells with `--delimiter`, such as `--delimiter ';'`".to_string(),
+                    _ => "every line needs as many".to_string(),
+                };
+                let s = if found == 1 { "" } else { "s" };
+                return Err(malformed(format!("line {line} has {found} cell{s}, but the lines before it have {}: {advice}", names.len())));
+            }
+        }
+        if rows == 0 {
+            return Err(malformed("has a header and no rows".to_string()));
+        }
+        starts.push(rows);
+        if trailing > 0 {
+            notes.push(format!("{trailing} lines end with a delimiter behind their last cell, which was left out"));
+        }
+        names.shrink_to_fit();
+        Ok(Self { path: path.to_owned(), file, charset, schema: Arc::new(fields(&names)), dialect, starts, offsets, notes })
+    }
+
+    /// Calls `visit` with each record of a part, and the record's number in it, until it gives something.
+    fn each<T>(&self, part: usize, mut visit: impl FnMut(usize, &ByteRecord) -> Result<Option<T>, DataError>) -> Result<Option<T>, DataError> {
+        let malformed = |problem: String| DataError::Malformed { path: self.path.clone(), problem };
+        let reader = BufReader::with_capacity(1 << 20, Section { file: self.file.clone(), at: self.offsets[part] });
+        let mut reader = builder(self.dialect.delimiter, self.dialect.comment).from_reader(reader);
+        let mut record = ByteRecord::new();
+        for row in 0..self.starts[part + 1] - self.starts[part] {
+            if !reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
+                return Err(malformed("has fewer rows than before: it was changed while it was read".to_string()));
+            }
+            if let Some(found) = visit(row, &record)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The line of a row, from 1.
+    fn line(&self, row: usize) -> Option<u64> {
+        let part = self.starts.partition_point(|&start| start <= row) - 1;
+        let before = self.each(part, |number, record| Ok((number + self.starts[part] == row).then(|| record.position().map(|place| place.line()))));
+        let before = before.ok().flatten().flatten()?;
+        let mut bytes = vec![0; 1 << 16];
+        let (mut at, mut lines) = (0u64, 0u64);
+        while at < self.offsets[part] {
+            let wanted = bytes.len().min((self.offsets[part] - at) as usize);
+            let count = read_at(&self.file, &mut bytes[..wanted], at).ok().filter(|&count| count > 0)?;
+            lines += bytes[..count].iter().filter(|&&byte| byte == b'\n').count() as u64;
+            at += count as u64;
+        }
+        Some(lines + before)
+    }
+}
+
+impl Table for Text {
+    fn origin(&self) -> &Path {
+        &self.path
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
+        let rows = self.starts[part + 1] - self.starts[part];
+        let mut builders: Vec<StringBuilder> = columns.iter().map(|_| StringBuilder::with_capacity(rows, rows * 8)).collect();
+        let read = self.each(part, |row, record| {
+            // The whole record at once: most are plain.
+            let is_text = std::str::from_utf8(record.as_slice()).is_ok();
+            let mut wanted = columns.iter().zip(&mut builders).peekable();
+            for (place, cell) in cells(record, self.dialect.delimiter).enumerate() {
+                let Some((_, builder)) = wanted.next_if(|(column, _)| **column == place) else { continue };
+                let text = if is_text { std::str::from_utf8(cell).ok() } else { None };
+                match text.or_else(|| std::str::from_utf8(cell).ok()) {
+                    Some("") => builder.append_null(),
+                    Some(text) => builder.append_value(text),
+                    None => {
+                        let name = self.schema.field(place).name();
+                        let place = self.place(self.starts[part] + row);
+                        let problem = format!(
+                            "{place}, column `{name}` is not UTF-8 text: name its encoding, such as `--encoding latin1`, or save the file as UTF-8"
+                        );
+                        return Err(DataError::Malformed { path: self.path.clone(), problem });
+                    }
+                }
+            }
+            wanted.for_each(|(_, builder)| builder.append_null());
+            Ok(None::<()>)
+        });
+        read?;
+        let arrays = builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect();
+        let schema = Arc::new(self.schema.project(columns).map_err(|error| crate::table::arrow_problem(&self.path, &error))?);
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(schema, arrays, &options).map_err(|error| crate::table::arrow_problem(&self.path, &error))
+    }
+
+    fn place(&self, row: usize) -> String {
+        let row_number = row + 1;
+        self.line(row).map_or(format!("row {row_number}"), |line| format!("row {row_number} (line {line})"))
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
+    fn layout(&self) -> Option<Layout> {
+        Some(Layout { delimiter: self.dialect.delimiter })
+    }
+}

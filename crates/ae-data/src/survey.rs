@@ -1,0 +1,573 @@
+//! What the columns of a table are: decided once, from the rows that are trained on, and said where it was not obvious.
+//!
+//! A column of text is of numbers, of truth values, of dates or of names, whatever all of its cells can be read as. What a person says about a
+//! column decides. A column that is mostly numbers is never taken for a category: it is refused, with the cell that is none.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::Path,
+};
+
+use arrow_array::{Array as _, ArrayRef, cast::AsArray, types::Float64Type};
+use arrow_cast::cast;
+use arrow_schema::DataType;
+
+use crate::{
+    Column, DataError, Kind, Options,
+    cell::{Mark, Shape, Style, boolean, is_date, is_missing, other_word, plain, trimmed},
+    column::MOST_LEVELS,
+    options::{no_column, places, typed},
+    progress::Progress,
+    table::{Table, names, parts, rows, texts, whole_part},
+};
+
+/// Rows from which on a column that counts them is worth a word.
+const MANY: usize = 20;
+
+/// What was decided about a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Survey {
+    /// The columns that are learned from, in their order.
+    pub columns: Vec<Column>,
+    /// Where they are in the table.
+    pub places: Vec<usize>,
+    /// The column of labels.
+    pub label: Option<usize>,
+    /// The column of identifiers.
+    pub id: Option<usize>,
+    /// The columns that are neither.
+    pub rest: Vec<usize>,
+    /// Whether any value is missing.
+    pub has_missing: bool,
+    /// Rows of which no value is there, ascending.
+    pub blank_rows: Vec<usize>,
+    /// What was decided and could be otherwise, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// What a person says that a column is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Number,
+    Integer,
+    Boolean,
+    Category,
+}
+
+/// The columns that a person chooses.
+struct Chosen {
+    label: Option<usize>,
+    id: Option<usize>,
+    learned: Vec<usize>,
+    said: Vec<Option<Said>>,
+}
+
+impl Chosen {
+    fn of(table: &dyn Table, options: &Options) -> Result<Self, DataError> {
+        let (names, origin) = (names(table), table.origin());
+        let find = |option: &str, said: &[String]| places(said, &names).map_err(|name| no_column(option, &name, &names, origin));
+        let one = |option: &str, said: &Option<String>| -> Result<Option<usize>, DataError> {
+            let place = |name: &String| names.iter().position(|other| other == name).ok_or_else(|| no_column(option, name, &names, origin));
+            said.as_ref().map(place).transpose()
+        };
+        let (label, id) = (one("label", &options.label)?, one("id", &options.id)?);
+        let (drop, keep) = (find("drop", &options.drop)?, find("keep", &options.keep)?);
+        let mut said = vec![None; names.len()];
+        for (option, list, kind) in [
+            ("numeric", &options.numeric, Said::Number),
+            ("integer", &options.integer, Said::Integer),
+            ("boolean", &options.boolean, Said::Boolean),
+            ("categorical", &options.categorical, Said::Category),
+        ] {
+            for place in find(option, list)? {
+                if said[place].is_some_and(|other| other != kind) {
+                    let problem = format!("column `{}` is said to be of two kinds, one of them `{option}`: say one", names[place]);
+                    return Err(DataError::Malformed { path: origin.to_owned(), problem });
+                }
+                said[place] = Some(kind);
+            }
+        }
+        let index = table.index_columns();
+        let learned: Vec<usize> = (0..names.len())
+            .filter(|place| Some(*place) != label && Some(*place) != id && !drop.contains(place))
+            .filter(|place| if keep.is_empty() { !index.contains(&names[*place]) || said[*place].is_some() } else { keep.contains(place) })
+            .collect();
+        if learned.is_empty() {
+            let problem = "has no column left to learn from: drop or keep others".to_string();
+            return Err(DataError::Malformed { path: origin.to_owned(), problem });
+        }
+        Ok(Self { label, id, learned, said })
+    }
+}
+
+/// What the cells of a column have been so far.
+#[derive(Default)]
+struct Seen {
+    observed: usize,
+    /// Cells that are numbers as every program writes them.
+    plain: usize,
+    /// Cells that are numbers with other marks.
+    styled: usize,
+    booleans: usize,
+    dates: usize,
+    /// Whether no number has a fraction.
+    has_fraction: bool,
+    /// How often a comma, and how often a point, stands before decimals, between thousands, or before three digits.
+    comma: [usize; 3],
+    point: [usize; 3],
+    spaces: usize,
+    /// What stands before and behind the numbers, and whether it is the same for all.
+    affixes: Option<(String, String)>,
+    has_other_affixes: bool,
+    /// A number with other marks.
+    example: Option<String>,
+    /// The first cell that is no number: its row, and what it says.
+    text: Option<(usize, String)>,
+    /// The names that are no numbers, as long as they are few.
+    words: HashSet<String>,
+    /// Whether cell after cell is greater by one, and the last of them.
+    counts: bool,
+    last: Option<f64>,
+    first: Option<f64>,
+    /// The type of the column in its file, where it is none of these.
+    other: Option<DataType>,
+    is_time: bool,
+}
+
+impl Seen {
+    fn number(&mut self, value: f64) {
+        self.plain += 1;
+        self.has_fraction |= value.fract() != 0.0;
+        self.counts = match self.last {
+            Some(last) => self.counts && value == last + 1.0,
+            None => true,
+        };
+        self.first = self.first.or(Some(value));
+        self.last = Some(value);
+    }
+
+    fn word(&mut self, word: &str) {
+        if self.words.len() <= MOST_LEVELS && !self.words.contains(word) {
+            self.words.insert(word.to_string());
+        }
+    }
+
+    fn marks(&mut self, shape: &Shape) {
+        for (counts, mark) in [(&mut self.comma, shape.comma), (&mut self.point, shape.point)] {
+            match mark {
+                Mark::None => {}
+                Mark::Decimal => counts[0] += 1,
+                Mark::Thousands => counts[1] += 1,
+                Mark::Either => counts[2] += 1,
+            }
+        }
+        self.spaces += usize::from(shape.spaces);
+    }
+
+    fn text(&mut self, row: usize, cell: &str) {
+        if let Some(value) = plain(cell) {
+            self.number(value);
+            if let Some(point) = cell.find('.') {
+                self.has_fraction = true; // `2.0` is not written as a whole number
+                // Three digits behind a point can be thousands.
+                let after = &cell[point + 1..];
+                match after.len() == 3 && after.bytes().all(|byte| byte.is_ascii_digit()) {
+                    true => self.marks(&Shape::of(cell).unwrap_or(NO_SHAPE)),
+                    false => self.point[0] += 1,
+                }
+            }
+            self.affix("", "");
+            return;
+        }
+        self.counts = false;
+        if let Some(shape) = Shape::of(cell) {
+            self.styled += 1;
+            self.marks(&shape);
+            self.affix(shape.prefix, shape.suffix);
+            self.has_fraction = true;
+            if self.example.is_none() {
+                self.example = Some(cell.to_string());
+            }
+            return;
+        }
+        self.booleans += usize::from(boolean(cell).is_some());
+        self.dates += usize::from(is_date(cell));
+        if self.text.is_none() {
+            self.text = Some((row, cell.to_string()));
+        }
+        self.word(cell);
+    }
+
+    fn affix(&mut self, prefix: &str, suffix: &str) {
+        match &self.affixes {
+            None => self.affixes = Some((prefix.to_string(), suffix.to_string())),
+            Some((before, behind)) => self.has_other_affixes |= before != prefix || behind != suffix,
+        }
+    }
+
+    fn numbers(&self) -> usize {
+        self.plain + self.styled
+    }
+}
+
+const NO_SHAPE: Shape<'static> = Shape::NONE;
+
+/// Decides about the columns of a table.
+///
+/// # Errors
+/// A column that a person names and that is not there; a column that cannot be learned from; a table without rows.
+pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError> {
+    let (all, origin) = (names(table), table.origin());
+    let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
+    let chosen = Chosen::of(table, options)?;
+    if rows(table) == 0 {
+        return Err(malformed("holds no rows".to_string()));
+    }
+    let mut seen: Vec<Seen> = chosen.learned.iter().map(|_| Seen::default()).collect();
+    let mut markers: BTreeMap<String, (usize, BTreeSet<usize>)> = BTreeMap::new();
+    let (mut blank_rows, mut has_missing) = (Vec::new(), false);
+    let mut progress = Progress::new("looking at rows of the table", rows(table));
+    for part in 0..parts(table) {
+        let batch = whole_part(table, part, &chosen.learned)?;
+        let first = table.starts()[part];
+        let mut observed = vec![false; batch.num_rows()];
+        for ((seen, &place), array) in seen.iter_mut().zip(&chosen.learned).zip(batch.columns()) {
+            look(seen, chosen.said[place], array, first, origin, &mut observed, &mut |marker| {
+                let entry = markers.entry(marker.to_string()).or_default();
+                entry.0 += 1;
+                entry.1.insert(place);
+            })?;
+        }
+        blank_rows.extend(observed.iter().enumerate().filter(|(_, observed)| !**observed).map(|(row, _)| first + row));
+        progress.steps(batch.num_rows());
+    }
+    let count = rows(table);
+    let decimals = |counts: fn(&Seen) -> usize| seen.iter().map(counts).sum::<usize>();
+    let file = File {
+        decimal: options.decimal,
+        commas: decimals(|seen| seen.comma[0]),
+        points: decimals(|seen| seen.point[0]),
+        is_comma_separated: table.layout().is_none_or(|layout| layout.delimiter == b','),
+    };
+    let mut notes = table.notes();
+    let index = table.index_columns();
+    if !index.is_empty() && all.iter().any(|name| index.contains(name)) {
+        notes.push(format!("{} holds the rows' index by the file's own account: carried along, not learned from", listed(&index)));
+    }
+    let (mut columns, mut kept) = (Vec::new(), Vec::new());
+    for (seen, &place) in seen.iter().zip(&chosen.learned) {
+        let name = &all[place];
+        let is_kept = options.keep.iter().any(|keep| keep == name);
+        match decide(seen, name, chosen.said[place], &file, count, is_kept, table).map_err(malformed)? {
+            Decision::Column(column, note) => {
+                has_missing |= seen.observed < count;
+                columns.push(column);
+                kept.push(place);
+                notes.extend(note);
+            }
+            Decision::Carry(note) => notes.push(note),
+        }
+    }
+    // Names among numbers: the numbers are names as well.
+    for ((column, &place), seen) in columns.iter_mut().zip(&kept).zip(kept.iter().map(|place| &seen[position(&chosen.learned, *place)])) {
+        if column.kind == Kind::Category && (seen.numbers() > 0 || chosen.said[place] == Some(Said::Category)) {
+            column.levels = levels(table, place)?;
+            if column.levels.len() > MOST_LEVELS {
+                return Err(malformed(too_many(&column.name, column.levels.len(), column.levels.first())));
+            }
+        }
+    }
+    if columns.is_empty() {
+        return Err(malformed("has no column left to learn from: its columns hold dates or row numbers".to_string()));
+    }
+    let shown: Vec<String> = markers
+        .iter()
+        .filter(|(marker, (_, places))| !marker.is_empty() && places.iter().any(|place| kept.contains(place)))
+        .map(|(marker, (count, _))| format!("{count} x `{marker}`"))
+        .collect();
+    if !shown.is_empty() {
+        notes.push(format!("read as missing: {}", shown.join(", ")));
+    }
+    let front = [chosen.label, chosen.id];
+    let rest = (0..all.len()).filter(|place| kept.binary_search(place).is_err() && !front.contains(&Some(*place))).collect();
+    Ok(Survey { columns, places: kept, label: chosen.label, id: chosen.id, rest, has_missing, blank_rows, notes })
+}
+
+/// Where `place` is among `places`, which ascend and have it.
+fn position(places: &[usize], place: usize) -> usize {
+    places.partition_point(|other| *other < place)
+}
+
+fn listed(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(8).map(|name| format!("`{name}`")).collect();
+    format!("column{} {}", if names.len() == 1 { "" } else { "s" }, shown.join(", "))
+}
+
+/// Adds the cells of a column to what was seen of it.
+fn look(
+    seen: &mut Seen,
+    said: Option<Said>,
+    array: &ArrayRef,
+    first: usize,
+    origin: &Path,
+    observed: &mut [bool],
+    marker: &mut dyn FnMut(&str),
+) -> Result<(), DataError> {
+    let as_type = |kind: &DataType| cast(array, kind).map_err(|error| crate::table::arrow_problem(origin, &error));
+    let is_text = |kind: &DataType| matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let is_name = matches!(said, Some(Said::Category | Said::Boolean));
+    match array.data_type() {
+        DataType::Null => {}
+        DataType::Boolean if !is_name => {
+            let values = array.as_boolean();
+            for row in (0..values.len()).filter(|row| !values.is_null(*row)) {
+                observed[row] = true;
+                seen.observed += 1;
+                seen.booleans += 1;
+            }
+        }
+        kind if is_text(kind) || matches!(kind, DataType::Dictionary(_, value) if is_text(value)) => {
+            let values = if kind == &DataType::Utf8 { array.clone() } else { as_type(&DataType::Utf8)? };
+            for (row, cell) in values.as_string::<i32>().iter().enumerate() {
+                let Some(cell) = cell.map(trimmed).filter(|cell| !cell.is_empty()) else { continue };
+                if is_missing(cell) {
+                    marker(cell);
+                    continue;
+                }
+                observed[row] = true;
+                seen.observed += 1;
+                match is_name {
+                    true => seen.word(cell),
+                    false => seen.text(first + row, cell),
+                }
+            }
+        }
+        kind if is_name || is_number(kind) => {
+            if is_name {
+                for (row, text) in texts(array, origin)?.into_iter().enumerate() {
+                    let Some(text) = text else { continue };
+                    observed[row] = true;
+                    seen.observed += 1;
+                    seen.word(&text);
+                }
+                return Ok(());
+            }
+            let values = as_type(&DataType::Float64)?;
+            let values = values.as_primitive::<Float64Type>();
+            for row in (0..values.len()).filter(|row| !values.is_null(*row) && !values.value(*row).is_nan()) {
+                observed[row] = true;
+                seen.observed += 1;
+                seen.number(values.value(row));
+            }
+        }
+        kind => {
+            seen.is_time = kind.is_temporal();
+            seen.other = Some(kind.clone());
+            for row in (0..array.len()).filter(|row| !array.is_null(*row)) {
+                observed[row] = true;
+                seen.observed += 1;
+                if seen.example.is_none() && seen.is_time {
+                    seen.example = texts(&array.slice(row, 1), origin)?.into_iter().flatten().next();
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a type of Arrow's is of numbers.
+pub(crate) fn is_number(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(_, value) => is_number(value),
+        kind => kind.is_numeric(),
+    }
+}
+
+/// What all columns of a file say about how its numbers are written.
+struct File {
+    decimal: Option<char>,
+    commas: usize,
+    points: usize,
+    is_comma_separated: bool,
+}
+
+enum Decision {
+    Column(Column, Option<String>),
+    Carry(String),
+}
+
+fn decide(
+    seen: &Seen,
+    name: &str,
+    said: Option<Said>,
+    file: &File,
+    count: usize,
+    is_kept: bool,
+    table: &dyn Table,
+) -> Result<Decision, String> {
+    let option = typed(name);
+    let called = if name.is_empty() { "the column without a name".to_string() } else { format!("column `{name}`") };
+    if let Some(kind) = &seen.other {
+        return match seen.is_time {
+            true => Ok(Decision::Carry(dates(&called, seen.example.as_deref().unwrap_or_default()))),
+            false => Err(format!(
+                "{called} holds {kind}, which cannot be learned from: leave it out with `--drop {option}`, or turn it into columns of numbers or \
+                 texts"
+            )),
+        };
+    }
+    match said {
+        Some(Said::Category) => return Ok(Decision::Column(Column::new(name, Kind::Category, Vec::new()), None)),
+        Some(Said::Boolean) => return two_words(seen, name).map(|column| Decision::Column(column, None)),
+        _ => {}
+    }
+    let is_number = matches!(said, Some(Said::Number | Said::Integer));
+    if seen.observed == 0 {
+        if name.is_empty() {
+            return Ok(Decision::Carry(format!("{called} is empty: not learned from")));
+        }
+        let note = format!("{called} is empty: nothing is learned from it, and nothing will be filled in");
+        return Ok(Decision::Column(Column { blank: true, ..Column::number(name) }, Some(note)));
+    }
+    if seen.numbers() == seen.observed || is_number {
+        let style = style(seen, name, file, &option)?;
+        // What counts the rows tells nothing about them.
+        let is_index = seen.counts && seen.plain == count && matches!(seen.first, Some(0.0 | 1.0));
+        if is_index && name.is_empty() && !is_kept && !is_number {
+            return Ok(Decision::Carry(format!("{called} counts the rows: carried along, not learned from (`--keep` learns from it)")));
+        }
+        let mut note = match &seen.example {
+            Some(example) if !style.is_plain() => Some(format!("{called}: {}", style.describe(example))),
+            _ => None,
+        };
+        if is_index && count >= MANY && !is_number {
+            note = Some(format!("{called} counts the rows: if it only identifies them, leave it out with `--drop {option}` or `--id {option}`"));
+        }
+        let integer = said == Some(Said::Integer) || !seen.has_fraction && said.is_none();
+        return Ok(Decision::Column(Column { integer, style, ..Column::number(name) }, note));
+    }
+    if seen.booleans == seen.observed {
+        return two_words(seen, name).map(|column| Decision::Column(column, None));
+    }
+    if seen.dates == seen.observed {
+        return Ok(Decision::Carry(dates(&called, seen.text.as_ref().map_or("", |(_, text)| text.as_str()))));
+    }
+    if let Some((row, text)) = seen.text.as_ref().filter(|_| seen.numbers() * 2 > seen.observed) {
+        let place = table.place(*row);
+        return Err(format!(
+            "{place}, {called}: `{text}` is no number, but most of this column are: correct it, or leave it empty if it is missing; \
+             `--categorical {option}` takes the column for names, `--drop {option}` leaves it out"
+        ));
+    }
+    if seen.words.len() > MOST_LEVELS {
+        return Err(too_many(name, seen.words.len(), seen.words.iter().min()));
+    }
+    let mut levels: Vec<String> = seen.words.iter().cloned().collect();
+    levels.sort();
+    if levels.len() == count && seen.numbers() == 0 && count >= MANY {
+        if name.is_empty() && !is_kept {
+            return Ok(Decision::Carry(format!("{called} names the rows: carried along, not learned from (`--keep` learns from it)")));
+        }
+        let note = format!("{called} is different in every row: if it only names them, carry it along with `--id {option}`, or leave it out with `--drop {option}`");
+        return Ok(Decision::Column(Column::new(name, Kind::Category, levels), Some(note)));
+    }
+    Ok(Decision::Column(Column::new(name, Kind::Category, levels), None))
+}
+
+fn dates(called: &str, example: &str) -> String {
+    format!("{called} holds dates (`{example}`): carried along, not learned from; turn it into numbers, such as days since a day, to learn from it")
+}
+
+fn too_many(name: &str, count: usize, example: Option<&String>) -> String {
+    let (option, example) = (typed(name), example.cloned().unwrap_or_default());
+    let count = if count > MOST_LEVELS { format!("more than {MOST_LEVELS}") } else { count.to_string() };
+    format!(
+        "column `{name}` holds {count} different texts (`{example}`, ...), and a category has {MOST_LEVELS} levels at most: leave it out with \
+         `--drop {option}`, or carry it along with `--id {option}`"
+    )
+}
+
+/// A column of two words, or of one whose other is known.
+fn two_words(seen: &Seen, name: &str) -> Result<Column, String> {
+    let mut words: Vec<String> = seen.words.iter().cloned().collect();
+    // `yes` and `Yes` are the same word.
+    words.sort();
+    let column = |levels: Vec<String>| Column::new(name, Kind::Boolean, levels);
+    let truth = |word: &String| boolean(word).or(match word.as_str() {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    });
+    if words.iter().all(|word| truth(word).is_some()) && !words.is_empty() {
+        let of = |value: bool| words.iter().find(|word| truth(word) == Some(value)).cloned();
+        return Ok(match (of(false), of(true)) {
+            (Some(no), Some(yes)) => column(vec![no, yes]),
+            (Some(no), None) if no == "0" => column(vec![no, "1".into()]),
+            (None, Some(yes)) if yes == "1" => column(vec!["0".into(), yes]),
+            (Some(no), None) => column(vec![no.clone(), other_word(&no)]),
+            (None, Some(yes)) => column(vec![other_word(&yes), yes]),
+            (None, None) => column(Vec::new()),
+        });
+    }
+    match words.len() {
+        0 => Ok(column(Vec::new())),
+        1 | 2 => {
+            if words.len() == 1 {
+                words.push(format!("not {}", words[0]));
+            }
+            Ok(column(words))
+        }
+        count => Err(format!(
+            "column `{name}` is said to be boolean, but holds {count} different values (`{}`, ...): `--categorical {}`",
+            words[0],
+            typed(name)
+        )),
+    }
+}
+
+/// How the numbers of a column are written.
+fn style(seen: &Seen, name: &str, file: &File, option: &str) -> Result<Style, String> {
+    if seen.has_other_affixes && seen.affixes.is_some() {
+        let example = seen.example.as_deref().unwrap_or_default();
+        return Err(format!("column `{name}` mixes units: some of its numbers are written like `{example}`, others not: write all of them alike"));
+    }
+    let (prefix, suffix) = seen.affixes.clone().unwrap_or_default();
+    let ([comma_decimal, comma_thousands, comma_either], [point_decimal, point_thousands, point_either]) = (seen.comma, seen.point);
+    let commas = comma_decimal + comma_thousands + comma_either;
+    let decimal_comma = match file.decimal {
+        Some(mark) => mark == ',',
+        None if comma_decimal > 0 && point_decimal > 0 => {
+            return Err(format!("column `{name}` holds both decimal commas and decimal points: write all of its numbers alike"));
+        }
+        None if comma_decimal > 0 => true,
+        None if point_decimal > 0 || comma_thousands > 0 => false,
+        None if point_thousands > 0 => true,
+        None if comma_either + point_either == 0 => false,
+        None if file.commas > 0 && file.points == 0 => true,
+        None if comma_either == 0 || file.points > 0 && file.commas == 0 || file.is_comma_separated => false,
+        None => {
+            let example = seen.example.as_deref().unwrap_or_default();
+            return Err(format!(
+                "column `{name}`: `{example}` can be a fraction or have thousands: say which with `--decimal ,` or `--decimal .` (or leave it out with \
+                 `--drop {option}`)"
+            ));
+        }
+    };
+    let points = point_decimal + point_thousands + point_either;
+    let thousands = seen.spaces > 0 || if decimal_comma { points > 0 } else { commas > 0 };
+    Ok(Style { decimal_comma: decimal_comma && (commas > 0 || points > 0), thousands, prefix, suffix })
+}
+
+/// The different texts of a column, sorted.
+fn levels(table: &dyn Table, place: usize) -> Result<Vec<String>, DataError> {
+    let mut levels = BTreeSet::new();
+    for part in 0..parts(table) {
+        for text in texts(whole_part(table, part, &[place])?.column(0), table.origin())?.iter().flatten() {
+            let text = trimmed(text);
+            if !is_missing(text) && levels.len() <= MOST_LEVELS && !levels.contains(text) {
+                levels.insert(text.to_string());
+            }
+        }
+    }
+    Ok(levels.into_iter().collect())
+}

@@ -1,0 +1,499 @@
+//! Tables as they came: Arrow record batches, read part by part, again and again.
+//!
+//! Every column keeps the type that its source gives it; of a file of text every column is text. Nothing is decided here about what a column
+//! means (see [`survey`](crate::survey)), so that a column that is not learned from leaves as it came.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray, UInt64Array, cast::AsArray};
+use arrow_cast::{
+    CastOptions, cast_with_options,
+    display::{ArrayFormatter, FormatOptions},
+};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_select::{concat::concat_batches, take::take};
+
+use crate::DataError;
+
+/// A table that is read in parts, of which each can be read again.
+pub trait Table: fmt::Debug + Send + Sync {
+    /// What the table is called in messages.
+    fn origin(&self) -> &Path;
+
+    /// Name and type of each column.
+    fn schema(&self) -> SchemaRef;
+
+    /// The first row of each part, and the number of all rows at the end.
+    fn starts(&self) -> &[usize];
+
+    /// The columns at the places `columns` (ascending) of a part's rows.
+    ///
+    /// # Errors
+    /// A file that can no longer be read, or that is damaged.
+    fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError>;
+
+    /// Where a row is in its file, as a person finds it.
+    fn place(&self, row: usize) -> String {
+        format!("row {}", row + 1)
+    }
+
+    /// What was guessed or left out while the table was opened, in sentences.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Columns that their file calls its row numbers.
+    fn index_columns(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// How a file of text is laid out; none of any other table.
+    fn layout(&self) -> Option<Layout> {
+        None
+    }
+}
+
+/// How a file of text is laid out.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    /// What separates its cells.
+    pub delimiter: u8,
+}
+
+/// The rows of a table.
+pub fn rows(table: &dyn Table) -> usize {
+    table.starts().last().copied().unwrap_or(0)
+}
+
+/// Number of parts.
+pub fn parts(table: &dyn Table) -> usize {
+    table.starts().len().saturating_sub(1)
+}
+
+/// The names of a table's columns.
+pub fn names(table: &dyn Table) -> Vec<String> {
+    table.schema().fields().iter().map(|field| field.name().clone()).collect()
+}
+
+/// A part with as many rows as its table says it has.
+pub(crate) fn whole_part(table: &dyn Table, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
+    let batch = table.part(part, columns)?;
+    let expected = table.starts()[part + 1] - table.starts()[part];
+    match batch.num_rows() == expected {
+        true => Ok(batch),
+        false => {
+            let problem = format!("damaged: part {} has {} rows, but should have {expected}", part + 1, batch.num_rows());
+            Err(DataError::Malformed { path: table.origin().to_owned(), problem })
+        }
+    }
+}
+
+/// Rows of a row count for each part; none if they cannot be counted.
+pub(crate) fn starts(parts: impl Iterator<Item = usize>) -> Option<Vec<usize>> {
+    let mut starts = vec![0usize];
+    for rows in parts {
+        starts.push(starts[starts.len() - 1].checked_add(rows)?);
+    }
+    Some(starts)
+}
+
+/// Whether two columns have the same name.
+///
+/// # Errors
+/// The name, and which column has it again.
+pub(crate) fn unique_names(schema: &Schema, origin: &Path) -> Result<(), DataError> {
+    let mut seen = HashSet::new();
+    for (index, field) in schema.fields().iter().enumerate() {
+        if !seen.insert(field.name()) {
+            let problem = format!("has two columns called `{}` (the second is number {}): rename one", field.name(), index + 1);
+            return Err(DataError::Malformed { path: origin.to_owned(), problem });
+        }
+    }
+    Ok(())
+}
+
+/// A table in memory.
+#[derive(Debug)]
+pub struct InMemory {
+    origin: PathBuf,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+    starts: Vec<usize>,
+    index_columns: Vec<String>,
+}
+
+impl InMemory {
+    /// The table that these batches are; `origin` names it in messages.
+    ///
+    /// # Errors
+    /// Two columns of one name, or batches of different columns.
+    pub fn new(origin: &Path, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<Self, DataError> {
+        let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
+        unique_names(&schema, origin)?;
+        if batches.iter().any(|batch| batch.schema().fields() != schema.fields()) {
+            return Err(malformed("its parts have different columns".to_string()));
+        }
+        let starts = starts(batches.iter().map(RecordBatch::num_rows)).ok_or_else(|| malformed("has too many rows".to_string()))?;
+        Ok(Self { origin: origin.to_owned(), schema, batches, starts, index_columns: Vec::new() })
+    }
+
+    pub(crate) fn with_index_columns(mut self, names: Vec<String>) -> Self {
+        self.index_columns = names;
+        self
+    }
+
+    /// Texts by column, each of as many rows.
+    pub(crate) fn texts(origin: &Path, columns: Vec<(&str, Vec<Option<String>>)>) -> Result<Self, DataError> {
+        let fields: Vec<Field> = columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let arrays = columns.into_iter().map(|(_, texts)| Arc::new(StringArray::from(texts)) as ArrayRef).collect();
+        let batch = RecordBatch::try_new(schema.clone(), arrays).map_err(|error| arrow_problem(origin, &error))?;
+        Self::new(origin, schema, vec![batch])
+    }
+}
+
+impl Table for InMemory {
+    fn origin(&self) -> &Path {
+        &self.origin
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
+        self.batches[part].project(columns).map_err(|error| arrow_problem(&self.origin, &error))
+    }
+
+    fn index_columns(&self) -> Vec<String> {
+        self.index_columns.clone()
+    }
+}
+
+/// Several tables of the same columns, one after the other; the columns of the first, in its order, and of its types.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    tables: Vec<Arc<dyn Table>>,
+    schema: SchemaRef,
+    starts: Vec<usize>,
+    /// Table and part of each part.
+    parts: Vec<(usize, usize)>,
+    /// Where the columns are in each table.
+    places: Vec<Vec<usize>>,
+}
+
+impl Joined {
+    pub(crate) fn new(tables: Vec<Arc<dyn Table>>) -> Result<Self, DataError> {
+        let known = names(tables[0].as_ref());
+        let known_names: HashSet<&String> = known.iter().collect();
+        let index = tables[0].index_columns();
+        let (mut counts, mut parts_of, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, table) in tables.iter().enumerate() {
+            let found: HashMap<String, usize> = names(table.as_ref()).into_iter().zip(0..).collect();
+            let missing: Vec<&String> = known.iter().filter(|name| !found.contains_key(*name)).collect();
+            let is_extra = |name: &&String| !known_names.contains(name) && !index.contains(name);
+            let mut extra: Vec<&String> = found.keys().filter(is_extra).collect();
+            extra.sort();
+            if !missing.is_empty() || !extra.is_empty() {
+                let problem = differences(&missing, &extra, "the files before it");
+                return Err(DataError::Malformed { path: table.origin().to_owned(), problem });
+            }
+            places.push(known.iter().map(|name| found[name]).collect::<Vec<usize>>());
+            for part in 0..parts(table.as_ref()) {
+                counts.push(table.starts()[part + 1] - table.starts()[part]);
+                parts_of.push((number, part));
+            }
+        }
+        let mut fields = Vec::new();
+        for (column, field) in tables[0].schema().fields().iter().enumerate() {
+            let mut kind = field.data_type().clone();
+            for (table, places) in tables.iter().zip(&places).skip(1) {
+                let other = table.schema().field(places[column]).data_type().clone();
+                kind = common(&kind, &other).ok_or_else(|| DataError::Malformed {
+                    path: table.origin().to_owned(),
+                    problem: format!("column `{}` holds {other} here, but {kind} in the files before it", field.name()),
+                })?;
+            }
+            fields.push(Field::new(field.name(), kind, true));
+        }
+        let problem = || DataError::Malformed { path: tables[0].origin().to_owned(), problem: "has too many rows".to_string() };
+        let starts = starts(counts.into_iter()).ok_or_else(problem)?;
+        Ok(Self { schema: Arc::new(Schema::new(fields)), tables, starts, parts: parts_of, places })
+    }
+}
+
+impl Table for Joined {
+    fn origin(&self) -> &Path {
+        self.tables[0].origin()
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
+        let (number, part) = self.parts[part];
+        let (table, places) = (&self.tables[number], &self.places[number]);
+        let wanted: Vec<usize> = columns.iter().map(|&column| places[column]).collect();
+        let mut ascending = wanted.clone();
+        ascending.sort_unstable();
+        let batch = table.part(part, &ascending)?;
+        let fields: Vec<_> = columns.iter().map(|&column| self.schema.field(column).clone()).collect();
+        let mut arrays = Vec::with_capacity(columns.len());
+        for (place, field) in wanted.iter().zip(&fields) {
+            let array = batch.column(ascending.partition_point(|other| other < place));
+            arrays.push(match array.data_type() == field.data_type() {
+                true => array.clone(),
+                false => exactly(array, field.data_type()).ok_or_else(|| {
+                    let (found, expected) = (array.data_type(), field.data_type());
+                    let problem = format!("column `{}` holds {found} here, which {expected} of the other files cannot hold", field.name());
+                    DataError::Malformed { path: table.origin().to_owned(), problem }
+                })?,
+            });
+        }
+        let fields: Vec<Field> = fields.into_iter().map(|field| field.with_nullable(true)).collect();
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+            .map_err(|error| arrow_problem(table.origin(), &error))
+    }
+
+    fn place(&self, row: usize) -> String {
+        let part = self.starts.partition_point(|&start| start <= row) - 1;
+        let (number, first) = self.parts[part];
+        let table = &self.tables[number];
+        format!("{} of {}", table.place(table.starts()[first] + row - self.starts[part]), table.origin().display())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self.tables.iter().flat_map(|table| table.notes()).collect();
+        notes.dedup();
+        notes
+    }
+
+    fn index_columns(&self) -> Vec<String> {
+        self.tables[0].index_columns()
+    }
+
+    fn layout(&self) -> Option<Layout> {
+        self.tables[0].layout()
+    }
+}
+
+/// A type that holds what both hold.
+fn common(a: &DataType, b: &DataType) -> Option<DataType> {
+    let is_text = |kind: &DataType| matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let is_word = |kind: &DataType| matches!(kind, DataType::Dictionary(_, value) if is_text(value)) || is_text(kind);
+    match (a, b) {
+        (a, b) if a == b => Some(a.clone()),
+        (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),
+        (a, b) if a.is_integer() && b.is_integer() => Some(DataType::Int64),
+        (a, b) if (a.is_integer() || a.is_floating()) && (b.is_integer() || b.is_floating()) => Some(DataType::Float64),
+        (a, b) if is_word(a) && is_word(b) => Some(DataType::Utf8),
+        _ => None,
+    }
+}
+
+/// The column as another type, if nothing of it is lost by that.
+fn exactly(array: &ArrayRef, kind: &DataType) -> Option<ArrayRef> {
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let made = cast_with_options(array, kind, &strict).ok()?;
+    let back = cast_with_options(&made, array.data_type(), &strict).ok()?;
+    (&back == array).then_some(made)
+}
+
+/// Which columns are missing and which are extra, in a sentence.
+pub fn differences<T: fmt::Display>(missing: &[T], extra: &[T], where_known: &str) -> String {
+    let list = |names: &[T]| {
+        let shown: Vec<String> = names.iter().take(8).map(|name| format!("`{name}`")).collect();
+        format!("{}{}", shown.join(", "), if names.len() > 8 { ", ..." } else { "" })
+    };
+    let mut parts = Vec::new();
+    if !missing.is_empty() {
+        parts.push(format!("lacks {} of them ({})", missing.len(), list(missing)));
+    }
+    if !extra.is_empty() {
+        parts.push(format!("has {} more ({})", extra.len(), list(extra)));
+    }
+    format!("its columns are not those of {where_known}: it {}", parts.join(" and "))
+}
+
+pub(crate) fn arrow_problem(origin: &Path, error: &dyn fmt::Display) -> DataError {
+    DataError::Malformed { path: origin.to_owned(), problem: error.to_string() }
+}
+
+/// Columns that go along with rows as they came: what identifies a row, its label, and whatever is not learned from.
+#[derive(Debug, Clone)]
+pub struct Carried {
+    table: Arc<dyn Table>,
+    /// The column that identifies each row.
+    pub id: Option<usize>,
+    /// The column of labels.
+    pub label: Option<usize>,
+    /// The other columns that are not learned from.
+    pub rest: Vec<usize>,
+    /// The part that was read last, with the columns that were asked for.
+    last: Arc<Mutex<Option<(usize, Vec<usize>, RecordBatch)>>>,
+}
+
+impl Carried {
+    pub(crate) fn new(table: Arc<dyn Table>, id: Option<usize>, label: Option<usize>, rest: Vec<usize>) -> Self {
+        Self { table, id, label, rest, last: Arc::default() }
+    }
+
+    /// The table that they are columns of.
+    pub fn table(&self) -> &Arc<dyn Table> {
+        &self.table
+    }
+
+    /// The fields of some columns.
+    pub fn fields(&self, columns: &[usize]) -> Vec<Field> {
+        columns.iter().map(|&column| self.table.schema().field(column).clone().with_nullable(true)).collect()
+    }
+
+    /// The cells of some columns, of the rows `rows` in their order.
+    ///
+    /// # Errors
+    /// A file that can no longer be read.
+    pub fn take(&self, rows: &[usize], columns: &[usize]) -> Result<Vec<ArrayRef>, DataError> {
+        let mut ascending = columns.to_vec();
+        ascending.sort_unstable();
+        ascending.dedup();
+        if ascending.is_empty() {
+            return Ok(Vec::new());
+        }
+        let starts = self.table.starts();
+        let problem = |error: arrow_schema::ArrowError| arrow_problem(self.table.origin(), &error);
+        let mut pieces = Vec::new();
+        for run in rows.chunk_by(|&a, &b| part_of(starts, a) == part_of(starts, b)) {
+            let part = part_of(starts, run[0]);
+            let batch = self.part(part, &ascending)?;
+            let places = UInt64Array::from_iter_values(run.iter().map(|&row| (row - starts[part]) as u64));
+            let taken: Result<Vec<ArrayRef>, _> = batch.columns().iter().map(|column| take(column, &places, None)).collect();
+            pieces.push(RecordBatch::try_new(batch.schema(), taken.map_err(problem)?).map_err(problem)?);
+        }
+        let whole = match pieces.as_slice() {
+            [] => RecordBatch::new_empty(Arc::new(Schema::new(self.fields(&ascending)))),
+            pieces => concat_batches(&pieces[0].schema(), pieces).map_err(problem)?,
+        };
+        Ok(columns.iter().map(|column| whole.column(ascending.partition_point(|other| other < column)).clone()).collect())
+    }
+
+    fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
+        let mut last = self.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some((number, places, batch)) = last.as_ref()
+            && *number == part
+            && places == columns
+        {
+            return Ok(batch.clone());
+        }
+        let batch = whole_part(self.table.as_ref(), part, columns)?;
+        *last = Some((part, columns.to_vec(), batch.clone()));
+        Ok(batch)
+    }
+
+    /// The texts of the rows of a column; none where a cell is missing.
+    ///
+    /// # Errors
+    /// A file that can no longer be read.
+    pub fn texts(&self, rows: &[usize], column: usize) -> Result<Vec<Option<String>>, DataError> {
+        let taken = self.take(rows, &[column])?;
+        texts(&taken[0], self.table.origin())
+    }
+}
+
+fn part_of(starts: &[usize], row: usize) -> usize {
+    starts.partition_point(|&start| start <= row) - 1
+}
+
+/// Each cell as text, as an identifier or a class is written: nothing of it is rounded, and whole numbers have no decimals.
+///
+/// # Errors
+/// A column that has no texts.
+pub fn texts(array: &ArrayRef, origin: &Path) -> Result<Vec<Option<String>>, DataError> {
+    let problem = |error: arrow_schema::ArrowError| arrow_problem(origin, &error);
+    match array.data_type() {
+        DataType::Utf8 => {
+            let texts = array.as_string::<i32>();
+            Ok(texts.iter().map(|text| text.map(str::to_string)).collect())
+        }
+        kind => {
+            let is_float = kind.is_floating() || matches!(kind, DataType::Dictionary(_, value) if value.is_floating());
+            let format = FormatOptions::default();
+            let formatter = ArrayFormatter::try_new(array.as_ref(), &format).map_err(problem)?;
+            let text = |row: usize| -> Result<Option<String>, DataError> {
+                if array.is_null(row) {
+                    return Ok(None);
+                }
+                let text = formatter.value(row).try_to_string().map_err(problem)?;
+                // 1.0 of a column of numbers with blanks is the 1 of the same column without.
+                Ok(Some(match text.strip_suffix(".0").filter(|_| is_float) {
+                    Some(whole) => whole.to_string(),
+                    None => text,
+                }))
+            };
+            (0..array.len()).map(text).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Float64Array, Int64Array};
+
+    use super::*;
+
+    fn table(name: &str, keys: Vec<i64>) -> Arc<dyn Table> {
+        let values = Float64Array::from(keys.iter().map(|&key| Some(key as f64).filter(|_| key % 3 != 0)).collect::<Vec<_>>());
+        let batch = RecordBatch::try_from_iter([
+            ("key", Arc::new(Int64Array::from(keys)) as ArrayRef),
+            ("value", Arc::new(values) as ArrayRef),
+        ]);
+        let batch = batch.unwrap();
+        Arc::new(InMemory::new(Path::new(name), batch.schema(), vec![batch]).unwrap())
+    }
+
+    #[test]
+    fn what_is_carried_is_taken_by_row_and_keeps_every_digit() {
+        let big = 9_007_199_254_740_993;
+        let joined = Joined::new(vec![table("a", vec![big, 2]), table("b", vec![3, 4])]).unwrap();
+        assert_eq!(joined.starts(), [0, 2, 4]);
+        assert_eq!(joined.place(3), "row 2 of b");
+        let carried = Carried::new(Arc::new(joined), Some(0), None, vec![1]);
+        let texts = carried.texts(&[0, 3, 1], 0).unwrap();
+        assert_eq!(texts, ["9007199254740993", "4", "2"].map(|text| Some(text.to_string())));
+        assert_eq!(carried.texts(&[1, 2], 1).unwrap(), [Some("2".to_string()), None]);
+    }
+
+    #[test]
+    fn tables_of_other_columns_are_not_joined() {
+        let other = InMemory::texts(Path::new("c.csv"), vec![("key", vec![Some("x".into())]), ("more", vec![None])]).unwrap();
+        let error = Joined::new(vec![table("a", vec![1]), Arc::new(other)]).unwrap_err().to_string();
+        assert!(error.contains("c.csv") && error.contains("lacks 1 of them (`value`)") && error.contains("has 1 more (`more`)"), "{error}");
+        let text = InMemory::texts(Path::new("d"), vec![("value", vec![Some("x".into())]), ("key", vec![Some("7".into())])]).unwrap();
+        let error = Joined::new(vec![table("a", vec![1]), Arc::new(text)]).unwrap_err().to_string();
+        assert!(error.contains("`key` holds Utf8 here, but Int64"), "{error}");
+        // Numbers of another type are joined if none of them is rounded by that.
+        let reals = |key: f64| {
+            let columns = [("key", key), ("value", 1.5)].map(|(name, value)| (name, Arc::new(Float64Array::from(vec![value])) as ArrayRef));
+            let batch = RecordBatch::try_from_iter(columns).unwrap();
+            Arc::new(InMemory::new(Path::new("r"), batch.schema(), vec![batch]).unwrap()) as Arc<dyn Table>
+        };
+        let joined = Joined::new(vec![table("a", vec![1]), reals(7.5)]).unwrap();
+        assert_eq!(texts(joined.part(0, &[0]).unwrap().column(0), Path::new("a")).unwrap(), [Some("1".to_string())]);
+        let joined = Joined::new(vec![table("a", vec![9_007_199_254_740_993]), reals(7.5)]).unwrap();
+        assert!(joined.part(0, &[0]).unwrap_err().to_string().contains("cannot hold"));
+    }
+}

@@ -1,0 +1,238 @@
+//! The rows of a table: what is learned from as numbers, in memory or block by block from its file, and what is carried along.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use arrow_array::ArrayRef;
+use arrow_schema::DataType;
+
+use crate::{
+    Column, DataError, Element, Geometry, Kind, Options, Rows, Values,
+    cell::{is_missing, trimmed},
+    encode::Encoder,
+    options::places,
+    progress::Progress,
+    store::{Blocks, Store},
+    survey::{Survey, survey},
+    table::{Carried, Table, differences, names, parts, rows, texts, whole_part},
+};
+
+/// What is known about rows that were trained on: what later rows must be like.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Their columns; empty if they have none.
+    pub columns: &'a [Column],
+    /// Columns that were there and not learned from.
+    pub carried: &'a [String],
+    /// Features of a row.
+    pub width: usize,
+    /// Shape of the images, if they are images.
+    pub geometry: Option<Geometry>,
+}
+
+/// The rows that `options` make of a table; `in_file` leaves them there. With `known` columns, those of a run, exactly these, whatever their
+/// order here; else the columns are looked at first.
+///
+/// # Errors
+/// A column that a person names and that is not there, one that cannot be learned from, no row; known columns that are not there; a cell that
+/// is not what its column holds.
+pub fn rows_of(table: Arc<dyn Table>, options: &Options, known: Option<&Known>, in_file: bool) -> Result<Rows, DataError> {
+    let survey = match known {
+        None => survey(table.as_ref(), options)?,
+        Some(known) => conforming(table.as_ref(), options, known)?,
+    };
+    let Survey { columns, places, label, id, rest, has_missing, blank_rows, notes } = survey;
+    let schema = table.schema();
+    let element = match columns.iter().zip(&places).all(|(column, &place)| is_single(column, schema.field(place).data_type())) {
+        true => Element::F32,
+        false => Element::F64,
+    };
+    let encoder = Arc::new(Encoder::new(columns.clone(), options));
+    let mut classes = label.map(|_| Classes::default());
+    let mut values = Vec::new();
+    let wanted = Wanted::new(&places, label);
+    if !in_file || label.is_some() {
+        let read = if in_file { Wanted::new(&[], label) } else { wanted.clone() };
+        let mut progress = Progress::new("reading rows of the table", rows(table.as_ref()));
+        for part in 0..parts(table.as_ref()) {
+            let (cells, labels) = read.part(table.as_ref(), part)?;
+            if let (Some(classes), Some(labels)) = (&mut classes, labels) {
+                classes.add(&texts(&labels, table.origin())?);
+            }
+            if !in_file {
+                let cells = encoder.cells(table.as_ref(), table.starts()[part], &cells.iter().collect::<Vec<_>>())?;
+                values.push(packed(cells, element));
+            }
+            progress.steps(table.starts()[part + 1] - table.starts()[part]);
+        }
+    }
+    let mut made = match in_file {
+        true => {
+            let blocks = TableBlocks { table: table.clone(), wanted: Wanted::new(&places, None), encoder: encoder.clone(), element };
+            Rows::stored(Store::new(Box::new(blocks), columns.len()), columns.len(), has_missing).with_columns(columns)
+        }
+        false => Rows::table(Values::joined(values, element), columns),
+    };
+    made.notes = notes;
+    made.blank_rows = blank_rows;
+    made.encoder = Some(encoder);
+    made.carried = Some(Carried::new(table, id, label, rest));
+    if let Some(classes) = classes {
+        let (labels, names) = classes.finish();
+        let without = labels.iter().filter(|label| label.is_none()).count();
+        if without > 0 && known.is_none() {
+            made.notes.push(format!("{without} of {} rows have no label", labels.len()));
+        }
+        // Labels of which none is known are none.
+        if !names.is_empty() {
+            (made.labels, made.label_names) = (Some(labels), Some(names));
+        }
+    }
+    Ok(made)
+}
+
+/// Whether single precision holds every number of such a column.
+fn is_single(column: &Column, kind: &DataType) -> bool {
+    let small = |kind: &DataType| {
+        matches!(
+            kind,
+            DataType::Float16 | DataType::Float32 | DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 | DataType::Null
+        )
+    };
+    column.kind != Kind::Number || column.blank || small(kind)
+}
+
+fn packed(cells: Vec<f64>, element: Element) -> Values {
+    match element {
+        Element::F32 => Values::F32(cells.into_iter().map(|cell| cell as f32).collect()),
+        _ => Values::F64(cells),
+    }
+}
+
+/// Where the known columns are in a later table.
+fn conforming(table: &dyn Table, options: &Options, before: &Known) -> Result<Survey, DataError> {
+    let known = before.columns;
+    let all = names(table);
+    let malformed = |problem: String| DataError::Malformed { path: table.origin().to_owned(), problem };
+    if rows(table) == 0 {
+        return Err(malformed("holds no rows".to_string()));
+    }
+    let found: HashMap<&str, usize> = all.iter().map(String::as_str).zip(0..).collect();
+    let place = |name: &Option<String>| name.as_ref().and_then(|name| found.get(name.as_str()).copied());
+    let (label, id) = (place(&options.label), place(&options.id));
+    let missing: Vec<&String> = known.iter().map(|column| &column.name).filter(|name| !found.contains_key(name.as_str())).collect();
+    // What the run left out is no surprise here.
+    let named = |list: &[String]| list.iter().flat_map(|entry| places(std::slice::from_ref(entry), &all).unwrap_or_default()).collect::<Vec<_>>();
+    let (dropped, index) = (named(&options.drop), table.index_columns());
+    let learned: HashMap<&str, ()> = known.iter().map(|column| (column.name.as_str(), ())).collect();
+    let rest: Vec<usize> = (0..all.len())
+        .filter(|&place| !learned.contains_key(all[place].as_str()) && Some(place) != label && Some(place) != id)
+        .collect();
+    let is_new = |place: &&usize| !dropped.contains(place) && !index.contains(&all[**place]) && !before.carried.contains(&all[**place]);
+    let extra: Vec<&String> = rest.iter().filter(is_new).map(|&place| &all[place]).collect();
+    if !missing.is_empty() {
+        return Err(malformed(differences(&missing, &extra, "the rows that were trained on")));
+    }
+    let mut notes = table.notes();
+    if !extra.is_empty() && options.keep.is_empty() {
+        let shown: Vec<String> = extra.iter().take(8).map(|name| format!("`{name}`")).collect();
+        let more = if extra.len() > 8 { format!(" and {} more", extra.len() - 8) } else { String::new() };
+        notes.push(format!("not trained on, and carried along: {}{more}", shown.join(", ")));
+    }
+    let places = known.iter().map(|column| found[column.name.as_str()]).collect();
+    // Whether anything is missing is not looked for: later data may miss something anywhere.
+    Ok(Survey { columns: known.to_vec(), places, label, id, rest, has_missing: true, blank_rows: Vec::new(), notes })
+}
+
+/// Columns that are read together: those that are learned from, in their own order, and the labels.
+#[derive(Debug, Clone)]
+struct Wanted {
+    /// What is asked of the table, ascending.
+    asked: Vec<usize>,
+    /// Where each learned column is among them.
+    places: Vec<usize>,
+    label: Option<usize>,
+}
+
+impl Wanted {
+    fn new(columns: &[usize], label: Option<usize>) -> Self {
+        let mut asked: Vec<usize> = columns.iter().copied().chain(label).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        let place = |column: usize| asked.partition_point(|&other| other < column);
+        Self { places: columns.iter().map(|&column| place(column)).collect(), label: label.map(place), asked }
+    }
+
+    fn part(&self, table: &dyn Table, part: usize) -> Result<(Vec<ArrayRef>, Option<ArrayRef>), DataError> {
+        let batch = whole_part(table, part, &self.asked)?;
+        let cells = self.places.iter().map(|&place| batch.column(place).clone()).collect();
+        Ok((cells, self.label.map(|place| batch.column(place).clone())))
+    }
+}
+
+/// The parts of a table as blocks of the learned columns' cells.
+#[derive(Debug)]
+struct TableBlocks {
+    table: Arc<dyn Table>,
+    wanted: Wanted,
+    encoder: Arc<Encoder>,
+    element: Element,
+}
+
+impl Blocks for TableBlocks {
+    fn starts(&self) -> &[usize] {
+        self.table.starts()
+    }
+
+    fn element(&self) -> Element {
+        self.element
+    }
+
+    fn read(&self, block: usize) -> Result<Values, DataError> {
+        let (cells, _) = self.wanted.part(self.table.as_ref(), block)?;
+        let cells = self.encoder.cells(self.table.as_ref(), self.starts()[block], &cells.iter().collect::<Vec<_>>())?;
+        Ok(packed(cells, self.element))
+    }
+}
+
+/// The classes of rows, learned from the parts of a table one after the other.
+#[derive(Default)]
+struct Classes {
+    numbers: BTreeMap<String, u32>,
+    labels: Vec<Option<u32>>,
+}
+
+impl Classes {
+    fn add(&mut self, texts: &[Option<String>]) {
+        for text in texts {
+            let text = text.as_deref().map(trimmed).filter(|text| !is_missing(text));
+            self.labels.push(text.map(|text| {
+                let next = self.numbers.len() as u32;
+                *self.numbers.entry(text.to_string()).or_insert(next)
+            }));
+        }
+    }
+
+    /// The class of each row, and the classes' names in their order.
+    fn finish(self) -> (Vec<Option<u32>>, Vec<String>) {
+        let mut names: Vec<(&String, u32)> = self.numbers.iter().map(|(name, &number)| (name, number)).collect();
+        names.sort_by(|(a, _), (b, _)| by_number(a, b));
+        let mut order = vec![0; names.len()];
+        names.iter().enumerate().for_each(|(place, (_, number))| order[*number as usize] = place as u32);
+        let labels = self.labels.iter().map(|number| number.map(|number| order[number as usize])).collect();
+        (labels, names.into_iter().map(|(name, _)| name.clone()).collect())
+    }
+}
+
+/// Numbers in their own order, 10 behind 9, then texts in theirs.
+fn by_number(a: &str, b: &str) -> std::cmp::Ordering {
+    let number = |text: &str| text.parse::<f64>().ok();
+    match (number(a), number(b)) {
+        (Some(x), Some(y)) => x.total_cmp(&y).then_with(|| a.cmp(b)),
+        (Some(_), None) => std::cmp::Ordering::Less,
+        (None, Some(_)) => std::cmp::Ordering::Greater,
+        (None, None) => a.cmp(b),
+    }
+}
