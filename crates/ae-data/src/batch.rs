@@ -69,6 +69,12 @@ impl Dataset {
         self.select(indices)
     }
 
+    /// The same rows with one more thing to be said about them.
+    pub fn with_note(mut self, note: &str) -> Self {
+        Arc::make_mut(&mut self.rows).notes.push(note.to_string());
+        self
+    }
+
     /// The table.
     pub fn rows(&self) -> &Rows {
         &self.rows

@@ -192,8 +192,8 @@ pub(crate) fn trimmed(cell: &str) -> &str {
     if cell.len() > 1 { cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')).unwrap_or(cell) } else { cell }
 }
 
-/// Whether nothing stands in the cell, or something that says so.
-pub(crate) fn is_missing(cell: &str) -> bool {
+/// Whether nothing stands in a cell of text, or something that says so: `NA`, `?`, `#DIV/0!` and their like.
+pub fn is_missing(cell: &str) -> bool {
     // Few cells begin so, and most of them are numbers.
     match cell.bytes().next() {
         None => true,

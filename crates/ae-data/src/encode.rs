@@ -43,10 +43,6 @@ impl Encoder {
         Self { columns, levels, unknown: options.unknown, decimal: options.decimal, unseen: Mutex::default(), unused: Mutex::default() }
     }
 
-    pub(crate) fn columns(&self) -> &[Column] {
-        &self.columns
-    }
-
     /// What was met that training did not have, in sentences.
     pub(crate) fn notes(&self) -> Vec<String> {
         let unseen = self.unseen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

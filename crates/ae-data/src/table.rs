@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray, UInt64Array, cast::AsArray};
+use arrow_array::{Array as _, ArrayRef, RecordBatch, UInt64Array, cast::AsArray};
 use arrow_cast::{
     CastOptions, cast_with_options,
     display::{ArrayFormatter, FormatOptions},
@@ -148,10 +148,11 @@ impl InMemory {
     }
 
     /// Texts by column, each of as many rows.
+    #[cfg(test)]
     pub(crate) fn texts(origin: &Path, columns: Vec<(&str, Vec<Option<String>>)>) -> Result<Self, DataError> {
         let fields: Vec<Field> = columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect();
         let schema = Arc::new(Schema::new(fields));
-        let arrays = columns.into_iter().map(|(_, texts)| Arc::new(StringArray::from(texts)) as ArrayRef).collect();
+        let arrays = columns.into_iter().map(|(_, texts)| Arc::new(arrow_array::StringArray::from(texts)) as ArrayRef).collect();
         let batch = RecordBatch::try_new(schema.clone(), arrays).map_err(|error| arrow_problem(origin, &error))?;
         Self::new(origin, schema, vec![batch])
     }

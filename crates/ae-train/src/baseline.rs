@@ -272,7 +272,7 @@ mod tests {
     fn digits_give_the_published_figures() {
         // The figures of another PCA implementation on the official split, pixels / 16.
         let digits = ae_data::open("digits").unwrap();
-        let scaled = |rows: &ae_data::Rows| (0..rows.len()).flat_map(|i| rows.row(i).unwrap()).map(|v| v / 16.0).collect::<Vec<f32>>();
+        let scaled = |rows: &ae_data::Rows| (0..rows.len()).flat_map(|i| rows.row(i).unwrap()).map(|v| (v / 16.0) as f32).collect::<Vec<f32>>();
         let (train, test) = (scaled(&digits.train), scaled(&digits.test.unwrap()));
         let (train, test) = (Matrix { values: &train, width: 64 }, Matrix { values: &test, width: 64 });
         for (k, sse) in [(2, 3.432), (8, 1.608), (10, 1.289), (16, 0.760), (32, 0.177)] {

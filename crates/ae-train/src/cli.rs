@@ -100,6 +100,18 @@ pub struct ConfigArgs {
     /// Seed of weights, splits and order.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<i64>,
+    /// Seed of the split alone; by default --seed.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub split_seed: Option<i64>,
+    /// Give each class the same share of train, validation and test. Needs labels.
+    #[arg(long)]
+    pub stratify: bool,
+    /// Keep rows with the same value in this column in one part, such as a customer with several rows.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "time")]
+    pub group: Option<String>,
+    /// Test on the last rows by this column of times, dates or numbers, and validate on the last of the rest.
+    #[arg(long, value_name = "COLUMN")]
+    pub time: Option<String>,
 }
 
 /// How data is read.
@@ -111,12 +123,48 @@ pub struct ReadArgs {
     /// Column of a table that identifies each row: carried along, not learned from.
     #[arg(long, value_name = "COLUMN")]
     pub id: Option<String>,
-    /// Columns of a table to leave out, with commas between.
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    /// Columns of a table not to learn from, with commas between; '' is the column without a name.
+    #[arg(long, value_name = "COLUMNS")]
     pub drop: Vec<String>,
     /// Columns of a table to learn from, if not all, with commas between.
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[arg(long, value_name = "COLUMNS")]
     pub keep: Vec<String>,
+    /// Columns whose cells are names, even where they look like numbers.
+    #[arg(long, value_name = "COLUMNS")]
+    pub categorical: Vec<String>,
+    /// Columns with two different values, such as 0 and 1.
+    #[arg(long, value_name = "COLUMNS")]
+    pub boolean: Vec<String>,
+    /// Columns of numbers: a cell that is none is an error.
+    #[arg(long, value_name = "COLUMNS")]
+    pub numeric: Vec<String>,
+    /// Columns of whole numbers: what is filled in is rounded.
+    #[arg(long, value_name = "COLUMNS")]
+    pub integer: Vec<String>,
+    /// What becomes of a category's value that training did not have.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub unknown: Option<UnknownChoice>,
+    /// What separates the cells of a text table, such as ';' or $'\\t'; ' ' stands for any number of spaces.
+    #[arg(long, value_name = "CHARACTER", value_parser = character)]
+    pub delimiter: Option<char>,
+    /// The decimal mark of a text table.
+    #[arg(long, value_name = ". or ,", value_parser = decimal)]
+    pub decimal: Option<char>,
+    /// The first line of a text table names the columns.
+    #[arg(long, conflicts_with = "no_header")]
+    pub header: bool,
+    /// The first line of a text table is a row.
+    #[arg(long)]
+    pub no_header: bool,
+    /// Leave out the lines of a text table that begin with this character.
+    #[arg(long, value_name = "CHARACTER", value_parser = character)]
+    pub comment: Option<char>,
+    /// Encoding of a text table, such as latin1; UTF-8 and UTF-16 are found out.
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<String>,
+    /// Leave the rows in their file and read them block by block, as those of large files.
+    #[arg(long)]
+    pub stream: bool,
     /// Name of the array, where a file holds several.
     #[arg(long, value_name = "NAME")]
     pub tensor: Option<String>,
@@ -126,6 +174,28 @@ pub struct ReadArgs {
     /// Read images in shades of grey.
     #[arg(long)]
     pub grey: bool,
+}
+
+/// What becomes of a category's value that training did not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UnknownChoice {
+    /// It is read as none of the known ones, and scored as the anomaly that it is.
+    Score,
+    /// An error that names the row.
+    Refuse,
+}
+
+fn character(text: &str) -> Result<char, String> {
+    let mut characters = text.chars();
+    match (text, characters.next(), characters.next()) {
+        ("\\t" | "tab", ..) => Ok('\t'),
+        (_, Some(character), None) if character.is_ascii() => Ok(character),
+        _ => Err("one plain character, such as ; or \\t".to_string()),
+    }
+}
+
+fn decimal(text: &str) -> Result<char, String> {
+    text.chars().next().filter(|mark| text.len() == 1 && matches!(mark, '.' | ',')).ok_or_else(|| "`.` or `,`".to_string())
 }
 
 fn size(text: &str) -> Result<[usize; 2], String> {
@@ -160,7 +230,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// Continue the run in this folder.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["variant", "config", "set", "data", "label", "id", "drop", "keep", "tensor", "resize", "grey", "normal_only", "normal", "code_dim", "epochs", "seed", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["variant", "config", "set", "data", "label", "id", "drop", "keep", "categorical", "boolean", "numeric", "integer", "unknown", "delimiter", "decimal", "header", "no_header", "comment", "encoding", "stream", "tensor", "resize", "grey", "normal_only", "normal", "code_dim", "epochs", "seed", "split_seed", "stratify", "group", "time", "out"])]
     pub resume: Option<PathBuf>,
 }
 
@@ -173,7 +243,7 @@ pub struct RowsArgs {
     /// Rows like those of the run: a built-in set, file, folder, pattern, or - for CSV on standard input; by default the run's own data.
     #[arg(long, value_name = "NAME|PATH")]
     pub data: Option<String>,
-    /// Which rows of it.
+    /// Which rows of it; by default every row of --data, or the held-out rows of the run's own data.
     #[arg(long, value_enum, default_value_t = RowsChoice::Unseen)]
     pub rows: RowsChoice,
     /// How to read it, over what the run says.
@@ -187,7 +257,7 @@ pub struct RowsArgs {
 /// Which rows of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RowsChoice {
-    /// The test rows where there are some, else all.
+    /// Every row of --data; without it the rows of the run's own data that were held out.
     Unseen,
     /// The rows that were trained on; of other data the official training set.
     Train,
@@ -217,7 +287,7 @@ pub struct OutArgs {
     /// Rows.
     #[command(flatten)]
     pub rows: RowsArgs,
-    /// File to write: .csv, .tsv, .parquet, .arrow, .npy or .safetensors; by default CSV on standard output.
+    /// File to write: .csv, .tsv, .parquet, .arrow, .npy, .npz or .safetensors; by default CSV on standard output.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }

@@ -55,6 +55,18 @@ pub struct DataConfig {
     /// Name of the normal class; found out if none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normal: Option<String>,
+    /// Seed of the split; the run's if none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_seed: Option<u64>,
+    /// Whether each class has the same share of every part.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stratify: bool,
+    /// Column whose equal values stay in one part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Column that orders the rows: the last ones are the test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// How files are read.
     pub read: Options,
 }
@@ -69,6 +81,10 @@ impl Default for DataConfig {
             test: split.test,
             normal_only: false,
             normal: None,
+            split_seed: None,
+            stratify: false,
+            group: None,
+            time: None,
             read: Options::default(),
         }
     }
@@ -147,6 +163,10 @@ const FIELDS: &[(&str, &str)] = &[
     ("data.test", "share of all rows held out for the test, if there is no official test set, in (0, 1)"),
     ("data.normal_only", "whether to train on rows of the normal class alone, and to test on the rest"),
     ("data.normal", "name of the normal class"),
+    ("data.split_seed", "seed of the split into train, validation and test, 0 or more; the run's if it is not said"),
+    ("data.stratify", "whether each class has the same share of train, validation and test"),
+    ("data.group", "column whose equal values stay in one part"),
+    ("data.time", "column that orders the rows: the last ones are the test, the last of the rest the validation"),
     (
         "data.read",
         "how files are read: label = \"COLUMN\" and id = \"COLUMN\" (carried along, not learned from), drop = [\"COLUMN\"], keep = [\"COLUMN\"], \
@@ -155,12 +175,20 @@ const FIELDS: &[(&str, &str)] = &[
     ),
     ("data.read.label", "column with each row's class: shown, not learned from"),
     ("data.read.id", "column that identifies each row: carried along, not learned from"),
-    ("data.read.drop", "columns to leave out"),
+    ("data.read.drop", "columns not to learn from"),
     ("data.read.keep", "columns to learn from, if not all"),
+    ("data.read.categorical", "columns whose cells are names, even where they look like numbers"),
+    ("data.read.boolean", "columns with two different values"),
+    ("data.read.numeric", "columns of numbers"),
+    ("data.read.integer", "columns of whole numbers: what is filled in is rounded"),
+    ("data.read.unknown", "what becomes of a category's value that training did not have: score, refuse"),
     ("data.read.tensor", "name of the array, where a file holds several"),
     ("data.read.resize", "height and width that images are brought to"),
     ("data.read.grey", "whether images are read in shades of grey"),
     ("data.read.delimiter", "what separates the cells of text tables"),
+    ("data.read.decimal", "the decimal mark of text tables, `.` or `,`"),
+    ("data.read.comment", "lines of text tables that begin so are left out"),
+    ("data.read.encoding", "encoding of text tables, such as latin1"),
     (
         "data.read.stream",
         "whether rows stay in their npy, safetensors, Parquet or Arrow file and are read block by block; those of large files do",
@@ -344,8 +372,13 @@ impl Config {
         if let Some(size) = self.data.read.resize.filter(|size| size.contains(&0)) {
             return Err(ConfigError::new("data.read.resize", format!("{size:?}"), "a height and a width of at least 1 pixel").into());
         }
-        if let Some(delimiter) = self.data.read.delimiter.filter(|delimiter| !delimiter.is_ascii()) {
-            return Err(ConfigError::new("data.read.delimiter", delimiter, "a plain character, such as , or ;").into());
+        for (field, character) in [("data.read.delimiter", self.data.read.delimiter), ("data.read.comment", self.data.read.comment)] {
+            if let Some(character) = character.filter(|character| !character.is_ascii()) {
+                return Err(ConfigError::new(field, character, "a plain character, such as , or ;").into());
+            }
+        }
+        if let Some(decimal) = self.data.read.decimal.filter(|decimal| !matches!(decimal, '.' | ',')) {
+            return Err(ConfigError::new("data.read.decimal", decimal, "`.` or `,`").into());
         }
         if training.pretrain_epochs > 0 && !matches!(&self.model.network, Network::Mlp(MlpConfig { norm: NormKind::None, .. })) {
             let allowed = "0 unless `model.network` is an mlp without `norm`: only its layers are autoencoders by themselves";
@@ -368,12 +401,20 @@ impl Config {
     /// # Errors
     /// A part without rows, a class that the data does not have, or classes of which none can be told to be the normal one.
     pub fn cut(&self, sets: Sets) -> Result<(Split, Option<String>)> {
-        let config = SplitConfig { validation: self.data.validation, test: self.data.test, seed: self.seed };
+        let data = &self.data;
+        let config = SplitConfig {
+            validation: data.validation,
+            test: data.test,
+            seed: data.split_seed.unwrap_or(self.seed),
+            stratify: data.stratify,
+            group: data.group.clone(),
+            time: data.time.clone(),
+        };
         if !self.data.normal_only {
-            return Ok((Split::new(sets, config)?, None));
+            return Ok((Split::new(sets, &config)?, None));
         }
         let normal = normal_class(self.data.normal.as_deref(), &sets.train.classes())?;
-        Ok((Split::one_class(sets, &normal, config)?, Some(normal)))
+        Ok((Split::one_class(sets, &normal, &config)?, Some(normal)))
     }
 
     /// The configuration as TOML, with the meaning of each field beside it.

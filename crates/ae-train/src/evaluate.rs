@@ -159,8 +159,7 @@ impl Trained {
             let [mse, pca, mean] = [0, 1, 2].map(|of| by_column[of][start..end].iter().sum::<f64>() / (end - start) as f64);
             ColumnError { name: column.name, mse, pca, mean }
         });
-        let step = all.len().div_ceil(MEASURED).max(1);
-        let some = all.select(all.indices().iter().copied().step_by(step).collect());
+        let some = all.thin(MEASURED);
         let some_values = some.scaled(&self.schema.scaling)?;
         let some_matrix = Matrix { values: &some_values, width };
         Ok(Evaluation {
@@ -249,20 +248,22 @@ impl Trained {
 
     /// None if the classes of `train` and `rows` have no row in common to tell.
     fn classes(&self, train: &Dataset, rows: &Dataset, pca: &Pca) -> Result<Option<Classes>> {
-        let step = train.len().div_ceil(PROBED).max(1);
-        let train = train.select(train.indices().iter().copied().step_by(step).collect());
+        let labelled = |rows: &Dataset| rows.select(rows.indices().iter().copied().filter(|&row| rows.rows().label(row).is_some()).collect());
+        let train = labelled(train).thin(PROBED);
+        if train.is_empty() {
+            return Ok(None);
+        }
         // Other data may number its classes otherwise: their names decide.
         let known = train.rows().classes();
         let classes = rows.rows().classes();
         let Some(labels) = &rows.rows().labels else { return Ok(None) };
-        let number = |index: usize| known.iter().position(|name| *name == classes[labels[index] as usize]);
+        let number = |index: usize| known.iter().position(|name| labels[index].is_some_and(|label| *name == classes[label as usize]));
         let rows = rows.select(rows.indices().iter().copied().filter(|&index| number(index).is_some()).take(PROBED).collect());
         if rows.is_empty() {
             return Ok(None);
         }
         let test_labels: Vec<u32> = rows.indices().iter().filter_map(|&index| number(index)).map(|class| class as u32).collect();
-        let all_labels = train.rows().labels.clone().unwrap_or_default();
-        let train_labels: Vec<u32> = train.indices().iter().map(|&index| all_labels[index]).collect();
+        let train_labels: Vec<u32> = train.indices().iter().filter_map(|&index| train.rows().label(index)).collect();
         if train_labels.iter().all(|label| *label == train_labels[0]) {
             return Ok(None); // one class was trained on: there is nothing to tell
         }

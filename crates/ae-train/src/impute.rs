@@ -1,12 +1,15 @@
 //! Filling in what is missing: the blanks of rows by what the model makes of the rest; and how good that is, on values that were there.
 
-use std::{fs, path::Path};
+use std::{io::Write, path::Path, sync::Arc};
 
 use ae_data::{
-    Dataset, Encoding, Kind, Options,
-    frame::{Cells, Frame},
+    Column, DataError, Dataset, Encoding, Kind, Options, patch,
+    sink::Shape,
     source,
+    table::texts,
 };
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
 use burn::{
     data::dataset::Dataset as _,
     tensor::{Tensor, TensorData},
@@ -17,7 +20,8 @@ use crate::{
     Error, Result,
     baseline::{Matrix, Pca},
     evaluation::{hide, imputation_mse, numbers},
-    trained::{Table, Trained},
+    results::Table,
+    trained::Trained,
 };
 
 /// Share of the values that are hidden to measure how well hidden values are filled in.
@@ -38,6 +42,37 @@ pub struct HeldOut {
     pub pca: f64,
     /// By the mean of each column.
     pub mean: f64,
+}
+
+/// What became of the blanks of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// Blanks that were filled in.
+    pub cells: usize,
+    /// Blanks that are left: of columns that were empty in training, or of rows of which no value is there.
+    pub left: usize,
+    /// Rows of which no value is there, so that nothing says what the blanks are.
+    pub empty_rows: usize,
+}
+
+/// What becomes of the blanks, by row.
+struct Cells<I> {
+    batches: I,
+    /// The cells of the batch at hand, row by row, and the row that is first among them.
+    cells: Vec<f64>,
+    first: usize,
+    columns: usize,
+}
+
+impl<I: Iterator<Item = Result<Vec<f64>>>> Cells<I> {
+    /// The cell of a row, of which none comes before one that was asked for.
+    fn cell(&mut self, row: usize, column: usize) -> Result<f64> {
+        while (row - self.first) * self.columns >= self.cells.len() {
+            self.first += self.cells.len() / self.columns;
+            self.cells = self.batches.next().ok_or_else(|| Error::Failed("the file has more rows than before".to_string()))??;
+        }
+        Ok(self.cells[(row - self.first) * self.columns + column])
+    }
 }
 
 impl Trained {
@@ -62,26 +97,26 @@ impl Trained {
         numbers(filled)
     }
 
-    /// Each row with its blanks filled in, in the units of the data, behind the rows' identifiers and labels.
-    pub fn impute<'a>(&'a self, rows: &'a Dataset) -> Table<'a> {
-        self.data_table(rows, self.filled(rows))
-    }
-
-    /// The rows with their blanks filled in, in batches, in the units of the data.
-    fn filled<'a>(&'a self, rows: &'a Dataset) -> impl Iterator<Item = Result<(std::ops::Range<usize>, Vec<f32>)>> + 'a {
-        self.batches(rows, "filling in rows", |batch| {
-            let indices = rows.select(batch.rows.clone());
-            let scaled = indices.scaled(&self.schema.scaling)?;
-            let mut filled = self.unscale(self.fill(&scaled)?);
-            // What was there stays to the last bit, which scaling and back would not give.
-            let mut start = 0;
-            for &index in &batch.rows {
-                for (place, value) in rows.rows().row(index)?.into_iter().enumerate().filter(|(_, value)| !value.is_nan()) {
-                    filled[start + place] = value;
-                }
-                start += self.schema.d_input;
+    /// The cells of each row with its blanks filled in, in batches, in the units of the data, row by row; `NaN` where nothing is known: in a column
+    /// that was empty in training, in a row of which no value is there.
+    fn filled<'a>(&'a self, rows: &'a Dataset) -> impl Iterator<Item = Result<(std::ops::Range<usize>, Vec<f64>)>> + 'a {
+        let encoding = Encoding::new(self.columns());
+        let columns = self.columns();
+        self.batches(rows, "filling in rows", move |batch| {
+            let scaled = rows.select(batch.rows.clone()).scaled(&self.schema.scaling)?;
+            let width = self.schema.d_input;
+            let mut filled = self.unscale(&self.fill(&scaled)?);
+            let mut cells = Vec::with_capacity(batch.rows.len() * columns.len());
+            for (index, &row) in batch.rows.iter().enumerate() {
+                let features = &mut filled[index * width..(index + 1) * width];
+                let known = rows.rows().row(row)?;
+                let is_empty = known.iter().all(|value| value.is_nan());
+                // What was there stays to the last bit, which scaling and back would not give.
+                features.iter_mut().zip(&known).filter(|(_, known)| !known.is_nan()).for_each(|(value, known)| *value = *known);
+                let decoded = encoding.decode(features);
+                cells.extend(decoded.into_iter().zip(&columns).map(|(cell, column)| if is_empty || column.blank { f64::NAN } else { cell }));
             }
-            Ok(filled)
+            Ok(cells)
         })
     }
 
@@ -90,8 +125,7 @@ impl Trained {
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
     pub fn held_out(&self, rows: &Dataset, pca: &Pca) -> Result<HeldOut> {
-        let step = rows.len().div_ceil(MEASURED).max(1);
-        let values = rows.select(rows.indices().iter().copied().step_by(step).collect()).scaled(&self.schema.scaling)?;
+        let values = rows.thin(MEASURED).scaled(&self.schema.scaling)?;
         let width = self.schema.d_input;
         let known = Matrix { values: &values, width };
         let holes = self.hide(known, HELD_OUT);
@@ -120,67 +154,118 @@ impl Trained {
         values
     }
 
-    /// Writes the text table at `from` to `to` with its blanks filled in, and every other byte as it was. Gives the number of blanks.
+    /// The learned columns, and where each is in the table that `rows` are from.
+    fn places(&self, rows: &Dataset) -> Option<Vec<(usize, Column)>> {
+        let carried = rows.rows().carried.as_ref().filter(|_| !self.schema.columns.is_empty())?;
+        let names = ae_data::table::names(carried.table().as_ref());
+        let found: std::collections::HashMap<&String, usize> = names.iter().zip(0..).collect();
+        self.schema.columns.iter().map(|column| Some((*found.get(&column.name)?, column.clone()))).collect()
+    }
+
+    /// Writes the text table at `from`, which `rows` are all the rows of, to `to` with its blanks filled in and every other byte as it was.
     ///
     /// # Errors
     /// A file that is no text table or not like the run's data, or a place that cannot be written.
-    pub fn impute_text(&self, from: &Path, read: &Options, rows: &Dataset, to: &Path) -> Result<usize> {
-        let encoding = Encoding::new(self.columns());
-        let names: Vec<&str> = encoding.columns().iter().map(|column| column.name.as_str()).collect();
-        let mut cells: Vec<Vec<f32>> = Vec::with_capacity(rows.len());
-        for batch in self.filled(rows) {
-            cells.extend(batch?.1.chunks_exact(encoding.width()).map(|row| encoding.decode(row)));
-        }
-        let text = fs::read(from).map_err(|error| Error::at("read", from, error))?;
-        let mut blanks = 0;
-        let filled = source::fill_text(&text, read, from, |row, name| {
-            let column = names.iter().position(|other| *other == name)?;
-            let value = *cells.get(row)?.get(column)?;
-            blanks += 1;
-            let column = &encoding.columns()[column];
-            Some(match column.kind {
-                Kind::Number => value.to_string(),
-                Kind::Boolean => (value >= 0.5).to_string(),
-                Kind::Category => column.levels[value as usize].clone(),
-            })
+    pub fn impute_text(&self, from: &Path, read: &Options, rows: &Dataset, to: impl Write) -> Result<Filled> {
+        let places = self.places(rows).ok_or_else(|| Error::Failed(format!("{} is no table of the run's columns", from.display())))?;
+        let width = places.len();
+        let mut columns = vec![None; places.iter().map(|(place, _)| place + 1).max().unwrap_or(0)];
+        places.iter().enumerate().for_each(|(index, (place, _))| columns[*place] = Some(index));
+        let mut filled = Filled::default();
+        let mut empty = usize::MAX;
+        let mut cells = Cells { batches: self.filled(rows).map(|batch| batch.map(|(_, cells)| cells)), cells: Vec::new(), first: 0, columns: width };
+        source::fill_text(from, read, to, |row, place, said| {
+            let Some(index) = columns.get(place).copied().flatten().filter(|_| ae_data::is_missing_text(said)) else { return Ok::<_, Error>(None) };
+            let column = &places[index].1;
+            let text = patch::written(column, cells.cell(row, index)?);
+            match &text {
+                Some(_) => filled.cells += 1,
+                None => {
+                    filled.left += 1;
+                    if !column.blank && empty != row {
+                        empty = row;
+                        filled.empty_rows += 1;
+                    }
+                }
+            }
+            Ok(text)
         })?;
-        ae_data::sink::write_bytes(to, &filled)?;
-        Ok(blanks)
+        Ok(filled)
     }
 
-    /// The table `whole`, every column of it, with the blanks of the data's columns filled in. Gives the number of blanks beside.
-    ///
-    /// # Errors
-    /// A device that fails.
-    pub fn impute_frame(&self, mut whole: Frame, rows: &Dataset) -> Result<(Frame, usize)> {
-        let mut blanks = 0;
-        let mut filled: Option<Frame> = None;
-        for part in self.filled(rows) {
-            let part = self.table_of(&part?.1);
-            match &mut filled {
-                None => filled = Some(part),
-                Some(filled) => filled.append(part, Path::new("the filled rows"))?,
-            }
+    /// `rows` as a table with every column of theirs, as it came, and the blanks of the learned ones filled in. Of text, columns of plain numbers become
+    /// numbers if `typed`. What was filled in is counted in `count` as the table is read.
+    pub fn impute<'a>(&'a self, rows: &'a Dataset, typed: bool, count: &'a std::cell::RefCell<Filled>) -> Table<'a> {
+        let Some(places) = self.places(rows) else { return self.impute_array(rows, count) };
+        let Some(carried) = rows.rows().carried.as_ref() else { return self.impute_array(rows, count) };
+        let all: Vec<usize> = (0..carried.table().schema().fields().len()).collect();
+        let is_text = typed && carried.table().layout().is_some();
+        let mut fields = carried.fields(&all);
+        for (place, column) in places.iter().filter(|(_, column)| is_text && is_plain(column)) {
+            let kind = if column.integer { DataType::Int64 } else { DataType::Float64 };
+            fields[*place] = Field::new(&column.name, kind, true);
         }
-        let Some(filled) = filled else { return Ok((whole, 0)) };
-        for (name, cells) in &mut whole.columns {
-            let Some((_, made)) = filled.columns.iter().find(|(other, _)| other == name) else { continue };
-            match (cells, made) {
-                (Cells::Numbers(cells), Cells::Numbers(made)) | (Cells::Booleans(cells), Cells::Booleans(made)) => {
-                    for (cell, made) in cells.iter_mut().zip(made).filter(|(cell, _)| cell.is_nan()) {
-                        *cell = *made;
-                        blanks += 1;
-                    }
-                }
-                (Cells::Texts(cells), Cells::Texts(made)) => {
-                    for (cell, made) in cells.iter_mut().zip(made).filter(|(cell, _)| cell.is_none()) {
-                        cell.clone_from(made);
-                        blanks += 1;
-                    }
-                }
-                _ => {}
+        let schema = Arc::new(Schema::new(fields));
+        let shape = Shape { results: 0..all.len(), ..Shape::of(schema.clone(), rows.len()) };
+        let width = places.len();
+        let parts = self.filled(rows).map(move |batch| {
+            let (range, cells) = batch?;
+            let mut arrays = carried.take(&rows.indices()[range], &all)?;
+            let empty = cells.chunks_exact(width).filter(|row| row.iter().zip(&places).all(|(cell, (_, column))| cell.is_nan() || column.blank));
+            count.borrow_mut().empty_rows += empty.count();
+            for (index, (place, column)) in places.iter().enumerate() {
+                let wanted: Vec<f64> = cells.iter().skip(index).step_by(width).copied().collect();
+                let failed = |error: arrow_schema::ArrowError| Error::Failed(format!("column `{}`: {error}", column.name));
+                let (made, cells, left) = patch::patch(&arrays[*place], column, &wanted).map_err(failed)?;
+                arrays[*place] = if is_text && is_plain(column) { as_numbers(&made, column)? } else { made };
+                count.borrow_mut().cells += cells;
+                count.borrow_mut().left += left;
             }
-        }
-        Ok((whole, blanks))
+            RecordBatch::try_new(schema.clone(), arrays).map_err(|error| Error::Failed(error.to_string()))
+        });
+        Table::new(shape, parts)
     }
+
+    /// The same for rows that are an array of numbers.
+    fn impute_array<'a>(&'a self, rows: &'a Dataset, count: &'a std::cell::RefCell<Filled>) -> Table<'a> {
+        let columns = self.columns();
+        let kind = if rows.rows().element() == ae_data::Element::F64 { DataType::Float64 } else { DataType::Float32 };
+        let fields: Vec<Field> = columns.iter().map(|column| Field::new(&column.name, kind.clone(), true)).collect();
+        let width = columns.len();
+        let parts = self.filled(rows).map(move |batch| {
+            let (range, cells) = batch?;
+            for &row in &rows.indices()[range.clone()] {
+                let blanks = rows.rows().row(row)?.iter().filter(|value| value.is_nan()).count();
+                let mut count = count.borrow_mut();
+                match blanks == width {
+                    true => (count.left, count.empty_rows) = (count.left + blanks, count.empty_rows + 1),
+                    false => count.cells += blanks,
+                }
+            }
+            let array = |index: usize| -> ArrayRef {
+                let cells: Float64Array = cells.iter().skip(index).step_by(width).map(|cell| (!cell.is_nan()).then_some(*cell)).collect();
+                match kind {
+                    DataType::Float64 => Arc::new(cells),
+                    _ => Arc::new(cells.iter().map(|cell| cell.map(|cell| cell as f32)).collect::<arrow_array::Float32Array>()),
+                }
+            };
+            Ok((range, (0..width).map(array).collect()))
+        });
+        crate::results::results(rows, fields, parts)
+    }
+}
+
+/// Whether a column of text is written as every program writes numbers.
+fn is_plain(column: &Column) -> bool {
+    column.kind == Kind::Number && column.style == ae_data::Style::default() && !column.blank
+}
+
+/// A column of text that holds plain numbers, as numbers.
+fn as_numbers(array: &ArrayRef, column: &Column) -> Result<ArrayRef> {
+    let texts = texts(array, "the table".as_ref()).map_err(|error: DataError| Error::from(error))?;
+    let cell = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !ae_data::is_missing_text(text)).map(str::to_string);
+    Ok(match column.integer {
+        true => Arc::new(texts.iter().map(|text| cell(text).and_then(|text| text.parse().ok())).collect::<Int64Array>()),
+        false => Arc::new(texts.iter().map(|text| cell(text).and_then(|text| text.parse().ok())).collect::<Float64Array>()),
+    })
 }

@@ -54,6 +54,7 @@ pub mod pretrain;
 pub mod probe;
 pub mod ranking;
 pub mod renderer;
+pub mod results;
 pub mod report;
 pub mod run;
 pub mod run_folder;

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use ae_data::{Batcher, DataError, Dataset, Options, Scaling, Split, frame::differences, scaling::SAMPLE, source};
+use ae_data::{Batcher, DataError, Dataset, Options, Scaling, Sets, Split, scaling::SAMPLE, source, table::differences};
 use ae_model::Model;
 use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
 
@@ -26,7 +26,7 @@ use crate::{
     pretrain::Pretrain,
     run_folder::{Part, RunFolder, Schema, Summary},
     step::Trainee,
-    trained::{Trained, Which},
+    trained::{Trained, Which, fingerprint},
 };
 
 /// A run and its folder.
@@ -100,9 +100,20 @@ impl Deref for Fitted {
 /// # Errors
 /// As [`Run::create`] and [`Run::train`].
 pub fn fit(config: Config, device: impl Into<Device>) -> Result<Fitted> {
-    let device = device.into();
+    fitted(device.into(), |folder| Run::create(config, Some(folder)))
+}
+
+/// The same on rows that a program has in memory, or opened by itself.
+///
+/// # Errors
+/// As [`Run::create_on`] and [`Run::train`].
+pub fn fit_on(config: Config, sets: Sets, device: impl Into<Device>) -> Result<Fitted> {
+    fitted(device.into(), |folder| Run::create_on(config, sets, Some(folder)))
+}
+
+fn fitted(device: Device, create: impl FnOnce(&Path) -> Result<Run>) -> Result<Fitted> {
     let folder = tempfile::tempdir().map_err(|error| Error::Failed(format!("cannot make a temporary folder: {error}")))?;
-    let run = Run::create(config, Some(&folder.path().join("run")))?;
+    let run = create(&folder.path().join("run"))?;
     match run.train(device.clone(), "", Progress::Quiet, Interrupter::new())? {
         Outcome::Finished(summary) => {
             Ok(Fitted { trained: run.trained(device)?, detector: run.folder.detector()?, pca: run.folder.pca()?, summary: *summary })
@@ -117,6 +128,8 @@ struct Data {
     split: Split,
     schema: Schema,
     batcher: Batcher,
+    /// What was guessed, left out or is doubtful about it, in sentences.
+    notes: Vec<String>,
 }
 
 impl Run {
@@ -127,10 +140,31 @@ impl Run {
     pub fn create(config: Config, out: Option<&Path>) -> Result<Self> {
         config.check()?;
         let data = Data::open(&config)?;
+        Self::of(config, data, out)
+    }
+
+    /// The same with rows that a program has in memory, or opened by itself: see [`Rows::new`](ae_data::Rows::new),
+    /// [`from_batches`](ae_data::source::from_batches).
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_on(mut config: Config, sets: Sets, out: Option<&Path>) -> Result<Self> {
+        config.check()?;
+        config.data.source = String::new();
+        let data = Data::of(&config, sets)?;
+        Self::of(config, data, out)
+    }
+
+    fn of(config: Config, data: Data, out: Option<&Path>) -> Result<Self> {
         let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name))?;
         folder.write_config(&config)?;
         folder.write_schema(&data.schema)?;
         Ok(Self { folder, config, data: Some(Arc::new(data)) })
+    }
+
+    /// What was guessed, left out or is doubtful about the run's data, in sentences; nothing if it was not read yet.
+    pub fn notes(&self) -> &[String] {
+        self.data.as_ref().map_or(&[], |data| &data.notes)
     }
 
     /// A run that was made before.
@@ -203,7 +237,8 @@ impl Run {
         if data.schema != known {
             let names = |schema: &Schema| schema.columns.iter().map(|column| column.name.clone()).collect::<BTreeSet<_>>();
             let (before, now) = (names(&known), names(&data.schema));
-            let what = if before == now { String::new() } else { format!(" ({})", differences(&before, &now, "the run")) };
+            let lists = [before.difference(&now).collect::<Vec<_>>(), now.difference(&before).collect()];
+            let what = if before == now { String::new() } else { format!(" ({})", differences(&lists[0], &lists[1], "the run")) };
             let source = &self.config.data.source;
             return Err(Error::Failed(format!("`{source}` has changed since the run began{what}: bring the old data back, or train anew")));
         }
@@ -299,7 +334,8 @@ impl Run {
     ) -> Result<(Self, Summary)> {
         config.check()?;
         let mut data = Data::open(&config)?;
-        if let Some([offset, scale]) = scaling {
+        if let Some(numbers) = scaling {
+            let [offset, scale] = numbers.map(|values| values.into_iter().map(f64::from).collect::<Vec<f64>>());
             if offset.len() != data.schema.d_input {
                 let (found, expected) = (offset.len(), data.schema.d_input);
                 return Err(Error::Failed(format!("the weights scale {found} features, but the data has {expected}")));
@@ -378,9 +414,16 @@ impl Data {
                 "`--data -` reads a table from standard input: pipe one in, such as `ae --data - < rows.csv`".to_string(),
             ));
         }
-        let sets = source::open_with(&config.data.source, &config.data.read)?;
+        Self::of(config, source::open_with(&config.data.source, &config.data.read)?)
+    }
+
+    fn of(config: &Config, sets: Sets) -> Result<Self> {
         let name = sets.name.clone();
+        let fingerprint = fingerprint(&sets)?;
+        let mut notes = sets.train.notes.clone();
+        notes.extend(sets.test.iter().flat_map(|test| test.notes.clone()));
         let (split, normal) = config.cut(sets)?;
+        notes.extend(split.notes.clone());
         if !split.train.varies()? {
             return Err(DataError::Constant { name, rows: split.train.len() }.into());
         }
@@ -397,6 +440,8 @@ impl Data {
             normal,
             scaling: scaling.clone(),
             columns: rows.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default(),
+            carried: if rows.encoding().is_some() { rows.carried_names() } else { Vec::new() },
+            fingerprint,
         };
         config.variant()?.check(&config.model, &schema.inputs()).map_err(|error| error.within("model"))?;
         if config.model.reconstruction == ae_model::Reconstruction::Bernoulli && !scaling.is_unit_range() {
@@ -404,7 +449,7 @@ impl Data {
                 "`model.reconstruction` is bernoulli, which needs inputs in [0, 1]: set `data.scaling` to min_max".to_string(),
             ));
         }
-        Ok(Self { batcher: Batcher::new(scaling), schema, split })
+        Ok(Self { batcher: Batcher::new(scaling), schema, split, notes })
     }
 }
 

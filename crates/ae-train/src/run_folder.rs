@@ -49,9 +49,14 @@ pub struct Schema {
     pub normal: Option<String>,
     /// Fitted on the training rows.
     pub scaling: Scaling,
-    /// The columns, if the rows are of a table.
+    /// The columns that are learned from, if the rows are of a table: decided once, and what later rows are read by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Column>,
+    /// The columns that were there and are not learned from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carried: Vec<String>,
+    /// What tells the data from any other: see [`Rows::fingerprint`](ae_data::Rows::fingerprint).
+    pub fingerprint: String,
 }
 
 impl Schema {

@@ -2,16 +2,12 @@
 //!
 //! Everything goes through the model in batches, and comes out as a [`Table`], part by part, so that data of any size passes.
 
-use std::{fmt, path::Path};
+use std::sync::Arc;
 
-use ae_data::{
-    Batch, Batcher, Column, Dataset, Encoding, Known, Options, Sets, Split,
-    frame::{Cells, Frame},
-    open_known,
-    progress::Progress,
-    sink::{CellKind, Shape, Writer},
-};
+use ae_data::{Batch, Batcher, Column, DataError, Dataset, Encoding, Kind, Known, Options, Sets, Split, open_known, patch, progress::Progress, tabular};
 use ae_model::{Corruption, Model};
+use arrow_array::{ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema as ArrowSchema};
 use burn::{
     data::dataset::Dataset as _,
     tensor::{Device, Tensor, TensorData},
@@ -21,6 +17,7 @@ use crate::{
     Error, Result,
     config::Config,
     evaluation::{BATCH, numbers},
+    results::{Table, results},
     run_folder::Schema,
 };
 
@@ -41,7 +38,7 @@ pub struct Trained {
 /// Which rows of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// The test rows where there are some (of the run's own data those that were held out, else an official test set); else all.
+    /// Of the run's own data the rows that were held out; of other data every row.
     Unseen,
     /// Rows that were trained on; of other data the official training set.
     Train,
@@ -60,80 +57,86 @@ impl Trained {
         Self { model, schema, config, device, batcher }
     }
 
-    /// Rows to use the model on: of `source`, or of the run's own data if there is none. `read` says how they are read, over what the run says.
+    /// Rows to use the model on: of `source`, every row unless some are asked for; or of the run's own data if there is no source. `read` says
+    /// how they are read, over what the run says.
     ///
     /// # Errors
     /// Data that cannot be read, that has other columns than the run's, or that does not have such rows; data of the run that has changed.
     pub fn rows(&self, source: Option<&str>, read: &Options, which: Which) -> Result<Dataset> {
         let own = &self.config.data.source;
-        let is_own =
-            source.is_none_or(|source| source == own || std::path::absolute(source).is_ok_and(|path| path.as_path() == Path::new(own)));
-        if source.is_none() && own == "-" {
-            return Err(Error::Usage("this run was trained on standard input: name data with `--data`".to_string()));
-        }
-        let options = self.options(read);
-        let known = Known { columns: &self.schema.columns, width: self.schema.d_input, geometry: self.schema.geometry };
-        let sets = open_known(source.unwrap_or(own), &options, &known)?;
-        if is_own && which != Which::All {
-            let split = self.split(sets)?;
-            return Ok(match which {
-                Which::Train => split.train,
-                Which::Validation => split.validation,
-                _ => split.test,
-            });
-        }
-        let Sets { name, mut train, test } = sets;
-        let lacks =
-            |what: &str| Error::Usage(format!("`{name}` has no {what}: the run's own data has some; leave `--rows` out for all rows"));
-        match (which, test) {
-            (Which::Unseen | Which::Test, Some(test)) => Ok(Dataset::new(test)),
-            (Which::Unseen, None) | (Which::Train, _) | (Which::All, None) => Ok(Dataset::new(train)),
-            (Which::Test, None) => Err(lacks("test set of its own")),
-            (Which::Validation, _) => Err(lacks("validation rows")),
-            (Which::All, Some(test)) => {
-                if train.store().is_some() || test.store().is_some() {
-                    return Err(Error::Usage(format!("`{name}` is too large for `--rows all` at once: take `train`, then `test`")));
-                }
-                train.append(test);
-                Ok(Dataset::new(train))
+        let Some(source) = source else {
+            if own == "-" {
+                return Err(Error::Usage("this run was trained on standard input: name data with `--data`".to_string()));
             }
+            if own.is_empty() {
+                return Err(Error::Usage("this run was trained on rows that a program gave it: name data with `--data`".to_string()));
+            }
+            let sets = open_known(own, &self.options(read), &self.known())?;
+            if fingerprint(&sets)? != self.schema.fingerprint {
+                return Err(Error::Failed(format!(
+                    "`{own}` has changed since the run was trained on it: bring the old data back, or name rows with `--data`"
+                )));
+            }
+            return if which == Which::All { all_rows(sets) } else { self.part_of_own(sets, which) };
+        };
+        let sets = open_known(source, &self.options(read), &self.known())?;
+        self.choose(sets, which)
+    }
+
+    /// The same for rows in memory: batches of a table with the columns of the run.
+    ///
+    /// # Errors
+    /// Other columns than the run's, or a cell that is not what its column holds.
+    pub fn rows_of(&self, batches: Vec<RecordBatch>) -> Result<Dataset> {
+        let schema = batches.first().map(RecordBatch::schema);
+        let schema = schema.ok_or_else(|| Error::Usage("there is no batch of rows".to_string()))?;
+        let table = ae_data::table::InMemory::new("the rows".as_ref(), schema, batches)?;
+        let known = self.known();
+        Ok(Dataset::new(tabular::rows_of(Arc::new(table), &self.options(&Options::default()), Some(&known), false)?))
+    }
+
+    fn known(&self) -> Known<'_> {
+        let schema = &self.schema;
+        Known { columns: &schema.columns, carried: &schema.carried, width: schema.d_input, geometry: schema.geometry }
+    }
+
+    /// The rows that are asked for.
+    fn choose(&self, sets: Sets, which: Which) -> Result<Dataset> {
+        let lacks = |name: &str, what: &str| {
+            Error::Usage(format!("`{name}` has no {what}: the run's own data has some; leave `--rows` out for all rows"))
+        };
+        match which {
+            Which::Unseen | Which::All => {
+                let is_own = fingerprint(&sets)? == self.schema.fingerprint;
+                let mut rows = all_rows(sets)?;
+                if is_own && which == Which::Unseen {
+                    rows = rows.with_note("these are the rows that the run was trained and tested on, every one of them: `--rows test` takes the held-out ones");
+                }
+                Ok(rows)
+            }
+            _ if fingerprint(&sets)? == self.schema.fingerprint => self.part_of_own(sets, which),
+            Which::Train => Ok(Dataset::new(sets.train)),
+            Which::Test => {
+                let name = sets.name.clone();
+                sets.test.map(Dataset::new).ok_or_else(|| lacks(&name, "test set of its own"))
+            }
+            Which::Validation => Err(lacks(&sets.name, "validation rows")),
         }
+    }
+
+    /// A part that the run's own data was cut into.
+    fn part_of_own(&self, sets: Sets, which: Which) -> Result<Dataset> {
+        let Split { train, validation, test, .. } = self.config.cut(sets)?.0;
+        Ok(match which {
+            Which::Train => train,
+            Which::Validation => validation,
+            Which::Unseen | Which::Test | Which::All => test,
+        })
     }
 
     /// How later rows are read: as the run's, and what a person says over it.
     pub fn options(&self, read: &Options) -> Options {
-        let run = &self.config.data.read;
-        let read = read.clone();
-        Options {
-            label: read.label.or_else(|| run.label.clone()),
-            id: read.id.or_else(|| run.id.clone()),
-            drop: [run.drop.clone(), read.drop].concat(),
-            keep: if read.keep.is_empty() { run.keep.clone() } else { read.keep },
-            tensor: read.tensor.or_else(|| run.tensor.clone()),
-            resize: read.resize.or(run.resize),
-            grey: read.grey || run.grey,
-            delimiter: read.delimiter.or(run.delimiter),
-            header: read.header.or(run.header),
-            stream: read.stream.or(run.stream),
-        }
-    }
-
-    /// The parts that the run's own data was cut into.
-    fn split(&self, sets: Sets) -> Result<Split> {
-        let name = sets.name.clone();
-        let split = self.config.cut(sets)?.0;
-        let found = [&split.train, &split.validation, &split.test].map(Dataset::len);
-        let known = [self.schema.train_rows, self.schema.validation_rows, self.schema.test_rows];
-        match found == known {
-            true => Ok(split),
-            false => {
-                let [found, known] = [found, known].map(|rows| rows.map(|count| count.to_string()).join(" / "));
-                Err(Error::Failed(format!(
-                    "`{name}` has changed since the run: it gives {found} train / validation / test rows, then {known}; bring the old data back, or \
-                     name rows with `--data`"
-                )))
-            }
-        }
+        self.config.data.read.overruled_by(read.clone())
     }
 
     /// What `f` makes of each batch of `rows`, with the positions of the batch's rows; `what` is said of long work.
@@ -167,19 +170,14 @@ impl Trained {
         names: Vec<String>,
         batches: impl Iterator<Item = Result<(std::ops::Range<usize>, Vec<f32>)>> + 'a,
     ) -> Table<'a> {
-        let carried = Carried::of(rows, &self.config.data.read);
-        let mut columns = carried.columns();
-        columns.extend(names.iter().map(|name| (name.clone(), CellKind::Number)));
+        let fields = names.iter().map(|name| Field::new(name, DataType::Float32, true)).collect();
         let width = names.len();
         let parts = batches.map(move |batch| {
             let (range, values) = batch?;
-            let mut frame = carried.part(rows, range);
-            for (index, name) in names.iter().enumerate() {
-                frame.columns.push((name.clone(), Cells::Numbers(values.iter().skip(index).step_by(width).copied().collect())));
-            }
-            Ok(frame)
+            let column = |index: usize| Arc::new(Float32Array::from_iter(values.iter().skip(index).step_by(width).copied())) as ArrayRef;
+            Ok((range, (0..width).map(column).collect()))
         });
-        Table { shape: Shape { columns, rows: rows.len() }, parts: Box::new(parts) }
+        results(rows, fields, parts)
     }
 
     /// The columns of the data that the model gives back: those of the table, else `x0`, `x1`, ...
@@ -191,9 +189,8 @@ impl Trained {
     }
 
     /// The values of scaled rows (`[rows, d_input]`, row by row), back in the units of the data.
-    pub fn unscale(&self, mut values: Vec<f32>) -> Vec<f32> {
-        values.chunks_exact_mut(self.schema.d_input).for_each(|row| self.schema.scaling.invert(row));
-        values
+    pub fn unscale(&self, values: &[f32]) -> Vec<f64> {
+        self.schema.scaling.invert(values, self.schema.d_input)
     }
 
     /// The reconstruction of each row in the units of the data, in batches; of rows corrupted first, if a corruption is given. Beside it, what
@@ -214,11 +211,11 @@ impl Trained {
             };
             let hidden = visible.clone().map(numbers).transpose()?;
             let values = numbers(self.model.reconstruct_visible(read.clone(), visible))?;
-            let mut read = self.unscale(numbers(read)?);
+            let mut read = self.unscale(&numbers(read)?);
             if let Some(visible) = hidden {
-                read.iter_mut().zip(visible).filter(|(_, visible)| *visible < 0.5).for_each(|(value, _)| *value = f32::NAN);
+                read.iter_mut().zip(visible).filter(|(_, visible)| *visible < 0.5).for_each(|(value, _)| *value = f64::NAN);
             }
-            Ok((read, self.unscale(values)))
+            Ok((read, self.unscale(&values)))
         });
         batches.map(|batch| batch.map(|(range, (read, values))| Reconstructed { range, read, values }))
     }
@@ -233,26 +230,55 @@ impl Trained {
     pub(crate) fn data_table<'a>(
         &'a self,
         rows: &'a Dataset,
-        batches: impl Iterator<Item = Result<(std::ops::Range<usize>, Vec<f32>)>> + 'a,
+        batches: impl Iterator<Item = Result<(std::ops::Range<usize>, Vec<f64>)>> + 'a,
     ) -> Table<'a> {
         let encoding = Encoding::new(self.columns());
-        let carried = Carried::of(rows, &self.config.data.read);
-        let mut columns = carried.columns();
-        columns.extend(data_columns(&encoding));
         let parts = batches.map(move |batch| {
             let (range, values) = batch?;
-            let mut frame = carried.part(rows, range);
-            frame.columns.extend(Frame::from_features(&encoding, &values, None).columns);
-            Ok(frame)
+            Ok((range, self.arrays(&encoding, &values)))
         });
-        Table { shape: Shape { columns, rows: rows.len() }, parts: Box::new(parts) }
+        results(rows, self.fields(), parts)
+    }
+
+    /// Name and type of each column of the data as the model gives it back.
+    fn fields(&self) -> Vec<Field> {
+        let columns = self.columns();
+        let ranges = Encoding::new(columns.clone()).ranges();
+        let kind = |column: &Column, feature: usize| match column.kind {
+            // What is far from zero beside its spread needs more digits.
+            Kind::Number => {
+                let (offset, scale) = self.schema.scaling.of(feature);
+                if offset.abs() > scale * 1e4 { DataType::Float64 } else { DataType::Float32 }
+            }
+            Kind::Boolean if column.levels.is_empty() => DataType::Boolean,
+            Kind::Boolean | Kind::Category => DataType::Utf8,
+        };
+        columns.iter().zip(ranges).map(|(column, (first, _))| Field::new(&column.name, kind(column, first), true)).collect()
+    }
+
+    /// Rows in the units of the data (`[rows, d_input]`, row by row) as columns.
+    fn arrays(&self, encoding: &Encoding, values: &[f64]) -> Vec<ArrayRef> {
+        let width = encoding.columns().len();
+        let cells: Vec<f64> = values.chunks_exact(encoding.width()).flat_map(|row| encoding.decode(row)).collect();
+        let array = |(index, field): (usize, Field)| {
+            let column = &encoding.columns()[index];
+            let cells = cells.iter().skip(index).step_by(width).copied();
+            let some = |cell: f64| (!cell.is_nan()).then_some(cell);
+            match field.data_type() {
+                DataType::Float64 => Arc::new(cells.map(some).collect::<Float64Array>()) as ArrayRef,
+                DataType::Boolean => Arc::new(cells.map(|cell| some(cell).map(|cell| cell >= 0.5)).collect::<BooleanArray>()),
+                DataType::Utf8 => Arc::new(cells.map(|cell| patch::written(column, cell)).collect::<StringArray>()),
+                _ => Arc::new(cells.map(|cell| some(cell).map(|cell| cell as f32)).collect::<Float32Array>()),
+            }
+        };
+        self.fields().into_iter().enumerate().map(array).collect()
     }
 
     /// What the decoder makes of `codes` (`[rows, code_dim]`, row by row), in the units of the data (`[rows, d_input]`).
     ///
     /// # Errors
     /// Codes that do not fill whole rows, or a device that fails.
-    pub fn decode(&self, codes: &[f32]) -> Result<Vec<f32>> {
+    pub fn decode(&self, codes: &[f32]) -> Result<Vec<f64>> {
         let width = self.config.model.code_dim;
         if !codes.len().is_multiple_of(width) {
             return Err(Error::Failed(format!("{} values are no codes of {width} units", codes.len())));
@@ -262,12 +288,17 @@ impl Trained {
             let h = Tensor::from_data(TensorData::new(chunk.to_vec(), [chunk.len() / width, width]), &self.device);
             values.extend(numbers(self.model.decode(h))?);
         }
-        Ok(self.unscale(values))
+        Ok(self.unscale(&values))
     }
 
     /// Rows like the data's, in its units, as a table.
-    pub fn table_of(&self, values: &[f32]) -> Frame {
-        Frame::from_features(&Encoding::new(self.columns()), values, None)
+    ///
+    /// # Errors
+    /// Columns of the same name.
+    pub fn table_of(&self, values: &[f64]) -> Result<RecordBatch> {
+        let schema = ArrowSchema::new(self.fields());
+        let arrays = self.arrays(&Encoding::new(self.columns()), values);
+        RecordBatch::try_new(Arc::new(schema), arrays).map_err(|error| Error::Failed(error.to_string()))
     }
 
     /// The codes of `rows`, row by row.
@@ -287,7 +318,7 @@ impl Trained {
     ///
     /// # Errors
     /// As [`codes`](Self::codes); fewer than two steps, or another number of rows.
-    pub fn interpolate(&self, rows: &Dataset, steps: usize) -> Result<Vec<f32>> {
+    pub fn interpolate(&self, rows: &Dataset, steps: usize) -> Result<Vec<f64>> {
         if steps < 2 || rows.len() != 2 {
             return Err(Error::Usage("an interpolation is between two rows, in 2 steps or more".to_string()));
         }
@@ -302,12 +333,32 @@ impl Trained {
 
     /// The values that images of the data are drawn with in black and in white.
     pub fn shades(&self) -> [f32; 2] {
-        let mut shades = [0.0, 1.0];
-        if self.schema.scaling.is_unit_range() {
-            self.schema.scaling.invert(&mut shades);
-        }
-        shades
+        let (offset, scale) = if self.schema.scaling.is_unit_range() { self.schema.scaling.of(0) } else { (0.0, 1.0) };
+        [offset as f32, (offset + scale) as f32]
     }
+}
+
+/// What tells one data set from another: its columns and every value, or a sample of the values where they stay in their file.
+///
+/// # Errors
+/// A file that can no longer be read.
+pub(crate) fn fingerprint(sets: &Sets) -> Result<String> {
+    let mut text = sets.train.fingerprint()?;
+    if let Some(test) = &sets.test {
+        text += &format!("-{}", test.fingerprint()?);
+    }
+    Ok(text)
+}
+
+/// Every row, an official test set behind the training set.
+fn all_rows(sets: Sets) -> Result<Dataset> {
+    let Sets { name, mut train, test } = sets;
+    let Some(test) = test else { return Ok(Dataset::new(train)) };
+    if train.store().is_some() || test.store().is_some() {
+        return Err(Error::Usage(format!("`{name}` is too large for all of its rows at once: take `--rows train`, then `--rows test`")));
+    }
+    train.append(test).map_err(DataError::from)?;
+    Ok(Dataset::new(train))
 }
 
 /// A batch of rows and what became of them.
@@ -316,92 +367,7 @@ pub struct Reconstructed {
     /// Positions of the rows in their dataset.
     pub range: std::ops::Range<usize>,
     /// What the network read, in the units of the data; `NaN` where nothing was visible.
-    pub read: Vec<f32>,
+    pub read: Vec<f64>,
     /// The reconstructions, in the units of the data.
-    pub values: Vec<f32>,
-}
-
-/// Name and kind of each column of the data.
-fn data_columns(encoding: &Encoding) -> Vec<(String, CellKind)> {
-    let kind = |column: &Column| match column.kind {
-        ae_data::Kind::Number => CellKind::Number,
-        ae_data::Kind::Boolean => CellKind::Boolean,
-        ae_data::Kind::Category => CellKind::Text,
-    };
-    encoding.columns().iter().map(|column| (column.name.clone(), kind(column))).collect()
-}
-
-/// What is carried along with rows: what identifies them, and their labels.
-struct Carried {
-    id: Option<String>,
-    label: Option<(String, Vec<String>)>,
-}
-
-impl Carried {
-    fn of(rows: &Dataset, read: &Options) -> Self {
-        let table = rows.rows();
-        let id = table.ids.as_ref().map(|_| read.id.clone().unwrap_or_else(|| "id".to_string()));
-        let label = table.labels.as_ref().map(|_| (read.label.clone().unwrap_or_else(|| "label".to_string()), table.classes()));
-        Self { id, label }
-    }
-
-    fn columns(&self) -> Vec<(String, CellKind)> {
-        let id = self.id.iter().map(|id| (id.clone(), CellKind::Text));
-        let numbers = |classes: &[String]| classes.iter().all(|class| class.parse::<f32>().is_ok());
-        let kind = |classes: &[String]| if numbers(classes) { CellKind::Number } else { CellKind::Text };
-        id.chain(self.label.iter().map(|(name, classes)| (name.clone(), kind(classes)))).collect()
-    }
-
-    fn part(&self, rows: &Dataset, range: std::ops::Range<usize>) -> Frame {
-        let indices = &rows.indices()[range];
-        let mut columns = Vec::new();
-        if let (Some(name), Some(ids)) = (&self.id, &rows.rows().ids) {
-            columns.push((name.clone(), Cells::Texts(indices.iter().map(|&index| Some(ids[index].clone())).collect())));
-        }
-        if let (Some((name, classes)), Some(labels)) = (&self.label, &rows.rows().labels) {
-            let named = indices.iter().map(|&index| &classes[labels[index] as usize]);
-            let cells = match self.columns().last() {
-                Some((_, CellKind::Number)) => Cells::Numbers(named.map(|class| class.parse().expect("all classes are numbers")).collect()),
-                _ => Cells::Texts(named.map(|class| Some(class.clone())).collect()),
-            };
-            columns.push((name.clone(), cells));
-        }
-        Frame { columns }
-    }
-}
-
-/// A table that is made part by part.
-pub struct Table<'a> {
-    /// Its columns, and how many rows there will be.
-    pub shape: Shape,
-    parts: Box<dyn Iterator<Item = Result<Frame>> + 'a>,
-}
-
-impl fmt::Debug for Table<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("shape", &self.shape).finish_non_exhaustive()
-    }
-}
-
-impl Iterator for Table<'_> {
-    type Item = Result<Frame>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.parts.next()
-    }
-}
-
-impl Table<'_> {
-    /// Writes the table in the format that the ending of `path` names; as CSV to standard output if there is none.
-    ///
-    /// # Errors
-    /// Whatever making a part fails with, or a place that cannot be written: what was there before stays.
-    pub fn save(self, path: Option<&Path>) -> Result<()> {
-        let mut writer = match path {
-            Some(path) => Writer::create(path, &self.shape)?,
-            None => Writer::standard_output(&self.shape)?,
-        };
-        self.parts.into_iter().try_for_each(|part| Ok::<_, Error>(writer.write(&part?)?))?;
-        Ok(writer.finish()?)
-    }
+    pub values: Vec<f64>,
 }

@@ -4,7 +4,7 @@ use ae_data::{Known, Options, open_known, sink};
 use ae_train::{Error, Result};
 use burn::data::dataset::Dataset as _;
 
-use super::{is_picture, save};
+use super::{is_picture, save_whole, singles};
 use crate::{cli::DecodeArgs, devices::open_for_results};
 
 /// Writes the decoded codes.
@@ -15,17 +15,17 @@ pub fn run(args: &DecodeArgs) -> Result<()> {
     let columns: Vec<ae_data::Column> = (0..units).map(|unit| ae_data::Column::number(format!("h{unit}"))).collect();
     let keep = columns.iter().map(|column| column.name.clone()).collect();
     let read = Options { keep, ..Options::default() };
-    let known = Known { columns: &columns, width: units, geometry: None };
+    let known = Known { columns: &columns, carried: &[], width: units, geometry: None };
     let codes = ae_data::Dataset::new(open_known(&args.codes, &read, &known)?.train);
     if codes.rows().has_missing() && codes.scaled(&ae_data::Scaling::identity())?.iter().any(|value| value.is_nan()) {
         return Err(Error::Failed(format!("{}: a unit of some code is missing: every code needs all {units}", args.codes)));
     }
     let values = trained.decode(&codes.scaled(&ae_data::Scaling::identity())?)?;
     match (&args.out, trained.schema.geometry) {
-        (Some(path), Some(geometry)) if is_picture(path) => Ok(sink::write_images(path, geometry, &values, 0, trained.shades())?),
+        (Some(path), Some(geometry)) if is_picture(path) => Ok(sink::write_images(path, geometry, &singles(&values), 0, trained.shades())?),
         (path, _) => {
             debug_assert_eq!(values.len(), codes.len() * trained.schema.d_input);
-            save(&trained.table_of(&values), path.as_deref())
+            save_whole(&trained.table_of(&values)?, path.as_deref())
         }
     }
 }

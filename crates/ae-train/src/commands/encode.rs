@@ -7,5 +7,5 @@ use crate::cli::OutArgs;
 /// Writes the codes.
 pub fn run(args: &OutArgs) -> Result<()> {
     let used = super::use_run(&args.rows)?;
-    used.trained.encode(&used.rows).save(args.out.as_deref())
+    super::save(used.trained.encode(&used.rows), &used.rows, args.out.as_deref())
 }

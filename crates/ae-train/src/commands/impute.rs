@@ -1,14 +1,18 @@
 //! `ae impute`: fills in missing values and says how well, on values that were there.
 
-use std::path::Path;
+use std::{cell::RefCell, path::Path};
 
-use ae_data::{Options, source};
-use ae_train::Result;
+use ae_data::{
+    Options,
+    sink::{self, Pipe},
+    source,
+};
+use ae_train::{Result, Which, impute::Filled};
 use burn::data::dataset::Dataset as _;
 
-use super::{options, save};
+use super::{note, options, save};
 use crate::{
-    cli::ImputeArgs,
+    cli::{ImputeArgs, RowsChoice},
     output::{print, say},
 };
 
@@ -16,50 +20,79 @@ use crate::{
 pub fn run(args: &ImputeArgs) -> Result<()> {
     // The blanks of a file are where they are, whatever part of it was trained on.
     let mut rows = args.rows.clone();
-    if rows.rows == crate::cli::RowsChoice::Unseen {
-        rows.rows = crate::cli::RowsChoice::All;
+    if rows.rows == RowsChoice::Unseen {
+        rows.rows = RowsChoice::All;
     }
     let used = super::use_run(&rows)?;
     let trained = &used.trained;
     // What can be measured: values that are there, of rows that were not trained on, where such are known.
-    let unseen = trained.rows(None, &Options::default(), ae_train::Which::Test).ok();
+    let unseen = trained.rows(None, &Options::default(), Which::Test).ok();
     let measured = trained.held_out(unseen.as_ref().unwrap_or(&used.rows), &used.run.folder.pca()?)?;
-    let said = format!(
-        "held-out check on {} rows, {:.0}% of their values hidden: mse {:.5}, PCA {:.5}, the mean {:.5} (units of the scaled data)",
-        unseen.as_ref().map_or("the same", |_| "the run's test"),
-        100.0 * measured.hidden,
-        measured.mse,
-        measured.pca,
-        measured.mean
-    );
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&measured).expect("numbers are JSON")))?;
         if args.out.is_none() {
             return Ok(());
         }
     }
-    let source = args.rows.data.as_deref().unwrap_or(&trained.config.data.source);
-    let from = Path::new(source);
-    let whole = used.rows.len() == used.rows.rows().len() && from.is_file();
+    let from = Path::new(args.rows.data.as_deref().unwrap_or(&trained.config.data.source));
     let read = trained.options(&options(&args.rows.read));
-    let same_ending = args.out.as_ref().is_some_and(|to| to.extension() == from.extension());
-    let blanks = match &args.out {
-        Some(to) if whole && source::is_text_table(from) && same_ending => trained.impute_text(from, &read, &used.rows, to)?,
-        to if whole && let Ok(frame) = source::table(from, &read) => {
-            let (frame, blanks) = trained.impute_frame(frame, &used.rows)?;
-            save(&frame, to.as_deref())?;
-            blanks
+    let is_whole = used.rows.len() == used.rows.rows().len() && from.is_file();
+    let is_text = is_whole && source::is_text_table(from);
+    let same = |to: &Path| ending(to) == ending(from) || !is_known(from) && sink::is_text(to);
+    let filled = match &args.out {
+        Some(to) if is_text && same(to) => {
+            let mut filled = Filled::default();
+            sink::write_with(to, |file| {
+                filled = trained.impute_text(from, &read, &used.rows, file)?;
+                Ok::<_, ae_train::Error>(())
+            })?;
+            note(&used.rows.rows().met());
+            filled
+        }
+        None if is_text => {
+            let filled = trained.impute_text(from, &read, &used.rows, Pipe(std::io::stdout().lock()))?;
+            note(&used.rows.rows().met());
+            filled
         }
         to => {
-            let holes = used.rows.scaled(&ae_data::Scaling::identity())?.iter().filter(|value| value.is_nan()).count();
-            trained.impute(&used.rows).save(to.as_deref())?;
-            holes
+            let count = RefCell::new(Filled::default());
+            let typed = to.as_ref().is_some_and(|to| !sink::is_text(to));
+            save(trained.impute(&used.rows, typed, &count), &used.rows, to.as_deref())?;
+            count.into_inner()
         }
     };
-    say(&format!("{blanks} missing values filled in"));
-    say(&said);
+    say(&format!("{} missing values filled in", filled.cells));
+    let blank: Vec<String> = trained.schema.columns.iter().filter(|column| column.blank).map(|column| format!("`{}`", column.name)).collect();
+    if filled.left > 0 {
+        let mut why = Vec::new();
+        if !blank.is_empty() {
+            why.push(format!("columns that were empty in training ({})", blank.join(", ")));
+        }
+        if filled.empty_rows > 0 {
+            why.push(format!("{} row{} without any value", filled.empty_rows, if filled.empty_rows == 1 { "" } else { "s" }));
+        }
+        say(&format!("note: {} left blank: {}", filled.left, why.join(", ")));
+    }
+    say(&format!(
+        "held-out check on {} rows, {:.0}% of their values hidden: mse {:.5}, PCA {:.5}, the mean {:.5} (units of the scaled data)",
+        unseen.as_ref().map_or("the same", |_| "the run's test"),
+        100.0 * measured.hidden,
+        measured.mse,
+        measured.pca,
+        measured.mean
+    ));
     if measured.mse > measured.mean.min(measured.pca) {
         say("warning: a baseline fills in better than this model: `ae train --variant masked` trains one for it");
     }
     Ok(())
+}
+
+fn ending(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    name.split_once('.').map(|(_, ending)| ending.to_string()).unwrap_or_default()
+}
+
+/// Whether the ending of a table of text is one that tables are written under.
+fn is_known(path: &Path) -> bool {
+    sink::is_text(path)
 }

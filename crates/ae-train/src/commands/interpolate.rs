@@ -4,7 +4,7 @@ use ae_data::picture::Sheet;
 use ae_train::{Error, Result};
 use burn::data::dataset::Dataset as _;
 
-use super::{is_picture, save};
+use super::{is_picture, save_whole, singles};
 use crate::cli::InterpolateArgs;
 
 /// Writes the way.
@@ -18,10 +18,11 @@ pub fn run(args: &InterpolateArgs) -> Result<()> {
     let values = used.trained.interpolate(&ends, args.steps)?;
     match (&args.out, used.trained.schema.geometry) {
         (Some(path), Some(geometry)) if is_picture(path) => {
+            let values = singles(&values);
             let images: Vec<&[f32]> = values.chunks_exact(used.trained.schema.d_input).collect();
             let [low, high] = used.trained.shades();
             Ok(Sheet::new(geometry, images.len(), low, high).save(&images, path)?)
         }
-        (path, _) => save(&used.trained.table_of(&values), path.as_deref()),
+        (path, _) => save_whole(&used.trained.table_of(&values)?, path.as_deref()),
     }
 }

@@ -22,16 +22,17 @@ mod variants;
 use std::path::Path;
 
 use ae_data::{
-    Dataset, Options,
-    frame::Frame,
+    Dataset, Options, Unknown,
     sink::{self, Shape, Writer},
 };
-use ae_train::{Config, Result, Run, Trained, config::Layers};
+use ae_train::{Config, Result, Run, Trained, config::Layers, results::Table};
+use arrow_array::RecordBatch;
 use toml::Value;
 
 use crate::{
-    cli::{Cli, Command, ConfigArgs, ReadArgs, RowsArgs},
+    cli::{Cli, Command, ConfigArgs, ReadArgs, RowsArgs, UnknownChoice},
     devices::open_for_results,
+    output::say,
 };
 
 /// Does what the command line asks for.
@@ -72,8 +73,28 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>) -> R
     let list = |values: &[String]| (!values.is_empty()).then(|| Value::Array(values.iter().cloned().map(Value::String).collect()));
     flags.extend(text(&read.label).map(|value| ("data.read.label", value)));
     flags.extend(text(&read.id).map(|value| ("data.read.id", value)));
-    flags.extend(list(&read.drop).map(|value| ("data.read.drop", value)));
-    flags.extend(list(&read.keep).map(|value| ("data.read.keep", value)));
+    for (key, columns) in [
+        ("data.read.drop", &read.drop),
+        ("data.read.keep", &read.keep),
+        ("data.read.categorical", &read.categorical),
+        ("data.read.boolean", &read.boolean),
+        ("data.read.numeric", &read.numeric),
+        ("data.read.integer", &read.integer),
+    ] {
+        flags.extend(list(columns).map(|value| (key, value)));
+    }
+    let character = |value: Option<char>| value.map(|value| Value::String(value.to_string()));
+    flags.extend(character(read.delimiter).map(|value| ("data.read.delimiter", value)));
+    flags.extend(character(read.decimal).map(|value| ("data.read.decimal", value)));
+    flags.extend(character(read.comment).map(|value| ("data.read.comment", value)));
+    flags.extend(text(&read.encoding).map(|value| ("data.read.encoding", value)));
+    flags.extend(header(read).map(|value| ("data.read.header", Value::Boolean(value))));
+    flags.extend(read.stream.then_some(("data.read.stream", Value::Boolean(true))));
+    flags.extend(read.unknown.map(|unknown| ("data.read.unknown", Value::String(if unknown == UnknownChoice::Refuse { "refuse" } else { "score" }.into()))));
+    flags.extend(args.split_seed.map(|value| ("data.split_seed", Value::Integer(value))));
+    flags.extend(args.stratify.then_some(("data.stratify", Value::Boolean(true))));
+    flags.extend(text(&args.group).map(|value| ("data.group", value)));
+    flags.extend(text(&args.time).map(|value| ("data.time", value)));
     flags.extend(text(&read.tensor).map(|value| ("data.read.tensor", value)));
     flags.extend(read.resize.map(|size| ("data.read.resize", Value::Array(size.map(|side| Value::Integer(side as i64)).to_vec()))));
     flags.extend(read.grey.then_some(("data.read.grey", Value::Boolean(true))));
@@ -96,8 +117,32 @@ fn options(read: &ReadArgs) -> Options {
         tensor: read.tensor,
         resize: read.resize,
         grey: read.grey,
-        ..Options::default()
+        header: header(&read),
+        stream: read.stream.then_some(true),
+        categorical: read.categorical,
+        boolean: read.boolean,
+        numeric: read.numeric,
+        integer: read.integer,
+        unknown: if read.unknown == Some(UnknownChoice::Refuse) { Unknown::Refuse } else { Unknown::Score },
+        delimiter: read.delimiter,
+        decimal: read.decimal,
+        comment: read.comment,
+        encoding: read.encoding,
     }
+}
+
+/// What is said about the header.
+fn header(read: &ReadArgs) -> Option<bool> {
+    match (read.header, read.no_header) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
+    }
+}
+
+/// Says on standard error what was guessed, left out or is doubtful.
+fn note(notes: &[String]) {
+    notes.iter().for_each(|note| say(&format!("note: {note}")));
 }
 
 /// A run, opened to be used on rows.
@@ -111,6 +156,10 @@ fn use_run(args: &RowsArgs) -> Result<Used> {
     let run = Run::open(&args.run)?;
     let trained = run.trained(open_for_results(args.device.as_deref())?.device)?;
     let rows = trained.rows(args.data.as_deref(), &options(&args.read), args.rows.into())?;
+    // What the run's own data made it guess was said when it was trained.
+    if args.data.is_some() {
+        note(&rows.rows().notes);
+    }
     Ok(Used { run, trained, rows })
 }
 
@@ -119,14 +168,27 @@ fn is_picture(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
 }
 
+/// Writes results for `rows`, and says what was left out and what was met that training did not have.
+fn save(table: Table, rows: &Dataset, path: Option<&Path>) -> Result<()> {
+    note(&table.save(path)?);
+    note(&rows.rows().met());
+    Ok(())
+}
+
 /// Writes a whole table; to standard output if there is no path.
-fn save(table: &Frame, path: Option<&Path>) -> Result<()> {
+fn save_whole(table: &RecordBatch, path: Option<&Path>) -> Result<()> {
     match path {
-        Some(path) => Ok(sink::write(path, table)?),
+        Some(path) => note(&sink::write(path, table)?),
         None => {
-            let mut writer = Writer::standard_output(&Shape::of(table))?;
+            let mut writer = Writer::standard_output(&Shape::of(table.schema(), table.num_rows()))?;
             writer.write(table)?;
-            Ok(writer.finish()?)
+            writer.finish()?;
         }
     }
+    Ok(())
+}
+
+/// Numbers in single precision, as pictures are drawn from.
+fn singles(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&value| value as f32).collect()
 }

@@ -8,7 +8,7 @@ use ae_model::{
 use ae_train::{Error, Result};
 use burn::data::dataset::Dataset as _;
 
-use super::is_picture;
+use super::{is_picture, save, singles};
 use crate::{cli::ReconstructArgs, output::print};
 
 /// Images of a sheet.
@@ -26,13 +26,14 @@ pub fn run(args: &ReconstructArgs) -> Result<()> {
         };
         let first = rows.select(rows.indices().iter().copied().take(SHEET).collect());
         let width = trained.schema.d_input;
-        let clean = trained.unscale(first.scaled(&trained.schema.scaling)?);
+        let clean = singles(&trained.unscale(&first.scaled(&trained.schema.scaling)?));
         let made = trained.reconstructions(&first, corruption.as_ref()).next().expect("there is a row")?;
+        let [read, values] = [singles(&made.read), singles(&made.values)];
         let mut images: Vec<&[f32]> = clean.chunks_exact(width).collect();
         if corruption.is_some() {
-            images.extend(made.read.chunks_exact(width));
+            images.extend(read.chunks_exact(width));
         }
-        images.extend(made.values.chunks_exact(width));
+        images.extend(values.chunks_exact(width));
         let [low, high] = trained.shades();
         Sheet::new(geometry, first.len(), low, high).save(&images, path)?;
         let lines = if corruption.is_some() {
@@ -50,11 +51,11 @@ pub fn run(args: &ReconstructArgs) -> Result<()> {
             // One row of many is numbered too.
             for made in trained.reconstructions(rows, corruption.as_ref()) {
                 let made = made?;
-                sink::write_images(path, geometry, &made.values, made.range.start, trained.shades())?;
+                sink::write_images(path, geometry, &singles(&made.values), made.range.start, trained.shades())?;
             }
             Ok(())
         }
-        (path, _) => trained.reconstruct(rows, corruption.as_ref()).save(path.as_deref()),
+        (path, _) => save(trained.reconstruct(rows, corruption.as_ref()), rows, path.as_deref()),
     }
 }
 

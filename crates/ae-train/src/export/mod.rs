@@ -28,7 +28,8 @@ impl Numbers {
 
 /// Offset and scale of each feature.
 fn scaling(scaling: &Scaling, features: usize) -> [Vec<f32>; 2] {
-    [&scaling.offset, &scaling.scale].map(|values| if values.len() == 1 { vec![values[0]; features] } else { values.clone() })
+    let single = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
+    [&scaling.offset, &scaling.scale].map(|values| if values.len() == 1 { vec![values[0] as f32; features] } else { single(values) })
 }
 
 /// What the decoder's output stands for, feature by feature.

@@ -69,8 +69,7 @@ impl Material {
         let (test, train) = (rows(Which::Test)?, rows(Which::Train)?);
         let test = test.sample(ae_data::scaling::SAMPLE);
         let evaluation = trained.evaluate(&test, &pca, Some(&train))?;
-        let step = test.len().div_ceil(MANY).max(1);
-        let some = test.select(test.indices().iter().copied().step_by(step).collect());
+        let some = test.thin(MANY);
         let codes = trained.codes(&some)?;
         let scores = detector.score(&trained, &some)?;
         let detection = match &trained.schema.normal {
@@ -96,7 +95,7 @@ impl Material {
 
     /// The first test rows' values in the units of the data.
     fn values(&self, rows: &Dataset) -> Result<Vec<f32>> {
-        Ok(self.trained.unscale(rows.scaled(&self.trained.schema.scaling)?))
+        Ok(singles(&self.trained.unscale(&rows.scaled(&self.trained.schema.scaling)?)))
     }
 }
 
@@ -237,21 +236,13 @@ fn strips(material: &Material, geometry: Geometry, rows: &[(&str, &[f32])]) -> M
 /// Rows of a table above what came back of them.
 fn rows_of_table(material: &Material, inputs: &[f32], outputs: &[f32]) -> Markup {
     let columns = material.trained.columns();
-    let frames = [material.trained.table_of(inputs), material.trained.table_of(outputs)];
+    let doubles = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
+    let tables = [material.trained.table_of(&doubles(inputs))?, material.trained.table_of(&doubles(outputs))?];
+    let frames = tables.map(|table| table.columns().iter().map(|column| texts(column, "the rows".as_ref()).unwrap_or_default()).collect::<Vec<_>>());
     let shown = columns.len().min(16);
-    let cell = |frame: &ae_data::frame::Frame, column: usize, row: usize| match &frame.columns[column].1 {
-        ae_data::frame::Cells::Numbers(values) if values[row].is_nan() => "–".to_string(),
-        ae_data::frame::Cells::Numbers(values) => short(f64::from(values[row])),
-        ae_data::frame::Cells::Booleans(values) => if values[row].is_nan() {
-            "–"
-        } else if values[row] >= 0.5 {
-            "true"
-        } else {
-            "false"
-        }
-        .to_string(),
-        ae_data::frame::Cells::Texts(values) => values[row].clone().unwrap_or_else(|| "–".to_string()),
-        ae_data::frame::Cells::Dates(..) => String::new(),
+    let cell = |frame: &[Vec<Option<String>>], column: usize, row: usize| match frame[column][row].as_deref() {
+        None | Some("NaN") => "–".to_string(),
+        Some(text) => text.parse::<f64>().map_or_else(|_| text.to_string(), short),
     };
     html! {
         div.scroll {
@@ -373,7 +364,7 @@ fn code(material: &Material) -> Result<Option<Content>> {
     let plane = Plane::of(material);
     let rows = material.some.rows();
     let classes = rows.classes();
-    let class = |position: usize| rows.labels.as_ref().map_or(0, |labels| labels[material.some.indices()[position]] as usize);
+    let class = |position: usize| rows.label(material.some.indices()[position]).unwrap_or(0) as usize;
     let points: Vec<(f64, f64, usize)> = plane.points.iter().enumerate().map(|(index, &(x, y))| (x, y, class(index))).collect();
     let [x, y] = plane.axes();
     let names: Vec<(usize, String)> = classes.iter().take(plot::COLOURS).cloned().enumerate().collect();
@@ -682,10 +673,12 @@ fn scores(material: &Material) -> Result<Option<Content>> {
     let capped = |scores: Vec<f64>| scores.into_iter().map(|score| score.min(most)).collect::<Vec<_>>();
     let rows = material.some.rows();
     let normal = material.trained.schema.normal.as_ref().and_then(|normal| rows.classes().iter().position(|class| class == normal));
-    let (series, names) = match (&rows.labels, normal) {
-        (Some(labels), Some(normal)) => {
+    let (series, names) = match normal {
+        Some(normal) => {
             let part = |wanted: bool| {
-                let of = |(position, _): &(usize, &f64)| (labels[material.some.indices()[*position]] as usize == normal) == wanted;
+                let of = |(position, _): &(usize, &f64)| {
+                    rows.label(material.some.indices()[*position]).is_some_and(|label| (label as usize == normal) == wanted)
+                };
                 capped(all.iter().enumerate().filter(of).map(|(_, score)| *score).collect())
             };
             (vec![(0, part(true)), (1, part(false))], vec![(0, "normal".to_string()), (1, "anomalies".to_string())])

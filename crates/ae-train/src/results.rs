@@ -1,0 +1,106 @@
+//! Results as a table: what identifies each row, then the result, then whatever else goes along with the row. Made and written part by part, so that
+//! data of any size passes.
+
+use std::{collections::HashSet, fmt, ops::Range, path::Path, sync::Arc};
+
+use ae_data::{
+    Dataset,
+    sink::{Shape, Writer},
+};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{Field, Schema};
+use burn::data::dataset::Dataset as _;
+
+use crate::{Error, Result};
+
+/// A table that is made part by part.
+pub struct Table<'a> {
+    /// Its columns, and how many rows there will be.
+    pub shape: Shape,
+    parts: Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>,
+}
+
+impl fmt::Debug for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Table<'_> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.parts.next()
+    }
+}
+
+impl<'a> Table<'a> {
+    /// A table of this shape, of these parts.
+    pub(crate) fn new(shape: Shape, parts: impl Iterator<Item = Result<RecordBatch>> + 'a) -> Self {
+        Self { shape, parts: Box::new(parts) }
+    }
+
+    /// Calls `visit` with each part on its way.
+    pub(crate) fn seen(self, mut visit: impl FnMut(&RecordBatch) + 'a) -> Self {
+        let parts = self.parts.inspect(move |part| {
+            if let Ok(part) = part {
+                visit(part);
+            }
+        });
+        Self { shape: self.shape, parts: Box::new(parts) }
+    }
+
+    /// Writes the table in the format that the ending of `path` names; as CSV to standard output if there is none. Gives what the format left
+    /// out, in sentences.
+    ///
+    /// # Errors
+    /// Whatever making a part fails with, or a place that cannot be written: what was there before stays.
+    pub fn save(self, path: Option<&Path>) -> Result<Vec<String>> {
+        let mut writer = match path {
+            Some(path) => Writer::create(path, &self.shape)?,
+            None => Writer::standard_output(&self.shape)?,
+        };
+        self.parts.into_iter().try_for_each(|part| Ok::<_, Error>(writer.write(&part?)?))?;
+        Ok(writer.finish()?)
+    }
+}
+
+/// A table of results for `rows`: `fields`, made batch by batch for positions of the rows. A result that is called like something that goes along has
+/// another name.
+pub(crate) fn results<'a>(
+    rows: &'a Dataset,
+    fields: Vec<Field>,
+    made: impl Iterator<Item = Result<(Range<usize>, Vec<ArrayRef>)>> + 'a,
+) -> Table<'a> {
+    let carried = rows.rows().carried.as_ref();
+    let front: Vec<usize> = carried.map_or(Vec::new(), |carried| carried.id.into_iter().chain(carried.label).collect());
+    let rest: Vec<usize> = carried.map_or(Vec::new(), |carried| carried.rest.clone());
+    let of = |places: &[usize]| carried.map_or(Vec::new(), |carried| carried.fields(places));
+    let (before, behind) = (of(&front), of(&rest));
+    let mut taken: HashSet<String> = before.iter().chain(&behind).map(|field| field.name().clone()).collect();
+    let results = before.len()..before.len() + fields.len();
+    let fields: Vec<Field> = fields
+        .into_iter()
+        .map(|field| {
+            let mut name = field.name().clone();
+            while !taken.insert(name.clone()) {
+                name.push('_');
+            }
+            field.with_name(name)
+        })
+        .collect();
+    let label = carried.and_then(|carried| carried.label).map(|_| before.len() - 1);
+    let schema = Arc::new(Schema::new([before, fields, behind].concat()));
+    let shape = Shape { schema: schema.clone(), rows: rows.len(), results, label };
+    let parts = made.map(move |batch| {
+        let (range, arrays) = batch?;
+        let taken = match carried {
+            Some(carried) => carried.take(&rows.indices()[range], &[front.as_slice(), &rest].concat())?,
+            None => Vec::new(),
+        };
+        let (before, behind) = taken.split_at(front.len());
+        let columns = [before, &arrays, behind].concat();
+        RecordBatch::try_new(schema.clone(), columns).map_err(|error| Error::Failed(format!("the results do not fit together: {error}")))
+    });
+    Table::new(shape, parts)
+}
