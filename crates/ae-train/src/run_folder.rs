@@ -273,12 +273,13 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be written.
     pub fn write_pca(&self, pca: &Pca) -> Result<()> {
-        let (mean, components, variances) = pca.parts();
+        let (mean, components, variances, total) = pca.parts();
         let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let parts = [
             ("mean", vec![mean.len()], bytes(mean)),
             ("components", vec![pca.components(), mean.len()], bytes(&components)),
             ("variances", vec![variances.len()], bytes(variances)),
+            ("total", vec![1], bytes(&[total])),
         ];
         let tensors = parts.iter().map(|(name, shape, bytes)| {
             (*name, TensorView::new(Dtype::F64, shape.clone(), bytes).expect("a tensor has as many bytes as its shape says"))
@@ -298,13 +299,18 @@ impl RunFolder {
         let file = SafeTensors::deserialize(&bytes).map_err(|error| failed(error.to_string()))?;
         let part = |name: &str| -> Result<Vec<f64>> {
             let tensor = file.tensor(name).map_err(|error| failed(error.to_string()))?;
-            let numbers = tensor.data().chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().expect("eight bytes")));
-            Ok(numbers.collect())
+            if tensor.dtype() != Dtype::F64 {
+                return Err(failed(format!("`{name}` holds {:?} instead of F64", tensor.dtype())));
+            }
+            let (numbers, _) = tensor.data().as_chunks::<8>();
+            Ok(numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
         };
         let (mean, components, variances) = (part("mean")?, part("components")?, part("variances")?);
-        match mean.is_empty() || components.len() % mean.len() != 0 || variances.len() != mean.len() {
-            true => Err(failed("its parts do not fit together".to_string())),
-            false => Ok(Pca::from_parts(mean, &components, variances)),
+        let (width, total) = (self.schema()?.d_input, part("total")?);
+        match (mean.len() == width, total.as_slice()) {
+            (true, [total]) => Pca::from_parts(mean, &components, variances, *total).map_err(|error| failed(error.to_string())),
+            (true, _) => Err(failed(format!("`total` holds {} numbers instead of one", total.len()))),
+            (false, _) => Err(failed(format!("its mean has {} features, the run's data {width}", mean.len()))),
         }
     }
 
