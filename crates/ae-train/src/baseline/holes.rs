@@ -30,8 +30,11 @@ const VALUES: usize = 8 << 20;
 const FEWEST: usize = 1000;
 /// Rounds, at most.
 const ROUNDS: usize = 20;
-/// Rounds end when they change less than this, relative to what they change.
+/// Rounds end when they change the covariance less than this, relative to its size.
 const SETTLED: f64 = 1e-4;
+/// Rounds over many features end when they change what is filled in less than this, relative to the deviation that the directions leave out. Later
+/// ones follow the noise alone: of 2,500 features with ten directions the error of filling in changed by 6e-6 of itself after that.
+const QUIET: f64 = 2e-3;
 /// What is added to all variances, relative to their mean: columns that determine one another leave no inverse.
 const RIDGE: f64 = 1e-6;
 /// Features up to which a precision matrix of all of them may be made.
@@ -152,7 +155,7 @@ fn of_many(rows: Matrix, k: usize, share: f64) -> Result<Pca> {
         krylov.grow()?;
         let spectrum = hidden.add_to(krylov.spectrum(directions)?, &pca.components)?;
         pca = Pca::of(mean, spectrum);
-        if change.is_some_and(|change| change <= SETTLED.powi(2) * pca.total * rows.count() as f64) {
+        if change.is_some_and(|change| change <= QUIET.powi(2) * pca.rest() * rows.values.len() as f64) {
             break;
         }
         before = Some(filled);
@@ -227,6 +230,9 @@ impl<'a> Filler<'a> {
     /// Fills in a row.
     pub fn fill(&self, row: &mut [f32]) {
         let (missing, seen) = missing(row);
+        if missing.is_empty() {
+            return;
+        }
         let Some(precision) = &self.precision else {
             let coordinates = self.coordinates(row, &missing, &seen);
             return self.write(row, &missing, coordinates.as_ref());
@@ -262,7 +268,9 @@ impl<'a> Filler<'a> {
         let fewer = if missing.len() < seen.len() { missing } else { seen };
         let gathered: Vec<f64> = fewer.iter().flat_map(|&column| self.basis.col_as_slice(column).iter().copied()).collect();
         let gathered = MatRef::from_column_major_slice(&gathered, k, fewer.len());
-        let product = gathered * gathered.transpose();
+        let mut product = Mat::<f64>::zeros(k, k);
+        add_square(&mut product, gathered);
+        let product = Mat::from_fn(k, k, |i, j| product[(i.max(j), i.min(j))]);
         let other = Mat::<f64>::identity(k, k) - &product;
         let (hidden, mut system) = if missing.len() < seen.len() { (product, other) } else { (other, product) };
         self.ridge.iter().enumerate().for_each(|(component, ridge)| system[(component, component)] += ridge);

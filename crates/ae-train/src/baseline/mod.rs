@@ -18,6 +18,9 @@ const CHUNK: usize = 32 << 20;
 /// Components that are sought at most to explain a share of the variance, where rows and features are both many.
 pub const MOST: usize = 512;
 
+/// Components that fill in what is missing of a row before it is projected, at most: the work on a row grows with their square.
+const FILLING: usize = 64;
+
 /// Rows of scaled values; missing ones are `NaN`.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix<'a> {
@@ -218,7 +221,7 @@ impl Pca {
     /// The `k` coordinates of each row, row by row.
     pub fn encode(&self, rows: Matrix) -> Vec<f32> {
         let mut codes = Vec::with_capacity(rows.count() * self.components());
-        rows.each_chunk(&self.mean, |_, x| {
+        self.each_filled(rows, |_, x| {
             let code = self.components.transpose() * x; // [k, rows]
             (0..code.ncols()).for_each(|row| codes.extend(code.col_as_slice(row).iter().map(|&value| value as f32)));
         });
@@ -232,9 +235,7 @@ impl Pca {
         let filler = holes::Filler::new(self);
         let mut progress = Progress::new("filling in rows by PCA", rows.count());
         for row in values.chunks_exact_mut(rows.width) {
-            if row.iter().any(|value| value.is_nan()) {
-                filler.fill(row);
-            }
+            filler.fill(row);
             progress.step();
         }
         values
@@ -257,9 +258,24 @@ impl Pca {
         errors
     }
 
+    /// As [`Matrix::each_chunk`], the rows less the mean with what is missing filled in by the first components: taken as the mean it would pull
+    /// all coordinates towards 0.
+    fn each_filled(&self, rows: Matrix, mut visit: impl FnMut(&[f32], MatRef<f64>)) {
+        let first = rows.values.iter().any(|value| value.is_nan()).then(|| self.first(FILLING));
+        let filler = first.as_ref().map(holes::Filler::new);
+        rows.each_chunk(&self.mean, |chunk, x| match &filler {
+            None => visit(chunk, x),
+            Some(filler) => {
+                let mut filled = chunk.to_vec();
+                filled.chunks_exact_mut(rows.width).for_each(|row| filler.fill(row));
+                Matrix { values: &filled, width: rows.width }.each_chunk(&self.mean, |_, x| visit(chunk, x));
+            }
+        });
+    }
+
     /// Calls `visit` with each row and its reconstruction.
     fn each(&self, rows: Matrix, mut visit: impl FnMut(&[f32], &[f64])) {
-        rows.each_chunk(&self.mean, |chunk, x| {
+        self.each_filled(rows, |chunk, x| {
             let mut reconstructed = &self.components * (self.components.transpose() * x);
             for (index, row) in chunk.chunks_exact(rows.width).enumerate() {
                 let r = reconstructed.col_as_slice_mut(index);

@@ -129,6 +129,18 @@ fn a_share_of_the_variance_is_explained_by_as_many_components_as_it_takes() {
 }
 
 #[test]
+fn a_row_with_holes_is_reconstructed_from_what_is_observed() {
+    let values = gaussian(400, 30, 4, |_| 1.0, 0.01);
+    let pca = Pca::fit(Matrix { values: &values, width: 30 }, 4).unwrap();
+    let holes = hide(Matrix { values: &values, width: 30 }, 0.3, 1);
+    let (all, seen) = (pca.errors(Matrix { values: &values, width: 30 }), pca.errors(Matrix { values: &holes, width: 30 }));
+    assert!(seen.fvu() < 1.2 * all.fvu(), "{} with holes, {} without", seen.fvu(), all.fvu());
+    let codes = [&values, &holes].map(|values| pca.encode(Matrix { values, width: 30 }));
+    let (difference, size) = codes[0].iter().zip(&codes[1]).fold((0.0, 0.0), |(d, s), (a, b)| (d + (a - b).powi(2), s + a * a));
+    assert!(difference < 0.01 * size, "codes differ by {difference} of {size}");
+}
+
+#[test]
 fn values_that_are_not_finite_are_an_error() {
     let error = Pca::fit(Matrix { values: &[0.0, 1.0, f32::INFINITY, 2.0], width: 2 }, 1).unwrap_err().to_string();
     assert!(error.contains("feature 1 of row 2 is infinite"), "{error}");
