@@ -61,7 +61,7 @@ fn main() -> Result<(), Error> {
     let pca = |dataset: &Dataset| -> Result<(), Error> {
         let values = dataset.scaled(&scaling)?;
         let rows = Matrix { values: &values, width: 64 };
-        let pca = Pca::fit(rows, 1);
+        let pca = Pca::fit(rows, 1)?;
         line("PCA, one component", 128, dataset.indices().len(), pca.errors(rows).fvu(), pca.errors(test_rows).fvu());
         Ok(())
     };

@@ -41,7 +41,7 @@ fn main() -> Result<(), Error> {
             let (train, test) = (Dataset::new(digits.train.clone()).scaled(scaling)?, test.scaled(scaling)?);
             let [train, test] = [&train, &test].map(|values| Matrix { values, width: 64 });
             let shown = SHOWN.map(|number| format!("{:>8.3}", if number <= 32 { 1.0 } else { 0.0 })).concat();
-            println!("{:<24}{:>8.3}{:>9.2}{shown}", "PCA 32", Pca::fit(train, 32).errors(test).sse(), 32.0);
+            println!("{:<24}{:>8.3}{:>9.2}{shown}", "PCA 32", Pca::fit(train, 32)?.errors(test).sse(), 32.0);
         }
         let x = test.batch(0..IMAGES, &Batcher::new(fitted.schema.scaling.clone()), &device)?.x;
         let matrices = Jacobian::matrix(&fitted.model, x, None);

@@ -34,7 +34,7 @@ fn main() -> Result<(), Error> {
         };
         if index == 0 {
             row("the noisy image itself", &|noise| noise_sse(test, noise, 1, |noisy| Ok(noisy.values.to_vec())))?;
-            let components: Vec<Pca> = [4, 8, 12, 16, 24, 32, 48, 64].map(|k| Pca::fit(train, k)).into();
+            let components = [4, 8, 12, 16, 24, 32, 48, 64].into_iter().map(|k| Pca::fit(train, k)).collect::<Result<Vec<_>, _>>()?;
             row("PCA, best number of components", &|noise| {
                 let errors = components.iter().map(|pca| noise_sse(test, noise, 1, |noisy| Ok(pca.reconstruct(noisy))));
                 Ok(errors.collect::<Result<Vec<_>, Error>>()?.into_iter().fold(f64::INFINITY, f64::min))

@@ -33,8 +33,8 @@ fn main() -> Result<(), Error> {
         let holes = Matrix { values: &holes, width: 64 };
         let row = |label: &str, filled: &[f32]| println!("{label:<52}{:>8.4}", imputation_mse(test, holes, filled));
         if index == 0 {
-            row("the column's mean", &Pca::fit(train, 0).impute(holes));
-            row("PCA 32, from what is observed", &Pca::fit(train, 32).impute(holes));
+            row("the column's mean", &Pca::fit(train, 0)?.impute(holes));
+            row("PCA 32, from what is observed", &Pca::fit(train, 32)?.impute(holes));
             row("mean of the 10 nearest training images", &nearest(train, holes, 10));
         }
         let filled = holes.through(&device, |x| {

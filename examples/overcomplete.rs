@@ -46,7 +46,7 @@ fn main() -> Result<(), Error> {
             let (pixels, test_pixels) = (scaled(&train)?, scaled(&test)?);
             let (rows, test_rows) = (Matrix { values: &pixels, width: 64 }, Matrix { values: &test_pixels, width: 64 });
             for k in [0, 8, 32] {
-                let pca = Pca::fit(rows, k);
+                let pca = Pca::fit(rows, k)?;
                 let noise = noise_sse(test_rows, NOISE, 1, |noisy| Ok(pca.reconstruct(noisy)))?;
                 let name = if k == 0 { "the mean".to_string() } else { format!("PCA {k}") };
                 let codes = [rows, test_rows].map(|rows| pca.encode(rows));

@@ -52,7 +52,7 @@ fn main() -> Result<(), Error> {
 
     line("random directions, as many", unit(Tensor::random([2 * ATOMS, DIMENSIONS], Distribution::Normal(0.0, 1.0), &device)))?;
     let sample = numbers(rows(&atoms, 4000))?;
-    let pca = Pca::fit(Matrix { values: &sample, width: DIMENSIONS }, DIMENSIONS);
+    let pca = Pca::fit(Matrix { values: &sample, width: DIMENSIONS }, DIMENSIONS)?;
     let identity: Vec<f32> = (0..DIMENSIONS * DIMENSIONS).map(|i| f32::from(u8::from(i / DIMENSIONS == i % DIMENSIONS))).collect();
     let axes = pca.encode(Matrix { values: &identity, width: DIMENSIONS });
     let axes = Tensor::<1>::from_floats(axes.as_slice(), &device).reshape([DIMENSIONS, DIMENSIONS]).transpose();

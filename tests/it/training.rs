@@ -183,7 +183,8 @@ fn missing_values_are_learned_from_around_and_filled_in() {
         let visible = x.clone().is_nan().bool_not().float();
         model.impute(x, visible)
     });
-    let (found, means) = (imputation_mse(rows, holes, &filled.unwrap()), imputation_mse(rows, holes, &Pca::fit(rows, 0).impute(holes)));
+    let (found, means) =
+        (imputation_mse(rows, holes, &filled.unwrap()), imputation_mse(rows, holes, &Pca::fit(rows, 0).unwrap().impute(holes)));
     assert!(found < 0.6 * means, "filled in with an error of {found}, the column means have {means}");
 }
 

@@ -137,6 +137,7 @@ impl Trained {
         // With as many components as features it copies everything, which says nothing.
         let pca_components = if k < width { k } else { pca.components_for(PCA_SHARE) };
         let (pca_k, mean) = (pca.first(pca_components), pca.first(0));
+        let pca_components = pca_k.components(); // fewer rows have fewer
         let all = rows.sample(ae_data::scaling::SAMPLE);
         let values = all.scaled(&self.schema.scaling)?;
         let matrix = Matrix { values: &values, width };
@@ -169,7 +170,7 @@ impl Trained {
             images: self.schema.geometry.map(|geometry| self.likeness(geometry, matrix, &copies, &reconstructed)),
             columns: columns.collect(),
             code: code_figures(&self.model, &all, &self.batcher, &self.device)?,
-            effective_rank: effective_rank(Matrix { values: &self.codes(&some)?, width: k }),
+            effective_rank: effective_rank(Matrix { values: &self.codes(&some)?, width: k })?,
             noise: self.noise_curve(some_matrix, &pca_k)?,
             missing: self.missing_curve(some_matrix, &pca_k)?,
             classes: train
@@ -340,30 +341,20 @@ fn feature_errors<'a>(rows: Matrix, copy: impl Fn(usize) -> &'a [f32]) -> Vec<f6
     sums.into_iter().map(|(sum, count)| sum / count.max(1.0)).collect()
 }
 
-/// The exponential of the entropy of the shares that the directions have in the variance of `rows`; 0 if there is none.
-pub fn effective_rank(rows: Matrix) -> f64 {
-    // Beyond that many units the spectrum is that of the first rows' products, which are fewer.
-    const MOST: usize = 1024;
-    let variances = if rows.width <= MOST {
-        Pca::fit(rows, 0).variances().to_vec()
-    } else {
-        let count = (rows.values.len() / rows.width).min(MOST);
-        let mean = Matrix { values: &rows.values[..count * rows.width], width: rows.width }.mean();
-        let centred = faer::Mat::from_fn(count, rows.width, |row, unit| f64::from(rows.values[row * rows.width + unit]) - mean[unit]);
-        let gram = &centred * centred.transpose();
-        gram.self_adjoint_eigenvalues(faer::Side::Lower)
-            .expect("a finite matrix has eigenvalues")
-            .into_iter()
-            .map(|value| value.max(0.0))
-            .collect()
-    };
+/// The exponential of the entropy of the shares that the directions have in the variance of `rows`; 0 if there is none. Beyond 2,048 units the
+/// spectrum is that of the first 2,048 rows.
+///
+/// # Errors
+/// Values that are not finite.
+pub fn effective_rank(rows: Matrix) -> Result<f64> {
+    let variances = rows.variances()?;
     let total: f64 = variances.iter().sum();
     if total <= 0.0 {
-        return 0.0;
+        return Ok(0.0);
     }
     let entropy: f64 =
         variances.iter().map(|variance| variance / total).filter(|share| *share > 0.0).map(|share| -share * share.ln()).sum();
-    entropy.exp()
+    Ok(entropy.exp())
 }
 
 #[cfg(test)]
@@ -379,10 +370,10 @@ mod tests {
                 [a.cos(), a.sin(), 0.0, 3.0, 3.0]
             })
             .collect();
-        assert!((effective_rank(Matrix { values: &circle, width: 5 }) - 2.0).abs() < 1e-4);
+        assert!((effective_rank(Matrix { values: &circle, width: 5 }).unwrap() - 2.0).abs() < 1e-4);
         let line: Vec<f32> = (0..100).flat_map(|i| [i as f32, -2.0 * i as f32]).collect();
-        assert!((effective_rank(Matrix { values: &line, width: 2 }) - 1.0).abs() < 1e-6);
+        assert!((effective_rank(Matrix { values: &line, width: 2 }).unwrap() - 1.0).abs() < 1e-6);
         let wide: Vec<f32> = (0..64).flat_map(|i| (0..2000).map(move |unit| if unit == i % 2 { 1.0 } else { 0.0 })).collect();
-        assert!((effective_rank(Matrix { values: &wide, width: 2000 }) - 1.0).abs() < 1e-6);
+        assert!((effective_rank(Matrix { values: &wide, width: 2000 }).unwrap() - 1.0).abs() < 1e-6);
     }
 }

@@ -471,8 +471,8 @@ impl Measured {
         let width = trained.schema.d_input;
         let train_values = self.train.scaled(&trained.schema.scaling)?;
         let train = Matrix { values: &train_values, width };
-        let all = Pca::fit(train, width);
         let k = trained.config.model.code_dim;
+        let all = Pca::fit_share(train, k, PCA_SHARE)?;
         let (pca, mean) = (all.first(k), train.mean());
         let part = |dataset: &Dataset, rows: Matrix| -> Result<Part> {
             Ok(Part {
@@ -483,6 +483,6 @@ impl Measured {
         };
         let test_values = self.test.scaled(&trained.schema.scaling)?;
         let parts = (part(&self.train, train)?, part(&self.test, Matrix { values: &test_values, width })?);
-        Ok((parts.0, parts.1, all.first(k.max(all.components_for(PCA_SHARE)))))
+        Ok((parts.0, parts.1, all))
     }
 }

@@ -278,12 +278,13 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be written.
     pub fn write_pca(&self, pca: &Pca) -> Result<()> {
-        let (mean, components, variances) = pca.parts();
+        let (mean, components, variances, total) = pca.parts();
         let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let parts = [
             ("mean", vec![mean.len()], bytes(mean)),
             ("components", vec![pca.components(), mean.len()], bytes(&components)),
             ("variances", vec![variances.len()], bytes(variances)),
+            ("total", vec![1], bytes(&[total])),
         ];
         let tensors = parts.iter().map(|(name, shape, bytes)| {
             (*name, TensorView::new(Dtype::F64, shape.clone(), bytes).expect("a tensor has as many bytes as its shape says"))
@@ -303,13 +304,18 @@ impl RunFolder {
         let file = SafeTensors::deserialize(&bytes).map_err(|error| failed(error.to_string()))?;
         let part = |name: &str| -> Result<Vec<f64>> {
             let tensor = file.tensor(name).map_err(|error| failed(error.to_string()))?;
-            let numbers = tensor.data().chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().expect("eight bytes")));
-            Ok(numbers.collect())
+            if tensor.dtype() != Dtype::F64 {
+                return Err(failed(format!("`{name}` holds {:?} instead of F64", tensor.dtype())));
+            }
+            let (numbers, _) = tensor.data().as_chunks::<8>();
+            Ok(numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
         };
         let (mean, components, variances) = (part("mean")?, part("components")?, part("variances")?);
-        match mean.is_empty() || components.len() % mean.len() != 0 || variances.len() != mean.len() {
-            true => Err(failed("its parts do not fit together".to_string())),
-            false => Ok(Pca::from_parts(mean, &components, variances)),
+        let (width, total) = (self.schema()?.d_input, part("total")?);
+        match (mean.len() == width, total.as_slice()) {
+            (true, [total]) => Pca::from_parts(mean, &components, variances, *total).map_err(|error| failed(error.to_string())),
+            (true, _) => Err(failed(format!("`total` holds {} numbers instead of one", total.len()))),
+            (false, _) => Err(failed(format!("its mean has {} features, the run's data {width}", mean.len()))),
         }
     }
 
@@ -353,5 +359,69 @@ impl RunFolder {
         let advice = "bring the file back, or train anew";
         let text = fs::read_to_string(&path).map_err(|error| Error::at("read", &path, format!("{error}; {advice}")))?;
         parse(&text).map_err(|reason| Error::at("read", &path, format!("{}; {advice}", reason.replace('\n', " "))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baseline::Matrix;
+
+    #[test]
+    fn principal_components_come_back_or_it_is_said_why_not() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&place.path().join("run")), "").unwrap();
+        let method = ae_data::ScalingMethod::None;
+        let schema = |d_input: usize| Schema {
+            name: "rows".to_string(),
+            d_input,
+            train_rows: 3,
+            validation_rows: 0,
+            test_rows: 0,
+            geometry: None,
+            label_names: None,
+            normal: None,
+            scaling: Scaling { method, offset: vec![0.0; d_input], scale: vec![1.0; d_input] },
+            columns: Vec::new(),
+        };
+        folder.write_schema(&schema(2)).unwrap();
+        let pca = Pca::fit(Matrix { values: &[0.0, 1.0, 3.0, 2.0, 4.0, 0.5], width: 2 }, 1).unwrap();
+        folder.write_pca(&pca).unwrap();
+        assert_eq!(folder.pca().unwrap().parts(), pca.parts());
+
+        folder.write_schema(&schema(3)).unwrap();
+        let said = folder.pca().unwrap_err().to_string();
+        assert!(said.contains("its mean has 2 features, the run's data 3") && said.contains("bring the file back"), "{said}");
+        folder.write_schema(&schema(2)).unwrap();
+
+        let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let good = [bytes(&[0.0, 0.0]), bytes(&[1.0, 0.0]), bytes(&[2.0]), bytes(&[3.0])];
+        let write = |parts: &[Vec<u8>; 4], kind: Dtype| {
+            let size = if kind == Dtype::F64 { 8 } else { 4 };
+            let names = ["mean", "components", "variances", "total"];
+            let view = |bytes| TensorView::new(kind, vec![<[u8]>::len(bytes) / size], bytes).unwrap();
+            let tensors = names.into_iter().zip(parts.iter().map(|bytes| view(bytes)));
+            fs::write(folder.path().join("pca.safetensors"), safetensors::serialize(tensors, None).unwrap()).unwrap();
+        };
+        write(&good, Dtype::F64);
+        assert_eq!(folder.pca().unwrap().explained(), 2.0 / 3.0);
+        write(&good, Dtype::F32);
+        assert!(folder.pca().unwrap_err().to_string().contains("F32 instead of F64"));
+        let wrong = [
+            (1, vec![1.0, 0.0, 0.0]),
+            (1, vec![f64::NAN, 0.0]),
+            (2, vec![]),
+            (2, vec![-1.0]),
+            (3, vec![]),
+            (3, vec![1.0]),
+            (3, vec![1.0, 2.0]),
+        ];
+        for (part, values) in wrong {
+            let mut parts = good.clone();
+            parts[part] = bytes(&values);
+            write(&parts, Dtype::F64);
+            let said = folder.pca().unwrap_err().to_string();
+            assert!(said.starts_with("cannot read") && said.lines().count() == 1, "{part} {values:?}: {said}");
+        }
     }
 }

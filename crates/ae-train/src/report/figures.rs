@@ -13,7 +13,7 @@ use super::plot::{self, Series, short};
 use crate::{
     Error, Result, Run, Which,
     anomaly::{Detection, Detector, Scores},
-    baseline::{Matrix, Pca},
+    baseline::{Matrix, Pca, eigenvalues},
     evaluate::{Accuracies, Evaluation},
     evaluation::{Figures, numbers},
     history,
@@ -328,16 +328,19 @@ struct Plane {
 }
 
 impl Plane {
-    fn of(material: &Material) -> Self {
+    fn of(material: &Material) -> Result<Self> {
         let units = material.units();
         let codes = Matrix { values: &material.codes, width: units };
         if units <= 2 {
             let point = |code: &[f32]| (f64::from(code[0]), code.get(1).map_or(0.0, |&value| f64::from(value)));
-            return Self { points: material.codes.chunks_exact(units).map(point).collect(), pca: None };
+            return Ok(Self { points: material.codes.chunks_exact(units).map(point).collect(), pca: None });
         }
-        let pca = Pca::fit(codes, 2);
-        let points = pca.encode(codes).chunks_exact(2).map(|point| (f64::from(point[0]), f64::from(point[1]))).collect();
-        Self { points, pca: Some(pca) }
+        let pca = Pca::fit(codes, 2)?;
+        // Rows that hardly differ have fewer than two components.
+        let (places, axes) = (pca.encode(codes), pca.components());
+        let place = |row: usize, axis: usize| if axis < axes { f64::from(places[row * axes + axis]) } else { 0.0 };
+        let points = (0..material.codes.len() / units).map(|row| (place(row, 0), place(row, 1))).collect();
+        Ok(Self { points, pca: Some(pca) })
     }
 
     /// The code at a place.
@@ -345,7 +348,7 @@ impl Plane {
         match &self.pca {
             None => [x as f32, y as f32][..units].to_vec(),
             Some(pca) => {
-                let (mean, _, _) = pca.parts();
+                let mean = pca.mean();
                 let (first, second) = (pca.component(0), pca.component(1));
                 (0..units).map(|unit| (mean[unit] + x * first[unit] + y * second[unit]) as f32).collect()
             }
@@ -358,10 +361,7 @@ impl Plane {
 }
 
 fn code(material: &Material) -> Result<Option<Content>> {
-    if material.units() > 4096 {
-        return Ok(None); // its principal components would take longer than the training did
-    }
-    let plane = Plane::of(material);
+    let plane = Plane::of(material)?;
     let rows = material.some.rows();
     let classes = rows.classes();
     let class = |position: usize| rows.label(material.some.indices()[position]).unwrap_or(0) as usize;
@@ -371,9 +371,7 @@ fn code(material: &Material) -> Result<Option<Content>> {
     let body = html! { (svg(plot::scatter(&points, x, y), "the code of each row as a point")) @if !names.is_empty() { (legend(&names)) } };
     let mut note = format!("{} test rows", points.len());
     if let Some(pca) = &plane.pca {
-        let total: f64 = pca.variances().iter().sum();
-        let share = pca.variances()[..2].iter().sum::<f64>() / total.max(f64::MIN_POSITIVE);
-        note += &format!("; the two axes hold {} % of the code's variance", short(100.0 * share));
+        note += &format!("; the two axes hold {} % of the code's variance", short(100.0 * pca.explained()));
     }
     note += &format!(". Effective rank of the code: {}.", short(material.evaluation.effective_rank));
     if classes.len() > plot::COLOURS {
@@ -384,10 +382,7 @@ fn code(material: &Material) -> Result<Option<Content>> {
 
 fn plane(material: &Material) -> Result<Option<Content>> {
     let units = material.units();
-    if units > 4096 {
-        return Ok(None);
-    }
-    let plane = Plane::of(material);
+    let plane = Plane::of(material)?;
     let bounds = |of: fn(&(f64, f64)) -> f64| {
         let mut values: Vec<f64> = plane.points.iter().map(of).collect();
         values.sort_by(f64::total_cmp);
@@ -548,8 +543,7 @@ fn jacobian(material: &Material) -> Result<Option<Content>> {
         let matrix = faer::Mat::from_fn(width, units, |input, unit| f64::from(row[input * units + unit]));
         // The eigenvalues of the smaller product are the squares of the singular values.
         let gram = if width < units { &matrix * matrix.transpose() } else { matrix.transpose() * &matrix };
-        let values = gram.self_adjoint_eigenvalues(faer::Side::Lower).expect("a finite matrix has eigenvalues");
-        sums.iter_mut().zip(values.into_iter().rev()).for_each(|(sum, value)| *sum += value.max(0.0).sqrt());
+        sums.iter_mut().zip(eigenvalues(&gram)?).for_each(|(sum, value)| *sum += value.sqrt());
     }
     let mean: Vec<f64> = sums.into_iter().map(|sum| sum / rows.len() as f64).collect();
     let chart = plot::bars(&mean, "directions, the steepest first", "singular value", |_| 0);

@@ -1,0 +1,297 @@
+//! The baselines that every result is printed beside: principal component analysis of the same width, and the mean.
+//!
+//! PCA with `k` components projects on the `k` eigenvectors of the covariance with the largest eigenvalues (Pearson 1901): no linear
+//! autoencoder of the same width has a smaller squared error on the rows that it was fitted to. Everything here is in `f64`.
+
+mod holes;
+mod spectrum;
+
+use ae_data::progress::{Progress, beat};
+use faer::{Mat, MatRef};
+
+pub(crate) use self::spectrum::eigenvalues;
+use self::spectrum::{Spectrum, reach};
+use crate::{Error, Result, evaluation::Errors};
+
+/// Bytes of centred values that are worked on at a time: bounds the memory for large data.
+const CHUNK: usize = 32 << 20;
+/// Components that are sought at most to explain a share of the variance, where rows and features are both many.
+pub const MOST: usize = 512;
+
+/// Components that fill in what is missing of a row before it is projected, at most: the work on a row grows with their square.
+const FILLING: usize = 64;
+
+/// Rows of scaled values; missing ones are `NaN`.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    /// Row by row.
+    pub values: &'a [f32],
+    /// Features of a row.
+    pub width: usize,
+}
+
+impl Matrix<'_> {
+    /// Rows.
+    fn count(&self) -> usize {
+        self.values.len() / self.width
+    }
+
+    /// The mean of each feature over what was observed; 0 where nothing was.
+    pub fn mean(&self) -> Vec<f64> {
+        let mut sums = vec![(0.0, 0.0f64); self.width];
+        for row in self.values.chunks_exact(self.width) {
+            for (sum, &value) in sums.iter_mut().zip(row).filter(|(_, value)| !value.is_nan()) {
+                *sum = (sum.0 + f64::from(value), sum.1 + 1.0);
+            }
+        }
+        sums.into_iter().map(|(sum, count)| sum / count.max(1.0)).collect()
+    }
+
+    /// A row less `mean`, missing values as 0.
+    fn centred<'m>(row: &'m [f32], mean: &'m [f64]) -> impl Iterator<Item = f64> + 'm {
+        row.iter().zip(mean).map(|(&value, mean)| if value.is_nan() { 0.0 } else { f64::from(value) - mean })
+    }
+
+    /// Calls `visit` with some rows at a time, as they are and less `mean`: a column for each row.
+    fn each_chunk(&self, mean: &[f64], mut visit: impl FnMut(&[f32], MatRef<f64>)) {
+        let step = (CHUNK / 8 / self.width).clamp(1, 4096);
+        for chunk in self.values.chunks(step * self.width) {
+            let centred: Vec<f64> = chunk.chunks_exact(self.width).flat_map(|row| Self::centred(row, mean)).collect();
+            visit(chunk, MatRef::from_column_major_slice(&centred, self.width, chunk.len() / self.width));
+            beat();
+        }
+    }
+
+    /// Whether any value is missing.
+    ///
+    /// # Errors
+    /// No features, or a value that is infinite.
+    fn has_holes(&self) -> Result<bool> {
+        if self.width == 0 {
+            return Err(Error::Failed("principal components need at least one feature".to_string()));
+        }
+        match self.values.iter().position(|value| value.is_infinite()) {
+            None => Ok(self.values.iter().any(|value| value.is_nan())),
+            Some(place) => {
+                let (row, feature) = (place / self.width + 1, place % self.width + 1);
+                Err(Error::Failed(format!("principal components need finite values: feature {feature} of row {row} is infinite")))
+            }
+        }
+    }
+
+    /// The variance along every direction, falling, missing values taken as the mean: of at most the first 2,048 rows where there are
+    /// more features than that.
+    ///
+    /// # Errors
+    /// Values that are not finite.
+    pub fn variances(&self) -> Result<Vec<f64>> {
+        self.has_holes()?;
+        spectrum::variances(*self, &self.mean())
+    }
+}
+
+/// Principal components of some rows.
+#[derive(Debug, Clone)]
+pub struct Pca {
+    mean: Vec<f64>,
+    /// `[width, k]`, orthonormal columns.
+    components: Mat<f64>,
+    /// Variance along the components, the kept ones first, falling; further ones if they are known.
+    variances: Vec<f64>,
+    /// Variance in all directions together.
+    total: f64,
+}
+
+impl Pca {
+    /// The first `k` principal components of `rows` (at most as many as there are features, or directions in which many-featured rows differ).
+    /// Missing values are accounted for by expectation maximisation (Dempster, Laird and Rubin 1977) rather than taken as the mean.
+    ///
+    /// # Errors
+    /// Values that are infinite.
+    pub fn fit(rows: Matrix, k: usize) -> Result<Self> {
+        Self::fit_share(rows, k, 0.0)
+    }
+
+    /// The first `k` principal components, and as many more as it takes to explain `share` of the variance. Where rows and features are both
+    /// more than 2,048, that is given up beyond [`MOST`] components; [`explained`](Self::explained) says how far they reach.
+    ///
+    /// # Errors
+    /// Values that are infinite.
+    pub fn fit_share(rows: Matrix, k: usize, share: f64) -> Result<Self> {
+        match rows.has_holes()? && rows.count() > 1 && (k > 0 || share > 0.0) {
+            true => holes::fit(rows, k, share),
+            false => {
+                let mean = rows.mean();
+                let spectrum = spectrum::principal(rows, &mean, k, share)?;
+                Ok(Self::of(mean, spectrum))
+            }
+        }
+    }
+
+    fn of(mean: Vec<f64>, Spectrum { components, variances, total }: Spectrum) -> Self {
+        Self { mean, components, variances, total }
+    }
+
+    /// From its parts: the mean (`width` numbers), the kept components (each `width` numbers, one after the other), the variances along them
+    /// and maybe further ones, and the variance in all.
+    ///
+    /// # Errors
+    /// Parts that do not fit together, or are not finite.
+    pub fn from_parts(mean: Vec<f64>, components: &[f64], variances: Vec<f64>, total: f64) -> Result<Self> {
+        let width = mean.len();
+        let wrong = |what: &str| Err(Error::Failed(format!("the parts of the principal components do not fit together: {what}")));
+        if width == 0 || !components.len().is_multiple_of(width) {
+            return wrong("components are as long as the mean, which has a number at least");
+        }
+        let kept = components.len() / width;
+        if kept > variances.len() || variances.len() > width {
+            return wrong(&format!("{kept} components of {width} numbers with {} variances", variances.len()));
+        }
+        if ![&mean, components, &variances, &[total]].iter().all(|part| part.iter().all(|value| value.is_finite())) {
+            return wrong("not every number is finite");
+        }
+        if total < 0.0 || variances.iter().any(|&variance| variance < 0.0) || variances.iter().sum::<f64>() > total * (1.0 + 1e-6) {
+            return wrong("variances are not negative, nor more than the variance in all");
+        }
+        Ok(Self { components: MatRef::from_column_major_slice(components, width, kept).to_owned(), mean, variances, total })
+    }
+
+    /// What [`from_parts`](Self::from_parts) takes.
+    pub fn parts(&self) -> (&[f64], Vec<f64>, &[f64], f64) {
+        let components = (0..self.components.ncols()).flat_map(|k| self.components.col_as_slice(k).iter().copied());
+        (&self.mean, components.collect(), &self.variances, self.total)
+    }
+
+    /// The mean of the rows.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// The same with the first `k` components alone; with none it is the mean.
+    pub fn first(&self, k: usize) -> Self {
+        let components = self.components.subcols(0, k.min(self.components.ncols())).to_owned();
+        Self { mean: self.mean.clone(), components, variances: self.variances.clone(), total: self.total }
+    }
+
+    /// Components that are kept.
+    pub fn components(&self) -> usize {
+        self.components.ncols()
+    }
+
+    /// Variance along the components that were computed, falling: at least those that are kept.
+    pub fn variances(&self) -> &[f64] {
+        &self.variances
+    }
+
+    /// Variance in all directions together.
+    pub fn total(&self) -> f64 {
+        self.total
+    }
+
+    /// Share of the variance that the kept components explain; 1 if there is none.
+    pub fn explained(&self) -> f64 {
+        if self.total > 0.0 { self.variances[..self.components()].iter().sum::<f64>() / self.total } else { 1.0 }
+    }
+
+    /// The direction of a component; zeros for one that is not kept.
+    pub fn component(&self, k: usize) -> Vec<f64> {
+        if k < self.components() { self.components.col_as_slice(k).to_vec() } else { vec![0.0; self.mean.len()] }
+    }
+
+    /// How many components it takes to explain `share` of the variance: of those that were computed all, if they explain less.
+    pub fn components_for(&self, share: f64) -> usize {
+        reach(&self.variances, share * self.total)
+    }
+
+    /// Mean variance along the directions left out.
+    fn rest(&self) -> f64 {
+        let kept = self.components();
+        let left = self.total - self.variances[..kept].iter().sum::<f64>();
+        // Less than the rounding of the total is nothing.
+        if left > 1e-12 * self.total { left / (self.mean.len() - kept).max(1) as f64 } else { 0.0 }
+    }
+
+    /// The reconstructions of `rows` from their `k` coordinates, row by row.
+    pub fn reconstruct(&self, rows: Matrix) -> Vec<f32> {
+        let mut values = Vec::with_capacity(rows.values.len());
+        self.each(rows, |_, r| values.extend(r.iter().map(|&value| value as f32)));
+        values
+    }
+
+    /// The `k` coordinates of each row, row by row.
+    pub fn encode(&self, rows: Matrix) -> Vec<f32> {
+        let mut codes = Vec::with_capacity(rows.count() * self.components());
+        self.each_filled(rows, |_, x| {
+            let code = self.components.transpose() * x; // [k, rows]
+            (0..code.ncols()).for_each(|row| codes.extend(code.col_as_slice(row).iter().map(|&value| value as f32)));
+        });
+        codes
+    }
+
+    /// `rows` with the missing values filled in: their mean given the observed ones, under probabilistic PCA (Tipping and Bishop 1999). That is
+    /// least squares on what is observed, each coordinate held back by the variance left out over its own.
+    pub fn impute(&self, rows: Matrix) -> Vec<f32> {
+        let mut values = rows.values.to_vec();
+        let filler = holes::Filler::new(self);
+        let mut progress = Progress::new("filling in rows by PCA", rows.count());
+        for row in values.chunks_exact_mut(rows.width) {
+            filler.fill(row);
+            progress.step();
+        }
+        values
+    }
+
+    /// The errors of the reconstructions of `rows` from their `k` coordinates.
+    pub fn errors(&self, rows: Matrix) -> Errors {
+        let mut errors = Errors::new(&rows);
+        self.each(rows, |row, r| errors.add(row, |column| r[column]));
+        errors
+    }
+
+    /// The squared error of each row's reconstruction, over what was observed.
+    pub fn row_errors(&self, rows: Matrix) -> Vec<f64> {
+        let mut errors = Vec::with_capacity(rows.count());
+        self.each(rows, |row, r| {
+            let observed = row.iter().zip(r).filter(|(value, _)| !value.is_nan());
+            errors.push(observed.map(|(&value, r)| (f64::from(value) - r).powi(2)).sum());
+        });
+        errors
+    }
+
+    /// As [`Matrix::each_chunk`], the rows less the mean with what is missing filled in by the first components: taken as the mean it would pull
+    /// all coordinates towards 0.
+    fn each_filled(&self, rows: Matrix, mut visit: impl FnMut(&[f32], MatRef<f64>)) {
+        let first = rows.values.iter().any(|value| value.is_nan()).then(|| self.first(FILLING));
+        let filler = first.as_ref().map(holes::Filler::new);
+        rows.each_chunk(&self.mean, |chunk, x| match &filler {
+            None => visit(chunk, x),
+            Some(filler) => {
+                let mut filled = chunk.to_vec();
+                filled.chunks_exact_mut(rows.width).for_each(|row| filler.fill(row));
+                Matrix { values: &filled, width: rows.width }.each_chunk(&self.mean, |_, x| visit(chunk, x));
+            }
+        });
+    }
+
+    /// Calls `visit` with each row and its reconstruction.
+    fn each(&self, rows: Matrix, mut visit: impl FnMut(&[f32], &[f64])) {
+        self.each_filled(rows, |chunk, x| {
+            let mut reconstructed = &self.components * (self.components.transpose() * x);
+            for (index, row) in chunk.chunks_exact(rows.width).enumerate() {
+                let r = reconstructed.col_as_slice_mut(index);
+                r.iter_mut().zip(&self.mean).for_each(|(value, mean)| *value += mean);
+                visit(row, r);
+            }
+        });
+    }
+}
+
+/// The errors of predicting `mean` for every row.
+pub fn mean_errors(mean: &[f64], rows: Matrix) -> Errors {
+    let mut errors = Errors::new(&rows);
+    rows.values.chunks_exact(rows.width).for_each(|row| errors.add(row, |column| mean[column]));
+    errors
+}
+
+#[cfg(test)]
+mod tests;
