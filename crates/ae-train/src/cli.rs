@@ -352,17 +352,22 @@ pub struct ScoreArgs {
     /// Rows.
     #[command(flatten)]
     pub rows: RowsArgs,
-    /// Share of anomalies that is expected, in (0, 1): puts the threshold where so many of the training rows lie above it, and keeps it with
-    /// the run.
-    #[arg(long, value_name = "SHARE", value_parser = share)]
-    pub contamination: Option<f64>,
+    /// Share of normal rows that may be flagged by mistake, in (0, 1); by default the run's, 0.05. A row is flagged if its p-value is no greater.
+    #[arg(long, value_name = "SHARE", value_parser = share, visible_alias = "contamination")]
+    pub false_alarms: Option<f64>,
+    /// Keep --false-alarms with the run.
+    #[arg(long, requires = "false_alarms")]
+    pub save: bool,
+    /// Write the N columns that score highest in each row, rather than the score of every column.
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
+    pub top: Option<usize>,
     /// Name of the normal class, if the rows have labels; by default the run's, or the one called 0, normal, inlier, false or the like.
     #[arg(long, value_name = "CLASS")]
     pub normal: Option<String>,
-    /// Table to write, with the score of each row and of each of its columns.
+    /// Table to write, with the score of each row and of each of its columns; by default CSV on standard output.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Print the figures as JSON.
+    /// Print the summary as JSON on standard output, and write no rows unless --out is given.
     #[arg(long)]
     pub json: bool,
 }

@@ -68,8 +68,7 @@ fn measures(run: &Run, device: &Device) -> Result<(usize, Vec<Measure>)> {
     }
     if let Some(normal) = &trained.schema.normal {
         let detector = run.folder.detector()?;
-        let scores = detector.score(&trained, &test)?;
-        if let Some(detection) = detector.detection(&trained, &pca, &test, &scores, normal)? {
+        if let Some(detection) = detector.detection(&trained, &pca, &test, normal)? {
             measures.push(more("auroc", detection.model.auroc, detection.pca.auroc));
         }
     }

@@ -40,16 +40,6 @@ impl<'a> Table<'a> {
         Self { shape, parts: Box::new(parts) }
     }
 
-    /// Calls `visit` with each part on its way.
-    pub(crate) fn seen(self, mut visit: impl FnMut(&RecordBatch) + 'a) -> Self {
-        let parts = self.parts.inspect(move |part| {
-            if let Ok(part) = part {
-                visit(part);
-            }
-        });
-        Self { shape: self.shape, parts: Box::new(parts) }
-    }
-
     /// Writes the table in the format that the ending of `path` names; as CSV to standard output if there is none. Gives what the format left
     /// out, in sentences.
     ///

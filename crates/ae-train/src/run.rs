@@ -14,7 +14,7 @@ use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::I
 
 use crate::{
     Error, Result,
-    anomaly::{CONTAMINATION, Detector, PCA_SHARE},
+    anomaly::{Detector, FALSE_ALARMS, PCA_SHARE},
     baseline::{Matrix, Pca, mean_errors},
     checkpoint,
     config::Config,
@@ -369,7 +369,7 @@ impl Run {
         let code = code_figures(&trained.model, &rows.test, &data.batcher, &trained.device)?;
         let (train, test, pca) = rows.parts(&trained)?;
         self.folder.write_pca(&pca)?;
-        self.folder.write_detector(&Detector::fit(&trained, &rows.train, &pca, CONTAMINATION)?)?;
+        self.folder.write_detector(&Detector::fit(&trained, &data.split.train, &data.split.validation, &pca, FALSE_ALARMS)?)?;
         let summary = Summary {
             variant: self.config.variant.clone(),
             data: data.schema.name.clone(),

@@ -22,6 +22,7 @@ use crate::{
     checkpoint,
     config::Config,
     evaluation::{CodeFigures, Figures},
+    nearest::Reference,
 };
 
 /// What is known about a run's data: enough to check other data against it and to scale it alike.
@@ -262,7 +263,18 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be written.
     pub fn write_detector(&self, detector: &Detector) -> Result<()> {
-        self.write("detector.json", &serde_json::to_string_pretty(detector).expect("a detector is JSON"))
+        self.write("detector.json", &serde_json::to_string_pretty(detector).expect("a detector is JSON"))?;
+        let reference = &detector.reference;
+        let (rows, width) = (reference.len(), reference.width);
+        let values: Vec<u8> = reference.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let missing: Vec<u8> = reference.missing.iter().map(|missing| u8::from(*missing)).collect();
+        let view = |kind, shape: Vec<usize>, bytes| TensorView::new(kind, shape, bytes).expect("a tensor has as many bytes as its shape says");
+        let mut parts = vec![("rows", view(Dtype::F32, vec![rows, width], &values))];
+        if !missing.is_empty() {
+            parts.push(("missing", view(Dtype::BOOL, vec![rows, width], &missing)));
+        }
+        let file = safetensors::serialize(parts, None).expect("tensors can be put together");
+        Ok(write_bytes(&self.path.join("neighbours.safetensors"), &file)?)
     }
 
     /// What the scores of training rows are like.
@@ -270,7 +282,33 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be read, or a run that has not ended.
     pub fn detector(&self) -> Result<Detector> {
-        self.read("detector.json", |text| serde_json::from_str(text).map_err(|error| error.to_string()))
+        let mut detector: Detector = self.read("detector.json", |text| serde_json::from_str(text).map_err(|error| error.to_string()))?;
+        let schema = self.schema()?;
+        let columns = if schema.columns.is_empty() { schema.d_input } else { schema.columns.len() };
+        let is_sound = |values: &[f64]| values.iter().all(|value| value.is_finite()) && values.is_sorted();
+        if detector.column_errors.len() != columns || !is_sound(&detector.held_out) || !detector.held_out_baselines.iter().all(|scores| is_sound(scores)) {
+            let path = self.path.join("detector.json");
+            return Err(Error::at("read", &path, "it does not fit the run's columns, or is damaged; bring the file back, or train anew"));
+        }
+        let path = self.path.join("neighbours.safetensors");
+        let failed = |reason: String| Error::at("read", &path, format!("{reason}; bring the file back, or train anew"));
+        let bytes = fs::read(&path).map_err(|error| failed(error.to_string()))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| failed(error.to_string()))?;
+        let rows = file.tensor("rows").map_err(|error| failed(error.to_string()))?;
+        let mut values: Vec<f32> =
+            rows.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes"))).collect();
+        let fits = rows.dtype() == Dtype::F32 && rows.shape().len() == 2 && rows.shape()[1] == schema.d_input && rows.shape()[0] > 0;
+        if !fits || values.iter().any(|value| value.is_nan()) {
+            return Err(failed("its rows are not those of the run".to_string()));
+        }
+        if let Ok(missing) = file.tensor("missing") {
+            if missing.data().len() != values.len() {
+                return Err(failed("its parts do not fit together".to_string()));
+            }
+            values.iter_mut().zip(missing.data()).filter(|(_, missing)| **missing != 0).for_each(|(value, _)| *value = f32::NAN);
+        }
+        detector.reference = std::sync::Arc::new(Reference::of(values, schema.d_input));
+        Ok(detector)
     }
 
     /// Writes the principal components of the training rows, which results are compared with.

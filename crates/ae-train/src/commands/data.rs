@@ -15,6 +15,8 @@ const SIDE: usize = 10;
 /// Describes the data.
 pub fn run(args: &DataArgs) -> Result<()> {
     let sets = open_with(&args.data, &super::options(&args.read))?;
+    super::note(&sets.train.notes);
+    sets.test.iter().for_each(|test| super::note(&test.notes));
     if let Some(path) = &args.sheet {
         sheet(&sets.train, path)?;
     }
@@ -32,12 +34,24 @@ fn describe(sets: &Sets) -> Result<String> {
     if let Some(labels) = &rows.labels {
         let classes = rows.classes();
         let mut counts = vec![0usize; classes.len()];
-        labels.iter().for_each(|&label| counts[label as usize] += 1);
+        labels.iter().flatten().for_each(|&label| counts[label as usize] += 1);
+        let without = labels.iter().filter(|label| label.is_none()).count();
         let shown: Vec<String> = classes.iter().zip(counts).take(12).map(|(name, count)| format!("{name} ({count})")).collect();
-        text += &format!("labels: {}{}\n", shown.join(", "), if classes.len() > 12 { ", ..." } else { "" });
+        let more = if classes.len() > 12 { format!(", ... ({} classes)", classes.len()) } else { String::new() };
+        let none = if without > 0 { format!("; {without} rows without") } else { String::new() };
+        text += &format!("labels: {}{more}{none}\n", shown.join(", "));
     }
-    if let Some(ids) = &rows.ids {
-        text += &format!("identifiers: {}\n", ids.iter().take(3).cloned().collect::<Vec<_>>().join(", "));
+    if let Some(carried) = &rows.carried {
+        if let Some(id) = carried.id {
+            let first: Vec<usize> = (0..rows.len().min(3)).collect();
+            let ids: Vec<String> = carried.texts(&first, id)?.into_iter().map(Option::unwrap_or_default).collect();
+            text += &format!("identifiers: {}\n", ids.join(", "));
+        }
+        let names: Vec<String> = carried.fields(&carried.rest).iter().map(|field| format!("`{}`", field.name())).collect();
+        if !names.is_empty() {
+            let more = if names.len() > 12 { format!(" and {} more", names.len() - 12) } else { String::new() };
+            text += &format!("carried along, not learned from: {}{more}\n", names[..names.len().min(12)].join(", "));
+        }
     }
     let cells = cells(rows)?;
     match rows.encoding() {
@@ -45,6 +59,7 @@ fn describe(sets: &Sets) -> Result<String> {
             let width = encoding.columns().iter().take(SHOWN).map(|column| column.name.chars().count()).max().unwrap_or(0).clamp(6, 40);
             text += &format!("\n{:<width$}  {:<9}{:>9}{:>13}{:>13}{:>13}\n", "column", "kind", "missing", "min", "mean", "max");
             for (index, column) in encoding.columns().iter().enumerate().take(SHOWN) {
+                let name = if column.name.is_empty() { "''" } else { &column.name };
                 let cells = &cells[index];
                 let kind = match column.kind {
                     Kind::Number => "number",
@@ -52,13 +67,14 @@ fn describe(sets: &Sets) -> Result<String> {
                     Kind::Category => "category",
                 };
                 let missing = format!("{:.1}%", 100.0 * cells.missing as f64 / rows.len() as f64);
-                text += &format!("{:<width$}  {kind:<9}{missing:>9}", column.name);
+                text += &format!("{name:<width$}  {kind:<9}{missing:>9}");
                 match column.kind {
                     Kind::Category => {
                         let levels: Vec<&str> = column.levels.iter().take(6).map(String::as_str).collect();
                         let more = if column.levels.len() > 6 { ", ..." } else { "" };
                         text += &format!("   {} levels: {}{more}\n", column.levels.len(), levels.join(", "));
                     }
+                    _ if column.blank => text += "   empty\n",
                     _ if cells.min == cells.max => text += &format!("   constant: {}\n", cells.min),
                     _ => text += &format!("{:>13}{:>13}{:>13}\n", short(cells.min), short(cells.mean()), short(cells.max)),
                 }
@@ -84,18 +100,18 @@ struct Cells {
     missing: usize,
     count: f64,
     sum: f64,
-    min: f32,
-    max: f32,
+    min: f64,
+    max: f64,
 }
 
 impl Default for Cells {
     fn default() -> Self {
-        Self { missing: 0, count: 0.0, sum: 0.0, min: f32::NAN, max: f32::NAN }
+        Self { missing: 0, count: 0.0, sum: 0.0, min: f64::NAN, max: f64::NAN }
     }
 }
 
 impl Cells {
-    fn add(&mut self, value: f32) {
+    fn add(&mut self, value: f64) {
         if value.is_nan() {
             self.missing += 1;
         } else {
@@ -103,7 +119,7 @@ impl Cells {
             *self = Self {
                 missing: self.missing,
                 count: self.count + 1.0,
-                sum: self.sum + f64::from(value),
+                sum: self.sum + value,
                 min: self.min.min(value),
                 max: self.max.max(value),
             };
@@ -120,8 +136,8 @@ impl Cells {
         }
     }
 
-    fn mean(&self) -> f32 {
-        (self.sum / self.count) as f32
+    fn mean(&self) -> f64 {
+        self.sum / self.count
     }
 }
 
@@ -142,7 +158,7 @@ fn cells(rows: &Rows) -> Result<Vec<Cells>> {
 }
 
 /// Five digits or so.
-fn short(value: f32) -> String {
+fn short(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 || (1e-3..1e7).contains(&size) {
         let digits = if size >= 1000.0 { 1 } else { 4 };
@@ -159,7 +175,8 @@ fn sheet(rows: &Rows, path: &Path) -> Result<()> {
         return Err(Error::Usage("`--sheet` is for images, and these rows are none".to_string()));
     };
     let count = rows.len().min(SIDE * SIDE);
-    let images: Vec<Vec<f32>> = (0..count).map(|index| rows.row(index)).collect::<std::result::Result<_, _>>()?;
+    let images = (0..count).map(|index| rows.row(index).map(|row| super::singles(&row)));
+    let images: Vec<Vec<f32>> = images.collect::<std::result::Result<_, _>>()?;
     let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
     images.iter().flatten().filter(|value| !value.is_nan()).for_each(|&value| (low, high) = (low.min(value), high.max(value)));
     let images: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();

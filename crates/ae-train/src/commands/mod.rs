@@ -108,6 +108,7 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>) -> R
 
 /// What a person says about how to read.
 fn options(read: &ReadArgs) -> Options {
+    let header = header(read);
     let read = read.clone();
     Options {
         label: read.label,
@@ -117,7 +118,7 @@ fn options(read: &ReadArgs) -> Options {
         tensor: read.tensor,
         resize: read.resize,
         grey: read.grey,
-        header: header(&read),
+        header,
         stream: read.stream.then_some(true),
         categorical: read.categorical,
         boolean: read.boolean,

@@ -1,61 +1,109 @@
-//! `ae score`: how odd each row is, and which column makes it so.
+//! `ae score`: how anomalous each row is, and which column makes it so.
 
-use ae_train::{Result, anomaly::normal_class, ranking::Ranking};
+use std::cell::RefCell;
 
-use crate::{cli::ScoreArgs, output::print};
+use ae_train::{
+    Result,
+    anomaly::{Detection, PCA_SHARE, Tally, normal_class},
+    ranking::Ranking,
+};
+use serde::Serialize;
+
+use super::{note, save};
+use crate::{
+    cli::ScoreArgs,
+    output::{print, say},
+};
+
+/// What is said about all rows together.
+#[derive(Serialize)]
+struct Summary {
+    rows: usize,
+    /// Rows without any value, which have no score.
+    without_score: usize,
+    flagged: usize,
+    /// None where the held-out rows are too few for the share of false alarms: no row is flagged.
+    threshold: Option<f64>,
+    false_alarms: f64,
+    held_out_rows: usize,
+    #[serde(flatten)]
+    detection: Option<Detection>,
+}
 
 /// Scores rows; with labels, says how well anomalies are told from the rest.
 pub fn run(args: &ScoreArgs) -> Result<()> {
     let used = super::use_run(&args.rows)?;
     let (trained, rows) = (&used.trained, &used.rows);
     let mut detector = used.run.folder.detector()?;
-    if let Some(contamination) = args.contamination {
-        detector = detector.with_contamination(contamination);
-        used.run.folder.write_detector(&detector)?;
+    if let Some(false_alarms) = args.false_alarms {
+        detector = detector.with_false_alarms(false_alarms);
+        if args.save {
+            used.run.folder.write_detector(&detector)?;
+        }
     }
-    if let Some(path) = &args.out {
-        detector.table(trained, rows).save(Some(path))?;
-    }
-    let scores = detector.score(trained, rows)?;
     let normal = args.normal.as_deref().or(trained.schema.normal.as_deref());
-    let normal = normal_class(normal, &rows.rows().classes());
-    let detection = match (&rows.rows().labels, normal) {
+    let is_named = normal.is_some();
+    let normal = match (&rows.rows().labels, normal_class(normal, &rows.rows().classes())) {
         (None, _) => None,
-        (Some(_), Ok(normal)) => detector.detection(trained, &used.run.folder.pca()?, rows, &scores, &normal)?,
+        (Some(_), Ok(normal)) => Some(normal),
         // A label that nobody called one of anomalies: an analysis by it was not asked for.
-        (Some(_), Err(_)) if args.normal.is_none() && trained.schema.normal.is_none() => None,
+        (Some(_), Err(_)) if !is_named => None,
         (Some(_), Err(error)) => return Err(error),
     };
-    let flagged = detector.predict(&scores.rows).into_iter().filter(|&flag| flag).count();
-    if args.json {
-        let result = match detection {
-            Some(detection) => serde_json::to_string_pretty(&detection),
-            None => serde_json::to_string_pretty(&serde_json::json!({
-                "rows": scores.rows.len(), "flagged": flagged, "threshold": detector.threshold, "contamination": detector.contamination,
-            })),
-        };
-        return print(&format!("{}\n", result.expect("numbers are JSON")));
+    let all = used.run.folder.pca()?;
+    let components = all.components_for(PCA_SHARE);
+    let pca = all.first(components);
+    let tally = RefCell::new(Tally::new(normal.as_deref().map(|normal| (&pca, normal))));
+    let table = detector.table(trained, rows, args.top, &tally);
+    match args.json && args.out.is_none() {
+        true => {
+            for part in table {
+                part?;
+            }
+            note(&rows.rows().met());
+        }
+        false => save(table, rows, args.out.as_deref())?,
     }
-    if args.out.is_none() && detection.is_none() {
-        return detector.table(trained, rows).save(None);
-    }
-    let mut text = format!(
-        "{flagged} of {} rows score above {:.4}, the threshold that {}% of the training rows lie above\n",
-        scores.rows.len(),
-        detector.threshold,
-        100.0 * detector.contamination
-    );
-    let protocol = match &trained.schema.normal {
-        Some(normal) => format!("trained on rows of class `{normal}` alone"),
-        None => "trained on all rows, whatever their labels".to_string(),
+    let tally = tally.into_inner();
+    let summary = Summary {
+        rows: tally.rows,
+        without_score: tally.without,
+        flagged: tally.flagged,
+        threshold: detector.threshold(),
+        false_alarms: detector.false_alarms,
+        held_out_rows: detector.held_out.len(),
+        detection: tally.detection(&detector),
     };
-    if let Some(detection) = &detection {
-        text += &format!("{} of them are anomalies by their labels; {protocol}\n\n", detection.anomalies);
-        text += &format!("{:<28}{:>9}{:>19}{:>9}\n", "", "auroc", "average precision", "f1");
-        let row = |name: &str, of: &Ranking| format!("{name:<28}{:>9.4}{:>19.4}{:>9.4}\n", of.auroc, of.average_precision, of.f1);
-        text += &row(&trained.config.variant, &detection.model);
-        text += &row("PCA (90% of the variance)", &detection.pca);
-        text += &row("distance to the mean", &detection.mean);
+    if args.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&summary).expect("numbers are JSON")))?;
     }
-    print(&text)
+    let percent = 100.0 * summary.false_alarms;
+    match summary.threshold {
+        Some(threshold) => say(&format!(
+            "{} of {} rows flagged: their scores are above {threshold:.4}, which {percent}% of rows like the {} validation rows are",
+            summary.flagged, summary.rows, summary.held_out_rows
+        )),
+        None => say(&format!(
+            "note: no row is flagged: {} validation rows are too few for {percent}% of false alarms (`--false-alarms {:.3}` or more)",
+            summary.held_out_rows,
+            1.0 / (summary.held_out_rows + 1) as f64 + 0.0005
+        )),
+    }
+    if summary.without_score > 0 {
+        say(&format!("note: {} of the rows have no value, and so no score", summary.without_score));
+    }
+    if let Some(detection) = &summary.detection {
+        let protocol = match &trained.schema.normal {
+            Some(normal) => format!("trained on rows of class `{normal}` alone"),
+            None => "trained on all rows, whatever their labels".to_string(),
+        };
+        say(&format!("{} of {} labelled rows are anomalies by their labels; {protocol}", detection.anomalies, detection.labelled));
+        say(&format!("{:<28}{:>9}{:>19}{:>9}", "", "auroc", "average precision", "f1"));
+        let row = |name: &str, of: &Ranking| say(&format!("{name:<28}{:>9.4}{:>19.4}{:>9.4}", of.auroc, of.average_precision, of.f1));
+        row(&trained.config.variant, &detection.model);
+        row("5th nearest neighbour", &detection.neighbours);
+        row(&format!("PCA ({components}, {:.0}% of variance)", 100.0 * pca.explained()), &detection.pca);
+        row("distance to the mean", &detection.mean);
+    }
+    Ok(())
 }

@@ -27,6 +27,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         None => Run::create(super::configuration(&args.config)?, args.out.as_deref())?,
     };
     let folder = run.folder.path().display();
+    super::note(run.notes());
     describe(&run, &chosen)?;
 
     let resume = format!("continue with `ae train --resume {folder}`");

@@ -51,7 +51,7 @@ impl Weights {
             };
             let found = element.decode(tensor.data(), false);
             let mut values = Vec::with_capacity(found.len());
-            found.each(0..found.len(), |value| values.push(value));
+            found.each(0..found.len(), |value| values.push(value as f32));
             state.insert(name, Numbers { shape: tensor.shape().to_vec(), values });
         }
         Ok(Self { state, origin })

@@ -1,6 +1,6 @@
 //! The figures of the page, each a function of what is known about a run.
 
-use ae_data::{Dataset, Geometry, picture::Sheet};
+use ae_data::{Dataset, Geometry, picture::Sheet, table::texts};
 use ae_model::Jacobian;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use burn::{
@@ -73,7 +73,7 @@ impl Material {
         let codes = trained.codes(&some)?;
         let scores = detector.score(&trained, &some)?;
         let detection = match &trained.schema.normal {
-            Some(normal) => detector.detection(&trained, &pca, &some, &scores, normal)?,
+            Some(normal) => detector.detection(&trained, &pca, &some, normal)?,
             None => None,
         };
         let metrics = if run.folder.metrics_file().exists() { history::columns(&run.folder.metrics_file())? } else { Vec::new() };
@@ -94,9 +94,14 @@ impl Material {
     }
 
     /// The first test rows' values in the units of the data.
-    fn values(&self, rows: &Dataset) -> Result<Vec<f32>> {
-        Ok(singles(&self.trained.unscale(&rows.scaled(&self.trained.schema.scaling)?)))
+    fn values(&self, rows: &Dataset) -> Result<Vec<f64>> {
+        Ok(self.trained.unscale(&rows.scaled(&self.trained.schema.scaling)?))
     }
+}
+
+/// Numbers in single precision, as pictures are drawn from.
+fn singles(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&value| value as f32).collect()
 }
 
 /// What a figure shows.
@@ -181,7 +186,7 @@ fn measured(material: &Material) -> Result<Option<Content>> {
                 }
             }
             @if let Some(detection) = &material.detection {
-                div { b { (format!("{:.3}", detection.model.auroc)) } span { "AUROC (PCA " (format!("{:.3}", detection.pca.auroc)) ")" } }
+                div { b { (format!("{:.3}", detection.model.auroc)) } span { "AUROC (nearest neighbours " (format!("{:.3}", detection.neighbours.auroc)) ")" } }
             }
         }
         div.scroll {
@@ -234,22 +239,21 @@ fn strips(material: &Material, geometry: Geometry, rows: &[(&str, &[f32])]) -> M
 }
 
 /// Rows of a table above what came back of them.
-fn rows_of_table(material: &Material, inputs: &[f32], outputs: &[f32]) -> Markup {
+fn rows_of_table(material: &Material, inputs: &[f64], outputs: &[f64]) -> Result<Markup> {
     let columns = material.trained.columns();
-    let doubles = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
-    let tables = [material.trained.table_of(&doubles(inputs))?, material.trained.table_of(&doubles(outputs))?];
+    let tables = [material.trained.table_of(inputs)?, material.trained.table_of(outputs)?];
     let frames = tables.map(|table| table.columns().iter().map(|column| texts(column, "the rows".as_ref()).unwrap_or_default()).collect::<Vec<_>>());
     let shown = columns.len().min(16);
     let cell = |frame: &[Vec<Option<String>>], column: usize, row: usize| match frame[column][row].as_deref() {
         None | Some("NaN") => "–".to_string(),
         Some(text) => text.parse::<f64>().map_or_else(|_| text.to_string(), short),
     };
-    html! {
+    Ok(html! {
         div.scroll {
             table {
                 thead { tr { th {} @for column in &columns[..shown] { th.number { (column.name) } } } }
                 tbody {
-                    @for row in 0..frames[0].len().min(6) {
+                    @for row in 0..frames[0].first().map_or(0, Vec::len).min(6) {
                         @for (frame, name) in frames.iter().zip(["input", "output"]) {
                             tr { th { (name) } @for column in 0..shown { td.number { (cell(frame, column, row)) } } }
                         }
@@ -258,7 +262,7 @@ fn rows_of_table(material: &Material, inputs: &[f32], outputs: &[f32]) -> Markup
             }
         }
         @if columns.len() > shown { p.note { "and " (columns.len() - shown) " more columns" } }
-    }
+    })
 }
 
 /// Some rows and what comes back of them.
@@ -268,11 +272,12 @@ fn pairs(material: &Material, rows: &Dataset, corrupted: bool) -> Result<Markup>
     let corruption = Some(&trained.config.model.corruption).filter(|corruption| corrupted && !corruption.is_none());
     let inputs = material.values(rows)?;
     let made = trained.reconstructions(rows, corruption).next().expect("there is a row")?;
-    let Some(geometry) = trained.schema.geometry else { return Ok(rows_of_table(material, &inputs, &made.values)) };
+    let Some(geometry) = trained.schema.geometry else { return rows_of_table(material, &inputs, &made.values) };
     let clean = trained.reconstructions(rows, None).next().expect("there is a row")?;
-    let mut lines: Vec<(&str, &[f32])> = vec![("input", &inputs), ("reconstruction", &clean.values)];
+    let [inputs, clean, read, values] = [&inputs, &clean.values, &made.read, &made.values].map(|values| singles(values));
+    let mut lines: Vec<(&str, &[f32])> = vec![("input", &inputs), ("reconstruction", &clean)];
     if corruption.is_some() {
-        lines.extend([("corrupted as in training", made.read.as_slice()), ("reconstruction of that", made.values.as_slice())]);
+        lines.extend([("corrupted as in training", read.as_slice()), ("reconstruction of that", values.as_slice())]);
     }
     Ok(strips(material, geometry, &lines))
 }
@@ -289,9 +294,9 @@ fn by_error(material: &Material) -> Result<Vec<(usize, f64)>> {
     let (mut errors, mut start) = (Vec::new(), 0);
     for made in material.trained.reconstructions(&material.some, None) {
         let made = made?;
-        for row in made.values.chunks_exact(width) {
-            let mut row = row.to_vec();
-            material.trained.schema.scaling.apply(&mut row);
+        for values in made.values.chunks_exact(width) {
+            let mut row = Vec::with_capacity(width);
+            material.trained.schema.scaling.apply(values, &mut row);
             let input = &inputs[start * width..(start + 1) * width];
             let error = input.iter().zip(&row).filter(|(x, _)| !x.is_nan()).map(|(x, r)| f64::from(x - r).powi(2)).sum::<f64>();
             errors.push((material.some.indices()[start], error));
@@ -395,7 +400,7 @@ fn plane(material: &Material) -> Result<Option<Content>> {
         .flat_map(|line| (0..GRID).map(move |column| (line, column)))
         .flat_map(|(line, column)| plane.code(place(across, column), place(up, GRID - 1 - line), units))
         .collect();
-    let values = material.trained.decode(&codes)?;
+    let values = singles(&material.trained.decode(&codes)?);
     let note = "What the decoder makes of a grid of codes, from the 2nd to the 98th percentile of the rows' codes along each axis of the figure \
                 of the code in two dimensions.";
     let body = match material.trained.schema.geometry {
@@ -469,7 +474,7 @@ fn decoder(material: &Material) -> Result<Option<Content>> {
         .flat_map(|&unit| [2.0, 0.0].map(|times| (unit, times * figures[unit].1)))
         .flat_map(|(unit, step)| at(unit, step).zip(&figures).map(|(step, figure)| figure.0 + step).collect::<Vec<_>>())
         .collect();
-    let decoded = material.trained.decode(&codes)?;
+    let decoded = singles(&material.trained.decode(&codes)?);
     let width = material.width();
     let added: Vec<Vec<f32>> = decoded
         .chunks_exact(2 * width)
@@ -659,11 +664,15 @@ fn classes(material: &Material) -> Result<Option<Content>> {
 }
 
 fn scores(material: &Material) -> Result<Option<Content>> {
-    let all = &material.scores.rows;
+    let all: Vec<f64> = material.scores.rows.iter().copied().filter(|score| !score.is_nan()).collect();
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let threshold = material.detector.threshold();
     // A few far ones would squeeze all others into one bar.
     let mut sorted = all.clone();
     sorted.sort_by(f64::total_cmp);
-    let most = quantile(&sorted, 0.995).max(material.detector.threshold * 1.2);
+    let most = quantile(&sorted, 0.995).max(threshold.unwrap_or(0.0) * 1.2);
     let capped = |scores: Vec<f64>| scores.into_iter().map(|score| score.min(most)).collect::<Vec<_>>();
     let rows = material.some.rows();
     let normal = material.trained.schema.normal.as_ref().and_then(|normal| rows.classes().iter().position(|class| class == normal));
@@ -673,13 +682,13 @@ fn scores(material: &Material) -> Result<Option<Content>> {
                 let of = |(position, _): &(usize, &f64)| {
                     rows.label(material.some.indices()[*position]).is_some_and(|label| (label as usize == normal) == wanted)
                 };
-                capped(all.iter().enumerate().filter(of).map(|(_, score)| *score).collect())
+                capped(material.scores.rows.iter().enumerate().filter(|(_, score)| !score.is_nan()).filter(of).map(|(_, score)| *score).collect())
             };
             (vec![(0, part(true)), (1, part(false))], vec![(0, "normal".to_string()), (1, "anomalies".to_string())])
         }
         _ => (vec![(0, capped(all.clone()))], Vec::new()),
     };
-    let mark = Some((material.detector.threshold, "threshold"));
+    let mark = threshold.map(|threshold| (threshold, "threshold"));
     let table = material.detection.map(|detection| {
         let row = |name: &str, of: &Ranking| {
             html! { tr { th { (name) } td.number { (format!("{:.3}", of.auroc)) } td.number { (format!("{:.3}", of.average_precision)) } td.number { (format!("{:.3}", of.f1)) } } }
@@ -690,6 +699,7 @@ fn scores(material: &Material) -> Result<Option<Content>> {
                     thead { tr { th {} th.number { "AUROC" } th.number { "average precision" } th.number { "F1" } } }
                     tbody {
                         (row(&material.summary.variant, &detection.model))
+                        (row("5th nearest neighbour", &detection.neighbours))
                         (row("PCA (90% of the variance)", &detection.pca))
                         (row("distance to the mean", &detection.mean))
                     }
@@ -703,8 +713,9 @@ fn scores(material: &Material) -> Result<Option<Content>> {
         @if let Some(table) = table { (table) }
     };
     let note = format!(
-        "About 1 for a typical training row. {} % of the training rows lie above the threshold. The last bar holds everything beyond.",
-        short(100.0 * material.detector.contamination)
+        "About 1 for a typical training row. The threshold allows for {} % of false alarms among rows like the validation rows. The last bar holds \
+         everything beyond.",
+        short(100.0 * material.detector.false_alarms)
     );
     Ok(Some(Content::new(body, note)))
 }

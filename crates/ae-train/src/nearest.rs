@@ -1,0 +1,169 @@
+//! Rows that others are measured by, and the nearest of them.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::{Result, evaluation::numbers};
+
+/// Rows whose distances are computed at a time.
+const CHUNK: usize = 256;
+/// Candidates beyond those that are asked for: the quick distances are rounded, and the exact ones decide.
+const SPARE: usize = 8;
+
+/// Some scaled training rows, and how far the values of each feature reach among them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reference {
+    /// Row by row, 0 where a value is missing.
+    pub(crate) values: Vec<f32>,
+    /// Which values are missing; empty if none is.
+    pub(crate) missing: Vec<bool>,
+    pub(crate) width: usize,
+    /// The smallest and the largest value of each feature.
+    low: Vec<f32>,
+    high: Vec<f32>,
+}
+
+/// The rows of a [`Reference`] on a device.
+#[derive(Debug)]
+pub(crate) struct Search {
+    /// `[width, n]`.
+    known: Tensor<2>,
+    /// Squared length of each row, `[1, n]`.
+    squares: Tensor<2>,
+    device: Device,
+}
+
+impl Reference {
+    /// These rows of `width` values, `NaN` where one is missing.
+    pub(crate) fn of(mut values: Vec<f32>, width: usize) -> Self {
+        let (mut low, mut high) = (vec![f32::INFINITY; width], vec![f32::NEG_INFINITY; width]);
+        for row in values.chunks_exact(width) {
+            for (index, &value) in row.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+                (low[index], high[index]) = (low[index].min(value), high[index].max(value));
+            }
+        }
+        // A feature of which nothing is known reaches nowhere.
+        let known = |value: f32| if value.is_finite() { value } else { 0.0 };
+        let missing: Vec<bool> =
+            if values.iter().any(|value| value.is_nan()) { values.iter().map(|value| value.is_nan()).collect() } else { Vec::new() };
+        values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
+        let [low, high] = [low, high].map(|ends| ends.into_iter().map(known).collect());
+        Self { values, missing, width, low, high }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.values.len() / self.width.max(1)
+    }
+
+    pub(crate) fn row(&self, index: usize) -> &[f32] {
+        &self.values[index * self.width..(index + 1) * self.width]
+    }
+
+    /// The values of the rows at `places`, missing again where they were.
+    pub(crate) fn with_holes(&self, places: &[usize], mut values: Vec<f32>) -> Vec<f32> {
+        if !self.missing.is_empty() {
+            for (row, place) in places.iter().enumerate() {
+                for index in (0..self.width).filter(|index| self.missing[place * self.width + index]) {
+                    values[row * self.width + index] = f32::NAN;
+                }
+            }
+        }
+        values
+    }
+
+    /// Rows whose values are brought within what the rows here have, and as much again on either side. Missing values stay so.
+    pub(crate) fn within_reach(&self, rows: &[f32]) -> Vec<f32> {
+        let within = |(index, &value): (usize, &f32)| {
+            let (low, high) = (self.low[index % self.width], self.high[index % self.width]);
+            let span = high - low;
+            value.clamp(low - span, high + span)
+        };
+        rows.iter().enumerate().map(within).collect()
+    }
+
+    /// The rows on a device, ready to be sought among.
+    pub(crate) fn search(&self, device: &Device) -> Search {
+        let device = device.clone().inner();
+        let known = Tensor::<2>::from_data(TensorData::new(self.values.clone(), [self.len(), self.width]), &device);
+        let squares = known.clone().square().sum_dim(1).transpose();
+        Search { known: known.transpose(), squares, device }
+    }
+
+    /// The `k` nearest rows of each of `rows` and how far they are, the nearest first: Euclidean distance over the values that are there, those standing
+    /// for all. `near` are the same rows within reach, by which candidates are sought. `own` are the places of the rows here, if they are some of
+    /// these: a row is not its own neighbour.
+    pub(crate) fn nearest(
+        &self,
+        search: &Search,
+        rows: &[f32],
+        near: &[f32],
+        k: usize,
+        own: Option<&[usize]>,
+    ) -> Result<Vec<Vec<(usize, f64)>>> {
+        let width = self.width;
+        let Search { known, squares, device } = search;
+        let tensor = |values: Vec<f32>| {
+            let shape = [values.len() / width, width];
+            Tensor::<2>::from_data(TensorData::new(values, shape), device)
+        };
+        let mut found = Vec::with_capacity(rows.len() / width);
+        for (number, (chunk, near)) in rows.chunks(CHUNK * width).zip(near.chunks(CHUNK * width)).enumerate() {
+            let has_holes = near.iter().any(|value| value.is_nan());
+            let x = tensor(near.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect());
+            // |a - b|^2 less |a|^2, which is the same for all b; where values are missing, over those that are there.
+            let norms = match has_holes {
+                false => squares.clone(),
+                true => tensor(near.iter().map(|value| f32::from(u8::from(!value.is_nan()))).collect()).matmul(known.clone().square()),
+            };
+            let quick = numbers(norms - x.matmul(known.clone()).mul_scalar(2.0))?;
+            for (index, (row, quick)) in chunk.chunks_exact(width).zip(quick.chunks_exact(self.len())).enumerate() {
+                let own = own.map(|own| own[number * CHUNK + index]);
+                let mut order: Vec<usize> = (0..quick.len()).filter(|place| Some(*place) != own).collect();
+                let most = (k + SPARE).min(order.len());
+                if most < order.len() {
+                    order.select_nth_unstable_by(most, |a, b| quick[*a].total_cmp(&quick[*b]));
+                    order.truncate(most);
+                }
+                let mut exact: Vec<(usize, f64)> = order.into_iter().map(|place| (place, self.distance(row, place))).collect();
+                exact.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+                exact.truncate(k);
+                found.push(exact);
+            }
+        }
+        Ok(found)
+    }
+
+    fn distance(&self, row: &[f32], place: usize) -> f64 {
+        let both = row.iter().zip(self.row(place)).filter(|(value, _)| !value.is_nan());
+        let (sum, count) = both.fold((0.0, 0.0f64), |(sum, count), (a, b)| (sum + (f64::from(*a) - f64::from(*b)).powi(2), count + 1.0));
+        (sum * self.width as f64 / count.max(1.0)).sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_rows_are_those_that_differences_find() {
+        let value = |i: usize| ((i * 37 + i * i * 11) % 101) as f32 / 10.0;
+        let reference = Reference::of((0..600).map(value).collect(), 3);
+        let search = reference.search(&Device::default());
+        let queries: Vec<f32> = (0..30).map(|i| value(i * 7 + 3) + 0.05).collect();
+        let found = reference.nearest(&search, &queries, &reference.within_reach(&queries), 5, None).unwrap();
+        for (row, found) in queries.chunks_exact(3).zip(&found) {
+            let mut all: Vec<f64> = (0..200).map(|place| reference.distance(row, place)).collect();
+            all.sort_by(f64::total_cmp);
+            assert_eq!(found.iter().map(|(_, distance)| *distance).collect::<Vec<_>>(), all[..5]);
+        }
+        // A row is not its own neighbour, one value that is far away does not hide the others, and holes are left out.
+        let own = reference.row(4).to_vec();
+        let found = reference.nearest(&search, &own, &own, 1, Some(&[4])).unwrap();
+        assert_ne!(found[0][0].0, 4);
+        let far = [own[0], 1e30, own[2]];
+        let found = reference.nearest(&search, &far, &reference.within_reach(&far), 1, None).unwrap();
+        assert!(found[0][0].1 > 9e29 && found[0][0].1.is_finite());
+        let hole = [own[0], f32::NAN, own[2]];
+        let found = reference.nearest(&search, &hole, &hole, 1, None).unwrap();
+        assert_eq!(found[0][0].1, 0.0);
+    }
+}
