@@ -16,7 +16,7 @@ use burn::{
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::default().autodiff();
     device.seed(1);
-    let split = Split::new(open("digits")?, SplitConfig::default())?;
+    let split = Split::new(open("digits")?, &SplitConfig::default())?;
     let scaling = Scaling::fit(ScalingMethod::Auto, &split.train)?;
     let loader = Loader::new(split.train, Batcher::new(scaling), 64, Order::Shuffled { seed: 1 }, device.clone());
 

@@ -60,7 +60,7 @@ impl Decoder for PlainDecoder {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::default();
-    let split = Split::new(open("digits")?, SplitConfig::default())?;
+    let split = Split::new(open("digits")?, &SplitConfig::default())?;
     let scaling = Scaling::fit(ScalingMethod::Auto, &split.train)?;
     let batcher = Batcher::new(scaling);
     let train = Loader::new(split.train.clone(), batcher.clone(), 64, Order::Shuffled { seed: 1 }, device.clone());

@@ -10,26 +10,27 @@ use std::{
     fs,
     panic::{self, AssertUnwindSafe},
     path::Path,
+    sync::Arc,
     time::Instant,
 };
 
-use ae_data::{
-    Options,
-    frame::{Cells, Frame},
-    open_with, sink,
-};
+use ae_data::{Options, open_with, sink};
+use arrow_array::{ArrayRef, BooleanArray, Float32Array, RecordBatch, StringArray};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-fn table(numbers: bool) -> Frame {
-    let values = |step: f32| Cells::Numbers((0..40).map(|row| if row % 9 == 4 { f32::NAN } else { row as f32 * step }).collect());
-    let mut columns = vec![("a".to_string(), values(0.5)), ("b".to_string(), values(-3.0))];
+fn table(numbers: bool) -> Result<RecordBatch, Box<dyn std::error::Error>> {
+    let values = |step: f32| {
+        let cells = (0..40).map(|row| (row % 9 != 4).then_some(row as f32 * step));
+        Arc::new(cells.collect::<Float32Array>()) as ArrayRef
+    };
+    let mut columns = vec![("a", values(0.5)), ("b", values(-3.0))];
     if !numbers {
-        columns.push(("ok".to_string(), Cells::Booleans((0..40).map(|row| (row % 2) as f32).collect())));
-        let texts = (0..40).map(|row| (row % 7 != 0).then(|| ["red", "green", "light, blue"][row % 3].to_string()));
-        columns.push(("colour".to_string(), Cells::Texts(texts.collect())));
+        columns.push(("ok", Arc::new((0..40).map(|row| Some(row % 2 == 1)).collect::<BooleanArray>())));
+        let texts = (0..40).map(|row| (row % 7 != 0).then(|| ["red", "green", "light, blue"][row % 3]));
+        columns.push(("colour", Arc::new(texts.collect::<StringArray>())));
     }
-    Frame { columns }
+    Ok(RecordBatch::try_from_iter(columns)?)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,10 +39,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name);
     for name in ["t.csv", "t.tsv", "t.parquet", "t.arrow"] {
-        sink::write(&path(name), &table(false))?;
+        sink::write(&path(name), &table(false)?)?;
     }
     for name in ["t.npy", "t.safetensors"] {
-        sink::write(&path(name), &table(true))?;
+        sink::write(&path(name), &table(true)?)?;
     }
     let mut archive = zip::ZipWriter::new(fs::File::create(path("t.npz"))?);
     archive.start_file("x.npy", zip::write::SimpleFileOptions::default())?;

@@ -22,7 +22,7 @@ const NOISE: f64 = 0.3;
 fn main() -> Result<(), Error> {
     let device = device::open("auto")?.device;
     let digits = open("digits")?;
-    let labels = |rows: &Rows| rows.labels.clone().unwrap_or_default();
+    let labels = |rows: &Rows| (0..rows.len()).filter_map(|row| rows.label(row)).collect::<Vec<u32>>();
     let (train_labels, test) = (labels(&digits.train), digits.test.ok_or_else(|| Error::Failed("digits has a test set".into()))?);
     let test_labels = labels(&test);
     let (train, test) = (Dataset::new(digits.train), Dataset::new(test));

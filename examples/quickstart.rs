@@ -32,13 +32,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let batch = digits.batch(0..1, &Batcher::new(schema.scaling.clone()), &device.device)?;
     let code = model.encode(batch.x.clone());
     println!("code of the first test digit: {:.2?}", code.into_data().iter::<f32>().collect::<Vec<_>>());
-    let mut copy: Vec<f32> = model.reconstruct(batch.x).into_data().iter::<f32>().collect();
-    schema.scaling.invert(&mut copy);
-    let shade = |value: f32| [" ", ".", "+", "#"][(value / 16.0 * 3.99).clamp(0.0, 3.0) as usize];
-    let original: Vec<f32> = digits.rows().row(0)?;
+    let copy: Vec<f32> = model.reconstruct(batch.x).into_data().iter::<f32>().collect();
+    let copy = schema.scaling.invert(&copy, schema.d_input);
+    let shade = |value: f64| [" ", ".", "+", "#"][(value / 16.0 * 3.99).clamp(0.0, 3.0) as usize];
+    let original = digits.rows().row(0)?;
     println!("the digit beside its reconstruction:");
     for (left, right) in original.chunks(8).zip(copy.chunks(8)) {
-        let line = |pixels: &[f32]| pixels.iter().map(|&value| shade(value).repeat(2)).collect::<String>();
+        let line = |pixels: &[f64]| pixels.iter().map(|&value| shade(value).repeat(2)).collect::<String>();
         println!("  {}    {}", line(left), line(right));
     }
     Ok(())

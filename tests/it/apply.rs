@@ -73,17 +73,34 @@ fn scores_rank_anomalies_above_the_rest_and_say_which_column_is_odd() {
     assert_eq!((figures["rows"].as_u64(), figures["anomalies"].as_u64()), (Some(130), Some(20)));
     let auroc = figures["auroc"].as_f64().unwrap();
     assert!(auroc > 0.95 && figures["pca"]["auroc"].as_f64().is_some() && figures["mean"]["f1"].as_f64().is_some(), "{figures}");
-    done(&["score", "table", "--contamination", "0.2", "--out", "scores.csv"]);
+    let share = || {
+        let kept: serde_json::Value = serde_json::from_str(&fs::read_to_string(runs().join("table/detector.json")).unwrap()).unwrap();
+        kept["false_alarms"].as_f64().unwrap()
+    };
+    let before = share();
+    done(&["score", "table", "--false-alarms", "0.2", "--out", "scores.csv"]);
     let scores = fs::read_to_string(runs().join("scores.csv")).unwrap();
-    assert!(scores.starts_with("id,kind,score,flagged,score_a,score_b,score_c\n"), "{}", scores.lines().next().unwrap());
-    let kept: serde_json::Value = serde_json::from_str(&fs::read_to_string(runs().join("table/detector.json")).unwrap()).unwrap();
-    assert_eq!(kept["contamination"].as_f64(), Some(0.2));
+    assert!(scores.starts_with("id,kind,score,p_value,flagged,score_a,score_b,score_c\n"), "{}", scores.lines().next().unwrap());
+    assert_eq!(share(), before, "the threshold of a call is the call's");
+    // Rows go to standard output and the summary to standard error, labels or not; `--top` names the columns.
+    let top = ae(runs(), &["score", "table", "--top", "1"]);
+    let (rows, said) = (text(&top.stdout), text(&top.stderr));
+    assert!(rows.starts_with("id,kind,score,p_value,flagged,top_1,top_1_score\n") && rows.lines().count() == 131, "{rows}");
+    assert!(said.contains("auroc") && said.contains("5th nearest neighbour") && said.contains("of 130 rows flagged"), "{said}");
+    for line in scores.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        let number = |index: usize| cells[index].parse::<f64>().unwrap();
+        assert_eq!(number(4) == 1.0, number(3) <= 0.2, "flagged is p <= alpha: {line}");
+        let columns: Vec<f64> = cells[5..].iter().filter_map(|cell| cell.parse().ok()).collect();
+        let mean = columns.iter().sum::<f64>() / columns.len() as f64;
+        assert!((mean / number(2) - 1.0).abs() < 1e-4, "a score is the mean of its columns': {line}");
+    }
     // A row's score depends on no other row.
     let whole: Vec<&str> = scores.lines().collect();
     let rows = table();
     let one = rows.lines().find(|line| whole[5].starts_with(line.split(',').next().unwrap()) && line.starts_with('r'));
     fs::write(runs().join("one.csv"), format!("id,a,b,c,kind\n{}\n", one.unwrap())).unwrap();
-    let alone = done(&["score", "table", "--data", "one.csv"]);
+    let alone = done(&["score", "table", "--data", "one.csv", "--false-alarms", "0.2"]);
     assert_eq!(alone.lines().nth(1), Some(whole[5]));
 }
 
@@ -124,7 +141,7 @@ fn everything_is_measured_beside_pca() {
         assert!(figures.pointer(place).is_some_and(serde_json::Value::is_number), "{place}");
     }
     // The same rows by name and by the run: the same figures.
-    assert_eq!(done(&["evaluate", "digits", "--data", "digits"]), done(&["evaluate", "digits"]));
+    assert_eq!(done(&["evaluate", "digits", "--data", "digits", "--rows", "test"]), done(&["evaluate", "digits"]));
     let lines: serde_json::Value = serde_json::from_str(&done(&["compare", "digits", "--json"])).unwrap();
     assert_eq!((lines[0]["name"].as_str(), lines[1]["name"].as_str()), (Some("PCA (10)"), Some("undercomplete (10)")));
     assert_eq!(lines[1]["figures"][0]["mean"], figures["mse"]);

@@ -63,7 +63,7 @@ fn bad_files_exit_with_one() {
         }
     }
     write("ragged.csv", b"a,b\n1,2\n3\n");
-    refused(here, &["--data", "ragged.csv"], 1, &["ragged.csv", "line 3", "1 cells"]);
+    refused(here, &["--data", "ragged.csv"], 1, &["ragged.csv", "line 3", "1 cell,"]);
     write("slip.csv", b"a,b\n1,2\n3,4\n5,six\n7,8\n");
     refused(here, &["--data", "slip.csv"], 1, &["slip.csv", "row 3", "column `b`", "`six`"]);
     write("dates.csv", b"day,b\n2024-01-01,2\n2024-01-02,4\n");

@@ -241,8 +241,11 @@ fn an_official_test_file_must_match_its_training_file() {
     fs::write(data.join("train.csv"), &csv).unwrap();
     fs::write(data.join("test.csv"), csv.replace("light, blue", "mauve")).unwrap();
     let args = [&["train", "--data", "data", "--label", "class", "--id", "name", "--out", "run"][..], &SETTINGS].concat();
+    let strict = text(&ae(folder.path(), &[&args[..], &["--unknown", "refuse"]].concat()).stderr);
+    assert!(strict.contains("test.csv") && strict.contains("`mauve` was never seen in training"), "{strict}");
     let said = text(&ae(folder.path(), &args).stderr);
-    assert!(said.contains("test.csv") && said.contains("`mauve` was never seen in training"), "{said}");
+    assert!(said.contains("note: column `colour`: `mauve` in") && said.contains("never seen in training"), "{said}");
+    fs::remove_dir_all(folder.path().join("run")).unwrap();
     fs::write(data.join("test.csv"), csv.lines().take(31).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
     ae_ok(folder.path(), &args);
     let schema = fs::read_to_string(folder.path().join("run/data.toml")).unwrap();

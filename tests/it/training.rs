@@ -159,7 +159,7 @@ fn missing_values_are_learned_from_around_and_filled_in() {
     let mut bytes = [&[0, 0, 0x0d, 2][..], &(digits.train.len() as u32).to_be_bytes(), &64u32.to_be_bytes()].concat();
     for row in 0..digits.train.len() {
         for (column, value) in digits.train.row(row).unwrap().into_iter().enumerate() {
-            let value = if (row * 31 + column * 17) % 4 == 0 { f32::NAN } else { value / 16.0 };
+            let value = if (row * 31 + column * 17) % 4 == 0 { f32::NAN } else { (value / 16.0) as f32 };
             bytes.extend(value.to_be_bytes());
         }
     }

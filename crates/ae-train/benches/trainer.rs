@@ -36,15 +36,15 @@ type Error = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Error> {
     ae_train::allocator::keep_freed_memory();
-    let digits = Split::new(open("digits")?, SplitConfig::default())?;
+    let digits = Split::new(open("digits")?, &SplitConfig::default())?;
     epoch("digits", &digits, 64, 10)?;
     let mini = open("fashion-mini")?.train;
     let width = mini.width();
-    let images: Vec<Vec<f32>> = (0..mini.len()).map(|index| mini.row(index)).collect::<Result<_, _>>()?;
+    let images: Vec<Vec<f64>> = (0..mini.len()).map(|index| mini.row(index)).collect::<Result<_, _>>()?;
     let values = images.iter().cycle().take(60_000).flatten().map(|&value| value as u8).collect();
     let rows = Dataset::new(Rows::new(Values::U8(values), width));
     let part = |range: std::ops::Range<usize>| rows.select(range.collect());
-    let fashion = Split { train: part(0..54_000), validation: part(54_000..60_000), test: part(54_000..60_000) };
+    let fashion = Split { train: part(0..54_000), validation: part(54_000..60_000), test: part(54_000..60_000), notes: Vec::new() };
     epoch("fashion-mnist", &fashion, 128, 1)?;
     for batch in [1, 4096] {
         encode(batch);

@@ -421,7 +421,7 @@ impl Data {
         let name = sets.name.clone();
         let fingerprint = fingerprint(&sets)?;
         let mut notes = sets.train.notes.clone();
-        notes.extend(sets.test.iter().flat_map(|test| test.notes.clone()));
+        notes.extend(sets.test.iter().flat_map(|test| [test.notes.clone(), test.met()].concat()));
         let (split, normal) = config.cut(sets)?;
         notes.extend(split.notes.clone());
         if !split.train.varies()? {

@@ -421,6 +421,8 @@ mod tests {
             normal: None,
             scaling: Scaling { method, offset: vec![0.0; d_input], scale: vec![1.0; d_input] },
             columns: Vec::new(),
+            carried: Vec::new(),
+            fingerprint: String::new(),
         };
         folder.write_schema(&schema(2)).unwrap();
         let pca = Pca::fit(Matrix { values: &[0.0, 1.0, 3.0, 2.0, 4.0, 0.5], width: 2 }, 1).unwrap();

@@ -189,11 +189,11 @@ mod tests {
         assert_eq!(test.geometry.unwrap().to_string(), "1x8x8");
         // The first test digit, as scikit-learn's load_digits prints its first row.
         assert_eq!(test.row(0).unwrap()[..8], [0.0, 0.0, 5.0, 13.0, 9.0, 1.0, 0.0, 0.0]);
-        assert_eq!(&test.labels.unwrap()[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(test.labels.unwrap()[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(Some));
         let fashion = source::open("fashion-mini").unwrap();
         assert_eq!((fashion.train.len(), fashion.test.unwrap().len(), fashion.train.width()), (2500, 500, 784));
         let labels = fashion.train.labels.unwrap();
-        assert!((0..10).all(|class| labels.iter().filter(|&&label| label == class).count() == 250));
+        assert!((0..10).all(|class| labels.iter().filter(|&&label| label == Some(class)).count() == 250));
     }
 
     #[test]

@@ -596,7 +596,7 @@ mod tests {
                 for (x, y) in [(0, 0), (20, 3), (5, 40), (31, 63), (17, 33)] {
                     for (channel, expected) in level(x, y).into_iter().enumerate() {
                         let found = row[channel * 64 * 32 + (y * 32 + x) as usize];
-                        assert!((found - expected as f32).abs() <= tolerance, "{name} {mark}: {found} for {expected} at {x}, {y}");
+                        assert!((found - expected as f64).abs() <= tolerance, "{name} {mark}: {found} for {expected} at {x}, {y}");
                     }
                 }
                 let note = "1 picture is turned upright, as the metadata say";
@@ -755,7 +755,7 @@ mod tests {
         let test = sets.test.unwrap();
         assert_eq!((classes(&sets.train), classes(&test)), (vec![1], vec![0, 1]));
         assert_eq!(
-            (sets.train.label_names.unwrap(), test.label_names.unwrap()[0].as_str()),
+            (sets.train.label_names.unwrap(), test.label_names.as_ref().unwrap()[0].as_str()),
             (vec!["bad".to_string(), "good".to_string()], "bad")
         );
         assert_eq!((id(&test, 1).as_str(), test.notes.len()), ("good/1.png", 0));

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn tensors_are_found_by_name() {
         let Content::Rows(rows, _) = parse(&file(), Path::new("s"), &Options::default()).unwrap() else { panic!("rows") };
-        assert_eq!((rows.row(1).unwrap(), rows.labels), (vec![3.0, 4.0], Some(vec![0, 1])));
+        assert_eq!((rows.row(1).unwrap(), rows.labels), (vec![3.0, 4.0], Some(vec![Some(0), Some(1)])));
         let missing = Options { tensor: Some("z".into()), ..Options::default() };
         let error = parse(&file(), Path::new("s"), &missing).err().unwrap().to_string();
         assert!(error.contains("`z`") && error.contains("`x`, `y`"), "{error}");

@@ -163,8 +163,7 @@ pub(super) struct Encoded<W: Write> {
 
 impl<W: Write> Encoded<W> {
     /// Writes what is left.
-    pub(super) fn finish(mut self) -> io::Result<()> {
-        self.flush()?;
+    pub(super) fn finish(self) -> io::Result<()> {
         match self.output {
             Output::Plain(mut output) => output.flush(),
             Output::Packed(output) => output.finish()?.flush(),

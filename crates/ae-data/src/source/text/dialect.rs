@@ -249,7 +249,7 @@ mod tests {
         let found = of("sep=;\na;b\n1;2\n");
         assert_eq!((found.delimiter, found.start, found.names), (b';', 6, vec!["a".to_string(), "b".to_string()]));
         let found = of("# about, this, file\n# and more\nyear,mean\n1960,316\n");
-        assert_eq!((found.names.as_slice(), found.start), (&["year".to_string(), "mean".to_string()][..], 33));
+        assert_eq!((found.names.as_slice(), found.start), (&["year".to_string(), "mean".to_string()][..], 31));
         assert!(found.notes[0].contains("2 comment lines"), "{:?}", found.notes);
         let found = of("# about\n# x y\n1 2\n3 4\n");
         assert_eq!((found.names.as_slice(), found.delimiter), (&["x".to_string(), "y".to_string()][..], b' '));
