@@ -66,11 +66,11 @@ fn bad_files_exit_with_one() {
     refused(here, &["--data", "ragged.csv"], 1, &["ragged.csv", "line 3", "1 cell,"]);
     write("slip.csv", b"a,b\n1,2\n3,4\n5,six\n7,8\n");
     refused(here, &["--data", "slip.csv"], 1, &["slip.csv", "row 3", "column `b`", "`six`"]);
-    write("dates.csv", b"day,b\n2024-01-01,2\n2024-01-02,4\n");
-    refused(here, &["--data", "dates.csv"], 1, &["dates.csv", "`day`", "--drop day"]);
+    write("dates.csv", b"day\n2024-01-01\n2024-01-02\n");
+    refused(here, &["--data", "dates.csv"], 1, &["dates.csv", "no column left to learn from", "dates"]);
     write("empty.csv", b"");
     refused(here, &["--data", "empty.csv"], 1, &["empty.csv", "is empty"]);
-    refused(here, &["--data", "slip.csv", "--label", "c"], 1, &["slip.csv", "`six`"]);
+    refused(here, &["--data", "slip.csv", "--label", "c"], 1, &["slip.csv", "`c`", "`a`, `b`"]);
     write("good.csv", b"a,b\n1,2\n3,4\n");
     refused(here, &["--data", "good.csv", "--label", "c"], 1, &["`c`", "`a`, `b`"]);
     refused(here, &["--data", "good.csv", "--drop", "a,b"], 1, &["no column left"]);
@@ -78,7 +78,7 @@ fn bad_files_exit_with_one() {
     write("alike.idx", &[&images(30)[..], &[7; 120]].concat());
     refused(here, &["--data", "alike.idx", "--code-dim", "2"], 1, &["`alike`", "do not differ"]);
     write("one.idx", &[&images(1)[..], &[1; 4]].concat());
-    refused(here, &["--data", "one.idx", "--code-dim", "2"], 1, &["1 rows", "data.test"]);
+    refused(here, &["--data", "one.idx", "--code-dim", "2"], 1, &["1 row leaves", "data.test"]);
     fs::create_dir(here.join("empty")).unwrap();
     refused(here, &["--data", "empty"], 1, &["empty", "holds nothing to read", "train-images-idx3-ubyte"]);
     write("empty/train-images-idx3-ubyte", &[&images(3)[..], &[1; 12]].concat());

@@ -3,6 +3,7 @@
 mod apply;
 mod conformance;
 mod errors;
+mod exact;
 mod formats;
 mod golden;
 mod training;

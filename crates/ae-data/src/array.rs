@@ -1,8 +1,11 @@
 //! Arrays of numbers, as IDX, NumPy and safetensors hold them, and the rows that they stand for.
 
-use std::path::Path;
+use std::{
+    io::{Read, Write},
+    path::Path,
+};
 
-use crate::{DataError, Geometry, Rows, Values};
+use crate::{DataError, Element, Geometry, Rows, Values};
 
 /// Numbers with a shape, the number of items first.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,6 +114,68 @@ fn channels_first(values: &Values, count: usize, pixels: usize, channels: usize)
     values.pick(indices)
 }
 
+/// What replaces a missing value, by its row and its feature; asked in the order of the rows.
+pub type Replace<'a> = dyn FnMut(usize, usize) -> Result<Option<f64>, DataError> + 'a;
+
+/// Numbers in a file: their type, their sizes, and the order that they lie in.
+pub(crate) struct Layout {
+    pub(crate) element: Element,
+    pub(crate) big_endian: bool,
+    pub(crate) dims: Vec<usize>,
+    pub(crate) column_major: bool,
+}
+
+impl Layout {
+    /// Copies the numbers of an array from `input` to `output`, the missing ones among them replaced: every other byte stays.
+    ///
+    /// # Errors
+    /// No rows, a file that ends too early, or whatever `replace` fails with.
+    pub(crate) fn fill(&self, input: &mut dyn Read, output: &mut dyn Write, origin: &Path, replace: &mut Replace) -> Result<(), DataError> {
+        let (width, geometry, colours_last) = shape_of_rows(&self.dims, origin)?;
+        let (rows, size) = (self.dims[0], self.element.bytes());
+        // Rows that lie one after the other pass in blocks; of any other order all of them are needed at once.
+        let block = if self.column_major { rows } else { ((8 << 20) / (width * size)).clamp(1, rows) };
+        let mut strides = vec![1usize; self.dims.len()];
+        (1..self.dims.len()).for_each(|axis| strides[axis] = strides[axis - 1] * self.dims[axis - 1]);
+        let place = |row: usize, feature: usize| {
+            // Where the feature is in its row as the file has it.
+            let mut inside = match geometry {
+                Some(Geometry { channels, height, width }) if colours_last => {
+                    feature % (height * width) * channels + feature / (height * width)
+                }
+                _ => feature,
+            };
+            if !self.column_major {
+                return row * width + inside;
+            }
+            let mut offset = row * strides[0];
+            for axis in (1..self.dims.len()).rev() {
+                offset += inside % self.dims[axis] * strides[axis];
+                inside /= self.dims[axis];
+            }
+            offset
+        };
+        for first in (0..rows).step_by(block) {
+            let count = block.min(rows - first);
+            let mut bytes = vec![0; count * width * size];
+            input.read_exact(&mut bytes).map_err(|source| DataError::Io { path: origin.to_owned(), source })?;
+            for row in (0..count).filter(|_| self.element.is_float()) {
+                for feature in 0..width {
+                    let at = place(row, feature) * size;
+                    if !self.element.decode(&bytes[at..at + size], self.big_endian).get(0).is_nan() {
+                        continue;
+                    }
+                    if let Some(new) = replace(first + row, feature)?.and_then(|value| self.element.encode(value, self.big_endian)) {
+                        bytes[at..at + size].copy_from_slice(&new);
+                    }
+                }
+            }
+            output.write_all(&bytes).map_err(|error| DataError::Write { path: origin.to_owned(), reason: error.to_string() })?;
+        }
+        Ok(())
+    }
+}
+
 /// Column-major values of `dims` as row-major ones.
 pub(crate) fn row_major(values: &Values, dims: &[usize]) -> Values {
     let mut strides = vec![1usize; dims.len()];
@@ -147,6 +212,63 @@ mod tests {
         assert_eq!(colour_last.row(0).unwrap(), [0.0, 3.0, 6.0, 9.0, 1.0, 4.0, 7.0, 10.0, 2.0, 5.0, 8.0, 11.0]);
         assert!(rows(&[0, 3]).unwrap_err().contains("no rows"));
         assert!(rows(&[1, 1, 1, 1, 1]).unwrap_err().contains("5 dimensions"));
+    }
+
+    #[test]
+    fn missing_numbers_are_replaced_in_every_order_and_nothing_else() {
+        let value = |row: usize, feature: usize| if (row + feature) % 4 == 1 { f32::NAN } else { (row * 10 + feature) as f32 };
+        // 3 images of 2x2 with 3 colours, which come last in the file.
+        for (dims, column_major, big_endian) in
+            [(vec![3, 12], false, false), (vec![3, 12], true, true), (vec![3, 2, 2, 3], false, true), (vec![3, 2, 2, 3], true, false)]
+        {
+            let colours = dims.len() == 4;
+            let in_file = |row: usize, place: usize| if colours { value(row, place % 3 * 4 + place / 3) } else { value(row, place) };
+            let row_major: Vec<f32> = (0..3).flat_map(|row| (0..12).map(move |place| in_file(row, place))).collect();
+            let order: Vec<f32> = match column_major {
+                false => row_major,
+                true => {
+                    let mut values = vec![0.0; 36];
+                    let mut strides = vec![1; dims.len()];
+                    (1..dims.len()).for_each(|axis| strides[axis] = strides[axis - 1] * dims[axis - 1]);
+                    for (index, value) in row_major.into_iter().enumerate() {
+                        let (mut rest, mut at) = (index, 0);
+                        for axis in (0..dims.len()).rev() {
+                            at += rest % dims[axis] * strides[axis];
+                            rest /= dims[axis];
+                        }
+                        values[at] = value;
+                    }
+                    values
+                }
+            };
+            let bytes: Vec<u8> =
+                order.iter().flat_map(|value| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() }).collect();
+            let layout = Layout { element: Element::F32, big_endian, dims: dims.clone(), column_major };
+            let (mut made, mut asked) = (Vec::new(), Vec::new());
+            let mut replace = |row: usize, feature: usize| {
+                asked.push((row, feature));
+                Ok((row != 2).then_some(100.0 + (row * 12 + feature) as f64))
+            };
+            layout.fill(&mut bytes.as_slice(), &mut made, Path::new("t"), &mut replace).unwrap();
+            assert!(asked.is_sorted() && asked.iter().all(|(row, feature)| value(*row, *feature).is_nan()), "{dims:?}");
+            let values = Element::F32.decode(&made, big_endian);
+            let array = Array { dims: dims.clone(), values: if column_major { row_major_of(&values, &dims) } else { values } };
+            let rows = array.into_rows(Path::new("t")).unwrap();
+            for row in 0..3 {
+                for (feature, found) in rows.row(row).unwrap().into_iter().enumerate() {
+                    let expected = match (value(row, feature).is_nan(), row) {
+                        (false, _) => f64::from(value(row, feature)),
+                        (true, 2) => f64::NAN,
+                        (true, _) => 100.0 + (row * 12 + feature) as f64,
+                    };
+                    assert!(found == expected || found.is_nan() && expected.is_nan(), "{dims:?} {row} {feature}: {found} for {expected}");
+                }
+            }
+        }
+    }
+
+    fn row_major_of(values: &Values, dims: &[usize]) -> Values {
+        super::row_major(values, dims)
     }
 
     #[test]

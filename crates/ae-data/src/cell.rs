@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// What stands for a missing cell, beside nothing at all: what pandas reads so, what spreadsheets print of an error, `?` and `-`.
 const MISSING: [&str; 29] = [
-    "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "NaT", "?", "-", "#N/A", "#N/A N/A", "#NA", "#DIV/0!",
-    "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#NAME?", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "NA ", "n.a.",
+    "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "NaT", "?", "-", "#N/A", "#N/A N/A", "#NA",
+    "#DIV/0!", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#NAME?", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "NA ", "n.a.",
 ];
 
 /// Signs of money.

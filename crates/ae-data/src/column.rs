@@ -164,11 +164,8 @@ mod tests {
     #[test]
     fn cells_become_features_and_come_back() {
         let levels = ["red", "green", "blue"].map(str::to_string).to_vec();
-        let columns = vec![
-            Column::new("colour", Kind::Category, levels),
-            Column::new("ripe", Kind::Boolean, Vec::new()),
-            Column::number("weight"),
-        ];
+        let columns =
+            vec![Column::new("colour", Kind::Category, levels), Column::new("ripe", Kind::Boolean, Vec::new()), Column::number("weight")];
         let encoding = Encoding::new(columns);
         assert_eq!(encoding.layout(), Layout { numbers: 1, booleans: 1, categories: vec![3] });
         let cells = [1.0, 0.0, 2.5];

@@ -50,14 +50,20 @@ impl Encoder {
             .iter()
             .map(|((column, text), (row, count))| {
                 let name = &self.columns[*column].name;
-                format!("column `{name}`: `{text}` in {count} cell{} (first in row {}) was never seen in training; it is scored as such, and \
-                         `--unknown refuse` refuses it", if *count == 1 { "" } else { "s" }, row + 1)
+                format!(
+                    "column `{name}`: `{text}` in {count} cell{} (first in row {}) was never seen in training; it is scored as such, and \
+                         `--unknown refuse` refuses it",
+                    if *count == 1 { "" } else { "s" },
+                    row + 1
+                )
             })
             .collect();
         let unused = self.unused.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        notes.extend(unused.iter().map(|&column| {
-            format!("column `{}` was empty in training: what it holds here is not used", self.columns[column].name)
-        }));
+        notes.extend(
+            unused
+                .iter()
+                .map(|&column| format!("column `{}` was empty in training: what it holds here is not used", self.columns[column].name)),
+        );
         notes
     }
 

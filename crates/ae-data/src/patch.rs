@@ -54,7 +54,13 @@ pub fn written(column: &Column, cell: f64) -> Option<String> {
     Some(match column.kind {
         Kind::Number => column.style.write(&number(column, cell)),
         Kind::Boolean => match column.levels.as_slice() {
-            [no, yes] => if cell >= 0.5 { yes.clone() } else { no.clone() },
+            [no, yes] => {
+                if cell >= 0.5 {
+                    yes.clone()
+                } else {
+                    no.clone()
+                }
+            }
             _ => (cell >= 0.5).to_string(),
         },
         Kind::Category => column.levels.get(cell as usize)?.clone(),
@@ -160,7 +166,8 @@ mod tests {
         let big = 9_007_199_254_740_993;
         let found = patched(Arc::new(Int64Array::from(vec![Some(big), None, Some(3)])), &whole, &[1.0, 2.6, 1.0]);
         assert_eq!(found, (some(&["9007199254740993", "3", "3"]), DataType::Int64, 1, 0));
-        let found = patched(Arc::new(Float32Array::from(vec![Some(0.1), Some(f32::NAN), None])), &Column::number("n"), &[9.0, 2.5, f64::NAN]);
+        let found =
+            patched(Arc::new(Float32Array::from(vec![Some(0.1), Some(f32::NAN), None])), &Column::number("n"), &[9.0, 2.5, f64::NAN]);
         assert_eq!(found, (vec![Some("0.1".into()), Some("2.5".into()), None], DataType::Float32, 1, 1));
         let decimal = Decimal128Array::from(vec![Some(1234), None]).with_precision_and_scale(9, 2).unwrap();
         let found = patched(Arc::new(decimal), &Column::number("n"), &[0.0, 5.678]);
@@ -172,7 +179,8 @@ mod tests {
         let words = Column::new("b", Kind::Boolean, vec!["No".into(), "Yes".into()]);
         let found = patched(Arc::new(StringArray::from(vec![Some("Yes"), Some("NA"), None])), &words, &[0.0, 0.0, 1.0]);
         assert_eq!(found.0, some(&["Yes", "No", "Yes"]));
-        let found = patched(Arc::new(BooleanArray::from(vec![Some(false), None])), &Column::new("b", Kind::Boolean, Vec::new()), &[1.0, 1.0]);
+        let found =
+            patched(Arc::new(BooleanArray::from(vec![Some(false), None])), &Column::new("b", Kind::Boolean, Vec::new()), &[1.0, 1.0]);
         assert_eq!(found.0, some(&["false", "true"]));
         let small: ArrayRef = Arc::new(arrow_array::UInt8Array::from(vec![Some(1), None]));
         assert_eq!(patched(small, &whole, &[0.0, 300.0]).0, some(&["1", "255"]));

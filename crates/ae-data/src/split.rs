@@ -64,16 +64,18 @@ impl By {
     fn of(all: &Dataset, config: &SplitConfig) -> Result<Self, DataError> {
         let column = |option: &str, name: &String| -> Result<Vec<Option<String>>, DataError> {
             let problem = |what: String| DataError::Malformed { path: "the data".into(), problem: what };
-            let carried = all.rows().carried.as_ref().ok_or_else(|| problem(format!("has no named columns, which `--{option}` chooses among")))?;
+            let carried =
+                all.rows().carried.as_ref().ok_or_else(|| problem(format!("has no named columns, which `--{option}` chooses among")))?;
             let columns = names(carried.table().as_ref());
             let place = columns.iter().position(|other| other == name);
             let place = place.ok_or_else(|| crate::options::no_column(option, name, &columns, carried.table().origin()))?;
             carried.texts(&(0..all.rows().len()).collect::<Vec<_>>(), place)
         };
         match (&config.group, &config.time) {
-            (Some(_), Some(_)) => {
-                Err(DataError::Malformed { path: "the data".into(), problem: "is cut by group or by time: name one of the two".to_string() })
-            }
+            (Some(_), Some(_)) => Err(DataError::Malformed {
+                path: "the data".into(),
+                problem: "is cut by group or by time: name one of the two".to_string(),
+            }),
             (Some(group), None) => {
                 let mut numbers = HashMap::new();
                 let texts = column("group", group)?;
@@ -88,7 +90,8 @@ impl By {
                 let texts = column("time", time)?;
                 let text = |row: usize| texts[row].as_deref().unwrap_or_default();
                 if let Some(row) = texts.iter().position(Option::is_none) {
-                    let problem = format!("row {} has no `{time}`, which `--time` orders the rows by: leave it out, or fill it in", row + 1);
+                    let problem =
+                        format!("row {} has no `{time}`, which `--time` orders the rows by: leave it out, or fill it in", row + 1);
                     return Err(DataError::Malformed { path: "the data".into(), problem });
                 }
                 let moments: Vec<Moment> = (0..texts.len()).map(|row| Moment::of(text(row))).collect();
@@ -223,7 +226,8 @@ fn not_blank(all: &Dataset) -> (Dataset, Vec<String>) {
 
 /// How many test rows are also among the others, in a sentence; none if there are none, or too many rows to compare.
 fn duplicates(rest: &Dataset, test: &Dataset) -> Result<Option<String>, DataError> {
-    if rest.rows().store().is_some() || rest.indices().len() + test.indices().len() > COMPARED || rest.rows().width() != test.rows().width() {
+    if rest.rows().store().is_some() || rest.indices().len() + test.indices().len() > COMPARED || rest.rows().width() != test.rows().width()
+    {
         return Ok(None);
     }
     let hash = |dataset: &Dataset, row: usize| -> Result<u128, DataError> {
@@ -377,10 +381,15 @@ mod tests {
     fn groups_stay_together_later_rows_are_the_test_and_classes_keep_their_shares() {
         let by_group = table(&SplitConfig { group: Some("customer".into()), ..SplitConfig::default() });
         let customers = parts(&by_group).map(|rows| rows.iter().map(|row| row % 20).collect::<HashSet<_>>());
-        assert!(customers[0].is_disjoint(&customers[1]) && customers[0].is_disjoint(&customers[2]) && customers[1].is_disjoint(&customers[2]));
+        assert!(
+            customers[0].is_disjoint(&customers[1]) && customers[0].is_disjoint(&customers[2]) && customers[1].is_disjoint(&customers[2])
+        );
         assert_eq!(parts(&by_group).map(<[usize]>::len), [42, 6, 12]);
         let by_time = table(&SplitConfig { time: Some("day".into()), ..SplitConfig::default() });
-        assert_eq!((by_time.test.indices(), by_time.validation.indices()), (&(48..60).collect::<Vec<_>>()[..], &(43..48).collect::<Vec<_>>()[..]));
+        assert_eq!(
+            (by_time.test.indices(), by_time.validation.indices()),
+            (&(48..60).collect::<Vec<_>>()[..], &(43..48).collect::<Vec<_>>()[..])
+        );
         let fair = table(&SplitConfig { stratify: true, test: 0.5, validation: 0.34, ..SplitConfig::default() });
         assert_eq!(parts(&fair).map(|rows| rows.iter().filter(|&row| row % 10 == 0).count()), [2, 1, 3]);
     }

@@ -257,8 +257,7 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
     let (mut columns, mut kept) = (Vec::new(), Vec::new());
     for (seen, &place) in seen.iter().zip(&chosen.learned) {
         let name = &all[place];
-        let is_kept = options.keep.iter().any(|keep| keep == name);
-        match decide(seen, name, chosen.said[place], &file, count, is_kept, table).map_err(malformed)? {
+        match decide(seen, name, chosen.said[place], &file, count, !options.keep.is_empty(), table).map_err(malformed)? {
             Decision::Column(column, note) => {
                 has_missing |= seen.observed < count;
                 columns.push(column);
@@ -441,7 +440,9 @@ fn decide(
             _ => None,
         };
         if is_index && count >= MANY && !is_number {
-            note = Some(format!("{called} counts the rows: if it only identifies them, leave it out with `--drop {option}` or `--id {option}`"));
+            note = Some(format!(
+                "{called} counts the rows: if it only identifies them, leave it out with `--drop {option}` or `--id {option}`"
+            ));
         }
         let integer = said == Some(Said::Integer) || !seen.has_fraction && said.is_none();
         return Ok(Decision::Column(Column { integer, style, ..Column::number(name) }, note));
@@ -468,14 +469,18 @@ fn decide(
         if name.is_empty() && !is_kept {
             return Ok(Decision::Carry(format!("{called} names the rows: carried along, not learned from (`--keep` learns from it)")));
         }
-        let note = format!("{called} is different in every row: if it only names them, carry it along with `--id {option}`, or leave it out with `--drop {option}`");
+        let note = format!(
+            "{called} is different in every row: if it only names them, carry it along with `--id {option}`, or leave it out with `--drop {option}`"
+        );
         return Ok(Decision::Column(Column::new(name, Kind::Category, levels), Some(note)));
     }
     Ok(Decision::Column(Column::new(name, Kind::Category, levels), None))
 }
 
 fn dates(called: &str, example: &str) -> String {
-    format!("{called} holds dates (`{example}`): carried along, not learned from; turn it into numbers, such as days since a day, to learn from it")
+    format!(
+        "{called} holds dates (`{example}`): carried along, not learned from; turn it into numbers, such as days since a day, to learn from it"
+    )
 }
 
 fn too_many(name: &str, count: usize, example: Option<&String>) -> String {
@@ -493,11 +498,13 @@ fn two_words(seen: &Seen, name: &str) -> Result<Column, String> {
     // `yes` and `Yes` are the same word.
     words.sort();
     let column = |levels: Vec<String>| Column::new(name, Kind::Boolean, levels);
-    let truth = |word: &String| boolean(word).or(match word.as_str() {
-        "0" => Some(false),
-        "1" => Some(true),
-        _ => None,
-    });
+    let truth = |word: &String| {
+        boolean(word).or(match word.as_str() {
+            "0" => Some(false),
+            "1" => Some(true),
+            _ => None,
+        })
+    };
     if words.iter().all(|word| truth(word).is_some()) && !words.is_empty() {
         let of = |value: bool| words.iter().find(|word| truth(word) == Some(value)).cloned();
         return Ok(match (of(false), of(true)) {
@@ -529,7 +536,9 @@ fn two_words(seen: &Seen, name: &str) -> Result<Column, String> {
 fn style(seen: &Seen, name: &str, file: &File, option: &str) -> Result<Style, String> {
     if seen.has_other_affixes && seen.affixes.is_some() {
         let example = seen.example.as_deref().unwrap_or_default();
-        return Err(format!("column `{name}` mixes units: some of its numbers are written like `{example}`, others not: write all of them alike"));
+        return Err(format!(
+            "column `{name}` mixes units: some of its numbers are written like `{example}`, others not: write all of them alike"
+        ));
     }
     let (prefix, suffix) = seen.affixes.clone().unwrap_or_default();
     let ([comma_decimal, comma_thousands, comma_either], [point_decimal, point_thousands, point_either]) = (seen.comma, seen.point);

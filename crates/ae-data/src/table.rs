@@ -458,10 +458,8 @@ mod tests {
 
     fn table(name: &str, keys: Vec<i64>) -> Arc<dyn Table> {
         let values = Float64Array::from(keys.iter().map(|&key| Some(key as f64).filter(|_| key % 3 != 0)).collect::<Vec<_>>());
-        let batch = RecordBatch::try_from_iter([
-            ("key", Arc::new(Int64Array::from(keys)) as ArrayRef),
-            ("value", Arc::new(values) as ArrayRef),
-        ]);
+        let batch =
+            RecordBatch::try_from_iter([("key", Arc::new(Int64Array::from(keys)) as ArrayRef), ("value", Arc::new(values) as ArrayRef)]);
         let batch = batch.unwrap();
         Arc::new(InMemory::new(Path::new(name), batch.schema(), vec![batch]).unwrap())
     }

@@ -124,12 +124,12 @@ fn conforming(table: &dyn Table, options: &Options, before: &Known) -> Result<Su
     let (label, id) = (place(&options.label), place(&options.id));
     let missing: Vec<&String> = known.iter().map(|column| &column.name).filter(|name| !found.contains_key(name.as_str())).collect();
     // What the run left out is no surprise here.
-    let named = |list: &[String]| list.iter().flat_map(|entry| places(std::slice::from_ref(entry), &all).unwrap_or_default()).collect::<Vec<_>>();
+    let named =
+        |list: &[String]| list.iter().flat_map(|entry| places(std::slice::from_ref(entry), &all).unwrap_or_default()).collect::<Vec<_>>();
     let (dropped, index) = (named(&options.drop), table.index_columns());
     let learned: HashMap<&str, ()> = known.iter().map(|column| (column.name.as_str(), ())).collect();
-    let rest: Vec<usize> = (0..all.len())
-        .filter(|&place| !learned.contains_key(all[place].as_str()) && Some(place) != label && Some(place) != id)
-        .collect();
+    let rest: Vec<usize> =
+        (0..all.len()).filter(|&place| !learned.contains_key(all[place].as_str()) && Some(place) != label && Some(place) != id).collect();
     let is_new = |place: &&usize| !dropped.contains(place) && !index.contains(&all[**place]) && !before.carried.contains(&all[**place]);
     let extra: Vec<&String> = rest.iter().filter(is_new).map(|&place| &all[place]).collect();
     if !missing.is_empty() {

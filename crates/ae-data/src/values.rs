@@ -139,6 +139,28 @@ values! {
     F64(f64) "float64",
 }
 
+impl Element {
+    /// Whether such a number can be missing.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
+    }
+
+    /// The bytes of a number; none of an integer type, which no missing value asks for.
+    pub(crate) fn encode(self, value: f64, big_endian: bool) -> Option<Vec<u8>> {
+        let mut bytes = match self {
+            Self::F16 => f16::from_f64(value).to_le_bytes().to_vec(),
+            Self::BF16 => bf16::from_f64(value).to_le_bytes().to_vec(),
+            Self::F32 => (value as f32).to_le_bytes().to_vec(),
+            Self::F64 => value.to_le_bytes().to_vec(),
+            _ => return None,
+        };
+        if big_endian {
+            bytes.reverse();
+        }
+        Some(bytes)
+    }
+}
+
 impl Values {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {

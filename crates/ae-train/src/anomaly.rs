@@ -195,7 +195,13 @@ impl<'a> Scorer<'a> {
                 // None of the levels: what training did not have. The network gave it no chance, as if it were a level of its own.
                 let is_unseen = *is_category && values[start..end].iter().all(|value| *value == 0.0);
                 let unseen = || 1.0 + r[features].iter().map(|&r| f64::from(r).powi(2)).sum::<f64>();
-                by_column.push(if values[start].is_nan() { f64::NAN } else if is_unseen { unseen() } else { sum });
+                by_column.push(if values[start].is_nan() {
+                    f64::NAN
+                } else if is_unseen {
+                    unseen()
+                } else {
+                    sum
+                });
             }
         }
         let near = self.reference.nearest(&self.search, values, &read_values, NEIGHBOUR, own)?;
@@ -254,17 +260,12 @@ impl Detector {
         let least = (0.05 * means.iter().sum::<f64>() / columns as f64).max(1e-12);
         let column_errors: Vec<f64> = means.into_iter().map(|mean| mean.max(least)).collect();
         let error = |row: &[f64]| mean(row.iter().zip(&column_errors).map(|(error, unit)| error / unit).filter(|error| !error.is_nan()));
-        let unit = |values: &mut dyn Iterator<Item = f64>| Some(mean(values.filter(|value| !value.is_nan()))).filter(|unit| *unit > 0.0).unwrap_or(1.0);
-        let units = [unit(&mut all.chunks_exact(columns).map(error)), unit(&mut distances.into_iter())];
-        let mut detector = Self {
-            false_alarms,
-            column_errors,
-            units,
-            held_out: Vec::new(),
-            held_out_baselines: Default::default(),
-            seed,
-            reference,
+        let unit = |values: &mut dyn Iterator<Item = f64>| {
+            Some(mean(values.filter(|value| !value.is_nan()))).filter(|unit| *unit > 0.0).unwrap_or(1.0)
         };
+        let units = [unit(&mut all.chunks_exact(columns).map(error)), unit(&mut distances.into_iter())];
+        let mut detector =
+            Self { false_alarms, column_errors, units, held_out: Vec::new(), held_out_baselines: Default::default(), seed, reference };
         let held_out = held_out.thin(MOST_ROWS);
         let pca = pca.first(pca.components_for(PCA_SHARE));
         let mut all: [Vec<f64>; 4] = Default::default();
@@ -352,9 +353,11 @@ impl Detector {
     /// Adds the score of a row and those of its columns.
     fn add(&self, errors: &[f64], distances: &[f64], scores: &mut Scores) {
         let observed = errors.iter().filter(|error| !error.is_nan()).count() as f64;
-        let columns = errors.iter().zip(&self.column_errors).zip(distances).map(|((error, unit), distance)| {
-            0.5 * (error / unit / self.units[0] + distance * observed / self.units[1])
-        });
+        let columns = errors
+            .iter()
+            .zip(&self.column_errors)
+            .zip(distances)
+            .map(|((error, unit), distance)| 0.5 * (error / unit / self.units[0] + distance * observed / self.units[1]));
         let before = scores.columns.len();
         scores.columns.extend(columns);
         let sum: f64 = scores.columns[before..].iter().filter(|score| !score.is_nan()).sum();
@@ -405,7 +408,8 @@ impl Detector {
             ];
             match top {
                 None => arrays.extend((0..width).map(|column| {
-                    Arc::new(scores.columns.iter().skip(column).step_by(width).map(|score| some(*score)).collect::<Float32Array>()) as ArrayRef
+                    Arc::new(scores.columns.iter().skip(column).step_by(width).map(|score| some(*score)).collect::<Float32Array>())
+                        as ArrayRef
                 })),
                 Some(top) => {
                     let order = |row: &[f64]| {
@@ -416,7 +420,10 @@ impl Detector {
                     let orders: Vec<Vec<usize>> = scores.columns.chunks_exact(width).map(order).collect();
                     for place in 0..top.min(width) {
                         let names = orders.iter().map(|order| order.get(place).map(|&column| columns[column].as_str()));
-                        let values = orders.iter().enumerate().map(|(row, order)| order.get(place).map(|column| scores.columns[row * width + column] as f32));
+                        let values = orders
+                            .iter()
+                            .enumerate()
+                            .map(|(row, order)| order.get(place).map(|column| scores.columns[row * width + column] as f32));
                         arrays.push(Arc::new(names.collect::<StringArray>()));
                         arrays.push(Arc::new(values.collect::<Float32Array>()));
                     }
@@ -482,7 +489,8 @@ struct Labels<'a> {
 impl<'a> Tally<'a> {
     /// Nothing counted yet. With principal components (those that the baseline has) and the name of the normal class, scores are kept to be ranked.
     pub fn new(labels: Option<(&'a Pca, &str)>) -> Self {
-        let labels = labels.map(|(pca, normal)| Labels { pca, normal: normal.to_string(), anomalies: Vec::new(), scores: Default::default() });
+        let labels =
+            labels.map(|(pca, normal)| Labels { pca, normal: normal.to_string(), anomalies: Vec::new(), scores: Default::default() });
         Self { labels, ..Self::default() }
     }
 

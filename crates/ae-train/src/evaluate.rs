@@ -249,7 +249,8 @@ impl Trained {
 
     /// None if the classes of `train` and `rows` have no row in common to tell.
     fn classes(&self, train: &Dataset, rows: &Dataset, pca: &Pca) -> Result<Option<Classes>> {
-        let labelled = |rows: &Dataset| rows.select(rows.indices().iter().copied().filter(|&row| rows.rows().label(row).is_some()).collect());
+        let labelled =
+            |rows: &Dataset| rows.select(rows.indices().iter().copied().filter(|&row| rows.rows().label(row).is_some()).collect());
         let train = labelled(train).thin(PROBED);
         if train.is_empty() {
             return Ok(None);

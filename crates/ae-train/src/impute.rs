@@ -2,12 +2,7 @@
 
 use std::{io::Write, path::Path, sync::Arc};
 
-use ae_data::{
-    Column, DataError, Dataset, Encoding, Kind, Options, patch,
-    sink::Shape,
-    source,
-    table::texts,
-};
+use ae_data::{Column, DataError, Dataset, Encoding, Kind, Options, patch, sink::Shape, source, table::texts};
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use burn::{
@@ -114,7 +109,8 @@ impl Trained {
                 // What was there stays to the last bit, which scaling and back would not give.
                 features.iter_mut().zip(&known).filter(|(_, known)| !known.is_nan()).for_each(|(value, known)| *value = *known);
                 let decoded = encoding.decode(features);
-                cells.extend(decoded.into_iter().zip(&columns).map(|(cell, column)| if is_empty || column.blank { f64::NAN } else { cell }));
+                cells
+                    .extend(decoded.into_iter().zip(&columns).map(|(cell, column)| if is_empty || column.blank { f64::NAN } else { cell }));
             }
             Ok(cells)
         })
@@ -173,9 +169,12 @@ impl Trained {
         places.iter().enumerate().for_each(|(index, (place, _))| columns[*place] = Some(index));
         let mut filled = Filled::default();
         let mut empty = usize::MAX;
-        let mut cells = Cells { batches: self.filled(rows).map(|batch| batch.map(|(_, cells)| cells)), cells: Vec::new(), first: 0, columns: width };
+        let mut cells =
+            Cells { batches: self.filled(rows).map(|batch| batch.map(|(_, cells)| cells)), cells: Vec::new(), first: 0, columns: width };
         source::fill_text(from, read, to, |row, place, said| {
-            let Some(index) = columns.get(place).copied().flatten().filter(|_| ae_data::is_missing_text(said)) else { return Ok::<_, Error>(None) };
+            let Some(index) = columns.get(place).copied().flatten().filter(|_| ae_data::is_missing_text(said)) else {
+                return Ok::<_, Error>(None);
+            };
             let column = &places[index].1;
             let text = patch::written(column, cells.cell(row, index)?);
             match &text {
@@ -193,11 +192,45 @@ impl Trained {
         Ok(filled)
     }
 
+    /// Writes the array at `from`, which `rows` are all the rows of, to `to` with its missing numbers filled in and every other byte as it was.
+    ///
+    /// # Errors
+    /// A file that is no array, or a place that cannot be written.
+    pub fn impute_array(&self, from: &Path, read: &Options, rows: &Dataset, mut to: impl Write) -> Result<Filled> {
+        let width = self.columns().len();
+        let batches = self.filled(rows).map(|batch| batch.map(|(_, cells)| cells));
+        let mut cells = Cells { batches, cells: Vec::new(), first: 0, columns: width };
+        let (mut filled, mut empty, mut failure) = (Filled::default(), usize::MAX, None);
+        let copied = source::fill_array(from, read, &mut to, &mut |row, feature| {
+            let cell = cells.cell(row, feature).map_err(|error| {
+                let reason = error.to_string();
+                failure = Some(error);
+                DataError::Write { path: from.to_owned(), reason }
+            })?;
+            if cell.is_nan() {
+                filled.left += 1;
+                filled.empty_rows += usize::from(empty != row);
+                empty = row;
+                return Ok(None);
+            }
+            filled.cells += 1;
+            Ok(Some(cell))
+        });
+        match failure {
+            Some(error) => Err(error),
+            None => {
+                copied?;
+                to.flush().map_err(|error| Error::at("write", from, error))?;
+                Ok(filled)
+            }
+        }
+    }
+
     /// `rows` as a table with every column of theirs, as it came, and the blanks of the learned ones filled in. Of text, columns of plain numbers become
     /// numbers if `typed`. What was filled in is counted in `count` as the table is read.
     pub fn impute<'a>(&'a self, rows: &'a Dataset, typed: bool, count: &'a std::cell::RefCell<Filled>) -> Table<'a> {
-        let Some(places) = self.places(rows) else { return self.impute_array(rows, count) };
-        let Some(carried) = rows.rows().carried.as_ref() else { return self.impute_array(rows, count) };
+        let Some(places) = self.places(rows) else { return self.impute_numbers(rows, count) };
+        let Some(carried) = rows.rows().carried.as_ref() else { return self.impute_numbers(rows, count) };
         let all: Vec<usize> = (0..carried.table().schema().fields().len()).collect();
         let is_text = typed && carried.table().layout().is_some();
         let mut fields = carried.fields(&all);
@@ -211,7 +244,8 @@ impl Trained {
         let parts = self.filled(rows).map(move |batch| {
             let (range, cells) = batch?;
             let mut arrays = carried.take(&rows.indices()[range], &all)?;
-            let empty = cells.chunks_exact(width).filter(|row| row.iter().zip(&places).all(|(cell, (_, column))| cell.is_nan() || column.blank));
+            let empty =
+                cells.chunks_exact(width).filter(|row| row.iter().zip(&places).all(|(cell, (_, column))| cell.is_nan() || column.blank));
             count.borrow_mut().empty_rows += empty.count();
             for (index, (place, column)) in places.iter().enumerate() {
                 let wanted: Vec<f64> = cells.iter().skip(index).step_by(width).copied().collect();
@@ -227,7 +261,7 @@ impl Trained {
     }
 
     /// The same for rows that are an array of numbers.
-    fn impute_array<'a>(&'a self, rows: &'a Dataset, count: &'a std::cell::RefCell<Filled>) -> Table<'a> {
+    fn impute_numbers<'a>(&'a self, rows: &'a Dataset, count: &'a std::cell::RefCell<Filled>) -> Table<'a> {
         let columns = self.columns();
         let kind = if rows.rows().element() == ae_data::Element::F64 { DataType::Float64 } else { DataType::Float32 };
         let fields: Vec<Field> = columns.iter().map(|column| Field::new(&column.name, kind.clone(), true)).collect();

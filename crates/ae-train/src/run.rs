@@ -122,6 +122,14 @@ fn fitted(device: Device, create: impl FnOnce(&Path) -> Result<Run>) -> Result<F
     }
 }
 
+/// What tells the data of a configuration from any other; it is read for that.
+///
+/// # Errors
+/// Data that cannot be read.
+pub fn data_fingerprint(config: &Config) -> Result<String> {
+    fingerprint(&source::open_with(&config.data.source, &config.data.read)?)
+}
+
 /// The data of a run, ready to be gathered.
 #[derive(Debug)]
 struct Data {

@@ -268,7 +268,8 @@ impl RunFolder {
         let (rows, width) = (reference.len(), reference.width);
         let values: Vec<u8> = reference.values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let missing: Vec<u8> = reference.missing.iter().map(|missing| u8::from(*missing)).collect();
-        let view = |kind, shape: Vec<usize>, bytes| TensorView::new(kind, shape, bytes).expect("a tensor has as many bytes as its shape says");
+        let view =
+            |kind, shape: Vec<usize>, bytes| TensorView::new(kind, shape, bytes).expect("a tensor has as many bytes as its shape says");
         let mut parts = vec![("rows", view(Dtype::F32, vec![rows, width], &values))];
         if !missing.is_empty() {
             parts.push(("missing", view(Dtype::BOOL, vec![rows, width], &missing)));
@@ -286,7 +287,10 @@ impl RunFolder {
         let schema = self.schema()?;
         let columns = if schema.columns.is_empty() { schema.d_input } else { schema.columns.len() };
         let is_sound = |values: &[f64]| values.iter().all(|value| value.is_finite()) && values.is_sorted();
-        if detector.column_errors.len() != columns || !is_sound(&detector.held_out) || !detector.held_out_baselines.iter().all(|scores| is_sound(scores)) {
+        if detector.column_errors.len() != columns
+            || !is_sound(&detector.held_out)
+            || !detector.held_out_baselines.iter().all(|scores| is_sound(scores))
+        {
             let path = self.path.join("detector.json");
             return Err(Error::at("read", &path, "it does not fit the run's columns, or is damaged; bring the file back, or train anew"));
         }

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use ae_data::{Batch, Batcher, Column, DataError, Dataset, Encoding, Kind, Known, Options, Sets, Split, open_known, patch, progress::Progress, tabular};
+use ae_data::{
+    Batch, Batcher, Column, DataError, Dataset, Encoding, Kind, Known, Options, Sets, Split, open_known, patch, progress::Progress, tabular,
+};
 use ae_model::{Corruption, Model};
 use arrow_array::{ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema as ArrowSchema};

@@ -49,7 +49,8 @@ fn read_arrow(path: &Path, _: &Options) -> Result<Content, DataError> {
                 let mut rows = Vec::new();
                 // The first column alone tells how many rows there are.
                 let first = if schema.fields().is_empty() { Vec::new() } else { vec![0] };
-                let counted = FileReader::try_new(BufReader::new(open(path)?), Some(first)).map_err(|error| damaged(path, "Arrow", &error))?;
+                let counted =
+                    FileReader::try_new(BufReader::new(open(path)?), Some(first)).map_err(|error| damaged(path, "Arrow", &error))?;
                 for batch in counted {
                     rows.push(batch.map_err(|error| damaged(path, "Arrow", &error))?.num_rows());
                 }

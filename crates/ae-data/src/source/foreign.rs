@@ -5,10 +5,22 @@ const FOREIGN: &[(&[&str], &str, &str)] = &[
     (&["xlsx", "xls", "xlsm", "xlsb", "ods", "numbers"], "a spreadsheet", "save its sheet as CSV"),
     (&["h5ad", "loom"], "annotated single-cell data", "in Python: `adata.to_df().to_parquet(\"cells.parquet\")`"),
     (&["h5", "hdf5", "hdf", "nc", "zarr"], "an HDF5 or NetCDF file", "save the array with `numpy.save(\"x.npy\", x)`"),
-    (&["pkl", "pickle", "p"], "a Python pickle, which runs code when it is opened", "save a table with `df.to_parquet(\"t.parquet\")`, an array with `numpy.save`"),
+    (
+        &["pkl", "pickle", "p"],
+        "a Python pickle, which runs code when it is opened",
+        "save a table with `df.to_parquet(\"t.parquet\")`, an array with `numpy.save`",
+    ),
     (&["joblib"], "a Python pickle, which runs code when it is opened", "save the array with `numpy.save(\"x.npy\", x)`"),
-    (&["json", "jsonl", "ndjson"], "JSON", "save it as CSV or Parquet, such as `pandas.read_json(path, lines=True).to_parquet(\"t.parquet\")`"),
-    (&["pt", "pth", "ckpt", "bin"], "a file of PyTorch's", "save tensors with `safetensors.torch.save_file({\"x\": x}, \"x.safetensors\")`"),
+    (
+        &["json", "jsonl", "ndjson"],
+        "JSON",
+        "save it as CSV or Parquet, such as `pandas.read_json(path, lines=True).to_parquet(\"t.parquet\")`",
+    ),
+    (
+        &["pt", "pth", "ckpt", "bin"],
+        "a file of PyTorch's",
+        "save tensors with `safetensors.torch.save_file({\"x\": x}, \"x.safetensors\")`",
+    ),
     (&["tfrecord", "tfrecords"], "a file of TensorFlow's", "save the rows as Parquet or npy"),
     (&["mat"], "a MATLAB file", "in MATLAB: `writematrix(x, 'x.csv')`"),
     (&["rds", "rdata", "rda"], "a file of R's", "in R: `write.csv(t, \"t.csv\", row.names = FALSE)`"),
@@ -17,7 +29,11 @@ const FOREIGN: &[(&[&str], &str, &str)] = &[
     (&["arff"], "an ARFF file", "save its data as CSV"),
     (&["xml", "html", "htm", "pdf", "doc", "docx"], "a document", "save its table as CSV"),
     (&["zip", "7z", "tar", "tgz", "rar", "bz2", "xz", "zst"], "an archive", "unpack it first, and name what is in it"),
-    (&["heic", "heif", "avif", "gif", "svg", "raw", "cr2", "nef", "dng", "psd", "jp2", "jxl", "ico"], "a picture in a format that is not read", "convert it to PNG or JPEG"),
+    (
+        &["heic", "heif", "avif", "gif", "svg", "raw", "cr2", "nef", "dng", "psd", "jp2", "jxl", "ico"],
+        "a picture in a format that is not read",
+        "convert it to PNG or JPEG",
+    ),
     (&["mp4", "mov", "avi", "mkv", "wav", "mp3", "flac"], "a film or a sound", "save its frames as PNG, or its numbers as npy"),
     (&["avro", "orc"], "a table in a format that is not read", "save it as Parquet"),
 ];
@@ -30,7 +46,11 @@ pub(super) fn about(extension: &str) -> Option<String> {
 
 /// The same by the first bytes of a file that has the ending of a text table.
 pub(super) fn disguised(start: &[u8]) -> Option<String> {
-    let is = |magic: &[u8], extension: &str, what: &str| start.starts_with(magic).then(|| format!("{what} by its first bytes, whatever its ending: it {}", about(extension).unwrap_or_default()));
+    let is = |magic: &[u8], extension: &str, what: &str| {
+        start
+            .starts_with(magic)
+            .then(|| format!("{what} by its first bytes, whatever its ending: it {}", about(extension).unwrap_or_default()))
+    };
     is(b"PK\x03\x04", "xlsx", "a spreadsheet or another zip archive")
         .or_else(|| is(b"\xd0\xcf\x11\xe0", "xls", "an old spreadsheet"))
         .or_else(|| is(b"\x89HDF", "h5", "an HDF5 file"))

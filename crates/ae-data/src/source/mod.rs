@@ -27,6 +27,7 @@ pub use text::fill as fill_text;
 
 use crate::{
     Array, Column, DataError, Geometry, Options, Rows,
+    array::Replace,
     table::{InMemory, Joined, Table, rows as rows_in},
     tabular::{Known, rows_of},
 };
@@ -93,6 +94,25 @@ struct Named<'a> {
 }
 
 impl Named<'_> {
+    /// The array that holds the rows: the one that a person names; else the only one, or the one called `x` or its like.
+    fn chosen(&self) -> Result<String, DataError> {
+        let malformed = |problem: String| DataError::Malformed { path: self.path.to_owned(), problem };
+        let mut names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
+        names.sort();
+        let listed = names.join(", ");
+        let known = || {
+            let candidates = ["x", "X", "x_train", "X_train", "data", "images", "features", "arr_0"];
+            candidates.iter().find(|name| self.names.iter().any(|other| other == *name)).map(|name| name.to_string())
+        };
+        match (&self.options.tensor, self.names.as_slice()) {
+            (Some(name), names) if names.contains(name) => Ok(name.clone()),
+            (Some(name), _) => Err(malformed(format!("has no array `{name}`; it has {listed}: name one with `--tensor`"))),
+            (None, []) => Err(malformed("holds no array".to_string())),
+            (None, [only]) => Ok(only.clone()),
+            (None, _) => known().ok_or_else(|| malformed(format!("holds several arrays, {listed}: name one with `--tensor`"))),
+        }
+    }
+
     /// The array that a person names; else the only one, or the one called `x` or its like. Labels are called `y` or its like, and an official
     /// test set `x_test` and `y_test`.
     fn content(
@@ -102,17 +122,9 @@ impl Named<'_> {
     ) -> Result<Content, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: self.path.to_owned(), problem };
         self.names.sort();
-        let listed = self.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let any =
             |candidates: &[&str]| candidates.iter().find(|name| self.names.iter().any(|other| other == *name)).map(|name| name.to_string());
-        let known = || any(&["x", "X", "x_train", "X_train", "data", "images", "features", "arr_0"]);
-        let name = match (&self.options.tensor, self.names.as_slice()) {
-            (Some(name), names) if names.contains(name) => name.clone(),
-            (Some(name), _) => return Err(malformed(format!("has no array `{name}`; it has {listed}: name one with `--tensor`"))),
-            (None, []) => return Err(malformed("holds no array".to_string())),
-            (None, [only]) => only.clone(),
-            (None, _) => known().ok_or_else(|| malformed(format!("holds several arrays, {listed}: name one with `--tensor`")))?,
-        };
+        let name = self.chosen()?;
         let part = |name: &str, labels: Option<String>| -> Result<Rows, DataError> {
             let mut rows = load_rows(name)?;
             let Some(label_name) = labels else { return Ok(rows) };
@@ -133,14 +145,29 @@ impl Named<'_> {
                 let rows_of_test = part(&test, any(&["y_test", "Y_test", "labels_test", "label_test", "target_test"]))?;
                 if (rows_of_test.width(), rows_of_test.geometry) != (rows.width(), rows.geometry) {
                     let (found, expected) = (rows_of_test.width(), rows.width());
-                    return Err(malformed(format!("`{test}` has rows of {found} values, but `{name}` of {expected}, or images of another shape")));
+                    return Err(malformed(format!(
+                        "`{test}` has rows of {found} values, but `{name}` of {expected}, or images of another shape"
+                    )));
                 }
                 Some((test, rows_of_test))
             }
             None => None,
         };
         let used = |other: &String| {
-            let labels = ["y", "Y", "y_train", "Y_train", "labels", "label", "target", "y_test", "Y_test", "labels_test", "label_test", "target_test"];
+            let labels = [
+                "y",
+                "Y",
+                "y_train",
+                "Y_train",
+                "labels",
+                "label",
+                "target",
+                "y_test",
+                "Y_test",
+                "labels_test",
+                "label_test",
+                "target_test",
+            ];
             *other == name || test.as_ref().is_some_and(|(test, _)| test == other) || labels.contains(&other.as_str())
         };
         let unused: Vec<String> = self.names.iter().filter(|name| !used(name)).map(|name| format!("`{name}`")).collect();
@@ -153,9 +180,11 @@ impl Named<'_> {
 
 /// Whether `rows` are like those that are known.
 fn check(known: &Known, rows: &Rows, origin: &Path) -> Result<(), DataError> {
-    let image = |geometry: Option<Geometry>| geometry.map_or("rows that are no images".to_string(), |geometry| format!("images of {geometry}"));
+    let image =
+        |geometry: Option<Geometry>| geometry.map_or("rows that are no images".to_string(), |geometry| format!("images of {geometry}"));
     let problem = if rows.geometry != known.geometry {
-        let resize = known.geometry.map_or(String::new(), |known| format!(": `--resize {}x{}` brings them there", known.height, known.width));
+        let resize =
+            known.geometry.map_or(String::new(), |known| format!(": `--resize {}x{}` brings them there", known.height, known.width));
         format!("holds {}, but {} were trained on{resize}", image(rows.geometry), image(known.geometry))
     } else if rows.width() != known.width {
         format!("has rows of {} values, but rows of {} were trained on", rows.width(), known.width)
@@ -289,6 +318,29 @@ fn format(path: &Path) -> Option<&'static Format> {
     // Tables of text alone are read while they are compressed.
     let is_compressed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
     (!is_compressed || format.name == text::FORMAT.name).then_some(format)
+}
+
+/// Whether the file is an array of numbers in a format that [`fill_array`] copies.
+pub fn is_array(path: &Path) -> bool {
+    format(path).is_some_and(|format| ARRAYS.iter().any(|(array, _)| array.name == format.name))
+}
+
+/// What copies an array.
+type Fill = fn(&Path, &Options, &mut dyn std::io::Write, &mut Replace) -> Result<(), DataError>;
+
+/// Formats of arrays, and what copies them.
+const ARRAYS: &[(Format, Fill)] =
+    &[(numpy::NPY, numpy::fill_npy), (numpy::NPZ, numpy::fill_npz), (safetensors_file::FORMAT, safetensors_file::fill)];
+
+/// Writes the array at `path` to `output` with its missing numbers replaced by what `replace` gives for their row and feature, and every other byte as
+/// it was.
+///
+/// # Errors
+/// A file that is no array, or can no longer be read; a place that cannot be written; whatever `replace` fails with.
+pub fn fill_array(path: &Path, options: &Options, output: &mut dyn std::io::Write, replace: &mut Replace) -> Result<(), DataError> {
+    let fill = format(path).and_then(|format| ARRAYS.iter().find(|(array, _)| array.name == format.name));
+    let (_, fill) = fill.ok_or_else(|| DataError::Malformed { path: path.to_owned(), problem: "is no array of numbers".to_string() })?;
+    fill(path, options, output, replace)
 }
 
 /// Whether the file is a table of text, by its ending or its contents.

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     fs::File,
-    io::{BufReader, Read, Seek},
+    io::{BufReader, Read, Seek, Write},
     path::Path,
 };
 
@@ -13,7 +13,7 @@ use zip::ZipArchive;
 use super::{Content, Format, Named, Options};
 use crate::{
     Array, DataError, Element, Rows,
-    array::{row_major, shape_of_rows},
+    array::{Layout, Replace, row_major, shape_of_rows},
     store::{RawFile, Store},
 };
 
@@ -57,6 +57,69 @@ fn read_npz(path: &Path, options: &Options) -> Result<Content, DataError> {
         array(entry, path)
     };
     Named { names, path, options }.content(|name| load(name)?.into_rows(path), load)
+}
+
+/// Copies an array with its missing numbers replaced.
+pub(super) fn fill_npy(path: &Path, _: &Options, output: &mut dyn Write, replace: &mut Replace) -> Result<(), DataError> {
+    let failed = |source| DataError::Io { path: path.to_owned(), source };
+    let mut file = BufReader::new(File::open(path).map_err(failed)?);
+    fill(&mut file, output, path, replace)
+}
+
+fn fill(input: &mut dyn Read, output: &mut dyn Write, path: &Path, replace: &mut Replace) -> Result<(), DataError> {
+    let mut start = Recorded { input, read: Vec::new() };
+    let Header { element, big_endian, dims, order } = header(&mut start, path)?;
+    let Recorded { input, read } = start;
+    let written = |error: std::io::Error| DataError::Write { path: path.to_owned(), reason: error.to_string() };
+    output.write_all(&read).map_err(written)?;
+    Layout { element, big_endian, dims, column_major: order == Order::Fortran }.fill(input, output, path, replace)?;
+    std::io::copy(input, output).map(drop).map_err(written)
+}
+
+/// What was read, beside what is still to come.
+struct Recorded<'a> {
+    input: &'a mut dyn Read,
+    read: Vec<u8>,
+}
+
+impl Read for Recorded<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.input.read(bytes)?;
+        self.read.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+}
+
+/// Copies an archive with the missing numbers of the array that is read from it replaced; every other entry stays as it is.
+pub(super) fn fill_npz(path: &Path, options: &Options, output: &mut dyn Write, replace: &mut Replace) -> Result<(), DataError> {
+    let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
+    let damaged = |error: zip::result::ZipError| malformed(format!("is no archive of NumPy arrays, or damaged: {error}"));
+    let written = |error: zip::result::ZipError| DataError::Write { path: path.to_owned(), reason: error.to_string() };
+    let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+    let names: Vec<String> =
+        archive.file_names().filter_map(Result::ok).filter_map(|name| name.strip_suffix(".npy").map(str::to_string)).collect();
+    let chosen = Named { names, path, options }.chosen()?;
+    // The format has its index at the end, so that it is written elsewhere first.
+    let scratch = tempfile::tempfile().map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    let mut copy = zip::ZipWriter::new(std::io::BufWriter::new(scratch));
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index).map_err(damaged)?;
+        let (name, method) = (entry.name().map_err(damaged)?.to_string(), entry.compression());
+        if name != format!("{chosen}.npy") {
+            copy.raw_copy_file(entry).map_err(written)?;
+            continue;
+        }
+        drop(entry);
+        let options = zip::write::SimpleFileOptions::default().compression_method(method).large_file(true);
+        copy.start_file(name, options).map_err(written)?;
+        let mut entry = archive.by_index(index).map_err(damaged)?;
+        fill(&mut entry, &mut copy, path, replace)?;
+    }
+    let failed = |error: std::io::Error| DataError::Write { path: path.to_owned(), reason: error.to_string() };
+    let mut scratch = copy.finish().map_err(written)?.into_inner().map_err(|error| failed(error.into_error()))?;
+    scratch.rewind().map_err(failed)?;
+    std::io::copy(&mut scratch, output).map(drop).map_err(failed)
 }
 
 /// What stands before the numbers of an array.

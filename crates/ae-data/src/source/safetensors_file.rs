@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{BufReader, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -11,7 +11,7 @@ use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 use super::{Content, Format, Named, Options, numpy::sizes};
 use crate::{
     Array, DataError, Element, Rows,
-    array::shape_of_rows,
+    array::{Layout, Replace, shape_of_rows},
     store::{RawFile, Store},
 };
 
@@ -22,7 +22,7 @@ fn read(path: &Path, options: &Options) -> Result<Content, DataError> {
     let mut file = File::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     if options.streams(length) {
-        return streamed(file, length, path, options);
+        return streamed(file, path, options);
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(failed)?;
@@ -30,18 +30,10 @@ fn read(path: &Path, options: &Options) -> Result<Content, DataError> {
 }
 
 /// The tensors of a large file: one that holds rows stays there, one that holds labels is read.
-fn streamed(mut file: File, length: u64, path: &Path, options: &Options) -> Result<Content, DataError> {
+fn streamed(mut file: File, path: &Path, options: &Options) -> Result<Content, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let damaged = |error: &dyn std::fmt::Display| malformed(format!("is no safetensors file, or damaged: {error}"));
-    let mut size = [0; 8];
-    file.read_exact(&mut size).map_err(|error| damaged(&error))?;
-    let size = u64::from_le_bytes(size);
-    if size > length.min(100 << 20) {
-        return Err(damaged(&"its header is longer than the file, or than any header"));
-    }
-    let mut header = vec![0; size as usize];
-    file.read_exact(&mut header).map_err(|error| damaged(&error))?;
-    let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| damaged(&error))?;
+    let (size, metadata) = header(&mut file, path)?;
     let info = |name: &str| metadata.info(name).ok_or_else(|| malformed(format!("has no tensor `{name}`")));
     let names = metadata.tensors().into_keys().collect();
     let named = Named { names, path, options };
@@ -81,6 +73,42 @@ fn streamed(mut file: File, length: u64, path: &Path, options: &Options) -> Resu
         },
         load,
     )
+}
+
+/// Copies a file with the missing numbers of the tensor that is read from it replaced; every other byte stays.
+pub(super) fn fill(path: &Path, options: &Options, output: &mut dyn Write, replace: &mut Replace) -> Result<(), DataError> {
+    let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
+    let failed = |source| DataError::Io { path: path.to_owned(), source };
+    let written = |error: std::io::Error| DataError::Write { path: path.to_owned(), reason: error.to_string() };
+    let mut file = File::open(path).map_err(failed)?;
+    let (size, metadata) = header(&mut file, path)?;
+    let names = metadata.tensors().into_keys().collect();
+    let chosen = Named { names, path, options }.chosen()?;
+    let info = metadata.info(&chosen).ok_or_else(|| malformed(format!("has no tensor `{chosen}`")))?;
+    let (element, dims) = typed(&chosen, info.dtype, &info.shape, path)?;
+    file.rewind().map_err(failed)?;
+    let mut file = BufReader::new(file);
+    std::io::copy(&mut Read::by_ref(&mut file).take(8 + size + info.data_offsets.0 as u64), output).map_err(written)?;
+    Layout { element, big_endian: false, dims, column_major: false }.fill(&mut file, output, path, replace)?;
+    std::io::copy(&mut file, output).map(drop).map_err(written)
+}
+
+/// Bytes of the header, and what it says.
+fn header(file: &mut File, path: &Path) -> Result<(u64, Metadata), DataError> {
+    let damaged = |error: &dyn std::fmt::Display| DataError::Malformed {
+        path: path.to_owned(),
+        problem: format!("is no safetensors file, or damaged: {error}"),
+    };
+    let length = file.metadata().map_err(|source| DataError::Io { path: path.to_owned(), source })?.len();
+    let mut size = [0; 8];
+    file.read_exact(&mut size).map_err(|error| damaged(&error))?;
+    let size = u64::from_le_bytes(size);
+    if size > length.min(100 << 20) {
+        return Err(damaged(&"its header is longer than the file, or than any header"));
+    }
+    let mut bytes = vec![0; size as usize];
+    file.read_exact(&mut bytes).map_err(|error| damaged(&error))?;
+    Ok((size, serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?))
 }
 
 /// The type and sizes of a tensor.

@@ -9,6 +9,7 @@ use ae_train::{
     Config, Error, Outcome, Progress, Result, Run,
     compare::{Line, compare},
     device::{self, Available},
+    run::data_fingerprint,
 };
 use burn::train::Interrupter;
 
@@ -60,10 +61,12 @@ fn trained(args: &CompareArgs, device: &Available) -> Result<Vec<Run>> {
         }
     };
     let count = planned.len();
+    // Read once, if a run is there already: all of them are on the same data.
+    let mut fingerprint = None;
     for (index, config) in planned.into_iter().enumerate() {
         let path = folder.join(format!("{}-seed{}", config.variant, config.seed));
         let run = match path.join("config.toml").exists() {
-            true => known(&path, &config)?,
+            true => known(&path, &config, &mut fingerprint)?,
             false => Run::create(config, Some(&path))?,
         };
         say(&format!("run {} of {count}: {}", index + 1, path.display()));
@@ -79,17 +82,26 @@ fn trained(args: &CompareArgs, device: &Available) -> Result<Vec<Run>> {
     Ok(runs)
 }
 
-/// A run that is there already, if it was made from the same settings.
-fn known(path: &Path, config: &Config) -> Result<Run> {
+/// A run that is there already, if it was made from the same settings and the same data, by whatever name.
+fn known(path: &Path, config: &Config, fingerprint: &mut Option<String>) -> Result<Run> {
     let run = Run::open(path)?;
     let mut wanted = config.clone();
     // A run keeps the whole path of its data.
     wanted.data.source.clone_from(&run.config.data.source);
-    let same_data = run.config.data.source.ends_with(config.data.source.trim_start_matches("./"));
-    match wanted == run.config && same_data {
-        true => Ok(run),
-        false => Err(Error::Usage(format!("{} holds a run of other settings: choose another `--out`, or remove it", path.display()))),
-    }
+    let other = match wanted == run.config {
+        false => "settings",
+        true => {
+            let data = match fingerprint {
+                Some(data) => data.clone(),
+                None => fingerprint.insert(data_fingerprint(config)?).clone(),
+            };
+            if data == run.folder.schema()?.fingerprint {
+                return Ok(run);
+            }
+            "data"
+        }
+    };
+    Err(Error::Usage(format!("{} holds a run of other {other}: choose another `--out`, or remove it", path.display())))
 }
 
 fn table(lines: &[Line], bold: bool) -> String {

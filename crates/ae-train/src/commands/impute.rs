@@ -49,6 +49,14 @@ pub fn run(args: &ImputeArgs) -> Result<()> {
             note(&used.rows.rows().met());
             filled
         }
+        Some(to) if is_whole && source::is_array(from) && ending(to) == ending(from) => {
+            let mut filled = Filled::default();
+            sink::write_with(to, |file| {
+                filled = trained.impute_array(from, &read, &used.rows, std::io::BufWriter::new(file))?;
+                Ok::<_, ae_train::Error>(())
+            })?;
+            filled
+        }
         None if is_text => {
             let filled = trained.impute_text(from, &read, &used.rows, Pipe(std::io::stdout().lock()))?;
             note(&used.rows.rows().met());
@@ -62,7 +70,8 @@ pub fn run(args: &ImputeArgs) -> Result<()> {
         }
     };
     say(&format!("{} missing values filled in", filled.cells));
-    let blank: Vec<String> = trained.schema.columns.iter().filter(|column| column.blank).map(|column| format!("`{}`", column.name)).collect();
+    let blank: Vec<String> =
+        trained.schema.columns.iter().filter(|column| column.blank).map(|column| format!("`{}`", column.name)).collect();
     if filled.left > 0 {
         let mut why = Vec::new();
         if !blank.is_empty() {

@@ -90,7 +90,10 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>) -> R
     flags.extend(text(&read.encoding).map(|value| ("data.read.encoding", value)));
     flags.extend(header(read).map(|value| ("data.read.header", Value::Boolean(value))));
     flags.extend(read.stream.then_some(("data.read.stream", Value::Boolean(true))));
-    flags.extend(read.unknown.map(|unknown| ("data.read.unknown", Value::String(if unknown == UnknownChoice::Refuse { "refuse" } else { "score" }.into()))));
+    flags.extend(
+        read.unknown
+            .map(|unknown| ("data.read.unknown", Value::String(if unknown == UnknownChoice::Refuse { "refuse" } else { "score" }.into()))),
+    );
     flags.extend(args.split_seed.map(|value| ("data.split_seed", Value::Integer(value))));
     flags.extend(args.stratify.then_some(("data.stratify", Value::Boolean(true))));
     flags.extend(text(&args.group).map(|value| ("data.group", value)));

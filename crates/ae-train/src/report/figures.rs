@@ -242,7 +242,8 @@ fn strips(material: &Material, geometry: Geometry, rows: &[(&str, &[f32])]) -> M
 fn rows_of_table(material: &Material, inputs: &[f64], outputs: &[f64]) -> Result<Markup> {
     let columns = material.trained.columns();
     let tables = [material.trained.table_of(inputs)?, material.trained.table_of(outputs)?];
-    let frames = tables.map(|table| table.columns().iter().map(|column| texts(column, "the rows".as_ref()).unwrap_or_default()).collect::<Vec<_>>());
+    let frames =
+        tables.map(|table| table.columns().iter().map(|column| texts(column, "the rows".as_ref()).unwrap_or_default()).collect::<Vec<_>>());
     let shown = columns.len().min(16);
     let cell = |frame: &[Vec<Option<String>>], column: usize, row: usize| match frame[column][row].as_deref() {
         None | Some("NaN") => "–".to_string(),
@@ -682,7 +683,17 @@ fn scores(material: &Material) -> Result<Option<Content>> {
                 let of = |(position, _): &(usize, &f64)| {
                     rows.label(material.some.indices()[*position]).is_some_and(|label| (label as usize == normal) == wanted)
                 };
-                capped(material.scores.rows.iter().enumerate().filter(|(_, score)| !score.is_nan()).filter(of).map(|(_, score)| *score).collect())
+                capped(
+                    material
+                        .scores
+                        .rows
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, score)| !score.is_nan())
+                        .filter(of)
+                        .map(|(_, score)| *score)
+                        .collect(),
+                )
             };
             (vec![(0, part(true)), (1, part(false))], vec![(0, "normal".to_string()), (1, "anomalies".to_string())])
         }

@@ -38,14 +38,17 @@ impl Charset {
             let copied = io::copy(&mut MultiGzDecoder::new(BufReader::new(&mut file)).take(most), &mut plain);
             let copied = copied.map_err(|error| malformed(format!("damaged gzip file ({error}): fetch or write it again")))?;
             if copied >= most {
-                return Err(malformed(format!("grows more than {MOST_GROWTH} times when it is unpacked: unpack it yourself, if that is right")));
+                return Err(malformed(format!(
+                    "grows more than {MOST_GROWTH} times when it is unpacked: unpack it yourself, if that is right"
+                )));
             }
             file = plain.into_inner().map_err(|error| failed(error.into_error()))?;
             start = beginning(&mut file).map_err(failed)?;
         }
         let encoding = match (named, Encoding::for_bom(&start), by_zeros(&start)) {
-            (Some(name), ..) => Encoding::for_label(name.as_bytes())
-                .ok_or_else(|| malformed(format!("`{name}` is no encoding that is known: utf-8, utf-16le, latin1, windows-1252, shift_jis, gbk, ...")))?,
+            (Some(name), ..) => Encoding::for_label(name.as_bytes()).ok_or_else(|| {
+                malformed(format!("`{name}` is no encoding that is known: utf-8, utf-16le, latin1, windows-1252, shift_jis, gbk, ..."))
+            })?,
             (None, Some((encoding, _)), _) | (None, None, Some(encoding)) => encoding,
             (None, None, None) => UTF_8,
         };
@@ -60,7 +63,9 @@ impl Charset {
         file.seek(SeekFrom::Start(mark as u64)).map_err(failed)?;
         let mut plain = BufWriter::new(tempfile::tempfile().map_err(failed)?);
         decode(encoding, &mut BufReader::new(file), &mut plain).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => malformed(format!("{error}: it is not {}; name its encoding, such as `--encoding latin1`", encoding.name())),
+            io::ErrorKind::InvalidData => {
+                malformed(format!("{error}: it is not {}; name its encoding, such as `--encoding latin1`", encoding.name()))
+            }
             _ => failed(error),
         })?;
         Ok((charset, plain.into_inner().map_err(|error| failed(error.into_error()))?, 0))
@@ -73,7 +78,8 @@ impl Charset {
 
     /// Something that writes UTF-8 text in this encoding.
     pub(super) fn writer<W: Write>(&self, output: W) -> io::Result<Encoded<W>> {
-        let mut output = if self.is_compressed { Output::Packed(GzEncoder::new(output, Compression::default())) } else { Output::Plain(output) };
+        let mut output =
+            if self.is_compressed { Output::Packed(GzEncoder::new(output, Compression::default())) } else { Output::Plain(output) };
         if self.has_mark {
             let mark: &[u8] = match self.encoding {
                 encoding if encoding == UTF_16LE => &[0xff, 0xfe],

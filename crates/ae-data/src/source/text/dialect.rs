@@ -145,7 +145,9 @@ fn find_delimiter(sample: impl Fn(u8) -> Vec<Vec<String>>) -> u8 {
     for delimiter in [b'\t', b';', b'|', b',', b' '] {
         let records = sample(delimiter);
         let widths: Vec<usize> = records.iter().filter(|record| record.iter().any(|cell| !cell.is_empty())).map(Vec::len).collect();
-        let Some(usual) = widths.iter().copied().max_by_key(|width| widths.iter().filter(|other| *other == width).count()) else { continue };
+        let Some(usual) = widths.iter().copied().max_by_key(|width| widths.iter().filter(|other| *other == width).count()) else {
+            continue;
+        };
         let is_number = |cell: &&String| Shape::of(cell).is_some() || is_missing(cell);
         let numbers = records.iter().skip(1).flatten().filter(is_number).count();
         let cells = records.iter().skip(1).map(Vec::len).sum::<usize>();
@@ -179,14 +181,16 @@ fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
     let below = |column: usize| records[1..].iter().filter_map(move |record| record.get(column)).filter(|cell| !is_missing(cell));
     if numbers.len() == first.len() {
         // Numbers alone: 0, 1, 2 or years, over rows that do not go on like that.
-        let next: Vec<f64> = records.get(1).map_or(Vec::new(), |record| record.iter().map(|cell| cell.parse().unwrap_or(f64::NAN)).collect());
+        let next: Vec<f64> =
+            records.get(1).map_or(Vec::new(), |record| record.iter().map(|cell| cell.parse().unwrap_or(f64::NAN)).collect());
         let is_header = rises && first.len() > 2 && (numbers[0] == 0.0 || years) && records.len() > 2 && !consecutive(&next);
         return (is_header, if is_header { taken() } else { None });
     }
     // A name over numbers, or what programs write over the columns of an array.
-    let over_numbers = first.iter().enumerate().any(|(column, cell)| {
-        !is_number(cell) && !is_missing(cell) && below(column).next().is_some() && below(column).all(is_number)
-    });
+    let over_numbers = first
+        .iter()
+        .enumerate()
+        .any(|(column, cell)| !is_number(cell) && !is_missing(cell) && below(column).next().is_some() && below(column).all(is_number));
     let texts: Vec<usize> = (0..first.len()).filter(|&column| !is_number(&first[column])).collect();
     let over_index = texts.iter().all(|&column| first[column].is_empty()) && rises;
     let over_texts = rises && years && texts.iter().all(|&column| below(column).all(|cell| *cell != first[column]));
@@ -194,7 +198,10 @@ fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
         true => (true, taken()),
         false => {
             let number = first.iter().find(|cell| is_number(cell)).cloned().unwrap_or_default();
-            (false, Some(format!("the first line was taken for a row, since `{number}` in it is a number: `--header` if it names the columns")))
+            (
+                false,
+                Some(format!("the first line was taken for a row, since `{number}` in it is a number: `--header` if it names the columns")),
+            )
         }
     }
 }

@@ -105,7 +105,8 @@ impl<R: BufRead> Raw<R> {
                     }
                     // What ended the cell: a delimiter or the first byte of the end of the line; nothing at the end of the file.
                     let ended = self.bytes[from..].last().is_some_and(|&last| last == self.delimiter || matches!(last, b'\n' | b'\r'));
-                    let is_last = record_end && self.input.fill_buf()?.is_empty() && !self.bytes.ends_with(b"\n") && !self.bytes.ends_with(b"\r");
+                    let is_last =
+                        record_end && self.input.fill_buf()?.is_empty() && !self.bytes.ends_with(b"\n") && !self.bytes.ends_with(b"\r");
                     let end = self.bytes.len() - usize::from(ended && !is_last);
                     // Of several spaces that separate, one counts.
                     if self.delimiter != b' ' || count > 0 {

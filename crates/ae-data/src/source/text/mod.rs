@@ -33,6 +33,8 @@ pub use fill::fill;
 
 pub(super) const FORMAT: Format = Format { name: "CSV", extensions: &["csv", "tsv", "tab", "txt", "data", "dat", "asc"], read };
 
+/// What to do about bytes that are no text.
+const NO_TEXT: &str = "name its encoding, such as `--encoding latin1`, or save the file as UTF-8";
 /// Bytes of a part, about.
 const PART: u64 = 4 << 20;
 /// Bytes from which the layout is found out.
@@ -135,6 +137,9 @@ impl Text {
         while reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
             if is_first {
                 is_first = false;
+                if std::str::from_utf8(record.as_slice()).is_err() {
+                    return Err(malformed(format!("the names of its columns are not UTF-8 text: {NO_TEXT}")));
+                }
                 continue;
             }
             let place = record.position().map_or(0, |position| position.byte()) + origin;
@@ -177,7 +182,11 @@ impl Text {
     }
 
     /// Calls `visit` with each record of a part, and the record's number in it, until it gives something.
-    fn each<T>(&self, part: usize, mut visit: impl FnMut(usize, &ByteRecord) -> Result<Option<T>, DataError>) -> Result<Option<T>, DataError> {
+    fn each<T>(
+        &self,
+        part: usize,
+        mut visit: impl FnMut(usize, &ByteRecord) -> Result<Option<T>, DataError>,
+    ) -> Result<Option<T>, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: self.path.clone(), problem };
         let reader = BufReader::with_capacity(1 << 20, Section { file: self.file.clone(), at: self.offsets[part] });
         let mut reader = builder(self.dialect.delimiter, self.dialect.comment).from_reader(reader);
@@ -196,7 +205,8 @@ impl Text {
     /// The line of a row, from 1.
     fn line(&self, row: usize) -> Option<u64> {
         let part = self.starts.partition_point(|&start| start <= row) - 1;
-        let before = self.each(part, |number, record| Ok((number + self.starts[part] == row).then(|| record.position().map(|place| place.line()))));
+        let before =
+            self.each(part, |number, record| Ok((number + self.starts[part] == row).then(|| record.position().map(|place| place.line()))));
         let before = before.ok().flatten().flatten()?;
         let mut bytes = vec![0; 1 << 16];
         let (mut at, mut lines) = (0u64, 0u64);
@@ -239,9 +249,7 @@ impl Table for Text {
                     None => {
                         let name = self.schema.field(place).name();
                         let place = self.place(self.starts[part] + row);
-                        let problem = format!(
-                            "{place}, column `{name}` is not UTF-8 text: name its encoding, such as `--encoding latin1`, or save the file as UTF-8"
-                        );
+                        let problem = format!("{place}, column `{name}` is not UTF-8 text: {NO_TEXT}");
                         return Err(DataError::Malformed { path: self.path.clone(), problem });
                     }
                 }

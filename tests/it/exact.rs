@@ -1,0 +1,654 @@
+//! What goes in comes out: cells that nobody asked to change, keys, dates, types, rows; and files as people and programs write them.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int32Array, Int64Array,
+    RecordBatch, StringArray, types::Int32Type,
+};
+use arrow_ipc::{reader::FileReader, writer::FileWriter};
+use flate2::{Compression, write::GzEncoder};
+use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::{ae, ae_ok, text};
+
+/// A small, quick training.
+const QUICK: [&str; 6] = ["--epochs", "1", "--set", "model.network.hidden=[8]", "--code-dim", "1"];
+
+fn train(here: &Path, data: &str, out: &str, more: &[&str]) -> String {
+    let output = ae(here, &[&["train", "--data", data, "--out", out][..], &QUICK, more].concat());
+    assert!(output.status.success(), "{data}: {}", text(&output.stderr));
+    text(&output.stderr)
+}
+
+/// Standard output and standard error of a command that succeeds.
+fn both(here: &Path, args: &[&str]) -> (String, String) {
+    let output = ae(here, args);
+    assert!(output.status.success(), "ae {args:?}: {}", text(&output.stderr));
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn refused(here: &Path, args: &[&str], parts: &[&str]) {
+    let output = ae(here, args);
+    let said = text(&output.stderr);
+    let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert!(!output.status.success() && errors.len() == 1, "ae {args:?}: {said}");
+    assert!(parts.iter().all(|part| errors[0].contains(part)), "ae {args:?}: {parts:?} not in {said}");
+}
+
+/// A number of the seed's choice, with three decimals.
+fn number(random: &mut ChaCha8Rng) -> f64 {
+    f64::from(random.random_range(-5000..5000)) / 1000.0
+}
+
+/// A text table of the seed's choice, cell by cell as it is written, and which cells are blank and to be filled in.
+fn text_table(random: &mut ChaCha8Rng, delimiter: char) -> (Vec<Vec<String>>, Vec<&'static str>) {
+    let names = vec!["key", "day", "note", "x", "y", "n", "ok", "kind", "never"];
+    let blank = |random: &mut ChaCha8Rng| ["", "NA", " ", "\"\"", "?"][random.random_range(0..5)].to_string();
+    let mut rows = vec![names.iter().map(|name| name.to_string()).collect::<Vec<_>>()];
+    for row in 0..60 {
+        let x = number(random);
+        let note = [
+            "plain".to_string(),
+            format!("\"with {delimiter} in it\""),
+            "\"two\nlines, \"\"quoted\"\"\"".to_string(),
+            " padded ".to_string(),
+            String::new(),
+        ][random.random_range(0..5)]
+        .clone();
+        let mut cells = vec![
+            format!("{:05}", 9_007_199_254_740_993i64 + row),
+            format!("2024-0{}-1{}", row % 9 + 1, row % 10),
+            note,
+            ["{x}", "\"{x}\"", " {x}"][random.random_range(0..3)].replace("{x}", &x.to_string()),
+            format!("{:.3e}", 2.0 * x + 1.0),
+            random.random_range(0..5).to_string(),
+            ["Yes", "No"][random.random_range(0..2)].to_string(),
+            ["red", "green", "blue"][random.random_range(0..3)].to_string(),
+            String::new(),
+        ];
+        for column in [3, 4, 5, 6, 7] {
+            if random.random_bool(0.15) {
+                cells[column] = blank(random);
+            }
+        }
+        rows.push(cells);
+    }
+    (rows, names)
+}
+
+fn is_blank(cell: &str) -> bool {
+    let cell = cell.trim().trim_matches('"').trim();
+    ["", "NA", "?"].contains(&cell)
+}
+
+/// Whether `found` is the table with its blanks filled in where a column is learned from, and every other byte as it was.
+fn expect_filled(rows: &[Vec<String>], delimiter: char, end: &str, found: &str, what: &str) -> usize {
+    let (mut rest, mut filled) = (found, 0);
+    for (number, row) in rows.iter().enumerate() {
+        for (column, cell) in row.iter().enumerate() {
+            let mark = if column + 1 == row.len() { end.to_string() } else { delimiter.to_string() };
+            if number > 0 && (3..=7).contains(&column) && is_blank(cell) {
+                let length = rest.find(&mark).unwrap_or_else(|| panic!("{what}: row {number} ends early: {rest:.80}"));
+                let made = &rest[..length];
+                match column {
+                    5 => assert!(made.parse::<i64>().is_ok(), "{what}: `{made}` is no whole number"),
+                    6 => assert!(["Yes", "No"].contains(&made), "{what}: `{made}` is none of the column's words"),
+                    7 => assert!(["red", "green", "blue"].contains(&made), "{what}: `{made}` is no level"),
+                    _ => assert!(made.parse::<f64>().is_ok(), "{what}: `{made}` is no number"),
+                }
+                filled += 1;
+                rest = &rest[length..];
+            } else {
+                assert!(rest.starts_with(cell.as_str()), "{what}: row {number}, column {column}: `{cell}` became {rest:.60}");
+                rest = &rest[cell.len()..];
+            }
+            assert!(rest.starts_with(&mark), "{what}: row {number}, column {column}: {rest:.60}");
+            rest = &rest[mark.len()..];
+        }
+    }
+    assert_eq!(rest, "", "{what}");
+    filled
+}
+
+/// For random tables of text, however they are written: every cell that was not blank is the same, byte for byte.
+#[test]
+fn imputing_changes_the_blanks_of_text_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let utf16 = |text: &str| [&[0xff, 0xfe][..], &text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()].concat();
+    for (seed, name, delimiter, end) in
+        [(0, "a.csv", ',', "\n"), (1, "b.tsv", '\t', "\r\n"), (2, "c.csv", ';', "\r\n"), (3, "d.txt", '|', "\n"), (4, "e.csv", ',', "\r")]
+    {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (rows, _) = text_table(&mut random, delimiter);
+        let lines = rows.iter().map(|row| row.join(&delimiter.to_string()) + end).collect::<String>();
+        let bytes = match seed {
+            1 => [b"\xef\xbb\xbf", lines.as_bytes()].concat(),
+            3 => utf16(&lines),
+            _ => lines.clone().into_bytes(),
+        };
+        fs::write(here.join(name), &bytes).unwrap();
+        let run = format!("run-{name}");
+        train(here, name, &run, &["--drop", "key,note", "--variant", "masked"]);
+        let out = format!("out-{name}");
+        let (_, said) = both(here, &["impute", &run, "--data", name, "--out", &out]);
+        let written = fs::read(here.join(&out)).unwrap();
+        let piped = ae(here, &["impute", &run, "--data", name]);
+        assert!(piped.stdout == written, "{name}: standard output is the same file");
+        let found = match seed {
+            1 => text(written.strip_prefix(b"\xef\xbb\xbf").expect("the mark stays")),
+            3 => {
+                let units = written.strip_prefix(&[0xff, 0xfe]).expect("the mark stays").chunks_exact(2);
+                String::from_utf16(&units.map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect::<Vec<_>>()).unwrap()
+            }
+            _ => text(&written),
+        };
+        let filled = expect_filled(&rows, delimiter, end, &found, name);
+        assert!(filled > 5 && said.contains(&format!("{filled} missing values filled in")), "{name}: {filled} in {said}");
+        assert!(said.contains("60 left blank: columns that were empty in training (`never`)"), "{name}: {said}");
+    }
+}
+
+/// Columns of every type that tables have, some cells blank.
+fn typed_table(seed: u64) -> RecordBatch {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let rows = 60;
+    let mut some = |share: f64| (0..rows).map(|_| random.random_bool(1.0 - share)).collect::<Vec<bool>>();
+    let (a, b, c, d, e, f) = (some(0.2), some(0.2), some(0.2), some(0.2), some(0.2), some(0.2));
+    let mut value = || number(&mut random);
+    let doubles: Float64Array = a.iter().map(|there| there.then(&mut value)).collect();
+    let singles: Float32Array = b.iter().map(|there| there.then(|| value() as f32)).collect();
+    let whole: Int32Array = c.iter().enumerate().map(|(row, there)| there.then_some(row as i32 % 7)).collect();
+    let truth: BooleanArray = d.iter().enumerate().map(|(row, there)| there.then_some(row % 3 == 0)).collect();
+    let words: DictionaryArray<Int32Type> =
+        e.iter().enumerate().map(|(row, there)| there.then_some(["red", "light, blue"][row % 2])).collect();
+    let money: Decimal128Array = f.iter().enumerate().map(|(row, there)| there.then_some(row as i128 * 37)).collect();
+    RecordBatch::try_from_iter([
+        ("key", Arc::new(Int64Array::from_iter_values((0..rows).map(|row| 9_007_199_254_740_993 + row))) as ArrayRef),
+        ("day", Arc::new(Date32Array::from_iter_values((0..rows).map(|row| 19_000 + row as i32)))),
+        ("name", Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("person {row}"))))),
+        ("doubles", Arc::new(doubles)),
+        ("singles", Arc::new(singles)),
+        ("whole", Arc::new(whole)),
+        ("truth", Arc::new(truth)),
+        ("words", Arc::new(words)),
+        ("money", Arc::new(money.with_precision_and_scale(9, 2).unwrap())),
+        ("never", Arc::new(Float64Array::from(vec![None; rows as usize]))),
+    ])
+    .unwrap()
+}
+
+fn write_typed(path: &Path, batch: &RecordBatch) {
+    let file = File::create(path).unwrap();
+    if path.extension().is_some_and(|extension| extension == "parquet") {
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        // In two row groups, with an empty one between.
+        writer.write(&batch.slice(0, 25)).unwrap();
+        writer.flush().unwrap();
+        writer.write(&batch.slice(25, 35)).unwrap();
+        writer.close().unwrap();
+    } else {
+        let mut writer = FileWriter::try_new(file, &batch.schema()).unwrap();
+        [batch.slice(0, 25), batch.slice(25, 0), batch.slice(25, 35)].iter().for_each(|part| writer.write(part).unwrap());
+        writer.finish().unwrap();
+    }
+}
+
+fn read_typed(path: &Path) -> RecordBatch {
+    let file = File::open(path).unwrap();
+    let batches: Vec<RecordBatch> = if path.extension().is_some_and(|extension| extension == "parquet") {
+        ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(Result::unwrap).collect()
+    } else {
+        FileReader::try_new(file, None).unwrap().map(Result::unwrap).collect()
+    };
+    arrow_select::concat::concat_batches(&batches[0].schema(), &batches).unwrap()
+}
+
+/// The same for tables with types: value and type of every cell that was not blank.
+#[test]
+fn imputing_changes_the_blanks_of_typed_tables_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    for (seed, name) in [(0, "a.parquet"), (1, "b.arrow"), (2, "c.parquet"), (3, "d.feather")] {
+        let before = typed_table(seed);
+        write_typed(&here.join(name), &before);
+        let run = format!("run-{name}");
+        let said = train(here, name, &run, &["--drop", "key,name", "--variant", "masked"]);
+        assert!(said.contains("`day` holds dates") && said.contains("`never` is empty"), "{said}");
+        for end in ["parquet", "arrow"] {
+            let out = format!("out-{name}.{end}");
+            let (_, said) = both(here, &["impute", &run, "--data", name, "--out", &out]);
+            let after = read_typed(&here.join(&out));
+            assert_eq!(before.schema().fields().len(), after.schema().fields().len());
+            let mut filled = 0;
+            for (index, field) in before.schema().fields().iter().enumerate() {
+                let (old, new) = (before.column(index), after.column(index));
+                assert_eq!((field.name(), field.data_type()), (after.schema().field(index).name(), new.data_type()), "{out}");
+                for row in 0..60 {
+                    match old.is_null(row) {
+                        true if field.name() == "never" => assert!(new.is_null(row), "{out}: a value made up"),
+                        true => {
+                            assert!(new.is_valid(row), "{out}: {} of row {row} is still blank", field.name());
+                            filled += 1;
+                        }
+                        false => assert_eq!(
+                            ae_data::table::texts(&old.slice(row, 1), "t".as_ref()).unwrap(),
+                            ae_data::table::texts(&new.slice(row, 1), "t".as_ref()).unwrap(),
+                            "{out}: {} of row {row}",
+                            field.name()
+                        ),
+                    }
+                }
+            }
+            assert!(said.contains(&format!("{filled} missing values filled in")), "{out}: {filled} in {said}");
+        }
+        // As text: dates and keys as they are, each in its own row.
+        let (rows, _) = both(here, &["impute", &run, "--data", name]);
+        let second: Vec<&str> = rows.lines().nth(2).unwrap().split(',').collect();
+        assert_eq!(second[..3], ["9007199254740994", "2022-01-09", "person 1"], "{rows:.300}");
+    }
+}
+
+/// The same for arrays: every byte that belongs to no missing number.
+#[test]
+fn imputing_changes_the_missing_numbers_of_arrays_and_no_other_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let values: Vec<f32> = (0..240).map(|_| if random.random_bool(0.1) { f32::NAN } else { number(&mut random) as f32 }).collect();
+    let header = |shape: &str, order: &str, kind: &str| {
+        let text = format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}");
+        let padded = format!("{text:<117}\n");
+        [b"\x93NUMPY\x01\x00".to_vec(), (padded.len() as u16).to_le_bytes().to_vec(), padded.into_bytes()].concat()
+    };
+    let little: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let big: Vec<u8> = values.iter().flat_map(|value| f64::from(*value).to_be_bytes()).collect();
+    fs::write(here.join("c.npy"), [header("(60, 4)", "False", "<f4"), little.clone()].concat()).unwrap();
+    fs::write(here.join("f.npy"), [header("(60, 4)", "True", ">f8"), big].concat()).unwrap();
+    fs::write(here.join("images.npy"), [header("(60, 2, 2)", "False", "<f4"), little.clone()].concat()).unwrap();
+    let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![60, 4], &little).unwrap();
+    fs::write(here.join("t.safetensors"), safetensors::serialize([("x", view)], None).unwrap()).unwrap();
+    let mut archive = zip::ZipWriter::new(File::create(here.join("z.npz")).unwrap());
+    for (name, bytes) in
+        [("other.npy", [header("(4,)", "False", "|u1"), vec![1, 2, 3, 4]].concat()), ("x.npy", fs::read(here.join("c.npy")).unwrap())]
+    {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(&bytes).unwrap();
+    }
+    archive.finish().unwrap();
+    let missing = values.iter().filter(|value| value.is_nan()).count();
+    for name in ["c.npy", "f.npy", "images.npy", "t.safetensors", "z.npz"] {
+        let run = format!("run-{name}");
+        train(here, name, &run, &["--set", "data.scaling=standard"]);
+        let out = format!("out-{name}");
+        let (_, said) = both(here, &["impute", &run, "--data", name, "--out", &out]);
+        assert!(said.contains(&format!("{missing} missing values filled in")), "{name}: {said}");
+        let (mut before, mut after) = (fs::read(here.join(name)).unwrap(), fs::read(here.join(&out)).unwrap());
+        if name == "z.npz" {
+            let entry = |path: &Path, name: &str| {
+                let mut bytes = Vec::new();
+                let mut archive = zip::ZipArchive::new(File::open(path).unwrap()).unwrap();
+                std::io::Read::read_to_end(&mut archive.by_name(name).unwrap(), &mut bytes).unwrap();
+                bytes
+            };
+            assert_eq!(entry(&here.join(name), "other.npy"), entry(&here.join(&out), "other.npy"));
+            (before, after) = (entry(&here.join(name), "x.npy"), entry(&here.join(&out), "x.npy"));
+        }
+        let size = if name == "f.npy" { 8 } else { 4 };
+        let start = before.len() - 240 * size;
+        assert_eq!((before.len(), &before[..start]), (after.len(), &after[..start]), "{name}: the header");
+        let missing = |bytes: &[u8]| match size {
+            8 => f64::from_be_bytes(bytes.try_into().unwrap()).is_nan(),
+            _ => f32::from_le_bytes(bytes.try_into().unwrap()).is_nan(),
+        };
+        for (old, new) in before[start..].chunks(size).zip(after[start..].chunks(size)) {
+            assert!(if missing(old) { !missing(new) } else { old == new }, "{name}");
+        }
+    }
+}
+
+/// Identifiers, labels and dates come out as they went in, whatever they look like.
+#[test]
+fn keys_labels_and_dates_come_out_as_they_went_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let keys = [
+        "00123",
+        "100000001",
+        "100000002",
+        "9007199254740993",
+        "4915550123",
+        "1.10",
+        "1.1",
+        "-0",
+        "1e5",
+        " padded ",
+        "NA",
+        "",
+        "2024-01-31",
+    ];
+    let mut lines = "key,a,b,class,day\n".to_string();
+    for row in 0..52 {
+        let class = ["100000001", "100000002", "01", "1", "12b", ""][row % 6];
+        lines += &format!("{},{}.5,{},{class},{}.1.2024\n", keys[row % 13], row * 7 % 31, row * 3 % 11, row % 28 + 1);
+    }
+    fs::write(here.join("t.csv"), &lines).unwrap();
+    let said = train(here, "t.csv", "run", &["--id", "key", "--label", "class"]);
+    assert!(said.contains("8 of 52 rows have no label") && said.contains("column `day` holds dates (`1.1.2024`)"), "{said}");
+    let (described, _) = both(here, &["data", "t.csv", "--id", "key", "--label", "class"]);
+    let labels = "labels: 01 (9), 1 (9), 100000001 (9), 100000002 (9), 12b (8); 8 rows without";
+    assert!(described.contains(labels) && described.contains("identifiers: 00123, 100000001, 100000002\n"), "{described}");
+    for (command, first) in [("score", "score"), ("encode", "h0"), ("reconstruct", "a")] {
+        for end in ["csv", "parquet", "arrow"] {
+            let out = format!("{command}.{end}");
+            ae_ok(here, &[command, "run", "--data", "t.csv", "--out", &out]);
+            let (names, cells): (Vec<String>, Vec<Vec<String>>) = match end {
+                "csv" => {
+                    let mut reader = csv::Reader::from_path(here.join(&out)).unwrap();
+                    let names = reader.headers().unwrap().iter().map(str::to_string).collect();
+                    (names, reader.records().map(|record| record.unwrap().iter().map(str::to_string).collect()).collect())
+                }
+                _ => {
+                    let batch = read_typed(&here.join(&out));
+                    let columns: Vec<_> =
+                        batch.columns().iter().map(|column| ae_data::table::texts(column, "t".as_ref()).unwrap()).collect();
+                    let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
+                    let row = |row: usize| columns.iter().map(|column| column[row].clone().unwrap_or_default()).collect();
+                    (names, (0..batch.num_rows()).map(row).collect())
+                }
+            };
+            assert_eq!(
+                (names[0].as_str(), names[1].as_str(), names[2].as_str(), names.last().unwrap().as_str()),
+                ("key", "class", first, "day")
+            );
+            assert_eq!(cells.len(), 52, "{out}");
+            for (row, (cells, line)) in cells.iter().zip(lines.lines().skip(1)).enumerate() {
+                let expected: Vec<&str> = line.split(',').collect();
+                assert_eq!([&cells[0], &cells[1], cells.last().unwrap()], [expected[0], expected[3], expected[4]], "{out}, row {row}");
+            }
+        }
+    }
+    // An array holds the codes and nothing else; an archive of arrays the labels beside, if they are numbers.
+    let (_, said) = both(here, &["encode", "run", "--data", "t.csv", "--out", "codes.npy"]);
+    assert!(said.contains("an array of numbers leaves out `key`, `class`, `day`"), "{said}");
+    ae_ok(here, &["decode", "run", "codes.npy", "--out", "back.csv"]);
+    assert_eq!(fs::read_to_string(here.join("back.csv")).unwrap().lines().next(), Some("a,b"));
+    // A result is not called like a key.
+    ae_ok(here, &["encode", "run", "--data", "t.csv", "--id", "day", "--out", "x.csv"]);
+    fs::write(here.join("h.csv"), lines.replace("key,", "h0,")).unwrap();
+    train(here, "h.csv", "named", &["--id", "h0", "--drop", "class"]);
+    let (codes, _) = both(here, &["encode", "named", "--data", "h.csv"]);
+    assert!(codes.starts_with("h0,h0_,class,day\n"), "{codes:.60}");
+}
+
+/// A file that is named is meant with every row of it; the run's own data is known by what it holds, not by its name.
+#[test]
+fn a_named_file_is_every_row_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let rows = |count: usize, from: usize| {
+        (from..from + count).fold("a,b\n".to_string(), |text, row| text + &format!("{}.5,{}\n", row * 13 % 47, row * row % 53))
+    };
+    fs::write(here.join("t.csv"), rows(100, 0)).unwrap();
+    fs::write(here.join("copy.csv"), rows(100, 0)).unwrap();
+    train(here, "t.csv", "run", &[]);
+    let count = |args: &[&str]| {
+        let (out, said) = both(here, &[&["encode", "run"][..], args].concat());
+        (out.lines().count() - 1, said.contains("every one of them"))
+    };
+    assert_eq!(count(&["--data", "t.csv"]), (100, true));
+    assert_eq!(count(&["--data", "copy.csv"]), (100, true));
+    assert_eq!(count(&["--data", "copy.csv", "--rows", "test"]), (20, false));
+    assert_eq!(count(&[]), (20, false));
+    // Another file of as many rows is no longer the run's.
+    fs::write(here.join("t.csv"), rows(100, 7)).unwrap();
+    assert_eq!(count(&["--data", "t.csv"]), (100, false));
+    refused(here, &["encode", "run"], &["t.csv", "has changed since the run was trained on it", "--data"]);
+    fs::remove_file(here.join("run/summary.json")).unwrap();
+    refused(here, &["train", "--resume", "run"], &["has changed since the run began"]);
+    // Neither is it by its name that a comparison uses a run again.
+    fs::write(here.join("t.csv"), rows(100, 0)).unwrap();
+    let compare = |data: &str| {
+        ae(here, &[&["compare", "--variants", "linear", "--out", "runs", "--data", data][..], &QUICK[..2], &QUICK[4..]].concat())
+    };
+    assert!(compare("t.csv").status.success());
+    assert!(compare("./copy.csv").status.success(), "the same rows by another name");
+    fs::create_dir(here.join("old")).unwrap();
+    fs::write(here.join("old/t.csv"), rows(100, 9)).unwrap();
+    let other = text(&compare("old/t.csv").stderr);
+    assert!(other.contains("holds a run of other data"), "{other}");
+}
+
+/// Text files as spreadsheets, pandas, R and instruments write them.
+#[test]
+fn text_files_are_read_as_people_write_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let write = |name: &str, bytes: &[u8]| fs::write(here.join(name), bytes).unwrap();
+    let rows = |line: &dyn Fn(usize) -> String| (0..40).map(line).collect::<String>();
+    let described = |args: &[&str]| both(here, &[&["data"][..], args].concat());
+    // What `ae data` says of a column: kind, missing, smallest, mean, largest.
+    let column = |out: &str, name: &str| {
+        out.lines()
+            .find(|line| line.split_whitespace().next() == Some(name))
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_string)
+            .collect::<Vec<_>>()
+    };
+    let mean = |out: &str, name: &str| column(out, name)[4].parse::<f64>().unwrap();
+
+    write("comma.csv", ("id;amount\n".to_string() + &rows(&|row| format!("r{row};{},25\n", row))).as_bytes());
+    let (out, said) = described(&["comma.csv", "--id", "id"]);
+    assert!((mean(&out, "amount") - 19.75).abs() < 1e-6 && said.contains("`0,25` is read as 0.25"), "{out}{said}");
+    write("marks.csv", ("share,income,price\n".to_string() + &rows(&|row| format!("{row}.5%,\"1,{:03}\",$2.50\n", row))).as_bytes());
+    let (out, said) = described(&["marks.csv"]);
+    assert!(mean(&out, "income") == 1019.5 && mean(&out, "share") == 20.0 && said.contains("`$2.50` is read as 2.5"), "{out}{said}");
+    write("unclear.tsv", ("a\tb\n".to_string() + &rows(&|row| format!("1,{:03}\t{row}\n", row))).as_bytes());
+    refused(here, &["data", "unclear.tsv"], &["`a`", "`1,000`", "`--decimal ,`"]);
+    let (out, _) = described(&["unclear.tsv", "--decimal", "."]);
+    assert_eq!(mean(&out, "a"), 1019.5);
+    let (out, _) = described(&["unclear.tsv", "--decimal", ","]);
+    assert!((mean(&out, "a") - 1.0195).abs() < 1e-9, "{out}");
+
+    let table = "größe,b\n".to_string() + &rows(&|row| format!("{row},{}.5\n", row % 7));
+    let western: Vec<u8> = table.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap()).collect();
+    write("latin.csv", &western);
+    refused(here, &["data", "latin.csv"], &["latin.csv", "--encoding latin1"]);
+    assert!(described(&["latin.csv", "--encoding", "latin1"]).0.contains("größe "));
+    let utf16: Vec<u8> = table.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    write("wide.csv", &utf16);
+    let (out, said) = described(&["wide.csv"]);
+    assert!(out.contains("40 rows") && said.contains("read as UTF-16BE"), "{out}{said}");
+    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+    packer.write_all(table.as_bytes()).unwrap();
+    write("t.csv.gz", &packer.finish().unwrap());
+    assert!(described(&["t.csv.gz"]).0.contains("40 rows"));
+    write("cr.csv", table.replace('\n', "\r").as_bytes());
+    assert!(described(&["cr.csv"]).0.contains("40 rows"));
+
+    write("sep.csv", ("sep=;\na;b\n".to_string() + &rows(&|row| format!("{row};{}\n", row % 3))).as_bytes());
+    assert!(described(&["sep.csv"]).0.contains("40 rows\n2 features"));
+    write("note.csv", ("# about\n# it\na,b\n".to_string() + &rows(&|row| format!("{row},{}\n", row % 3))).as_bytes());
+    let (out, said) = described(&["note.csv"]);
+    assert!(out.contains("40 rows") && said.contains("2 comment lines"), "{out}{said}");
+    write("late.csv", ("a,b\n".to_string() + &rows(&|row| format!("{row},{}\n", row % 3)) + "# the end\n").as_bytes());
+    refused(here, &["data", "late.csv"], &["line 42", "1 cell", "--comment '#'"]);
+    assert!(described(&["late.csv", "--comment", "#"]).0.contains("40 rows"));
+    write("spaces.txt", ("  time  level\n".to_string() + &rows(&|row| format!("  {row:>4}   {:.2}\n", row as f64 / 3.0))).as_bytes());
+    let (out, said) = described(&["spaces.txt"]);
+    assert!(out.contains("40 rows\n2 features") && said.contains("separated by spaces"), "{out}{said}");
+    write("trailing.csv", ("a,b\n".to_string() + &rows(&|row| format!("{row},{},\n", row % 3))).as_bytes());
+    let (out, said) = described(&["trailing.csv"]);
+    assert!(out.contains("2 features") && said.contains("40 lines end with a delimiter"), "{out}{said}");
+    write("r.txt", ("\"a\" \"b\"\n".to_string() + &rows(&|row| format!("\"{}\" {row} {}\n", row + 1, row % 3))).as_bytes());
+    let (out, said) = described(&["r.txt"]);
+    assert!(out.contains("2 features") && said.contains("one cell more than the header"), "{out}{said}");
+    write(
+        "years.csv",
+        ("region,2019,2020\n".to_string() + &rows(&|row| format!("{},{row}.5,{}\n", ["N", "S"][row % 2], row % 3))).as_bytes(),
+    );
+    let (out, said) = described(&["years.csv"]);
+    assert!(out.contains("40 rows") && said.contains("`--no-header`"), "{out}{said}");
+    assert!(described(&["years.csv", "--no-header", "--drop", "c0"]).0.contains("41 rows"));
+    write("excel.csv", ("a,b\n".to_string() + &rows(&|row| format!("{row},{}\n", ["1.5", "#DIV/0!", "#N/A", "2"][row % 4]))).as_bytes());
+    let (out, said) = described(&["excel.csv"]);
+    assert!(column(&out, "b")[2] == "50.0%" && said.contains("10 x `#DIV/0!`"), "{out}{said}");
+    write("indexed.csv", (",a,b\n".to_string() + &rows(&|row| format!("{row},{}.5,{}\n", row % 7, row % 3))).as_bytes());
+    let (out, said) = described(&["indexed.csv"]);
+    assert!(out.contains("2 features") && said.contains("the column without a name counts the rows"), "{out}{said}");
+    assert!(described(&["indexed.csv", "--keep", ",a"]).0.contains("2 features"), "the index and `a`");
+    write("quoted.csv", ("a,b\n".to_string() + &rows(&|row| format!("\"x\ny\",{row}\n"))).as_bytes());
+    assert!(described(&["quoted.csv"]).0.contains("40 rows"));
+
+    // Kinds as a person says, and as they were in training ever after.
+    write("codes.csv", ("zip,flag,n\n".to_string() + &rows(&|row| format!("{},{},{row}.0\n", 10_000 + row % 5, row % 2))).as_bytes());
+    let (out, _) = described(&["codes.csv", "--categorical", "zip", "--boolean", "flag"]);
+    assert!(out.contains("zip     category") && out.contains("5 levels: 10000") && out.contains("flag    boolean"), "{out}");
+    train(here, "codes.csv", "codes", &["--categorical", "zip", "--boolean", "flag", "--integer", "n"]);
+    let schema = fs::read_to_string(here.join("codes/data.toml")).unwrap();
+    assert!(
+        schema.contains("\"10000\", \"10001\"") && schema.contains("levels = [\"0\", \"1\"]") && schema.contains("integer = true"),
+        "{schema}"
+    );
+    write("one.csv", b"n,flag,zip,more\n1,1,10003,x\n2.5,0,77777,y\n");
+    let (out, said) = both(here, &["score", "codes", "--data", "one.csv"]);
+    assert_eq!(out.lines().count(), 3);
+    assert!(said.contains("`77777` in 1 cell (first in row 2)") && said.contains("carried along: `more`"), "{said}");
+    let score = |line: usize| out.lines().nth(line).unwrap().split(',').next().unwrap().parse::<f64>().unwrap();
+    assert!(score(2) > score(1), "an unseen level is an anomaly: {out}");
+    refused(here, &["score", "codes", "--data", "one.csv", "--unknown", "refuse"], &["row 2", "`zip`", "`77777`"]);
+
+    // Files that are something else.
+    write("book.xlsx", b"PK\x03\x04\0\0");
+    refused(here, &["data", "book.xlsx"], &["book.xlsx", "a spreadsheet", "save its sheet as CSV"]);
+    write("book.csv", b"PK\x03\x04\0\0");
+    refused(here, &["data", "book.csv"], &["book.csv", "a spreadsheet", "CSV"]);
+    for (name, what) in
+        [("cells.h5ad", "to_parquet"), ("model.pkl", "pickle"), ("rows.jsonl", "JSON"), ("x.mat", "MATLAB"), ("t.zip", "unpack")]
+    {
+        write(name, b"\0\x01\x02");
+        refused(here, &["data", name], &[name, what]);
+    }
+}
+
+/// Numbers far from zero keep their digits until their offset is taken off.
+#[test]
+fn seconds_since_1970_are_learned_and_given_back_to_the_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let seconds = |row: usize| 1_700_000_000 + row as i64 * 3;
+    let lines = (0..80).fold("at,x\n".to_string(), |text, row| text + &format!("{},{}.5\n", seconds(row), row % 5));
+    fs::write(here.join("t.csv"), &lines).unwrap();
+    let at = Int64Array::from_iter_values((0..80).map(seconds));
+    let x = Float64Array::from_iter_values((0..80).map(|row| (row % 5) as f64 + 0.5));
+    let batch = RecordBatch::try_from_iter([("at", Arc::new(at) as ArrayRef), ("x", Arc::new(x))]).unwrap();
+    write_typed(&here.join("t.parquet"), &batch.slice(0, 80));
+    for name in ["t.csv", "t.parquet"] {
+        train(here, name, &format!("run-{name}"), &[]);
+    }
+    let weights = |name: &str| fs::read(here.join(format!("run-{name}/model.safetensors"))).unwrap();
+    assert!(weights("t.csv") == weights("t.parquet"));
+    let run = ae_train::Run::open(&here.join("run-t.csv")).unwrap();
+    let trained = run.trained(burn::tensor::Device::default()).unwrap();
+    let rows = trained.rows(Some(here.join("t.csv").to_str().unwrap()), &Default::default(), ae_train::Which::All).unwrap();
+    let scaled = rows.scaled(&trained.schema.scaling).unwrap();
+    let at: Vec<f32> = scaled.iter().step_by(2).copied().collect();
+    let steps: Vec<f32> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let (low, high) = steps.iter().fold((f32::MAX, f32::MIN), |(low, high), step| (low.min(*step), high.max(*step)));
+    assert!(low > 0.0 && high - low < 1e-5, "equal steps stay equal: {low} to {high}");
+    let back = trained.unscale(&scaled);
+    assert!(back.iter().step_by(2).enumerate().all(|(row, value)| (value - seconds(row) as f64).abs() < 0.001));
+}
+
+/// A table from a pipe, and one that a program has in memory, are the same as one in a file.
+#[test]
+fn rows_come_from_memory_as_well_as_from_a_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let batch = typed_table(9).project(&[3, 5, 6, 7]).unwrap();
+    write_typed(&here.join("t.parquet"), &batch);
+    train(here, "t.parquet", "run", &[]);
+    let mut config = ae_train::Config::of_variant("undercomplete").unwrap();
+    config.training.epochs = 1;
+    config.model.code_dim = 1;
+    let mut table = toml::Table::try_from(&config).unwrap();
+    table["model"]["network"]["hidden"] = toml::Value::Array(vec![toml::Value::Integer(8)]);
+    let config: ae_train::Config = table.try_into().unwrap();
+    let sets = ae_data::source::from_batches("t", vec![batch.clone()], &Default::default()).unwrap();
+    let fitted = ae_train::fit_on(config, sets, burn::tensor::Device::default()).unwrap();
+    let run = ae_train::Run::open(&here.join("run")).unwrap().trained(burn::tensor::Device::default()).unwrap();
+    let rows = fitted.rows_of(vec![batch]).unwrap();
+    assert_eq!(fitted.codes(&rows).unwrap(), run.codes(&rows).unwrap());
+    let scores = fitted.detector.score(&fitted, &rows).unwrap();
+    assert_eq!(scores.rows.len(), 60);
+
+    // Standard input and a pipe that has a name.
+    let lines = (0..40).fold("a,b\n".to_string(), |text, row| text + &format!("{row}.5,{}\n", row * row % 7));
+    fs::write(here.join("t.csv"), &lines).unwrap();
+    train(here, "t.csv", "piped", &[]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ae"));
+    let child = child.args(["score", "piped", "--data", "-", "--out", "/dev/stdout"]).current_dir(here);
+    let spawned = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = spawned.unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    if cfg!(unix) {
+        // `/dev/stdout` has no ending that names a format.
+        assert!(text(&output.stderr).contains("names no format"), "{}", text(&output.stderr));
+    }
+}
+
+/// Arrays of several kinds in one archive.
+#[test]
+fn archives_of_arrays_hold_what_they_promise() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let npy = |shape: &str, kind: &str, bytes: Vec<u8>| {
+        let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
+        let padded = format!("{text:<117}\n");
+        [b"\x93NUMPY\x01\x00".to_vec(), (padded.len() as u16).to_le_bytes().to_vec(), padded.into_bytes(), bytes].concat()
+    };
+    let floats = |count: usize| (0..count).flat_map(|value| ((value * 7 % 23) as f32).to_le_bytes()).collect::<Vec<u8>>();
+    let write = |name: &str, entries: &[(&str, Vec<u8>)]| {
+        let mut archive = zip::ZipWriter::new(File::create(here.join(name)).unwrap());
+        for (name, bytes) in entries {
+            archive.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
+            archive.write_all(bytes).unwrap();
+        }
+        archive.finish().unwrap();
+    };
+    let x = npy("(40, 3)", "<f4", floats(120));
+    write(
+        "parts.npz",
+        &[
+            ("x", x.clone()),
+            ("x_test", npy("(10, 3)", "<f4", floats(30))),
+            ("y", npy("(40,)", "<i8", (0..40i64).flat_map(|row| (row % 2 * 2 - 1).to_le_bytes()).collect())),
+        ],
+    );
+    let (out, _) = both(here, &["data", "parts.npz"]);
+    assert!(out.contains("40 rows to train on, 10 in an official test set") && out.contains("labels: -1 (20), 1 (20)"), "{out}");
+    write("widths.npz", &[("x", x.clone()), ("x_test", npy("(10, 4)", "<f4", floats(40)))]);
+    refused(here, &["train", "--data", "widths.npz"], &["`x_test`", "rows of 4", "`x` of 3"]);
+    write(
+        "target.npz",
+        &[
+            ("x", x.clone()),
+            ("y", npy("(40,)", "<f8", (0..40).flat_map(|row| (f64::from(row) + 0.5).to_le_bytes()).collect())),
+            ("extra", x),
+        ],
+    );
+    let (out, said) = both(here, &["data", "target.npz"]);
+    assert!(out.contains("40 rows") && !out.contains("labels"), "{out}");
+    assert!(said.contains("`y` holds numbers such as 0.5, which are no classes: left out") && said.contains("left out: `extra`"), "{said}");
+}
