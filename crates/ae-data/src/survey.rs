@@ -225,14 +225,17 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
     }
     let mut seen: Vec<Seen> = chosen.learned.iter().map(|_| Seen::default()).collect();
     let mut markers: BTreeMap<String, (usize, BTreeSet<usize>)> = BTreeMap::new();
+    let mut asked: Vec<usize> = chosen.learned.iter().copied().chain(chosen.label).collect();
+    asked.sort_unstable();
     let (mut blank_rows, mut has_missing) = (Vec::new(), false);
     let mut progress = Progress::new("looking at rows of the table", rows(table));
     for part in 0..parts(table) {
-        let batch = whole_part(table, part, &chosen.learned)?;
+        // The labels are read along: whoever remembers the part has all that is asked for later.
+        let batch = whole_part(table, part, &asked)?;
         let first = table.starts()[part];
         let mut observed = vec![false; batch.num_rows()];
-        for ((seen, &place), array) in seen.iter_mut().zip(&chosen.learned).zip(batch.columns()) {
-            look(seen, chosen.said[place], array, first, origin, &mut observed, &mut |marker| {
+        for (seen, &place) in seen.iter_mut().zip(&chosen.learned) {
+            look(seen, chosen.said[place], batch.column(position(&asked, place)), first, origin, &mut observed, &mut |marker| {
                 let entry = markers.entry(marker.to_string()).or_default();
                 entry.0 += 1;
                 entry.1.insert(place);

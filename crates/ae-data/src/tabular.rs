@@ -16,7 +16,7 @@ use crate::{
     progress::Progress,
     store::{Blocks, Store},
     survey::{Survey, survey},
-    table::{Carried, Table, differences, names, parts, rows, texts, whole_part},
+    table::{Carried, Remembered, Table, differences, names, parts, rows, texts, whole_part},
 };
 
 /// What is known about rows that were trained on: what later rows must be like.
@@ -39,9 +39,13 @@ pub struct Known<'a> {
 /// A column that a person names and that is not there, one that cannot be learned from, no row; known columns that are not there; a cell that
 /// is not what its column holds.
 pub fn rows_of(table: Arc<dyn Table>, options: &Options, known: Option<&Known>, in_file: bool) -> Result<Rows, DataError> {
+    // Text is dear to take apart; a typed column is read again more quickly than it is kept.
+    let is_text = table.layout().is_some();
+    let remembered = if in_file || known.is_some() || !is_text { None } else { Remembered::new(table.as_ref()) };
+    let source: &dyn Table = remembered.as_ref().map_or(table.as_ref(), |remembered| remembered);
     let survey = match known {
-        None => survey(table.as_ref(), options)?,
-        Some(known) => conforming(table.as_ref(), options, known)?,
+        None => survey(source, options)?,
+        Some(known) => conforming(source, options, known)?,
     };
     let Survey { columns, places, label, id, rest, has_missing, blank_rows, notes } = survey;
     let schema = table.schema();
@@ -51,19 +55,24 @@ pub fn rows_of(table: Arc<dyn Table>, options: &Options, known: Option<&Known>, 
     };
     let encoder = Arc::new(Encoder::new(columns.clone(), options));
     let mut classes = label.map(|_| Classes::default());
-    let mut values = Vec::new();
+    // Room for all at once: growing would copy all of them again and again.
+    let room = if in_file { 0 } else { rows(table.as_ref()).saturating_mul(columns.len()) };
+    let mut values = match element {
+        Element::F32 => Values::F32(Vec::with_capacity(room)),
+        _ => Values::F64(Vec::with_capacity(room)),
+    };
     let wanted = Wanted::new(&places, label);
     if !in_file || label.is_some() {
         let read = if in_file { Wanted::new(&[], label) } else { wanted.clone() };
         let mut progress = Progress::new("reading rows of the table", rows(table.as_ref()));
         for part in 0..parts(table.as_ref()) {
-            let (cells, labels) = read.part(table.as_ref(), part)?;
+            let (cells, labels) = read.part(source, part)?;
             if let (Some(classes), Some(labels)) = (&mut classes, labels) {
                 classes.add(&texts(&labels, table.origin())?);
             }
             if !in_file {
                 let cells = encoder.cells(table.as_ref(), table.starts()[part], &cells.iter().collect::<Vec<_>>())?;
-                values.push(packed(cells, element));
+                values.append(packed(cells, element));
             }
             progress.steps(table.starts()[part + 1] - table.starts()[part]);
         }
@@ -73,7 +82,7 @@ pub fn rows_of(table: Arc<dyn Table>, options: &Options, known: Option<&Known>, 
             let blocks = TableBlocks { table: table.clone(), wanted: Wanted::new(&places, None), encoder: encoder.clone(), element };
             Rows::stored(Store::new(Box::new(blocks), columns.len()), columns.len(), has_missing).with_columns(columns)
         }
-        false => Rows::table(Values::joined(values, element), columns),
+        false => Rows::table(values, columns),
     };
     made.notes = notes;
     made.blank_rows = blank_rows;

@@ -176,16 +176,6 @@ impl Values {
         missing
     }
 
-    /// All of them, one after the other; none at all is none of type `element`.
-    pub fn joined(parts: Vec<Self>, element: Element) -> Self {
-        let mut parts = parts.into_iter();
-        let first = parts.next().unwrap_or_else(|| element.decode(&[], false));
-        parts.fold(first, |mut all, part| {
-            all.append(part);
-            all
-        })
-    }
-
     /// Where the first infinite number is.
     pub fn first_infinite(&self) -> Option<usize> {
         match self.element() {

@@ -20,13 +20,15 @@ pub fn run(args: &DataArgs) -> Result<()> {
     if let Some(path) = &args.sheet {
         sheet(&sets.train, path)?;
     }
-    print(&describe(&sets)?)
+    print(&describe(sets)?)
 }
 
-fn describe(sets: &Sets) -> Result<String> {
-    let rows = &sets.train;
-    let mut text = format!("{}: {} rows", sets.name, rows.len());
-    if let Some(test) = &sets.test {
+fn describe(sets: Sets) -> Result<String> {
+    let Sets { name, train, test } = sets;
+    let train = Dataset::new(train);
+    let rows = train.rows();
+    let mut text = format!("{name}: {} rows", rows.len());
+    if let Some(test) = &test {
         text += &format!(" to train on, {} in an official test set", test.len());
     }
     let shape = rows.geometry.map(|geometry| format!(", images of {geometry} (channels, height, width)")).unwrap_or_default();
@@ -89,7 +91,7 @@ fn describe(sets: &Sets) -> Result<String> {
             text += &format!("values from {} to {}, mean {}, {share:.1}% missing\n", short(all.min), short(all.max), short(all.mean()));
         }
     }
-    let scaling = Scaling::fit(ScalingMethod::Auto, &Dataset::new(rows.clone()))?;
+    let scaling = Scaling::fit(ScalingMethod::Auto, &train)?;
     text += &format!("\n`data.scaling = \"auto\"` would choose {}\n", scaling.describe());
     Ok(text)
 }
