@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{DataError, Dataset, progress::Progress};
 
 /// Values that are looked at where all would be too many.
-pub const SAMPLE: usize = 16 << 20;
+pub const SAMPLE: usize = 8 << 20;
 
 /// How to scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -104,7 +104,7 @@ impl Scaling {
     }
 
     /// The scaling of these rows; missing values are left out. Medians and quartiles of rows that stay in their file are those of a sample of
-    /// about 16 million values.
+    /// about 8 million values.
     ///
     /// # Errors
     /// A file that can no longer be read.

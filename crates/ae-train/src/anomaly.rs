@@ -43,9 +43,12 @@ pub const COPIES: usize = 16;
 pub const NEAREST: usize = 3;
 /// The neighbour whose distance is the score of the baseline.
 pub const NEIGHBOUR: usize = 5;
-/// Training rows and values of theirs that a detector keeps, at most.
-const MOST_ROWS: usize = 20_000;
-const MOST_VALUES: usize = 4 << 20;
+/// Training rows that a detector keeps, at most; and values of theirs, as long as that leaves enough rows.
+const MOST_ROWS: usize = 10_000;
+const MOST_VALUES: usize = 1 << 20;
+const LEAST_ROWS: usize = 256;
+/// Held-out rows that later scores are measured by, at most.
+const HELD_OUT: usize = 20_000;
 /// Training rows that the units of the scores are measured on, at most.
 const MEASURED: usize = 2_000;
 /// Share of false alarms that the threshold allows for if nothing is said.
@@ -228,14 +231,14 @@ impl<'a> Scorer<'a> {
 
 impl Detector {
     /// Learns from training rows what errors and distances are usual, and from `held_out` rows what scores are: rows that nothing was fitted to, such
-    /// as the validation rows. PCA and the mean beside it are given the same rows. It keeps some training rows, 20,000 at most, to measure
+    /// as the validation rows. PCA and the mean beside it are given the same rows. It keeps some training rows, 10,000 at most, to measure
     /// later rows by. The share of `false_alarms` becomes `1 / (m + 1)` where so few as `m` held-out rows tell no smaller one.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
     pub fn fit(trained: &Trained, train: &Dataset, held_out: &Dataset, pca: &Pca, false_alarms: f64) -> Result<Self> {
         let width = trained.schema.d_input;
-        let kept = train.thin(MOST_ROWS.min(MOST_VALUES / width).max(1));
+        let kept = train.thin((MOST_VALUES / width).clamp(LEAST_ROWS, MOST_ROWS));
         let reference = Arc::new(Reference::of(kept.scaled(&trained.schema.scaling)?, width));
         let seed = trained.config.seed;
         let columns = trained.columns().len();
@@ -266,7 +269,7 @@ impl Detector {
         let units = [unit(&mut all.chunks_exact(columns).map(error)), unit(&mut distances.into_iter())];
         let mut detector =
             Self { false_alarms, column_errors, units, held_out: Vec::new(), held_out_baselines: Default::default(), seed, reference };
-        let held_out = held_out.thin(MOST_ROWS);
+        let held_out = held_out.thin(HELD_OUT);
         let pca = pca.first(pca.components_for(PCA_SHARE));
         let mut all: [Vec<f64>; 4] = Default::default();
         for batch in detector.scored(trained, &held_out, Some(&pca)) {
@@ -414,7 +417,12 @@ impl Detector {
                 Some(top) => {
                     let order = |row: &[f64]| {
                         let mut order: Vec<usize> = (0..width).filter(|&column| !row[column].is_nan()).collect();
-                        order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
+                        let by_score = |a: &usize, b: &usize| row[*b].total_cmp(&row[*a]).then(a.cmp(b));
+                        if top < order.len() {
+                            order.select_nth_unstable_by(top, by_score);
+                            order.truncate(top);
+                        }
+                        order.sort_by(by_score);
                         order
                     };
                     let orders: Vec<Vec<usize>> = scores.columns.chunks_exact(width).map(order).collect();

@@ -21,8 +21,9 @@ use crate::{
 
 /// Share of the values that are hidden to measure how well hidden values are filled in.
 pub const HELD_OUT: f64 = 0.1;
-/// Rows that this is measured on, at most.
+/// Rows that this is measured on, at most, and their values.
 const MEASURED: usize = 10_000;
+const VALUES: usize = 2 << 20;
 /// Times that a row is looked at again with what was filled in.
 const ROUNDS: usize = 5;
 
@@ -121,8 +122,8 @@ impl Trained {
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
     pub fn held_out(&self, rows: &Dataset, pca: &Pca) -> Result<HeldOut> {
-        let values = rows.thin(MEASURED).scaled(&self.schema.scaling)?;
         let width = self.schema.d_input;
+        let values = rows.thin((VALUES / width).clamp(256, MEASURED)).scaled(&self.schema.scaling)?;
         let known = Matrix { values: &values, width };
         let holes = self.hide(known, HELD_OUT);
         let holes = Matrix { values: &holes, width };

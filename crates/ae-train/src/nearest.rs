@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::{Result, evaluation::numbers};
 
 /// Rows whose distances are computed at a time.
-const CHUNK: usize = 256;
+const CHUNK: usize = 1024;
 /// Candidates beyond those that are asked for: the quick distances are rounded, and the exact ones decide.
 const SPARE: usize = 8;
 
