@@ -2,11 +2,37 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What stands for a missing cell, beside nothing at all: what pandas reads so, what spreadsheets print of an error, `?` and `-`.
+/// What stands for a missing cell of text, beside nothing at all: what pandas reads so, what spreadsheets print of an error, databases of a null and
+/// statistics programs of a gap.
 const MISSING: [&str; 29] = [
-    "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "NaT", "?", "-", "#N/A", "#N/A N/A", "#NA",
-    "#DIV/0!", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#NAME?", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "NA ", "n.a.",
+    "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "NaT", "?", "-", ".", "\\N", "#N/A", "#N/A N/A",
+    "#NA", "#DIV/0!", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#NAME?", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
 ];
+
+/// Which texts stand for a missing cell, beside nothing at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Missing {
+    /// None: a table whose cells have types says itself what is missing.
+    #[default]
+    Nothing,
+    /// The usual ones: `NA`, `?`, `#DIV/0!` and their like.
+    Usual,
+    /// These.
+    These(Vec<String>),
+}
+
+impl Missing {
+    /// Whether nothing stands in a cell, or something that says so.
+    pub fn has(&self, cell: &str) -> bool {
+        match self {
+            _ if cell.is_empty() => true,
+            Self::Nothing => false,
+            // Few cells are so short, or begin so, and most of them are numbers.
+            Self::Usual => !(cell.as_bytes()[0].is_ascii_digit() && cell.len() < 5) && MISSING.contains(&cell),
+            Self::These(texts) => texts.iter().any(|text| text == cell),
+        }
+    }
+}
 
 /// Signs of money.
 const MONEY: &str = "$€£¥₹₩₽₺₫฿¢";
@@ -21,6 +47,9 @@ pub struct Style {
     /// Whether thousands are set apart, by a comma or point, a blank or an apostrophe.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub thousands: bool,
+    /// How many decimals each number has, if all have as many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decimals: Option<usize>,
     /// What stands before each number, such as `$`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub prefix: String,
@@ -30,8 +59,14 @@ pub struct Style {
 }
 
 impl Style {
-    pub(crate) fn is_plain(&self) -> bool {
+    /// Whether nothing has to be said in `data.toml`.
+    pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether every program reads such numbers.
+    pub fn is_plain(&self) -> bool {
+        !self.decimal_comma && !self.thousands && self.prefix.is_empty() && self.suffix.is_empty()
     }
 
     /// The number that `cell` is in this style.
@@ -56,7 +91,7 @@ impl Style {
         digits.parse::<f64>().ok().map(|number| if shape.negative { -number } else { number })
     }
 
-    /// `number` in this style.
+    /// `number` in this style, but for its decimals.
     pub(crate) fn write(&self, number: &str) -> String {
         let number = if self.decimal_comma { number.replace('.', ",") } else { number.to_string() };
         match number.strip_prefix('-') {
@@ -107,6 +142,13 @@ fn is_group(character: char) -> bool {
 impl<'a> Shape<'a> {
     pub(crate) const NONE: Shape<'static> =
         Shape { prefix: "", suffix: "", comma: Mark::None, point: Mark::None, spaces: false, digits: "", negative: false };
+
+    /// Digits behind the decimal mark; none behind one that can be of thousands.
+    pub(crate) fn decimals(&self) -> usize {
+        let mark = if self.comma == Mark::Decimal { ',' } else { '.' };
+        let is_decimal = self.comma == Mark::Decimal || self.point == Mark::Decimal;
+        self.digits.rfind(mark).filter(|_| is_decimal).map_or(0, |place| self.digits.len() - place - 1)
+    }
 
     /// The shape of a cell that is a number in some style; none of any other.
     pub(crate) fn of(cell: &'a str) -> Option<Self> {
@@ -190,16 +232,6 @@ fn split_end(text: &str, wanted: impl Fn(char) -> bool) -> (&str, &str) {
 pub(crate) fn trimmed(cell: &str) -> &str {
     let cell = cell.trim();
     if cell.len() > 1 { cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')).unwrap_or(cell) } else { cell }
-}
-
-/// Whether nothing stands in a cell of text, or something that says so: `NA`, `?`, `#DIV/0!` and their like.
-pub fn is_missing(cell: &str) -> bool {
-    // Few cells begin so, and most of them are numbers.
-    match cell.bytes().next() {
-        None => true,
-        Some(b'0'..=b'9') => cell.len() > 5 && MISSING.contains(&cell),
-        Some(_) => MISSING.contains(&cell),
-    }
 }
 
 /// A number with a point before its decimals, or an infinite one.
@@ -299,8 +331,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_what_is_a_date_and_the_other_word() {
-        assert!(["", "NA", "?", "#DIV/0!", "1.#QNAN"].iter().all(|cell| is_missing(cell)));
-        assert!(["0", "na", "none", "5", "#5"].iter().all(|cell| !is_missing(cell)));
+        assert!(["", "NA", "?", "#DIV/0!", "1.#QNAN", ".", "\\N"].iter().all(|cell| Missing::Usual.has(cell)));
+        assert!(["0", "na", "none", "5", "#5"].iter().all(|cell| !Missing::Usual.has(cell)));
+        let these = Missing::These(vec!["ND".into()]);
+        assert!(these.has("ND") && these.has("") && !these.has("NA") && !Missing::Nothing.has("NA"));
         assert!(is_date("2024-01-31") && is_date("1/31/2024 10:00") && !is_date("1.5") && !is_date("1-2-3"));
         assert_eq!(["Yes", "NO", "true"].map(other_word), ["No", "YES", "false"]);
     }

@@ -32,7 +32,7 @@ pub struct Column {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blank: bool,
     /// How its numbers are written in a table of text.
-    #[serde(default, skip_serializing_if = "Style::is_plain")]
+    #[serde(default, skip_serializing_if = "Style::is_default")]
     pub style: Style,
 }
 

@@ -12,7 +12,7 @@ use arrow_schema::DataType;
 
 use crate::{
     Column, DataError, Kind, Options,
-    cell::{Shape, Style, boolean, is_missing, trimmed},
+    cell::{Missing, Shape, Style, boolean, plain, trimmed},
     column::UNSEEN,
     options::{Unknown, typed},
     survey::is_number,
@@ -30,6 +30,9 @@ pub(crate) struct Encoder {
     levels: Vec<HashMap<String, f64>>,
     unknown: Unknown,
     decimal: Option<char>,
+    missing: Missing,
+    /// Whether the columns are those of a run, which no option leaves out any more.
+    later: bool,
     /// Values that training did not have: their column, the first row, and how many.
     unseen: Mutex<BTreeMap<(usize, String), (usize, usize)>>,
     /// Columns of which nothing was known in training, and that hold something.
@@ -37,10 +40,31 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    pub(crate) fn new(columns: Vec<Column>, options: &Options) -> Self {
-        let levels = |column: &Column| column.levels.iter().cloned().zip((0..).map(f64::from)).collect();
+    pub(crate) fn new(columns: Vec<Column>, options: &Options, is_text: bool, later: bool) -> Self {
+        let levels = |column: &Column| {
+            let mut levels: HashMap<String, f64> = column.levels.iter().cloned().zip((0..).map(f64::from)).collect();
+            // `1` and `1.0` are one level, as long as the column itself does not tell them apart.
+            let numbers: Vec<(String, f64)> = column
+                .levels
+                .iter()
+                .zip((0..).map(f64::from))
+                .filter_map(|(level, number)| Some((plain(level)?.to_string(), number)))
+                .collect();
+            for (number, level) in &numbers {
+                if numbers.iter().filter(|(other, _)| other == number).count() == 1 {
+                    levels.entry(number.clone()).or_insert(*level);
+                }
+            }
+            levels
+        };
         let levels = columns.iter().map(levels).collect();
-        Self { columns, levels, unknown: options.unknown, decimal: options.decimal, unseen: Mutex::default(), unused: Mutex::default() }
+        let (unknown, decimal, missing) = (options.unknown, options.decimal, options.missing(is_text));
+        Self { columns, levels, unknown, decimal, missing, later, unseen: Mutex::default(), unused: Mutex::default() }
+    }
+
+    /// Which texts stand for a missing cell.
+    pub(crate) fn missing(&self) -> &Missing {
+        &self.missing
     }
 
     /// What was met that training did not have, in sentences.
@@ -49,10 +73,12 @@ impl Encoder {
         let mut notes: Vec<String> = unseen
             .iter()
             .map(|((column, text), (row, count))| {
-                let name = &self.columns[*column].name;
+                let column = &self.columns[*column];
+                let what = if column.kind == Kind::Boolean { "read as missing" } else { "scored as such" };
                 format!(
-                    "column `{name}`: `{text}` in {count} cell{} (first in row {}) was never seen in training; it is scored as such, and \
-                         `--unknown refuse` refuses it",
+                    "column `{}`: `{text}` in {count} cell{} (first in row {}) was never seen in training; it is {what}, and `--unknown refuse` \
+                     refuses it",
+                    column.name,
                     if *count == 1 { "" } else { "s" },
                     row + 1
                 )
@@ -76,7 +102,7 @@ impl Encoder {
             let column = &self.columns[index];
             if column.blank {
                 let mut unused = self.unused.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                if !unused.contains(&index) && texts(array, table.origin())?.iter().flatten().any(|text| !is_missing(trimmed(text))) {
+                if !unused.contains(&index) && texts(array, table.origin())?.iter().flatten().any(|text| !self.missing.has(trimmed(text))) {
                     unused.push(index);
                 }
                 continue;
@@ -140,16 +166,28 @@ impl Encoder {
             None => column.style.clone(),
         };
         for (row, cell) in words.as_string::<i32>().iter().enumerate() {
-            let Some(cell) = cell.map(trimmed).filter(|cell| !is_missing(cell)) else { continue };
+            let Some(cell) = cell.map(trimmed).filter(|cell| !self.missing.has(cell)) else { continue };
             match style.parse(cell) {
                 Some(value) if value.is_infinite() => return Err(infinite(row, &format!("`{cell}`"))),
                 Some(value) => place(row, value),
                 None => {
                     let option = typed(&column.name);
-                    let advice = match (Shape::of(cell), style.decimal_comma) {
-                        (Some(_), false) => "it is written otherwise than most (`--decimal ,` reads decimal commas)".to_string(),
-                        (Some(_), true) => "it is written otherwise than most (`--decimal .` reads decimal points)".to_string(),
-                        (None, _) => format!("it is no number: correct it, leave it empty if it is missing, or `--drop {option}`"),
+                    let unit = |prefix: &str, suffix: &str| match (prefix, suffix) {
+                        ("", "") => "no unit".to_string(),
+                        _ => format!("`{prefix}{suffix}`"),
+                    };
+                    let advice = match Shape::of(cell) {
+                        Some(shape) if (shape.prefix, shape.suffix) != (style.prefix.as_str(), style.suffix.as_str()) => format!(
+                            "its unit is {}, but {} in the rows that were learned from: write it alike",
+                            unit(shape.prefix, shape.suffix),
+                            unit(&style.prefix, &style.suffix)
+                        ),
+                        Some(_) if style.decimal_comma => {
+                            "the others have a decimal comma (`--decimal .` reads decimal points)".to_string()
+                        }
+                        Some(_) => "the others have a decimal point (`--decimal ,` reads decimal commas)".to_string(),
+                        None if self.later => "it is no number: correct it, or leave it empty if it is missing".to_string(),
+                        None => format!("it is no number: correct it, leave it empty if it is missing, or `--drop {option}`"),
                     };
                     return Err(self.problem(table, first + row, index, format!("`{cell}`: {advice}")));
                 }
@@ -179,8 +217,9 @@ impl Encoder {
                 (None, Some(direct)) => (!direct.is_null(row)).then(|| direct.value(row)),
                 (None, None) => None,
             };
-            let Some(cell) = cell.map(trimmed).filter(|cell| !is_missing(cell)) else { continue };
-            if let Some(level) = self.levels[index].get(cell) {
+            let Some(cell) = cell.map(trimmed).filter(|cell| !self.missing.has(cell)) else { continue };
+            let level = self.levels[index].get(cell).or_else(|| self.levels[index].get(&plain(cell)?.to_string()));
+            if let Some(level) = level {
                 place(row, *level);
                 continue;
             }
@@ -192,6 +231,8 @@ impl Encoder {
                 });
                 match value {
                     Some(value) => place(row, f64::from(u8::from(value))),
+                    // What is neither of the two cannot be told from what is missing.
+                    None if self.later && self.unknown == Unknown::Score => self.met(index, cell, first + row),
                     None => {
                         let words = if column.levels.is_empty() { "true or false".to_string() } else { column.levels.join("` or `") };
                         return Err(self.problem(table, first + row, index, format!("`{cell}` is neither of `{words}`")));
@@ -205,12 +246,18 @@ impl Encoder {
                 return Err(self.problem(table, first + row, index, what));
             }
             place(row, UNSEEN);
-            let mut unseen = self.unseen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            if unseen.len() < NAMED || unseen.contains_key(&(index, cell.to_string())) {
-                let entry = unseen.entry((index, cell.to_string())).or_insert((first + row, 0));
-                entry.1 += 1;
-            }
+            self.met(index, cell, first + row);
         }
         Ok(())
+    }
+
+    /// Notes a value that training did not have.
+    fn met(&self, column: usize, cell: &str, row: usize) {
+        let mut unseen = self.unseen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if unseen.len() < NAMED || unseen.contains_key(&(column, cell.to_string())) {
+            let entry = unseen.entry((column, cell.to_string())).or_insert((row, 0));
+            entry.0 = entry.0.min(row);
+            entry.1 += 1;
+        }
     }
 }

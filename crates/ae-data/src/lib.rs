@@ -64,7 +64,7 @@ pub mod values;
 
 pub use array::Array;
 pub use batch::{Batch, Batcher, Dataset, Sample};
-pub use cell::{Style, is_missing as is_missing_text};
+pub use cell::{Missing, Style};
 pub use column::{Column, Encoding, Kind, Layout};
 pub use error::DataError;
 pub use loader::{Loader, Order};

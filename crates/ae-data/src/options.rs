@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::DataError;
+use crate::{DataError, Missing};
 
 /// What a person says about how to read. Lists of columns hold names; an entry that is no column's name is split at its commas.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Options {
     /// What becomes of a category's value that training did not have.
     #[serde(skip_serializing_if = "Unknown::is_default")]
     pub unknown: Unknown,
+    /// Texts that stand for a missing cell in text tables, in place of the usual ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// Name of the array, where a file holds several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tensor: Option<String>,
@@ -82,6 +85,15 @@ impl Unknown {
 }
 
 impl Options {
+    /// Which texts stand for a missing cell, in a table of text or in one with types.
+    pub(crate) fn missing(&self, is_text: bool) -> Missing {
+        match (is_text, self.missing.as_slice()) {
+            (_, [_, ..]) => Missing::These(self.missing.iter().flat_map(|entry| entry.split(',').map(str::to_string)).collect()),
+            (true, []) => Missing::Usual,
+            (false, []) => Missing::Nothing,
+        }
+    }
+
     /// Whether rows of so many bytes stay in their file.
     pub(crate) fn streams(&self, bytes: u64) -> bool {
         self.stream.unwrap_or(bytes > crate::store::LARGE)
@@ -99,6 +111,7 @@ impl Options {
             boolean: list(over.boolean, &self.boolean),
             numeric: list(over.numeric, &self.numeric),
             integer: list(over.integer, &self.integer),
+            missing: list(over.missing, &self.missing),
             unknown: if over.unknown == Unknown::Refuse { over.unknown } else { self.unknown },
             tensor: over.tensor.or_else(|| self.tensor.clone()),
             resize: over.resize.or(self.resize),

@@ -2,28 +2,31 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array as _, ArrayRef, BooleanArray, Float64Array, StringArray, cast::AsArray};
+use arrow_array::{Array as _, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, cast::AsArray, make_array, types::Int64Type};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType};
 use arrow_select::zip::zip;
 
 use crate::{
-    Column, Kind,
-    cell::{boolean, is_missing, trimmed},
+    Column, Kind, Missing,
+    cell::{boolean, trimmed},
 };
 
 /// Which cells of a column hold nothing: null, `NaN`, or a text that stands for nothing.
-pub fn blanks(array: &ArrayRef) -> Result<Vec<bool>, ArrowError> {
+///
+/// # Errors
+/// A column of texts that cannot be read as such.
+pub fn blanks(array: &ArrayRef, missing: &Missing) -> Result<Vec<bool>, ArrowError> {
     let null = |row: usize| array.is_null(row);
     Ok(match array.data_type() {
         DataType::Utf8 => {
             let texts = array.as_string::<i32>();
-            (0..array.len()).map(|row| null(row) || is_missing(trimmed(texts.value(row)))).collect()
+            (0..array.len()).map(|row| null(row) || missing.has(trimmed(texts.value(row)))).collect()
         }
         kind if is_text(kind) => {
             let texts = strict(array, &DataType::Utf8)?;
             let texts = texts.as_string::<i32>();
-            (0..array.len()).map(|row| texts.is_null(row) || is_missing(trimmed(texts.value(row)))).collect()
+            (0..array.len()).map(|row| texts.is_null(row) || missing.has(trimmed(texts.value(row)))).collect()
         }
         kind if kind.is_floating() => {
             let numbers = strict(array, &DataType::Float64)?;
@@ -69,8 +72,18 @@ pub fn written(column: &Column, cell: f64) -> Option<String> {
 
 /// The shortest digits that say the number as precisely as it is known: to single precision.
 fn number(column: &Column, cell: f64) -> String {
-    if column.integer {
-        return format!("{:.0}", if cell.round() == 0.0 { 0.0 } else { cell.round() });
+    let rounded = |cell: f64, decimals: usize| {
+        let text = format!("{cell:.decimals$}");
+        // Nothing is written as less than nothing.
+        match text.strip_prefix('-') {
+            Some(size) if size.bytes().all(|byte| matches!(byte, b'0' | b'.')) => size.to_string(),
+            _ => text,
+        }
+    };
+    match column.style.decimals {
+        _ if column.integer => return rounded(cell.round(), column.style.decimals.unwrap_or(0)),
+        Some(decimals) => return rounded(cell, decimals),
+        None => {}
     }
     let single = cell as f32;
     // Far from zero, single precision is too coarse.
@@ -82,8 +95,8 @@ fn number(column: &Column, cell: f64) -> String {
 ///
 /// # Errors
 /// A type that such a cell does not fit into.
-pub fn patch(array: &ArrayRef, column: &Column, cells: &[f64]) -> Result<(ArrayRef, usize, usize), ArrowError> {
-    let blank = blanks(array)?;
+pub fn patch(array: &ArrayRef, column: &Column, cells: &[f64], missing: &Missing) -> Result<(ArrayRef, usize, usize), ArrowError> {
+    let blank = blanks(array, missing)?;
     let known = |row: usize| !cells[row].is_nan() && !column.blank;
     let filled: Vec<bool> = blank.iter().enumerate().map(|(row, blank)| *blank && known(row)).collect();
     let (count, left) = (filled.iter().filter(|filled| **filled).count(), blank.iter().filter(|blank| **blank).count());
@@ -96,6 +109,9 @@ pub fn patch(array: &ArrayRef, column: &Column, cells: &[f64]) -> Result<(ArrayR
     };
     let chosen = |row: usize| filled[row].then(|| cells[row]);
     let rows = 0..array.len();
+    if let Some(patched) = with_keys(array, |row| chosen(row).and_then(|cell| written(column, cell)))? {
+        return Ok((patched, count, left - count));
+    }
     let made: ArrayRef = match kind {
         DataType::Null => return Ok((array.clone(), 0, left)),
         kind if is_text(kind) => {
@@ -125,6 +141,33 @@ pub fn patch(array: &ArrayRef, column: &Column, cells: &[f64]) -> Result<(ArrayR
     Ok((patched, count, left - count))
 }
 
+/// A dictionary with the keys of some rows replaced, its values as they were and in their order; none if it is no dictionary of texts, or lacks one
+/// that is wanted.
+fn with_keys(array: &ArrayRef, wanted: impl Fn(usize) -> Option<String>) -> Result<Option<ArrayRef>, ArrowError> {
+    let Some(dictionary) = array.as_any_dictionary_opt() else { return Ok(None) };
+    if !is_text(array.data_type()) {
+        return Ok(None);
+    }
+    let values = strict(dictionary.values(), &DataType::Utf8)?;
+    let values = values.as_string::<i32>();
+    let place = |text: &str| (0..values.len()).find(|&index| !values.is_null(index) && values.value(index) == text);
+    let keys = strict(dictionary.keys(), &DataType::Int64)?;
+    let keys = keys.as_primitive::<Int64Type>();
+    let mut made = Vec::with_capacity(array.len());
+    for row in 0..array.len() {
+        made.push(match wanted(row) {
+            Some(text) => match place(&text) {
+                Some(place) => Some(place as i64),
+                None => return Ok(None),
+            },
+            None => (!array.is_null(row)).then(|| keys.value(row)),
+        });
+    }
+    let made = strict(&Int64Array::from(made), dictionary.keys().data_type())?.to_data();
+    let data = array.to_data().into_builder().nulls(made.nulls().cloned()).buffers(made.buffers().to_vec()).offset(made.offset());
+    Ok(Some(make_array(data.build()?)))
+}
+
 fn truth(column: &Column, cell: f64) -> bool {
     match column.kind {
         Kind::Category => written(column, cell).and_then(|text| boolean(&text)).unwrap_or(cell >= 0.5),
@@ -149,13 +192,13 @@ fn within(numbers: &Float64Array, kind: &DataType) -> Float64Array {
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::{Decimal128Array, DictionaryArray, Float32Array, Int64Array, types::Int32Type};
+    use arrow_array::{Decimal128Array, DictionaryArray, Float32Array, types::Int32Type};
 
     use super::*;
     use crate::table::texts;
 
     fn patched(array: ArrayRef, column: &Column, cells: &[f64]) -> (Vec<Option<String>>, DataType, usize, usize) {
-        let (made, filled, left) = patch(&array, column, cells).unwrap();
+        let (made, filled, left) = patch(&array, column, cells, &Missing::Usual).unwrap();
         (texts(&made, "t".as_ref()).unwrap(), made.data_type().clone(), filled, left)
     }
 
@@ -176,6 +219,18 @@ mod tests {
         let array: DictionaryArray<Int32Type> = [Some("red"), None, Some("red")].into_iter().collect();
         let found = patched(Arc::new(array), &colours, &[0.0, 0.0, 0.0]);
         assert_eq!((found.0, found.2), (some(&["red", "blue", "red"]), 1));
+        // What a dictionary has beside stays, and so does its order.
+        let sizes: DictionaryArray<Int32Type> =
+            DictionaryArray::try_new(vec![Some(2), None, Some(0)].into(), Arc::new(StringArray::from(vec!["lo", "mid", "hi"]))).unwrap();
+        let size = Column::new("s", Kind::Category, vec!["hi".into(), "lo".into()]);
+        let made = patch(&(Arc::new(sizes) as ArrayRef), &size, &[0.0; 3], &Missing::Nothing).unwrap().0;
+        assert_eq!(texts(&made, "t".as_ref()).unwrap(), some(&["hi", "hi", "lo"]));
+        assert_eq!(texts(made.as_any_dictionary().values(), "t".as_ref()).unwrap(), some(&["lo", "mid", "hi"]));
+        // A text of a typed column is never what is missing.
+        let typed: ArrayRef = Arc::new(StringArray::from(vec![Some("NA"), None]));
+        let country = Column::new("c", Kind::Category, vec!["DE".into(), "NA".into()]);
+        let made = patch(&typed, &country, &[0.0; 2], &Missing::Nothing).unwrap().0;
+        assert_eq!(texts(&made, "t".as_ref()).unwrap(), some(&["NA", "DE"]));
         let words = Column::new("b", Kind::Boolean, vec!["No".into(), "Yes".into()]);
         let found = patched(Arc::new(StringArray::from(vec![Some("Yes"), Some("NA"), None])), &words, &[0.0, 0.0, 1.0]);
         assert_eq!(found.0, some(&["Yes", "No", "Yes"]));
@@ -198,6 +253,10 @@ mod tests {
         let style = crate::cell::Style { decimal_comma: true, suffix: "%".into(), ..Default::default() };
         assert_eq!(written(&Column { style, ..Column::number("n") }, 12.300000190734863).unwrap(), "12,3%");
         assert_eq!(written(&Column { integer: true, ..Column::number("n") }, -0.2).unwrap(), "0");
+        let point_zero = crate::cell::Style { decimals: Some(1), ..Default::default() };
+        assert_eq!(written(&Column { integer: true, style: point_zero, ..Column::number("n") }, 1.7).unwrap(), "2.0");
+        let money = crate::cell::Style { decimals: Some(2), prefix: "$".into(), ..Default::default() };
+        assert_eq!(written(&Column { style: money, ..Column::number("n") }, -0.001).unwrap(), "$0.00");
         assert_eq!(written(&Column::number("n"), 1_700_000_000.5).unwrap(), "1700000000.5");
     }
 }

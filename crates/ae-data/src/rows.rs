@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_128;
 
 use crate::{
-    Column, DataError, Element, Encoding, Scaling, Values,
+    Column, DataError, Element, Encoding, Missing, Scaling, Values,
     encode::Encoder,
     store::Store,
     table::{Carried, InMemory, Joined},
@@ -55,6 +55,8 @@ pub struct Rows {
     pub carried: Option<Carried>,
     /// Shape of the images that the rows hold, if they do.
     pub geometry: Option<Geometry>,
+    /// The value of white, if the rows are pictures from files.
+    pub white: Option<u32>,
     /// What was guessed, left out or changed while the rows were read, in sentences.
     pub notes: Vec<String>,
     /// Rows of which no value is there, as far as that was looked for, ascending.
@@ -95,6 +97,7 @@ impl Rows {
             label_names: None,
             carried: None,
             geometry: None,
+            white: None,
             notes: Vec::new(),
             blank_rows: Vec::new(),
             encoder: None,
@@ -213,6 +216,31 @@ impl Rows {
         let Some(carried) = &self.carried else { return Vec::new() };
         let places: Vec<usize> = carried.id.iter().chain(&carried.label).chain(&carried.rest).copied().collect();
         carried.fields(&places).iter().map(|field| field.name().clone()).collect()
+    }
+
+    /// Multiplies every value, as bytes become 16 bits and the other way round.
+    pub(crate) fn rescale(&mut self, factor: f64) {
+        if let Cells::Memory(values) = &mut self.values {
+            let mut scaled = Vec::with_capacity(values.len());
+            values.each(0..values.len(), |value| scaled.push((value * factor) as f32));
+            *values = Values::F32(scaled);
+        }
+    }
+
+    /// Takes the one channel of each image for all three.
+    pub(crate) fn colour(&mut self) {
+        if let (Cells::Memory(values), Some(geometry)) = (&mut self.values, &mut self.geometry) {
+            let width = self.cells;
+            let rows = values.len() / width;
+            *values = values.pick((0..rows).flat_map(|row| (0..3).flat_map(move |_| row * width..(row + 1) * width)));
+            geometry.channels = 3;
+            self.cells = 3 * width;
+        }
+    }
+
+    /// Which texts stand for a missing cell in the table that the rows are from.
+    pub fn missing(&self) -> Missing {
+        self.encoder.as_ref().map_or(Missing::Nothing, |encoder| encoder.missing().clone())
     }
 
     /// What reading met that training did not have, so far, in sentences.

@@ -91,9 +91,7 @@ impl Statistics {
     /// The same where they can be used; else what changes nothing.
     fn usable(offset: f64, scale: f64) -> (f64, f64) {
         let offset = if offset.is_finite() { offset } else { 0.0 };
-        // A spread that is rounding alone is none.
-        let least = offset.abs() * 1e-14;
-        (offset, if scale.is_finite() && scale > least { scale } else { 1.0 })
+        (offset, if scale.is_finite() && scale > 0.0 { scale } else { 1.0 })
     }
 }
 
@@ -133,6 +131,19 @@ impl Scaling {
             for &index in rows.indices() {
                 progress.step();
                 rows_of.row(index)?.into_iter().enumerate().for_each(|(column, value)| statistics[group(column)].add(value));
+            }
+            // Numbers whose squares are infinite cannot be scaled.
+            let far = statistics.iter().position(|feature| feature.count > 0.0 && feature.min.abs().max(feature.max.abs()) > 1e150);
+            if let Some(feature) = far {
+                let column = rows_of.encoding().map(|encoding| {
+                    let place = encoding.ranges().iter().position(|(first, end)| (*first..*end).contains(&feature)).unwrap_or(0);
+                    encoding.columns()[place].name.clone()
+                });
+                let size = statistics[feature].min.abs().max(statistics[feature].max.abs());
+                let name = column.map_or(format!("feature {feature}"), |name| format!("column `{name}`"));
+                let problem =
+                    format!("{name} holds numbers as large as {size:e}, which cannot be scaled: correct them, or leave the column out");
+                return Err(DataError::Malformed { path: "the training rows".into(), problem });
             }
             statistics.into_iter().map(|feature| feature.fit(method)).collect()
         };

@@ -61,7 +61,7 @@ enum By {
 }
 
 impl By {
-    fn of(all: &Dataset, config: &SplitConfig) -> Result<Self, DataError> {
+    fn of(all: &Dataset, config: &SplitConfig, notes: &mut Vec<String>) -> Result<Self, DataError> {
         let column = |option: &str, name: &String| -> Result<Vec<Option<String>>, DataError> {
             let problem = |what: String| DataError::Malformed { path: "the data".into(), problem: what };
             let carried =
@@ -88,16 +88,30 @@ impl By {
             }
             (None, Some(time)) => {
                 let texts = column("time", time)?;
-                let text = |row: usize| texts[row].as_deref().unwrap_or_default();
-                if let Some(row) = texts.iter().position(Option::is_none) {
-                    let problem =
-                        format!("row {} has no `{time}`, which `--time` orders the rows by: leave it out, or fill it in", row + 1);
-                    return Err(DataError::Malformed { path: "the data".into(), problem });
+                let problem = |row: usize, what: String| {
+                    let problem = format!("row {}: {what}", row + 1);
+                    DataError::Malformed { path: format!("column `{time}`").into(), problem }
+                };
+                if let Some(row) = texts.iter().position(|text| text.as_deref().is_none_or(|text| text.trim().is_empty())) {
+                    return Err(problem(row, "is blank, but `--time` orders the rows by it: leave the row out, or fill it in".to_string()));
                 }
-                let moments: Vec<Moment> = (0..texts.len()).map(|row| Moment::of(text(row))).collect();
-                if let Some(row) = moments.iter().position(|moment| std::mem::discriminant(moment) != std::mem::discriminant(&moments[0])) {
-                    let problem = format!("row {}: `{}` is no time like `{}` in `{time}`", row + 1, text(row), text(0));
-                    return Err(DataError::Malformed { path: "the data".into(), problem });
+                let texts: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
+                let order = Order::of(&texts);
+                let mut moments = Vec::with_capacity(texts.len());
+                for (row, text) in texts.iter().enumerate() {
+                    let moment = Moment::of(text, order).ok_or_else(|| {
+                        problem(
+                            row,
+                            format!("`{text}` is no number and no date that can be ordered: write it as 2024-01-31 or 2024-01-31 10:30"),
+                        )
+                    })?;
+                    if std::mem::discriminant(&moment) != std::mem::discriminant(moments.first().unwrap_or(&moment)) {
+                        return Err(problem(row, format!("`{text}` is no time like `{}` in row 1", texts[0])));
+                    }
+                    moments.push(moment);
+                }
+                if let Some(said) = order.said(&texts) {
+                    notes.push(said);
                 }
                 let mut order: Vec<usize> = (0..texts.len()).collect();
                 order.sort_by(|&a, &b| moments[a].compare(&moments[b]));
@@ -117,30 +131,66 @@ impl By {
     }
 }
 
+/// What comes first in dates such as 3/4/2024.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    DayFirst,
+    MonthFirst,
+    /// Every date can be read either way.
+    Either,
+}
+
+impl Order {
+    /// By the dates that can be read in one way alone.
+    fn of(texts: &[&str]) -> Self {
+        let beyond = |place: usize| texts.iter().any(|text| parts(text).is_some_and(|parts| parts[2] > 31 && parts[place] > 12));
+        match (beyond(0), beyond(1), texts.iter().any(|text| text.contains('.'))) {
+            (true, _, _) | (false, false, true) => Self::DayFirst,
+            (false, true, _) => Self::MonthFirst,
+            (false, false, false) => Self::Either,
+        }
+    }
+
+    /// What was decided, if it could be otherwise.
+    fn said(self, texts: &[&str]) -> Option<String> {
+        let example = texts.iter().find(|text| parts(text).is_some_and(|parts| parts[2] > 31))?;
+        match self {
+            Self::Either => Some(format!("dates like `{example}` are read with the month first: write 2024-01-31 where that is wrong")),
+            Self::DayFirst => Some(format!("dates like `{example}` are read with the day first")),
+            Self::MonthFirst => None,
+        }
+    }
+}
+
+/// The three numbers of a date.
+fn parts(text: &str) -> Option<[u32; 3]> {
+    let day = text.trim().split([' ', 'T']).next()?;
+    let parts: Vec<u32> = day.split(['-', '/', '.']).map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    parts.try_into().ok()
+}
+
 /// A value of a column that orders rows.
 enum Moment {
     Number(f64),
     /// Year, month and day, then the time of day as text: hours first, so that its letters order it.
     Date([u32; 3], String),
-    Text,
 }
 
 impl Moment {
-    fn of(text: &str) -> Self {
-        if let Ok(number) = text.trim().parse::<f64>() {
-            return Self::Number(number);
-        }
+    /// None of a text that is neither.
+    fn of(text: &str, order: Order) -> Option<Self> {
         let text = text.trim();
-        let (day, time) = text.split_once([' ', 'T']).unwrap_or((text, ""));
-        let parts: Vec<u32> = day.split(['-', '/', '.']).filter_map(|part| part.parse().ok()).collect();
-        match parts[..] {
-            [year, month, date] if year > 31 => Self::Date([year, month, date], time.to_string()),
-            // 31.12.2024 has the day first, 12/31/2024 the month.
-            [day_, month, year] if day.contains('.') => Self::Date([year, month, day_], time.to_string()),
-            [month, date, year] if month <= 12 => Self::Date([year, month, date], time.to_string()),
-            [date, month, year] => Self::Date([year, month, date], time.to_string()),
-            _ => Self::Text,
+        if let Ok(number) = text.parse::<f64>() {
+            return number.is_finite().then_some(Self::Number(number));
         }
+        let time = text.split_once([' ', 'T']).map_or("", |(_, time)| time);
+        let date = match parts(text)? {
+            [year, month, day] if year > 31 => [year, month, day],
+            [day, month, year] if order == Order::DayFirst => [year, month, day],
+            [month, day, year] => [year, month, day],
+        };
+        let is_time = time.is_empty() || time.as_bytes()[0].is_ascii_digit() && time.contains(':');
+        ((1..=12).contains(&date[1]) && (1..=31).contains(&date[2]) && date[0] > 31 && is_time).then(|| Self::Date(date, time.to_string()))
     }
 
     fn compare(&self, other: &Self) -> std::cmp::Ordering {
@@ -159,8 +209,8 @@ impl Split {
     /// A part without rows; a column to cut by that is not there, or cannot order the rows.
     pub fn new(sets: Sets, config: &SplitConfig) -> Result<Self, DataError> {
         let all = Dataset::new(sets.train);
-        let (full, notes) = not_blank(&all);
-        let by = By::of(&all, config)?;
+        let (full, mut notes) = not_blank(&all);
+        let by = By::of(&all, config, &mut notes)?;
         let rows = full.indices().len();
         let (rest, test) = match sets.test {
             Some(test) => (full, not_blank(&Dataset::new(test)).0),
@@ -181,7 +231,7 @@ impl Split {
         let (full, mut notes) = not_blank(&all);
         let normals = full.of_class(normal).filter(|normals| !normals.indices().is_empty());
         let normals = normals.ok_or_else(|| DataError::NoClass { name, class: normal.to_string(), classes: all.rows().classes() })?;
-        let by = By::of(&all, config)?;
+        let by = By::of(&all, config, &mut notes)?;
         let count = normals.indices().len();
         let (rest, test) = match sets.test {
             Some(test) => (normals, not_blank(&Dataset::new(test)).0),
@@ -375,6 +425,27 @@ mod tests {
         let table = InMemory::texts("t".as_ref(), columns).unwrap();
         let options = Options { label: Some("class".into()), drop: vec!["customer".into()], ..Options::default() };
         Split::new(from_table("t", std::sync::Arc::new(table), &options).unwrap(), config).unwrap()
+    }
+
+    #[test]
+    fn times_are_ordered_as_they_are_written() {
+        let order = |texts: &[&str]| {
+            let order = Order::of(texts);
+            let mut places: Vec<usize> = (0..texts.len()).collect();
+            let moments: Option<Vec<Moment>> = texts.iter().map(|text| Moment::of(text, order)).collect();
+            let moments = moments?;
+            places.sort_by(|&a, &b| moments[a].compare(&moments[b]));
+            Some((places, order))
+        };
+        assert_eq!(order(&["25/03/2023", "01/04/2023", "02/01/2023 10:00"]), Some((vec![2, 0, 1], Order::DayFirst)));
+        assert_eq!(order(&["03/25/2023", "04/01/2023", "01/02/2023"]), Some((vec![2, 0, 1], Order::MonthFirst)));
+        assert_eq!(order(&["3/4/2024", "4/3/2024"]), Some((vec![0, 1], Order::Either)));
+        assert_eq!(order(&["3.4.2024", "4.3.2024"]), Some((vec![1, 0], Order::DayFirst)));
+        assert_eq!(order(&["2024-01-02T10:00:00Z", "2024-01-02T09:30:00Z", "2023-12-31"]).unwrap().0, [2, 1, 0]);
+        assert_eq!(order(&["10", "9.5", "-1"]).unwrap().0, [2, 1, 0]);
+        for text in ["20 Jan 2023", "2023-13-45", "2023Q1", "u", "01:59:00", "nan"] {
+            assert!(Moment::of(text, Order::Either).is_none(), "{text}");
+        }
     }
 
     #[test]

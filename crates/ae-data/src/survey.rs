@@ -14,7 +14,7 @@ use arrow_schema::DataType;
 
 use crate::{
     Column, DataError, Kind, Options,
-    cell::{Mark, Shape, Style, boolean, is_date, is_missing, other_word, plain, trimmed},
+    cell::{Mark, Missing, Shape, Style, boolean, is_date, other_word, plain, trimmed},
     column::MOST_LEVELS,
     options::{no_column, places, typed},
     progress::Progress,
@@ -110,8 +110,16 @@ struct Seen {
     styled: usize,
     booleans: usize,
     dates: usize,
-    /// Whether no number has a fraction.
+    /// Whether some number has a fraction.
     has_fraction: bool,
+    /// The fewest and the most decimals of a number.
+    decimals: Option<(usize, usize)>,
+    /// The first number that begins with a zero that no number needs.
+    zero: Option<String>,
+    /// Whether some whole number is beyond those that double precision tells apart.
+    is_big: bool,
+    /// Texts that are mostly digits, and the first of them.
+    digits: (usize, Option<String>),
     /// How often a comma, and how often a point, stands before decimals, between thousands, or before three digits.
     comma: [usize; 3],
     point: [usize; 3],
@@ -138,6 +146,7 @@ impl Seen {
     fn number(&mut self, value: f64) {
         self.plain += 1;
         self.has_fraction |= value.fract() != 0.0;
+        self.is_big |= value.abs() >= 9_007_199_254_740_992.0;
         self.counts = match self.last {
             Some(last) => self.counts && value == last + 1.0,
             None => true,
@@ -167,14 +176,18 @@ impl Seen {
     fn text(&mut self, row: usize, cell: &str) {
         if let Some(value) = plain(cell) {
             self.number(value);
-            if let Some(point) = cell.find('.') {
-                self.has_fraction = true; // `2.0` is not written as a whole number
+            let point = cell.find('.');
+            let has_exponent = cell.contains(['e', 'E']);
+            let after = point.map_or(0, |point| cell.len() - point - 1);
+            self.decimals(if has_exponent { usize::MAX } else { after });
+            if let Some(point) = point {
                 // Three digits behind a point can be thousands.
-                let after = &cell[point + 1..];
-                match after.len() == 3 && after.bytes().all(|byte| byte.is_ascii_digit()) {
-                    true => self.marks(&Shape::of(cell).unwrap_or(NO_SHAPE)),
+                match after == 3 && cell[point + 1..].bytes().all(|byte| byte.is_ascii_digit()) {
+                    true => self.marks(&Shape::of(cell).unwrap_or(Shape::NONE)),
                     false => self.point[0] += 1,
                 }
+            } else if self.zero.is_none() && cell.len() > 1 && cell.starts_with('0') {
+                self.zero = Some(cell.to_string());
             }
             self.affix("", "");
             return;
@@ -184,7 +197,7 @@ impl Seen {
             self.styled += 1;
             self.marks(&shape);
             self.affix(shape.prefix, shape.suffix);
-            self.has_fraction = true;
+            self.decimals(shape.decimals());
             if self.example.is_none() {
                 self.example = Some(cell.to_string());
             }
@@ -195,7 +208,20 @@ impl Seen {
         if self.text.is_none() {
             self.text = Some((row, cell.to_string()));
         }
+        let (digits, letters) = cell.chars().fold((0, 0), |(digits, letters), letter| match letter {
+            letter if letter.is_numeric() => (digits + 1, letters),
+            letter if letter.is_alphabetic() => (digits, letters + 1),
+            _ => (digits, letters),
+        });
+        if digits > 0 && digits >= letters {
+            self.digits.0 += 1;
+            self.digits.1.get_or_insert_with(|| cell.to_string());
+        }
         self.word(cell);
+    }
+
+    fn decimals(&mut self, count: usize) {
+        self.decimals = Some(self.decimals.map_or((count, count), |(least, most)| (least.min(count), most.max(count))));
     }
 
     fn affix(&mut self, prefix: &str, suffix: &str) {
@@ -210,8 +236,6 @@ impl Seen {
     }
 }
 
-const NO_SHAPE: Shape<'static> = Shape::NONE;
-
 /// Decides about the columns of a table.
 ///
 /// # Errors
@@ -223,6 +247,7 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
     if rows(table) == 0 {
         return Err(malformed("holds no rows".to_string()));
     }
+    let missing = options.missing(table.layout().is_some());
     let mut seen: Vec<Seen> = chosen.learned.iter().map(|_| Seen::default()).collect();
     let mut markers: BTreeMap<String, (usize, BTreeSet<usize>)> = BTreeMap::new();
     let mut asked: Vec<usize> = chosen.learned.iter().copied().chain(chosen.label).collect();
@@ -235,11 +260,19 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
         let first = table.starts()[part];
         let mut observed = vec![false; batch.num_rows()];
         for (seen, &place) in seen.iter_mut().zip(&chosen.learned) {
-            look(seen, chosen.said[place], batch.column(position(&asked, place)), first, origin, &mut observed, &mut |marker| {
-                let entry = markers.entry(marker.to_string()).or_default();
-                entry.0 += 1;
-                entry.1.insert(place);
-            })?;
+            look(
+                seen,
+                chosen.said[place],
+                batch.column(position(&asked, place)),
+                first,
+                (origin, &missing),
+                &mut observed,
+                &mut |marker| {
+                    let entry = markers.entry(marker.to_string()).or_default();
+                    entry.0 += 1;
+                    entry.1.insert(place);
+                },
+            )?;
         }
         blank_rows.extend(observed.iter().enumerate().filter(|(_, observed)| !**observed).map(|(row, _)| first + row));
         progress.steps(batch.num_rows());
@@ -273,7 +306,7 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
     // Names among numbers: the numbers are names as well.
     for ((column, &place), seen) in columns.iter_mut().zip(&kept).zip(kept.iter().map(|place| &seen[position(&chosen.learned, *place)])) {
         if column.kind == Kind::Category && (seen.numbers() > 0 || chosen.said[place] == Some(Said::Category)) {
-            column.levels = levels(table, place)?;
+            column.levels = levels(table, place, &missing)?;
             if column.levels.len() > MOST_LEVELS {
                 return Err(malformed(too_many(&column.name, column.levels.len(), column.levels.first())));
             }
@@ -311,7 +344,7 @@ fn look(
     said: Option<Said>,
     array: &ArrayRef,
     first: usize,
-    origin: &Path,
+    (origin, missing): (&Path, &Missing),
     observed: &mut [bool],
     marker: &mut dyn FnMut(&str),
 ) -> Result<(), DataError> {
@@ -332,7 +365,7 @@ fn look(
             let values = if kind == &DataType::Utf8 { array.clone() } else { as_type(&DataType::Utf8)? };
             for (row, cell) in values.as_string::<i32>().iter().enumerate() {
                 let Some(cell) = cell.map(trimmed).filter(|cell| !cell.is_empty()) else { continue };
-                if is_missing(cell) {
+                if missing.has(cell) {
                     marker(cell);
                     continue;
                 }
@@ -447,7 +480,18 @@ fn decide(
                 "{called} counts the rows: if it only identifies them, leave it out with `--drop {option}` or `--id {option}`"
             ));
         }
-        let integer = said == Some(Said::Integer) || !seen.has_fraction && said.is_none();
+        // Styled numbers without decimals are whole, too.
+        let styled_fraction =
+            seen.styled > 0 && if style.decimal_comma { seen.comma[0] + seen.comma[2] > 0 } else { seen.point[0] + seen.point[2] > 0 };
+        let integer = said == Some(Said::Integer) || !seen.has_fraction && !styled_fraction && said.is_none();
+        if note.is_none() && seen.is_big && integer {
+            note = Some(format!(
+                "{called} holds whole numbers beyond 9007199254740992, whose last digits are lost to what is learned: if they are names, `--id {option}`"
+            ));
+        }
+        if let Some(zero) = seen.zero.as_ref().filter(|_| note.is_none() && !is_number) {
+            note = Some(format!("{called}: `{zero}` is read as a number; `--categorical {option}` takes such cells for names"));
+        }
         return Ok(Decision::Column(Column { integer, style, ..Column::number(name) }, note));
     }
     if seen.booleans == seen.observed {
@@ -463,11 +507,21 @@ fn decide(
              `--categorical {option}` takes the column for names, `--drop {option}` leaves it out"
         ));
     }
+    let mostly_digits = seen.digits.0 + seen.numbers();
+    let is_number_like = said.is_none() && seen.digits.0 > 0 && mostly_digits * 2 > seen.observed;
     if seen.words.len() > MOST_LEVELS {
         return Err(too_many(name, seen.words.len(), seen.words.iter().min()));
     }
     let mut levels: Vec<String> = seen.words.iter().cloned().collect();
     levels.sort();
+    if is_number_like {
+        let example = seen.digits.1.as_deref().unwrap_or_default();
+        let note = format!(
+            "{called}: cells like `{example}` are taken for names, not for numbers or dates: write them as plain numbers, or leave them out with \
+             `--drop {option}` (`--categorical {option}` says that they are names)"
+        );
+        return Ok(Decision::Column(Column::new(name, Kind::Category, levels), Some(note)));
+    }
     if levels.len() == count && seen.numbers() == 0 && count >= MANY {
         if name.is_empty() && !is_kept {
             return Ok(Decision::Carry(format!("{called} names the rows: carried along, not learned from (`--keep` learns from it)")));
@@ -567,16 +621,17 @@ fn style(seen: &Seen, name: &str, file: &File, option: &str) -> Result<Style, St
     };
     let points = point_decimal + point_thousands + point_either;
     let thousands = seen.spaces > 0 || if decimal_comma { points > 0 } else { commas > 0 };
-    Ok(Style { decimal_comma: decimal_comma && (commas > 0 || points > 0), thousands, prefix, suffix })
+    let decimals = seen.decimals.filter(|(least, most)| least == most && (1..=15).contains(least)).map(|(least, _)| least);
+    Ok(Style { decimal_comma: decimal_comma && (commas > 0 || points > 0), thousands, decimals, prefix, suffix })
 }
 
 /// The different texts of a column, sorted.
-fn levels(table: &dyn Table, place: usize) -> Result<Vec<String>, DataError> {
+fn levels(table: &dyn Table, place: usize, missing: &Missing) -> Result<Vec<String>, DataError> {
     let mut levels = BTreeSet::new();
     for part in 0..parts(table) {
         for text in texts(whole_part(table, part, &[place])?.column(0), table.origin())?.iter().flatten() {
             let text = trimmed(text);
-            if !is_missing(text) && levels.len() <= MOST_LEVELS && !levels.contains(text) {
+            if !missing.has(text) && levels.len() <= MOST_LEVELS && !levels.contains(text) {
                 levels.insert(text.to_string());
             }
         }

@@ -10,7 +10,7 @@ use arrow_schema::DataType;
 
 use crate::{
     Column, DataError, Element, Geometry, Kind, Options, Rows, Values,
-    cell::{is_missing, trimmed},
+    cell::{Missing, trimmed},
     encode::Encoder,
     options::places,
     progress::Progress,
@@ -30,6 +30,8 @@ pub struct Known<'a> {
     pub width: usize,
     /// Shape of the images, if they are images.
     pub geometry: Option<Geometry>,
+    /// The value of white, if they are pictures from files.
+    pub white: Option<u32>,
 }
 
 /// The rows that `options` make of a table; `in_file` leaves them there. With `known` columns, those of a run, exactly these, whatever their
@@ -53,7 +55,7 @@ pub fn rows_of(table: Arc<dyn Table>, options: &Options, known: Option<&Known>, 
         true => Element::F32,
         false => Element::F64,
     };
-    let encoder = Arc::new(Encoder::new(columns.clone(), options));
+    let encoder = Arc::new(Encoder::new(columns.clone(), options, is_text, known.is_some()));
     let mut classes = label.map(|_| Classes::default());
     // Room for all at once: growing would copy all of them again and again.
     let room = if in_file { 0 } else { rows(table.as_ref()).saturating_mul(columns.len()) };
@@ -68,7 +70,7 @@ pub fn rows_of(table: Arc<dyn Table>, options: &Options, known: Option<&Known>, 
         for part in 0..parts(table.as_ref()) {
             let (cells, labels) = read.part(source, part)?;
             if let (Some(classes), Some(labels)) = (&mut classes, labels) {
-                classes.add(&texts(&labels, table.origin())?);
+                classes.add(&texts(&labels, table.origin())?, encoder.missing());
             }
             if !in_file {
                 let cells = encoder.cells(table.as_ref(), table.starts()[part], &cells.iter().collect::<Vec<_>>())?;
@@ -214,9 +216,9 @@ struct Classes {
 }
 
 impl Classes {
-    fn add(&mut self, texts: &[Option<String>]) {
+    fn add(&mut self, texts: &[Option<String>], missing: &Missing) {
         for text in texts {
-            let text = text.as_deref().map(trimmed).filter(|text| !is_missing(text));
+            let text = text.as_deref().map(trimmed).filter(|text| !missing.has(text));
             self.labels.push(text.map(|text| {
                 let next = self.numbers.len() as u32;
                 *self.numbers.entry(text.to_string()).or_insert(next)

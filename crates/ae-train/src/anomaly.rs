@@ -401,7 +401,7 @@ impl Detector {
             tally.borrow_mut().add(&batch, rows, threshold);
             let scores = &batch.scores;
             let width = columns.len();
-            let some = |score: f64| (!score.is_nan()).then_some(score as f32);
+            let some = |score: f64| (!score.is_nan()).then_some(score.min(f64::from(f32::MAX)) as f32);
             let flag = |score: &f64| (!score.is_nan()).then(|| f32::from(u8::from(threshold.is_some_and(|threshold| *score > threshold))));
             let p_value = |score: &f64| Some(self.p_value(*score)).filter(|p| !p.is_nan());
             let mut arrays: Vec<ArrayRef> = vec![
@@ -428,10 +428,9 @@ impl Detector {
                     let orders: Vec<Vec<usize>> = scores.columns.chunks_exact(width).map(order).collect();
                     for place in 0..top.min(width) {
                         let names = orders.iter().map(|order| order.get(place).map(|&column| columns[column].as_str()));
-                        let values = orders
-                            .iter()
-                            .enumerate()
-                            .map(|(row, order)| order.get(place).map(|column| scores.columns[row * width + column] as f32));
+                        let values = orders.iter().enumerate().map(|(row, order)| {
+                            order.get(place).map(|column| scores.columns[row * width + column].min(f64::from(f32::MAX)) as f32)
+                        });
                         arrays.push(Arc::new(names.collect::<StringArray>()));
                         arrays.push(Arc::new(values.collect::<Float32Array>()));
                     }

@@ -141,6 +141,9 @@ pub struct ReadArgs {
     /// Columns of whole numbers: what is filled in is rounded.
     #[arg(long, value_name = "COLUMNS")]
     pub integer: Vec<String>,
+    /// Texts that stand for a missing cell of a text table, in place of NA, ? and the like, with commas between.
+    #[arg(long, value_name = "TEXTS")]
+    pub missing: Vec<String>,
     /// What becomes of a category's value that training did not have.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub unknown: Option<UnknownChoice>,
@@ -230,7 +233,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// Continue the run in this folder.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["variant", "config", "set", "data", "label", "id", "drop", "keep", "categorical", "boolean", "numeric", "integer", "unknown", "delimiter", "decimal", "header", "no_header", "comment", "encoding", "stream", "tensor", "resize", "grey", "normal_only", "normal", "code_dim", "epochs", "seed", "split_seed", "stratify", "group", "time", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["variant", "config", "set", "data", "label", "id", "drop", "keep", "categorical", "boolean", "numeric", "integer", "missing", "unknown", "delimiter", "decimal", "header", "no_header", "comment", "encoding", "stream", "tensor", "resize", "grey", "normal_only", "normal", "code_dim", "epochs", "seed", "split_seed", "stratify", "group", "time", "out"])]
     pub resume: Option<PathBuf>,
 }
 

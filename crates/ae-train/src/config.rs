@@ -181,6 +181,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("data.read.boolean", "columns with two different values"),
     ("data.read.numeric", "columns of numbers"),
     ("data.read.integer", "columns of whole numbers: what is filled in is rounded"),
+    ("data.read.missing", "texts that stand for a missing cell of a text table, in place of NA, ? and the like"),
     ("data.read.unknown", "what becomes of a category's value that training did not have: score, refuse"),
     ("data.read.tensor", "name of the array, where a file holds several"),
     ("data.read.resize", "height and width that images are brought to"),
@@ -394,6 +395,14 @@ impl Config {
     /// The variant.
     pub fn variant(&self) -> Result<&'static Variant> {
         find_variant(&self.variant)
+    }
+
+    /// How the data is read: as it is said, and the columns that it is cut by are not learned from.
+    pub fn reading(&self) -> Options {
+        let cut_by = self.data.group.iter().chain(&self.data.time).filter(|name| !self.data.read.keep.contains(name));
+        let mut read = self.data.read.clone();
+        read.drop.extend(cut_by.cloned());
+        read
     }
 
     /// The parts of the data, and the normal class if one was learned from alone.

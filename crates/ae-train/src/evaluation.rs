@@ -7,7 +7,7 @@ use ae_data::{Batcher, Dataset, progress::Progress};
 use ae_model::{Autoencoder, Decoder, Encoder, Jacobian, jacobian::Method};
 use burn::{
     data::dataset::Dataset as _,
-    tensor::{Device, ExecutionError, Tensor, TensorData},
+    tensor::{DType, Device, ExecutionError, Tensor, TensorData},
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -227,7 +227,12 @@ impl Matrix<'_> {
 /// # Errors
 /// A device that fails to give its results back.
 pub fn numbers<const R: usize>(tensor: Tensor<R>) -> Result<Vec<f32>> {
-    Ok(tensor.try_into_data().map_err(failed)?.iter::<f32>().collect())
+    let data = tensor.try_into_data().map_err(failed)?;
+    // Numbers in single precision need not be looked at one by one.
+    match data.dtype() {
+        DType::F32 => data.into_vec().map_err(|error| Error::Failed(format!("the device failed: {error:?}"))),
+        _ => Ok(data.iter::<f32>().collect()),
+    }
 }
 
 fn failed(error: ExecutionError) -> Error {

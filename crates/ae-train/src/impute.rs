@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::Path, sync::Arc};
 
-use ae_data::{Column, DataError, Dataset, Encoding, Kind, Options, patch, sink::Shape, source, table::texts};
+use ae_data::{Column, DataError, Dataset, Encoding, Kind, Missing, Options, patch, sink::Shape, source, table::texts};
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use burn::{
@@ -159,25 +159,30 @@ impl Trained {
         self.schema.columns.iter().map(|column| Some((*found.get(&column.name)?, column.clone()))).collect()
     }
 
-    /// Writes the text table at `from`, which `rows` are all the rows of, to `to` with its blanks filled in and every other byte as it was.
+    /// Writes the table of text that `rows` are all the rows of to `to` with its blanks filled in and every other byte as it was; gzipped if it is
+    /// `packed`.
     ///
     /// # Errors
-    /// A file that is no text table or not like the run's data, or a place that cannot be written.
-    pub fn impute_text(&self, from: &Path, read: &Options, rows: &Dataset, to: impl Write) -> Result<Filled> {
-        let places = self.places(rows).ok_or_else(|| Error::Failed(format!("{} is no table of the run's columns", from.display())))?;
-        let width = places.len();
+    /// Rows of no table of text, a device that fails, or a place that cannot be written.
+    pub fn impute_text(&self, rows: &Dataset, to: &mut dyn Write, packed: bool) -> Result<Filled> {
+        let none = || Error::Failed("these rows are not those of a table of text".to_string());
+        let places = self.places(rows).ok_or_else(none)?;
+        let table = rows.rows().carried.as_ref().map(|carried| carried.table().clone()).ok_or_else(none)?;
+        let missing = rows.rows().missing();
         let mut columns = vec![None; places.iter().map(|(place, _)| place + 1).max().unwrap_or(0)];
         places.iter().enumerate().for_each(|(index, (place, _))| columns[*place] = Some(index));
-        let mut filled = Filled::default();
-        let mut empty = usize::MAX;
-        let mut cells =
-            Cells { batches: self.filled(rows).map(|batch| batch.map(|(_, cells)| cells)), cells: Vec::new(), first: 0, columns: width };
-        source::fill_text(from, read, to, |row, place, said| {
-            let Some(index) = columns.get(place).copied().flatten().filter(|_| ae_data::is_missing_text(said)) else {
-                return Ok::<_, Error>(None);
-            };
+        let (mut filled, mut empty, mut failure) = (Filled::default(), usize::MAX, None);
+        let batches = self.filled(rows).map(|batch| batch.map(|(_, cells)| cells));
+        let mut cells = Cells { batches, cells: Vec::new(), first: 0, columns: places.len() };
+        let written = table.rewrite(to, packed, &mut |row, place, said| {
+            let Some(index) = columns.get(place).copied().flatten().filter(|_| missing.has(said)) else { return Ok(None) };
             let column = &places[index].1;
-            let text = patch::written(column, cells.cell(row, index)?);
+            let cell = cells.cell(row, index).map_err(|error| {
+                let reason = error.to_string();
+                failure = Some(error);
+                DataError::Write { path: table.origin().to_owned(), reason }
+            })?;
+            let text = patch::written(column, cell);
             match &text {
                 Some(_) => filled.cells += 1,
                 None => {
@@ -189,8 +194,13 @@ impl Trained {
                 }
             }
             Ok(text)
-        })?;
-        Ok(filled)
+        });
+        match (failure, written) {
+            (Some(error), _) => Err(error),
+            (None, Ok(true)) => Ok(filled),
+            (None, Ok(false)) => Err(none()),
+            (None, Err(error)) => Err(error.into()),
+        }
     }
 
     /// Writes the array at `from`, which `rows` are all the rows of, to `to` with its missing numbers filled in and every other byte as it was.
@@ -239,7 +249,9 @@ impl Trained {
             let kind = if column.integer { DataType::Int64 } else { DataType::Float64 };
             fields[*place] = Field::new(&column.name, kind, true);
         }
-        let schema = Arc::new(Schema::new(fields));
+        let missing = rows.rows().missing();
+        // What a program wrote about the table, such as pandas about its index, stays with it.
+        let schema = Arc::new(Schema::new(fields).with_metadata(carried.table().schema().metadata().clone()));
         let shape = Shape { results: 0..all.len(), ..Shape::of(schema.clone(), rows.len()) };
         let width = places.len();
         let parts = self.filled(rows).map(move |batch| {
@@ -251,8 +263,8 @@ impl Trained {
             for (index, (place, column)) in places.iter().enumerate() {
                 let wanted: Vec<f64> = cells.iter().skip(index).step_by(width).copied().collect();
                 let failed = |error: arrow_schema::ArrowError| Error::Failed(format!("column `{}`: {error}", column.name));
-                let (made, cells, left) = patch::patch(&arrays[*place], column, &wanted).map_err(failed)?;
-                arrays[*place] = if is_text && is_plain(column) { as_numbers(&made, column)? } else { made };
+                let (made, cells, left) = patch::patch(&arrays[*place], column, &wanted, &missing).map_err(failed)?;
+                arrays[*place] = if is_text && is_plain(column) { as_numbers(&made, column, &missing)? } else { made };
                 count.borrow_mut().cells += cells;
                 count.borrow_mut().left += left;
             }
@@ -292,13 +304,13 @@ impl Trained {
 
 /// Whether a column of text is written as every program writes numbers.
 fn is_plain(column: &Column) -> bool {
-    column.kind == Kind::Number && column.style == ae_data::Style::default() && !column.blank
+    column.kind == Kind::Number && column.style.is_plain() && !column.blank
 }
 
 /// A column of text that holds plain numbers, as numbers.
-fn as_numbers(array: &ArrayRef, column: &Column) -> Result<ArrayRef> {
+fn as_numbers(array: &ArrayRef, column: &Column, missing: &Missing) -> Result<ArrayRef> {
     let texts = texts(array, "the table".as_ref()).map_err(|error: DataError| Error::from(error))?;
-    let cell = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !ae_data::is_missing_text(text)).map(str::to_string);
+    let cell = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !missing.has(text)).map(str::to_string);
     Ok(match column.integer {
         true => Arc::new(texts.iter().map(|text| cell(text).and_then(|text| text.parse().ok())).collect::<Int64Array>()),
         false => Arc::new(texts.iter().map(|text| cell(text).and_then(|text| text.parse().ok())).collect::<Float64Array>()),

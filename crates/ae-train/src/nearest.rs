@@ -25,9 +25,9 @@ pub struct Reference {
 /// The rows of a [`Reference`] on a device.
 #[derive(Debug)]
 pub(crate) struct Search {
-    /// `[width, n]`.
+    /// Each row times -2, and its squared length, `[width + 1, n]`.
     known: Tensor<2>,
-    /// Squared length of each row, `[1, n]`.
+    /// The square of each value, `[width, n]`.
     squares: Tensor<2>,
     device: Device,
 }
@@ -83,9 +83,17 @@ impl Reference {
     /// The rows on a device, ready to be sought among.
     pub(crate) fn search(&self, device: &Device) -> Search {
         let device = device.clone().inner();
-        let known = Tensor::<2>::from_data(TensorData::new(self.values.clone(), [self.len(), self.width]), &device);
-        let squares = known.clone().square().sum_dim(1).transpose();
-        Search { known: known.transpose(), squares, device }
+        let (rows, width) = (self.len(), self.width);
+        // |a - b|^2 less |a|^2 is |b|^2 - 2 a b, which is one product if each b carries its |b|^2 and each a a 1.
+        let mut known = vec![0.0f32; (width + 1) * rows];
+        for index in 0..rows {
+            let row = self.row(index);
+            row.iter().enumerate().for_each(|(feature, value)| known[feature * rows + index] = -2.0 * value);
+            known[width * rows + index] = row.iter().map(|value| value * value).sum();
+        }
+        let squares: Vec<f32> = self.values.iter().map(|value| value * value).collect();
+        let squares = Tensor::<2>::from_data(TensorData::new(squares, [rows, width]), &device).transpose();
+        Search { known: Tensor::from_data(TensorData::new(known, [width + 1, rows]), &device), squares, device }
     }
 
     /// The `k` nearest rows of each of `rows` and how far they are, the nearest first: Euclidean distance over the values that are there, those standing
@@ -101,29 +109,31 @@ impl Reference {
     ) -> Result<Vec<Vec<(usize, f64)>>> {
         let width = self.width;
         let Search { known, squares, device } = search;
-        let tensor = |values: Vec<f32>| {
+        let tensor = |values: Vec<f32>, width: usize| {
             let shape = [values.len() / width, width];
             Tensor::<2>::from_data(TensorData::new(values, shape), device)
         };
         let mut found = Vec::with_capacity(rows.len() / width);
         for (number, (chunk, near)) in rows.chunks(CHUNK * width).zip(near.chunks(CHUNK * width)).enumerate() {
             let has_holes = near.iter().any(|value| value.is_nan());
-            let x = tensor(near.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect());
-            // |a - b|^2 less |a|^2, which is the same for all b; where values are missing, over those that are there.
-            let norms = match has_holes {
-                false => squares.clone(),
-                true => tensor(near.iter().map(|value| f32::from(u8::from(!value.is_nan()))).collect()).matmul(known.clone().square()),
+            let zeroed = |value: &f32| if value.is_nan() { 0.0 } else { *value };
+            let quick = match has_holes {
+                false => {
+                    let with_one: Vec<f32> = near.chunks_exact(width).flat_map(|row| row.iter().copied().chain([1.0])).collect();
+                    tensor(with_one, width + 1).matmul(known.clone())
+                }
+                true => {
+                    // Over the values that are there.
+                    let there = near.iter().map(|value| f32::from(u8::from(!value.is_nan()))).collect();
+                    let with_zero: Vec<f32> = near.chunks_exact(width).flat_map(|row| row.iter().map(zeroed).chain([0.0])).collect();
+                    tensor(with_zero, width + 1).matmul(known.clone()) + tensor(there, width).matmul(squares.clone())
+                }
             };
-            let quick = numbers(norms - x.matmul(known.clone()).mul_scalar(2.0))?;
+            let quick = numbers(quick)?;
             for (index, (row, quick)) in chunk.chunks_exact(width).zip(quick.chunks_exact(self.len())).enumerate() {
                 let own = own.map(|own| own[number * CHUNK + index]);
-                let mut order: Vec<usize> = (0..quick.len()).filter(|place| Some(*place) != own).collect();
-                let most = (k + SPARE).min(order.len());
-                if most < order.len() {
-                    order.select_nth_unstable_by(most, |a, b| quick[*a].total_cmp(&quick[*b]));
-                    order.truncate(most);
-                }
-                let mut exact: Vec<(usize, f64)> = order.into_iter().map(|place| (place, self.distance(row, place))).collect();
+                let candidates = least(quick, k + SPARE, own);
+                let mut exact: Vec<(usize, f64)> = candidates.into_iter().map(|place| (place, self.distance(row, place))).collect();
                 exact.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
                 exact.truncate(k);
                 found.push(exact);
@@ -137,6 +147,29 @@ impl Reference {
         let (sum, count) = both.fold((0.0, 0.0f64), |(sum, count), (a, b)| (sum + (f64::from(*a) - f64::from(*b)).powi(2), count + 1.0));
         (sum * self.width as f64 / count.max(1.0)).sqrt()
     }
+}
+
+/// The places of the `most` least values, in no order; `own` is left out.
+fn least(values: &[f32], most: usize, own: Option<usize>) -> Vec<usize> {
+    let mut kept: Vec<(f32, usize)> = Vec::with_capacity(2 * most);
+    let mut bound = f32::INFINITY;
+    for (place, &value) in values.iter().enumerate() {
+        // Nearly all are beyond the bound, which is looked at once for each.
+        if value > bound || Some(place) == own {
+            continue;
+        }
+        kept.push((value, place));
+        if kept.len() == 2 * most {
+            kept.select_nth_unstable_by(most - 1, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            kept.truncate(most);
+            bound = kept.iter().map(|(value, _)| *value).fold(f32::NEG_INFINITY, f32::max);
+        }
+    }
+    if kept.len() > most {
+        kept.select_nth_unstable_by(most - 1, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        kept.truncate(most);
+    }
+    kept.into_iter().map(|(_, place)| place).collect()
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ fn fitted(device: Device, create: impl FnOnce(&Path) -> Result<Run>) -> Result<F
 /// # Errors
 /// Data that cannot be read.
 pub fn data_fingerprint(config: &Config) -> Result<String> {
-    fingerprint(&source::open_with(&config.data.source, &config.data.read)?)
+    fingerprint(&source::open_with(&config.data.source, &config.reading())?)
 }
 
 /// The data of a run, ready to be gathered.
@@ -422,7 +422,7 @@ impl Data {
                 "`--data -` reads a table from standard input: pipe one in, such as `ae --data - < rows.csv`".to_string(),
             ));
         }
-        Self::of(config, source::open_with(&config.data.source, &config.data.read)?)
+        Self::of(config, source::open_with(&config.data.source, &config.reading())?)
     }
 
     fn of(config: &Config, sets: Sets) -> Result<Self> {
@@ -432,6 +432,12 @@ impl Data {
         notes.extend(sets.test.iter().flat_map(|test| [test.notes.clone(), test.met()].concat()));
         let (split, normal) = config.cut(sets)?;
         notes.extend(split.notes.clone());
+        if let Some(normal) = normal.as_ref().filter(|_| config.data.normal.is_none()) {
+            notes.push(format!("`{normal}` is taken for the normal class (`--normal` names another)"));
+        }
+        for column in config.data.group.iter().chain(&config.data.time) {
+            notes.push(format!("column `{column}` cuts the data, and is not learned from"));
+        }
         if !split.train.varies()? {
             return Err(DataError::Constant { name, rows: split.train.len() }.into());
         }
@@ -449,6 +455,7 @@ impl Data {
             scaling: scaling.clone(),
             columns: rows.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default(),
             carried: if rows.encoding().is_some() { rows.carried_names() } else { Vec::new() },
+            white: rows.white,
             fingerprint,
         };
         config.variant()?.check(&config.model, &schema.inputs()).map_err(|error| error.within("model"))?;

@@ -42,6 +42,9 @@ pub struct Schema {
     /// Shape of the images, if the rows are images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub geometry: Option<Geometry>,
+    /// The value of white, if the rows are pictures from files: 255, or 65535 of 16 bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub white: Option<u32>,
     /// Names of the classes, if the rows have labels with names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_names: Option<Vec<String>>,
@@ -421,6 +424,7 @@ mod tests {
             validation_rows: 0,
             test_rows: 0,
             geometry: None,
+            white: None,
             label_names: None,
             normal: None,
             scaling: Scaling { method, offset: vec![0.0; d_input], scale: vec![1.0; d_input] },

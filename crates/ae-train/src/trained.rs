@@ -99,7 +99,7 @@ impl Trained {
 
     fn known(&self) -> Known<'_> {
         let schema = &self.schema;
-        Known { columns: &schema.columns, carried: &schema.carried, width: schema.d_input, geometry: schema.geometry }
+        Known { columns: &schema.columns, carried: &schema.carried, width: schema.d_input, geometry: schema.geometry, white: schema.white }
     }
 
     /// The rows that are asked for.
@@ -138,7 +138,7 @@ impl Trained {
 
     /// How later rows are read: as the run's, and what a person says over it.
     pub fn options(&self, read: &Options) -> Options {
-        self.config.data.read.overruled_by(read.clone())
+        self.config.reading().overruled_by(read.clone())
     }
 
     /// What `f` makes of each batch of `rows`, with the positions of the batch's rows; `what` is said of long work.

@@ -4,7 +4,7 @@ use std::{fs::File, io::BufWriter};
 
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::FileWriter;
-use parquet::arrow::ArrowWriter;
+use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 
 use super::{Format, Shape, Sink};
 
@@ -15,7 +15,9 @@ struct Parquet(ArrowWriter<File>);
 
 impl Parquet {
     fn open(file: File, shape: &Shape) -> Result<Box<dyn Sink>, String> {
-        let writer = ArrowWriter::try_new(file, shape.schema.clone(), None).map_err(|error| error.to_string())?;
+        // Types that Parquet does not have become those that it has: days and milliseconds stay dates.
+        let properties = WriterProperties::builder().set_coerce_types(true).build();
+        let writer = ArrowWriter::try_new(file, shape.schema.clone(), Some(properties)).map_err(|error| error.to_string())?;
         Ok(Box::new(Self(writer)))
     }
 }

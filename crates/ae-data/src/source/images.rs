@@ -20,7 +20,7 @@ use super::{
     Content, Options, Sets,
     folder::{LeftOut, ending, entries, is_hidden},
 };
-use crate::{DataError, Geometry, Rows, Values, progress::Progress};
+use crate::{DataError, Element, Geometry, Rows, Values, progress::Progress};
 
 /// Endings of the files that are read. What a file is, its content tells.
 pub(super) const EXTENSIONS: [&str; 9] = ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "tif", "tiff"];
@@ -99,9 +99,11 @@ pub(super) fn several(paths: &[PathBuf], options: &Options) -> Result<Content, D
         paths.iter().filter(|path| is_hidden(path)).for_each(|path| left.hidden(path));
     }
     let origin = shown.first().cloned().unwrap_or_default();
+    let names = shown.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let (sets, mut notes) = images(&[shown], &origin, options)?;
     notes.extend(left.note());
     let mut rows = sets.into_iter().next().ok_or(DataError::NoData { path: origin })?;
+    rows.identify(Some(names), None, None);
     rows.notes = notes;
     Ok(Content::Rows(Box::new(rows), None))
 }
@@ -371,6 +373,7 @@ fn images(groups: &[Vec<PathBuf>], origin: &Path, options: &Options) -> Result<(
         }
         let mut rows = Rows::new(values, cells);
         rows.geometry = Some(Geometry { channels, height, width });
+        rows.white = Some(if rows.element() == Element::U16 { 65_535 } else { 255 });
         sets.push(rows);
     }
     let count = |what: fn(&Head) -> bool| heads.iter().filter(|head| what(head)).count();

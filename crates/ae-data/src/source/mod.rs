@@ -23,7 +23,6 @@ use arrow_array::RecordBatch;
 
 pub use builtin::BUILTIN;
 use folder::{LeftOut, What};
-pub use text::fill as fill_text;
 
 use crate::{
     Array, Column, DataError, Geometry, Options, Rows,
@@ -101,7 +100,7 @@ impl Named<'_> {
         names.sort();
         let listed = names.join(", ");
         let known = || {
-            let candidates = ["x", "X", "x_train", "X_train", "data", "images", "features", "arr_0"];
+            let candidates = ["x", "X", "x_train", "X_train", "train_images", "data", "images", "features", "arr_0"];
             candidates.iter().find(|name| self.names.iter().any(|other| other == *name)).map(|name| name.to_string())
         };
         match (&self.options.tensor, self.names.as_slice()) {
@@ -124,11 +123,23 @@ impl Named<'_> {
         self.names.sort();
         let any =
             |candidates: &[&str]| candidates.iter().find(|name| self.names.iter().any(|other| other == *name)).map(|name| name.to_string());
+        if self.options.tensor.is_none() && ["format", "shape", "data"].iter().all(|part| self.names.iter().any(|name| name == part)) {
+            return Err(malformed(
+                "is a sparse matrix of scipy's, which is not read: save it in full with `numpy.save(\"x.npy\", m.toarray())`".to_string(),
+            ));
+        }
         let name = self.chosen()?;
         let part = |name: &str, labels: Option<String>| -> Result<Rows, DataError> {
             let mut rows = load_rows(name)?;
             let Some(label_name) = labels else { return Ok(rows) };
-            match load_labels(&label_name)?.into_classes() {
+            let labels = match load_labels(&label_name) {
+                Ok(labels) => labels,
+                Err(error) => {
+                    rows.notes.push(format!("`{label_name}` is no list of classes that can be read, and left out ({error})"));
+                    return Ok(rows);
+                }
+            };
+            match labels.into_classes() {
                 Err(why) => rows.notes.push(format!("`{label_name}` {why}: left out")),
                 Ok((labels, _)) if labels.len() != rows.len() => {
                     return Err(malformed(format!("`{name}` has {} rows, but `{label_name}` has {} labels", rows.len(), labels.len())));
@@ -137,12 +148,16 @@ impl Named<'_> {
             }
             Ok(rows)
         };
-        let mut rows = part(&name, any(&["y", "Y", "y_train", "Y_train", "labels", "label", "target"]).filter(|labels| *labels != name))?;
+        let mut rows = part(
+            &name,
+            any(&["y", "Y", "y_train", "Y_train", "train_labels", "labels", "label", "target"]).filter(|labels| *labels != name),
+        )?;
         let base = name.strip_suffix("_train").unwrap_or(&name);
         let test_name = format!("{base}_test");
-        let test = match any(&[&test_name, "x_test", "X_test"]).filter(|test| *test != name && self.options.tensor.is_none()) {
+        let test = match any(&[&test_name, "x_test", "X_test", "test_images"]).filter(|test| *test != name && self.options.tensor.is_none())
+        {
             Some(test) => {
-                let rows_of_test = part(&test, any(&["y_test", "Y_test", "labels_test", "label_test", "target_test"]))?;
+                let rows_of_test = part(&test, any(&["y_test", "Y_test", "test_labels", "labels_test", "label_test", "target_test"]))?;
                 if (rows_of_test.width(), rows_of_test.geometry) != (rows.width(), rows.geometry) {
                     let (found, expected) = (rows_of_test.width(), rows.width());
                     return Err(malformed(format!(
@@ -178,14 +193,44 @@ impl Named<'_> {
     }
 }
 
-/// Whether `rows` are like those that are known.
-fn check(known: &Known, rows: &Rows, origin: &Path) -> Result<(), DataError> {
+/// Whether `rows` are like those that are known; pictures are brought to the same depth, grey ones to colours, and plain rows of as many numbers are
+/// taken for images.
+fn check(known: &Known, rows: &mut Rows, origin: &Path) -> Result<(), DataError> {
     let image =
         |geometry: Option<Geometry>| geometry.map_or("rows that are no images".to_string(), |geometry| format!("images of {geometry}"));
+    if let (Some(white), Some(found)) = (known.white, rows.white)
+        && white != found
+    {
+        rows.rescale(f64::from(white) / f64::from(found));
+        rows.notes.push(format!("white is {found} here and was {white} in training: the values are brought to that"));
+    }
+    if let (Some(wanted), Some(found)) = (known.geometry, rows.geometry)
+        && (wanted.channels, wanted.height, wanted.width) == (3, found.height, found.width)
+        && found.channels == 1
+        && rows.white.is_some()
+    {
+        rows.colour();
+        rows.notes.push("grey pictures: the grey level is taken for red, green and blue".to_string());
+    }
+    // What was written as an array or a table of numbers comes back as the images that it is.
+    let is_plain = rows.encoding().is_none_or(|encoding| encoding.layout().numbers == rows.width());
+    if rows.geometry.is_none() && known.geometry.is_some() && rows.width() == known.width && is_plain {
+        rows.geometry = known.geometry;
+    }
     let problem = if rows.geometry != known.geometry {
-        let resize =
-            known.geometry.map_or(String::new(), |known| format!(": `--resize {}x{}` brings them there", known.height, known.width));
-        format!("holds {}, but {} were trained on{resize}", image(rows.geometry), image(known.geometry))
+        let advice = match (known.geometry, rows.geometry) {
+            (Some(known), Some(found)) if rows.white.is_some() && known.channels == 1 && found.channels > 1 => {
+                let size = if (known.height, known.width) == (found.height, found.width) {
+                    String::new()
+                } else {
+                    format!(" and `--resize {}x{}`", known.height, known.width)
+                };
+                format!(": `--grey`{size} brings them there")
+            }
+            (Some(known), Some(_)) if rows.white.is_some() => format!(": `--resize {}x{}` brings them there", known.height, known.width),
+            _ => String::new(),
+        };
+        format!("holds {}, but {} were trained on{advice}", image(rows.geometry), image(known.geometry))
     } else if rows.width() != known.width {
         format!("has rows of {} values, but rows of {} were trained on", rows.width(), known.width)
     } else {
@@ -216,8 +261,8 @@ pub fn open_with(name: &str, options: &Options) -> Result<Sets, DataError> {
 /// # Errors
 /// As [`open_with`], and rows that are not like the known ones: the message says which columns differ.
 pub fn open_known(name: &str, options: &Options, known: &Known) -> Result<Sets, DataError> {
-    let sets = open_as(name, options, Some(known))?;
-    for rows in std::iter::once(&sets.train).chain(&sets.test) {
+    let mut sets = open_as(name, options, Some(known))?;
+    for rows in std::iter::once(&mut sets.train).chain(&mut sets.test) {
         check(known, rows, Path::new(name))?;
     }
     Ok(sets)
@@ -284,6 +329,10 @@ impl Content {
         let lists = [&options.drop, &options.keep, &options.categorical, &options.boolean, &options.numeric, &options.integer];
         let named = lists.iter().zip(["drop", "keep", "categorical", "boolean", "numeric", "integer"]);
         let chosen = [("label", options.label.is_some()), ("id", options.id.is_some())].into_iter();
+        if known.is_none() && rows.white.is_none() && (options.resize.is_some() || options.grey) {
+            let problem = "holds an array, which `--resize` and `--grey` do not change: they are for picture files".to_string();
+            return Err(DataError::Malformed { path: origin.to_owned(), problem });
+        }
         let mut chosen = chosen.chain(named.map(|(list, option)| (option, !list.is_empty())));
         match chosen.find(|(_, given)| *given && known.is_none()) {
             Some((option, _)) => {
@@ -449,7 +498,7 @@ fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets,
             let columns: Vec<Column> = sets.train.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default();
             let carried = sets.train.carried_names();
             let (width, geometry) = (sets.train.width(), sets.train.geometry);
-            let train = Known { columns: &columns, carried: &carried, width, geometry };
+            let train = Known { columns: &columns, carried: &carried, width, geometry, white: None };
             let (test, _) = file(&test_path, options)?.into_rows(options, Some(known.unwrap_or(&train)), &test_path)?;
             if test.width() != sets.train.width() || test.geometry != sets.train.geometry {
                 let problem = format!("has rows of {} values, the training file of {}", test.width(), sets.train.width());

@@ -36,14 +36,19 @@ pub fn run(args: &ImputeArgs) -> Result<()> {
     }
     let from = Path::new(args.rows.data.as_deref().unwrap_or(&trained.config.data.source));
     let read = trained.options(&options(&args.rows.read));
-    let is_whole = used.rows.len() == used.rows.rows().len() && from.is_file();
-    let is_text = is_whole && source::is_text_table(from);
-    let same = |to: &Path| ending(to) == ending(from) || !is_known(from) && sink::is_text(to);
+    let is_whole = used.rows.len() == used.rows.rows().len() && (from.is_file() || from == Path::new("-"));
+    let table = used.rows.rows().carried.as_ref().map(|carried| carried.table());
+    let is_text = is_whole && table.is_some_and(|table| table.layout().is_some());
+    // A table of text stays what it is where its ending stays, or says nothing of a format.
+    let same = |to: &Path| {
+        let (old, new) = (ending(from), ending(to));
+        old == new || sink::is_text(Path::new(&format!("t.{new}"))) && !sink::is_text(Path::new(&format!("t.{old}")))
+    };
     let filled = match &args.out {
         Some(to) if is_text && same(to) => {
             let mut filled = Filled::default();
-            sink::write_with(to, |file| {
-                filled = trained.impute_text(from, &read, &used.rows, file)?;
+            sink::write_with(to, |mut file| {
+                filled = trained.impute_text(&used.rows, &mut file, is_packed(to))?;
                 Ok::<_, ae_train::Error>(())
             })?;
             note(&used.rows.rows().met());
@@ -58,7 +63,7 @@ pub fn run(args: &ImputeArgs) -> Result<()> {
             filled
         }
         None if is_text => {
-            let filled = trained.impute_text(from, &read, &used.rows, Pipe(std::io::stdout().lock()))?;
+            let filled = trained.impute_text(&used.rows, &mut Pipe(std::io::stdout().lock()), false)?;
             note(&used.rows.rows().met());
             filled
         }
@@ -91,17 +96,22 @@ pub fn run(args: &ImputeArgs) -> Result<()> {
         measured.mean
     ));
     if measured.mse > measured.mean.min(measured.pca) {
-        say("warning: a baseline fills in better than this model: `ae train --variant masked` trains one for it");
+        let advice = match trained.config.variant.as_str() {
+            "masked" => "train it longer, or with a wider code",
+            _ => "`ae train --variant masked` trains one for it",
+        };
+        say(&format!("warning: a baseline fills in better than this model: {advice}"));
     }
     Ok(())
 }
 
+/// The ending of a file in lower case, without the `.gz` of a compressed one.
 fn ending(path: &Path) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    name.split_once('.').map(|(_, ending)| ending.to_string()).unwrap_or_default()
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    name.rsplit_once('.').map(|(_, ending)| ending.to_string()).unwrap_or_default()
 }
 
-/// Whether the ending of a table of text is one that tables are written under.
-fn is_known(path: &Path) -> bool {
-    sink::is_text(path)
+fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
 }

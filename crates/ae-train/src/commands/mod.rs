@@ -25,7 +25,7 @@ use ae_data::{
     Dataset, Options, Unknown,
     sink::{self, Shape, Writer},
 };
-use ae_train::{Config, Result, Run, Trained, config::Layers, results::Table};
+use ae_train::{Config, Error, Result, Run, Trained, config::Layers, results::Table};
 use arrow_array::RecordBatch;
 use toml::Value;
 
@@ -80,6 +80,7 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>) -> R
         ("data.read.boolean", &read.boolean),
         ("data.read.numeric", &read.numeric),
         ("data.read.integer", &read.integer),
+        ("data.read.missing", &read.missing),
     ] {
         flags.extend(list(columns).map(|value| (key, value)));
     }
@@ -127,6 +128,7 @@ fn options(read: &ReadArgs) -> Options {
         boolean: read.boolean,
         numeric: read.numeric,
         integer: read.integer,
+        missing: read.missing,
         unknown: if read.unknown == Some(UnknownChoice::Refuse) { Unknown::Refuse } else { Unknown::Score },
         delimiter: read.delimiter,
         decimal: read.decimal,
@@ -170,6 +172,17 @@ fn use_run(args: &RowsArgs) -> Result<Used> {
 /// Whether a result is to be written as a picture.
 fn is_picture(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
+}
+
+/// Refuses to write a result over the data that it is made of.
+fn is_free(out: Option<&Path>, args: &RowsArgs, run: &Run) -> Result<()> {
+    let Some(out) = out else { return Ok(()) };
+    let source = args.data.as_deref().unwrap_or(&run.config.data.source);
+    let whole = |path: &Path| path.canonicalize().ok();
+    match whole(out).is_some() && whole(out) == whole(Path::new(source)) {
+        true => Err(Error::Usage(format!("`--out {}` is the data itself: choose another file", out.display()))),
+        false => Ok(()),
+    }
 }
 
 /// Writes results for `rows`, and says what was left out and what was met that training did not have.

@@ -17,6 +17,7 @@ const SHEET: usize = 12;
 /// Writes the reconstructions.
 pub fn run(args: &ReconstructArgs) -> Result<()> {
     let used = super::use_run(&args.rows)?;
+    super::is_free(args.out.as_deref(), &args.rows, &used.run)?;
     let (trained, rows) = (&used.trained, &used.rows);
     let corruption = args.corrupt.as_deref().map(|text| corruption(text, &trained.config.model.corruption)).transpose()?;
     trained.device.seed(trained.config.seed);

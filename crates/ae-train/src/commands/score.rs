@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use ae_train::{
-    Result,
+    Error, Result,
     anomaly::{Detection, PCA_SHARE, Tally, normal_class},
     ranking::Ranking,
 };
@@ -33,6 +33,7 @@ struct Summary {
 /// Scores rows; with labels, says how well anomalies are told from the rest.
 pub fn run(args: &ScoreArgs) -> Result<()> {
     let used = super::use_run(&args.rows)?;
+    super::is_free(args.out.as_deref(), &args.rows, &used.run)?;
     let (trained, rows) = (&used.trained, &used.rows);
     let mut detector = used.run.folder.detector()?;
     if let Some(false_alarms) = args.false_alarms {
@@ -41,14 +42,30 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
             used.run.folder.write_detector(&detector)?;
         }
     }
-    let normal = args.normal.as_deref().or(trained.schema.normal.as_deref());
-    let is_named = normal.is_some();
-    let normal = match (&rows.rows().labels, normal_class(normal, &rows.rows().classes())) {
+    let classes = rows.rows().classes();
+    let named = args.normal.as_deref().or(trained.schema.normal.as_deref());
+    let normal = match (&rows.rows().labels, normal_class(named, &classes)) {
+        (None, _) if args.normal.is_some() => {
+            return Err(Error::Usage(
+                "`--normal` names a class, but these rows have no labels: name their column with `--label`".to_string(),
+            ));
+        }
         (None, _) => None,
-        (Some(_), Ok(normal)) => Some(normal),
+        (Some(_), Ok(normal)) if classes.contains(&normal) => Some(normal),
+        (Some(_), Ok(normal)) => {
+            let shown: Vec<String> = classes.iter().take(12).map(|class| format!("`{class}`")).collect();
+            let problem = format!("no row is of class `{normal}`; the classes are {}", shown.join(", "));
+            if args.normal.is_some() {
+                return Err(Error::Usage(format!("{problem}: name one of them with `--normal`")));
+            }
+            say(&format!("note: {problem}: `--normal` names the normal one, for how well anomalies are told from it"));
+            None
+        }
         // A label that nobody called one of anomalies: an analysis by it was not asked for.
-        (Some(_), Err(_)) if !is_named => None,
-        (Some(_), Err(error)) => return Err(error),
+        (Some(_), Err(_)) => {
+            say("note: which class is normal is not known: `--normal CLASS` says so, for how well anomalies are told from it");
+            None
+        }
     };
     let all = used.run.folder.pca()?;
     let components = all.components_for(PCA_SHARE);
@@ -77,10 +94,10 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&summary).expect("numbers are JSON")))?;
     }
-    let percent = 100.0 * summary.false_alarms;
+    let percent = (1000.0 * summary.false_alarms).round() / 10.0;
     match summary.threshold {
         Some(threshold) => say(&format!(
-            "{} of {} rows flagged: their scores are above {threshold:.4}, which {percent}% of rows like the {} validation rows are",
+            "{} of {} rows flagged: their scores are above {threshold:.4}, which at most {percent}% of rows like the {} validation rows are",
             summary.flagged, summary.rows, summary.held_out_rows
         )),
         None => say(&format!(
@@ -91,6 +108,9 @@ pub fn run(args: &ScoreArgs) -> Result<()> {
     }
     if summary.without_score > 0 {
         say(&format!("note: {} of the rows have no value, and so no score", summary.without_score));
+    }
+    if summary.detection.is_none() && normal.is_some() {
+        say("note: all labelled rows are of one kind, normal or not: there is nothing to tell apart");
     }
     if let Some(detection) = &summary.detection {
         let protocol = match &trained.schema.normal {

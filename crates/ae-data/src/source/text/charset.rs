@@ -17,7 +17,6 @@ pub(super) struct Charset {
     encoding: &'static Encoding,
     /// Whether the file begins with the mark of its encoding.
     has_mark: bool,
-    is_compressed: bool,
 }
 
 /// Bytes of a file that are looked at before it is read.
@@ -53,7 +52,7 @@ impl Charset {
             (None, None, None) => UTF_8,
         };
         let mark = Encoding::for_bom(&start).filter(|(found, _)| *found == encoding).map_or(0, |(_, length)| length);
-        let charset = Self { encoding, has_mark: mark > 0, is_compressed };
+        let charset = Self { encoding, has_mark: mark > 0 };
         if encoding == UTF_8 {
             if start.contains(&0) {
                 return Err(malformed("is no text: it holds zero bytes. Give the file the ending of its format".to_string()));
@@ -76,10 +75,9 @@ impl Charset {
         (self.encoding != UTF_8).then(|| format!("read as {}", self.encoding.name()))
     }
 
-    /// Something that writes UTF-8 text in this encoding.
-    pub(super) fn writer<W: Write>(&self, output: W) -> io::Result<Encoded<W>> {
-        let mut output =
-            if self.is_compressed { Output::Packed(GzEncoder::new(output, Compression::default())) } else { Output::Plain(output) };
+    /// Something that writes UTF-8 text in this encoding, gzipped if it is `packed`.
+    pub(super) fn writer<W: Write>(&self, output: W, packed: bool) -> io::Result<Encoded<W>> {
+        let mut output = if packed { Output::Packed(GzEncoder::new(output, Compression::default())) } else { Output::Plain(output) };
         if self.has_mark {
             let mark: &[u8] = match self.encoding {
                 encoding if encoding == UTF_16LE => &[0xff, 0xfe],
@@ -247,7 +245,7 @@ mod tests {
             let (charset, found) = opened(&bytes, named).unwrap();
             assert_eq!(found, text, "{charset:?}");
             let mut back = Vec::new();
-            let mut writer = charset.writer(&mut back).unwrap();
+            let mut writer = charset.writer(&mut back, bytes.starts_with(&[0x1f, 0x8b])).unwrap();
             // In pieces that cut characters apart.
             text.as_bytes().chunks(3).for_each(|piece| writer.write_all(piece).unwrap());
             writer.finish().unwrap();

@@ -4,8 +4,8 @@
 use csv::{ByteRecord, ReaderBuilder};
 
 use crate::{
-    Options,
-    cell::{Shape, is_missing, trimmed},
+    Missing, Options,
+    cell::{Shape, trimmed},
 };
 
 /// Lines that the layout is found out from.
@@ -104,6 +104,12 @@ impl Dialect {
         }
         // One column may have no name; the others are named by their places.
         let unnamed: Vec<usize> = (0..names.len()).filter(|&index| names[index].is_empty()).collect();
+        if header && options.header.is_none() && names.len() > 2 && unnamed.len() + 1 == names.len() {
+            let title = names.iter().find(|name| !name.is_empty()).cloned().unwrap_or_default();
+            return Err(format!(
+                "its first line, `{title}`, names no columns: delete what stands above the names (or say `--header` if these are they)"
+            ));
+        }
         for &index in unnamed.iter().skip(1) {
             names[index] = format!("column {}", index + 1);
         }
@@ -148,7 +154,7 @@ fn find_delimiter(sample: impl Fn(u8) -> Vec<Vec<String>>) -> u8 {
         let Some(usual) = widths.iter().copied().max_by_key(|width| widths.iter().filter(|other| *other == width).count()) else {
             continue;
         };
-        let is_number = |cell: &&String| Shape::of(cell).is_some() || is_missing(cell);
+        let is_number = |cell: &&String| Shape::of(cell).is_some() || Missing::Usual.has(cell);
         let numbers = records.iter().skip(1).flatten().filter(is_number).count();
         let cells = records.iter().skip(1).map(Vec::len).sum::<usize>();
         // Words have spaces between, too.
@@ -178,7 +184,7 @@ fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
     let consecutive = |cells: &[f64]| cells.windows(2).all(|pair| pair[1] == pair[0] + 1.0) && cells.iter().all(|cell| cell.fract() == 0.0);
     let rises = numbers.len() > 1 && consecutive(&numbers);
     let years = numbers.iter().all(|&year| year.fract() == 0.0 && (1500.0..2200.0).contains(&year));
-    let below = |column: usize| records[1..].iter().filter_map(move |record| record.get(column)).filter(|cell| !is_missing(cell));
+    let below = |column: usize| records[1..].iter().filter_map(move |record| record.get(column)).filter(|cell| !Missing::Usual.has(cell));
     if numbers.len() == first.len() {
         // Numbers alone: 0, 1, 2 or years, over rows that do not go on like that.
         let next: Vec<f64> =
@@ -187,10 +193,9 @@ fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
         return (is_header, if is_header { taken() } else { None });
     }
     // A name over numbers, or what programs write over the columns of an array.
-    let over_numbers = first
-        .iter()
-        .enumerate()
-        .any(|(column, cell)| !is_number(cell) && !is_missing(cell) && below(column).next().is_some() && below(column).all(is_number));
+    let over_numbers = first.iter().enumerate().any(|(column, cell)| {
+        !is_number(cell) && !Missing::Usual.has(cell) && below(column).next().is_some() && below(column).all(is_number)
+    });
     let texts: Vec<usize> = (0..first.len()).filter(|&column| !is_number(&first[column])).collect();
     let over_index = texts.iter().all(|&column| first[column].is_empty()) && rises;
     let over_texts = rises && years && texts.iter().all(|&column| below(column).all(|cell| *cell != first[column]));

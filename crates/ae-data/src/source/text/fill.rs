@@ -3,30 +3,25 @@
 use std::{
     io::{self, BufRead, BufReader, BufWriter, Read, Write},
     ops::Range,
-    path::Path,
 };
 
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 
 use super::{Section, Text};
-use crate::{DataError, Options, cell::trimmed, store::read_at, table::rows};
+use crate::{
+    DataError,
+    cell::trimmed,
+    store::read_at,
+    table::{ReplaceText, rows},
+};
 
-/// Writes the table of text at `path` to `output`. `replace` gives the text of a cell, if it is to be another, from the cell's row, the place
-/// of its column, and what it says; it is asked in the order of the file. Delimiters, quotes, line ends, the byte order mark, the encoding and every
-/// cell that stays are written as they are.
-///
-/// # Errors
-/// A file that can no longer be read, a place that cannot be written, or whatever `replace` fails with.
-pub fn fill<E: From<DataError>>(
-    path: &Path,
-    options: &Options,
-    output: impl Write,
-    mut replace: impl FnMut(usize, usize, &str) -> Result<Option<String>, E>,
-) -> Result<(), E> {
-    let text = Text::open(path, options)?;
+/// Writes `text` to `output` with some of its cells replaced. Delimiters, quotes, line ends, the byte order mark, the encoding and every cell that
+/// stays are written as they are.
+pub(super) fn fill(text: &Text, output: &mut dyn Write, packed: bool, replace: &mut ReplaceText) -> Result<(), DataError> {
+    let path = text.path.as_path();
     let failed = |source: io::Error| DataError::Write { path: path.to_owned(), reason: source.to_string() };
     let unread = |source: io::Error| DataError::Io { path: path.to_owned(), source };
-    let mut output = BufWriter::new(text.charset.writer(output).map_err(failed)?);
+    let mut output = BufWriter::new(text.charset.writer(output, packed).map_err(failed)?);
     // What stands before the first row, the mark of the encoding left out: the writer has written it.
     let first = text.offsets[0];
     let mut before = vec![0; first as usize];
@@ -41,10 +36,10 @@ pub fn fill<E: From<DataError>>(
     output.write_all(before).map_err(failed)?;
     let section = Section { file: text.file.clone(), at: first };
     let mut records = Raw::new(BufReader::with_capacity(1 << 20, section), text.dialect.delimiter, text.dialect.comment);
-    let all = rows(&text);
+    let all = rows(text);
     for row in 0..all {
         if !records.next().map_err(unread)? {
-            return Err(DataError::Malformed { path: path.to_owned(), problem: "was changed while it was read".to_string() }.into());
+            return Err(DataError::Malformed { path: path.to_owned(), problem: "was changed while it was read".to_string() });
         }
         let mut from = 0;
         for (place, (range, said)) in records.fields.iter().enumerate() {

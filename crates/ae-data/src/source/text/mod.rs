@@ -26,10 +26,8 @@ use crate::{
     DataError, Options,
     progress::Progress,
     store::read_at,
-    table::{Layout, Table, unique_names},
+    table::{Layout, ReplaceText, Table, unique_names},
 };
-
-pub use fill::fill;
 
 pub(super) const FORMAT: Format = Format { name: "CSV", extensions: &["csv", "tsv", "tab", "txt", "data", "dat", "asc"], read };
 
@@ -134,6 +132,7 @@ impl Text {
         let mut progress = Progress::new("reading bytes", length as usize);
         let (mut rows, mut starts, mut offsets, mut done, mut trailing) = (0usize, vec![0usize], Vec::new(), 0u64, 0usize);
         let mut is_first = dialect.header;
+        let (mut last, mut blank_lines, mut next_line) = (origin, 0usize, None::<u64>);
         while reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
             if is_first {
                 is_first = false;
@@ -143,6 +142,13 @@ impl Text {
                 continue;
             }
             let place = record.position().map_or(0, |position| position.byte()) + origin;
+            last = place;
+            if names.len() == 1 {
+                // In a table of one column a blank line could be meant for a row.
+                let line = record.position().map_or(0, |position| position.line());
+                blank_lines += next_line.map_or(0, |next| line.saturating_sub(next) as usize);
+                next_line = Some(line + 1 + record.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64);
+            }
             if offsets.last().is_none_or(|&last: &u64| place - last >= PART) {
                 if !offsets.is_empty() {
                     starts.push(rows);
@@ -174,6 +180,17 @@ impl Text {
             return Err(malformed("has a header and no rows".to_string()));
         }
         starts.push(rows);
+        if ends_in_quotes(&file, last, length, dialect.delimiter, dialect.comment).map_err(failed)? {
+            let mut bytes = vec![0; (last - origin) as usize];
+            let read = Section { file: file.clone(), at: origin }.read_exact(&mut bytes);
+            let line = read.map_or(0, |()| bytes.iter().filter(|&&byte| byte == b'\n').count()) + lines_before + 1;
+            return Err(malformed(format!(
+                "line {line}: a quote is opened and never closed: close it, or double it where it is a character"
+            )));
+        }
+        if blank_lines > 0 {
+            notes.push(format!("{blank_lines} blank lines are no rows: write `\"\"` for a missing cell of a table of one column"));
+        }
         if trailing > 0 {
             notes.push(format!("{trailing} lines end with a delimiter behind their last cell, which was left out"));
         }
@@ -218,6 +235,18 @@ impl Text {
         }
         Some(lines + before)
     }
+}
+
+/// Whether the record that begins at `last` ends inside quotes: then one more line is a part of it.
+fn ends_in_quotes(file: &Arc<File>, last: u64, length: u64, delimiter: u8, comment: Option<u8>) -> io::Result<bool> {
+    let mut bytes = Vec::new();
+    Section { file: file.clone(), at: last }.take(length.saturating_sub(last)).read_to_end(&mut bytes)?;
+    if !bytes.contains(&b'"') {
+        return Ok(false);
+    }
+    bytes.extend_from_slice(b"\nx\n");
+    let mut records = builder(delimiter, comment).from_reader(bytes.as_slice());
+    Ok(records.byte_records().flatten().count() < 2)
 }
 
 impl Table for Text {
@@ -275,5 +304,9 @@ impl Table for Text {
 
     fn layout(&self) -> Option<Layout> {
         Some(Layout { delimiter: self.dialect.delimiter })
+    }
+
+    fn rewrite(&self, output: &mut dyn Write, packed: bool, replace: &mut ReplaceText) -> Result<bool, DataError> {
+        fill::fill(self, output, packed, replace).map(|()| true)
     }
 }
