@@ -68,11 +68,61 @@ impl Objective {
         } else {
             Corrupted { x: x.clone(), visible: observed.clone(), weights: observed }
         };
+        self.evaluate_on(model, x, corrupted)
+    }
+
+    /// The objective that epochs are judged by, on examples that are not learned from: with noise that is always the same, for a model that is to remove
+    /// noise; at hidden values, for one that is to fill them in. None without a corruption, where [`evaluate`](Self::evaluate) judges. The device's
+    /// generator is seeded anew.
+    pub fn judge<E: Encoder, D: Decoder>(&self, model: &Autoencoder<E, D>, x: Tensor<2>, observed: Option<Tensor<2>>) -> Option<Evaluation> {
+        /// Of the noise.
+        const SEED: u64 = 0x5eed;
+        if self.corruption.is_none() {
+            return None;
+        }
+        x.device().seed(SEED);
+        let mut corrupted = self.corruption.apply(x.clone(), observed.clone());
+        if let Some(visible) = corrupted.visible.clone().filter(|_| self.corruption.masking.is_some()) {
+            let there = observed.unwrap_or_else(|| x.ones_like());
+            corrupted.weights = Some(there - visible);
+        }
+        Some(self.evaluate_on(model, x, corrupted))
+    }
+
+    fn evaluate_on<E: Encoder, D: Decoder>(&self, model: &Autoencoder<E, D>, x: Tensor<2>, corrupted: Corrupted) -> Evaluation {
         let forward = model.forward(corrupted.x.clone(), corrupted.visible.clone());
         let value = model.reconstruction.loss(x, forward.output.clone(), corrupted.weights);
         let mut terms = vec![Term { name: model.reconstruction.name(), weight: 1.0, value }];
         let context = Context { model, x: corrupted.x, visible: corrupted.visible, code: forward.code.clone() };
         terms.extend(self.penalties.terms(&context));
         Evaluation { terms, forward }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corruption::{Gaussian, Masking};
+
+    #[test]
+    fn epochs_are_judged_by_what_the_corruption_is_for() {
+        let device = burn::tensor::Device::default();
+        let mut recipe = (crate::Variant::find("linear").unwrap().recipe)();
+        recipe.code_dim = 1;
+        let model = recipe.init(&crate::Inputs { features: 3, image: None, unit_range: false, layout: None }, &device);
+        let x = Tensor::<2>::from_floats([[1.0, 2.0, 3.0], [0.5, -1.0, 0.0]], &device);
+        let judge = |corruption: Corruption| Objective { corruption, ..Objective::default() }.judge(&model, x.clone(), None);
+        assert!(judge(Corruption::default()).is_none());
+        // Noise: the target is clean, and every value counts.
+        let noisy = judge(Corruption { gaussian: Some(Gaussian::new(0.5)), ..Corruption::default() }).unwrap();
+        let errors = (noisy.forward.output.clone() - x.clone()).square().sum_dim(1).squeeze_dim::<1>(1).div_scalar(2.0);
+        let near = burn::tensor::Tolerance::default();
+        noisy.terms[0].value.clone().into_data().assert_approx_eq::<f32>(&errors.into_data(), near);
+        // Hidden values: those alone count, whether nearly all or nearly none are.
+        for (rate, share) in [(1.0 - 1e-12, 1.0), (1e-12, 0.0)] {
+            let judged = judge(Corruption { masking: Some(Masking { rate, rate_max: 0.0 }), ..Corruption::default() }).unwrap();
+            let errors = (judged.forward.output.clone() - x.clone()).square().sum_dim(1).squeeze_dim::<1>(1).mul_scalar(share / 2.0);
+            judged.terms[0].value.clone().into_data().assert_approx_eq::<f32>(&errors.into_data(), near);
+        }
     }
 }

@@ -230,7 +230,7 @@ pub fn numbers<const R: usize>(tensor: Tensor<R>) -> Result<Vec<f32>> {
     let data = tensor.try_into_data().map_err(failed)?;
     // Numbers in single precision need not be looked at one by one.
     match data.dtype() {
-        DType::F32 => data.into_vec().map_err(|error| Error::Failed(format!("the device failed: {error:?}"))),
+        DType::F32 => data.try_into_vec().map_err(|error| Error::Failed(format!("the device failed: {error:?}"))),
         _ => Ok(data.iter::<f32>().collect()),
     }
 }

@@ -151,17 +151,12 @@ impl<E: Encoder, D: Decoder> Trainee<E, D> {
     }
 
     fn output(&self, batch: Batch, evaluation: &Evaluation) -> StepOutput {
-        let mut losses = vec![("loss", evaluation.per_example())];
-        if evaluation.terms.len() > 1 {
-            losses.extend(evaluation.terms.iter().map(|term| (term.name, term.value.clone())));
-        }
-        let off_tape = |tensor: Tensor<1>| tensor.without_autodiff();
         let x = batch.x.without_autodiff();
         let observed = batch.observed.map(Tensor::without_autodiff);
         let output = evaluation.forward.output.clone().without_autodiff();
         let measured = Measured {
             width: x.dims()[1],
-            losses: losses.into_iter().map(|(name, value)| (name, off_tape(value))).collect(),
+            losses: named(evaluation),
             squared_error: self.model.reconstruction.squared_error(x, output, observed.clone()),
             observed: observed.map(|observed| observed.sum_dim(1).squeeze_dim(1)),
             code: evaluation.forward.code.clone().without_autodiff(),
@@ -171,6 +166,15 @@ impl<E: Encoder, D: Decoder> Trainee<E, D> {
         progress::beat();
         StepOutput { measured: Some(measured), is_last: batch.is_last, readings: self.readings.clone(), reading: None }
     }
+}
+
+/// Name and value per example of the loss and, if there are several, of each of its terms.
+fn named(evaluation: &Evaluation) -> Vec<(&'static str, Tensor<1>)> {
+    let mut losses = vec![("loss", evaluation.per_example())];
+    if evaluation.terms.len() > 1 {
+        losses.extend(evaluation.terms.iter().map(|term| (term.name, term.value.clone())));
+    }
+    losses.into_iter().map(|(name, value)| (name, value.without_autodiff())).collect()
 }
 
 impl<E: Encoder, D: Decoder> TrainStep for Trainee<E, D> {
@@ -199,8 +203,14 @@ impl<E: Encoder, D: Decoder> InferenceStep for Trainee<E, D> {
         let jacobian = Jacobian { method: Method::Auto, probes: 1 };
         let some = |tensor: &Tensor<2>| tensor.clone().slice(0..MEASURED.min(tensor.dims()[0]));
         let norm2 = jacobian.norm2(&self.model, some(&batch.x), batch.observed.as_ref().map(some));
+        let judged = self.objective.judge(&self.model, batch.x.clone(), batch.observed.clone());
         let mut output = self.output(batch, &evaluation);
-        output.measured = output.measured.map(|measured| Measured { jacobian_norm2: Some(norm2), ..measured });
+        let losses = judged.map(|judged| named(&judged));
+        output.measured = output.measured.map(|measured| Measured {
+            jacobian_norm2: Some(norm2),
+            losses: losses.unwrap_or(measured.losses),
+            ..measured
+        });
         output
     }
 }
