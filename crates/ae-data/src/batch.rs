@@ -37,7 +37,7 @@ pub struct Batch {
     pub geometry: Option<Geometry>,
     /// Number of each row in its table.
     pub rows: Vec<usize>,
-    /// Whether a [`Loader`](crate::Loader) gives no more of this epoch.
+    /// Whether a loader gives no more of this epoch.
     pub is_last: bool,
 }
 

@@ -19,7 +19,7 @@
 //! | [`progress`] | how far a long read is |
 //! | [`caught`](mod@caught) | panics of libraries on damaged files |
 //! | [`split`] | train, validation and test |
-//! | [`scaling`] | fitted on the training rows, saved, applied and inverted |
+//! | [`scaling`], [`fit`] | fitted on the training rows, saved, applied and inverted |
 //! | [`batch`] | [`Dataset`], [`Sample`], and the [`Batcher`] that gathers rows straight into one buffer |
 //! | [`sink`] | where results go: CSV, Parquet, Arrow, NumPy, safetensors, by the ending of the file |
 //! | [`picture`] | images side by side |
@@ -45,11 +45,13 @@ mod cell;
 pub mod column;
 mod encode;
 pub mod error;
+pub mod fit;
 pub mod idx;
 pub mod loader;
 pub mod options;
 pub mod patch;
 pub mod picture;
+mod place;
 pub mod progress;
 pub mod rows;
 pub mod scaling;

@@ -69,7 +69,7 @@ impl Sheet {
             let reason = "pictures are written as .png: end the name so".to_string();
             return Err(DataError::Write { path: path.to_owned(), reason });
         }
-        crate::sink::write_bytes(path, &self.png(images))
+        crate::place::write_bytes(path, &self.png(images))
     }
 }
 

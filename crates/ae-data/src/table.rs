@@ -1,7 +1,7 @@
 //! Tables as they came: Arrow record batches, read part by part, again and again.
 //!
 //! Every column keeps the type that its source gives it; of a file of text every column is text. Nothing is decided here about what a column
-//! means (see [`survey`](crate::survey)), so that a column that is not learned from leaves as it came.
+//! means (the survey does that), so that a column that is not learned from leaves as it came.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -74,7 +74,12 @@ impl Objective {
     /// The objective that epochs are judged by, on examples that are not learned from: with noise that is always the same, for a model that is to remove
     /// noise; at hidden values, for one that is to fill them in. None without a corruption, where [`evaluate`](Self::evaluate) judges. The device's
     /// generator is seeded anew.
-    pub fn judge<E: Encoder, D: Decoder>(&self, model: &Autoencoder<E, D>, x: Tensor<2>, observed: Option<Tensor<2>>) -> Option<Evaluation> {
+    pub fn judge<E: Encoder, D: Decoder>(
+        &self,
+        model: &Autoencoder<E, D>,
+        x: Tensor<2>,
+        observed: Option<Tensor<2>>,
+    ) -> Option<Evaluation> {
         /// Of the noise.
         const SEED: u64 = 0x5eed;
         if self.corruption.is_none() {

@@ -138,7 +138,7 @@ impl Trained {
         let pca_components = if k < width { k } else { pca.components_for(PCA_SHARE) };
         let (pca_k, mean) = (pca.first(pca_components), pca.first(0));
         let pca_components = pca_k.components(); // fewer rows have fewer
-        let all = rows.sample(ae_data::scaling::SAMPLE);
+        let all = rows.sample(ae_data::fit::SAMPLE);
         let values = all.scaled(&self.schema.scaling)?;
         let matrix = Matrix { values: &values, width };
         let copies = self.copies(&all)?;

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use ae_data::{Batcher, DataError, Dataset, Options, Scaling, Sets, Split, scaling::SAMPLE, source, table::differences};
+use ae_data::{Batcher, DataError, Dataset, Options, Scaling, Sets, Split, fit::SAMPLE, source, table::differences};
 use ae_model::Model;
 use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
 

@@ -206,11 +206,8 @@ impl<E: Encoder, D: Decoder> InferenceStep for Trainee<E, D> {
         let judged = self.objective.judge(&self.model, batch.x.clone(), batch.observed.clone());
         let mut output = self.output(batch, &evaluation);
         let losses = judged.map(|judged| named(&judged));
-        output.measured = output.measured.map(|measured| Measured {
-            jacobian_norm2: Some(norm2),
-            losses: losses.unwrap_or(measured.losses),
-            ..measured
-        });
+        output.measured =
+            output.measured.map(|measured| Measured { jacobian_norm2: Some(norm2), losses: losses.unwrap_or(measured.losses), ..measured });
         output
     }
 }

@@ -13,7 +13,7 @@ use npyz::WriterBuilder;
 use safetensors::{Dtype, tensor::TensorView};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-use super::{Format, Shape, Sink};
+use super::format::{Format, Shape, Sink};
 use crate::table::texts;
 
 pub(super) const NPY: Format = Format { extensions: &["npy"], open: Npy::open };

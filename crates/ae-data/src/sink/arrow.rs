@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use arrow_ipc::writer::FileWriter;
 use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 
-use super::{Format, Shape, Sink};
+use super::format::{Format, Shape, Sink};
 
 pub(super) const PARQUET: Format = Format { extensions: &["parquet", "pq"], open: Parquet::open };
 pub(super) const IPC: Format = Format { extensions: &["arrow", "feather", "ipc"], open: Ipc::open };

@@ -5,61 +5,21 @@
 
 mod arrays;
 mod arrow;
+mod format;
 mod text;
 
 use std::{
-    fs::{File, OpenOptions},
     io::Write,
-    ops::Range,
     path::{Path, PathBuf},
 };
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
 use tempfile::NamedTempFile;
 
-use crate::{DataError, Geometry, picture::Sheet};
-
-/// The columns of a table to be written, and how many rows there will be.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Shape {
-    /// Name and type of each column.
-    pub schema: SchemaRef,
-    /// Rows.
-    pub rows: usize,
-    /// Which columns are the result: an array holds these, and nothing that goes along with them.
-    pub results: Range<usize>,
-    /// The column of labels, which an archive of arrays holds in a second one.
-    pub label: Option<usize>,
-}
-
-impl Shape {
-    /// The shape of a table that is a result as a whole.
-    pub fn of(schema: SchemaRef, rows: usize) -> Self {
-        let results = 0..schema.fields().len();
-        Self { schema, rows, results, label: None }
-    }
-
-    /// The columns beside the result, by name.
-    fn beside(&self) -> Vec<String> {
-        let is_beside = |index: &usize| !self.results.contains(index);
-        (0..self.schema.fields().len()).filter(is_beside).map(|index| format!("`{}`", self.schema.field(index).name())).collect()
-    }
-}
-
-/// Writes the parts of a table, in their order.
-trait Sink {
-    fn write(&mut self, part: &RecordBatch) -> Result<(), String>;
-
-    /// Gives what was left out, in sentences.
-    fn finish(self: Box<Self>) -> Result<Vec<String>, String>;
-}
-
-/// A format of files.
-struct Format {
-    extensions: &'static [&'static str],
-    open: fn(File, &Shape) -> Result<Box<dyn Sink>, String>,
-}
+pub use self::format::Shape;
+use self::format::{Format, Sink};
+pub use crate::place::{write_bytes, write_with};
+use crate::{DataError, Geometry, picture::Sheet, place::place};
 
 /// Every format that can be written.
 const FORMATS: &[Format] = &[text::CSV, text::TSV, arrow::PARQUET, arrow::IPC, arrays::NPY, arrays::NPZ, arrays::SAFETENSORS];
@@ -162,47 +122,6 @@ pub fn write_images(path: &Path, geometry: Geometry, values: &[f32], first: usiz
         sheet.save(&[image], &place)?;
     }
     Ok(())
-}
-
-/// Writes a whole file by what `write` gives it: what was there before stays until the new one is complete.
-///
-/// # Errors
-/// A place that cannot be written, or whatever `write` fails with.
-pub fn write_with<E: From<DataError>>(path: &Path, write: impl FnOnce(File) -> Result<(), E>) -> Result<(), E> {
-    let failed = |reason: String| DataError::Write { path: path.to_owned(), reason };
-    let (file, partial) = place(path).map_err(|error| failed(error.to_string()))?;
-    write(file)?;
-    if let Some(partial) = partial {
-        partial.persist(path).map_err(|error| failed(error.error.to_string()))?;
-    }
-    Ok(())
-}
-
-/// Writes a whole file: what was there before stays until the new one is complete.
-///
-/// # Errors
-/// A place that cannot be written.
-pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
-    let failed = |error: std::io::Error| DataError::Write { path: path.to_owned(), reason: error.to_string() };
-    write_with(path, |mut file| file.write_all(bytes).map_err(failed))
-}
-
-/// A file beside `path`, which takes its place later; `path` itself where that is no file, such as `/dev/stdout` or a pipe.
-fn place(path: &Path) -> std::io::Result<(File, Option<NamedTempFile>)> {
-    let before = path.metadata();
-    if before.as_ref().is_ok_and(|before| !before.is_file() && !before.is_dir()) {
-        return Ok((OpenOptions::new().write(true).open(path)?, None));
-    }
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As any other new file; a file that is replaced keeps its permissions.
-        let mode = before.as_ref().map_or(0o666, |before| before.permissions().mode());
-        builder.permissions(std::fs::Permissions::from_mode(mode));
-    }
-    let partial = builder.tempfile_in(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
-    Ok((partial.reopen()?, Some(partial)))
 }
 
 /// An output whose reader may go away before the end, having seen enough.

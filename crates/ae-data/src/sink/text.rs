@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 
 use arrow_array::{Array as _, RecordBatch};
 
-use super::{Format, Shape, Sink};
+use super::format::{Format, Shape, Sink};
 use crate::table::texts;
 
 pub(super) const CSV: Format = Format { extensions: &["csv", "txt"], open: |file, shape| boxed(BufWriter::new(file), shape, b',') };

@@ -14,7 +14,7 @@ use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 
-use super::{Content, Format};
+use super::format::{Content, Format};
 use crate::{
     DataError, Options,
     caught::caught,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{BuiltIn, Sets};
+use super::format::{BuiltIn, Sets};
 use crate::{DataError, Rows, idx};
 
 /// Every built-in set, in the order in which they are listed to people.

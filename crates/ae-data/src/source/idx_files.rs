@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Sets, short_name};
+use super::format::{Sets, short_name};
 use crate::{DataError, Rows, idx};
 
 /// One file of images, without labels and without a test set.

@@ -17,19 +17,11 @@ use image::{
 };
 
 use super::{
-    Content, Options, Sets,
-    folder::{LeftOut, ending, entries, is_hidden},
+    endings::is_picture,
+    format::{Content, Sets, short_name},
+    left_out::{LeftOut, entries, is_hidden},
 };
-use crate::{DataError, Element, Geometry, Rows, Values, progress::Progress};
-
-/// Endings of the files that are read. What a file is, its content tells.
-pub(super) const EXTENSIONS: [&str; 9] = ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "tif", "tiff"];
-
-/// Endings of pictures that are not read.
-pub(super) const UNREADABLE: [&str; 37] = [
-    "gif", "heic", "heif", "hif", "avif", "svg", "psd", "jxl", "jp2", "j2k", "jxr", "ico", "tga", "dds", "exr", "hdr", "qoi", "pbm", "pgm",
-    "ppm", "pnm", "xcf", "eps", "raw", "dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "orf", "rw2", "raf", "pef", "srw", "x3f",
-];
+use crate::{DataError, Element, Geometry, Options, Rows, Values, progress::Progress};
 
 /// Tag of a TIFF file: 3 if its samples are floating-point numbers.
 const SAMPLE_FORMAT: u16 = 339;
@@ -39,19 +31,9 @@ const EXTRA_SAMPLES: u16 = 338;
 /// The largest side that pictures are brought to.
 const LARGEST: usize = 16_384;
 
-/// Whether the ending is that of a picture that is read.
-pub(super) fn is_picture(path: &Path) -> bool {
-    EXTENSIONS.contains(&ending(path).as_str())
-}
-
-/// Whether the ending is that of a picture, read or not.
-pub(super) fn is_any_picture(path: &Path) -> bool {
-    is_picture(path) || UNREADABLE.contains(&ending(path).as_str())
-}
-
 /// The images of `folder`: with subfolders `train` and `test`, both parts; else all of them, in the order of their names.
 pub(super) fn folder(folder: &Path, options: &Options) -> Result<Sets, DataError> {
-    let name = super::short_name(folder);
+    let name = short_name(folder);
     let mut left = LeftOut::default();
     let parts = match [folder.join("train"), folder.join("test")] {
         parts if parts.iter().all(|part| part.is_dir()) => {

@@ -4,10 +4,13 @@
 
 mod arrow;
 mod builtin;
+mod endings;
 mod folder;
 mod foreign;
+mod format;
 mod idx_files;
 mod images;
+mod left_out;
 mod numpy;
 mod safetensors_file;
 mod text;
@@ -22,37 +25,17 @@ use std::{
 use arrow_array::RecordBatch;
 
 pub use builtin::BUILTIN;
-use folder::{LeftOut, What};
+use folder::What;
+pub use format::{BuiltIn, Format, Sets};
+use format::{Content, short_name};
+use left_out::LeftOut;
 
 use crate::{
-    Array, Column, DataError, Geometry, Options, Rows,
+    Column, DataError, Geometry, Options, Rows,
     array::Replace,
     table::{InMemory, Joined, Table, rows as rows_in},
     tabular::{Known, rows_of},
 };
-
-/// A built-in set.
-#[derive(Debug, Clone, Copy)]
-pub struct BuiltIn {
-    /// Its name.
-    pub name: &'static str,
-    /// What it is, in a line.
-    pub about: &'static str,
-    /// Where it comes from and under which licence.
-    pub licence: &'static str,
-    /// Whether it is compiled in, rather than fetched on first use.
-    pub embedded: bool,
-}
-
-/// A format of files.
-#[derive(Clone, Copy)]
-pub struct Format {
-    /// Its name.
-    pub name: &'static str,
-    /// Endings of its files, in lower case.
-    pub extensions: &'static [&'static str],
-    read: fn(&Path, &Options) -> Result<Content, DataError>,
-}
 
 /// Every format of files, in the order in which they are listed to people. A file of any other ending is IDX or text, whatever it looks like.
 pub const FORMATS: &[Format] = &[
@@ -62,136 +45,8 @@ pub const FORMATS: &[Format] = &[
     numpy::NPY,
     numpy::NPZ,
     safetensors_file::FORMAT,
-    Format { name: "image", extensions: &images::EXTENSIONS, read: images::file },
+    Format { name: "image", extensions: &endings::PICTURES, read: images::file },
 ];
-
-/// What a source holds: rows to train on and, if it has one, its official test set.
-#[derive(Debug, Clone)]
-pub struct Sets {
-    /// A short name, for run folders and tables.
-    pub name: String,
-    /// Rows to train and validate on.
-    pub train: Rows,
-    /// The official test set.
-    pub test: Option<Rows>,
-}
-
-/// What one file holds.
-#[derive(Debug)]
-pub(crate) enum Content {
-    /// A table, of which a person may choose columns.
-    Table(Arc<dyn Table>),
-    /// Rows of numbers or images, and the official test set that came with them.
-    Rows(Box<Rows>, Option<Box<Rows>>),
-}
-
-/// Arrays by name, in one file.
-struct Named<'a> {
-    names: Vec<String>,
-    path: &'a Path,
-    options: &'a Options,
-}
-
-impl Named<'_> {
-    /// The array that holds the rows: the one that a person names; else the only one, or the one called `x` or its like.
-    fn chosen(&self) -> Result<String, DataError> {
-        let malformed = |problem: String| DataError::Malformed { path: self.path.to_owned(), problem };
-        let mut names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
-        names.sort();
-        let listed = names.join(", ");
-        let known = || {
-            let candidates = ["x", "X", "x_train", "X_train", "train_images", "data", "images", "features", "arr_0"];
-            candidates.iter().find(|name| self.names.iter().any(|other| other == *name)).map(|name| name.to_string())
-        };
-        match (&self.options.tensor, self.names.as_slice()) {
-            (Some(name), names) if names.contains(name) => Ok(name.clone()),
-            (Some(name), _) => Err(malformed(format!("has no array `{name}`; it has {listed}: name one with `--tensor`"))),
-            (None, []) => Err(malformed("holds no array".to_string())),
-            (None, [only]) => Ok(only.clone()),
-            (None, _) => known().ok_or_else(|| malformed(format!("holds several arrays, {listed}: name one with `--tensor`"))),
-        }
-    }
-
-    /// The array that a person names; else the only one, or the one called `x` or its like. Labels are called `y` or its like, and an official
-    /// test set `x_test` and `y_test`.
-    fn content(
-        mut self,
-        load_rows: impl Fn(&str) -> Result<Rows, DataError>,
-        load_labels: impl Fn(&str) -> Result<Array, DataError>,
-    ) -> Result<Content, DataError> {
-        let malformed = |problem: String| DataError::Malformed { path: self.path.to_owned(), problem };
-        self.names.sort();
-        let any =
-            |candidates: &[&str]| candidates.iter().find(|name| self.names.iter().any(|other| other == *name)).map(|name| name.to_string());
-        if self.options.tensor.is_none() && ["format", "shape", "data"].iter().all(|part| self.names.iter().any(|name| name == part)) {
-            return Err(malformed(
-                "is a sparse matrix of scipy's, which is not read: save it in full with `numpy.save(\"x.npy\", m.toarray())`".to_string(),
-            ));
-        }
-        let name = self.chosen()?;
-        let part = |name: &str, labels: Option<String>| -> Result<Rows, DataError> {
-            let mut rows = load_rows(name)?;
-            let Some(label_name) = labels else { return Ok(rows) };
-            let labels = match load_labels(&label_name) {
-                Ok(labels) => labels,
-                Err(error) => {
-                    rows.notes.push(format!("`{label_name}` is no list of classes that can be read, and left out ({error})"));
-                    return Ok(rows);
-                }
-            };
-            match labels.into_classes() {
-                Err(why) => rows.notes.push(format!("`{label_name}` {why}: left out")),
-                Ok((labels, _)) if labels.len() != rows.len() => {
-                    return Err(malformed(format!("`{name}` has {} rows, but `{label_name}` has {} labels", rows.len(), labels.len())));
-                }
-                Ok((labels, names)) => rows.identify(None, Some(labels), Some(names)),
-            }
-            Ok(rows)
-        };
-        let mut rows = part(
-            &name,
-            any(&["y", "Y", "y_train", "Y_train", "train_labels", "labels", "label", "target"]).filter(|labels| *labels != name),
-        )?;
-        let base = name.strip_suffix("_train").unwrap_or(&name);
-        let test_name = format!("{base}_test");
-        let test = match any(&[&test_name, "x_test", "X_test", "test_images"]).filter(|test| *test != name && self.options.tensor.is_none())
-        {
-            Some(test) => {
-                let rows_of_test = part(&test, any(&["y_test", "Y_test", "test_labels", "labels_test", "label_test", "target_test"]))?;
-                if (rows_of_test.width(), rows_of_test.geometry) != (rows.width(), rows.geometry) {
-                    let (found, expected) = (rows_of_test.width(), rows.width());
-                    return Err(malformed(format!(
-                        "`{test}` has rows of {found} values, but `{name}` of {expected}, or images of another shape"
-                    )));
-                }
-                Some((test, rows_of_test))
-            }
-            None => None,
-        };
-        let used = |other: &String| {
-            let labels = [
-                "y",
-                "Y",
-                "y_train",
-                "Y_train",
-                "labels",
-                "label",
-                "target",
-                "y_test",
-                "Y_test",
-                "labels_test",
-                "label_test",
-                "target_test",
-            ];
-            *other == name || test.as_ref().is_some_and(|(test, _)| test == other) || labels.contains(&other.as_str())
-        };
-        let unused: Vec<String> = self.names.iter().filter(|name| !used(name)).map(|name| format!("`{name}`")).collect();
-        if !unused.is_empty() && self.options.tensor.is_none() {
-            rows.notes.push(format!("`{name}` is read; left out: {} (`--tensor` names another)", unused.join(", ")));
-        }
-        Ok(Content::Rows(Box::new(rows), test.map(|(_, test)| Box::new(test))))
-    }
-}
 
 /// Whether `rows` are like those that are known; pictures are brought to the same depth, grey ones to colours, and plain rows of as many numbers are
 /// taken for images.
@@ -361,7 +216,7 @@ fn extension(path: &Path) -> Option<String> {
 }
 
 /// The format of a file, by its ending; none if that says nothing.
-fn format(path: &Path) -> Option<&'static Format> {
+fn format_of(path: &Path) -> Option<&'static Format> {
     let extension = extension(path)?;
     let format = FORMATS.iter().find(|format| format.extensions.contains(&extension.as_str()))?;
     // Tables of text alone are read while they are compressed.
@@ -371,7 +226,7 @@ fn format(path: &Path) -> Option<&'static Format> {
 
 /// Whether the file is an array of numbers in a format that [`fill_array`] copies.
 pub fn is_array(path: &Path) -> bool {
-    format(path).is_some_and(|format| ARRAYS.iter().any(|(array, _)| array.name == format.name))
+    format_of(path).is_some_and(|format| ARRAYS.iter().any(|(array, _)| array.name == format.name))
 }
 
 /// What copies an array.
@@ -387,14 +242,14 @@ const ARRAYS: &[(Format, Fill)] =
 /// # Errors
 /// A file that is no array, or can no longer be read; a place that cannot be written; whatever `replace` fails with.
 pub fn fill_array(path: &Path, options: &Options, output: &mut dyn std::io::Write, replace: &mut Replace) -> Result<(), DataError> {
-    let fill = format(path).and_then(|format| ARRAYS.iter().find(|(array, _)| array.name == format.name));
+    let fill = format_of(path).and_then(|format| ARRAYS.iter().find(|(array, _)| array.name == format.name));
     let (_, fill) = fill.ok_or_else(|| DataError::Malformed { path: path.to_owned(), problem: "is no array of numbers".to_string() })?;
     fill(path, options, output, replace)
 }
 
 /// Whether the file is a table of text, by its ending or its contents.
 pub fn is_text_table(path: &Path) -> bool {
-    format(path).map_or_else(|| looks_like_text(path), |format| format.name == text::FORMAT.name)
+    format_of(path).map_or_else(|| looks_like_text(path), |format| format.name == text::FORMAT.name)
 }
 
 /// Whether a file begins with text: no zero bytes, and mostly letters, digits and marks.
@@ -413,7 +268,7 @@ fn file(path: &Path, options: &Options) -> Result<Content, DataError> {
         read.map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     }
     let text = || (text::FORMAT.read)(path, options);
-    match format(path) {
+    match format_of(path) {
         Some(format) if format.name == text::FORMAT.name => match foreign::disguised(&start) {
             Some(problem) => Err(malformed(problem)),
             None => text(),
@@ -432,7 +287,7 @@ fn file(path: &Path, options: &Options) -> Result<Content, DataError> {
 
 /// Several files of one format, as one.
 fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
-    if paths.iter().all(|path| images::is_picture(path)) {
+    if paths.iter().all(|path| endings::is_picture(path)) {
         return images::several(paths, options); // together, as they decide together on depth and colours
     }
     let mut tables: Vec<Arc<dyn Table>> = Vec::new();
@@ -478,7 +333,7 @@ fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets,
         return idx_files::folder(path);
     }
     let all = folder::listing(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
-    let mut chosen = match folder::what(&all) {
+    let mut chosen = match folder::what(&all, &|path| format_of(path).map(|format| format.name)) {
         What::Pictures => return images::folder(path, options),
         What::Tables(chosen) => chosen,
         What::Mixed(formats) => {
@@ -514,11 +369,4 @@ fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets,
     };
     sets.train.notes.extend(LeftOut::beside_tables(&all, &chosen).note());
     Ok(sets)
-}
-
-/// The last part of a path without its extensions.
-fn short_name(path: &Path) -> String {
-    let name = path.canonicalize().ok().and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()));
-    let name = name.unwrap_or_else(|| "data".to_string());
-    name.split('.').find(|part| !part.is_empty()).unwrap_or("data").to_string()
 }

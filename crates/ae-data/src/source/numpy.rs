@@ -10,9 +10,9 @@ use std::{
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
 use zip::ZipArchive;
 
-use super::{Content, Format, Named, Options};
+use super::format::{Content, Format, Named};
 use crate::{
-    Array, DataError, Element, Rows,
+    Array, DataError, Element, Options, Rows,
     array::{Layout, Replace, row_major, shape_of_rows},
     store::{RawFile, Store},
 };

@@ -8,9 +8,12 @@ use std::{
 
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 
-use super::{Content, Format, Named, Options, numpy::sizes};
+use super::{
+    format::{Content, Format, Named},
+    numpy::sizes,
+};
 use crate::{
-    Array, DataError, Element, Rows,
+    Array, DataError, Element, Options, Rows,
     array::{Layout, Replace, shape_of_rows},
     store::{RawFile, Store},
 };

@@ -67,7 +67,7 @@ impl Material {
         let (pca, detector): (Pca, Detector) = (run.folder.pca()?, run.folder.detector()?);
         let rows = |which| run.rows(&trained, which);
         let (test, train) = (rows(Which::Test)?, rows(Which::Train)?);
-        let test = test.sample(ae_data::scaling::SAMPLE);
+        let test = test.sample(ae_data::fit::SAMPLE);
         let evaluation = trained.evaluate(&test, &pca, Some(&train))?;
         let some = test.thin(MANY);
         let codes = trained.codes(&some)?;

@@ -1,29 +1,40 @@
 //! A table of text written again with some of its cells replaced, and every other byte as it was.
 
 use std::{
+    fs::File,
     io::{self, BufRead, BufReader, BufWriter, Read, Write},
     ops::Range,
+    path::Path,
+    sync::Arc,
 };
 
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 
-use super::{Section, Text};
-use crate::{
-    DataError,
-    cell::trimmed,
-    store::read_at,
-    table::{ReplaceText, rows},
-};
+use super::{charset::Charset, section::Section};
+use crate::{DataError, cell::trimmed, store::read_at, table::ReplaceText};
+
+/// A table of text as it is in its file.
+pub(super) struct Original<'a> {
+    pub(super) path: &'a Path,
+    /// Its text in UTF-8.
+    pub(super) file: &'a Arc<File>,
+    pub(super) charset: Charset,
+    pub(super) delimiter: u8,
+    pub(super) comment: Option<u8>,
+    /// Where the first row begins.
+    pub(super) first: u64,
+    pub(super) rows: usize,
+}
 
 /// Writes `text` to `output` with some of its cells replaced. Delimiters, quotes, line ends, the byte order mark, the encoding and every cell that
 /// stays are written as they are.
-pub(super) fn fill(text: &Text, output: &mut dyn Write, packed: bool, replace: &mut ReplaceText) -> Result<(), DataError> {
-    let path = text.path.as_path();
+pub(super) fn fill(text: &Original, output: &mut dyn Write, packed: bool, replace: &mut ReplaceText) -> Result<(), DataError> {
+    let path = text.path;
     let failed = |source: io::Error| DataError::Write { path: path.to_owned(), reason: source.to_string() };
     let unread = |source: io::Error| DataError::Io { path: path.to_owned(), source };
     let mut output = BufWriter::new(text.charset.writer(output, packed).map_err(failed)?);
     // What stands before the first row, the mark of the encoding left out: the writer has written it.
-    let first = text.offsets[0];
+    let first = text.first;
     let mut before = vec![0; first as usize];
     let mut at = 0;
     while at < before.len() {
@@ -35,8 +46,8 @@ pub(super) fn fill(text: &Text, output: &mut dyn Write, packed: bool, replace: &
     let before = before.strip_prefix(&[0xef, 0xbb, 0xbf][..]).unwrap_or(&before);
     output.write_all(before).map_err(failed)?;
     let section = Section { file: text.file.clone(), at: first };
-    let mut records = Raw::new(BufReader::with_capacity(1 << 20, section), text.dialect.delimiter, text.dialect.comment);
-    let all = rows(text);
+    let mut records = Raw::new(BufReader::with_capacity(1 << 20, section), text.delimiter, text.comment);
+    let all = text.rows;
     for row in 0..all {
         if !records.next().map_err(unread)? {
             return Err(DataError::Malformed { path: path.to_owned(), problem: "was changed while it was read".to_string() });
@@ -46,7 +57,7 @@ pub(super) fn fill(text: &Text, output: &mut dyn Write, packed: bool, replace: &
             let said = String::from_utf8_lossy(said);
             let Some(new) = replace(row, place, trimmed(&said))? else { continue };
             output.write_all(&records.bytes[from..range.start]).map_err(failed)?;
-            let needs_quotes = new.bytes().any(|byte| byte == text.dialect.delimiter || matches!(byte, b'"' | b'\n' | b'\r'));
+            let needs_quotes = new.bytes().any(|byte| byte == text.delimiter || matches!(byte, b'"' | b'\n' | b'\r'));
             let written = if needs_quotes { format!("\"{}\"", new.replace('"', "\"\"")) } else { new };
             output.write_all(written.as_bytes()).map_err(failed)?;
             from = range.end;

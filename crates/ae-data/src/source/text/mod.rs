@@ -1,10 +1,11 @@
 //! Tables of text: CSV, TSV and their like, from a file or from standard input.
 //!
-//! Every column is text, cell by cell as it stands in the file; what the cells mean is for [`survey`](crate::survey) to say.
+//! Every column is text, cell by cell as it stands in the file; what the cells mean is for the survey to say.
 
 mod charset;
 mod dialect;
 mod fill;
+mod section;
 
 use std::{
     fs::File,
@@ -20,8 +21,10 @@ use csv::ByteRecord;
 use self::{
     charset::Charset,
     dialect::{Dialect, builder, cells},
+    fill::{Original, fill},
+    section::Section,
 };
-use super::{Content, Format};
+use super::format::{Content, Format};
 use crate::{
     DataError, Options,
     progress::Progress,
@@ -65,20 +68,6 @@ pub(super) struct Text {
     /// Where each part begins in the file.
     offsets: Vec<u64>,
     notes: Vec<String>,
-}
-
-/// A file from a place on, however many read it.
-struct Section {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for Section {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let count = read_at(&self.file, bytes, self.at)?;
-        self.at += count as u64;
-        Ok(count)
-    }
 }
 
 impl Text {
@@ -307,6 +296,15 @@ impl Table for Text {
     }
 
     fn rewrite(&self, output: &mut dyn Write, packed: bool, replace: &mut ReplaceText) -> Result<bool, DataError> {
-        fill::fill(self, output, packed, replace).map(|()| true)
+        let original = Original {
+            path: &self.path,
+            file: &self.file,
+            charset: self.charset,
+            delimiter: self.dialect.delimiter,
+            comment: self.dialect.comment,
+            first: self.offsets[0],
+            rows: crate::table::rows(self),
+        };
+        fill(&original, output, packed, replace).map(|()| true)
     }
 }

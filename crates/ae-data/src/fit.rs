@@ -1,0 +1,172 @@
+//! Fitting a [`Scaling`] to rows.
+
+use crate::{DataError, Dataset, Scaling, ScalingMethod, progress::Progress};
+
+/// Values that are looked at where all would be too many.
+pub const SAMPLE: usize = 8 << 20;
+
+/// Running statistics of one feature.
+#[derive(Clone, Copy)]
+struct Statistics {
+    count: f64,
+    min: f64,
+    max: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Statistics {
+    const NONE: Self = Self { count: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, mean: 0.0, squares: 0.0 };
+
+    /// Welford's update, which stays accurate where the mean is large beside the deviation.
+    fn add(&mut self, value: f64) {
+        if value.is_nan() {
+            return;
+        }
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.count += 1.0;
+        let difference = value - self.mean;
+        self.mean += difference / self.count;
+        self.squares += difference * (value - self.mean);
+    }
+
+    /// Median and interquartile range, by linear interpolation between order statistics (type 7 of Hyndman and Fan 1996).
+    fn robust(mut values: Vec<f64>) -> (f64, f64) {
+        values.retain(|value| !value.is_nan());
+        values.sort_unstable_by(f64::total_cmp);
+        let quantile = |share: f64| {
+            let place = share * values.len().saturating_sub(1) as f64;
+            let (low, high) = (place.floor() as usize, place.ceil() as usize);
+            let value = |index: usize| values.get(index).copied().unwrap_or(0.0);
+            value(low) + (value(high) - value(low)) * (place - low as f64)
+        };
+        (quantile(0.5), quantile(0.75) - quantile(0.25))
+    }
+
+    /// Offset and scale; a feature without spread (or never observed) is shifted but not divided.
+    fn fit(self, method: ScalingMethod) -> (f64, f64) {
+        let (offset, scale) = match method {
+            ScalingMethod::MinMax => (self.min, self.max - self.min),
+            ScalingMethod::Standard => (self.mean, (self.squares / self.count).sqrt()),
+            ScalingMethod::None | ScalingMethod::Auto | ScalingMethod::Robust => (0.0, 1.0),
+        };
+        Self::usable(offset, scale)
+    }
+
+    /// The same where they can be used; else what changes nothing.
+    fn usable(offset: f64, scale: f64) -> (f64, f64) {
+        let offset = if offset.is_finite() { offset } else { 0.0 };
+        (offset, if scale.is_finite() && scale > 0.0 { scale } else { 1.0 })
+    }
+}
+
+impl Scaling {
+    /// The scaling of these rows; missing values are left out. Medians and quartiles of rows that stay in their file are those of a sample of
+    /// about 8 million values.
+    ///
+    /// # Errors
+    /// A file that can no longer be read.
+    pub fn fit(method: ScalingMethod, rows: &Dataset) -> Result<Self, DataError> {
+        let image = rows.rows().geometry.is_some();
+        let method = match method {
+            ScalingMethod::Auto if image => ScalingMethod::MinMax,
+            ScalingMethod::Auto => ScalingMethod::Standard,
+            method => method,
+        };
+        if method == ScalingMethod::None {
+            return Ok(Self::identity());
+        }
+        let rows_of = rows.rows();
+        let groups = if image { 1 } else { rows_of.width() };
+        let group = |column: usize| if image { 0 } else { column };
+        let fitted: Vec<(f64, f64)> = if method == ScalingMethod::Robust {
+            let mut values = vec![Vec::new(); groups];
+            for &index in rows.sample(SAMPLE).indices() {
+                rows_of.row(index)?.into_iter().enumerate().for_each(|(column, value)| values[group(column)].push(value));
+            }
+            values.into_iter().map(Statistics::robust).map(|(offset, scale)| Statistics::usable(offset, scale)).collect()
+        } else {
+            let mut statistics = vec![Statistics::NONE; groups];
+            let mut progress = Progress::new("reading rows for their scaling", rows.indices().len());
+            for &index in rows.indices() {
+                progress.step();
+                rows_of.row(index)?.into_iter().enumerate().for_each(|(column, value)| statistics[group(column)].add(value));
+            }
+            // Numbers whose squares are infinite cannot be scaled.
+            let far = statistics.iter().position(|feature| feature.count > 0.0 && feature.min.abs().max(feature.max.abs()) > 1e150);
+            if let Some(feature) = far {
+                let column = rows_of.encoding().map(|encoding| {
+                    let place = encoding.ranges().iter().position(|(first, end)| (*first..*end).contains(&feature)).unwrap_or(0);
+                    encoding.columns()[place].name.clone()
+                });
+                let size = statistics[feature].min.abs().max(statistics[feature].max.abs());
+                let name = column.map_or(format!("feature {feature}"), |name| format!("column `{name}`"));
+                let problem =
+                    format!("{name} holds numbers as large as {size:e}, which cannot be scaled: correct them, or leave the column out");
+                return Err(DataError::Malformed { path: "the training rows".into(), problem });
+            }
+            statistics.into_iter().map(|feature| feature.fit(method)).collect()
+        };
+        // Truth values and levels are 0 and 1 already, and stay so.
+        let numbers = if image { groups } else { rows_of.numbers() };
+        let (offset, scale) =
+            fitted.into_iter().enumerate().map(|(feature, fitted)| if feature < numbers { fitted } else { (0.0, 1.0) }).unzip();
+        Ok(Self { method, offset, scale })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Geometry, Rows, Values};
+
+    fn table() -> Dataset {
+        // The last column is constant, the middle one has a missing value.
+        Dataset::new(Rows::new(Values::F32(vec![1.0, 10.0, 5.0, 3.0, f32::NAN, 5.0, 5.0, 30.0, 5.0]), 3))
+    }
+
+    #[test]
+    fn columns_of_a_table_are_scaled_on_their_own() {
+        let scaling = Scaling::fit(ScalingMethod::MinMax, &table()).unwrap();
+        assert_eq!((scaling.offset.clone(), scaling.scale.clone()), (vec![1.0, 10.0, 5.0], vec![4.0, 20.0, 1.0]));
+        let mut row = Vec::new();
+        table().rows().gather(2, &scaling, &mut row, &mut Vec::new()).unwrap();
+        assert_eq!(row, [1.0, 1.0, 0.0]);
+        assert_eq!(scaling.invert(&row, 3), [5.0, 30.0, 5.0]);
+    }
+
+    #[test]
+    fn seconds_since_1970_keep_their_digits() {
+        let seconds = [1.7e9, 1.7e9 + 1.0, 1.7e9 + 2.0];
+        for values in [Values::F64(seconds.to_vec()), Values::I64(seconds.map(|value| value as i64).to_vec())] {
+            let rows = Dataset::new(Rows::new(values, 1));
+            let scaling = Scaling::fit(ScalingMethod::MinMax, &rows).unwrap();
+            assert_eq!(rows.scaled(&scaling).unwrap(), [0.0, 0.5, 1.0]);
+            assert_eq!(scaling.invert(&[0.5], 1), [1_700_000_001.0]);
+        }
+    }
+
+    #[test]
+    fn standard_gives_mean_zero_and_variance_one() {
+        let scaling = Scaling::fit(ScalingMethod::Standard, &table()).unwrap();
+        assert_eq!(scaling.offset, [3.0, 20.0, 5.0]);
+        assert!((scaling.scale[0] - (8.0f64 / 3.0).sqrt()).abs() < 1e-12, "{:?}", scaling.scale);
+        assert_eq!(scaling.scale[2], 1.0);
+    }
+
+    #[test]
+    fn robust_scaling_ignores_an_outlier() {
+        let rows = Dataset::new(Rows::new(Values::F32(vec![1.0, 2.0, 3.0, 4.0, 1e6]), 1));
+        let scaling = Scaling::fit(ScalingMethod::Robust, &rows).unwrap();
+        assert_eq!((scaling.offset, scaling.scale), (vec![3.0], vec![2.0]));
+    }
+
+    #[test]
+    fn an_image_is_scaled_as_a_whole() {
+        let mut rows = Rows::new(Values::U8(vec![0, 4, 16, 8]), 2);
+        rows.geometry = Some(Geometry { channels: 1, height: 1, width: 2 });
+        let scaling = Scaling::fit(ScalingMethod::Auto, &Dataset::new(rows)).unwrap();
+        assert_eq!((scaling.method, scaling.offset, scaling.scale), (ScalingMethod::MinMax, vec![0.0], vec![16.0]));
+    }
+}

@@ -1,0 +1,52 @@
+//! Whole files: what was there before stays until the new one is complete.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    path::Path,
+};
+
+use tempfile::NamedTempFile;
+
+use crate::DataError;
+
+/// Writes a whole file by what `write` gives it: what was there before stays until the new one is complete.
+///
+/// # Errors
+/// A place that cannot be written, or whatever `write` fails with.
+pub fn write_with<E: From<DataError>>(path: &Path, write: impl FnOnce(File) -> Result<(), E>) -> Result<(), E> {
+    let failed = |reason: String| DataError::Write { path: path.to_owned(), reason };
+    let (file, partial) = place(path).map_err(|error| failed(error.to_string()))?;
+    write(file)?;
+    if let Some(partial) = partial {
+        partial.persist(path).map_err(|error| failed(error.error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Writes a whole file: what was there before stays until the new one is complete.
+///
+/// # Errors
+/// A place that cannot be written.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+    let failed = |error: std::io::Error| DataError::Write { path: path.to_owned(), reason: error.to_string() };
+    write_with(path, |mut file| file.write_all(bytes).map_err(failed))
+}
+
+/// A file beside `path`, which takes its place later; `path` itself where that is no file, such as `/dev/stdout` or a pipe.
+pub(crate) fn place(path: &Path) -> std::io::Result<(File, Option<NamedTempFile>)> {
+    let before = path.metadata();
+    if before.as_ref().is_ok_and(|before| !before.is_file() && !before.is_dir()) {
+        return Ok((OpenOptions::new().write(true).open(path)?, None));
+    }
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any other new file; a file that is replaced keeps its permissions.
+        let mode = before.as_ref().map_or(0o666, |before| before.permissions().mode());
+        builder.permissions(std::fs::Permissions::from_mode(mode));
+    }
+    let partial = builder.tempfile_in(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+    Ok((partial.reopen()?, Some(partial)))
+}
