@@ -411,6 +411,9 @@ pub(crate) fn arrow_problem(origin: &Path, error: &dyn fmt::Display) -> DataErro
     DataError::Malformed { path: origin.to_owned(), problem: error.to_string() }
 }
 
+/// A part that was read: its number, its columns, their cells.
+type Part = (usize, Vec<usize>, RecordBatch);
+
 /// Columns that go along with rows as they came: what identifies a row, its label, and whatever is not learned from.
 #[derive(Debug, Clone)]
 pub struct Carried {
@@ -422,7 +425,7 @@ pub struct Carried {
     /// The other columns that are not learned from.
     pub rest: Vec<usize>,
     /// The part that was read last, with the columns that were asked for.
-    last: Arc<Mutex<Option<(usize, Vec<usize>, RecordBatch)>>>,
+    last: Arc<Mutex<Option<Part>>>,
 }
 
 impl Carried {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use ae_data::{
-    Batch, Batcher, Column, DataError, Dataset, Encoding, Kind, Known, Options, Sets, Split, open_known, patch, progress::Progress, tabular,
+    Batch, Batcher, Column, Dataset, Encoding, Kind, Known, Options, Sets, Split, open_known, patch, progress::Progress, tabular,
 };
 use ae_model::{Corruption, Model};
 use arrow_array::{ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray};
@@ -359,7 +359,7 @@ fn all_rows(sets: Sets) -> Result<Dataset> {
     if train.store().is_some() || test.store().is_some() {
         return Err(Error::Usage(format!("`{name}` is too large for all of its rows at once: take `--rows train`, then `--rows test`")));
     }
-    train.append(test).map_err(DataError::from)?;
+    train.append(test)?;
     Ok(Dataset::new(train))
 }
 

@@ -40,8 +40,11 @@ pub(super) trait Sink {
     fn finish(self: Box<Self>) -> Result<Vec<String>, String>;
 }
 
+/// What opens a file of a format.
+pub(super) type Open = fn(File, &Shape) -> Result<Box<dyn Sink>, String>;
+
 /// A format of files.
 pub(super) struct Format {
     pub(super) extensions: &'static [&'static str],
-    pub(super) open: fn(File, &Shape) -> Result<Box<dyn Sink>, String>,
+    pub(super) open: Open,
 }

@@ -1,4 +1,4 @@
-//! Where results go: a table, in the format that the ending of its file asks for. A new format is one file here and one line in [`FORMATS`].
+//! Where results go: a table, in the format that the ending of its file asks for. A new format is one file here and one line in `FORMATS`.
 //!
 //! Rows are written as they come, into a temporary file beside the place, which takes the place once it is whole: a run that breaks off
 //! leaves what was there before.

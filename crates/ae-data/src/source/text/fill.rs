@@ -38,7 +38,7 @@ pub(super) fn fill(text: &Original, output: &mut dyn Write, packed: bool, replac
     let mut before = vec![0; first as usize];
     let mut at = 0;
     while at < before.len() {
-        match read_at(&text.file, &mut before[at..], at as u64).map_err(unread)? {
+        match read_at(text.file, &mut before[at..], at as u64).map_err(unread)? {
             0 => break,
             count => at += count,
         }
