@@ -224,11 +224,12 @@ impl Encoder {
                 continue;
             }
             if column.kind == Kind::Boolean {
-                let value = boolean(cell).or(match cell {
-                    "0" => Some(false),
-                    "1" => Some(true),
+                let number = || match plain(cell) {
+                    Some(0.0) => Some(false),
+                    Some(1.0) => Some(true),
                     _ => None,
-                });
+                };
+                let value = boolean(cell).or_else(number);
                 match value {
                     Some(value) => place(row, f64::from(u8::from(value))),
                     // What is neither of the two cannot be told from what is missing.

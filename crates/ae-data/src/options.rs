@@ -17,6 +17,9 @@ pub struct Options {
     /// Columns not to learn from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<String>,
+    /// Columns that the data is cut by, by group or by time: not learned from.
+    #[serde(skip)]
+    pub cut_by: Vec<String>,
     /// Columns to learn from, if not all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<String>,
@@ -106,6 +109,7 @@ impl Options {
             label: over.label.or_else(|| self.label.clone()),
             id: over.id.or_else(|| self.id.clone()),
             drop: [self.drop.clone(), over.drop].concat(),
+            cut_by: self.cut_by.clone(),
             keep: list(over.keep, &self.keep),
             categorical: list(over.categorical, &self.categorical),
             boolean: list(over.boolean, &self.boolean),

@@ -10,6 +10,7 @@ use arrow_select::zip::zip;
 use crate::{
     Column, Kind, Missing,
     cell::{boolean, trimmed},
+    table::texts,
 };
 
 /// Which cells of a column hold nothing: null, `NaN`, or a text that stands for nothing.
@@ -141,16 +142,12 @@ pub fn patch(array: &ArrayRef, column: &Column, cells: &[f64], missing: &Missing
     Ok((patched, count, left - count))
 }
 
-/// A dictionary with the keys of some rows replaced, its values as they were and in their order; none if it is no dictionary of texts, or lacks one
-/// that is wanted.
+/// A dictionary with the keys of some rows replaced, its values as they were and in their order; none if it is no dictionary, or lacks a value that is
+/// wanted.
 fn with_keys(array: &ArrayRef, wanted: impl Fn(usize) -> Option<String>) -> Result<Option<ArrayRef>, ArrowError> {
     let Some(dictionary) = array.as_any_dictionary_opt() else { return Ok(None) };
-    if !is_text(array.data_type()) {
-        return Ok(None);
-    }
-    let values = strict(dictionary.values(), &DataType::Utf8)?;
-    let values = values.as_string::<i32>();
-    let place = |text: &str| (0..values.len()).find(|&index| !values.is_null(index) && values.value(index) == text);
+    let values = texts(dictionary.values(), "the column".as_ref()).map_err(|error| ArrowError::ComputeError(error.to_string()))?;
+    let place = |text: &str| values.iter().position(|value| value.as_deref() == Some(text));
     let keys = strict(dictionary.keys(), &DataType::Int64)?;
     let keys = keys.as_primitive::<Int64Type>();
     let mut made = Vec::with_capacity(array.len());
@@ -195,7 +192,6 @@ mod tests {
     use arrow_array::{Decimal128Array, DictionaryArray, Float32Array, types::Int32Type};
 
     use super::*;
-    use crate::table::texts;
 
     fn patched(array: ArrayRef, column: &Column, cells: &[f64]) -> (Vec<Option<String>>, DataType, usize, usize) {
         let (made, filled, left) = patch(&array, column, cells, &Missing::Usual).unwrap();

@@ -80,7 +80,13 @@ impl By {
                 let mut numbers = HashMap::new();
                 let texts = column("group", group)?;
                 // Rows without a group are a group each.
+                // Written with blanks around, or as 1.0 for 1, it is the same group.
+                let plain = |text: String| {
+                    let text = text.trim();
+                    text.parse::<f64>().map_or_else(|_| text.to_string(), |number| number.to_string())
+                };
                 let number = |(row, text): (usize, Option<String>)| {
+                    let text = text.map(plain).filter(|text| !text.is_empty());
                     let next = numbers.len();
                     *numbers.entry(text.ok_or(row)).or_insert(next)
                 };
@@ -172,8 +178,8 @@ fn parts(text: &str) -> Option<[u32; 3]> {
 /// A value of a column that orders rows.
 enum Moment {
     Number(f64),
-    /// Year, month and day, then the time of day as text: hours first, so that its letters order it.
-    Date([u32; 3], String),
+    /// Year, month and day, and the seconds since midnight.
+    Date([u32; 3], f64),
 }
 
 impl Moment {
@@ -183,23 +189,66 @@ impl Moment {
         if let Ok(number) = text.parse::<f64>() {
             return number.is_finite().then_some(Self::Number(number));
         }
-        let time = text.split_once([' ', 'T']).map_or("", |(_, time)| time);
         let date = match parts(text)? {
             [year, month, day] if year > 31 => [year, month, day],
             [day, month, year] if order == Order::DayFirst => [year, month, day],
             [month, day, year] => [year, month, day],
         };
-        let is_time = time.is_empty() || time.as_bytes()[0].is_ascii_digit() && time.contains(':');
-        ((1..=12).contains(&date[1]) && (1..=31).contains(&date[2]) && date[0] > 31 && is_time).then(|| Self::Date(date, time.to_string()))
+        let [year, month, day] = date;
+        let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days = match month {
+            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+            4 | 6 | 9 | 11 => 30,
+            2 if is_leap => 29,
+            2 => 28,
+            _ => 0,
+        };
+        let time = text.split_once([' ', 'T']).map_or(Some(0.0), |(_, time)| seconds(time))?;
+        ((1..=days).contains(&day) && year > 31).then_some(Self::Date(date, time))
     }
 
     fn compare(&self, other: &Self) -> std::cmp::Ordering {
         match (self, other) {
             (Self::Number(a), Self::Number(b)) => a.total_cmp(b),
-            (Self::Date(a, at), Self::Date(b, at_other)) => a.cmp(b).then_with(|| at.cmp(at_other)),
+            (Self::Date(a, at), Self::Date(b, at_other)) => a.cmp(b).then_with(|| at.total_cmp(at_other)),
             _ => std::cmp::Ordering::Equal,
         }
     }
+}
+
+/// The seconds since midnight of a time such as `9:30`, `09:30:15.5`, `9:30 PM`, `09:30:00+02:00`; an offset from UTC is taken off.
+fn seconds(time: &str) -> Option<f64> {
+    let time = time.trim();
+    let upper = time.to_ascii_uppercase();
+    let (clock, half) = match (upper.strip_suffix("AM"), upper.strip_suffix("PM")) {
+        (Some(clock), _) => (clock.trim(), Some(0.0)),
+        (_, Some(clock)) => (clock.trim(), Some(12.0)),
+        _ => (upper.as_str(), None),
+    };
+    let (clock, offset) = match clock.find(['+', '-', 'Z']) {
+        Some(place) if &clock[place..] == "Z" => (&clock[..place], 0.0),
+        Some(place) => {
+            let digits: String = clock[place + 1..].chars().filter(|character| *character != ':').collect();
+            let hours: f64 = digits.get(..2)?.parse().ok()?;
+            let minutes: f64 = digits.get(2..4).unwrap_or("0").parse().ok()?;
+            let size = 3600.0 * hours + 60.0 * minutes;
+            (&clock[..place], if clock.as_bytes()[place] == b'-' { -size } else { size })
+        }
+        None => (clock, 0.0),
+    };
+    let parts: Vec<f64> = clock.trim().split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let (hours, minutes, seconds) = match parts[..] {
+        [hours, minutes] => (hours, minutes, 0.0),
+        [hours, minutes, seconds] => (hours, minutes, seconds),
+        _ => return None,
+    };
+    let hours = match half {
+        Some(half) if (1.0..=12.0).contains(&hours) => hours % 12.0 + half,
+        Some(_) => return None,
+        None => hours,
+    };
+    let is_time = (0.0..24.0).contains(&hours) && (0.0..60.0).contains(&minutes) && (0.0..61.0).contains(&seconds);
+    is_time.then_some(3600.0 * hours + 60.0 * minutes + seconds - offset)
 }
 
 impl Split {
@@ -443,7 +492,20 @@ mod tests {
         assert_eq!(order(&["3.4.2024", "4.3.2024"]), Some((vec![1, 0], Order::DayFirst)));
         assert_eq!(order(&["2024-01-02T10:00:00Z", "2024-01-02T09:30:00Z", "2023-12-31"]).unwrap().0, [2, 1, 0]);
         assert_eq!(order(&["10", "9.5", "-1"]).unwrap().0, [2, 1, 0]);
-        for text in ["20 Jan 2023", "2023-13-45", "2023Q1", "u", "01:59:00", "nan"] {
+        assert_eq!(order(&["2024-01-01 1:00 PM", "2024-01-01 10:00 AM", "2024-01-01 12:30 AM"]).unwrap().0, [2, 1, 0]);
+        assert_eq!(order(&["2024-01-01 12:00+02:00", "2024-01-01 9:30Z"]).unwrap().0, [1, 0]);
+        for text in [
+            "2024-02-30",
+            "2023-02-29",
+            "2024-01-01 25:00",
+            "2024-01-01 10:75",
+            "20 Jan 2023",
+            "2023-13-45",
+            "2023Q1",
+            "u",
+            "01:59:00",
+            "nan",
+        ] {
             assert!(Moment::of(text, Order::Either).is_none(), "{text}");
         }
     }

@@ -72,6 +72,14 @@ impl Chosen {
         };
         let (label, id) = (one("label", &options.label)?, one("id", &options.id)?);
         let (drop, keep) = (find("drop", &options.drop)?, find("keep", &options.keep)?);
+        let cut_by: Vec<usize> = options
+            .cut_by
+            .iter()
+            .map(|name| one("group or time", &Some(name.clone())))
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect();
         let mut said = vec![None; names.len()];
         for (option, list, kind) in [
             ("numeric", &options.numeric, Said::Number),
@@ -89,7 +97,7 @@ impl Chosen {
         }
         let index = table.index_columns();
         let learned: Vec<usize> = (0..names.len())
-            .filter(|place| Some(*place) != label && Some(*place) != id && !drop.contains(place))
+            .filter(|place| Some(*place) != label && Some(*place) != id && !drop.contains(place) && !cut_by.contains(place))
             .filter(|place| if keep.is_empty() { !index.contains(&names[*place]) || said[*place].is_some() } else { keep.contains(place) })
             .collect();
         if learned.is_empty() {
@@ -116,9 +124,11 @@ struct Seen {
     decimals: Option<(usize, usize)>,
     /// The first number that begins with a zero that no number needs.
     zero: Option<String>,
+    /// Whole numbers that can be dates, such as 20240131.
+    days: usize,
     /// Whether some whole number is beyond those that double precision tells apart.
     is_big: bool,
-    /// Texts that are mostly digits, and the first of them.
+    /// Texts that begin with a number, and the first of them.
     digits: (usize, Option<String>),
     /// How often a comma, and how often a point, stands before decimals, between thousands, or before three digits.
     comma: [usize; 3],
@@ -127,8 +137,9 @@ struct Seen {
     /// What stands before and behind the numbers, and whether it is the same for all.
     affixes: Option<(String, String)>,
     has_other_affixes: bool,
-    /// A number with other marks.
+    /// A number with other marks, and one with a point before three digits.
     example: Option<String>,
+    either: Option<String>,
     /// The first cell that is no number: its row, and what it says.
     text: Option<(usize, String)>,
     /// The names that are no numbers, as long as they are few.
@@ -146,6 +157,10 @@ impl Seen {
     fn number(&mut self, value: f64) {
         self.plain += 1;
         self.has_fraction |= value.fract() != 0.0;
+        let (year, month, day) = (value.div_euclid(1e4), value.div_euclid(1e2) % 1e2, value % 1e2);
+        let is_day =
+            (1900.0..2100.0).contains(&year) && (1.0..=12.0).contains(&month) && (1.0..=31.0).contains(&day) && value.fract() == 0.0;
+        self.days += usize::from(is_day);
         self.is_big |= value.abs() >= 9_007_199_254_740_992.0;
         self.counts = match self.last {
             Some(last) => self.counts && value == last + 1.0,
@@ -183,7 +198,10 @@ impl Seen {
             if let Some(point) = point {
                 // Three digits behind a point can be thousands.
                 match after == 3 && cell[point + 1..].bytes().all(|byte| byte.is_ascii_digit()) {
-                    true => self.marks(&Shape::of(cell).unwrap_or(Shape::NONE)),
+                    true => {
+                        self.marks(&Shape::of(cell).unwrap_or(Shape::NONE));
+                        self.either.get_or_insert_with(|| cell.to_string());
+                    }
                     false => self.point[0] += 1,
                 }
             } else if self.zero.is_none() && cell.len() > 1 && cell.starts_with('0') {
@@ -208,12 +226,7 @@ impl Seen {
         if self.text.is_none() {
             self.text = Some((row, cell.to_string()));
         }
-        let (digits, letters) = cell.chars().fold((0, 0), |(digits, letters), letter| match letter {
-            letter if letter.is_numeric() => (digits + 1, letters),
-            letter if letter.is_alphabetic() => (digits, letters + 1),
-            _ => (digits, letters),
-        });
-        if digits > 0 && digits >= letters {
+        if begins_with_number(cell) {
             self.digits.0 += 1;
             self.digits.1.get_or_insert_with(|| cell.to_string());
         }
@@ -364,7 +377,14 @@ fn look(
         kind if is_text(kind) || matches!(kind, DataType::Dictionary(_, value) if is_text(value)) => {
             let values = if kind == &DataType::Utf8 { array.clone() } else { as_type(&DataType::Utf8)? };
             for (row, cell) in values.as_string::<i32>().iter().enumerate() {
-                let Some(cell) = cell.map(trimmed).filter(|cell| !cell.is_empty()) else { continue };
+                let Some(cell) = cell.map(trimmed) else { continue };
+                if cell.is_empty() {
+                    // Of a table with types, which has a null for what is missing, this is worth a word.
+                    if *missing == Missing::Nothing {
+                        marker("''");
+                    }
+                    continue;
+                }
                 if missing.has(cell) {
                     marker(cell);
                     continue;
@@ -471,7 +491,9 @@ fn decide(
         if is_index && name.is_empty() && !is_kept && !is_number {
             return Ok(Decision::Carry(format!("{called} counts the rows: carried along, not learned from (`--keep` learns from it)")));
         }
-        let mut note = match &seen.example {
+        // What is read otherwise than it looks comes first.
+        let example = seen.either.as_ref().filter(|_| style.decimal_comma).or(seen.example.as_ref());
+        let mut note = match example {
             Some(example) if !style.is_plain() => Some(format!("{called}: {}", style.describe(example))),
             _ => None,
         };
@@ -480,10 +502,16 @@ fn decide(
                 "{called} counts the rows: if it only identifies them, leave it out with `--drop {option}` or `--id {option}`"
             ));
         }
-        // Styled numbers without decimals are whole, too.
-        let styled_fraction =
-            seen.styled > 0 && if style.decimal_comma { seen.comma[0] + seen.comma[2] > 0 } else { seen.point[0] + seen.point[2] > 0 };
-        let integer = said == Some(Said::Integer) || !seen.has_fraction && !styled_fraction && said.is_none();
+        // Behind a decimal comma every point stands between thousands; without one, a comma may.
+        let [decimal, _, either] = if style.decimal_comma { seen.comma } else { seen.point };
+        let has_fraction =
+            if style.decimal_comma { decimal + either > 0 } else { seen.has_fraction || seen.styled > 0 && decimal + either > 0 };
+        let integer = said == Some(Said::Integer) || !has_fraction && said.is_none();
+        if note.is_none() && !is_number && seen.days == seen.observed && seen.plain == seen.observed {
+            note = Some(format!(
+                "{called} holds what could be dates (such as 20240131), and is learned from as numbers: `--drop {option}` leaves it out"
+            ));
+        }
         if note.is_none() && seen.is_big && integer {
             note = Some(format!(
                 "{called} holds whole numbers beyond 9007199254740992, whose last digits are lost to what is learned: if they are names, `--id {option}`"
@@ -589,6 +617,15 @@ fn two_words(seen: &Seen, name: &str) -> Result<Column, String> {
     }
 }
 
+/// Whether a text begins with a number (`34 min`, `<10`, `10-Jan-2024`), or with a word and a number (`USD 34`, `Jan 10`); `A1` does not.
+fn begins_with_number(cell: &str) -> bool {
+    let start = cell.trim_start_matches(['+', '-', '−', '(', '<', '>', '=', '~', '"', '#', '≤', '≥', '±', ' ']);
+    let rest = start.trim_start_matches(|letter: char| letter.is_alphabetic());
+    let letters = start.len() - rest.len();
+    let is_digit = |text: &str| text.trim_start_matches([' ', '.']).starts_with(|character: char| character.is_ascii_digit());
+    letters == 0 && is_digit(start) || letters > 2 && is_digit(rest)
+}
+
 /// How the numbers of a column are written.
 fn style(seen: &Seen, name: &str, file: &File, option: &str) -> Result<Style, String> {
     if seen.has_other_affixes && seen.affixes.is_some() {
@@ -621,7 +658,8 @@ fn style(seen: &Seen, name: &str, file: &File, option: &str) -> Result<Style, St
     };
     let points = point_decimal + point_thousands + point_either;
     let thousands = seen.spaces > 0 || if decimal_comma { points > 0 } else { commas > 0 };
-    let decimals = seen.decimals.filter(|(least, most)| least == most && (1..=15).contains(least)).map(|(least, _)| least);
+    let is_clear = if decimal_comma { point_either == 0 } else { comma_either == 0 };
+    let decimals = seen.decimals.filter(|(least, most)| is_clear && least == most && (1..=15).contains(least)).map(|(least, _)| least);
     Ok(Style { decimal_comma: decimal_comma && (commas > 0 || points > 0), thousands, decimals, prefix, suffix })
 }
 

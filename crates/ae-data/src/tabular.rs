@@ -32,6 +32,8 @@ pub struct Known<'a> {
     pub geometry: Option<Geometry>,
     /// The value of white, if they are pictures from files.
     pub white: Option<u32>,
+    /// The type of the values of images, by its name; empty if it is not known.
+    pub element: &'a str,
 }
 
 /// The rows that `options` make of a table; `in_file` leaves them there. With `known` columns, those of a run, exactly these, whatever their

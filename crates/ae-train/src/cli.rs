@@ -355,7 +355,7 @@ pub struct ScoreArgs {
     /// Rows.
     #[command(flatten)]
     pub rows: RowsArgs,
-    /// Share of normal rows that may be flagged by mistake, in (0, 1); by default the run's, 0.05. A row is flagged if its p-value is no greater.
+    /// Share of normal rows that may be flagged by mistake, in (0, 1); by default the run's: 0.05, or 1 in m + 1 with fewer than 19 validation rows. A row is flagged if its p-value is no greater.
     #[arg(long, value_name = "SHARE", value_parser = share, visible_alias = "contamination")]
     pub false_alarms: Option<f64>,
     /// Keep --false-alarms with the run.

@@ -401,7 +401,7 @@ impl Config {
     pub fn reading(&self) -> Options {
         let cut_by = self.data.group.iter().chain(&self.data.time).filter(|name| !self.data.read.keep.contains(name));
         let mut read = self.data.read.clone();
-        read.drop.extend(cut_by.cloned());
+        read.cut_by = cut_by.cloned().collect();
         read
     }
 

@@ -297,7 +297,9 @@ impl Run {
         drop(result.renderer);
 
         let epochs = self.folder.epochs_done();
-        let losses = history::losses(&self.folder.metrics_file())?;
+        // A validation that was cut short leaves a row of an epoch that has no checkpoint.
+        let mut losses = history::losses(&self.folder.metrics_file())?;
+        losses.retain(|epoch| epoch.epoch <= epochs);
         let best = losses.iter().filter(|epoch| epoch.loss.is_finite()).min_by(|a, b| a.loss.total_cmp(&b.loss)).map(|epoch| epoch.epoch);
         let diverged = losses.last().filter(|epoch| !epoch.loss.is_finite());
         let advice = || format!("lower `training.learning_rate` (now {}) or set `training.gradient_clip`", training.learning_rate);
@@ -456,6 +458,7 @@ impl Data {
             columns: rows.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default(),
             carried: if rows.encoding().is_some() { rows.carried_names() } else { Vec::new() },
             white: rows.white,
+            element: rows.geometry.map_or(String::new(), |_| rows.element().name().to_string()),
             fingerprint,
         };
         config.variant()?.check(&config.model, &schema.inputs()).map_err(|error| error.within("model"))?;

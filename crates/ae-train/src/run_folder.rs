@@ -45,6 +45,9 @@ pub struct Schema {
     /// The value of white, if the rows are pictures from files: 255, or 65535 of 16 bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub white: Option<u32>,
+    /// The type of the values, if the rows are images.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub element: String,
     /// Names of the classes, if the rows have labels with names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_names: Option<Vec<String>>,
@@ -425,6 +428,7 @@ mod tests {
             test_rows: 0,
             geometry: None,
             white: None,
+            element: String::new(),
             label_names: None,
             normal: None,
             scaling: Scaling { method, offset: vec![0.0; d_input], scale: vec![1.0; d_input] },

@@ -99,7 +99,14 @@ impl Trained {
 
     fn known(&self) -> Known<'_> {
         let schema = &self.schema;
-        Known { columns: &schema.columns, carried: &schema.carried, width: schema.d_input, geometry: schema.geometry, white: schema.white }
+        Known {
+            columns: &schema.columns,
+            carried: &schema.carried,
+            width: schema.d_input,
+            geometry: schema.geometry,
+            white: schema.white,
+            element: &schema.element,
+        }
     }
 
     /// The rows that are asked for.

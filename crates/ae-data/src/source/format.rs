@@ -139,6 +139,8 @@ impl Named<'_> {
                 "labels",
                 "label",
                 "target",
+                "train_labels",
+                "test_labels",
                 "y_test",
                 "Y_test",
                 "labels_test",

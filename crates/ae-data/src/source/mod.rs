@@ -59,6 +59,13 @@ fn check(known: &Known, rows: &mut Rows, origin: &Path) -> Result<(), DataError>
         rows.rescale(f64::from(white) / f64::from(found));
         rows.notes.push(format!("white is {found} here and was {white} in training: the values are brought to that"));
     }
+    let (element, is_pictures) = (rows.element().name(), known.white.is_some() && rows.white.is_some());
+    if rows.geometry.is_some() && !known.element.is_empty() && known.element != element && !is_pictures {
+        rows.notes.push(format!(
+            "the values are {element} here and were {} in training: their range must be the same, or every row looks like an anomaly",
+            known.element
+        ));
+    }
     if let (Some(wanted), Some(found)) = (known.geometry, rows.geometry)
         && (wanted.channels, wanted.height, wanted.width) == (3, found.height, found.width)
         && found.channels == 1
@@ -174,6 +181,10 @@ impl Content {
     fn into_rows(self, options: &Options, known: Option<&Known>, origin: &Path) -> Result<(Rows, Option<Rows>), DataError> {
         let columns = known.map(|known| known.columns).unwrap_or_default();
         let (rows, test) = match self {
+            Self::Table(_) if known.is_none() && (options.resize.is_some() || options.grey) => {
+                let problem = "is a table, which `--resize` and `--grey` do not change: they are for picture files".to_string();
+                return Err(DataError::Malformed { path: origin.to_owned(), problem });
+            }
             Self::Table(table) => {
                 let width = table.schema().fields().len() as u64;
                 let in_file = options.streams((rows_in(table.as_ref()) as u64).saturating_mul(width).saturating_mul(4));
@@ -353,7 +364,7 @@ fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets,
             let columns: Vec<Column> = sets.train.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default();
             let carried = sets.train.carried_names();
             let (width, geometry) = (sets.train.width(), sets.train.geometry);
-            let train = Known { columns: &columns, carried: &carried, width, geometry, white: None };
+            let train = Known { columns: &columns, carried: &carried, width, geometry, white: None, element: "" };
             let (test, _) = file(&test_path, options)?.into_rows(options, Some(known.unwrap_or(&train)), &test_path)?;
             if test.width() != sets.train.width() || test.geometry != sets.train.geometry {
                 let problem = format!("has rows of {} values, the training file of {}", test.width(), sets.train.width());

@@ -15,8 +15,14 @@ pub fn run(args: &DecodeArgs) -> Result<()> {
     let columns: Vec<ae_data::Column> = (0..units).map(|unit| ae_data::Column::number(format!("h{unit}"))).collect();
     let keep = columns.iter().map(|column| column.name.clone()).collect();
     let read = Options { keep, ..Options::default() };
-    let known = Known { columns: &columns, carried: &[], width: units, geometry: None, white: None };
+    let known = Known { columns: &columns, carried: &[], width: units, geometry: None, white: None, element: "" };
     let codes = ae_data::Dataset::new(open_known(&args.codes, &read, &known)?.train);
+    if codes.rows().carried_names().iter().any(|name| name.trim_end_matches('_') == "h0" && name != "h0") {
+        return Err(Error::Failed(format!(
+            "{}: its column `h0` is no unit of the code, which is called `h0_` there: rename both",
+            args.codes
+        )));
+    }
     if codes.rows().has_missing() && codes.scaled(&ae_data::Scaling::identity())?.iter().any(|value| value.is_nan()) {
         return Err(Error::Failed(format!("{}: a unit of some code is missing: every code needs all {units}", args.codes)));
     }

@@ -7,7 +7,7 @@ use ae_data::{
     sink::{self, Pipe},
     source,
 };
-use ae_train::{Result, Which, impute::Filled};
+use ae_train::{Error, Result, Which, impute::Filled};
 use burn::data::dataset::Dataset as _;
 
 use super::{note, options, save};
@@ -36,6 +36,11 @@ pub fn run(args: &ImputeArgs) -> Result<()> {
     }
     let from = Path::new(args.rows.data.as_deref().unwrap_or(&trained.config.data.source));
     let read = trained.options(&options(&args.rows.read));
+    if let Some(to) = args.out.as_ref().filter(|_| !from.is_file())
+        && super::is_part_of(to, &from.to_string_lossy())
+    {
+        return Err(Error::Usage(format!("`--out {}` is one of several files of the data: choose another", to.display())));
+    }
     let is_whole = used.rows.len() == used.rows.rows().len() && (from.is_file() || from == Path::new("-"));
     let table = used.rows.rows().carried.as_ref().map(|carried| carried.table());
     let is_text = is_whole && table.is_some_and(|table| table.layout().is_some());

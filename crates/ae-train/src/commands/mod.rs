@@ -118,6 +118,7 @@ fn options(read: &ReadArgs) -> Options {
         label: read.label,
         id: read.id,
         drop: read.drop,
+        cut_by: Vec::new(),
         keep: read.keep,
         tensor: read.tensor,
         resize: read.resize,
@@ -162,6 +163,9 @@ fn use_run(args: &RowsArgs) -> Result<Used> {
     let run = Run::open(&args.run)?;
     let trained = run.trained(open_for_results(args.device.as_deref())?.device)?;
     let rows = trained.rows(args.data.as_deref(), &options(&args.read), args.rows.into())?;
+    if (args.read.resize.is_some() || args.read.grey) && rows.rows().white.is_none() {
+        return Err(Error::Usage("`--resize` and `--grey` are for picture files, and these rows are none".to_string()));
+    }
     // What the run's own data made it guess was said when it was trained.
     if args.data.is_some() {
         note(&rows.rows().notes);
@@ -176,13 +180,18 @@ fn is_picture(path: &Path) -> bool {
 
 /// Refuses to write a result over the data that it is made of.
 fn is_free(out: Option<&Path>, args: &RowsArgs, run: &Run) -> Result<()> {
-    let Some(out) = out else { return Ok(()) };
     let source = args.data.as_deref().unwrap_or(&run.config.data.source);
-    let whole = |path: &Path| path.canonicalize().ok();
-    match whole(out).is_some() && whole(out) == whole(Path::new(source)) {
-        true => Err(Error::Usage(format!("`--out {}` is the data itself: choose another file", out.display()))),
-        false => Ok(()),
+    match out.filter(|out| is_part_of(out, source)) {
+        Some(out) => Err(Error::Usage(format!("`--out {}` is a part of the data itself: choose another file", out.display()))),
+        None => Ok(()),
     }
+}
+
+/// Whether a file is the one that `source` names, or one of those in its folder or of its pattern.
+fn is_part_of(file: &Path, source: &str) -> bool {
+    let Ok(file) = file.canonicalize() else { return false };
+    let is_it = |path: &Path| path.canonicalize().is_ok_and(|path| path == file || path.is_dir() && file.starts_with(&path));
+    is_it(Path::new(source)) || glob::glob(source).is_ok_and(|found| found.flatten().any(|path| is_it(&path)))
 }
 
 /// Writes results for `rows`, and says what was left out and what was met that training did not have.

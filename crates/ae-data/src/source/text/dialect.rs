@@ -94,6 +94,17 @@ impl Dialect {
             && records.len() > 1
             && body().all(|record| record.len() == first.len() + 1)
             && !body().all(|record| record.last().is_some_and(|cell| cell.is_empty()));
+        // A title above the table: alone in its line, while the lines below have as many cells as one another.
+        let widths: Vec<usize> = body().map(Vec::len).collect();
+        let is_even = widths.len() > 2 && widths[1..].iter().all(|width| *width == widths[1]);
+        if header && options.header.is_none() && !row_names && is_even && first.len() < widths[1] && first.len() < 3 {
+            let title = first.iter().find(|cell| !cell.is_empty()).cloned().unwrap_or_default();
+            return Err(format!(
+                "its first line, `{title}`, has {} of the {} cells of the lines below it: delete what stands above the names of the columns",
+                first.len(),
+                widths[1]
+            ));
+        }
         let mut names: Vec<String> = match header {
             true => first.iter().map(|name| name.trim().to_string()).collect(),
             false => (0..width).map(|index| format!("c{index}")).collect(),

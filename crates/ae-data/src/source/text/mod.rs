@@ -165,9 +165,6 @@ impl Text {
                 return Err(malformed(format!("line {line} has {found} cell{s}, but the lines before it have {}: {advice}", names.len())));
             }
         }
-        if rows == 0 {
-            return Err(malformed("has a header and no rows".to_string()));
-        }
         starts.push(rows);
         if ends_in_quotes(&file, last, length, dialect.delimiter, dialect.comment).map_err(failed)? {
             let mut bytes = vec![0; (last - origin) as usize];
@@ -176,6 +173,9 @@ impl Text {
             return Err(malformed(format!(
                 "line {line}: a quote is opened and never closed: close it, or double it where it is a character"
             )));
+        }
+        if rows == 0 {
+            return Err(malformed("has a header and no rows".to_string()));
         }
         if blank_lines > 0 {
             notes.push(format!("{blank_lines} blank lines are no rows: write `\"\"` for a missing cell of a table of one column"));
