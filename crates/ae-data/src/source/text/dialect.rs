@@ -90,14 +90,12 @@ impl Dialect {
         notes.extend(said);
         let width = records.iter().skip(usize::from(header)).map(Vec::len).max().unwrap_or(first.len());
         let body = || records.iter().skip(1);
-        let row_names = header
-            && records.len() > 1
-            && body().all(|record| record.len() == first.len() + 1)
-            && !body().all(|record| record.last().is_some_and(|cell| cell.is_empty()));
+        let is_trailing = body().all(|record| record.last().is_some_and(|cell| cell.is_empty()));
+        let row_names = header && records.len() > 1 && body().all(|record| record.len() == first.len() + 1) && !is_trailing;
         // A title above the table: alone in its line, while the lines below have as many cells as one another.
         let widths: Vec<usize> = body().map(Vec::len).collect();
         let is_even = widths.len() > 2 && widths[1..].iter().all(|width| *width == widths[1]);
-        if header && options.header.is_none() && !row_names && is_even && first.len() < widths[1] && first.len() < 3 {
+        if header && options.header.is_none() && !row_names && !is_trailing && is_even && first.len() < widths[1] && first.len() < 3 {
             let title = first.iter().find(|cell| !cell.is_empty()).cloned().unwrap_or_default();
             return Err(format!(
                 "its first line, `{title}`, has {} of the {} cells of the lines below it: delete what stands above the names of the columns",
