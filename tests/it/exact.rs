@@ -543,6 +543,37 @@ fn text_files_are_read_as_people_write_them() {
 
 /// Numbers far from zero keep their digits until their offset is taken off.
 #[test]
+fn what_stands_in_the_way_of_the_data_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let rows = |line: &dyn Fn(usize) -> String| (0..60).map(line).collect::<String>();
+    let write = |name: &str, text: &str| fs::write(here.join(name), text).unwrap();
+    let table = rows(&|row| format!("{row},{}.5,{}\n", row % 7, row % 5));
+    write("title.csv", &format!("Measured in May\na,b,c\n{table}"));
+    refused(here, &["data", "title.csv"], &["`Measured in May`", "delete what stands above the names"]);
+    write("headed.csv", "a,b,c\n");
+    refused(here, &["data", "headed.csv"], &["headed.csv", "has a header and no rows"]);
+    let dates = rows(&|row| format!("202401{:02},{}.5,{}\n", row % 28 + 1, row % 7, row % 5));
+    write("dates.csv", &format!("day,b,c\n{dates}"));
+    assert!(both(here, &["data", "dates.csv"]).1.contains("`day` holds what could be dates"));
+
+    // Results never take the place of what they are made from.
+    fs::create_dir(here.join("parts")).unwrap();
+    for part in ["parts/1.csv", "parts/2.csv"] {
+        write(part, &format!("a,b,c\n{table}"));
+    }
+    train(here, "parts", "run", &[]);
+    for args in
+        [&["score", "run", "--data", "parts", "--out", "parts/2.csv"][..], &["impute", "run", "--data", "parts", "--out", "parts/1.csv"]]
+    {
+        refused(here, args, &["choose another"]);
+    }
+    assert_eq!(fs::read_to_string(here.join("parts/2.csv")).unwrap(), format!("a,b,c\n{table}"));
+    refused(here, &["train", "--data", "parts", "--stratify", "--group", "c", "--out", "other"], &["leave out `--stratify` or `--group`"]);
+    refused(here, &["score", "run", "--data", "parts", "--resize", "8x8"], &["`--resize`", "picture files"]);
+}
+
+#[test]
 fn seconds_since_1970_are_learned_and_given_back_to_the_second() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

@@ -71,6 +71,10 @@ impl By {
             let place = place.ok_or_else(|| crate::options::no_column(option, name, &columns, carried.table().origin()))?;
             carried.texts(&(0..all.rows().len()).collect::<Vec<_>>(), place)
         };
+        if let (true, Some(by)) = (config.stratify, config.group.as_ref().map(|_| "group").or(config.time.as_ref().map(|_| "time"))) {
+            let problem = format!("is cut by {by} or by class: leave out `--stratify` or `--{by}`");
+            return Err(DataError::Malformed { path: "the data".into(), problem });
+        }
         match (&config.group, &config.time) {
             (Some(_), Some(_)) => Err(DataError::Malformed {
                 path: "the data".into(),
@@ -79,11 +83,12 @@ impl By {
             (Some(group), None) => {
                 let mut numbers = HashMap::new();
                 let texts = column("group", group)?;
-                // Rows without a group are a group each.
-                // Written with blanks around, or as 1.0 for 1, it is the same group.
+                // Rows without a group are a group each. Written with blanks around, or as 1.0 for 1, it is the same group.
                 let plain = |text: String| {
                     let text = text.trim();
-                    text.parse::<f64>().map_or_else(|_| text.to_string(), |number| number.to_string())
+                    let whole =
+                        text.split_once('.').filter(|(whole, rest)| whole.parse::<i128>().is_ok() && rest.bytes().all(|byte| byte == b'0'));
+                    whole.map_or(text, |(whole, _)| whole).to_string()
                 };
                 let number = |(row, text): (usize, Option<String>)| {
                     let text = text.map(plain).filter(|text| !text.is_empty());
@@ -464,16 +469,22 @@ mod tests {
 
     /// A table of 60 rows: a number, a customer with three rows each, a day, a class.
     fn table(config: &SplitConfig) -> Split {
+        cut(config).unwrap()
+    }
+
+    fn cut(config: &SplitConfig) -> Result<Split, DataError> {
         let text = |of: &dyn Fn(usize) -> String| (0..60).map(|row| Some(of(row))).collect::<Vec<_>>();
         let columns = vec![
             ("x", text(&|row| format!("{}.5", row * 7 % 60))),
             ("customer", text(&|row| format!("c{}", row % 20))),
+            // Keys that differ beyond the precision of a double, written in two ways.
+            ("key", text(&|row| format!(" {}{}", 90_071_992_547_409_921_u64 + row as u64 % 20, [".0", ""][row / 20 % 2]))),
             ("day", text(&|row| format!("{}.{}.2024", row % 28 + 1, row / 28 + 1))),
             ("class", text(&|row| (if row % 10 == 0 { "rare" } else { "usual" }).to_string())),
         ];
         let table = InMemory::texts("t".as_ref(), columns).unwrap();
-        let options = Options { label: Some("class".into()), drop: vec!["customer".into()], ..Options::default() };
-        Split::new(from_table("t", std::sync::Arc::new(table), &options).unwrap(), config).unwrap()
+        let options = Options { label: Some("class".into()), drop: vec!["customer".into(), "key".into()], ..Options::default() };
+        Split::new(from_table("t", std::sync::Arc::new(table), &options).unwrap(), config)
     }
 
     #[test]
@@ -512,12 +523,14 @@ mod tests {
 
     #[test]
     fn groups_stay_together_later_rows_are_the_test_and_classes_keep_their_shares() {
-        let by_group = table(&SplitConfig { group: Some("customer".into()), ..SplitConfig::default() });
-        let customers = parts(&by_group).map(|rows| rows.iter().map(|row| row % 20).collect::<HashSet<_>>());
-        assert!(
-            customers[0].is_disjoint(&customers[1]) && customers[0].is_disjoint(&customers[2]) && customers[1].is_disjoint(&customers[2])
-        );
-        assert_eq!(parts(&by_group).map(<[usize]>::len), [42, 6, 12]);
+        for group in ["customer", "key"] {
+            let by_group = table(&SplitConfig { group: Some(group.into()), ..SplitConfig::default() });
+            let customers = parts(&by_group).map(|rows| rows.iter().map(|row| row % 20).collect::<HashSet<_>>());
+            assert!([(0, 1), (0, 2), (1, 2)].iter().all(|&(a, b)| customers[a].is_disjoint(&customers[b])), "{group}");
+            assert_eq!(parts(&by_group).map(<[usize]>::len), [42, 6, 12], "{group}");
+        }
+        let both = SplitConfig { group: Some("customer".into()), stratify: true, ..SplitConfig::default() };
+        assert!(cut(&both).unwrap_err().to_string().contains("leave out `--stratify` or `--group`"));
         let by_time = table(&SplitConfig { time: Some("day".into()), ..SplitConfig::default() });
         assert_eq!(
             (by_time.test.indices(), by_time.validation.indices()),
