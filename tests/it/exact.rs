@@ -683,3 +683,274 @@ fn archives_of_arrays_hold_what_they_promise() {
     assert!(out.contains("40 rows") && !out.contains("labels"), "{out}");
     assert!(said.contains("`y` holds numbers such as 0.5, which are no classes: left out") && said.contains("left out: `extra`"), "{said}");
 }
+
+/// A NumPy array as a file.
+fn npy(shape: &str, kind: &str, bytes: &[u8]) -> Vec<u8> {
+    let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
+    let padded = format!("{text:<117}\n");
+    [b"\x93NUMPY\x01\x00", &(padded.len() as u16).to_le_bytes()[..], padded.as_bytes(), bytes].concat()
+}
+
+fn npz(path: &Path, entries: &[(&str, Vec<u8>)], method: zip::CompressionMethod) {
+    let mut archive = zip::ZipWriter::new(File::create(path).unwrap());
+    for (name, bytes) in entries {
+        archive.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default().compression_method(method)).unwrap();
+        archive.write_all(bytes).unwrap();
+    }
+    archive.finish().unwrap();
+}
+
+fn entry(path: &Path, name: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut archive = zip::ZipArchive::new(File::open(path).unwrap()).unwrap();
+    std::io::Read::read_to_end(&mut archive.by_name(&format!("{name}.npy")).unwrap(), &mut bytes).unwrap();
+    bytes
+}
+
+/// Numbers of `rows` rows of 3, of which every seventh is missing.
+fn holes(rows: usize) -> Vec<f32> {
+    (0..rows * 3).map(|place| if place % 7 == 2 { f32::NAN } else { (place * 5 % 23) as f32 }).collect()
+}
+
+/// Every row of a file is every array with rows in it, whatever their order there; a part of it is that part alone.
+#[test]
+fn the_official_test_set_of_an_archive_is_filled_in_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let (train_values, test_values, other) = (holes(40), holes(10), bytes(&holes(5)));
+    let arrays = [("x_test", npy("(10, 3)", "<f4", &bytes(&test_values))), ("other", npy("(5, 3)", "<f4", &other))];
+    npz(
+        &here.join("a.npz"),
+        &[&arrays[..], &[("x", npy("(40, 3)", "<f4", &bytes(&train_values)))]].concat(),
+        zip::CompressionMethod::Deflated,
+    );
+    let (x, x_test) = (bytes(&train_values), bytes(&test_values));
+    let view = |shape: [usize; 2], bytes| safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), bytes).unwrap();
+    let tensors = [("x_test", view([10, 3], &x_test)), ("other", view([5, 3], &other)), ("x", view([40, 3], &x))];
+    fs::write(here.join("b.safetensors"), safetensors::serialize(tensors, None).unwrap()).unwrap();
+    for name in ["a.npz", "b.safetensors"] {
+        train(here, name, &format!("run-{name}"), &[]);
+        let out = format!("out-{name}");
+        let (_, said) = both(here, &["impute", &format!("run-{name}"), "--data", name, "--out", &out]);
+        assert!(said.contains("21 missing values filled in"), "{name}: {said}");
+        for (array, old) in [("x", &train_values), ("x_test", &test_values)] {
+            let new: Vec<f32> = match name {
+                "a.npz" => {
+                    entry(&here.join(&out), array)[128..].chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+                }
+                _ => {
+                    let file = fs::read(here.join(&out)).unwrap();
+                    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+                    assert_eq!(tensors.tensor("other").unwrap().data(), other);
+                    tensors.tensor(array).unwrap().data().chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+                }
+            };
+            assert_eq!(new.len(), old.len(), "{name} {array}");
+            assert!(new.iter().zip(old).all(|(new, old)| if old.is_nan() { !new.is_nan() } else { new == old }), "{name} {array}");
+        }
+        let (_, said) = both(here, &["impute", &format!("run-{name}"), "--data", name, "--rows", "test", "--out", &format!("part-{name}")]);
+        assert!(said.contains("4 missing values filled in"), "{name}: {said}");
+        assert!(both(here, &["data", &format!("part-{name}")]).0.contains(": 10 rows"));
+    }
+    assert_eq!(entry(&here.join("a.npz"), "other"), entry(&here.join("out-a.npz"), "other"));
+}
+
+#[test]
+fn a_flipped_bit_is_damage_where_the_file_has_checksums() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let bytes: Vec<u8> = (0..120).flat_map(|value| (value as f32).to_le_bytes()).collect();
+    for (name, method) in [("stored.npz", zip::CompressionMethod::Stored), ("packed.npz", zip::CompressionMethod::Deflated)] {
+        npz(&here.join(name), &[("x", npy("(40, 3)", "<f4", &bytes))], method);
+        both(here, &["data", name]);
+        let mut file = fs::read(here.join(name)).unwrap();
+        file[250] ^= 1;
+        fs::write(here.join(name), file).unwrap();
+        refused(here, &["data", name], &[name, "damaged"]);
+    }
+    // Written by pyarrow with `write_page_checksum`, 50 numbers that are not compressed.
+    let mut file = include_bytes!("../golden/checksums.parquet").to_vec();
+    fs::write(here.join("p.parquet"), &file).unwrap();
+    both(here, &["data", "p.parquet"]);
+    file[100] ^= 1;
+    fs::write(here.join("p.parquet"), file).unwrap();
+    refused(here, &["data", "p.parquet"], &["p.parquet", "damaged"]);
+}
+
+/// A number that stands for a missing one does so in every format, and is filled in.
+#[test]
+fn a_number_can_stand_for_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let values: Vec<i16> = holes(60).iter().map(|value| if value.is_nan() { -999 } else { *value as i16 }).collect();
+    let missing = values.iter().filter(|value| **value == -999).count();
+    fs::write(here.join("a.npy"), npy("(60, 3)", "<i2", &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>()))
+        .unwrap();
+    let lines: String = values.chunks(3).map(|row| format!("{}.0,{}.0,{}\n", row[0], row[1], row[2])).collect();
+    fs::write(here.join("b.csv"), format!("p,q,r\n{lines}")).unwrap();
+    let column = |index: usize| Arc::new(Float64Array::from_iter_values(values.chunks(3).map(|row| f64::from(row[index])))) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([("p", column(0)), ("q", column(1)), ("r", column(2))]).unwrap();
+    write_typed(&here.join("c.parquet"), &batch);
+    write_typed(&here.join("d.arrow"), &batch);
+    for name in ["a.npy", "b.csv", "c.parquet", "d.arrow"] {
+        let run = format!("run-{name}");
+        let said = train(here, name, &run, &["--missing", "-999,-77"]);
+        assert!(said.contains("note: read as missing: ") && said.contains(" x `-999"), "{name}: {said}");
+        assert!(said.contains("nothing that is learned from is `-77`, which `--missing` names"), "{name}: {said}");
+        let out = format!("out-{name}");
+        let (_, said) = both(here, &["impute", &run, "--data", name, "--out", &out]);
+        assert!(said.contains(&format!("{missing} missing values filled in")), "{name}: {said}");
+        let (before, after) =
+            (ae_data::open(here.join(name).to_str().unwrap()).unwrap(), ae_data::open(here.join(&out).to_str().unwrap()).unwrap());
+        for row in 0..60 {
+            for (old, new) in before.train.row(row).unwrap().into_iter().zip(after.train.row(row).unwrap()) {
+                assert!(if old == -999.0 { new > -100.0 } else { old == new }, "{name}: {old} became {new}");
+            }
+        }
+        if name == "a.npy" {
+            assert_eq!(after.train.element(), ae_data::Element::I16);
+        }
+    }
+    // Of a class called -1, too.
+    fs::write(
+        here.join("e.csv"),
+        (0..60).fold("x,y,c\n".to_string(), |text, row| text + &format!("{row}.5,{},{}\n", row % 7, row % 2 * 2 - 1)),
+    )
+    .unwrap();
+    train(here, "e.csv", "run-e", &["--label", "c", "--normal-only", "--normal", "-1"]);
+}
+
+#[test]
+fn a_column_that_was_always_the_same_is_filled_in_with_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let row = |row: usize| match row % 3 {
+        0 => format!(",,{row},\n"),
+        _ => format!("7.25,1,{row},yes\n"),
+    };
+    fs::write(here.join("t.csv"), (0..60).fold("half,one,n,ok\n".to_string(), |text, number| text + &row(number))).unwrap();
+    for scaling in ["standard", "min_max", "robust"] {
+        train(here, "t.csv", scaling, &["--set", &format!("data.scaling={scaling}")]);
+        let (rows, _) = both(here, &["impute", scaling, "--data", "t.csv"]);
+        assert!(rows.lines().skip(1).enumerate().all(|(row, line)| line == format!("7.25,1,{row},yes")), "{scaling}: {rows}");
+    }
+}
+
+/// What pandas keeps as a range beside its columns would be lost to a join with the results.
+#[test]
+fn an_index_that_is_counted_goes_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let write = |name: &str, start: i64, step: i64| {
+        let numbers = Float64Array::from_iter_values((0..30).map(|row| f64::from(row * 7 % 30)));
+        let more = Float64Array::from_iter_values((0..30).map(|row| f64::from(row * 11 % 30)));
+        let batch = RecordBatch::try_from_iter([("a", Arc::new(numbers) as ArrayRef), ("b", Arc::new(more))]).unwrap();
+        let range =
+            format!("{{\"kind\": \"range\", \"name\": null, \"start\": {start}, \"stop\": {}, \"step\": {step}}}", start + 30 * step);
+        let pandas = ("pandas".to_string(), format!("{{\"index_columns\": [{range}], \"columns\": []}}"));
+        let schema = Arc::new(batch.schema().as_ref().clone().with_metadata(std::collections::HashMap::from([pandas])));
+        write_typed_parts(&here.join(name), &RecordBatch::try_new(schema, batch.columns().to_vec()).unwrap());
+    };
+    fs::create_dir(here.join("shards")).unwrap();
+    write("plain.parquet", 0, 1);
+    write("late.parquet", 100, 1);
+    write("back.arrow", 60, -2);
+    write("shards/1.parquet", 0, 1);
+    write("shards/2.parquet", 30, 1);
+    train(here, "plain.parquet", "run", &[]);
+    for (data, index) in [("late.parquet", [100, 101, 129]), ("back.arrow", [60, 58, 2]), ("shards", [0, 1, 59])] {
+        for command in ["score", "encode", "reconstruct"] {
+            let (rows, said) = both(here, &[command, "run", "--data", data]);
+            let lines: Vec<&str> = rows.lines().collect();
+            assert!(lines[0].starts_with("__index_level_0__,"), "{command} {data}: {}", lines[0]);
+            let found = [1, 2, lines.len() - 1].map(|line| lines[line].split(',').next().unwrap().parse::<i64>().unwrap());
+            assert_eq!(found, index, "{command} {data}");
+            assert!(said.contains("reconstructions have it as column `__index_level_0__`"), "{command} {data}: {said}");
+        }
+    }
+    assert!(!both(here, &["encode", "run", "--data", "plain.parquet"]).0.contains("index"));
+}
+
+fn write_typed_parts(path: &Path, batch: &RecordBatch) {
+    let parts = [batch.slice(0, 10), batch.slice(10, batch.num_rows() - 10)];
+    let file = File::create(path).unwrap();
+    if path.extension().is_some_and(|extension| extension == "parquet") {
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        for part in &parts {
+            writer.write(part).unwrap();
+            writer.flush().unwrap();
+        }
+        writer.close().unwrap();
+    } else {
+        let mut writer = FileWriter::try_new(file, &batch.schema()).unwrap();
+        parts.iter().for_each(|part| writer.write(part).unwrap());
+        writer.finish().unwrap();
+    }
+}
+
+/// Categories come out once each, and have an order only where that is true.
+#[test]
+fn categories_come_out_once_and_in_an_order_that_is_true() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let sizes = |names: &[&str], keys: Vec<Option<i32>>| {
+        let values = Arc::new(StringArray::from(names.to_vec()));
+        Arc::new(DictionaryArray::<Int32Type>::try_new(keys.into(), values).unwrap()) as ArrayRef
+    };
+    let table = |names: &[&str], rows: std::ops::Range<i32>, ordered: bool| {
+        let column = sizes(names, rows.clone().map(|row| (row % 5 != 4).then_some(row * 2 % 3)).collect());
+        let numbers = Arc::new(Float64Array::from_iter_values(rows.map(|row| f64::from(row % 3)))) as ArrayRef;
+        let fields = vec![
+            arrow_schema::Field::new("size", column.data_type().clone(), true).with_dict_is_ordered(ordered),
+            arrow_schema::Field::new("n", numbers.data_type().clone(), true),
+        ];
+        RecordBatch::try_new(Arc::new(arrow_schema::Schema::new(fields)), vec![column, numbers]).unwrap()
+    };
+    let dictionary = |name: &str| {
+        let batches: Vec<RecordBatch> =
+            FileReader::try_new(File::open(here.join(name)).unwrap(), None).unwrap().map(Result::unwrap).collect();
+        let last = batches.last().unwrap();
+        let values = last.column(0).as_any().downcast_ref::<DictionaryArray<Int32Type>>().unwrap().values().clone();
+        let values: Vec<String> = ae_data::table::texts(&values, "t".as_ref()).unwrap().into_iter().flatten().collect();
+        (values, last.schema().field(0).dict_is_ordered())
+    };
+    // Row groups whose dictionaries begin with other values.
+    write_typed_parts(&here.join("groups.parquet"), &table(&["lo", "mid", "hi"], 0..60, false));
+    fs::create_dir(here.join("shards")).unwrap();
+    write_typed_parts(&here.join("shards/1.arrow"), &table(&["lo", "mid", "hi"], 0..30, true));
+    write_typed_parts(&here.join("shards/2.arrow"), &table(&["hi", "mid", "lo"], 30..60, true));
+    write_typed_parts(&here.join("one.arrow"), &table(&["lo", "mid", "hi", "never"], 0..60, true));
+    for (data, values, ordered) in [
+        ("groups.parquet", vec!["lo", "hi", "mid"], false),
+        ("shards", vec!["lo", "mid", "hi"], false),
+        ("one.arrow", vec!["lo", "mid", "hi", "never"], true),
+    ] {
+        let run = format!("run-{data}");
+        let said = train(here, data, &run, &[]);
+        assert_eq!(said.contains("the order of its categories is not the same everywhere"), data == "shards", "{data}: {said}");
+        both(here, &["impute", &run, "--data", data, "--out", "o.arrow"]);
+        assert_eq!(dictionary("o.arrow"), (values.iter().map(|value| value.to_string()).collect(), Some(ordered)), "{data}");
+        let (before, after) =
+            (ae_data::open(here.join(data).to_str().unwrap()).unwrap(), ae_data::open(here.join("o.arrow").to_str().unwrap()).unwrap());
+        let cell = |sets: &ae_data::Sets, row: usize| sets.train.encoding().unwrap().decode(&sets.train.row(row).unwrap())[0];
+        assert!((0..60).all(|row| cell(&before, row).is_nan() || cell(&before, row) == cell(&after, row)), "{data}");
+        let (_, said) = both(here, &["impute", &run, "--data", data, "--out", "o.parquet"]);
+        assert_eq!(said.contains("keeps neither the order of the categories of `size`"), ordered, "{data}: {said}");
+        assert_eq!(read_typed(&here.join("o.parquet")).schema().field(0).dict_is_ordered(), Some(false), "{data}");
+    }
+}
+
+#[test]
+fn folders_of_folders_are_read_by_the_pattern_that_is_advised() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    for (year, first) in [("2019", 0), ("2020", 30)] {
+        let path = here.join(format!("hive/year={year}"));
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("p.csv"), (first..first + 30).fold("a\n".to_string(), |text, row| text + &format!("{row}.5\n"))).unwrap();
+    }
+    refused(here, &["data", "hive"], &["2 files .csv in folders below it", "`--data 'hive/*/*.csv'`", "`year`"]);
+    let (out, said) = both(here, &["data", "hive/*/*.csv"]);
+    assert!(out.contains("60 rows") && said.contains("not read: `year`, which the names of the folders alone say"), "{out}{said}");
+}

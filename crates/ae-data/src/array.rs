@@ -81,17 +81,37 @@ impl Array {
 /// Most classes of an array of labels: more different values are numbers rather than classes.
 const MOST_CLASSES: usize = 1000;
 
-impl Array {
-    /// A class for each row, by the order of the different values, and the classes' names: of a list of whole numbers.
+/// What an array of labels holds.
+pub(crate) enum Labels {
+    Numbers(Array),
+    /// A text for each row.
+    Texts(Vec<String>),
+}
+
+impl Labels {
+    /// A class for each row, by the order of the different values, and the classes' names: of a list of whole numbers or of texts.
     ///
     /// # Errors
     /// Why the array is none of classes, in words.
     pub(crate) fn into_classes(self) -> Result<(Vec<u32>, Vec<String>), String> {
-        if self.dims.iter().skip(1).any(|&size| size != 1) {
-            return Err(format!("has the shape {:?}, but classes are a list", self.dims));
+        let array = match self {
+            Self::Numbers(array) => array,
+            Self::Texts(texts) => {
+                let mut classes = texts.clone();
+                classes.sort_unstable();
+                classes.dedup();
+                if classes.len() > MOST_CLASSES {
+                    return Err(format!("holds {} different texts, too many to be classes", classes.len()));
+                }
+                let number = |text: &String| classes.binary_search(text).map_or(0, |place| place as u32);
+                return Ok((texts.iter().map(number).collect(), classes));
+            }
+        };
+        if array.dims.iter().skip(1).any(|&size| size != 1) {
+            return Err(format!("has the shape {:?}, but classes are a list", array.dims));
         }
-        let mut values = Vec::with_capacity(self.values.len());
-        self.values.each(0..self.values.len(), |value| values.push(value));
+        let mut values = Vec::with_capacity(array.values.len());
+        array.values.each(0..array.values.len(), |value| values.push(value));
         if let Some(value) = values.iter().find(|value| value.fract() != 0.0 || value.abs() > 9e15) {
             return Err(format!("holds numbers such as {value}, which are no classes"));
         }
@@ -117,12 +137,13 @@ fn channels_first(values: &Values, count: usize, pixels: usize, channels: usize)
 /// What replaces a missing value, by its row and its feature; asked in the order of the rows.
 pub type Replace<'a> = dyn FnMut(usize, usize) -> Result<Option<f64>, DataError> + 'a;
 
-/// Numbers in a file: their type, their sizes, and the order that they lie in.
+/// Numbers in a file: their type, their sizes, the order that they lie in, and which of them stand for a missing one beside `NaN`.
 pub(crate) struct Layout {
     pub(crate) element: Element,
     pub(crate) big_endian: bool,
     pub(crate) dims: Vec<usize>,
     pub(crate) column_major: bool,
+    pub(crate) missing: Vec<f64>,
 }
 
 impl Layout {
@@ -159,14 +180,15 @@ impl Layout {
             let count = block.min(rows - first);
             let mut bytes = vec![0; count * width * size];
             input.read_exact(&mut bytes).map_err(|source| DataError::Io { path: origin.to_owned(), source })?;
-            for row in (0..count).filter(|_| self.element.is_float()) {
+            for row in (0..count).filter(|_| self.element.is_float() || !self.missing.is_empty()) {
                 for feature in 0..width {
                     let at = place(row, feature) * size;
-                    if !self.element.decode(&bytes[at..at + size], self.big_endian).get(0).is_nan() {
+                    let value = self.element.decode(&bytes[at..at + size], self.big_endian).get(0);
+                    if !value.is_nan() && !self.missing.contains(&value) {
                         continue;
                     }
-                    if let Some(new) = replace(first + row, feature)?.and_then(|value| self.element.encode(value, self.big_endian)) {
-                        bytes[at..at + size].copy_from_slice(&new);
+                    if let Some(value) = replace(first + row, feature)? {
+                        bytes[at..at + size].copy_from_slice(&self.element.encode(value, self.big_endian));
                     }
                 }
             }
@@ -243,7 +265,7 @@ mod tests {
             };
             let bytes: Vec<u8> =
                 order.iter().flat_map(|value| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() }).collect();
-            let layout = Layout { element: Element::F32, big_endian, dims: dims.clone(), column_major };
+            let layout = Layout { element: Element::F32, big_endian, dims: dims.clone(), column_major, missing: Vec::new() };
             let (mut made, mut asked) = (Vec::new(), Vec::new());
             let mut replace = |row: usize, feature: usize| {
                 asked.push((row, feature));
@@ -265,6 +287,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn numbers_that_stand_for_a_missing_one_are_replaced_in_integers_too() {
+        let layout = Layout { element: Element::I16, big_endian: true, dims: vec![2, 2], column_major: false, missing: vec![-999.0] };
+        let bytes: Vec<u8> = [7i16, -999, -999, 8].iter().flat_map(|value| value.to_be_bytes()).collect();
+        let mut made = Vec::new();
+        let mut replace = |row: usize, _: usize| Ok(Some(if row == 0 { 2.6 } else { 1e9 }));
+        layout.fill(&mut bytes.as_slice(), &mut made, Path::new("t"), &mut replace).unwrap();
+        assert_eq!(Element::I16.decode(&made, true), Values::I16(vec![7, 3, 32767, 8]));
     }
 
     fn row_major_of(values: &Values, dims: &[usize]) -> Values {

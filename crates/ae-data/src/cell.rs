@@ -29,8 +29,44 @@ impl Missing {
             Self::Nothing => false,
             // Few cells are so short, or begin so, and most of them are numbers.
             Self::Usual => !(cell.as_bytes()[0].is_ascii_digit() && cell.len() < 5) && MISSING.contains(&cell),
-            Self::These(texts) => texts.iter().any(|text| text == cell),
+            Self::These(texts) => {
+                // 007 is a name rather than another way to write 7.
+                let digits = cell.trim_start_matches(['+', '-']);
+                let is_padded = digits.starts_with('0') && digits[1..].starts_with(|next: char| next.is_ascii_digit());
+                texts.iter().any(|text| text == cell) || !is_padded && plain(cell).is_some_and(|number| self.numbers().contains(&number))
+            }
         }
+    }
+
+    /// The numbers that stand for a missing one, and what they are in single precision.
+    pub(crate) fn numbers(&self) -> Vec<f64> {
+        let Self::These(texts) = self else { return Vec::new() };
+        let mut numbers: Vec<f64> = texts.iter().filter_map(|text| plain(text)).collect();
+        let singles: Vec<f64> = numbers.iter().map(|number| f64::from(*number as f32)).collect();
+        numbers.extend(singles.into_iter().filter(|number| number.is_finite()));
+        numbers.sort_by(f64::total_cmp);
+        numbers.dedup();
+        numbers
+    }
+
+    /// Whether a cell says that it is missing, in whatever style its column writes numbers.
+    pub(crate) fn may_have(&self, cell: &str) -> bool {
+        let styled = |shape: Shape| {
+            let style = |decimal_comma| Style {
+                decimal_comma,
+                thousands: true,
+                decimals: None,
+                prefix: shape.prefix.into(),
+                suffix: shape.suffix.into(),
+            };
+            [false, true].iter().any(|&comma| self.has_in(&style(comma), cell))
+        };
+        self.has(cell) || matches!(self, Self::These(_)) && Shape::of(cell).is_some_and(styled)
+    }
+
+    /// Whether a cell is a number in this style that stands for a missing one.
+    pub(crate) fn has_in(&self, style: &Style, cell: &str) -> bool {
+        matches!(self, Self::These(_)) && style.parse(cell).is_some_and(|number| self.numbers().contains(&number))
     }
 }
 
@@ -335,6 +371,12 @@ mod tests {
         assert!(["0", "na", "none", "5", "#5"].iter().all(|cell| !Missing::Usual.has(cell)));
         let these = Missing::These(vec!["ND".into()]);
         assert!(these.has("ND") && these.has("") && !these.has("NA") && !Missing::Nothing.has("NA"));
+        // A number is the same however it is written, but not where its zeros make it a name.
+        let gap = Missing::These(vec!["-999".into(), "7".into(), "1e20".into()]);
+        assert!(["-999", "-999.0", "-9.99e2", "7", "7.00"].iter().all(|cell| gap.has(cell)));
+        assert!(["-99", "999", "007", "-999x", "-999,0", "$7"].iter().all(|cell| !gap.has(cell)));
+        assert!(gap.may_have("-999,0") && gap.may_have("$7") && !gap.may_have("-99,9"));
+        assert!(gap.numbers().contains(&f64::from(1e20f32)) && Missing::Usual.numbers().is_empty());
         assert!(is_date("2024-01-31") && is_date("1/31/2024 10:00") && !is_date("1.5") && !is_date("1-2-3"));
         assert_eq!(["Yes", "NO", "true"].map(other_word), ["No", "YES", "false"]);
     }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cell::Style;
+use crate::cell::{Missing, Style};
 
 /// Most levels of a category: more are names or identifiers, which no network learns from.
 pub const MOST_LEVELS: usize = 256;
@@ -57,6 +57,11 @@ impl Column {
     /// A column of a kind; see [`levels`](Self::levels).
     pub fn new(name: impl Into<String>, kind: Kind, levels: Vec<String>) -> Self {
         Self { name: name.into(), kind, levels, integer: false, blank: false, style: Style::default() }
+    }
+
+    /// Whether a cell of it says that it is missing: also by a number as the column writes its numbers.
+    pub fn is_blank(&self, cell: &str, missing: &Missing) -> bool {
+        missing.has(cell) || self.kind == Kind::Number && missing.has_in(&self.style, cell)
     }
 
     /// Its features.

@@ -137,9 +137,12 @@ impl Encoder {
         let infinite = |row: usize, text: &str| self.problem(table, first + row, index, format!("{text} is infinite"));
         if is_number(array.data_type()) {
             let values = cast(array, &DataType::Float64).map_err(|error| crate::table::arrow_problem(table.origin(), &error))?;
-            let values = values.as_primitive::<Float64Type>();
+            let (values, missing) = (values.as_primitive::<Float64Type>(), self.missing.numbers());
             for row in (0..values.len()).filter(|row| !values.is_null(*row)) {
                 let value = values.value(row);
+                if missing.contains(&value) {
+                    continue;
+                }
                 if value.is_infinite() {
                     return Err(infinite(row, "the value"));
                 }
@@ -166,7 +169,7 @@ impl Encoder {
             None => column.style.clone(),
         };
         for (row, cell) in words.as_string::<i32>().iter().enumerate() {
-            let Some(cell) = cell.map(trimmed).filter(|cell| !self.missing.has(cell)) else { continue };
+            let Some(cell) = cell.map(trimmed).filter(|cell| !column.is_blank(cell, &self.missing)) else { continue };
             match style.parse(cell) {
                 Some(value) if value.is_infinite() => return Err(infinite(row, &format!("`{cell}`"))),
                 Some(value) => place(row, value),

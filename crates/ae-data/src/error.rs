@@ -103,7 +103,8 @@ fn nothing_left(rows: usize, part: &str) -> String {
 
 fn known_classes(classes: &[String]) -> String {
     match classes {
-        [] => "its rows have no labels: name the column that holds them with `--label COLUMN`".to_string(),
+        [] => "its rows have no labels: name the column of a table that holds them with `--label COLUMN`; beside an array `x` they are the array `y`"
+            .to_string(),
         classes => {
             let shown: Vec<String> = classes.iter().take(12).map(|class| format!("`{class}`")).collect();
             format!("its classes are {}{}; name one with `--normal CLASS`", shown.join(", "), if classes.len() > 12 { ", ..." } else { "" })

@@ -80,11 +80,17 @@ impl Scaling {
         let rows_of = rows.rows();
         let groups = if image { 1 } else { rows_of.width() };
         let group = |column: usize| if image { 0 } else { column };
+        let mut constant = Vec::new();
         let fitted: Vec<(f64, f64)> = if method == ScalingMethod::Robust {
             let mut values = vec![Vec::new(); groups];
             for &index in rows.sample(SAMPLE).indices() {
                 rows_of.row(index)?.into_iter().enumerate().for_each(|(column, value)| values[group(column)].push(value));
             }
+            let one = |values: &Vec<f64>| {
+                let mut there = values.iter().copied().filter(|value| !value.is_nan());
+                there.next().filter(|first| there.all(|value| value == *first))
+            };
+            constant.extend(values.iter().map(one).enumerate().filter_map(|(feature, value)| Some((feature, value?))));
             values.into_iter().map(Statistics::robust).map(|(offset, scale)| Statistics::usable(offset, scale)).collect()
         } else {
             let mut statistics = vec![Statistics::NONE; groups];
@@ -106,13 +112,18 @@ impl Scaling {
                     format!("{name} holds numbers as large as {size:e}, which cannot be scaled: correct them, or leave the column out");
                 return Err(DataError::Malformed { path: "the training rows".into(), problem });
             }
+            let is_constant = |(_, feature): &(usize, &Statistics)| feature.min == feature.max;
+            constant.extend(statistics.iter().enumerate().filter(is_constant).map(|(feature, found)| (feature, found.min)));
             statistics.into_iter().map(|feature| feature.fit(method)).collect()
         };
+        // Of images, and of a category, no value is a feature of its own.
+        let known = rows_of.encoding().map_or(rows_of.width(), |encoding| encoding.layout().numbers + encoding.layout().booleans);
+        constant.retain(|(feature, _)| !image && *feature < known);
         // Truth values and levels are 0 and 1 already, and stay so.
         let numbers = if image { groups } else { rows_of.numbers() };
         let (offset, scale) =
             fitted.into_iter().enumerate().map(|(feature, fitted)| if feature < numbers { fitted } else { (0.0, 1.0) }).unzip();
-        Ok(Self { method, offset, scale })
+        Ok(Self { method, offset, scale, constant })
     }
 }
 
@@ -153,6 +164,13 @@ mod tests {
         assert_eq!(scaling.offset, [3.0, 20.0, 5.0]);
         assert!((scaling.scale[0] - (8.0f64 / 3.0).sqrt()).abs() < 1e-12, "{:?}", scaling.scale);
         assert_eq!(scaling.scale[2], 1.0);
+    }
+
+    #[test]
+    fn a_constant_is_known_as_such() {
+        for method in [ScalingMethod::Standard, ScalingMethod::MinMax, ScalingMethod::Robust] {
+            assert_eq!(Scaling::fit(method, &table()).unwrap().constant, [(2, 5.0)], "{method:?}");
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub struct Options {
     /// What becomes of a category's value that training did not have.
     #[serde(skip_serializing_if = "Unknown::is_default")]
     pub unknown: Unknown,
-    /// Texts that stand for a missing cell in text tables, in place of the usual ones.
+    /// Texts and numbers that stand for a missing value, in text tables in place of the usual ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// Name of the array, where a file holds several.
@@ -88,10 +88,12 @@ impl Unknown {
 }
 
 impl Options {
-    /// Which texts stand for a missing cell, in a table of text or in one with types.
+    /// What stands for a missing value, in a table of text or in data with types.
     pub(crate) fn missing(&self, is_text: bool) -> Missing {
         match (is_text, self.missing.as_slice()) {
-            (_, [_, ..]) => Missing::These(self.missing.iter().flat_map(|entry| entry.split(',').map(str::to_string)).collect()),
+            (_, [_, ..]) => {
+                Missing::These(self.missing.iter().flat_map(|entry| entry.split(',').map(|text| text.trim().to_string())).collect())
+            }
             (true, []) => Missing::Usual,
             (false, []) => Missing::Nothing,
         }
@@ -149,6 +151,12 @@ pub(crate) fn places(said: &[String], names: &[String]) -> Result<Vec<usize>, St
         }
     }
     Ok(found)
+}
+
+/// What is said of what stands for a missing value, and is nowhere; nothing if there is none.
+pub(crate) fn nowhere<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
+    let texts: Vec<String> = texts.map(|text| format!("`{text}`")).collect();
+    (!texts.is_empty()).then(|| format!("nothing that is learned from is {}, which `--missing` names", texts.join(" or ")))
 }
 
 /// The name of a column as it is typed after an option in a shell.

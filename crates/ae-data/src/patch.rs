@@ -3,36 +3,39 @@
 use std::sync::Arc;
 
 use arrow_array::{Array as _, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, cast::AsArray, make_array, types::Int64Type};
-use arrow_cast::{CastOptions, cast_with_options};
+use arrow_cast::{CastOptions, cast, cast_with_options};
 use arrow_schema::{ArrowError, DataType};
 use arrow_select::zip::zip;
 
 use crate::{
     Column, Kind, Missing,
     cell::{boolean, trimmed},
+    survey::is_number,
     table::texts,
 };
 
-/// Which cells of a column hold nothing: null, `NaN`, or a text that stands for nothing.
+/// Which cells of a column hold nothing: null, `NaN`, or a text or number that stands for nothing.
 ///
 /// # Errors
 /// A column of texts that cannot be read as such.
-pub fn blanks(array: &ArrayRef, missing: &Missing) -> Result<Vec<bool>, ArrowError> {
+pub fn blanks(array: &ArrayRef, column: &Column, missing: &Missing) -> Result<Vec<bool>, ArrowError> {
     let null = |row: usize| array.is_null(row);
     Ok(match array.data_type() {
         DataType::Utf8 => {
             let texts = array.as_string::<i32>();
-            (0..array.len()).map(|row| null(row) || missing.has(trimmed(texts.value(row)))).collect()
+            (0..array.len()).map(|row| null(row) || column.is_blank(trimmed(texts.value(row)), missing)).collect()
         }
         kind if is_text(kind) => {
             let texts = strict(array, &DataType::Utf8)?;
             let texts = texts.as_string::<i32>();
-            (0..array.len()).map(|row| texts.is_null(row) || missing.has(trimmed(texts.value(row)))).collect()
+            (0..array.len()).map(|row| texts.is_null(row) || column.is_blank(trimmed(texts.value(row)), missing)).collect()
         }
-        kind if kind.is_floating() => {
-            let numbers = strict(array, &DataType::Float64)?;
+        kind if is_number(kind) => {
+            let gaps = missing.numbers();
+            let numbers = cast(array, &DataType::Float64)?;
             let numbers = numbers.as_primitive::<arrow_array::types::Float64Type>();
-            (0..array.len()).map(|row| null(row) || numbers.value(row).is_nan()).collect()
+            let is_gap = |number: f64| number.is_nan() || gaps.contains(&number);
+            (0..array.len()).map(|row| numbers.is_null(row) || is_gap(numbers.value(row))).collect()
         }
         _ => (0..array.len()).map(null).collect(),
     })
@@ -97,7 +100,7 @@ fn number(column: &Column, cell: f64) -> String {
 /// # Errors
 /// A type that such a cell does not fit into.
 pub fn patch(array: &ArrayRef, column: &Column, cells: &[f64], missing: &Missing) -> Result<(ArrayRef, usize, usize), ArrowError> {
-    let blank = blanks(array, missing)?;
+    let blank = blanks(array, column, missing)?;
     let known = |row: usize| !cells[row].is_nan() && !column.blank;
     let filled: Vec<bool> = blank.iter().enumerate().map(|(row, blank)| *blank && known(row)).collect();
     let (count, left) = (filled.iter().filter(|filled| **filled).count(), blank.iter().filter(|blank| **blank).count());
@@ -235,6 +238,28 @@ mod tests {
         assert_eq!(found.0, some(&["false", "true"]));
         let small: ArrayRef = Arc::new(arrow_array::UInt8Array::from(vec![Some(1), None]));
         assert_eq!(patched(small, &whole, &[0.0, 300.0]).0, some(&["1", "255"]));
+    }
+
+    #[test]
+    fn what_a_person_calls_missing_and_nan_in_a_dictionary_are_blanks_of_every_type() {
+        let gap = Missing::These(vec!["-999".into()]);
+        let whole = Column { integer: true, ..Column::number("n") };
+        let found = |array: ArrayRef, column: &Column, cells: &[f64]| {
+            let (made, filled, left) = patch(&array, column, cells, &gap).unwrap();
+            assert_eq!(made.data_type(), array.data_type());
+            (texts(&made, "t".as_ref()).unwrap().into_iter().flatten().collect::<Vec<_>>(), filled, left)
+        };
+        let expect = |texts: &[&str], filled: usize, left: usize| (texts.iter().map(|text| text.to_string()).collect(), filled, left);
+        assert_eq!(found(Arc::new(Int64Array::from(vec![7, -999, 9])), &whole, &[0.0, 2.6, 0.0]), expect(&["7", "3", "9"], 1, 0));
+        let reals = Float32Array::from(vec![Some(-999.0), None, Some(9.5)]);
+        assert_eq!(found(Arc::new(reals), &Column::number("n"), &[1.5, 2.5, 0.0]), expect(&["1.5", "2.5", "9.5"], 2, 0));
+        let comma = Column { style: crate::Style { decimal_comma: true, ..Default::default() }, ..Column::number("n") };
+        let words = StringArray::from(vec!["-999,0", "1,5"]);
+        assert_eq!(found(Arc::new(words), &comma, &[2.5, 0.0]), expect(&["2,5", "1,5"], 1, 0));
+        let values = Float64Array::from(vec![1.5, f64::NAN, 3.5]);
+        let keys = arrow_array::UInt16Array::from(vec![Some(0), Some(1), Some(2), None]);
+        let coded = DictionaryArray::try_new(keys, Arc::new(values)).unwrap();
+        assert_eq!(found(Arc::new(coded), &Column::number("n"), &[0.0, 2.25, 0.0, 1.5]), expect(&["1.5", "2.25", "3.5", "1.5"], 2, 0));
     }
 
     #[test]

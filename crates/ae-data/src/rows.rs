@@ -9,7 +9,7 @@ use twox_hash::XxHash3_128;
 use crate::{
     Column, DataError, Element, Encoding, Missing, Scaling, Values,
     encode::Encoder,
-    store::Store,
+    store::{Gaps, Store},
     table::{Carried, InMemory, Joined},
 };
 
@@ -218,12 +218,35 @@ impl Rows {
         carried.fields(&places).iter().map(|field| field.name().clone()).collect()
     }
 
+    /// The size of the largest number; none of rows in a file, or where all are missing or zero.
+    pub(crate) fn largest(&self) -> Option<f64> {
+        let Cells::Memory(values) = &self.values else { return None };
+        let mut largest = 0f64;
+        values.each(0..values.len(), |value| largest = largest.max(value.abs()));
+        (largest > 0.0).then_some(largest)
+    }
+
     /// Multiplies every value, as bytes become 16 bits and the other way round.
     pub(crate) fn rescale(&mut self, factor: f64) {
         if let Cells::Memory(values) = &mut self.values {
             let mut scaled = Vec::with_capacity(values.len());
             values.each(0..values.len(), |value| scaled.push((value * factor) as f32));
             *values = Values::F32(scaled);
+        }
+    }
+
+    /// The same rows, in which these numbers stand for a missing one; and how many of each there are, as far as that is known.
+    pub(crate) fn with_gaps(self, missing: &[f64]) -> (Self, Option<Vec<usize>>) {
+        match self.values {
+            Cells::Memory(values) => {
+                let (values, counts) = values.without(missing);
+                let Self { values, blank_rows, has_missing, .. } = Self::new(values, self.cells);
+                (Self { values, blank_rows, has_missing, ..self }, Some(counts))
+            }
+            Cells::File(store) => {
+                let store = Store::new(Box::new(Gaps::new(store, missing.to_vec())), self.cells);
+                (Self { values: Cells::File(Arc::new(store)), has_missing: true, ..self }, None)
+            }
         }
     }
 

@@ -32,12 +32,15 @@ pub struct Scaling {
     pub offset: Vec<f64>,
     /// Divided by then; never 0.
     pub scale: Vec<f64>,
+    /// Features that have one value in all training rows, and that value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constant: Vec<(usize, f64)>,
 }
 
 impl Scaling {
     /// The scaling that changes nothing.
     pub fn identity() -> Self {
-        Self { method: ScalingMethod::None, offset: vec![0.0], scale: vec![1.0] }
+        Self { method: ScalingMethod::None, offset: vec![0.0], scale: vec![1.0], constant: Vec::new() }
     }
 
     /// Whether the scaled training rows lie in `[0, 1]`.

@@ -90,8 +90,13 @@ impl By {
                         text.split_once('.').filter(|(whole, rest)| whole.parse::<i128>().is_ok() && rest.bytes().all(|byte| byte == b'0'));
                     whole.map_or(text, |(whole, _)| whole).to_string()
                 };
+                let missing = all.rows().missing();
+                let texts: Vec<Option<String>> = texts.into_iter().map(|text| text.map(plain).filter(|text| !missing.has(text))).collect();
+                let without = texts.iter().filter(|text| text.is_none()).count();
+                if without > 0 {
+                    notes.push(format!("{without} of {} rows have no `{group}`: each of them is a group of its own", texts.len()));
+                }
                 let number = |(row, text): (usize, Option<String>)| {
-                    let text = text.map(plain).filter(|text| !text.is_empty());
                     let next = numbers.len();
                     *numbers.entry(text.ok_or(row)).or_insert(next)
                 };
@@ -130,14 +135,16 @@ impl By {
                 order.into_iter().enumerate().for_each(|(place, row)| places[row] = place);
                 Ok(Self::Time(places))
             }
-            (None, None) => Ok(match (config.stratify, &all.rows().labels) {
-                (true, Some(labels)) => Self::Class(labels.clone()),
-                (true, None) => {
-                    let problem = "has no labels, which `data.stratify` needs: name their column with `--label`".to_string();
-                    return Err(DataError::Malformed { path: "the data".into(), problem });
-                }
-                (false, _) => Self::Chance,
-            }),
+            (None, None) => {
+                Ok(match (config.stratify, &all.rows().labels) {
+                    (true, Some(labels)) => Self::Class(labels.clone()),
+                    (true, None) => {
+                        let problem = "has no labels, which `data.stratify` needs: name their column with `--label` (beside an array `x` they are `y`)".to_string();
+                        return Err(DataError::Malformed { path: "the data".into(), problem });
+                    }
+                    (false, _) => Self::Chance,
+                })
+            }
         }
     }
 }
@@ -480,10 +487,12 @@ mod tests {
             // Keys that differ beyond the precision of a double, written in two ways.
             ("key", text(&|row| format!(" {}{}", 90_071_992_547_409_921_u64 + row as u64 % 20, [".0", ""][row / 20 % 2]))),
             ("day", text(&|row| format!("{}.{}.2024", row % 28 + 1, row / 28 + 1))),
+            ("some", text(&|row| if row % 2 == 0 { format!("s{}", row % 20) } else { String::new() })),
             ("class", text(&|row| (if row % 10 == 0 { "rare" } else { "usual" }).to_string())),
         ];
         let table = InMemory::texts("t".as_ref(), columns).unwrap();
-        let options = Options { label: Some("class".into()), drop: vec!["customer".into(), "key".into()], ..Options::default() };
+        let options =
+            Options { label: Some("class".into()), drop: ["customer", "key", "some"].map(str::to_string).to_vec(), ..Options::default() };
         Split::new(from_table("t", std::sync::Arc::new(table), &options).unwrap(), config)
     }
 
@@ -529,6 +538,12 @@ mod tests {
             assert!([(0, 1), (0, 2), (1, 2)].iter().all(|&(a, b)| customers[a].is_disjoint(&customers[b])), "{group}");
             assert_eq!(parts(&by_group).map(<[usize]>::len), [42, 6, 12], "{group}");
         }
+        assert!(
+            table(&SplitConfig { group: Some("some".into()), ..SplitConfig::default() })
+                .notes
+                .iter()
+                .any(|note| note == "30 of 60 rows have no `some`: each of them is a group of its own")
+        );
         let both = SplitConfig { group: Some("customer".into()), stratify: true, ..SplitConfig::default() };
         assert!(cut(&both).unwrap_err().to_string().contains("leave out `--stratify` or `--group`"));
         let by_time = table(&SplitConfig { time: Some("day".into()), ..SplitConfig::default() });

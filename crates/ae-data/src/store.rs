@@ -96,6 +96,33 @@ impl Store {
     }
 }
 
+/// Blocks of which some numbers stand for a missing one.
+#[derive(Debug)]
+pub(crate) struct Gaps {
+    store: Arc<Store>,
+    missing: Vec<f64>,
+}
+
+impl Gaps {
+    pub(crate) fn new(store: Arc<Store>, missing: Vec<f64>) -> Self {
+        Self { store, missing }
+    }
+}
+
+impl Blocks for Gaps {
+    fn starts(&self) -> &[usize] {
+        self.store.blocks.starts()
+    }
+
+    fn element(&self) -> Element {
+        if self.store.element().is_single() { Element::F32 } else { Element::F64 }
+    }
+
+    fn read(&self, block: usize) -> Result<Values, DataError> {
+        Ok(self.store.blocks.read(block)?.without(&self.missing).0)
+    }
+}
+
 /// Rows that lie in a file one after the other, as in `.npy` and safetensors.
 #[derive(Debug)]
 pub struct RawFile {

@@ -336,6 +336,13 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
     if !shown.is_empty() {
         notes.push(format!("read as missing: {}", shown.join(", ")));
     }
+    if let Missing::These(texts) = &missing {
+        let is_met = |text: &str| {
+            let one = Missing::These(vec![text.to_string()]);
+            markers.iter().any(|(marker, (_, places))| one.may_have(marker) && places.iter().any(|place| kept.contains(place)))
+        };
+        notes.extend(crate::options::nowhere(texts.iter().map(String::as_str).filter(|text| !text.is_empty() && !is_met(text))));
+    }
     let front = [chosen.label, chosen.id];
     let rest = (0..all.len()).filter(|place| kept.binary_search(place).is_err() && !front.contains(&Some(*place))).collect();
     Ok(Survey { columns, places: kept, label: chosen.label, id: chosen.id, rest, has_missing, blank_rows, notes })
@@ -385,7 +392,7 @@ fn look(
                     }
                     continue;
                 }
-                if missing.has(cell) {
+                if missing.has(cell) || !is_name && missing.may_have(cell) {
                     marker(cell);
                     continue;
                 }
@@ -401,6 +408,10 @@ fn look(
             if is_name {
                 for (row, text) in texts(array, origin)?.into_iter().enumerate() {
                     let Some(text) = text else { continue };
+                    if missing.has(&text) {
+                        marker(&text);
+                        continue;
+                    }
                     observed[row] = true;
                     seen.observed += 1;
                     seen.word(&text);
@@ -408,11 +419,16 @@ fn look(
                 return Ok(());
             }
             let values = as_type(&DataType::Float64)?;
-            let values = values.as_primitive::<Float64Type>();
+            let (values, gaps) = (values.as_primitive::<Float64Type>(), missing.numbers());
             for row in (0..values.len()).filter(|row| !values.is_null(*row) && !values.value(*row).is_nan()) {
+                let value = values.value(row);
+                if gaps.contains(&value) {
+                    marker(&value.to_string());
+                    continue;
+                }
                 observed[row] = true;
                 seen.observed += 1;
-                seen.number(values.value(row));
+                seen.number(value);
             }
         }
         kind => {

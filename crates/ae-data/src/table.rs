@@ -53,6 +53,11 @@ pub trait Table: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The index of the rows, where their file counts it rather than lists it.
+    fn counted_index(&self) -> Option<CountedIndex> {
+        None
+    }
+
     /// How a file of text is laid out; none of any other table.
     fn layout(&self) -> Option<Layout> {
         None
@@ -66,6 +71,65 @@ pub trait Table: fmt::Debug + Send + Sync {
         let _ = (output, packed, replace);
         Ok(false)
     }
+}
+
+/// An index that is counted, as pandas' `RangeIndex`: a join with what is made of the rows needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedIndex {
+    /// What it is called.
+    pub name: String,
+    /// The first row of each stretch, its index, and how much that grows from row to row.
+    pub stretches: Vec<(usize, i64, i64)>,
+}
+
+impl CountedIndex {
+    /// The index of a row.
+    pub fn of(&self, row: usize) -> i64 {
+        let (first, start, step) = self.stretches[self.stretches.partition_point(|(first, ..)| *first <= row) - 1];
+        (row - first) as i64 * step + start
+    }
+
+    /// Whether it says no more than the place of a row in its file.
+    pub fn is_plain(&self) -> bool {
+        self.stretches.iter().all(|(_, start, step)| (*start, *step) == (0, 1))
+    }
+
+    pub(crate) fn note(&self) -> Option<String> {
+        (!self.is_plain()).then(|| {
+            format!(
+                "the rows' index, which pandas keeps as a range, goes along: codes, scores and reconstructions have it as column `{}`",
+                self.name
+            )
+        })
+    }
+}
+
+/// Whether the categories of a column of dictionaries are the same, in the same order, in all parts of a table.
+///
+/// # Errors
+/// A file that can no longer be read.
+pub(crate) fn has_one_order(table: &dyn Table, column: usize) -> Result<bool, DataError> {
+    let mut known = None;
+    for part in 0..parts(table) {
+        let found = categories(table, part, column)?;
+        if known.get_or_insert_with(|| found.clone()) != &found {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The categories of a column of dictionaries in a part of a table, each once.
+fn categories(table: &dyn Table, part: usize, column: usize) -> Result<Vec<String>, DataError> {
+    let batch = table.part(part, &[column])?;
+    let Some(dictionary) = batch.column(0).as_any_dictionary_opt() else { return Ok(Vec::new()) };
+    let mut seen = HashSet::new();
+    Ok(texts(dictionary.values(), table.origin())?.into_iter().flatten().filter(|text| seen.insert(text.clone())).collect())
+}
+
+/// What is said where several orders of a column's categories make it one without.
+pub(crate) fn without_order(column: &str) -> String {
+    format!("column `{column}`: the order of its categories is not the same everywhere in the data, and is not kept")
 }
 
 /// The text of a cell, if it is to be another, from the cell's row, the place of its column, and what it says; asked in the order of the file.
@@ -138,6 +202,7 @@ pub struct InMemory {
     batches: Vec<RecordBatch>,
     starts: Vec<usize>,
     index_columns: Vec<String>,
+    counted_index: Option<CountedIndex>,
 }
 
 impl InMemory {
@@ -152,11 +217,11 @@ impl InMemory {
             return Err(malformed("its parts have different columns".to_string()));
         }
         let starts = starts(batches.iter().map(RecordBatch::num_rows)).ok_or_else(|| malformed("has too many rows".to_string()))?;
-        Ok(Self { origin: origin.to_owned(), schema, batches, starts, index_columns: Vec::new() })
+        Ok(Self { origin: origin.to_owned(), schema, batches, starts, index_columns: Vec::new(), counted_index: None })
     }
 
-    pub(crate) fn with_index_columns(mut self, names: Vec<String>) -> Self {
-        self.index_columns = names;
+    pub(crate) fn with_index(mut self, names: Vec<String>, counted: Option<CountedIndex>) -> Self {
+        (self.index_columns, self.counted_index) = (names, counted);
         self
     }
 
@@ -188,8 +253,16 @@ impl Table for InMemory {
         self.batches[part].project(columns).map_err(|error| arrow_problem(&self.origin, &error))
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.counted_index.iter().filter_map(CountedIndex::note).collect()
+    }
+
     fn index_columns(&self) -> Vec<String> {
         self.index_columns.clone()
+    }
+
+    fn counted_index(&self) -> Option<CountedIndex> {
+        self.counted_index.clone()
     }
 }
 
@@ -203,6 +276,7 @@ pub(crate) struct Joined {
     parts: Vec<(usize, usize)>,
     /// Where the columns are in each table.
     places: Vec<Vec<usize>>,
+    notes: Vec<String>,
 }
 
 impl Joined {
@@ -227,7 +301,7 @@ impl Joined {
                 parts_of.push((number, part));
             }
         }
-        let mut fields = Vec::new();
+        let (mut fields, mut notes) = (Vec::new(), Vec::new());
         for (column, field) in tables[0].schema().fields().iter().enumerate() {
             let mut kind = field.data_type().clone();
             for (table, places) in tables.iter().zip(&places).skip(1) {
@@ -237,11 +311,22 @@ impl Joined {
                     problem: format!("column `{}` holds {other} here, but {kind} in the files before it", field.name()),
                 })?;
             }
-            fields.push(Field::new(field.name(), kind, true));
+            let is_ordered =
+                |(table, places): (&Arc<dyn Table>, &Vec<usize>)| table.schema().field(places[column]).dict_is_ordered() == Some(true);
+            let mut made = Field::new(field.name(), kind, true);
+            if tables.iter().zip(&places).any(is_ordered) {
+                let all = tables.iter().zip(&places).filter(|(table, _)| parts(table.as_ref()) > 0);
+                let orders = all.map(|(table, places)| categories(table.as_ref(), 0, places[column])).collect::<Result<HashSet<_>, _>>()?;
+                let agree =
+                    orders.len() < 2 && tables.iter().zip(&places).all(is_ordered) && matches!(made.data_type(), DataType::Dictionary(..));
+                made = made.with_dict_is_ordered(agree);
+                notes.extend((!agree).then(|| without_order(field.name())));
+            }
+            fields.push(made);
         }
         let problem = || DataError::Malformed { path: tables[0].origin().to_owned(), problem: "has too many rows".to_string() };
         let starts = starts(counts.into_iter()).ok_or_else(problem)?;
-        Ok(Self { schema: Arc::new(Schema::new(fields)), tables, starts, parts: parts_of, places })
+        Ok(Self { schema: Arc::new(Schema::new(fields)), tables, starts, parts: parts_of, places, notes })
     }
 }
 
@@ -294,11 +379,21 @@ impl Table for Joined {
     fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = self.tables.iter().flat_map(|table| table.notes()).collect();
         notes.dedup();
+        notes.extend(self.notes.iter().cloned());
         notes
     }
 
     fn index_columns(&self) -> Vec<String> {
         self.tables[0].index_columns()
+    }
+
+    fn counted_index(&self) -> Option<CountedIndex> {
+        let (mut stretches, mut before) = (Vec::new(), 0);
+        for table in &self.tables {
+            stretches.extend(table.counted_index()?.stretches.into_iter().map(|(first, start, step)| (before + first, start, step)));
+            before += rows(table.as_ref());
+        }
+        Some(CountedIndex { name: self.tables[0].counted_index()?.name, stretches })
     }
 
     fn layout(&self) -> Option<Layout> {
@@ -384,6 +479,10 @@ impl Table for Remembered<'_> {
 
     fn index_columns(&self) -> Vec<String> {
         self.table.index_columns()
+    }
+
+    fn counted_index(&self) -> Option<CountedIndex> {
+        self.table.counted_index()
     }
 
     fn layout(&self) -> Option<Layout> {

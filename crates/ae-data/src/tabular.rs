@@ -34,6 +34,8 @@ pub struct Known<'a> {
     pub white: Option<u32>,
     /// The type of the values of images, by its name; empty if it is not known.
     pub element: &'a str,
+    /// The least and the largest value of images, if that is known.
+    pub range: Option<[f64; 2]>,
 }
 
 /// The rows that `options` make of a table; `in_file` leaves them there. With `known` columns, those of a run, exactly these, whatever their

@@ -145,23 +145,61 @@ impl Element {
         matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
     }
 
-    /// The bytes of a number; none of an integer type, which no missing value asks for.
-    pub(crate) fn encode(self, value: f64, big_endian: bool) -> Option<Vec<u8>> {
+    /// The bytes of a number: of the nearest whole one in a type of whole numbers, and of the type's end where it is beyond that.
+    pub(crate) fn encode(self, value: f64, big_endian: bool) -> Vec<u8> {
+        let whole = value.round();
         let mut bytes = match self {
+            Self::U8 => (whole as u8).to_le_bytes().to_vec(),
+            Self::I8 => (whole as i8).to_le_bytes().to_vec(),
+            Self::U16 => (whole as u16).to_le_bytes().to_vec(),
+            Self::I16 => (whole as i16).to_le_bytes().to_vec(),
+            Self::U32 => (whole as u32).to_le_bytes().to_vec(),
+            Self::I32 => (whole as i32).to_le_bytes().to_vec(),
+            Self::U64 => (whole as u64).to_le_bytes().to_vec(),
+            Self::I64 => (whole as i64).to_le_bytes().to_vec(),
             Self::F16 => f16::from_f64(value).to_le_bytes().to_vec(),
             Self::BF16 => bf16::from_f64(value).to_le_bytes().to_vec(),
             Self::F32 => (value as f32).to_le_bytes().to_vec(),
             Self::F64 => value.to_le_bytes().to_vec(),
-            _ => return None,
         };
         if big_endian {
             bytes.reverse();
         }
-        Some(bytes)
+        bytes
+    }
+
+    /// Whether single precision holds every such number.
+    pub(crate) fn is_single(self) -> bool {
+        !matches!(self, Self::U32 | Self::I32 | Self::U64 | Self::I64 | Self::F64)
     }
 }
 
 impl Values {
+    /// The same numbers with `NaN` in place of those in `missing`, as real numbers that hold them; and how many there are of each.
+    pub(crate) fn without(&self, missing: &[f64]) -> (Self, Vec<usize>) {
+        let mut counts = vec![0; missing.len()];
+        let mut real = |value: f64| match missing.iter().position(|missing| *missing == value) {
+            Some(place) => {
+                counts[place] += 1;
+                f64::NAN
+            }
+            None => value,
+        };
+        let made = match self.element().is_single() {
+            true => {
+                let mut made = Vec::with_capacity(self.len());
+                self.each(0..self.len(), |value| made.push(real(value) as f32));
+                Self::F32(made)
+            }
+            false => {
+                let mut made = Vec::with_capacity(self.len());
+                self.each(0..self.len(), |value| made.push(real(value)));
+                Self::F64(made)
+            }
+        };
+        (made, counts)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -568,7 +568,9 @@ pub fn normal_class(named: Option<&str>, classes: &[String]) -> Result<String> {
     }
     if classes.is_empty() {
         return Err(Error::Usage(
-            "training on normal rows alone needs labels: name the column that holds them with `--label COLUMN`".to_string(),
+            "training on normal rows alone needs labels: name the column of a table that holds them with `--label COLUMN`; beside an array `x` \
+             they are the array `y`"
+                .to_string(),
         ));
     }
     let number = |class: &String, value: f64| class.parse() == Ok(value);

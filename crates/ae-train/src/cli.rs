@@ -89,7 +89,7 @@ pub struct ConfigArgs {
     #[arg(long)]
     pub normal_only: bool,
     /// Name of the normal class; by default the one called 0, normal, inlier, false or the like.
-    #[arg(long, value_name = "CLASS")]
+    #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]
     pub normal: Option<String>,
     /// Units of the code.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -107,10 +107,10 @@ pub struct ConfigArgs {
     #[arg(long)]
     pub stratify: bool,
     /// Keep rows with the same value in this column in one part, such as a customer with several rows.
-    #[arg(long, value_name = "COLUMN", conflicts_with = "time")]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, conflicts_with = "time")]
     pub group: Option<String>,
     /// Test on the last rows by this column of times, dates or numbers, and validate on the last of the rest.
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub time: Option<String>,
 }
 
@@ -118,37 +118,37 @@ pub struct ConfigArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReadArgs {
     /// Column of a table with each row's class: shown, not learned from.
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub label: Option<String>,
     /// Column of a table that identifies each row: carried along, not learned from.
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub id: Option<String>,
     /// Columns of a table not to learn from, with commas between; '' is the column without a name.
-    #[arg(long, value_name = "COLUMNS")]
+    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub drop: Vec<String>,
     /// Columns of a table to learn from, if not all, with commas between.
-    #[arg(long, value_name = "COLUMNS")]
+    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub keep: Vec<String>,
     /// Columns whose cells are names, even where they look like numbers.
-    #[arg(long, value_name = "COLUMNS")]
+    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub categorical: Vec<String>,
     /// Columns with two different values, such as 0 and 1.
-    #[arg(long, value_name = "COLUMNS")]
+    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub boolean: Vec<String>,
     /// Columns of numbers: a cell that is none is an error.
-    #[arg(long, value_name = "COLUMNS")]
+    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub numeric: Vec<String>,
     /// Columns of whole numbers: what is filled in is rounded.
-    #[arg(long, value_name = "COLUMNS")]
+    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub integer: Vec<String>,
-    /// Texts that stand for a missing cell of a text table, in place of NA, ? and the like, with commas between.
-    #[arg(long, value_name = "TEXTS")]
+    /// Texts and numbers that stand for a missing value, such as -999, with commas between; in a text table in place of NA, ? and the like.
+    #[arg(long, value_name = "TEXTS", allow_hyphen_values = true)]
     pub missing: Vec<String>,
     /// What becomes of a category's value that training did not have.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub unknown: Option<UnknownChoice>,
     /// What separates the cells of a text table, such as ';' or $'\\t'; ' ' stands for any number of spaces.
-    #[arg(long, value_name = "CHARACTER", value_parser = character)]
+    #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true, value_parser = character)]
     pub delimiter: Option<char>,
     /// The decimal mark of a text table.
     #[arg(long, value_name = ". or ,", value_parser = decimal)]
@@ -160,7 +160,7 @@ pub struct ReadArgs {
     #[arg(long)]
     pub no_header: bool,
     /// Leave out the lines of a text table that begin with this character.
-    #[arg(long, value_name = "CHARACTER", value_parser = character)]
+    #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true, value_parser = character)]
     pub comment: Option<char>,
     /// Encoding of a text table, such as latin1; UTF-8 and UTF-16 are found out.
     #[arg(long, value_name = "NAME")]
@@ -365,7 +365,7 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
     pub top: Option<usize>,
     /// Name of the normal class, if the rows have labels; by default the run's, or the one called 0, normal, inlier, false or the like.
-    #[arg(long, value_name = "CLASS")]
+    #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]
     pub normal: Option<String>,
     /// Table to write, with the score of each row and of each of its columns; by default CSV on standard output.
     #[arg(long, value_name = "FILE")]

@@ -181,7 +181,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("data.read.boolean", "columns with two different values"),
     ("data.read.numeric", "columns of numbers"),
     ("data.read.integer", "columns of whole numbers: what is filled in is rounded"),
-    ("data.read.missing", "texts that stand for a missing cell of a text table, in place of NA, ? and the like"),
+    ("data.read.missing", "texts and numbers that stand for a missing value, such as -999; in a text table in place of NA, ? and the like"),
     ("data.read.unknown", "what becomes of a category's value that training did not have: score, refuse"),
     ("data.read.tensor", "name of the array, where a file holds several"),
     ("data.read.resize", "height and width that images are brought to"),

@@ -107,6 +107,8 @@ impl Trained {
                 let features = &mut filled[index * width..(index + 1) * width];
                 let known = rows.rows().row(row)?;
                 let is_empty = known.iter().all(|value| value.is_nan());
+                // What was always the same is known better than the network knows it.
+                self.schema.scaling.constant.iter().for_each(|&(feature, value)| features[feature] = value);
                 // What was there stays to the last bit, which scaling and back would not give.
                 features.iter_mut().zip(&known).filter(|(_, known)| !known.is_nan()).for_each(|(value, known)| *value = *known);
                 let decoded = encoding.decode(features);
@@ -175,7 +177,8 @@ impl Trained {
         let batches = self.filled(rows).map(|batch| batch.map(|(_, cells)| cells));
         let mut cells = Cells { batches, cells: Vec::new(), first: 0, columns: places.len() };
         let written = table.rewrite(to, packed, &mut |row, place, said| {
-            let Some(index) = columns.get(place).copied().flatten().filter(|_| missing.has(said)) else { return Ok(None) };
+            let is_blank = |index: &usize| places[*index].1.is_blank(said, &missing);
+            let Some(index) = columns.get(place).copied().flatten().filter(is_blank) else { return Ok(None) };
             let column = &places[index].1;
             let cell = cells.cell(row, index).map_err(|error| {
                 let reason = error.to_string();

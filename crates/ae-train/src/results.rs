@@ -6,9 +6,10 @@ use std::{collections::HashSet, fmt, ops::Range, path::Path, sync::Arc};
 use ae_data::{
     Dataset,
     sink::{Shape, Writer},
+    table::CountedIndex,
 };
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{Field, Schema};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
 use burn::data::dataset::Dataset as _;
 
 use crate::{Error, Result};
@@ -66,7 +67,10 @@ pub(crate) fn results<'a>(
     let front: Vec<usize> = carried.map_or(Vec::new(), |carried| carried.id.into_iter().chain(carried.label).collect());
     let rest: Vec<usize> = carried.map_or(Vec::new(), |carried| carried.rest.clone());
     let of = |places: &[usize]| carried.map_or(Vec::new(), |carried| carried.fields(places));
-    let (before, behind) = (of(&front), of(&rest));
+    // An index that is counted is in no column, and would be lost.
+    let index = carried.and_then(|carried| carried.table().counted_index()).filter(|index| !index.is_plain());
+    let counted = index.as_ref().map(|index| Field::new(&index.name, DataType::Int64, true));
+    let (before, behind) = (counted.into_iter().chain(of(&front)).collect::<Vec<_>>(), of(&rest));
     let mut taken: HashSet<String> = before.iter().chain(&behind).map(|field| field.name().clone()).collect();
     let results = before.len()..before.len() + fields.len();
     let fields: Vec<Field> = fields
@@ -85,11 +89,15 @@ pub(crate) fn results<'a>(
     let parts = made.map(move |batch| {
         let (range, arrays) = batch?;
         let taken = match carried {
-            Some(carried) => carried.take(&rows.indices()[range], &[front.as_slice(), &rest].concat())?,
+            Some(carried) => carried.take(&rows.indices()[range.clone()], &[front.as_slice(), &rest].concat())?,
             None => Vec::new(),
         };
         let (before, behind) = taken.split_at(front.len());
-        let columns = [before, &arrays, behind].concat();
+        let counted = |index: &CountedIndex| -> ArrayRef {
+            Arc::new(rows.indices()[range.clone()].iter().map(|&row| Some(index.of(row))).collect::<Int64Array>())
+        };
+        let counted: Vec<ArrayRef> = index.iter().map(counted).collect();
+        let columns = [&counted, before, &arrays, behind].concat();
         RecordBatch::try_new(schema.clone(), columns).map_err(|error| Error::Failed(format!("the results do not fit together: {error}")))
     });
     Table::new(shape, parts)

@@ -350,7 +350,7 @@ impl Run {
                 let (found, expected) = (offset.len(), data.schema.d_input);
                 return Err(Error::Failed(format!("the weights scale {found} features, but the data has {expected}")));
             }
-            let scaling = Scaling { method: data.schema.scaling.method, offset, scale };
+            let scaling = Scaling { offset, scale, ..data.schema.scaling };
             data.batcher = Batcher::new(scaling.clone());
             data.schema.scaling = scaling;
         }

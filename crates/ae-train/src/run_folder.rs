@@ -431,7 +431,7 @@ mod tests {
             element: String::new(),
             label_names: None,
             normal: None,
-            scaling: Scaling { method, offset: vec![0.0; d_input], scale: vec![1.0; d_input] },
+            scaling: Scaling { method, offset: vec![0.0; d_input], scale: vec![1.0; d_input], constant: Vec::new() },
             columns: Vec::new(),
             carried: Vec::new(),
             fingerprint: String::new(),

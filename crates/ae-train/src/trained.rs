@@ -106,6 +106,10 @@ impl Trained {
             geometry: schema.geometry,
             white: schema.white,
             element: &schema.element,
+            range: (schema.geometry.is_some() && schema.scaling.is_unit_range()).then(|| {
+                let (offset, scale) = schema.scaling.of(0);
+                [offset, offset + scale]
+            }),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::BufReader,
+    io::{BufReader, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,7 +18,7 @@ use super::format::{Content, Format};
 use crate::{
     DataError, Options,
     caught::caught,
-    table::{InMemory, Table, starts, unique_names},
+    table::{CountedIndex, InMemory, Table, has_one_order, rows, starts, unique_names, without_order},
 };
 
 pub(super) const PARQUET: Format = Format { name: "Parquet", extensions: &["parquet", "pq"], read: read_parquet };
@@ -35,7 +35,9 @@ fn read_parquet(path: &Path, _: &Options) -> Result<Content, DataError> {
         unique_names(&schema, path)?;
         let groups = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize);
         let starts = starts(groups).ok_or_else(|| damaged(&"it says that it has more rows than can be counted"))?;
-        Ok(Content::Table(Arc::new(Parquet { path: path.to_owned(), schema, starts })))
+        let mut table = Parquet { path: path.to_owned(), schema, starts, notes: Vec::new() };
+        (table.schema, table.notes) = with_true_orders(&table)?;
+        Ok(Content::Table(Arc::new(table)))
     })
 }
 
@@ -46,34 +48,71 @@ fn read_arrow(path: &Path, _: &Options) -> Result<Content, DataError> {
             Ok(reader) => {
                 let schema = reader.schema();
                 unique_names(&schema, path)?;
-                let mut rows = Vec::new();
+                let mut counts = Vec::new();
                 // The first column alone tells how many rows there are.
                 let first = if schema.fields().is_empty() { Vec::new() } else { vec![0] };
                 let counted =
                     FileReader::try_new(BufReader::new(open(path)?), Some(first)).map_err(|error| damaged(path, "Arrow", &error))?;
                 for batch in counted {
-                    rows.push(batch.map_err(|error| damaged(path, "Arrow", &error))?.num_rows());
+                    counts.push(batch.map_err(|error| damaged(path, "Arrow", &error))?.num_rows());
                 }
-                let starts = starts(rows.into_iter()).ok_or_else(|| damaged(path, "Arrow", &"it has more rows than can be counted"))?;
+                let starts = starts(counts.into_iter()).ok_or_else(|| damaged(path, "Arrow", &"it has more rows than can be counted"))?;
                 Ok(Content::Table(Arc::new(ArrowFile { path: path.to_owned(), schema, starts })))
             }
             Err(first) => {
+                let mut magic = [0; 4];
+                if open(path)?.read_exact(&mut magic).is_ok() && &magic == b"FEA1" {
+                    let problem = "is a Feather file of version 1, which is not read: in Python, \
+                        `pandas.read_feather(path).to_feather(path)` makes version 2 of it";
+                    return Err(DataError::Malformed { path: path.to_owned(), problem: problem.to_string() });
+                }
                 let reader = StreamReader::try_new(BufReader::new(open(path)?), None).map_err(|_| damaged(path, "Arrow", &first))?;
                 let schema = reader.schema();
                 let index = index_columns(&schema);
                 let batches: Result<Vec<RecordBatch>, _> = reader.collect();
                 let batches = batches.map_err(|error| damaged(path, "Arrow", &error))?;
-                Ok(Content::Table(Arc::new(InMemory::new(path, schema, batches)?.with_index_columns(index))))
+                let counted = counted_index(&schema, batches.iter().map(RecordBatch::num_rows).sum());
+                Ok(Content::Table(Arc::new(InMemory::new(path, schema, batches)?.with_index(index, counted))))
             }
         }
     })
 }
 
-/// Columns that pandas wrote its index into.
-fn index_columns(schema: &Schema) -> Vec<String> {
+/// What pandas says of its index: the names of columns, or a range.
+fn index(schema: &Schema) -> Vec<serde_json::Value> {
     let pandas = schema.metadata().get("pandas").and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
     let columns = pandas.as_ref().and_then(|pandas| pandas.get("index_columns")).and_then(|columns| columns.as_array().cloned());
-    columns.unwrap_or_default().iter().filter_map(|name| name.as_str().map(str::to_string)).collect()
+    columns.unwrap_or_default()
+}
+
+/// Columns that pandas wrote its index into.
+fn index_columns(schema: &Schema) -> Vec<String> {
+    index(schema).iter().filter_map(|name| name.as_str().map(str::to_string)).collect()
+}
+
+/// The index that pandas keeps as a range, of as many rows.
+fn counted_index(schema: &Schema, rows: usize) -> Option<CountedIndex> {
+    let index = index(schema);
+    let range = index.first().filter(|range| index.len() == 1 && range.get("kind").and_then(|kind| kind.as_str()) == Some("range"))?;
+    let [start, stop, step] = ["start", "stop", "step"].map(|name| range.get(name).and_then(serde_json::Value::as_i64));
+    let (start, stop, step) = (start?, stop?, step?);
+    // Whatever changed the rows and not what was said of them made that untrue.
+    let is_true = i128::from(step) * rows as i128 == i128::from(stop) - i128::from(start);
+    let name = range.get("name").and_then(|name| name.as_str()).unwrap_or("__index_level_0__");
+    is_true.then(|| CountedIndex { name: name.to_string(), stretches: vec![(0, start, step)] })
+}
+
+/// The schema of a table in which only such categories have an order as have the same in all parts; and what is said of the others.
+fn with_true_orders(table: &dyn Table) -> Result<(SchemaRef, Vec<String>), DataError> {
+    let schema = table.schema();
+    let (mut fields, mut notes) = (schema.fields().to_vec(), Vec::new());
+    for (column, field) in fields.iter_mut().enumerate() {
+        if field.dict_is_ordered() == Some(true) && !has_one_order(table, column)? {
+            notes.push(without_order(field.name()));
+            *field = Arc::new(field.as_ref().clone().with_dict_is_ordered(false));
+        }
+    }
+    Ok((Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())), notes))
 }
 
 /// A Parquet file, by row groups.
@@ -82,6 +121,7 @@ struct Parquet {
     path: PathBuf,
     schema: SchemaRef,
     starts: Vec<usize>,
+    notes: Vec<String>,
 }
 
 impl Table for Parquet {
@@ -108,8 +148,16 @@ impl Table for Parquet {
         })
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.notes.iter().cloned().chain(self.counted_index().and_then(|index| index.note())).collect()
+    }
+
     fn index_columns(&self) -> Vec<String> {
         index_columns(&self.schema)
+    }
+
+    fn counted_index(&self) -> Option<CountedIndex> {
+        counted_index(&self.schema, rows(self))
     }
 }
 
@@ -143,8 +191,16 @@ impl Table for ArrowFile {
         })
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.counted_index().and_then(|index| index.note()).into_iter().collect()
+    }
+
     fn index_columns(&self) -> Vec<String> {
         index_columns(&self.schema)
+    }
+
+    fn counted_index(&self) -> Option<CountedIndex> {
+        counted_index(&self.schema, rows(self))
     }
 }
 
@@ -171,7 +227,16 @@ fn open(path: &Path) -> Result<File, DataError> {
 }
 
 fn damaged(path: &Path, format: &str, error: &dyn std::fmt::Display) -> DataError {
-    let problem = format!("is no {format} file, or damaged: {}", error.to_string().replace('\n', " "));
+    let error = error.to_string().replace('\n', " ");
+    // What the libraries say of what they do not read.
+    let is_unknown = ["not supported", "not yet", "NYI", "not implemented", "Disabled feature"].iter().any(|words| error.contains(words));
+    let problem = if error.contains("bit width of 128") {
+        "holds whole numbers of 128 bits, which are not read: save them as 64-bit integers or as float64".to_string()
+    } else if is_unknown {
+        format!("is a {format} file with something in it that is not read ({error}): save it with plain types and another compression")
+    } else {
+        format!("is no {format} file, or damaged: {error}")
+    };
     DataError::Malformed { path: path.to_owned(), problem }
 }
 

@@ -1,7 +1,7 @@
 //! What a folder is: pictures or tables, whichever most of it is; and what of it is left out, which is said.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
 };
@@ -10,6 +10,7 @@ use super::{
     endings::{ending, is_any_picture, is_picture},
     left_out::{entries, is_hidden},
 };
+use crate::options::typed;
 
 /// How many folders down it is looked for what a folder is.
 const DEPTH: usize = 4;
@@ -53,6 +54,34 @@ pub(super) fn what(paths: &[PathBuf], format: &dyn Fn(&Path) -> Option<&'static 
         1 => What::Tables(tables),
         _ => What::Mixed(formats.into_iter().collect()),
     }
+}
+
+/// The keys of folders such as `year=2019` on the way to a file.
+fn keys(path: &Path) -> BTreeSet<String> {
+    let folders = path.parent().into_iter().flat_map(|parent| parent.components());
+    let key = |name: String| name.split_once('=').filter(|(key, _)| !key.is_empty()).map(|(key, _)| format!("`{key}`"));
+    folders.filter_map(|folder| key(folder.as_os_str().to_string_lossy().into_owned())).collect()
+}
+
+/// What the names of the folders of these files say and the files do not, in a sentence.
+pub(super) fn partitions(paths: &[PathBuf]) -> Option<String> {
+    let keys: Vec<String> = paths.iter().flat_map(|path| keys(path)).collect::<BTreeSet<_>>().into_iter().collect();
+    let keys = (!keys.is_empty()).then(|| keys.join(", "))?;
+    Some(format!("not read: {keys}, which the names of the folders alone say; write it into the files as a column to have it"))
+}
+
+/// What a folder without files of its own to read has in the folders below it, and how that is read; none if there is nothing either.
+pub(super) fn below(folder: &Path, paths: &[PathBuf], format: &dyn Fn(&Path) -> Option<&'static str>) -> Option<String> {
+    let mut kinds: BTreeMap<(usize, String), Vec<&PathBuf>> = BTreeMap::new();
+    for path in paths.iter().filter(|path| format(path).is_some() && ending(path) != "txt") {
+        kinds.entry((path.components().count(), ending(path))).or_default().push(path);
+    }
+    let ((depth, ending), files) = kinds.into_iter().max_by_key(|(_, files)| files.len())?;
+    let pattern = typed(&format!("{}/{}*.{ending}", folder.display(), "*/".repeat(depth - 1)));
+    let keys: Vec<String> = files.iter().flat_map(|path| keys(path)).collect::<BTreeSet<_>>().into_iter().collect();
+    let said = if keys.is_empty() { String::new() } else { format!(" ({} in the names of the folders is not read)", keys.join(", ")) };
+    let count = if files.len() == 1 { format!("1 file .{ending}") } else { format!("{} files .{ending}", files.len()) };
+    Some(format!("holds {count} in folders below it, which are read by a pattern: `--data {pattern}`{said}"))
 }
 
 /// The files in `folder` and not far below it, in the order of their names, without the hidden ones; their paths begin in it.
@@ -114,6 +143,21 @@ mod tests {
             let format = |path: &Path| super::super::format_of(path).map(|format| format.name);
             assert_eq!(what(&paths(names), &format), expected, "{names:?}");
         }
+    }
+
+    #[test]
+    fn folders_of_folders_are_read_by_a_pattern_and_what_their_names_say_is_named() {
+        let format = |path: &Path| super::super::format_of(path).map(|format| format.name);
+        let said = below(Path::new("hive"), &paths(&["year=2019/a.parquet", "year=2020/a.parquet", "year=2020/x/b.csv"]), &format);
+        assert_eq!(
+            said.unwrap(),
+            "holds 2 files .parquet in folders below it, which are read by a pattern: `--data 'hive/*/*.parquet'` (`year` in the names of the \
+             folders is not read)"
+        );
+        assert_eq!(below(Path::new("x"), &paths(&["a/run.py", "a/notes.txt"]), &format), None);
+        let note = partitions(&paths(&["h/year=2019/a.parquet", "h/year=2020/a=b.parquet"])).unwrap();
+        assert_eq!(note, "not read: `year`, which the names of the folders alone say; write it into the files as a column to have it");
+        assert_eq!(partitions(&paths(&["h/a.parquet"])), None);
     }
 
     #[test]

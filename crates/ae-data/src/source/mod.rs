@@ -31,8 +31,9 @@ use format::{Content, short_name};
 use left_out::LeftOut;
 
 use crate::{
-    Column, DataError, Geometry, Options, Rows,
+    Column, DataError, Geometry, Missing, Options, Rows,
     array::Replace,
+    options,
     table::{InMemory, Joined, Table, rows as rows_in},
     tabular::{Known, rows_of},
 };
@@ -47,6 +48,9 @@ pub const FORMATS: &[Format] = &[
     safetensors_file::FORMAT,
     Format { name: "image", extensions: &endings::PICTURES, read: images::file },
 ];
+
+/// How many times as large the values of later images may be as those that were trained on, or as small, without a word.
+const UNLIKE: f64 = 10.0;
 
 /// Whether `rows` are like those that are known; pictures are brought to the same depth, grey ones to colours, and plain rows of as many numbers are
 /// taken for images.
@@ -64,6 +68,13 @@ fn check(known: &Known, rows: &mut Rows, origin: &Path) -> Result<(), DataError>
         rows.notes.push(format!(
             "the values are {element} here and were {} in training: their range must be the same, or every row looks like an anomaly",
             known.element
+        ));
+    } else if let (Some([low, high]), Some(largest)) = (known.range, rows.largest())
+        && rows.geometry.is_some()
+        && !(1.0 / UNLIKE..UNLIKE).contains(&(largest / low.abs().max(high.abs())))
+    {
+        rows.notes.push(format!(
+            "the values reach {largest} here and went from {low} to {high} in training: their range must be the same, or every row looks like an anomaly"
         ));
     }
     if let (Some(wanted), Some(found)) = (known.geometry, rows.geometry)
@@ -170,7 +181,9 @@ fn open_as(name: &str, options: &Options, known: Option<&Known>) -> Result<Sets,
         if paths.is_empty() {
             return Err(malformed("no file matches this pattern".to_string()));
         }
-        return shards(&paths, options)?.into_sets(short_name(&paths[0]), options, known, &paths[0]);
+        let mut sets = shards(&paths, options)?.into_sets(short_name(&paths[0]), options, known, &paths[0])?;
+        sets.train.notes.extend(folder::partitions(&paths));
+        return Ok(sets);
     }
     let known: Vec<_> = BUILTIN.iter().map(|set| set.name).collect();
     Err(DataError::Unknown { name: name.to_string(), known: known.join(", ") })
@@ -205,11 +218,13 @@ impl Content {
                 let problem = format!("has no named columns, which `--{option}` chooses among: it holds an array or images");
                 Err(DataError::Malformed { path: origin.to_owned(), problem })
             }
-            // An array of numbers stands for a table's columns in their order, if there are as many and all are numbers.
-            None if !columns.is_empty() && columns.len() == rows.width() && columns.iter().all(|column| column.width() == 1) => {
-                Ok((rows.with_columns(columns.to_vec()), test.map(|test| test.with_columns(columns.to_vec()))))
+            None => {
+                let (rows, test) = (gaps(*rows, options, known.is_none()), test.map(|test| gaps(*test, options, known.is_none())));
+                // An array of numbers stands for a table's columns in their order, if there are as many and all are numbers.
+                let is_table = !columns.is_empty() && columns.len() == rows.width() && columns.iter().all(|column| column.width() == 1);
+                let named = |rows: Rows| if is_table { rows.with_columns(columns.to_vec()) } else { rows };
+                Ok((named(rows), test.map(named)))
             }
-            None => Ok((*rows, test.map(|test| *test))),
         }
     }
 
@@ -217,6 +232,29 @@ impl Content {
         let (train, test) = self.into_rows(options, known, origin)?;
         Ok(Sets { name, train, test })
     }
+}
+
+/// Rows of an array, without the numbers that a person says stand for a missing one; how many there are is said if it `is_new` to the person.
+fn gaps(rows: Rows, options: &Options, is_new: bool) -> Rows {
+    let Missing::These(texts) = options.missing(false) else { return rows };
+    let missing = Missing::These(texts.clone()).numbers();
+    let (mut rows, counts) = rows.with_gaps(&missing);
+    let counts = counts.filter(|_| is_new);
+    let of = |text: &str| -> Option<usize> {
+        let own = Missing::These(vec![text.to_string()]).numbers();
+        Some(missing.iter().zip(counts.as_ref()?).filter(|(number, _)| own.contains(number)).map(|(_, count)| count).sum())
+    };
+    let shown: Vec<String> = texts
+        .iter()
+        .filter_map(|text| Some((text, of(text)?)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(text, count)| format!("{count} x `{text}`"))
+        .collect();
+    if !shown.is_empty() {
+        rows.notes.push(format!("read as missing: {}", shown.join(", ")));
+    }
+    rows.notes.extend(options::nowhere(texts.iter().map(String::as_str).filter(|text| of(text) == Some(0))));
+    rows
 }
 
 /// The ending of a file in lower case, without the `.gz` of a compressed one.
@@ -351,7 +389,12 @@ fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets,
             let problem = format!("holds files of several formats ({}): name one file, or a pattern", formats.join(", "));
             return Err(DataError::Malformed { path: path.to_owned(), problem });
         }
-        What::Nothing => return Err(DataError::NoData { path: path.to_owned() }),
+        What::Nothing => {
+            return Err(match folder::below(path, &all, &|path| format_of(path).map(|format| format.name)) {
+                Some(problem) => DataError::Malformed { path: path.to_owned(), problem },
+                None => DataError::NoData { path: path.to_owned() },
+            });
+        }
     };
     let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let named = |name: &str| chosen.iter().find(|path| stem(path) == name).cloned();
@@ -364,7 +407,7 @@ fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets,
             let columns: Vec<Column> = sets.train.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default();
             let carried = sets.train.carried_names();
             let (width, geometry) = (sets.train.width(), sets.train.geometry);
-            let train = Known { columns: &columns, carried: &carried, width, geometry, white: None, element: "" };
+            let train = Known { columns: &columns, carried: &carried, width, geometry, white: None, element: "", range: None };
             let (test, _) = file(&test_path, options)?.into_rows(options, Some(known.unwrap_or(&train)), &test_path)?;
             if test.width() != sets.train.width() || test.geometry != sets.train.geometry {
                 let problem = format!("has rows of {} values, the training file of {}", test.width(), sets.train.width());

@@ -2,8 +2,9 @@
 
 use std::{
     cell::RefCell,
+    collections::HashMap,
     fs::File,
-    io::{BufReader, Read, Seek, Write},
+    io::{BufReader, BufWriter, Read, Seek, Write},
     path::Path,
 };
 
@@ -13,7 +14,7 @@ use zip::ZipArchive;
 use super::format::{Content, Format, Named};
 use crate::{
     Array, DataError, Element, Options, Rows,
-    array::{Layout, Replace, row_major, shape_of_rows},
+    array::{Labels, Layout, Replace, row_major, shape_of_rows},
     store::{RawFile, Store},
 };
 
@@ -51,29 +52,52 @@ fn read_npz(path: &Path, options: &Options) -> Result<Content, DataError> {
     let entries = archive.file_names().filter_map(Result::ok);
     let names: Vec<String> = entries.filter_map(|name| name.strip_suffix(".npy").map(str::to_string)).collect();
     let archive = RefCell::new(archive);
-    let load = |name: &str| {
-        let mut archive = archive.borrow_mut();
-        let entry = archive.by_name(&format!("{name}.npy")).map_err(damaged)?;
-        array(entry, path)
+    Named { names, path, options }.content(
+        |name| member(&archive, name, path, |entry| array(entry, path))?.into_rows(path),
+        |name| member(&archive, name, path, |entry| labels(entry, path)),
+    )
+}
+
+type Archive = ZipArchive<BufReader<File>>;
+
+/// What `read` makes of an array of an archive, once all of its bytes are those that were written.
+fn member<T>(
+    archive: &RefCell<Archive>,
+    name: &str,
+    path: &Path,
+    read: impl FnOnce(&mut dyn Read) -> Result<T, DataError>,
+) -> Result<T, DataError> {
+    let damaged = |error: &dyn std::fmt::Display| DataError::Malformed {
+        path: path.to_owned(),
+        problem: format!("array `{name}` is damaged: {error}"),
     };
-    Named { names, path, options }.content(|name| load(name)?.into_rows(path), load)
+    let mut archive = archive.borrow_mut();
+    let mut entry = archive.by_name(&format!("{name}.npy")).map_err(|error| damaged(&error))?;
+    let made = read(&mut entry)?;
+    // Its checksum is compared where the entry ends.
+    std::io::copy(&mut entry, &mut std::io::sink()).map_err(|error| damaged(&error))?;
+    Ok(made)
 }
 
 /// Copies an array with its missing numbers replaced.
-pub(super) fn fill_npy(path: &Path, _: &Options, output: &mut dyn Write, replace: &mut Replace) -> Result<(), DataError> {
+pub(super) fn fill_npy(path: &Path, options: &Options, output: &mut dyn Write, replace: &mut Replace) -> Result<(), DataError> {
     let failed = |source| DataError::Io { path: path.to_owned(), source };
     let mut file = BufReader::new(File::open(path).map_err(failed)?);
-    fill(&mut file, output, path, replace)
+    fill(&mut file, options, output, path, replace).map(drop)
 }
 
-fn fill(input: &mut dyn Read, output: &mut dyn Write, path: &Path, replace: &mut Replace) -> Result<(), DataError> {
+/// Copies an array; gives its rows.
+fn fill(input: &mut dyn Read, options: &Options, output: &mut dyn Write, path: &Path, replace: &mut Replace) -> Result<usize, DataError> {
     let mut start = Recorded { input, read: Vec::new() };
     let Header { element, big_endian, dims, order } = header(&mut start, path)?;
     let Recorded { input, read } = start;
     let written = |error: std::io::Error| DataError::Write { path: path.to_owned(), reason: error.to_string() };
     output.write_all(&read).map_err(written)?;
-    Layout { element, big_endian, dims, column_major: order == Order::Fortran }.fill(input, output, path, replace)?;
-    std::io::copy(input, output).map(drop).map_err(written)
+    let missing = options.missing(false).numbers();
+    let layout = Layout { element, big_endian, dims, column_major: order == Order::Fortran, missing };
+    layout.fill(input, output, path, replace)?;
+    std::io::copy(input, output).map_err(written)?;
+    Ok(layout.dims[0])
 }
 
 /// What was read, beside what is still to come.
@@ -90,33 +114,40 @@ impl Read for Recorded<'_> {
     }
 }
 
-/// Copies an archive with the missing numbers of the array that is read from it replaced; every other entry stays as it is.
+/// Copies an archive with the missing numbers of the arrays whose rows are read from it replaced; every other entry stays as it is.
 pub(super) fn fill_npz(path: &Path, options: &Options, output: &mut dyn Write, replace: &mut Replace) -> Result<(), DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let damaged = |error: zip::result::ZipError| malformed(format!("is no archive of NumPy arrays, or damaged: {error}"));
     let written = |error: zip::result::ZipError| DataError::Write { path: path.to_owned(), reason: error.to_string() };
+    let failed = |error: std::io::Error| DataError::Write { path: path.to_owned(), reason: error.to_string() };
     let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let names: Vec<String> =
         archive.file_names().filter_map(Result::ok).filter_map(|name| name.strip_suffix(".npy").map(str::to_string)).collect();
-    let chosen = Named { names, path, options }.chosen()?;
+    // Rows are replaced in their order, whatever the order of the entries is.
+    let (mut filled, mut before) = (HashMap::new(), 0);
+    for name in (Named { names, path, options }).rows()? {
+        let name = format!("{name}.npy");
+        let mut scratch = BufWriter::new(tempfile::tempfile().map_err(failed)?);
+        let mut entry = archive.by_name(&name).map_err(damaged)?;
+        before += fill(&mut entry, options, &mut scratch, path, &mut |row, feature| replace(before + row, feature))?;
+        let mut scratch = scratch.into_inner().map_err(|error| failed(error.into_error()))?;
+        scratch.rewind().map_err(failed)?;
+        filled.insert(name, scratch);
+    }
     // The format has its index at the end, so that it is written elsewhere first.
-    let scratch = tempfile::tempfile().map_err(|source| DataError::Io { path: path.to_owned(), source })?;
-    let mut copy = zip::ZipWriter::new(std::io::BufWriter::new(scratch));
+    let mut copy = zip::ZipWriter::new(BufWriter::new(tempfile::tempfile().map_err(failed)?));
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(damaged)?;
         let (name, method) = (entry.name().map_err(damaged)?.to_string(), entry.compression());
-        if name != format!("{chosen}.npy") {
+        let Some(mut scratch) = filled.remove(&name) else {
             copy.raw_copy_file(entry).map_err(written)?;
             continue;
-        }
-        drop(entry);
+        };
         let options = zip::write::SimpleFileOptions::default().compression_method(method).large_file(true);
         copy.start_file(name, options).map_err(written)?;
-        let mut entry = archive.by_index(index).map_err(damaged)?;
-        fill(&mut entry, &mut copy, path, replace)?;
+        std::io::copy(&mut scratch, &mut copy).map_err(failed)?;
     }
-    let failed = |error: std::io::Error| DataError::Write { path: path.to_owned(), reason: error.to_string() };
     let mut scratch = copy.finish().map_err(written)?.into_inner().map_err(|error| failed(error.into_error()))?;
     scratch.rewind().map_err(failed)?;
     std::io::copy(&mut scratch, output).map(drop).map_err(failed)
@@ -130,9 +161,17 @@ struct Header {
     order: Order,
 }
 
+fn start(input: &mut impl Read, path: &Path) -> Result<NpyHeader, DataError> {
+    NpyHeader::from_reader(input)
+        .map_err(|error| DataError::Malformed { path: path.to_owned(), problem: format!("is no NumPy array, or damaged: {error}") })
+}
+
 fn header(input: &mut impl Read, path: &Path) -> Result<Header, DataError> {
+    understood(&start(input, path)?, path)
+}
+
+fn understood(header: &NpyHeader, path: &Path) -> Result<Header, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
-    let header = NpyHeader::from_reader(input).map_err(|error| malformed(format!("is no NumPy array, or damaged: {error}")))?;
     let (element, big_endian) = match header.dtype() {
         DType::Plain(plain) => {
             let element = match (plain.type_char(), plain.size_field()) {
@@ -147,9 +186,14 @@ fn header(input: &mut impl Read, path: &Path) -> Result<Header, DataError> {
                 (TypeChar::Float, 2) => Element::F16,
                 (TypeChar::Float, 4) => Element::F32,
                 (TypeChar::Float, 8) => Element::F64,
-                _ => {
-                    let problem = format!("holds values of type {plain}: save it as numbers, such as `array.astype(\"float32\")`");
-                    return Err(malformed(problem));
+                (kind, _) => {
+                    let advice = match kind {
+                        TypeChar::Object | TypeChar::ByteStr | TypeChar::UnicodeStr => {
+                            "texts or objects: save numbers, or the table as CSV or Parquet"
+                        }
+                        _ => "which are not read: save it as numbers, such as `array.astype(\"float32\")`",
+                    };
+                    return Err(malformed(format!("holds values of type {plain}, {advice}")));
                 }
             };
             (element, plain.endianness() == Endianness::Big)
@@ -158,23 +202,75 @@ fn header(input: &mut impl Read, path: &Path) -> Result<Header, DataError> {
             return Err(malformed("is an array of records: save its numbers as a plain array, or the table as CSV or Parquet".to_string()));
         }
     };
-    let dims = sizes(header.shape().iter().map(|&size| usize::try_from(size).ok()))
-        .ok_or_else(|| malformed(format!("claims an impossible shape {:?}: its header is damaged", header.shape())))?;
-    Ok(Header { element, big_endian, dims, order: header.order() })
+    Ok(Header { element, big_endian, dims: dims_of(header, path)?, order: header.order() })
 }
 
-/// The array that `input` holds.
-fn array(mut input: impl Read, path: &Path) -> Result<Array, DataError> {
+fn dims_of(header: &NpyHeader, path: &Path) -> Result<Vec<usize>, DataError> {
+    sizes(header.shape().iter().map(|&size| usize::try_from(size).ok())).ok_or_else(|| DataError::Malformed {
+        path: path.to_owned(),
+        problem: format!("claims an impossible shape {:?}: its header is damaged", header.shape()),
+    })
+}
+
+/// So many values of `size` bytes each, called `kind` in messages.
+fn values(input: &mut impl Read, dims: &[usize], (size, kind): (usize, &str), path: &Path) -> Result<Vec<u8>, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
-    let Header { element, big_endian, dims, order } = header(&mut input, path)?;
-    let expected = dims.iter().product::<usize>() * element.bytes();
+    let expected = dims.iter().product::<usize>().saturating_mul(size);
     // The claimed size bounds the read but reserves nothing: a damaged header must not allocate what the file does not hold.
     let mut bytes = Vec::new();
     let read = input.by_ref().take(expected as u64).read_to_end(&mut bytes);
     read.map_err(|error| malformed(format!("cannot be read to its end: {error}")))?;
-    if bytes.len() < expected {
-        return Err(malformed(format!("truncated: {dims:?} {} needs {expected} bytes, found {}", element.name(), bytes.len())));
+    match bytes.len() < expected {
+        true => Err(malformed(format!("truncated: {dims:?} {kind} needs {expected} bytes, found {}", bytes.len()))),
+        false => Ok(bytes),
     }
+}
+
+/// The labels that `input` holds: numbers, or texts of a fixed width, which end at their last character that is not zero.
+fn labels(mut input: impl Read, path: &Path) -> Result<Labels, DataError> {
+    let start = start(&mut input, path)?;
+    let text = match start.dtype() {
+        DType::Plain(plain) => match plain.type_char() {
+            TypeChar::ByteStr => Some((plain.size_field() as usize, None)),
+            TypeChar::Object => {
+                let problem = "holds objects of Python's: save texts with `y.astype(str)`, numbers with `y.astype(int)`".to_string();
+                return Err(DataError::Malformed { path: path.to_owned(), problem });
+            }
+            TypeChar::UnicodeStr => Some((plain.size_field() as usize * 4, Some(plain.endianness() == Endianness::Big))),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some((size, wide)) = text.filter(|(size, _)| *size > 0) else {
+        return Ok(Labels::Numbers(rest(&mut input, understood(&start, path)?, path)?));
+    };
+    let dims = dims_of(&start, path)?;
+    if dims.iter().skip(1).any(|&size| size != 1) {
+        let problem = format!("has the shape {dims:?}, but classes are a list");
+        return Err(DataError::Malformed { path: path.to_owned(), problem });
+    }
+    let bytes = values(&mut input, &dims, (size, "texts"), path)?;
+    let text = |bytes: &[u8]| match wide {
+        None => String::from_utf8_lossy(bytes).trim_end_matches('\0').to_string(),
+        Some(big_endian) => {
+            let codes = bytes.chunks_exact(4).map(|code| [code[0], code[1], code[2], code[3]]);
+            let codes = codes.map(|code| if big_endian { u32::from_be_bytes(code) } else { u32::from_le_bytes(code) });
+            let text: String = codes.map(|code| char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+            text.trim_end_matches('\0').to_string()
+        }
+    };
+    Ok(Labels::Texts(bytes.chunks_exact(size).map(text).collect()))
+}
+
+/// The array that `input` holds.
+fn array(mut input: impl Read, path: &Path) -> Result<Array, DataError> {
+    let header = header(&mut input, path)?;
+    rest(&mut input, header, path)
+}
+
+fn rest(input: &mut impl Read, header: Header, path: &Path) -> Result<Array, DataError> {
+    let Header { element, big_endian, dims, order } = header;
+    let bytes = values(input, &dims, (element.bytes(), element.name()), path)?;
     let values = element.decode(&bytes, big_endian);
     let values = if order == Order::Fortran { row_major(&values, &dims) } else { values };
     Ok(Array { dims, values })
@@ -213,6 +309,29 @@ mod tests {
         assert_eq!((array.dims, array.values), (vec![2, 3], Values::I64(vec![1, 2, 3, 4, 5, 6])));
         let fortran = parsed(&npy(&[2, 3], Order::Fortran, &[1.0f32, 4.0, 2.0, 5.0, 3.0, 6.0])).unwrap();
         assert_eq!(fortran.values, Values::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+    }
+
+    #[test]
+    fn texts_of_a_fixed_width_are_classes() {
+        let file = |kind: &str, shape: &str, bytes: Vec<u8>| {
+            let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
+            let padded = format!("{text:<117}\n");
+            [b"\x93NUMPY\x01\x00".to_vec(), (padded.len() as u16).to_le_bytes().to_vec(), padded.into_bytes(), bytes].concat()
+        };
+        let classes = |bytes: &[u8]| labels(bytes, Path::new("y")).map_err(|error| error.to_string()).and_then(Labels::into_classes);
+        let wide = |text: &str, big: bool| {
+            let codes = text.chars().chain(std::iter::repeat('\0')).take(3).map(|code| code as u32);
+            codes.flat_map(|code| if big { code.to_be_bytes() } else { code.to_le_bytes() }).collect::<Vec<u8>>()
+        };
+        let expected = (vec![1, 0, 1], vec!["a b".to_string(), "ü".to_string()]);
+        for (kind, big) in [("<U3", false), (">U3", true)] {
+            let texts = ["ü", "a b", "ü"].map(|text| wide(text, big)).concat();
+            assert_eq!(classes(&file(kind, "(3,)", texts)).unwrap(), expected, "{kind}");
+        }
+        assert_eq!(classes(&file("|S3", "(3, 1)", b"\xc3\xbc\0a b\xc3\xbc\0".to_vec())).unwrap(), expected);
+        assert!(classes(&file("|S3", "(3,)", b"abc".to_vec())).unwrap_err().contains("truncated: [3] texts needs 9 bytes, found 3"));
+        assert!(classes(&file("|S1", "(1, 2)", b"ab".to_vec())).unwrap_err().contains("classes are a list"));
+        assert!(classes(&file("|O", "(1,)", b"ab".to_vec())).unwrap_err().contains("`y.astype(str)`"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufReader, Read, Seek, SeekFrom, Write},
+    io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Array, DataError, Element, Options, Rows,
-    array::{Layout, Replace, shape_of_rows},
+    array::{Labels, Layout, Replace, shape_of_rows},
     store::{RawFile, Store},
 };
 
@@ -74,11 +74,11 @@ fn streamed(mut file: File, path: &Path, options: &Options) -> Result<Content, D
             Some(rows) => Ok(rows),
             None => load(name)?.into_rows(path),
         },
-        load,
+        |name| load(name).map(Labels::Numbers),
     )
 }
 
-/// Copies a file with the missing numbers of the tensor that is read from it replaced; every other byte stays.
+/// Copies a file with the missing numbers of the tensors whose rows are read from it replaced; every other byte stays.
 pub(super) fn fill(path: &Path, options: &Options, output: &mut dyn Write, replace: &mut Replace) -> Result<(), DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let failed = |source| DataError::Io { path: path.to_owned(), source };
@@ -86,13 +86,31 @@ pub(super) fn fill(path: &Path, options: &Options, output: &mut dyn Write, repla
     let mut file = File::open(path).map_err(failed)?;
     let (size, metadata) = header(&mut file, path)?;
     let names = metadata.tensors().into_keys().collect();
-    let chosen = Named { names, path, options }.chosen()?;
-    let info = metadata.info(&chosen).ok_or_else(|| malformed(format!("has no tensor `{chosen}`")))?;
-    let (element, dims) = typed(&chosen, info.dtype, &info.shape, path)?;
+    // Rows are replaced in their order, whatever the order of the tensors in the file is.
+    let (mut filled, mut before) = (Vec::new(), 0);
+    for name in (Named { names, path, options }).rows()? {
+        let info = metadata.info(&name).ok_or_else(|| malformed(format!("has no tensor `{name}`")))?;
+        let (element, dims) = typed(&name, info.dtype, &info.shape, path)?;
+        let start = 8 + size + info.data_offsets.0 as u64;
+        file.seek(SeekFrom::Start(start)).map_err(failed)?;
+        let mut scratch = BufWriter::new(tempfile::tempfile().map_err(written)?);
+        let layout = Layout { element, big_endian: false, dims, column_major: false, missing: options.missing(false).numbers() };
+        layout.fill(&mut BufReader::new(&file), &mut scratch, path, &mut |row, feature| replace(before + row, feature))?;
+        before += layout.dims[0];
+        let mut scratch = scratch.into_inner().map_err(|error| written(error.into_error()))?;
+        let length = scratch.stream_position().map_err(written)?;
+        scratch.rewind().map_err(written)?;
+        filled.push((start, length, scratch));
+    }
+    filled.sort_by_key(|(start, ..)| *start);
     file.rewind().map_err(failed)?;
-    let mut file = BufReader::new(file);
-    std::io::copy(&mut Read::by_ref(&mut file).take(8 + size + info.data_offsets.0 as u64), output).map_err(written)?;
-    Layout { element, big_endian: false, dims, column_major: false }.fill(&mut file, output, path, replace)?;
+    let (mut file, mut place) = (BufReader::new(file), 0);
+    for (start, length, mut scratch) in filled {
+        std::io::copy(&mut Read::by_ref(&mut file).take(start - place), output).map_err(written)?;
+        std::io::copy(&mut scratch, output).map_err(written)?;
+        file.seek_relative(length as i64).map_err(failed)?;
+        place = start + length;
+    }
     std::io::copy(&mut file, output).map(drop).map_err(written)
 }
 
@@ -145,7 +163,7 @@ fn parse(bytes: &[u8], path: &Path, options: &Options) -> Result<Content, DataEr
         let (element, dims) = typed(name, tensor.dtype(), tensor.shape(), path)?;
         Ok(Array { dims, values: element.decode(tensor.data(), false) })
     };
-    Named { names, path, options }.content(|name| load(name)?.into_rows(path), load)
+    Named { names, path, options }.content(|name| load(name)?.into_rows(path), |name| load(name).map(Labels::Numbers))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub fn run(args: &DecodeArgs) -> Result<()> {
     let columns: Vec<ae_data::Column> = (0..units).map(|unit| ae_data::Column::number(format!("h{unit}"))).collect();
     let keep = columns.iter().map(|column| column.name.clone()).collect();
     let read = Options { keep, ..Options::default() };
-    let known = Known { columns: &columns, carried: &[], width: units, geometry: None, white: None, element: "" };
+    let known = Known { columns: &columns, carried: &[], width: units, geometry: None, white: None, element: "", range: None };
     let codes = ae_data::Dataset::new(open_known(&args.codes, &read, &known)?.train);
     if codes.rows().carried_names().iter().any(|name| name.trim_end_matches('_') == "h0" && name != "h0") {
         return Err(Error::Failed(format!(

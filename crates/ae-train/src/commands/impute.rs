@@ -59,7 +59,8 @@ pub fn run(args: &ImputeArgs) -> Result<()> {
             note(&used.rows.rows().met());
             filled
         }
-        Some(to) if is_whole && source::is_array(from) && ending(to) == ending(from) => {
+        // An array keeps its bytes where every row of it is asked for: an official test set may lie beside the training rows.
+        Some(to) if is_whole && rows.rows == RowsChoice::All && source::is_array(from) && ending(to) == ending(from) => {
             let mut filled = Filled::default();
             sink::write_with(to, |file| {
                 filled = trained.impute_array(from, &read, &used.rows, std::io::BufWriter::new(file))?;
