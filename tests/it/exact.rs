@@ -627,7 +627,7 @@ fn a_comparison_averages_over_seeds_alone() {
         ("penalty", &["--drop", "g", "--set", "model.penalty.l1.weight=0.1"]),
         ("scaled", &["--drop", "g", "--set", "data.scaling=min_max"]),
         ("group", &["--group", "g"]),
-        ("dropped", &["--drop", "g,c"]),
+        ("dropped", &["--drop", "g", "--drop", "c"]),
     ];
     runs.iter().for_each(|(out, more)| drop(train(here, "t.csv", out, more)));
     let names = |runs: &[&str]| -> Vec<(String, String, u64)> {
