@@ -444,7 +444,7 @@ pub fn export(trained: &Trained) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let rows = |name| {
         let what = match name {
             "x" => {
-                "in the units of the data, NaN where a value is missing; truth values 0 or 1, of a category's levels 1 for the row's and 0 for the others"
+                "in the units of the data, NaN where missing; truth values 0 or 1; of a category's levels 1 for the row's, 0 for the others"
             }
             _ => "in the units of the data; of truth values and levels the probabilities",
         };
