@@ -36,18 +36,18 @@ def numbers(path):
     return np.array([[float(cell) for cell in row] for row in rows[1:]], dtype=np.float32)
 
 
-def table(path, missing):
+def table(path, missing, offset=0):
     """Numbers that hang together, some of them missing."""
     hidden = rng.normal(size=(300, 3))
     x = hidden @ rng.normal(size=(3, 8)) * [1, 5, 100, 0.1, 1, 1, 1, 1] + 3
-    x = x.astype(np.float32)
+    x = x.astype(np.float32).astype(float) + offset
     if missing:
         x[rng.random(x.shape) < 0.1] = np.nan
     with open(path, "w") as file:
         file.write(",".join(f"c{i}" for i in range(8)) + "\n")
         for row in x:
             file.write(",".join("" if np.isnan(value) else repr(float(value)) for value in row) + "\n")
-    return np.genfromtxt(path, delimiter=",", skip_header=1, dtype=np.float32)
+    return np.genfromtxt(path, delimiter=",", skip_header=1, dtype=np.float64 if offset else np.float32)
 
 
 def mixed(path):
@@ -138,6 +138,7 @@ with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     inputs = {
         "numbers.csv": table("numbers.csv", False),
+        "far.csv": table("far.csv", True, 1e9),
         "holes.csv": table("holes.csv", True),
         "mixed.csv": mixed("mixed.csv"),
         "grey.npy": images("grey.npy", (1, 9, 7)),
@@ -151,6 +152,8 @@ with tempfile.TemporaryDirectory() as folder:
         check(activation, "numbers.csv", inputs["numbers.csv"], *small, "--set", f"model.network.activation={activation}")
     check("holes-masked", "holes.csv", inputs["holes.csv"], "--variant", "masked", "--code-dim", "16")
     check("holes", "holes.csv", inputs["holes.csv"], *small)
+    check("far", "far.csv", inputs["far.csv"], *small)
+    check("far-masked", "far.csv", inputs["far.csv"], "--variant", "masked", "--code-dim", "16")
     check("tied", "numbers.csv", inputs["numbers.csv"], *small, "--set", "model.network.tied=true")
     check("mixed", "mixed.csv", inputs["mixed.csv"], "--code-dim", "3", "--set", "model.network.hidden=[12]")
     check("layer-norm", "numbers.csv", inputs["numbers.csv"], *small, "--set", "model.network.norm=layer")
@@ -163,6 +166,7 @@ with tempfile.TemporaryDirectory() as folder:
     check_import("relu", "numbers.csv", "--set", "model.network.activation=relu")
     check_import("batch-norm", "numbers.csv")
     check_import("linear", "numbers.csv", "--variant", "linear")
+    check_import("far", "far.csv")
     check_import("conv-none", "colour.npy")
     check_import("conv-grey-batch", "grey.npy")
 print("every model says the same everywhere")

@@ -599,6 +599,61 @@ fn seconds_since_1970_are_learned_and_given_back_to_the_second() {
     assert!(low > 0.0 && high - low < 1e-5, "equal steps stay equal: {low} to {high}");
     let back = trained.unscale(&scaled);
     assert!(back.iter().step_by(2).enumerate().all(|(row, value)| (value - seconds(row) as f64).abs() < 0.001));
+
+    // Exported weights keep the seconds, too, and the models in ONNX take them.
+    train(here, "t.csv", "far", &["--set", "data.scaling=min_max"]);
+    let (written, said) = both(here, &["export", "far"]);
+    let weights = ae_train::export::import::Weights::read(&here.join("far/export/model.safetensors")).unwrap();
+    let known = ae_train::Run::open(&here.join("far")).unwrap().folder.schema().unwrap().scaling;
+    assert_eq!(weights.scaling().unwrap(), Some([known.offset, known.scale]));
+    assert!(said.contains("double precision: single precision would cut digits off at\n"), "{said}");
+    assert!(said.contains("in the order of `features` in model.py: at, x\n"), "{said}");
+    assert!(written.contains("model.onnx: ONNX, scaling included, rows in double precision\n"), "{written}");
+    assert!(written.contains("\nfeatures = [\n    \"at\", \"x\",\n]\n") && written.contains("((x - offset) / scale).float()"), "{written}");
+    ae_ok(here, &["import", "far/export/model.safetensors", "--data", "t.csv", "--out", "back", "--set", "data.scaling=min_max"]);
+    assert_eq!(ae_ok(here, &["encode", "back"]), ae_ok(here, &["encode", "far"]));
+}
+
+/// Runs are averaged over seeds, and over nothing else.
+#[test]
+fn a_comparison_averages_over_seeds_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let lines = (0..60).fold("a,b,c,g\n".to_string(), |text, row| text + &format!("{}.5,{row},{},g{}\n", row * 7 % 11, row % 5, row % 6));
+    fs::write(here.join("t.csv"), lines).unwrap();
+    let runs: [(&str, &[&str]); 6] = [
+        ("first", &["--drop", "g"]),
+        ("second", &["--drop", "g", "--seed", "1", "--set", "data.scaling=standard"]),
+        ("penalty", &["--drop", "g", "--set", "model.penalty.l1.weight=0.1"]),
+        ("scaled", &["--drop", "g", "--set", "data.scaling=min_max"]),
+        ("group", &["--group", "g"]),
+        ("dropped", &["--drop", "g", "--drop", "c"]),
+    ];
+    runs.iter().for_each(|(out, more)| drop(train(here, "t.csv", out, more)));
+    let names = |runs: &[&str]| -> Vec<(String, String, u64)> {
+        let lines: serde_json::Value = serde_json::from_str(&ae_ok(here, &[&["compare", "--json"], runs].concat())).unwrap();
+        let text = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap().to_string();
+        lines.as_array().unwrap().iter().map(|line| (text(line, "name"), text(line, "data"), line["runs"].as_u64().unwrap())).collect()
+    };
+    let expected = |lines: &[(&str, &str, u64)]| -> Vec<(String, String, u64)> {
+        lines.iter().map(|&(name, data, runs)| (name.to_string(), data.to_string(), runs)).collect()
+    };
+    assert_eq!(names(&["first", "second", "first"]), expected(&[("PCA (1)", "t", 2), ("undercomplete (1)", "t", 2)]));
+    let lines = [("PCA (1)", "t", 2), ("undercomplete (1)", "t", 2), ("undercomplete (1), model.penalty.l1.weight=0.1", "t", 1)];
+    assert_eq!(names(&["first", "penalty", "second"]), expected(&lines));
+    for (other, own, its) in [
+        ("scaled", "t, data.scaling=standard", "t, data.scaling=min_max"),
+        ("group", "t, data.read.drop=[\"g\"]", "t, data.group=g"),
+        ("dropped", "t, data.read.drop=[\"g\"]", "t, data.read.drop=[\"g\", \"c\"]"),
+    ] {
+        let lines = [("PCA (1)", own, 1), ("undercomplete (1)", own, 1), ("PCA (1)", its, 1), ("undercomplete (1)", its, 1)];
+        assert_eq!(names(&["first", other]), expected(&lines));
+        ae_ok(here, &["report", "first", other, "--out", "both.html"]);
+        let page = fs::read_to_string(here.join("both.html")).unwrap();
+        assert!(page.contains(&own.replace('"', "&quot;")) && page.contains(&its.replace('"', "&quot;")), "{other}");
+    }
+    let table = ae_ok(here, &["compare", "first", "scaled"]);
+    assert!(table.contains("test rows of t, data.scaling=min_max") && table.contains("stands in a table of its own"), "{table}");
 }
 
 /// A table from a pipe, and one that a program has in memory, are the same as one in a file.

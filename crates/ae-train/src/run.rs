@@ -339,13 +339,12 @@ impl Run {
         config: Config,
         out: Option<&Path>,
         device: &Device,
-        scaling: Option<[Vec<f32>; 2]>,
+        scaling: Option<[Vec<f64>; 2]>,
         model: impl FnOnce(Model) -> Result<Model>,
     ) -> Result<(Self, Summary)> {
         config.check()?;
         let mut data = Data::open(&config)?;
-        if let Some(numbers) = scaling {
-            let [offset, scale] = numbers.map(|values| values.into_iter().map(f64::from).collect::<Vec<f64>>());
+        if let Some([offset, scale]) = scaling {
             if offset.len() != data.schema.d_input {
                 let (found, expected) = (offset.len(), data.schema.d_input);
                 return Err(Error::Failed(format!("the weights scale {found} features, but the data has {expected}")));

@@ -23,7 +23,7 @@ use crate::{
 pub fn run(args: &CompareArgs) -> Result<()> {
     let device = devices::choose(&args.device)?.open()?;
     let runs = match (args.runs.is_empty(), args.variants.is_empty()) {
-        (false, true) => args.runs.iter().map(|path| Run::open(path)).collect::<Result<Vec<_>>>()?,
+        (false, true) => named(&args.runs)?,
         (true, false) => trained(args, &device)?,
         (true, true) => return Err(Error::Usage("name runs, or what to train with `--variants a,b,c` (see `ae variants`)".to_string())),
         (false, false) => return Err(Error::Usage("name runs or `--variants`, not both".to_string())),
@@ -38,6 +38,22 @@ pub fn run(args: &CompareArgs) -> Result<()> {
         return print(&format!("{}\n", serde_json::to_string_pretty(&lines).expect("figures are JSON")));
     }
     print(&table(&lines, io::stdout().is_terminal()))
+}
+
+/// The runs of these folders, each once.
+fn named(folders: &[PathBuf]) -> Result<Vec<Run>> {
+    let (mut runs, mut seen) = (Vec::new(), Vec::new());
+    for folder in folders {
+        let run = Run::open(folder)?;
+        let place = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+        if seen.contains(&place) {
+            say(&format!("note: {} is named twice, and counted once", folder.display()));
+            continue;
+        }
+        seen.push(place);
+        runs.push(run);
+    }
+    Ok(runs)
 }
 
 /// Every variant with every seed: the runs that are there, and the others trained.
@@ -107,14 +123,23 @@ fn known(path: &Path, config: &Config, fingerprint: &mut Option<String>) -> Resu
 fn table(lines: &[Line], bold: bool) -> String {
     let mut text = String::new();
     let mut data = "";
+    let mut tables = 0;
+    let width = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0).max(24) + 2;
     for line in lines.iter() {
         if line.data != data {
             data = &line.data;
+            tables += 1;
             let longest = lines.iter().filter(|other| other.data == data).max_by_key(|line| line.figures.len()).expect("this one at least");
             let names = longest.figures.iter().map(|figure| format!("{:>20}", figure.name)).collect::<String>();
-            text += &format!("{}{:<26}{names}\n", if text.is_empty() { "" } else { "\n" }, format!("on {data}'s test rows"));
+            let heading = format!("test rows of {data}");
+            // What would push the columns aside stands above them.
+            let heading = match heading.chars().count() < width {
+                true => format!("{heading:<width$}"),
+                false => format!("{heading}\n{:width$}", ""),
+            };
+            text += &format!("{}{heading}{names}\n", if tables > 1 { "\n" } else { "" });
         }
-        text += &format!("{:<26}", line.name);
+        text += &format!("{:<width$}", line.name);
         for figure in &line.figures {
             let spread = if line.runs > 1 { format!(" ±{}", short(figure.deviation)) } else { String::new() };
             let cell = format!("{}{spread}{}", short(figure.mean), if figure.best && !bold { " *" } else { "" });
@@ -130,7 +155,11 @@ fn table(lines: &[Line], bold: bool) -> String {
         text += "\n";
     }
     text += if bold { "the best in bold" } else { "* marks the best" };
-    text + ". mse and fvu: of the copy; noisy, missing: of what comes back of noisy and of hidden values; probe, 5-nn: classes told from the code.\n"
+    text += ". mse and fvu: of the copy; noisy, missing: of what comes back of noisy and of hidden values; probe, 5-nn: classes told from the code.\n";
+    if tables > 1 {
+        text += "What was measured on other rows, columns or units stands in a table of its own.\n";
+    }
+    text
 }
 
 /// Four digits or so.

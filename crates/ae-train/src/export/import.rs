@@ -19,6 +19,8 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Weights {
     state: State,
+    /// What came under `scaling.`.
+    scaling: BTreeMap<String, Vec<f64>>,
     origin: String,
 }
 
@@ -38,7 +40,7 @@ impl Weights {
         let origin = path.display().to_string();
         let bytes = fs::read(path).map_err(|error| Error::at("read", path, error))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| Error::Failed(format!("{origin} is no safetensors file: {error}")))?;
-        let mut state = State::new();
+        let (mut state, mut scaling) = (State::new(), BTreeMap::new());
         for (name, tensor) in file.tensors() {
             let element = match tensor.dtype() {
                 Dtype::F32 => Element::F32,
@@ -51,10 +53,15 @@ impl Weights {
             };
             let found = element.decode(tensor.data(), false);
             let mut values = Vec::with_capacity(found.len());
-            found.each(0..found.len(), |value| values.push(value as f32));
+            found.each(0..found.len(), |value| values.push(value));
+            if let Some(part) = name.strip_prefix("scaling.") {
+                scaling.insert(part.to_string(), values);
+                continue;
+            }
+            let values = values.into_iter().map(|value| value as f32).collect();
             state.insert(name, Numbers { shape: tensor.shape().to_vec(), values });
         }
-        Ok(Self { state, origin })
+        Ok(Self { state, scaling, origin })
     }
 
     fn shapes(&self, network: &str) -> Result<Shapes> {
@@ -119,11 +126,11 @@ impl Weights {
     ///
     /// # Errors
     /// A scale of 0.
-    pub fn scaling(&self) -> Result<Option<[Vec<f32>; 2]>> {
-        let (Some(offset), Some(scale)) = (self.state.get("scaling.offset"), self.state.get("scaling.scale")) else { return Ok(None) };
-        match scale.values.iter().any(|scale| *scale == 0.0 || !scale.is_finite()) || offset.values.len() != scale.values.len() {
+    pub fn scaling(&self) -> Result<Option<[Vec<f64>; 2]>> {
+        let (Some(offset), Some(scale)) = (self.scaling.get("offset"), self.scaling.get("scale")) else { return Ok(None) };
+        match scale.iter().any(|scale| *scale == 0.0 || !scale.is_finite()) || offset.len() != scale.len() {
             true => Err(Error::Failed(format!("{}: `scaling.scale` holds a 0, or not as many numbers as `scaling.offset`", self.origin))),
-            false => Ok(Some([offset.values.clone(), scale.values.clone()])),
+            false => Ok(Some([offset.clone(), scale.clone()])),
         }
     }
 
@@ -153,7 +160,6 @@ impl Weights {
             let mut loader = Loader { left: &mut left, name: "code".to_string(), origin: &self.origin, device };
             code.threshold = RunningState::new(loader.tensor("threshold", shape)?);
         }
-        left.retain(|name, _| !name.starts_with("scaling."));
         match left.keys().next() {
             Some(name) => Err(Error::Failed(format!(
                 "{}: `{name}` belongs to no layer of the network that the settings describe: check `model.network` (an `nn.Sequential` counts \

@@ -4,7 +4,7 @@ pub mod import;
 pub mod onnx;
 pub mod pytorch;
 
-use ae_data::{Encoding, Scaling};
+use ae_data::{Encoding, Kind};
 use ae_model::{Code, Reconstruction};
 use burn::tensor::Tensor;
 
@@ -26,10 +26,49 @@ impl Numbers {
     }
 }
 
-/// Offset and scale of each feature.
-fn scaling(scaling: &Scaling, features: usize) -> [Vec<f32>; 2] {
-    let single = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
-    [&scaling.offset, &scaling.scale].map(|values| if values.len() == 1 { vec![values[0] as f32; features] } else { single(values) })
+/// A feature whose offset is this many times its scale, or more, is read in double precision: single precision would leave it less than four
+/// digits.
+const FAR: f64 = 1e4;
+
+/// Offset and scale of each feature, in double precision.
+pub fn scaling(trained: &Trained) -> [Vec<f64>; 2] {
+    let (offset, scale) = (0..trained.schema.d_input).map(|feature| trained.schema.scaling.of(feature)).unzip();
+    [offset, scale]
+}
+
+/// The features in the order in which they go in and come out: of a category its levels, of truth values with words of their own the true one,
+/// as `column=level`.
+pub fn features(trained: &Trained) -> Vec<String> {
+    let encoding = Encoding::new(trained.columns());
+    let mut names = vec![String::new(); encoding.width()];
+    for (column, (start, end)) in encoding.columns().iter().zip(encoding.ranges()) {
+        let levels = match column.kind {
+            Kind::Number => &[],
+            Kind::Boolean => column.levels.get(1..).unwrap_or_default(),
+            Kind::Category => column.levels.as_slice(),
+        };
+        match levels {
+            [] => names[start..end].fill(column.name.clone()),
+            levels => levels.iter().zip(&mut names[start..end]).for_each(|(level, name)| *name = format!("{}={level}", column.name)),
+        }
+    }
+    names
+}
+
+/// The features that single precision would cut digits off, since they are far from zero and close together.
+pub fn far(trained: &Trained) -> Vec<String> {
+    let [offset, scale] = scaling(trained);
+    let is_far = offset.iter().zip(&scale).map(|(offset, scale)| offset.abs() >= FAR * scale);
+    features(trained).into_iter().zip(is_far).filter(|(_, is_far)| *is_far).map(|(name, _)| name).collect()
+}
+
+/// In what order the features are, in words.
+fn order(trained: &Trained) -> String {
+    match trained.schema.geometry {
+        Some(geometry) => format!("an image of {geometry} (channels, height, width), row by row"),
+        None if trained.schema.columns.is_empty() => "in the order of the array".to_string(),
+        None => format!("in this order: {}", features(trained).join(", ")),
+    }
 }
 
 /// What the decoder's output stands for, feature by feature.

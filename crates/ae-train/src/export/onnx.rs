@@ -1,10 +1,11 @@
 //! ONNX (operator set 17): the encoder, the decoder, and the whole, with the scaling inside: rows in the units of the data go in, `NaN` where a
-//! value is missing, and rows in those units come out.
+//! value is missing, and rows in those units come out. What the features are, and in which order, is in the documentation of the inputs and
+//! outputs, and for programs in the metadata `features`, a list in JSON.
 
 use ae_model::{Activation, Code, network::layers::Layer};
 use prost::Message;
 
-use super::{Meaning, Numbers, meanings, scaling, threshold};
+use super::{Meaning, Numbers, far, features, meanings, order, scaling, threshold};
 use crate::{Result, trained::Trained};
 
 const OPSET: i64 = 17;
@@ -12,6 +13,7 @@ const OPSET: i64 = 17;
 const FORMAT: i64 = 8;
 const FLOAT: i32 = 1;
 const INT64: i32 = 7;
+const DOUBLE: i32 = 11;
 
 /// The messages of onnx.proto, with the fields that are used here.
 mod proto {
@@ -27,6 +29,16 @@ mod proto {
         pub graph: Option<Graph>,
         #[prost(message, repeated, tag = "8")]
         pub opset_import: Vec<OperatorSet>,
+        #[prost(message, repeated, tag = "14")]
+        pub metadata_props: Vec<Property>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Property {
+        #[prost(string, tag = "1")]
+        pub key: String,
+        #[prost(string, tag = "2")]
+        pub value: String,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -97,6 +109,8 @@ mod proto {
         pub name: String,
         #[prost(message, optional, tag = "2")]
         pub kind: Option<Type>,
+        #[prost(string, tag = "3")]
+        pub doc_string: String,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -178,6 +192,29 @@ impl Builder {
             raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         });
         name
+    }
+
+    /// Offset and scale of the features, in the precision of the rows.
+    fn scaling(&mut self, trained: &Trained) -> [Value; 2] {
+        scaling(trained).map(|values| {
+            if precision(trained) == FLOAT {
+                let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
+                return self.constant(Numbers { shape: vec![values.len()], values });
+            }
+            let name = format!("constant_{}", self.constants.len());
+            self.constants.push(proto::Tensor {
+                dims: vec![values.len() as i64],
+                data_type: DOUBLE,
+                name: name.clone(),
+                raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            });
+            name
+        })
+    }
+
+    /// The same numbers in another type.
+    fn cast(&mut self, value: &Value, from: i32, to: i32) -> Value {
+        if from == to { value.clone() } else { self.node("Cast", &[value], vec![int("to", i64::from(to))]) }
     }
 
     /// A node of one output.
@@ -282,11 +319,11 @@ impl Builder {
     }
 
     fn encoder(&mut self, trained: &Trained, layers: &[Layer], x: Value) -> Result<Value> {
-        let [offset, scale] = scaling(&trained.schema.scaling, trained.schema.d_input)
-            .map(|values| self.constant(Numbers { shape: vec![values.len()], values }));
+        let [offset, scale] = self.scaling(trained);
         let missing = self.node("IsNaN", &[&x], Vec::new());
         let centred = self.node("Sub", &[&x, &offset], Vec::new());
         let scaled = self.node("Div", &[&centred, &scale], Vec::new());
+        let scaled = self.cast(&scaled, precision(trained), FLOAT);
         let zero = self.number(0.0);
         let mut read = self.node("Where", &[&missing, &zero, &scaled], Vec::new());
         if trained.model.mask_input {
@@ -332,25 +369,26 @@ impl Builder {
             });
         }
         let r = if several { self.node("Concat", &made.iter().collect::<Vec<_>>(), vec![int("axis", 1)]) } else { made.remove(0) };
-        let [offset, scale] = scaling(&trained.schema.scaling, trained.schema.d_input)
-            .map(|values| self.constant(Numbers { shape: vec![values.len()], values }));
+        let [offset, scale] = self.scaling(trained);
+        let r = self.cast(&r, FLOAT, precision(trained));
         let scaled = self.node("Mul", &[&r, &scale], Vec::new());
         Ok(self.node("Add", &[&scaled, &offset], Vec::new()))
     }
 
-    /// The file: `inputs` and `outputs` by name and width, with the value that each output is.
-    fn finish(mut self, name: &str, input: (&str, usize), outputs: &[(&str, usize, Value)]) -> Vec<u8> {
-        let info = |name: &str, width: usize| {
+    /// The file, with the value that each output is.
+    fn finish(mut self, name: &str, trained: &Trained, input: Port, outputs: Vec<(Port, Value)>) -> Vec<u8> {
+        let info = |port: &Port| {
             let dimension = |dim_value, dim_param: Option<&str>| proto::Dimension { dim_value, dim_param: dim_param.map(str::to_string) };
-            let shape = proto::Shape { dim: vec![dimension(None, Some("rows")), dimension(Some(width as i64), None)] };
-            let tensor_type = proto::TensorType { elem_type: FLOAT, shape: Some(shape) };
-            proto::ValueInfo { name: name.to_string(), kind: Some(proto::Type { tensor_type: Some(tensor_type) }) }
+            let shape = proto::Shape { dim: vec![dimension(None, Some("rows")), dimension(Some(port.width as i64), None)] };
+            let tensor_type = proto::TensorType { elem_type: port.precision, shape: Some(shape) };
+            let kind = Some(proto::Type { tensor_type: Some(tensor_type) });
+            proto::ValueInfo { name: port.name.to_string(), kind, doc_string: port.meaning.clone() }
         };
-        for (name, _, value) in outputs {
+        for (port, value) in &outputs {
             self.nodes.push(Node {
                 input: vec![value.clone()],
-                output: vec![name.to_string()],
-                name: format!("output_{name}"),
+                output: vec![port.name.to_string()],
+                name: format!("output_{}", port.name),
                 op_type: "Identity".to_string(),
                 attribute: Vec::new(),
             });
@@ -359,18 +397,37 @@ impl Builder {
             node: self.nodes,
             name: name.to_string(),
             initializer: self.constants,
-            input: vec![info(input.0, input.1)],
-            output: outputs.iter().map(|(name, width, _)| info(name, *width)).collect(),
+            input: vec![info(&input)],
+            output: outputs.iter().map(|(port, _)| info(port)).collect(),
         };
+        let list = serde_json::to_string(&features(trained)).expect("names are JSON");
         let model = proto::Model {
             ir_version: FORMAT,
             producer_name: "ae".to_string(),
             producer_version: env!("CARGO_PKG_VERSION").to_string(),
             graph: Some(graph),
             opset_import: vec![proto::OperatorSet { domain: String::new(), version: OPSET }],
+            metadata_props: match trained.schema.columns.is_empty() {
+                true => Vec::new(),
+                false => vec![proto::Property { key: "features".to_string(), value: list }],
+            },
         };
         model.encode_to_vec()
     }
+}
+
+/// The type of rows in the units of the data.
+fn precision(trained: &Trained) -> i32 {
+    if far(trained).is_empty() { FLOAT } else { DOUBLE }
+}
+
+/// An input or an output.
+struct Port {
+    name: &'static str,
+    width: usize,
+    precision: i32,
+    /// What it holds.
+    meaning: String,
 }
 
 fn window(kernel: usize, stride: usize) -> Vec<Attribute> {
@@ -383,7 +440,17 @@ fn window(kernel: usize, stride: usize) -> Vec<Attribute> {
 /// A device that fails to give its numbers back.
 pub fn export(trained: &Trained) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let [encoder_layers, decoder_layers] = trained.model.layers();
-    let (features, units) = (trained.schema.d_input, trained.config.model.code_dim);
+    let port = |name, width, precision, meaning| Port { name, width, precision, meaning };
+    let rows = |name| {
+        let what = match name {
+            "x" => {
+                "in the units of the data, NaN where missing; truth values 0 or 1; of a category's levels 1 for the row's, 0 for the others"
+            }
+            _ => "in the units of the data; of truth values and levels the probabilities",
+        };
+        port(name, trained.schema.d_input, precision(trained), format!("a row each, {what}; {}", order(trained)))
+    };
+    let code = || port("code", trained.config.model.code_dim, FLOAT, "the code of each row".to_string());
     let mut encoder = Builder::default();
     let h = encoder.encoder(trained, &encoder_layers, "x".to_string())?;
     let mut decoder = Builder::default();
@@ -391,9 +458,57 @@ pub fn export(trained: &Trained) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let mut model = Builder::default();
     let both = model.encoder(trained, &encoder_layers, "x".to_string())?;
     let whole = model.decoder(trained, &decoder_layers, both.clone())?;
+    let back = || rows("reconstruction");
     Ok(vec![
-        ("encoder", encoder.finish("encoder", ("x", features), &[("code", units, h)])),
-        ("decoder", decoder.finish("decoder", ("code", units), &[("reconstruction", features, r)])),
-        ("model", model.finish("autoencoder", ("x", features), &[("code", units, both), ("reconstruction", features, whole)])),
+        ("encoder", encoder.finish("encoder", trained, rows("x"), vec![(code(), h)])),
+        ("decoder", decoder.finish("decoder", trained, code(), vec![(back(), r)])),
+        ("model", model.finish("autoencoder", trained, rows("x"), vec![(code(), both), (back(), whole)])),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray};
+
+    use super::*;
+
+    /// A column about `offset`, beside a category and a truth value that stand in front of it.
+    fn exported(offset: f64) -> Vec<(proto::ValueInfo, proto::ValueInfo, String)> {
+        let rows = 0..40;
+        let colour = StringArray::from_iter_values(rows.clone().map(|row| ["red", "blue"][row % 2]));
+        let ripe = BooleanArray::from_iter(rows.clone().map(|row| Some(row % 3 == 0)));
+        let weight = Float64Array::from_iter_values(rows.map(|row| offset + (row * 7 % 11) as f64));
+        let columns = [("colour", Arc::new(colour) as ArrayRef), ("ripe", Arc::new(ripe)), ("weight", Arc::new(weight))];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let mut config = crate::Config::of_variant("linear").unwrap();
+        (config.training.epochs, config.model.code_dim) = (1, 2);
+        let sets = ae_data::source::from_batches("t", vec![batch], &Default::default()).unwrap();
+        let fitted = crate::fit_on(config, sets, burn::tensor::Device::default()).unwrap();
+        let read = |(_, bytes): (&str, Vec<u8>)| {
+            let model = proto::Model::decode(bytes.as_slice()).unwrap();
+            let graph = model.graph.unwrap();
+            (graph.input[0].clone(), graph.output.last().unwrap().clone(), model.metadata_props[0].value.clone())
+        };
+        export(&fitted).unwrap().into_iter().map(read).collect()
+    }
+
+    fn precision_of(port: &proto::ValueInfo) -> i32 {
+        port.kind.as_ref().unwrap().tensor_type.as_ref().unwrap().elem_type
+    }
+
+    #[test]
+    fn the_order_of_the_features_and_their_precision_are_told() {
+        for (offset, rows) in [(3.0, FLOAT), (1e9, DOUBLE)] {
+            let [encoder, decoder, model] = exported(offset).try_into().unwrap();
+            for (_, _, features) in [&encoder, &decoder, &model] {
+                assert_eq!(features, r#"["weight","ripe","colour=blue","colour=red"]"#);
+            }
+            assert!(model.0.doc_string.ends_with("in this order: weight, ripe, colour=blue, colour=red"), "{}", model.0.doc_string);
+            assert!(model.1.doc_string.ends_with("in this order: weight, ripe, colour=blue, colour=red"), "{}", model.1.doc_string);
+            let precisions = [&encoder.0, &encoder.1, &decoder.0, &decoder.1, &model.0, &model.1].map(precision_of);
+            assert_eq!(precisions, [rows, FLOAT, FLOAT, rows, rows, rows], "{offset}");
+        }
+    }
 }

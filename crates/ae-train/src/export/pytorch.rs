@@ -6,7 +6,7 @@ use ae_model::{Activation, Code, network::layers::Layer};
 use burn::tensor::Tensor;
 use safetensors::{Dtype, tensor::TensorView};
 
-use super::{Meaning, Numbers, meanings, scaling, threshold};
+use super::{Meaning, Numbers, features, meanings, order, threshold};
 use crate::{Error, Result, trained::Trained};
 
 /// Tensors by name.
@@ -85,7 +85,7 @@ fn sequential(name: &str, layers: &[Layer], state: &mut State) -> Result<Vec<Str
     Ok(lines)
 }
 
-/// The tensors of a model, its scaling among them, and the lines of Python that load them from `file`.
+/// The tensors of a model, without its [`scaling`](super::scaling), and the lines of Python that load both from `file`.
 ///
 /// # Errors
 /// A device that fails to give its numbers back.
@@ -93,10 +93,7 @@ pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
     let mut state = State::new();
     let [encoder, decoder] = trained.model.layers();
     let [encoder, decoder] = [sequential("encoder", &encoder, &mut state)?, sequential("decoder", &decoder, &mut state)?];
-    let features = trained.schema.d_input;
-    let [offset, scale] = scaling(&trained.schema.scaling, features);
-    state.insert("scaling.offset".into(), Numbers { shape: vec![features], values: offset });
-    state.insert("scaling.scale".into(), Numbers { shape: vec![features], values: scale });
+    let width = trained.schema.d_input;
     let list = |lines: &[String]| lines.iter().map(|line| format!("        {line},\n")).collect::<String>();
     let mut extra = String::new();
     let mut code = format!("    h = {}(model[\"encoder\"](x))\n", activation(trained.model.code.activation()));
@@ -124,37 +121,63 @@ pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
         }
     });
     let output = match parts.collect::<Vec<_>>().as_slice() {
-        [one] => format!("    r = {}\n", one.replace(&format!("[:, 0:{features}]"), "")),
+        [one] => format!("    r = {}\n", one.replace(&format!("[:, 0:{width}]"), "")),
         parts => format!("    r = torch.cat([{}], 1)\n", parts.join(", ")),
     };
     let python = format!(
         "import torch\nfrom torch import nn\nfrom safetensors.torch import load_file\n\nstate = load_file({file:?})\noffset, scale = \
          state.pop(\"scaling.offset\"), state.pop(\"scaling.scale\")\n{extra}model = nn.ModuleDict({{\n    \"encoder\": \
-         nn.Sequential(\n{}    ),\n    \"decoder\": nn.Sequential(\n{}    ),\n}})\nmodel.load_state_dict(state{})\nmodel.eval()\n\n\n@torch.no_grad()\ndef \
-         encode(x):  # rows of {features} features in the units of the data, NaN where missing\n    missing = x.isnan()\n    x = \
-         torch.where(missing, 0.0, (x - offset) / scale)\n{mask}{code}    return h\n\n\n@torch.no_grad()\ndef decode(h):  # back in the units \
-         of the data\n    o = model[\"decoder\"](h)\n{output}    return r * scale + offset\n",
+         nn.Sequential(\n{}    ),\n    \"decoder\": nn.Sequential(\n{}    ),\n}})\nmodel.load_state_dict(state{})\nmodel.eval()\n\n{}\n\n\n@torch.no_grad()\ndef \
+         encode(x):  # rows of {width} features in the units of the data, NaN where missing; float64 if they are far from zero\n    missing = \
+         x.isnan()\n    x = torch.where(missing, 0.0, ((x - offset) / scale).float())\n{mask}{code}    return \
+         h\n\n\n@torch.no_grad()\ndef decode(h):  # back in the units of the data, float64\n    o = model[\"decoder\"](h)\n{output}    return r * scale + offset\n",
         list(&encoder),
         list(&decoder),
         // PyTorch's batch norm also counts its batches, which nothing here needs.
         if state.keys().any(|name| name.ends_with("running_mean")) { ", strict=False" } else { "" },
+        listed(trained),
     );
     Ok((state, python))
 }
 
-/// The tensors as the bytes of a safetensors file.
+/// The lines of Python that say what the features are.
+fn listed(trained: &Trained) -> String {
+    if trained.schema.columns.is_empty() {
+        return format!("# A row is {}.", order(trained));
+    }
+    let mut text = "# A row, in this order: numbers, truth values (0 or 1), then of each category its levels (1 for the row's, 0 for the \
+                    others).\nfeatures = ["
+        .to_string();
+    let mut column = usize::MAX;
+    for name in features(trained) {
+        // A text of JSON is one of Python.
+        let name = serde_json::to_string(&name).expect("a name is JSON");
+        let starts_line = column.saturating_add(name.len() + 3) > 100;
+        column = if starts_line { 4 } else { column } + name.len() + 2;
+        text += &format!("{}{name},", if starts_line { "\n    " } else { " " });
+    }
+    text + "\n]"
+}
+
+/// The tensors as the bytes of a safetensors file, beside offset and scale of the features in double precision.
 ///
 /// # Errors
 /// None that a person could cause: tensors whose shapes do not hold their values.
-pub fn serialize(state: &State) -> Result<Vec<u8>> {
-    let bytes: Vec<(&String, &Numbers, Vec<u8>)> = state
+pub fn serialize(state: &State, [offset, scale]: &[Vec<f64>; 2]) -> Result<Vec<u8>> {
+    let mut tensors: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = state
         .iter()
-        .map(|(name, numbers)| (name, numbers, numbers.values.iter().flat_map(|value| value.to_le_bytes()).collect()))
+        .map(|(name, numbers)| {
+            let bytes = numbers.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            (name.as_str(), Dtype::F32, numbers.shape.clone(), bytes)
+        })
         .collect();
+    for (name, values) in [("scaling.offset", offset), ("scaling.scale", scale)] {
+        tensors.push((name, Dtype::F64, vec![values.len()], values.iter().flat_map(|value| value.to_le_bytes()).collect()));
+    }
     let failed = |error: safetensors::SafeTensorError| Error::Failed(format!("cannot put the weights together: {error}"));
-    let views = bytes
+    let views = tensors
         .iter()
-        .map(|(name, numbers, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, numbers.shape.clone(), bytes).map_err(failed)?)))
+        .map(|(name, dtype, shape, bytes)| Ok((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(failed)?)))
         .collect::<Result<Vec<_>>>()?;
     safetensors::serialize(views, Some([("format".to_string(), "pt".to_string())].into())).map_err(failed)
 }

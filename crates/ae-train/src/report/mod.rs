@@ -122,7 +122,7 @@ fn comparison(runs: &[Run], device: &Device) -> Result<Markup> {
                     }
                 }
             }
-            p.note { "The best of each column in bold; ± is the standard deviation over seeds." }
+            p.note { "The best of each column on the same data in bold; ± is the standard deviation over seeds." }
         }
     })
 }
