@@ -89,7 +89,10 @@ pub fn rows_of(table: Arc<dyn Table>, options: &Options, known: Option<&Known>, 
         false => Rows::table(values, columns),
     };
     made.notes = notes;
-    made.blank_rows = blank_rows;
+    // Of later rows in memory it was looked for just now.
+    if known.is_none() {
+        made.blank_rows = blank_rows;
+    }
     made.encoder = Some(encoder);
     made.carried = Some(Carried::new(table, id, label, rest));
     if let Some(classes) = classes {
