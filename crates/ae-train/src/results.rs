@@ -105,8 +105,11 @@ pub(crate) fn results<'a>(
     if !renamed.is_empty() {
         let (shown, more) = (renamed[..renamed.len().min(NAMED)].join(", "), renamed.len().saturating_sub(NAMED));
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let (is, names) = if renamed.len() == 1 { ("is", "that name") } else { ("are", "those names") };
-        table.notes.push(format!("new {is} {shown}{more}: the columns of {names} without `_` are the data's own, as they came"));
+        let (new, old) = match renamed.len() {
+            1 => ("column is", "the one without `_` is the data's own, as it came"),
+            _ => ("columns are", "those without `_` are the data's own, as they came"),
+        };
+        table.notes.push(format!("the new {new} {shown}{more}: {old}"));
     }
     table
 }

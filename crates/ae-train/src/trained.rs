@@ -73,6 +73,11 @@ impl Trained {
             if own.is_empty() {
                 return Err(Error::Usage("this run was trained on rows that a program gave it: name data with `--data`".to_string()));
             }
+            if let Some(label) = read.label.as_ref().filter(|label| self.config.data.read.label.as_ref() != Some(label)) {
+                return Err(Error::Usage(format!(
+                    "`--label {label}` is not the label of the run's own data: name the data with `--data`, every row of it"
+                )));
+            }
             let sets = self.open(own, read)?;
             if fingerprint(&sets)? != self.schema.fingerprint {
                 return Err(Error::Failed(format!(

@@ -3,6 +3,7 @@
 
 use csv::{ByteRecord, ReaderBuilder};
 
+use super::quotes::wrong_in;
 use crate::{
     Missing, Options,
     cell::{Shape, trimmed},
@@ -97,11 +98,14 @@ impl Dialect {
         let is_even = widths.len() > 2 && widths[1..].iter().all(|width| *width == widths[1]);
         if header && options.header.is_none() && !row_names && !is_trailing && is_even && first.len() < widths[1] && first.len() < 3 {
             let title = first.iter().find(|cell| !cell.is_empty()).cloned().unwrap_or_default();
-            return Err(format!(
+            // Wrong quotes make cells of one, too.
+            let lines_before = start[..at].iter().filter(|&&byte| byte == b'\n').count();
+            let quotes = wrong_in(&start[at..], delimiter, comment, lines_before + 1);
+            return Err(quotes.unwrap_or_else(|| format!(
                 "its first line, `{title}`, has {} of the {} cells of the lines below it: delete what stands above the names of the columns",
                 first.len(),
                 widths[1]
-            ));
+            )));
         }
         let mut names: Vec<String> = match header {
             true => first.iter().map(|name| name.trim().to_string()).collect(),
@@ -292,6 +296,9 @@ mod tests {
         assert!(!found.header && found.notes[0].contains("(`p`, `x`, `s`)") && found.notes[0].contains("`--header`"), "{found:?}");
         assert!(of("p,x,s\ne,b,y\np,x,s\ne,b,y\np,x,s\n").header);
         assert!(!of(&"yes\nno\n".repeat(20)).header && of("kind\nno\nyes\nno\n").header);
+        let quotes = "text,n\n".to_string() + &"\"say \\\"hi\\\", x, y\",1\n".repeat(5);
+        let error = Dialect::of(quotes.as_bytes(), true, &Options::default()).unwrap_err();
+        assert!(error.starts_with("line 2: a quote inside a quoted cell is written"), "{error}");
         let said = of("cat,5\ndog,7\n").notes;
         assert!(said[0].contains("`5`") && said[0].contains("`--header`"), "{said:?}");
     }

@@ -111,11 +111,21 @@ impl<R> Quotes<R> {
             true => bytes.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(0),
             false => 0,
         };
-        for (at, &byte) in bytes.iter().enumerate().skip(from) {
+        let mut at = from;
+        while let Some(&byte) = bytes.get(at) {
             if let Err(kind) = self.step(self.before + at as u64, byte) {
                 self.fault = Some(Fault { place: self.opened..self.before + at as u64, kind });
                 return;
             }
+            at += 1;
+            // Most bytes change nothing.
+            let rest = &bytes[at..];
+            let delimiter = self.delimiter;
+            at += match self.state {
+                State::Plain => rest.iter().take_while(|&&byte| byte != delimiter && byte != b'\n' && byte != b'\r').count(),
+                State::Quoted => rest.iter().take_while(|&&byte| byte != b'"' && byte != b'\\').count(),
+                _ => 0,
+            };
         }
         self.before += bytes.len() as u64;
     }
@@ -186,6 +196,15 @@ impl<R: Read> Read for Quotes<R> {
         }
         Ok(count)
     }
+}
+
+/// What is wrong with the quotes of a text that may be cut off, from the line of its first byte.
+pub(super) fn wrong_in(text: &[u8], delimiter: u8, comment: Option<u8>, first_line: usize) -> Option<String> {
+    let mut quotes = Quotes::new(text, delimiter, comment);
+    quotes.look(text);
+    let fault = quotes.fault?;
+    let line = |place: u64| first_line + text[..place as usize].iter().filter(|&&byte| byte == b'\n').count();
+    Some(fault.said(line(fault.place.start), line(fault.place.end)))
 }
 
 #[cfg(test)]
