@@ -666,11 +666,13 @@ fn what_a_table_of_text_hides_is_refused_or_said() {
     write("mushrooms.csv", &rows(&|row| format!("{},{},{}\n", ["p", "e"][row % 2], ["x", "b", "s"][row % 3], ["n", "w"][row / 2 % 2])));
     let (out, said) = described(&["mushrooms.csv"]);
     assert!(out.contains("60 rows") && said.contains("(`p`, `x`, `n`) was taken for a row") && said.contains("`--header`"), "{out}{said}");
-    for (name, of) in
-        [("numbered.csv", &|row: usize| (row * 37 % 61).to_string() as String), ("named.csv", &|row: usize| format!("Mazda {row}"))]
-            as [(&str, &dyn Fn(usize) -> String); 2]
-    {
-        write(name, &(",a,b\n".to_string() + &rows(&|row| format!("{},{},{}\n", of(row), x(row), row % 5))));
+    train(here, "mushrooms.csv", "mushrooms", &[]);
+    write("few.csv", "e,b,w\np,x,n\n");
+    refused(here, &["score", "mushrooms", "--data", "few.csv"], &["lacks 3", "`--no-header` if its first line is a row"]);
+    assert_eq!(both(here, &["score", "mushrooms", "--data", "few.csv", "--no-header"]).0.lines().count(), 3);
+    write("numbered.csv", &(",a,b\n".to_string() + &rows(&|row| format!("{},{},{}\n", row * 37 % 61, x(row), row % 5))));
+    write("named.csv", &(",a,b\n".to_string() + &rows(&|row| format!("Mazda {row},{},{}\n", x(row), row % 5))));
+    for name in ["numbered.csv", "named.csv"] {
         let (out, said) = described(&[name]);
         assert!(out.contains("2 features") && said.contains("carried along, not learned from (`--keep` learns from it)"), "{out}{said}");
     }
@@ -763,7 +765,7 @@ fn a_run_says_what_it_cannot_change_and_reads_what_it_wrote() {
         (["--drop", "zz"], "no column `zz`, which `drop` names"),
         (["--drop", "a"], "`--drop` cannot change any more"),
         (["--id", "zz"], "no column `zz`"),
-        (["--keep", "a"], "`share` is learned from, too"),
+        (["--keep", "a"], "`share` is also learned from"),
         (["--categorical", "a"], "`a` is not of names"),
     ] {
         refused(here, &[&["score", "run", "--data", "t.csv"][..], &args].concat(), &[part]);

@@ -162,7 +162,7 @@ impl Options {
             let other = match option {
                 "drop" => chosen.iter().find(|name| column(name).is_some()).map(|name| (*name, "learned from")),
                 "keep" => chosen.iter().find(|name| column(name).is_none()).map(|name| (*name, "not learned from")).or_else(|| {
-                    learned.iter().find(|column| !chosen.contains(&&column.name)).map(|column| (&column.name, "learned from, too"))
+                    learned.iter().find(|column| !chosen.contains(&&column.name)).map(|column| (&column.name, "also learned from"))
                 }),
                 "numeric" => chosen.iter().find(|name| !is_of(name, Kind::Number)).map(|name| (*name, "not of numbers")),
                 "integer" => chosen
@@ -256,7 +256,7 @@ mod tests {
             (Options { drop: list("b"), ..Options::default() }, "no column `b`, which `drop` names"),
             (Options { id: Some("b".into()), ..Options::default() }, "no column `b`, which `id` names"),
             (Options { drop: list("a"), ..Options::default() }, "`a` is learned from in this run, which `--drop` cannot change"),
-            (Options { keep: list("a"), ..Options::default() }, "`n` is learned from, too"),
+            (Options { keep: list("a"), ..Options::default() }, "`n` is also learned from"),
             (Options { categorical: list("n"), ..Options::default() }, "`n` is not of names"),
             (Options { integer: list("a"), ..Options::default() }, "`a` is not of whole numbers"),
             (Options { boolean: list("key"), ..Options::default() }, "`key` is not of truth values"),
