@@ -694,6 +694,172 @@ fn rows_come_from_memory_as_well_as_from_a_path() {
     }
 }
 
+/// What a table of text hides from whoever reads it quickly.
+#[test]
+fn what_a_table_of_text_hides_is_refused_or_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let rows = |line: &dyn Fn(usize) -> String| (0..60).map(line).collect::<String>();
+    let write = |name: &str, text: &str| fs::write(here.join(name), text).unwrap();
+    let x = |row: usize| format!("{}.{}", row * 7 % 31, row % 10);
+    let described = |args: &[&str]| both(here, &[&["data"][..], args].concat());
+
+    // Quotes that swallow rows.
+    write(
+        "inches.csv",
+        &("a,b,size\n".to_string() + &rows(&|row| format!("{},1,{}\n", x(row), if [8, 31].contains(&row) { "\"3.5 in" } else { "disk" }))),
+    );
+    refused(here, &["data", "inches.csv"], &["lines 10 to 33", "opened in line 10", "double it"]);
+    write("open.csv", &("a,b,c\n".to_string() + &rows(&|row| format!("{},1,{}\n", x(row), if row == 59 { "\"x" } else { "y" }))));
+    refused(here, &["data", "open.csv"], &["line 61", "opened and never closed"]);
+    write("back.csv", &("a,b,c\n".to_string() + &rows(&|row| format!("\"say \\\"hi\\\", x\",{},2\n", x(row)))));
+    refused(here, &["data", "back.csv"], &["line 2", "`\\\"`", "double it"]);
+    write("blank.csv", &("a,b,c\n".to_string() + &rows(&|row| format!("{}, \"city, country\", y\n", x(row)))));
+    refused(here, &["data", "blank.csv"], &["line 2", "a blank stands before the quote"]);
+
+    // Rows and names of rows that look like something else.
+    write("mushrooms.csv", &rows(&|row| format!("{},{},{}\n", ["p", "e"][row % 2], ["x", "b", "s"][row % 3], ["n", "w"][row / 2 % 2])));
+    let (out, said) = described(&["mushrooms.csv"]);
+    assert!(out.contains("60 rows") && said.contains("(`p`, `x`, `n`) was taken for a row") && said.contains("`--header`"), "{out}{said}");
+    train(here, "mushrooms.csv", "mushrooms", &[]);
+    write("few.csv", "e,b,w\np,x,n\n");
+    refused(here, &["score", "mushrooms", "--data", "few.csv"], &["lacks 3", "`--no-header` if its first line is a row"]);
+    assert_eq!(both(here, &["score", "mushrooms", "--data", "few.csv", "--no-header"]).0.lines().count(), 3);
+    write("numbered.csv", &(",a,b\n".to_string() + &rows(&|row| format!("{},{},{}\n", row * 37 % 61, x(row), row % 5))));
+    write("named.csv", &(",a,b\n".to_string() + &rows(&|row| format!("Mazda {row},{},{}\n", x(row), row % 5))));
+    for name in ["numbered.csv", "named.csv"] {
+        let (out, said) = described(&[name]);
+        assert!(out.contains("2 features") && said.contains("carried along, not learned from (`--keep` learns from it)"), "{out}{said}");
+    }
+    write("measured.csv", &(",a,b\n".to_string() + &rows(&|row| format!("{}.5,{},{}\n", row * 37 % 61, x(row), row % 5))));
+    assert!(described(&["measured.csv"]).0.contains("3 features"));
+    write("dash.csv", &("a,b\n".to_string() + &rows(&|row| format!("{},{}\n", ["–1.5", "'2", "１.５"][row % 3], x(row)))));
+    assert!(described(&["dash.csv"]).1.contains("cells like `–1.5` are taken for names"));
+
+    // Truth values of two programs in two files, and a boolean of other values.
+    write("part-1.csv", &("ok,a\n".to_string() + &rows(&|row| format!("{},{}\n", ["yes", "no"][row % 2], x(row)))));
+    write("part-2.csv", &("ok,a\n".to_string() + &rows(&|row| format!("{},{}\n", row % 2, x(row)))));
+    let (out, said) = described(&["part-*.csv"]);
+    assert!(out.contains("ok      boolean") && said.contains("`yes` and 0 or 1: both are read as truth values"), "{out}{said}");
+    let (_, said) = described(&["part-2.csv", "--integer", "a"]);
+    assert!(said.contains("said to hold whole numbers, but holds `7.1`"), "{said}");
+
+    // Other files.
+    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+    packer.write_all(&fs::read(here.join("part-1.csv")).unwrap()).unwrap();
+    fs::write(here.join("packed.gz"), packer.finish().unwrap()).unwrap();
+    assert!(described(&["packed.gz"]).0.contains("60 rows"));
+    write("lines.csv", &"{\"a\":1,\"b\":2}\n".repeat(60));
+    refused(here, &["data", "lines.csv"], &["JSON by its first bytes"]);
+    refused(here, &["data", "part-1.csv", "--encoding", "utf-16"], &["no zero byte"]);
+    write("infinite.csv", "a,b\n1,2\ninf,3\n");
+    refused(here, &["data", "infinite.csv"], &["row 2", "`inf` is infinite: correct it"]);
+    write("none.csv", &("a,b\n".to_string() + &rows(&|_| ",\n".to_string())));
+    refused(here, &["train", "--data", "none.csv"], &["none of its 60 rows holds any value"]);
+    write("group.csv", &("g,a\n".to_string() + &rows(&|row| format!("one,{}\n", x(row)))));
+    refused(here, &["train", "--data", "group.csv", "--group", "g"], &["`g`", "one group for all 60 rows"]);
+}
+
+/// What is known of a column is what the training rows hold of it; and the rows of a run's parts are the same ever after.
+#[test]
+fn columns_are_what_the_training_rows_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let late = |row: usize, early: &str, late: &str| (if row < 50 { early } else { late }).to_string();
+    let lines = (0..60).fold("t,n,x,one,kind\n".to_string(), |text, row| {
+        text + &format!("{row},{},{}.5,{},{}\n", late(row, "", "7"), row * 7 % 31, late(row, "5", "6"), late(row, ["a", "b"][row % 2], "c"))
+    });
+    fs::write(here.join("t.csv"), lines).unwrap();
+    let said = train(here, "t.csv", "run", &["--time", "t"]);
+    for part in ["column `n` is empty in the training rows", "every training row: `one` (5)", "`kind`: `c` in no training row"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    for stream in [&[][..], &["--stream"]] {
+        let (out, said) = both(here, &[&["score", "run"][..], stream].concat());
+        assert!(said.contains("`n` was empty in training") && said.contains("`c` in 10 cells (first in row 51) was never seen"), "{said}");
+        let last: Vec<&str> = out.lines().last().unwrap().split(',').collect();
+        assert_eq!((out.lines().count(), last[3], last[7]), (13, "", "59"), "{out}");
+    }
+    assert!(both(here, &["evaluate", "run"]).1.contains("`c` in 10 cells"));
+    let said = train(here, "t.csv", "strict", &["--time", "t", "--unknown", "refuse"]);
+    assert!(said.contains("they are known all the same"), "{said}");
+    fs::write(here.join("new.csv"), "x,one,kind,n\n1,5,d,\n").unwrap();
+    refused(here, &["score", "strict", "--data", "new.csv"], &["`d` was never seen in training"]);
+    assert!(both(here, &["score", "strict", "--data", "new.csv", "--unknown", "score"]).1.contains("`d` in 1 cell"));
+
+    // Rows without any value are in no part, and the others in the same parts as they were trained in.
+    let lines = (0..60).fold("id,a,b\n".to_string(), |text, row| {
+        text + &if row % 15 == 3 { format!("r{row},,\n") } else { format!("r{row},{}.5,{}\n", row * 7 % 31, row * 3 % 11) }
+    });
+    fs::write(here.join("b.csv"), lines).unwrap();
+    train(here, "b.csv", "blank", &["--id", "id"]);
+    let ids = |rows: &str| {
+        let (out, _) = both(here, &["encode", "blank", "--rows", rows]);
+        out.lines().skip(1).map(|line| line.split(',').next().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    let parts = [ids("train"), ids("validation"), ids("test")];
+    assert_eq!(parts.each_ref().map(Vec::len), [40, 5, 11]);
+    assert!(parts.concat().iter().all(|id| !["r3", "r18", "r33", "r48"].contains(&id.as_str())));
+    let run = ae_train::Run::create(ae_train::Run::open(&here.join("blank")).unwrap().config, Some(&here.join("again"))).unwrap();
+    let trained = ae_train::Run::open(&here.join("blank")).unwrap().trained(burn::tensor::Device::default()).unwrap();
+    let [now, then] = [run.rows(&trained, ae_train::Which::Test), trained.rows(None, &Default::default(), ae_train::Which::Test)];
+    assert_eq!(now.unwrap().indices(), then.unwrap().indices());
+}
+
+/// A run has decided what its columns are; its results are read by it again.
+#[test]
+fn a_run_says_what_it_cannot_change_and_reads_what_it_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let lines = (0..60).fold("key,a,share,kind,more\n".to_string(), |text, row| {
+        text + &format!("k{row},{}.5,{}.25%,{},m{row}\n", row * 7 % 31, row % 9, ["u", "v"][row % 2])
+    });
+    fs::write(here.join("t.csv"), lines).unwrap();
+    train(here, "t.csv", "run", &["--id", "key", "--drop", "more"]);
+    for (args, part) in [
+        (["--drop", "zz"], "no column `zz`, which `drop` names"),
+        (["--drop", "a"], "`--drop` cannot change any more"),
+        (["--id", "zz"], "no column `zz`"),
+        (["--keep", "a"], "`share` is also learned from"),
+        (["--categorical", "a"], "`a` is not of names"),
+    ] {
+        refused(here, &[&["score", "run", "--data", "t.csv"][..], &args].concat(), &[part]);
+        refused(here, &[&["score", "run"][..], &args].concat(), &[part]);
+    }
+    refused(here, &["score", "run", "--label", "more"], &["name the data with `--data`"]);
+    let (out, _) = both(here, &["score", "run", "--data", "t.csv", "--id", "more", "--drop", "key", "--categorical", "kind"]);
+    assert!(out.starts_with("more,score,") && out.lines().next().unwrap().ends_with(",key"), "{out:.80}");
+
+    // Numbers with a unit come out with it, and are read again.
+    ae_ok(here, &["reconstruct", "run", "--data", "t.csv", "--out", "back.csv"]);
+    let back = fs::read_to_string(here.join("back.csv")).unwrap();
+    assert!(back.lines().nth(1).unwrap().split(',').nth(2).unwrap().ends_with('%'), "{back:.80}");
+    ae_ok(here, &["score", "run", "--data", "back.csv"]);
+    ae_ok(here, &["reconstruct", "run", "--data", "t.csv", "--out", "back.parquet"]);
+    ae_ok(here, &["score", "run", "--data", "back.parquet"]);
+
+    // Codes keep what identifies them, are read as they are written, and are those of one run.
+    ae_ok(here, &["encode", "run", "--data", "t.csv", "--out", "codes.csv"]);
+    let (decoded, _) = both(here, &["decode", "run", "codes.csv"]);
+    assert!(decoded.starts_with("key,a,share,kind,more\nk0,") && decoded.lines().nth(1).unwrap().ends_with(",m0"), "{decoded:.80}");
+    let codes = fs::read_to_string(here.join("codes.csv")).unwrap();
+    fs::write(here.join("comma.csv"), codes.replace(',', ";").replace('.', ",")).unwrap();
+    refused(here, &["decode", "run", "comma.csv"], &["`--decimal ,`"]);
+    assert_eq!(both(here, &["decode", "run", "comma.csv", "--decimal", ","]).0, decoded);
+    fs::write(here.join("wide.csv"), "h0,h1\n1,2\n").unwrap();
+    refused(here, &["decode", "run", "wide.csv"], &["`h1`", "codes of another run"]);
+
+    // Scores beside scores.
+    let lines = fs::read_to_string(here.join("t.csv")).unwrap();
+    let scored: String = lines.lines().map(|line| format!("{line},{}\n", if line.starts_with("key") { "score" } else { "7" })).collect();
+    fs::write(here.join("scored.csv"), scored).unwrap();
+    let (out, said) = both(here, &["score", "run", "--data", "scored.csv"]);
+    assert!(
+        out.starts_with("key,score_,p_value,") && said.contains("the new column is `score_`: the one without `_` is the data's own"),
+        "{said}"
+    );
+}
+
 /// Arrays of several kinds in one archive.
 #[test]
 fn archives_of_arrays_hold_what_they_promise() {

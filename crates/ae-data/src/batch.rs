@@ -75,6 +75,16 @@ impl Dataset {
         self
     }
 
+    /// Whether both are rows of one table.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.rows, &other.rows)
+    }
+
+    /// The same rows of another table.
+    pub(crate) fn on(&self, rows: Arc<Rows>) -> Self {
+        Self { rows, indices: self.indices.clone() }
+    }
+
     /// The table.
     pub fn rows(&self) -> &Rows {
         &self.rows

@@ -68,10 +68,23 @@ impl Missing {
     pub(crate) fn has_in(&self, style: &Style, cell: &str) -> bool {
         matches!(self, Self::These(_)) && style.parse(cell).is_some_and(|number| self.numbers().contains(&number))
     }
+
+    /// The same but for texts that are values of a column.
+    pub fn but_for(&self, values: &[String]) -> Self {
+        let others = |texts: &mut dyn Iterator<Item = &str>| {
+            Self::These(texts.filter(|text| !values.iter().any(|value| value == text)).map(str::to_string).collect())
+        };
+        match self {
+            _ if !values.iter().any(|value| self.has(value)) => self.clone(),
+            Self::Nothing => Self::Nothing,
+            Self::Usual => others(&mut MISSING.into_iter()),
+            Self::These(texts) => others(&mut texts.iter().map(String::as_str)),
+        }
+    }
 }
 
 /// Signs of money.
-const MONEY: &str = "$€£¥₹₩₽₺₫฿¢";
+pub(crate) const MONEY: &str = "$€£¥₹₩₽₺₫฿¢";
 
 /// How the numbers of a column of text are written.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -107,10 +120,15 @@ impl Style {
 
     /// The number that `cell` is in this style.
     pub(crate) fn parse(&self, cell: &str) -> Option<f64> {
+        self.parse_doubtful(cell).map(|(number, _)| number)
+    }
+
+    /// The same, and whether the cell alone does not tell if three digits of it are decimals or thousands.
+    pub(crate) fn parse_doubtful(&self, cell: &str) -> Option<(f64, bool)> {
         if self.is_plain()
             && let Some(number) = plain(cell)
         {
-            return Some(number);
+            return Some((number, false));
         }
         let shape = Shape::of(cell)?;
         if (shape.prefix, shape.suffix) != (self.prefix.as_str(), self.suffix.as_str()) {
@@ -124,11 +142,14 @@ impl Style {
         let mark = if self.decimal_comma { ',' } else { '.' };
         let digits = shape.digits.chars().filter(|&character| character == mark || !is_group(character) && !matches!(character, ',' | '.'));
         let digits: String = digits.map(|character| if character == mark { '.' } else { character }).collect();
-        digits.parse::<f64>().ok().map(|number| if shape.negative { -number } else { number })
+        let number = digits.parse::<f64>().ok().map(|number| if shape.negative { -number } else { number });
+        // With a decimal point, `1.000` is what every program reads it as.
+        let is_doubtful = shape.comma == Mark::Either || self.decimal_comma && shape.point == Mark::Either;
+        number.map(|number| (number, is_doubtful))
     }
 
     /// `number` in this style, but for its decimals.
-    pub(crate) fn write(&self, number: &str) -> String {
+    pub fn write(&self, number: &str) -> String {
         let number = if self.decimal_comma { number.replace('.', ",") } else { number.to_string() };
         match number.strip_prefix('-') {
             Some(size) if !self.prefix.is_empty() => format!("-{}{size}{}", self.prefix, self.suffix),
@@ -289,6 +310,15 @@ pub(crate) fn boolean(cell: &str) -> Option<bool> {
     }
 }
 
+/// The truth value of such a word, or of 0 and 1.
+pub(crate) fn truth(cell: &str) -> Option<bool> {
+    boolean(cell).or_else(|| match plain(cell)? {
+        0.0 => Some(false),
+        1.0 => Some(true),
+        _ => None,
+    })
+}
+
 /// The word that stands beside `word` for the other truth value, written alike.
 pub(crate) fn other_word(word: &str) -> String {
     let other = match word.to_ascii_lowercase().as_str() {
@@ -361,6 +391,12 @@ mod tests {
         ] {
             assert_eq!(style.parse(cell), None, "{cell}");
         }
+        for (style, cell, doubtful) in
+            [(&comma, "1,000", (1.0, true)), (&comma, "1.000", (1000.0, true)), (&points, "1,000", (1000.0, true))]
+        {
+            assert_eq!(style.parse_doubtful(cell), Some(doubtful), "{cell}");
+        }
+        assert_eq!((points.parse_doubtful("1.000"), comma.parse_doubtful("1,50")), (Some((1.0, false)), Some((1.5, false))));
         assert_eq!(comma.write("-1.5"), "-1,5");
         assert_eq!(of("$", "").write("-1.5"), "-$1.5");
     }
@@ -377,7 +413,10 @@ mod tests {
         assert!(["-99", "999", "007", "-999x", "-999,0", "$7"].iter().all(|cell| !gap.has(cell)));
         assert!(gap.may_have("-999,0") && gap.may_have("$7") && !gap.may_have("-99,9"));
         assert!(gap.numbers().contains(&f64::from(1e20f32)) && Missing::Usual.numbers().is_empty());
+        let some = Missing::Usual.but_for(&["DE".to_string(), "NA".to_string()]);
+        assert!(!some.has("NA") && some.has("?") && some.has("") && Missing::Usual.but_for(&["DE".to_string()]) == Missing::Usual);
         assert!(is_date("2024-01-31") && is_date("1/31/2024 10:00") && !is_date("1.5") && !is_date("1-2-3"));
         assert_eq!(["Yes", "NO", "true"].map(other_word), ["No", "YES", "false"]);
+        assert_eq!(["1.0", "0", "No", "2", "t"].map(truth), [Some(true), Some(false), Some(false), None, None]);
     }
 }

@@ -1,9 +1,9 @@
 //! The cells of a table as numbers: by the columns that were decided on, never guessed anew.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
-    sync::Mutex,
+    sync::{Mutex, MutexGuard},
 };
 
 use arrow_array::{Array as _, ArrayRef, cast::AsArray, types::Float64Type};
@@ -12,54 +12,79 @@ use arrow_schema::DataType;
 
 use crate::{
     Column, DataError, Kind, Options,
-    cell::{Missing, Shape, Style, boolean, plain, trimmed},
+    cell::{Missing, Shape, Style, plain, trimmed, truth},
     column::UNSEEN,
     options::{Unknown, typed},
     survey::is_number,
     table::{Table, texts},
 };
 
-/// Most values of a category that are named, where training did not have them.
+/// Most texts of each kind that are named.
 const NAMED: usize = 100;
 
 /// Reads cells by known columns.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     columns: Vec<Column>,
-    /// The number of each level, by column.
-    levels: Vec<HashMap<String, f64>>,
+    /// The levels of each column.
+    levels: Vec<Levels>,
     unknown: Unknown,
     decimal: Option<char>,
     missing: Missing,
     /// Whether the columns are those of a run, which no option leaves out any more.
     later: bool,
+    met: Mutex<Met>,
+}
+
+/// How the texts of a column are found among its levels.
+#[derive(Debug)]
+struct Levels {
+    by_text: HashMap<String, f64>,
+    /// By the number that a level is; none where several levels are the same number.
+    by_number: HashMap<u64, Option<f64>>,
+    /// Of two values: whether they are truth values, so that the other words for these are read, too.
+    is_truth: bool,
+}
+
+impl Levels {
+    fn of(column: &Column) -> Self {
+        let numbered = || column.levels.iter().zip((0..).map(f64::from));
+        let mut by_number = HashMap::new();
+        for (key, number) in numbered().filter_map(|(level, number)| Some((exact(level)?, number))) {
+            by_number.entry(key).and_modify(|known| *known = None).or_insert(Some(number));
+        }
+        let by_text = numbered().map(|(level, number)| (level.clone(), number)).collect();
+        Self { by_text, by_number, is_truth: column.levels.iter().all(|level| truth(level).is_some()) }
+    }
+}
+
+/// The number that a text is, if double precision tells it from every other.
+fn exact(text: &str) -> Option<u64> {
+    plain(text).filter(|number| number.abs() < 9_007_199_254_740_992.0).map(|number| (number + 0.0).to_bits())
+}
+
+/// What was met in the cells that is worth a word.
+#[derive(Debug, Default)]
+struct Met {
+    /// First rows of the parts that were read: what is read again is not counted again.
+    parts: HashSet<usize>,
     /// Values that training did not have: their column, the first row, and how many.
-    unseen: Mutex<BTreeMap<(usize, String), (usize, usize)>>,
+    unseen: BTreeMap<(usize, String), (usize, usize)>,
     /// Columns of which nothing was known in training, and that hold something.
-    unused: Mutex<Vec<usize>>,
+    unused: Vec<usize>,
+    /// Texts that were read as missing, and how many of each.
+    missing: BTreeMap<String, usize>,
+    /// Levels that were found by their number, by column: the first text, the level, and how many.
+    renamed: BTreeMap<usize, (String, String, usize)>,
+    /// Numbers whose comma or point could be meant otherwise, by column: the first, and what it is read as.
+    doubtful: BTreeMap<usize, (String, f64)>,
 }
 
 impl Encoder {
     pub(crate) fn new(columns: Vec<Column>, options: &Options, is_text: bool, later: bool) -> Self {
-        let levels = |column: &Column| {
-            let mut levels: HashMap<String, f64> = column.levels.iter().cloned().zip((0..).map(f64::from)).collect();
-            // `1` and `1.0` are one level, as long as the column itself does not tell them apart.
-            let numbers: Vec<(String, f64)> = column
-                .levels
-                .iter()
-                .zip((0..).map(f64::from))
-                .filter_map(|(level, number)| Some((plain(level)?.to_string(), number)))
-                .collect();
-            for (number, level) in &numbers {
-                if numbers.iter().filter(|(other, _)| other == number).count() == 1 {
-                    levels.entry(number.clone()).or_insert(*level);
-                }
-            }
-            levels
-        };
-        let levels = columns.iter().map(levels).collect();
-        let (unknown, decimal, missing) = (options.unknown, options.decimal, options.missing(is_text));
-        Self { columns, levels, unknown, decimal, missing, later, unseen: Mutex::default(), unused: Mutex::default() }
+        let levels = columns.iter().map(Levels::of).collect();
+        let (unknown, decimal, missing) = (options.unknown.unwrap_or_default(), options.decimal, options.missing(is_text));
+        Self { columns, levels, unknown, decimal, missing, later, met: Mutex::default() }
     }
 
     /// Which texts stand for a missing cell.
@@ -67,30 +92,47 @@ impl Encoder {
         &self.missing
     }
 
-    /// What was met that training did not have, in sentences.
+    /// What was met that training did not have, or that could be meant otherwise, in sentences.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let unseen = self.unseen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut notes: Vec<String> = unseen
+        let met = self.met();
+        let cells = |count: usize| format!("{count} cell{}", if count == 1 { "" } else { "s" });
+        let unseen = met.unseen.iter().map(|((column, text), (row, count))| {
+            let column = &self.columns[*column];
+            let what = if column.kind == Kind::Boolean { "read as missing" } else { "scored as such" };
+            let (name, count, row) = (&column.name, cells(*count), row + 1);
+            format!(
+                "column `{name}`: `{text}` in {count} (first in row {row}) was never seen in training; it is {what}, and `--unknown refuse` refuses it"
+            )
+        });
+        let unused = met
+            .unused
             .iter()
-            .map(|((column, text), (row, count))| {
-                let column = &self.columns[*column];
-                let what = if column.kind == Kind::Boolean { "read as missing" } else { "scored as such" };
-                format!(
-                    "column `{}`: `{text}` in {count} cell{} (first in row {}) was never seen in training; it is {what}, and `--unknown refuse` \
-                     refuses it",
-                    column.name,
-                    if *count == 1 { "" } else { "s" },
-                    row + 1
-                )
-            })
-            .collect();
-        let unused = self.unused.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        notes.extend(
-            unused
-                .iter()
-                .map(|&column| format!("column `{}` was empty in training: what it holds here is not used", self.columns[column].name)),
-        );
-        notes
+            .map(|&column| format!("column `{}` was empty in training: what it holds here is not used", self.columns[column].name));
+        let renamed = met.renamed.iter().map(|(&column, (text, level, count))| {
+            let name = &self.columns[column].name;
+            format!("column `{name}`: `{text}` is read as `{level}` of training, which is the same number ({} like it)", cells(*count))
+        });
+        let doubtful = met.doubtful.iter().map(|(&column, (text, number))| {
+            let other = if self.style(column).decimal_comma { '.' } else { ',' };
+            let name = &self.columns[column].name;
+            format!("column `{name}`: `{text}` is read as {number}, as in training (`--decimal {other}` reads it otherwise)")
+        });
+        let missing: Vec<String> = met.missing.iter().map(|(text, count)| format!("{count} x `{text}`")).collect();
+        let missing = (!missing.is_empty()).then(|| format!("read as missing: {}", missing.join(", ")));
+        unseen.chain(unused).chain(renamed).chain(doubtful).chain(missing).collect()
+    }
+
+    fn met(&self) -> MutexGuard<'_, Met> {
+        self.met.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// How the numbers of a column are written.
+    fn style(&self, column: usize) -> Style {
+        let style = self.columns[column].style.clone();
+        match self.decimal {
+            Some(mark) => Style { decimal_comma: mark == ',', ..style },
+            None => style,
+        }
     }
 
     /// The cells of some rows, row by row: a number, 0 or 1, the number of a level; `NaN` where nothing is. `arrays` are the columns in their order,
@@ -98,23 +140,26 @@ impl Encoder {
     pub(crate) fn cells(&self, table: &dyn Table, first: usize, arrays: &[&ArrayRef]) -> Result<Vec<f64>, DataError> {
         let (rows, width) = (arrays.first().map_or(0, |array| array.len()), arrays.len());
         let mut cells = vec![f64::NAN; rows * width];
+        let counts = self.met().parts.insert(first);
         for (index, array) in arrays.iter().enumerate() {
             let column = &self.columns[index];
             if column.blank {
-                let mut unused = self.unused.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                if !unused.contains(&index) && texts(array, table.origin())?.iter().flatten().any(|text| !self.missing.has(trimmed(text))) {
-                    unused.push(index);
+                let mut met = self.met();
+                if !met.unused.contains(&index)
+                    && texts(array, table.origin())?.iter().flatten().any(|text| !self.missing.has(trimmed(text)))
+                {
+                    met.unused.push(index);
                 }
                 continue;
             }
             let mut place = |row: usize, value: f64| cells[row * width + index] = value;
             match column.kind {
-                Kind::Number => self.numbers(index, table, first, array, &mut place)?,
-                Kind::Boolean if array.data_type() == &DataType::Boolean => {
+                Kind::Number => self.numbers(index, table, (first, counts), array, &mut place)?,
+                Kind::Boolean if array.data_type() == &DataType::Boolean && self.levels[index].is_truth => {
                     let values = array.as_boolean();
                     (0..rows).filter(|row| !values.is_null(*row)).for_each(|row| place(row, f64::from(u8::from(values.value(row)))));
                 }
-                Kind::Boolean | Kind::Category => self.names(index, table, first, array, &mut place)?,
+                Kind::Boolean | Kind::Category => self.names(index, table, (first, counts), array, &mut place)?,
             }
         }
         Ok(cells)
@@ -129,12 +174,15 @@ impl Encoder {
         &self,
         index: usize,
         table: &dyn Table,
-        first: usize,
+        (first, counts): (usize, bool),
         array: &ArrayRef,
         place: &mut impl FnMut(usize, f64),
     ) -> Result<(), DataError> {
         let column = &self.columns[index];
-        let infinite = |row: usize, text: &str| self.problem(table, first + row, index, format!("{text} is infinite"));
+        let infinite = |row: usize, text: &str| {
+            let what = format!("{text} is infinite: correct it, or leave it empty if it is missing");
+            self.problem(table, first + row, index, what)
+        };
         if is_number(array.data_type()) {
             let values = cast(array, &DataType::Float64).map_err(|error| crate::table::arrow_problem(table.origin(), &error))?;
             let (values, missing) = (values.as_primitive::<Float64Type>(), self.missing.numbers());
@@ -164,15 +212,24 @@ impl Encoder {
             kind if kind.is_temporal() => return Err(wrong("dates")),
             kind => return Err(wrong(&kind.to_string())),
         };
-        let style = match self.decimal {
-            Some(mark) => Style { decimal_comma: mark == ',', ..column.style.clone() },
-            None => column.style.clone(),
-        };
+        let style = self.style(index);
+        // What was doubtful in training was said then.
+        let mut is_silent = !counts || !self.later;
         for (row, cell) in words.as_string::<i32>().iter().enumerate() {
-            let Some(cell) = cell.map(trimmed).filter(|cell| !column.is_blank(cell, &self.missing)) else { continue };
-            match style.parse(cell) {
-                Some(value) if value.is_infinite() => return Err(infinite(row, &format!("`{cell}`"))),
-                Some(value) => place(row, value),
+            let Some(cell) = cell.map(trimmed) else { continue };
+            if column.is_blank(cell, &self.missing) {
+                self.met_missing(cell, counts);
+                continue;
+            }
+            match style.parse_doubtful(cell) {
+                Some((value, _)) if value.is_infinite() => return Err(infinite(row, &format!("`{cell}`"))),
+                Some((value, is_doubtful)) => {
+                    place(row, value);
+                    if is_doubtful && !is_silent {
+                        self.met().doubtful.entry(index).or_insert_with(|| (cell.to_string(), value));
+                        is_silent = true;
+                    }
+                }
                 None => {
                     let option = typed(&column.name);
                     let unit = |prefix: &str, suffix: &str| match (prefix, suffix) {
@@ -203,7 +260,7 @@ impl Encoder {
         &self,
         index: usize,
         table: &dyn Table,
-        first: usize,
+        (first, counts): (usize, bool),
         array: &ArrayRef,
         place: &mut impl FnMut(usize, f64),
     ) -> Result<(), DataError> {
@@ -220,29 +277,37 @@ impl Encoder {
                 (None, Some(direct)) => (!direct.is_null(row)).then(|| direct.value(row)),
                 (None, None) => None,
             };
-            let Some(cell) = cell.map(trimmed).filter(|cell| !self.missing.has(cell)) else { continue };
-            let level = self.levels[index].get(cell).or_else(|| self.levels[index].get(&plain(cell)?.to_string()));
-            if let Some(level) = level {
+            let Some(cell) = cell.map(trimmed) else { continue };
+            let levels = &self.levels[index];
+            // What was a value of this column in training is one here, whatever the file says of the others.
+            if let Some(level) = levels.by_text.get(cell) {
                 place(row, *level);
                 continue;
             }
-            if column.kind == Kind::Boolean {
-                let number = || match plain(cell) {
-                    Some(0.0) => Some(false),
-                    Some(1.0) => Some(true),
-                    _ => None,
-                };
-                let value = boolean(cell).or_else(number);
-                match value {
-                    Some(value) => place(row, f64::from(u8::from(value))),
-                    // What is neither of the two cannot be told from what is missing.
-                    None if self.later && self.unknown == Unknown::Score => self.met(index, cell, first + row),
-                    None => {
-                        let words = if column.levels.is_empty() { "true or false".to_string() } else { column.levels.join("` or `") };
-                        return Err(self.problem(table, first + row, index, format!("`{cell}` is neither of `{words}`")));
-                    }
+            if self.missing.has(cell) {
+                self.met_missing(cell, counts);
+                continue;
+            }
+            if let Some(value) = truth(cell).filter(|_| column.kind == Kind::Boolean && levels.is_truth) {
+                place(row, f64::from(u8::from(value)));
+                continue;
+            }
+            if let Some(level) = exact(cell).and_then(|number| levels.by_number.get(&number).copied().flatten()) {
+                place(row, level);
+                if counts {
+                    let named = || (cell.to_string(), column.levels[level as usize].clone(), 0);
+                    self.met().renamed.entry(index).or_insert_with(named).2 += 1;
                 }
                 continue;
+            }
+            if column.kind == Kind::Boolean {
+                // What is neither of the two cannot be told from what is missing.
+                if self.later && self.unknown == Unknown::Score {
+                    self.met_unseen(index, cell, first + row, counts);
+                    continue;
+                }
+                let words = if column.levels.is_empty() { "true or false".to_string() } else { column.levels.join("` or `") };
+                return Err(self.problem(table, first + row, index, format!("`{cell}` is neither of `{words}`")));
             }
             if self.unknown == Unknown::Refuse {
                 let levels = column.levels.join("`, `");
@@ -250,18 +315,93 @@ impl Encoder {
                 return Err(self.problem(table, first + row, index, what));
             }
             place(row, UNSEEN);
-            self.met(index, cell, first + row);
+            self.met_unseen(index, cell, first + row, counts);
         }
         Ok(())
     }
 
     /// Notes a value that training did not have.
-    fn met(&self, column: usize, cell: &str, row: usize) {
-        let mut unseen = self.unseen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if unseen.len() < NAMED || unseen.contains_key(&(column, cell.to_string())) {
-            let entry = unseen.entry((column, cell.to_string())).or_insert((row, 0));
+    fn met_unseen(&self, column: usize, cell: &str, row: usize, counts: bool) {
+        let mut met = self.met();
+        if counts && (met.unseen.len() < NAMED || met.unseen.contains_key(&(column, cell.to_string()))) {
+            let entry = met.unseen.entry((column, cell.to_string())).or_insert((row, 0));
             entry.0 = entry.0.min(row);
             entry.1 += 1;
         }
+    }
+
+    /// Notes a text that was read as missing; of the rows that are trained on the survey says it.
+    fn met_missing(&self, cell: &str, counts: bool) {
+        if !counts || !self.later || cell.is_empty() {
+            return;
+        }
+        let mut met = self.met();
+        if met.missing.len() < NAMED || met.missing.contains_key(cell) {
+            *met.missing.entry(cell.to_string()).or_default() += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{BooleanArray, StringArray};
+
+    use super::*;
+    use crate::table::InMemory;
+
+    /// The cells of a text column of a later file, and what is said of them.
+    fn later(column: Column, cells: &[&str], missing: Missing) -> (Vec<f64>, Vec<String>) {
+        let array = Arc::new(StringArray::from(cells.to_vec())) as ArrayRef;
+        let table = InMemory::texts("t".as_ref(), vec![(column.name.as_str(), vec![None; cells.len()])]).unwrap();
+        let encoder = Encoder { missing, ..Encoder::new(vec![column], &Options::default(), true, true) };
+        let found = encoder.cells(&table, 0, &[&array]).unwrap();
+        // A part that is read again is not counted again.
+        encoder.cells(&table, 0, &[&array]).unwrap();
+        (found, encoder.notes())
+    }
+
+    fn names(kind: Kind, levels: &[&str]) -> Column {
+        Column::new("a", kind, levels.iter().map(|level| level.to_string()).collect())
+    }
+
+    #[test]
+    fn levels_are_found_by_their_text_and_then_by_a_number_that_is_theirs_alone() {
+        let codes = names(Kind::Category, &["01", "1", "1E3", "7", "9007199254740993"]);
+        let (found, said) = later(codes, &["01", "1", "1.0", "1000", "007", "7.0", "9007199254740992"], Missing::Usual);
+        assert_eq!(found, [0.0, 1.0, UNSEEN, 2.0, 3.0, 3.0, UNSEEN]);
+        assert!(said.iter().any(|said| said.contains("`1000` is read as `1E3`") && said.contains("3 cells like it")), "{said:?}");
+        assert!(said.iter().any(|said| said.contains("`1.0` in 1 cell")), "{said:?}");
+    }
+
+    #[test]
+    fn truth_words_are_read_where_truth_values_were_learned_and_nowhere_else() {
+        let cells = ["yes", "0", "TRUE", "1.0"];
+        assert_eq!(later(names(Kind::Boolean, &["No", "Yes"]), &cells, Missing::Usual).0, [1.0, 0.0, 1.0, 1.0]);
+        for levels in [["1", "2"], ["-1", "1"], ["F", "M"]] {
+            let (found, said) = later(names(Kind::Boolean, &levels), &["0", "no", "true"], Missing::Usual);
+            assert!(found.iter().all(|cell| cell.is_nan()) && said.len() == 3, "{levels:?}: {found:?} {said:?}");
+        }
+        let table = InMemory::texts("t".as_ref(), vec![("a", vec![None; 2])]).unwrap();
+        let array = Arc::new(BooleanArray::from(vec![true, false])) as ArrayRef;
+        let read = |levels: &[&str]| {
+            let encoder = Encoder::new(vec![names(Kind::Boolean, levels)], &Options::default(), false, true);
+            encoder.cells(&table, 0, &[&array]).unwrap()
+        };
+        assert_eq!(read(&["0", "1"]), [1.0, 0.0]);
+        assert!(read(&["F", "M"]).iter().all(|cell| cell.is_nan()));
+    }
+
+    #[test]
+    fn what_is_read_as_missing_or_could_be_meant_otherwise_is_said() {
+        let comma = Style { decimal_comma: true, thousands: true, ..Style::default() };
+        let (found, said) = later(Column { style: comma, ..Column::number("a") }, &["1,000", "-", "2,5", "-"], Missing::Usual);
+        assert_eq!((found[0], found[2]), (1.0, 2.5));
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("`1,000` is read as 1,") && said[0].contains("`--decimal .`"), "{said:?}");
+        assert_eq!(said[1], "read as missing: 2 x `-`");
+        let (found, said) = later(names(Kind::Category, &["DE", "NA"]), &["NA", "DE", "?"], Missing::Usual);
+        assert_eq!((&found[..2], said.as_slice()), (&[1.0, 0.0][..], &["read as missing: 1 x `?`".to_string()][..]));
     }
 }

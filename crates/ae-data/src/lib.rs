@@ -18,7 +18,7 @@
 //! | [`store`] | rows that stay in their file, read block by block |
 //! | [`progress`] | how far a long read is |
 //! | [`caught`](mod@caught) | panics of libraries on damaged files |
-//! | [`split`] | train, validation and test |
+//! | [`split`] | train, validation and test; columns as the training rows know them |
 //! | [`scaling`], [`fit`] | fitted on the training rows, saved, applied and inverted |
 //! | [`batch`] | [`Dataset`], [`Sample`], and the [`Batcher`] that gathers rows straight into one buffer |
 //! | [`sink`] | where results go: CSV, Parquet, Arrow, NumPy, safetensors, by the ending of the file |
@@ -42,6 +42,7 @@ pub mod array;
 pub mod batch;
 pub mod caught;
 mod cell;
+mod changes;
 pub mod column;
 mod encode;
 pub mod error;
@@ -62,6 +63,7 @@ pub mod store;
 pub mod survey;
 pub mod table;
 pub mod tabular;
+mod trained_on;
 pub mod values;
 
 pub use array::Array;

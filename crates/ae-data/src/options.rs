@@ -1,8 +1,10 @@
 //! What a person says about how to read.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Missing};
+use crate::{Column, DataError, Kind, Missing};
 
 /// What a person says about how to read. Lists of columns hold names; an entry that is no column's name is split at its commas.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,9 +37,9 @@ pub struct Options {
     /// Columns of whole numbers: what is filled in is rounded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub integer: Vec<String>,
-    /// What becomes of a category's value that training did not have.
-    #[serde(skip_serializing_if = "Unknown::is_default")]
-    pub unknown: Unknown,
+    /// What becomes of a category's value that training did not have; it is scored if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<Unknown>,
     /// Texts and numbers that stand for a missing value, in text tables in place of the usual ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
@@ -81,12 +83,6 @@ pub enum Unknown {
     Refuse,
 }
 
-impl Unknown {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 impl Options {
     /// What stands for a missing value, in a table of text or in data with types.
     pub(crate) fn missing(&self, is_text: bool) -> Missing {
@@ -118,7 +114,7 @@ impl Options {
             numeric: list(over.numeric, &self.numeric),
             integer: list(over.integer, &self.integer),
             missing: list(over.missing, &self.missing),
-            unknown: if over.unknown == Unknown::Refuse { over.unknown } else { self.unknown },
+            unknown: over.unknown.or(self.unknown),
             tensor: over.tensor.or_else(|| self.tensor.clone()),
             resize: over.resize.or(self.resize),
             grey: over.grey || self.grey,
@@ -129,6 +125,63 @@ impl Options {
             encoding: over.encoding.or_else(|| self.encoding.clone()),
             stream: over.stream.or(self.stream),
         }
+    }
+}
+
+impl Options {
+    /// Whether what a person says of columns can be said of later rows of a run: they are there, and are what the run has learned that they are.
+    /// `names` are the columns of the rows; none of an array.
+    ///
+    /// # Errors
+    /// A column that is not there, and a choice that would have to be made before training.
+    pub fn check_later(&self, learned: &[Column], names: Option<&[String]>, origin: &Path) -> Result<(), DataError> {
+        let problem = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
+        let one = |name: &Option<String>| name.iter().cloned().collect::<Vec<_>>();
+        let (label, id) = (one(&self.label), one(&self.id));
+        let lists = [
+            ("label", &label),
+            ("id", &id),
+            ("drop", &self.drop),
+            ("keep", &self.keep),
+            ("numeric", &self.numeric),
+            ("integer", &self.integer),
+            ("boolean", &self.boolean),
+            ("categorical", &self.categorical),
+        ];
+        for (option, said) in lists.into_iter().filter(|(_, said)| !said.is_empty()) {
+            let names = names.ok_or_else(|| problem(format!("has no named columns, which `--{option}` chooses among")))?;
+            let chosen = match option {
+                // A single name, whatever commas are in it.
+                "label" | "id" => {
+                    said.iter().map(|name| names.iter().position(|other| other == name).ok_or_else(|| name.clone())).collect()
+                }
+                _ => places(said, names),
+            };
+            let chosen: Vec<&String> =
+                chosen.map_err(|name| no_column(option, &name, names, origin))?.iter().map(|&place| &names[place]).collect();
+            let column = |name: &String| learned.iter().find(|column| column.name == *name);
+            let is_of = |name: &String, kind: Kind| column(name).is_some_and(|column| column.kind == kind);
+            let other = match option {
+                "drop" => chosen.iter().find(|name| column(name).is_some()).map(|name| (*name, "learned from")),
+                "keep" => chosen.iter().find(|name| column(name).is_none()).map(|name| (*name, "not learned from")).or_else(|| {
+                    learned.iter().find(|column| !chosen.contains(&&column.name)).map(|column| (&column.name, "also learned from"))
+                }),
+                "numeric" => chosen.iter().find(|name| !is_of(name, Kind::Number)).map(|name| (*name, "not of numbers")),
+                "integer" => chosen
+                    .iter()
+                    .find(|name| !column(name).is_some_and(|column| column.integer))
+                    .map(|name| (*name, "not of whole numbers")),
+                "boolean" => chosen.iter().find(|name| !is_of(name, Kind::Boolean)).map(|name| (*name, "not of truth values")),
+                "categorical" => chosen.iter().find(|name| !is_of(name, Kind::Category)).map(|name| (*name, "not of names")),
+                _ => None,
+            };
+            if let Some((name, what)) = other {
+                return Err(problem(format!(
+                    "column `{name}` is {what} in this run, which `--{option}` cannot change any more: leave it out, or `ae train` anew with it"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -166,7 +219,7 @@ pub(crate) fn typed(name: &str) -> String {
 }
 
 /// `name` as an error and the list of the names that there are.
-pub(crate) fn no_column(option: &str, name: &str, names: &[String], origin: &std::path::Path) -> DataError {
+pub(crate) fn no_column(option: &str, name: &str, names: &[String], origin: &Path) -> DataError {
     let shown: Vec<String> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
     let more = if names.len() > 20 { format!(" and {} more", names.len() - 20) } else { String::new() };
     let problem = format!("has no column `{name}`, which `{option}` names; its columns are {}{more}", shown.join(", "));
@@ -186,5 +239,43 @@ mod tests {
         assert_eq!(find(&["a, d"]).unwrap(), [0, 3]);
         assert_eq!(find(&["a,x"]).unwrap_err(), "x");
         assert_eq!((typed("a_b"), typed(""), typed("it's"), typed("-x")), ("a_b".into(), "''".into(), "'it'\\''s'".into(), "'-x'".into()));
+    }
+    #[test]
+    fn what_a_run_has_decided_is_not_changed_any_more() {
+        let columns = [
+            Column::number("a"),
+            Column { integer: true, ..Column::number("n") },
+            Column::new("kind", Kind::Category, vec!["x".into()]),
+            Column::new("ok", Kind::Boolean, Vec::new()),
+        ];
+        let names = ["a", "n", "kind", "ok", "key"].map(str::to_string);
+        let list = |names: &str| vec![names.to_string()];
+        let check = |said: Options| {
+            let checked = said.check_later(&columns, Some(&names), "t".as_ref());
+            checked.map_err(|error| error.to_string()).err().unwrap_or_default()
+        };
+        for said in [
+            Options { drop: list("key"), id: Some("key".into()), categorical: list("kind"), ..Options::default() },
+            Options { keep: list("ok,kind,n,a"), numeric: list("a,n"), integer: list("n"), boolean: list("ok"), ..Options::default() },
+        ] {
+            assert_eq!(check(said), "");
+        }
+        for (said, part) in [
+            (Options { drop: list("b"), ..Options::default() }, "no column `b`, which `drop` names"),
+            (Options { id: Some("b".into()), ..Options::default() }, "no column `b`, which `id` names"),
+            (Options { drop: list("a"), ..Options::default() }, "`a` is learned from in this run, which `--drop` cannot change"),
+            (Options { keep: list("a"), ..Options::default() }, "`n` is also learned from"),
+            (Options { categorical: list("n"), ..Options::default() }, "`n` is not of names"),
+            (Options { integer: list("a"), ..Options::default() }, "`a` is not of whole numbers"),
+            (Options { boolean: list("key"), ..Options::default() }, "`key` is not of truth values"),
+        ] {
+            assert!(check(said).contains(part), "{part}");
+        }
+        let array = Options { drop: list("a"), ..Options::default() }.check_later(&columns, None, "t".as_ref());
+        assert!(array.unwrap_err().to_string().contains("no named columns, which `--drop`"));
+        let refuse = Options { unknown: Some(Unknown::Refuse), ..Options::default() };
+        let score = Options { unknown: Some(Unknown::Score), ..Options::default() };
+        assert_eq!(refuse.overruled_by(score).unknown, Some(Unknown::Score));
+        assert_eq!(refuse.overruled_by(Options::default()).unknown, Some(Unknown::Refuse));
     }
 }

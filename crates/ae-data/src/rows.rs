@@ -8,6 +8,7 @@ use twox_hash::XxHash3_128;
 
 use crate::{
     Column, DataError, Element, Encoding, Missing, Scaling, Values,
+    changes::{Change, Changed, changed},
     encode::Encoder,
     store::{Gaps, Store},
     table::{Carried, InMemory, Joined},
@@ -121,6 +122,40 @@ impl Rows {
     /// If the values do not fill whole rows.
     pub fn table(values: Values, columns: Vec<Column>) -> Self {
         Self::new(values, columns.len()).with_columns(columns)
+    }
+
+    /// The same rows with other columns in the same places, and cells that are changed for that.
+    pub(crate) fn with_changes(&self, columns: Vec<Column>, changes: &[Change]) -> Self {
+        let values = match &self.values {
+            Cells::Memory(values) => Cells::Memory(changed(values, changes)),
+            Cells::File(store) => {
+                let blocks = Changed { store: store.clone(), changes: changes.to_vec() };
+                Cells::File(Arc::new(Store::new(Box::new(blocks), self.cells)))
+            }
+        };
+        let rows = Self {
+            labels: self.labels.clone(),
+            label_names: self.label_names.clone(),
+            carried: self.carried.clone(),
+            geometry: self.geometry,
+            white: self.white,
+            notes: self.notes.clone(),
+            blank_rows: self.blank_rows.clone(),
+            encoder: self.encoder.clone(),
+            ..Self::of(values, self.cells, self.has_missing || changes.contains(&Change::Blank))
+        };
+        rows.with_columns(columns)
+    }
+
+    /// Rows of which no value is there, as far as that was looked for, ascending.
+    pub fn blank_rows(&self) -> &[usize] {
+        &self.blank_rows
+    }
+
+    /// The same rows, of which it is known that these are blank.
+    pub fn with_blank_rows(mut self, blank_rows: Vec<usize>) -> Self {
+        self.blank_rows = blank_rows;
+        self
     }
 
     /// Gives each row what identifies it, and a class, called by its name or, without names, by its number.

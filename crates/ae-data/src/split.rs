@@ -100,7 +100,13 @@ impl By {
                     let next = numbers.len();
                     *numbers.entry(text.ok_or(row)).or_insert(next)
                 };
-                Ok(Self::Group(texts.into_iter().enumerate().map(number).collect()))
+                let groups: Vec<usize> = texts.into_iter().enumerate().map(number).collect();
+                if groups.len() > 1 && groups.iter().all(|other| *other == groups[0]) {
+                    let problem =
+                        format!("is one group for all {} rows, which cannot be cut: name another column with `--group`", groups.len());
+                    return Err(DataError::Malformed { path: format!("column `{group}`").into(), problem });
+                }
+                Ok(Self::Group(groups))
             }
             (None, Some(time)) => {
                 let texts = column("time", time)?;
@@ -190,8 +196,8 @@ fn parts(text: &str) -> Option<[u32; 3]> {
 /// A value of a column that orders rows.
 enum Moment {
     Number(f64),
-    /// Year, month and day, and the seconds since midnight.
-    Date([u32; 3], f64),
+    /// Days since 1970 and seconds since midnight, in UTC where an offset is given.
+    Date(i64, f64),
 }
 
 impl Moment {
@@ -216,7 +222,9 @@ impl Moment {
             _ => 0,
         };
         let time = text.split_once([' ', 'T']).map_or(Some(0.0), |(_, time)| seconds(time))?;
-        ((1..=days).contains(&day) && year > 31).then_some(Self::Date(date, time))
+        // An offset from UTC can lead into the day before or after.
+        let (midnights, time) = (time.div_euclid(86_400.0), time.rem_euclid(86_400.0));
+        ((1..=days).contains(&day) && year > 31).then(|| Self::Date(days_since_1970(date) + midnights as i64, time))
     }
 
     fn compare(&self, other: &Self) -> std::cmp::Ordering {
@@ -226,6 +234,14 @@ impl Moment {
             _ => std::cmp::Ordering::Equal,
         }
     }
+}
+
+/// The days from 1970-01-01 to a date, in the Gregorian calendar (the algorithm of Hinnant's `days_from_civil`).
+fn days_since_1970([year, month, day]: [u32; 3]) -> i64 {
+    // Years begin in March, so that a leap day is the last of its year.
+    let year = i64::from(year) - i64::from(month < 3);
+    let month = (i64::from(month) + 9) % 12;
+    year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + i64::from(day) - 1 - 719_468
 }
 
 /// The seconds since midnight of a time such as `9:30`, `09:30:15.5`, `9:30 PM`, `09:30:00+02:00`; an offset from UTC is taken off.
@@ -271,6 +287,10 @@ impl Split {
     pub fn new(sets: Sets, config: &SplitConfig) -> Result<Self, DataError> {
         let all = Dataset::new(sets.train);
         let (full, mut notes) = not_blank(&all);
+        if full.indices().is_empty() && !all.indices().is_empty() {
+            let problem = format!("none of its {} rows holds any value to learn from", all.indices().len());
+            return Err(DataError::Malformed { path: sets.name.into(), problem });
+        }
         let by = By::of(&all, config, &mut notes)?;
         let rows = full.indices().len();
         let (rest, test) = match sets.test {
@@ -464,6 +484,9 @@ mod tests {
         let split = Split::new(blank, &SplitConfig::default()).unwrap();
         assert_eq!(parts(&split).map(<[usize]>::len).iter().sum::<usize>(), 16);
         assert!(split.notes[0].starts_with("4 rows without any value left out"), "{:?}", split.notes);
+        let nothing = Sets { name: "n".into(), train: Rows::new(Values::F64(vec![f64::NAN; 50]), 1), test: None };
+        let error = Split::new(nothing, &SplitConfig::default()).unwrap_err().to_string();
+        assert_eq!(error, "n: none of its 50 rows holds any value to learn from");
     }
 
     #[test]
@@ -488,11 +511,15 @@ mod tests {
             ("key", text(&|row| format!(" {}{}", 90_071_992_547_409_921_u64 + row as u64 % 20, [".0", ""][row / 20 % 2]))),
             ("day", text(&|row| format!("{}.{}.2024", row % 28 + 1, row / 28 + 1))),
             ("some", text(&|row| if row % 2 == 0 { format!("s{}", row % 20) } else { String::new() })),
+            ("one", text(&|_| "x".to_string())),
             ("class", text(&|row| (if row % 10 == 0 { "rare" } else { "usual" }).to_string())),
         ];
         let table = InMemory::texts("t".as_ref(), columns).unwrap();
-        let options =
-            Options { label: Some("class".into()), drop: ["customer", "key", "some"].map(str::to_string).to_vec(), ..Options::default() };
+        let options = Options {
+            label: Some("class".into()),
+            drop: ["customer", "key", "some", "one"].map(str::to_string).to_vec(),
+            ..Options::default()
+        };
         Split::new(from_table("t", std::sync::Arc::new(table), &options).unwrap(), config)
     }
 
@@ -514,6 +541,9 @@ mod tests {
         assert_eq!(order(&["10", "9.5", "-1"]).unwrap().0, [2, 1, 0]);
         assert_eq!(order(&["2024-01-01 1:00 PM", "2024-01-01 10:00 AM", "2024-01-01 12:30 AM"]).unwrap().0, [2, 1, 0]);
         assert_eq!(order(&["2024-01-01 12:00+02:00", "2024-01-01 9:30Z"]).unwrap().0, [1, 0]);
+        let zones = ["2024-03-02T01:00:00+09:00", "2024-03-01T15:00:00Z", "2024-03-01T20:00:00-05:00", "2024-03-01T23:30:00Z"];
+        assert_eq!(order(&zones).unwrap().0, [1, 0, 3, 2]);
+        assert_eq!([[1970, 1, 1], [2000, 2, 29], [2024, 3, 1], [1969, 12, 31]].map(days_since_1970), [0, 11_016, 19_783, -1]);
         for text in [
             "2024-02-30",
             "2023-02-29",
@@ -532,6 +562,8 @@ mod tests {
 
     #[test]
     fn groups_stay_together_later_rows_are_the_test_and_classes_keep_their_shares() {
+        let one = cut(&SplitConfig { group: Some("one".into()), ..SplitConfig::default() });
+        assert!(one.unwrap_err().to_string().contains("column `one`: is one group for all 60 rows"));
         for group in ["customer", "key"] {
             let by_group = table(&SplitConfig { group: Some(group.into()), ..SplitConfig::default() });
             let customers = parts(&by_group).map(|rows| rows.iter().map(|row| row % 20).collect::<HashSet<_>>());

@@ -51,6 +51,16 @@ impl Store {
         Self { blocks, kept: Mutex::default(), capacity: (KEPT / bytes).max(1) }
     }
 
+    /// The first row of each block, and the number of all rows at the end.
+    pub(crate) fn starts(&self) -> &[usize] {
+        self.blocks.starts()
+    }
+
+    /// The cells of a block, which is not kept.
+    pub(crate) fn read(&self, block: usize) -> Result<Values, DataError> {
+        self.blocks.read(block)
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.blocks.starts().last().copied().unwrap_or(0)

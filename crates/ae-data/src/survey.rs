@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash},
     path::Path,
 };
 
@@ -14,7 +15,7 @@ use arrow_schema::DataType;
 
 use crate::{
     Column, DataError, Kind, Options,
-    cell::{Mark, Missing, Shape, Style, boolean, is_date, other_word, plain, trimmed},
+    cell::{MONEY, Mark, Missing, Shape, Style, boolean, is_date, other_word, plain, trimmed, truth},
     column::MOST_LEVELS,
     options::{no_column, places, typed},
     progress::Progress,
@@ -23,6 +24,8 @@ use crate::{
 
 /// Rows from which on a column that counts them is worth a word.
 const MANY: usize = 20;
+/// Rows whose names are compared with one another, at most.
+const MOST_NAMES: usize = 1 << 20;
 
 /// What was decided about a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,15 +151,43 @@ struct Seen {
     counts: bool,
     last: Option<f64>,
     first: Option<f64>,
+    /// Numbers that are 0 or 1.
+    bits: usize,
+    /// A number that is not whole, of a column of numbers.
+    part: Option<f64>,
+    /// Of a column without a name: its different cells so far, while no cell is there twice and none has a fraction.
+    different: Option<HashSet<u64>>,
     /// The type of the column in its file, where it is none of these.
     other: Option<DataType>,
     is_time: bool,
 }
 
 impl Seen {
+    /// Of a column of this name.
+    fn of(name: &str) -> Self {
+        Self { different: name.is_empty().then(HashSet::new), ..Self::default() }
+    }
+
+    /// Notes a cell of a column that could name the rows.
+    fn name(&mut self, cell: impl Hash) {
+        if let Some(different) = &mut self.different
+            && different.len() < MOST_NAMES
+            && !different.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(cell))
+        {
+            self.different = None;
+        }
+    }
+
     fn number(&mut self, value: f64) {
         self.plain += 1;
-        self.has_fraction |= value.fract() != 0.0;
+        self.bits += usize::from(value == 0.0 || value == 1.0);
+        if value.fract() != 0.0 {
+            self.has_fraction = true;
+            self.part = self.part.or(Some(value));
+            self.different = None;
+        } else if self.different.is_some() {
+            self.name(value.to_bits());
+        }
         let (year, month, day) = (value.div_euclid(1e4), value.div_euclid(1e2) % 1e2, value % 1e2);
         let is_day =
             (1900.0..2100.0).contains(&year) && (1.0..=12.0).contains(&month) && (1.0..=31.0).contains(&day) && value.fract() == 0.0;
@@ -213,6 +244,7 @@ impl Seen {
         self.counts = false;
         if let Some(shape) = Shape::of(cell) {
             self.styled += 1;
+            self.different = None;
             self.marks(&shape);
             self.affix(shape.prefix, shape.suffix);
             self.decimals(shape.decimals());
@@ -221,6 +253,7 @@ impl Seen {
             }
             return;
         }
+        self.name(cell);
         self.booleans += usize::from(boolean(cell).is_some());
         self.dates += usize::from(is_date(cell));
         if self.text.is_none() {
@@ -261,7 +294,7 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
         return Err(malformed("holds no rows".to_string()));
     }
     let missing = options.missing(table.layout().is_some());
-    let mut seen: Vec<Seen> = chosen.learned.iter().map(|_| Seen::default()).collect();
+    let mut seen: Vec<Seen> = chosen.learned.iter().map(|&place| Seen::of(&all[place])).collect();
     let mut markers: BTreeMap<String, (usize, BTreeSet<usize>)> = BTreeMap::new();
     let mut asked: Vec<usize> = chosen.learned.iter().copied().chain(chosen.label).collect();
     asked.sort_unstable();
@@ -500,10 +533,16 @@ fn decide(
         let note = format!("{called} is empty: nothing is learned from it, and nothing will be filled in");
         return Ok(Decision::Column(Column { blank: true, ..Column::number(name) }, Some(note)));
     }
+    // What is another whole number or text in every row names the rows, whatever the order. That which counts them is said below.
+    let is_index = seen.counts && seen.plain == count && matches!(seen.first, Some(0.0 | 1.0));
+    let is_name = said.is_none() && !is_kept && seen.observed == count && count > 1 && seen.different.is_some() && seen.dates == 0;
+    if is_name && !is_index {
+        let what = if seen.plain == count { "is another whole number in every row" } else { "names the rows" };
+        return Ok(Decision::Carry(format!("{called} {what}: carried along, not learned from (`--keep` learns from it)")));
+    }
     if seen.numbers() == seen.observed || is_number {
         let style = style(seen, name, file, &option)?;
         // What counts the rows tells nothing about them.
-        let is_index = seen.counts && seen.plain == count && matches!(seen.first, Some(0.0 | 1.0));
         if is_index && name.is_empty() && !is_kept && !is_number {
             return Ok(Decision::Carry(format!("{called} counts the rows: carried along, not learned from (`--keep` learns from it)")));
         }
@@ -523,6 +562,11 @@ fn decide(
         let has_fraction =
             if style.decimal_comma { decimal + either > 0 } else { seen.has_fraction || seen.styled > 0 && decimal + either > 0 };
         let integer = said == Some(Said::Integer) || !has_fraction && said.is_none();
+        if said == Some(Said::Integer) && has_fraction {
+            let example = seen.part.map(|part| part.to_string()).or_else(|| seen.example.clone()).unwrap_or_default();
+            note =
+                Some(format!("{called} is said to hold whole numbers, but holds `{example}`: what is filled in is rounded nevertheless"));
+        }
         if note.is_none() && !is_number && seen.days == seen.observed && seen.plain == seen.observed {
             note = Some(format!(
                 "{called} holds what could be dates (such as 20240131), and is learned from as numbers: `--drop {option}` leaves it out"
@@ -540,6 +584,13 @@ fn decide(
     }
     if seen.booleans == seen.observed {
         return two_words(seen, name).map(|column| Decision::Column(column, None));
+    }
+    // Files of several programs in one: the words of one and the 0 and 1 of another are the same two values.
+    if seen.booleans > 0 && seen.booleans + seen.bits == seen.observed {
+        let note = seen.text.as_ref().map(|(_, word)| {
+            format!("{called} holds words such as `{word}` and 0 or 1: both are read as truth values (`--categorical {option}` keeps them apart)")
+        });
+        return two_words(seen, name).map(|column| Decision::Column(column, note));
     }
     if seen.dates == seen.observed {
         return Ok(Decision::Carry(dates(&called, seen.text.as_ref().map_or("", |(_, text)| text.as_str()))));
@@ -567,9 +618,6 @@ fn decide(
         return Ok(Decision::Column(Column::new(name, Kind::Category, levels), Some(note)));
     }
     if levels.len() == count && seen.numbers() == 0 && count >= MANY {
-        if name.is_empty() && !is_kept {
-            return Ok(Decision::Carry(format!("{called} names the rows: carried along, not learned from (`--keep` learns from it)")));
-        }
         let note = format!(
             "{called} is different in every row: if it only names them, carry it along with `--id {option}`, or leave it out with `--drop {option}`"
         );
@@ -599,19 +647,12 @@ fn two_words(seen: &Seen, name: &str) -> Result<Column, String> {
     // `yes` and `Yes` are the same word.
     words.sort();
     let column = |levels: Vec<String>| Column::new(name, Kind::Boolean, levels);
-    let truth = |word: &String| {
-        boolean(word).or(match word.as_str() {
-            "0" => Some(false),
-            "1" => Some(true),
-            _ => None,
-        })
-    };
     if words.iter().all(|word| truth(word).is_some()) && !words.is_empty() {
         let of = |value: bool| words.iter().find(|word| truth(word) == Some(value)).cloned();
         return Ok(match (of(false), of(true)) {
             (Some(no), Some(yes)) => column(vec![no, yes]),
-            (Some(no), None) if no == "0" => column(vec![no, "1".into()]),
-            (None, Some(yes)) if yes == "1" => column(vec!["0".into(), yes]),
+            (Some(no), None) if plain(&no).is_some() => column(vec![no, "1".into()]),
+            (None, Some(yes)) if plain(&yes).is_some() => column(vec!["0".into(), yes]),
             (Some(no), None) => column(vec![no.clone(), other_word(&no)]),
             (None, Some(yes)) => column(vec![other_word(&yes), yes]),
             (None, None) => column(Vec::new()),
@@ -633,12 +674,13 @@ fn two_words(seen: &Seen, name: &str) -> Result<Column, String> {
     }
 }
 
-/// Whether a text begins with a number (`34 min`, `<10`, `10-Jan-2024`), or with a word and a number (`USD 34`, `Jan 10`); `A1` does not.
+/// Whether a text begins with a number in any digits (`34 min`, `<10`, `($5)`, `10-Jan-2024`, `１.５`), or with a word and a number (`USD 34`, `Jan 10`); `A1` does not.
 fn begins_with_number(cell: &str) -> bool {
-    let start = cell.trim_start_matches(['+', '-', '−', '(', '<', '>', '=', '~', '"', '#', '≤', '≥', '±', ' ']);
+    let is_mark = |letter: char| "+-−–—‐‑('’‘`<>=~\"#≤≥± ".contains(letter) || MONEY.contains(letter);
+    let start = cell.trim_start_matches(is_mark);
     let rest = start.trim_start_matches(|letter: char| letter.is_alphabetic());
     let letters = start.len() - rest.len();
-    let is_digit = |text: &str| text.trim_start_matches([' ', '.']).starts_with(|character: char| character.is_ascii_digit());
+    let is_digit = |text: &str| text.trim_start_matches([' ', '.']).starts_with(char::is_numeric);
     letters == 0 && is_digit(start) || letters > 2 && is_digit(rest)
 }
 

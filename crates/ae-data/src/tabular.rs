@@ -91,7 +91,10 @@ pub fn rows_of(table: Arc<dyn Table>, options: &Options, known: Option<&Known>, 
         false => Rows::table(values, columns),
     };
     made.notes = notes;
-    made.blank_rows = blank_rows;
+    // Of later rows in memory it was looked for just now.
+    if known.is_none() {
+        made.blank_rows = blank_rows;
+    }
     made.encoder = Some(encoder);
     made.carried = Some(Carried::new(table, id, label, rest));
     if let Some(classes) = classes {
@@ -148,7 +151,11 @@ fn conforming(table: &dyn Table, options: &Options, before: &Known) -> Result<Su
     let is_new = |place: &&usize| !dropped.contains(place) && !index.contains(&all[**place]) && !before.carried.contains(&all[**place]);
     let extra: Vec<&String> = rest.iter().filter(is_new).map(|&place| &all[place]).collect();
     if !missing.is_empty() {
-        return Err(malformed(differences(&missing, &extra, "the rows that were trained on")));
+        // A table without a header, of which too few rows show that it has none.
+        let is_place = |name: &&String| name.strip_prefix('c').is_some_and(|place| place.parse::<usize>().is_ok());
+        let is_row = table.layout().is_some() && options.header.is_none() && missing.iter().all(is_place);
+        let advice = if is_row { " (`--no-header` if its first line is a row)" } else { "" };
+        return Err(malformed(differences(&missing, &extra, "the rows that were trained on") + advice));
     }
     let mut notes = table.notes();
     if !extra.is_empty() && options.keep.is_empty() {

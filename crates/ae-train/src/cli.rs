@@ -147,6 +147,23 @@ pub struct ReadArgs {
     /// What becomes of a category's value that training did not have.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub unknown: Option<UnknownChoice>,
+    /// How the file is laid out.
+    #[command(flatten)]
+    pub file: FileArgs,
+    /// Leave the rows in their file and read them block by block, as those of large files.
+    #[arg(long)]
+    pub stream: bool,
+    /// Size that images are brought to, such as 28x28.
+    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = size)]
+    pub resize: Option<[usize; 2]>,
+    /// Read images in shades of grey.
+    #[arg(long)]
+    pub grey: bool,
+}
+
+/// How a file is laid out.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FileArgs {
     /// What separates the cells of a text table, such as ';' or $'\\t'; ' ' stands for any number of spaces.
     #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true, value_parser = character)]
     pub delimiter: Option<char>,
@@ -165,18 +182,9 @@ pub struct ReadArgs {
     /// Encoding of a text table, such as latin1; UTF-8 and UTF-16 are found out.
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,
-    /// Leave the rows in their file and read them block by block, as those of large files.
-    #[arg(long)]
-    pub stream: bool,
     /// Name of the array, where a file holds several.
     #[arg(long, value_name = "NAME")]
     pub tensor: Option<String>,
-    /// Size that images are brought to, such as 28x28.
-    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = size)]
-    pub resize: Option<[usize; 2]>,
-    /// Read images in shades of grey.
-    #[arg(long)]
-    pub grey: bool,
 }
 
 /// What becomes of a category's value that training did not have.
@@ -304,6 +312,9 @@ pub struct DecodeArgs {
     /// Codes, as `ae encode` writes them: a table with columns h0, h1, ... or an array.
     #[arg(value_name = "CODES")]
     pub codes: String,
+    /// How they are laid out.
+    #[command(flatten)]
+    pub read: FileArgs,
     /// File to write: a table, or for images .png; by default CSV on standard output.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -171,13 +171,14 @@ impl Trained {
         let places = self.places(rows).ok_or_else(none)?;
         let table = rows.rows().carried.as_ref().map(|carried| carried.table().clone()).ok_or_else(none)?;
         let missing = rows.rows().missing();
+        let missing: Vec<Missing> = places.iter().map(|(_, column)| missing.but_for(&column.levels)).collect();
         let mut columns = vec![None; places.iter().map(|(place, _)| place + 1).max().unwrap_or(0)];
         places.iter().enumerate().for_each(|(index, (place, _))| columns[*place] = Some(index));
         let (mut filled, mut empty, mut failure) = (Filled::default(), usize::MAX, None);
         let batches = self.filled(rows).map(|batch| batch.map(|(_, cells)| cells));
         let mut cells = Cells { batches, cells: Vec::new(), first: 0, columns: places.len() };
         let written = table.rewrite(to, packed, &mut |row, place, said| {
-            let is_blank = |index: &usize| places[*index].1.is_blank(said, &missing);
+            let is_blank = |index: &usize| places[*index].1.is_blank(said, &missing[*index]);
             let Some(index) = columns.get(place).copied().flatten().filter(is_blank) else { return Ok(None) };
             let column = &places[index].1;
             let cell = cells.cell(row, index).map_err(|error| {
@@ -266,6 +267,7 @@ impl Trained {
             for (index, (place, column)) in places.iter().enumerate() {
                 let wanted: Vec<f64> = cells.iter().skip(index).step_by(width).copied().collect();
                 let failed = |error: arrow_schema::ArrowError| Error::Failed(format!("column `{}`: {error}", column.name));
+                let missing = missing.but_for(&column.levels);
                 let (made, cells, left) = patch::patch(&arrays[*place], column, &wanted, &missing).map_err(failed)?;
                 arrays[*place] = if is_text && is_plain(column) { as_numbers(&made, column, &missing)? } else { made };
                 count.borrow_mut().cells += cells;

@@ -14,10 +14,15 @@ use burn::data::dataset::Dataset as _;
 
 use crate::{Error, Result};
 
+/// Columns that are named, at most.
+const NAMED: usize = 8;
+
 /// A table that is made part by part.
 pub struct Table<'a> {
     /// Its columns, and how many rows there will be.
     pub shape: Shape,
+    /// What is to be said about it, in sentences.
+    notes: Vec<String>,
     parts: Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>,
 }
 
@@ -38,11 +43,11 @@ impl Iterator for Table<'_> {
 impl<'a> Table<'a> {
     /// A table of this shape, of these parts.
     pub(crate) fn new(shape: Shape, parts: impl Iterator<Item = Result<RecordBatch>> + 'a) -> Self {
-        Self { shape, parts: Box::new(parts) }
+        Self { shape, notes: Vec::new(), parts: Box::new(parts) }
     }
 
     /// Writes the table in the format that the ending of `path` names; as CSV to standard output if there is none. Gives what the format left
-    /// out, in sentences.
+    /// out and what else is to be said, in sentences.
     ///
     /// # Errors
     /// Whatever making a part fails with, or a place that cannot be written: what was there before stays.
@@ -52,7 +57,7 @@ impl<'a> Table<'a> {
             None => Writer::standard_output(&self.shape)?,
         };
         self.parts.into_iter().try_for_each(|part| Ok::<_, Error>(writer.write(&part?)?))?;
-        Ok(writer.finish()?)
+        Ok([self.notes, writer.finish()?].concat())
     }
 }
 
@@ -73,12 +78,16 @@ pub(crate) fn results<'a>(
     let (before, behind) = (counted.into_iter().chain(of(&front)).collect::<Vec<_>>(), of(&rest));
     let mut taken: HashSet<String> = before.iter().chain(&behind).map(|field| field.name().clone()).collect();
     let results = before.len()..before.len() + fields.len();
+    let mut renamed = Vec::new();
     let fields: Vec<Field> = fields
         .into_iter()
         .map(|field| {
             let mut name = field.name().clone();
             while !taken.insert(name.clone()) {
                 name.push('_');
+            }
+            if name != *field.name() {
+                renamed.push(format!("`{name}`"));
             }
             field.with_name(name)
         })
@@ -100,5 +109,15 @@ pub(crate) fn results<'a>(
         let columns = [&counted, before, &arrays, behind].concat();
         RecordBatch::try_new(schema.clone(), columns).map_err(|error| Error::Failed(format!("the results do not fit together: {error}")))
     });
-    Table::new(shape, parts)
+    let mut table = Table::new(shape, parts);
+    if !renamed.is_empty() {
+        let (shown, more) = (renamed[..renamed.len().min(NAMED)].join(", "), renamed.len().saturating_sub(NAMED));
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let (new, old) = match renamed.len() {
+            1 => ("column is", "the one without `_` is the data's own, as it came"),
+            _ => ("columns are", "those without `_` are the data's own, as they came"),
+        };
+        table.notes.push(format!("the new {new} {shown}{more}: {old}"));
+    }
+    table
 }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use ae_data::{Batcher, DataError, Dataset, Options, Scaling, Sets, Split, fit::SAMPLE, source, table::differences};
+use ae_data::{Batcher, DataError, Dataset, Options, Scaling, Sets, Split, Unknown, fit::SAMPLE, source, table::differences};
 use ae_model::Model;
 use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
 
@@ -26,7 +26,7 @@ use crate::{
     pretrain::Pretrain,
     run_folder::{Part, RunFolder, Schema, Summary},
     step::Trainee,
-    trained::{Trained, Which, fingerprint},
+    trained::{Trained, Which, fingerprint_of},
 };
 
 /// A run and its folder.
@@ -127,7 +127,23 @@ fn fitted(device: Device, create: impl FnOnce(&Path) -> Result<Run>) -> Result<F
 /// # Errors
 /// Data that cannot be read.
 pub fn data_fingerprint(config: &Config) -> Result<String> {
-    fingerprint(&source::open_with(&config.data.source, &config.reading())?)
+    Ok(cut(config, source::open_with(&config.data.source, &config.reading())?)?.fingerprint)
+}
+
+/// The parts of some data, its columns as the training rows know them.
+struct Parts {
+    split: Split,
+    /// The class that is learned from alone, if one is.
+    normal: Option<String>,
+    fingerprint: String,
+}
+
+fn cut(config: &Config, sets: Sets) -> Result<Parts> {
+    let has_test = sets.test.is_some();
+    let (split, normal) = config.cut(sets)?;
+    let split = split.as_trained_on(config.data.read.unknown == Some(Unknown::Refuse))?;
+    let fingerprint = fingerprint_of(split.train.rows(), has_test.then(|| split.test.rows()))?;
+    Ok(Parts { split, normal, fingerprint })
 }
 
 /// The data of a run, ready to be gathered.
@@ -428,10 +444,9 @@ impl Data {
 
     fn of(config: &Config, sets: Sets) -> Result<Self> {
         let name = sets.name.clone();
-        let fingerprint = fingerprint(&sets)?;
         let mut notes = sets.train.notes.clone();
         notes.extend(sets.test.iter().flat_map(|test| [test.notes.clone(), test.met()].concat()));
-        let (split, normal) = config.cut(sets)?;
+        let Parts { split, normal, fingerprint } = cut(config, sets)?;
         notes.extend(split.notes.clone());
         if let Some(normal) = normal.as_ref().filter(|_| config.data.normal.is_none()) {
             notes.push(format!("`{normal}` is taken for the normal class (`--normal` names another)"));
@@ -458,6 +473,7 @@ impl Data {
             carried: if rows.encoding().is_some() { rows.carried_names() } else { Vec::new() },
             white: rows.white,
             element: rows.geometry.map_or(String::new(), |_| rows.element().name().to_string()),
+            blank_rows: if rows.encoding().is_some() { rows.blank_rows().to_vec() } else { Vec::new() },
             fingerprint,
         };
         config.variant()?.check(&config.model, &schema.inputs()).map_err(|error| error.within("model"))?;

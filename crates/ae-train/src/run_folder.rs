@@ -62,6 +62,9 @@ pub struct Schema {
     /// The columns that were there and are not learned from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<String>,
+    /// The rows of which no value is there, which are in no part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blank_rows: Vec<usize>,
     /// What tells the data from any other: see [`Rows::fingerprint`](ae_data::Rows::fingerprint).
     pub fingerprint: String,
 }
@@ -434,6 +437,7 @@ mod tests {
             scaling: Scaling { method, offset: vec![0.0; d_input], scale: vec![1.0; d_input], constant: Vec::new() },
             columns: Vec::new(),
             carried: Vec::new(),
+            blank_rows: Vec::new(),
             fingerprint: String::new(),
         };
         folder.write_schema(&schema(2)).unwrap();

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use ae_data::{
-    Batch, Batcher, Column, Dataset, Encoding, Kind, Known, Options, Sets, Split, open_known, patch, progress::Progress, tabular,
+    Batch, Batcher, Column, Dataset, Encoding, Kind, Known, Options, Rows, Sets, Split, open_known, patch, progress::Progress, tabular,
 };
 use ae_model::{Corruption, Model};
 use arrow_array::{ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray};
@@ -73,7 +73,12 @@ impl Trained {
             if own.is_empty() {
                 return Err(Error::Usage("this run was trained on rows that a program gave it: name data with `--data`".to_string()));
             }
-            let sets = open_known(own, &self.options(read), &self.known())?;
+            if let Some(label) = read.label.as_ref().filter(|label| self.config.data.read.label.as_ref() != Some(label)) {
+                return Err(Error::Usage(format!(
+                    "`--label {label}` is not the label of the run's own data: name the data with `--data`, every row of it"
+                )));
+            }
+            let sets = self.open(own, read)?;
             if fingerprint(&sets)? != self.schema.fingerprint {
                 return Err(Error::Failed(format!(
                     "`{own}` has changed since the run was trained on it: bring the old data back, or name rows with `--data`"
@@ -81,8 +86,18 @@ impl Trained {
             }
             return if which == Which::All { all_rows(sets) } else { self.part_of_own(sets, which) };
         };
-        let sets = open_known(source, &self.options(read), &self.known())?;
+        let sets = self.open(source, read)?;
         self.choose(sets, which)
+    }
+
+    /// What `source` holds, read as the run says and a person over it.
+    fn open(&self, source: &str, read: &Options) -> Result<Sets> {
+        let sets = open_known(source, &self.options(read), &self.known())?;
+        let names = sets.train.carried.as_ref().map(|carried| ae_data::table::names(carried.table().as_ref()));
+        // Of an array or of pictures identifiers and labels are what goes along, not columns that could be chosen.
+        let names = names.filter(|_| sets.train.encoding().is_some());
+        read.check_later(&self.schema.columns, names.as_deref(), source.as_ref())?;
+        Ok(sets)
     }
 
     /// The same for rows in memory: batches of a table with the columns of the run.
@@ -138,7 +153,11 @@ impl Trained {
     }
 
     /// A part that the run's own data was cut into.
-    fn part_of_own(&self, sets: Sets, which: Which) -> Result<Dataset> {
+    fn part_of_own(&self, mut sets: Sets, which: Which) -> Result<Dataset> {
+        // Cut as it was: blank rows are found by all that was looked at then.
+        if !self.schema.columns.is_empty() {
+            sets.train = sets.train.with_blank_rows(self.schema.blank_rows.clone());
+        }
         let Split { train, validation, test, .. } = self.config.cut(sets)?.0;
         Ok(match which {
             Which::Train => train,
@@ -233,45 +252,51 @@ impl Trained {
         batches.map(|batch| batch.map(|(range, (read, values))| Reconstructed { range, read, values }))
     }
 
-    /// The reconstruction of each row as a table in the units of the data, behind the rows' identifiers and labels.
-    pub fn reconstruct<'a>(&'a self, rows: &'a Dataset, corruption: Option<&'a Corruption>) -> Table<'a> {
+    /// The reconstruction of each row as a table in the units of the data, behind the rows' identifiers and labels. Of columns that have marks around
+    /// their numbers, such as `%`, or decimal commas, the numbers are written so unless they are to be `typed`.
+    pub fn reconstruct<'a>(&'a self, rows: &'a Dataset, corruption: Option<&'a Corruption>, typed: bool) -> Table<'a> {
         let batches = self.reconstructions(rows, corruption);
-        self.data_table(rows, batches.map(|batch| batch.map(|batch| (batch.range, batch.values))))
+        self.data_table(rows, typed, batches.map(|batch| batch.map(|batch| (batch.range, batch.values))))
     }
 
     /// Rows like the data's, made batch by batch in its units, behind what identifies them.
     pub(crate) fn data_table<'a>(
         &'a self,
         rows: &'a Dataset,
+        typed: bool,
         batches: impl Iterator<Item = Result<(std::ops::Range<usize>, Vec<f64>)>> + 'a,
     ) -> Table<'a> {
         let encoding = Encoding::new(self.columns());
         let parts = batches.map(move |batch| {
             let (range, values) = batch?;
-            Ok((range, self.arrays(&encoding, &values)))
+            Ok((range, self.arrays(&encoding, &values, typed)))
         });
-        results(rows, self.fields(), parts)
+        results(rows, self.fields(typed), parts)
     }
 
-    /// Name and type of each column of the data as the model gives it back.
-    fn fields(&self) -> Vec<Field> {
+    /// Name and type of each column of the data as the model gives it back; a number is a text in the style of its column unless it is to be `typed`.
+    fn fields(&self, typed: bool) -> Vec<Field> {
         let columns = self.columns();
         let ranges = Encoding::new(columns.clone()).ranges();
         let kind = |column: &Column, feature: usize| match column.kind {
-            // What is far from zero beside its spread needs more digits.
-            Kind::Number => {
-                let (offset, scale) = self.schema.scaling.of(feature);
-                if offset.abs() > scale * 1e4 { DataType::Float64 } else { DataType::Float32 }
-            }
+            Kind::Number if !typed && !column.style.is_plain() => DataType::Utf8,
+            Kind::Number if self.is_far(feature) => DataType::Float64,
+            Kind::Number => DataType::Float32,
             Kind::Boolean if column.levels.is_empty() => DataType::Boolean,
             Kind::Boolean | Kind::Category => DataType::Utf8,
         };
         columns.iter().zip(ranges).map(|(column, (first, _))| Field::new(&column.name, kind(column, first), true)).collect()
     }
 
+    /// Whether a feature is far from zero beside its spread, so that it needs more digits.
+    fn is_far(&self, feature: usize) -> bool {
+        let (offset, scale) = self.schema.scaling.of(feature);
+        offset.abs() > scale * 1e4
+    }
+
     /// Rows in the units of the data (`[rows, d_input]`, row by row) as columns.
-    fn arrays(&self, encoding: &Encoding, values: &[f64]) -> Vec<ArrayRef> {
-        let width = encoding.columns().len();
+    fn arrays(&self, encoding: &Encoding, values: &[f64], typed: bool) -> Vec<ArrayRef> {
+        let (width, ranges) = (encoding.columns().len(), encoding.ranges());
         let cells: Vec<f64> = values.chunks_exact(encoding.width()).flat_map(|row| encoding.decode(row)).collect();
         let array = |(index, field): (usize, Field)| {
             let column = &encoding.columns()[index];
@@ -280,11 +305,15 @@ impl Trained {
             match field.data_type() {
                 DataType::Float64 => Arc::new(cells.map(some).collect::<Float64Array>()) as ArrayRef,
                 DataType::Boolean => Arc::new(cells.map(|cell| some(cell).map(|cell| cell >= 0.5)).collect::<BooleanArray>()),
+                DataType::Utf8 if column.kind == Kind::Number => {
+                    let digits = |cell: f64| if self.is_far(ranges[index].0) { cell.to_string() } else { (cell as f32).to_string() };
+                    Arc::new(cells.map(|cell| some(cell).map(|cell| column.style.write(&digits(cell)))).collect::<StringArray>())
+                }
                 DataType::Utf8 => Arc::new(cells.map(|cell| patch::written(column, cell)).collect::<StringArray>()),
                 _ => Arc::new(cells.map(|cell| some(cell).map(|cell| cell as f32)).collect::<Float32Array>()),
             }
         };
-        self.fields().into_iter().enumerate().map(array).collect()
+        self.fields(typed).into_iter().enumerate().map(array).collect()
     }
 
     /// What the decoder makes of `codes` (`[rows, code_dim]`, row by row), in the units of the data (`[rows, d_input]`).
@@ -304,13 +333,36 @@ impl Trained {
         Ok(self.unscale(&values))
     }
 
+    /// What the decoder makes of `codes` as a table in the units of the data, behind what identifies the codes; for `typed` see
+    /// [`reconstruct`](Self::reconstruct).
+    pub fn decoded<'a>(&'a self, codes: &'a Dataset, typed: bool) -> Table<'a> {
+        let made = (0..codes.len()).step_by(BATCH).map(move |start| {
+            let range = start..codes.len().min(start + BATCH);
+            let values = codes.select(codes.indices()[range.clone()].to_vec()).scaled(&ae_data::Scaling::identity())?;
+            Ok((range, self.decode(&values)?))
+        });
+        self.data_table(codes, typed, made)
+    }
+
     /// Rows like the data's, in its units, as a table.
     ///
     /// # Errors
     /// Columns of the same name.
     pub fn table_of(&self, values: &[f64]) -> Result<RecordBatch> {
-        let schema = ArrowSchema::new(self.fields());
-        let arrays = self.arrays(&Encoding::new(self.columns()), values);
+        self.batch_of(values, true)
+    }
+
+    /// The same as it is written in a table of text: see [`reconstruct`](Self::reconstruct).
+    ///
+    /// # Errors
+    /// Columns of the same name.
+    pub fn text_of(&self, values: &[f64]) -> Result<RecordBatch> {
+        self.batch_of(values, false)
+    }
+
+    fn batch_of(&self, values: &[f64], typed: bool) -> Result<RecordBatch> {
+        let schema = ArrowSchema::new(self.fields(typed));
+        let arrays = self.arrays(&Encoding::new(self.columns()), values, typed);
         RecordBatch::try_new(Arc::new(schema), arrays).map_err(|error| Error::Failed(error.to_string()))
     }
 
@@ -356,8 +408,13 @@ impl Trained {
 /// # Errors
 /// A file that can no longer be read.
 pub(crate) fn fingerprint(sets: &Sets) -> Result<String> {
-    let mut text = sets.train.fingerprint()?;
-    if let Some(test) = &sets.test {
+    fingerprint_of(&sets.train, sets.test.as_ref())
+}
+
+/// The same of the rows and those of an official test set.
+pub(crate) fn fingerprint_of(train: &Rows, test: Option<&Rows>) -> Result<String> {
+    let mut text = train.fingerprint()?;
+    if let Some(test) = test {
         text += &format!("-{}", test.fingerprint()?);
     }
     Ok(text)

@@ -56,9 +56,19 @@ pub(super) fn disguised(start: &[u8]) -> Option<String> {
         .or_else(|| is(b"\x89HDF", "h5", "an HDF5 file"))
         .or_else(|| is(b"SQLite format 3", "db", "a database"))
         .or_else(|| is(b"%PDF", "pdf", "a document"))
+        .or_else(|| {
+            is_json(start).then(|| format!("JSON by its first bytes, whatever its ending: it {}", about("json").unwrap_or_default()))
+        })
         .or_else(|| start.starts_with(b"PAR1").then(|| "is a Parquet file by its first bytes: give it the ending .parquet".to_string()))
         .or_else(|| start.starts_with(b"ARROW1").then(|| "is an Arrow file by its first bytes: give it the ending .arrow".to_string()))
         .or_else(|| start.starts_with(b"\x93NUMPY").then(|| "is a NumPy array by its first bytes: give it the ending .npy".to_string()))
+}
+
+/// Whether objects begin here, one behind the other or in a list.
+fn is_json(start: &[u8]) -> bool {
+    let start = start.trim_ascii_start();
+    let start = start.strip_prefix(b"[").map_or(start, <[u8]>::trim_ascii_start);
+    start.strip_prefix(b"{").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\""))
 }
 
 #[cfg(test)]
@@ -70,6 +80,7 @@ mod tests {
         assert!(about("xlsx").unwrap().contains("a spreadsheet") && about("h5ad").unwrap().contains("to_parquet"));
         assert_eq!(about("csv"), None);
         assert!(disguised(b"PK\x03\x04 and more").unwrap().contains("save its sheet as CSV"));
-        assert_eq!(disguised(b"a,b\n"), None);
+        assert!(disguised(b"{\"a\": 1}\n").unwrap().contains("read_json") && disguised(b"[\n {\"a\":1}]").is_some());
+        assert!([&b"a,b\n"[..], b"{a},b\n", b"[1],2\n"].iter().all(|start| disguised(start).is_none()));
     }
 }

@@ -23,6 +23,7 @@ use std::{
 };
 
 use arrow_array::RecordBatch;
+use flate2::read::MultiGzDecoder;
 
 pub use builtin::BUILTIN;
 use folder::What;
@@ -301,20 +302,30 @@ pub fn is_text_table(path: &Path) -> bool {
     format_of(path).map_or_else(|| looks_like_text(path), |format| format.name == text::FORMAT.name)
 }
 
-/// Whether a file begins with text: no zero bytes, and mostly letters, digits and marks.
+/// Whether a file begins with text, compressed or not: no zero bytes, and mostly letters, digits and marks.
 fn looks_like_text(path: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(4096).read_to_end(&mut start));
+    let read = fs::File::open(path).and_then(|file| beginning(file, 4096)).and_then(|start| match start.starts_with(&[0x1f, 0x8b]) {
+        // What is wrong with a damaged one is said by whoever reads it.
+        true => fs::File::open(path).and_then(|file| beginning(MultiGzDecoder::new(file), 4096)),
+        false => Ok(start),
+    });
+    let start = read.unwrap_or_default();
     let printable = start.iter().filter(|&&byte| byte >= 32 || matches!(byte, b'\n' | b'\r' | b'\t')).count();
-    read.is_ok() && !start.is_empty() && printable == start.len()
+    !start.is_empty() && printable == start.len()
+}
+
+/// The first bytes, at most so many.
+fn beginning(input: impl Read, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    input.take(most).read_to_end(&mut start).map(|_| start)
 }
 
 fn file(path: &Path, options: &Options) -> Result<Content, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let mut start = Vec::new();
     if path.is_file() {
-        let read = fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut start));
-        read.map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+        let read = fs::File::open(path).and_then(|file| beginning(file, 64));
+        start = read.map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     }
     let text = || (text::FORMAT.read)(path, options);
     match format_of(path) {

@@ -24,6 +24,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         say(&format!("warning: without the training rows there are no classifiers of the code: {error}"));
     }
     let evaluation = trained.evaluate(&used.rows, &used.run.folder.pca()?, train.ok().as_ref())?;
+    super::note(&used.rows.rows().met());
     if args.json {
         return print(&format!("{}\n", serde_json::to_string_pretty(&evaluation).expect("figures are JSON")));
     }

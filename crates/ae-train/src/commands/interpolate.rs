@@ -4,7 +4,7 @@ use ae_data::picture::Sheet;
 use ae_train::{Error, Result};
 use burn::data::dataset::Dataset as _;
 
-use super::{is_picture, save_whole, singles};
+use super::{is_picture, is_typed, save_whole, singles};
 use crate::cli::InterpolateArgs;
 
 /// Writes the way.
@@ -15,6 +15,7 @@ pub fn run(args: &InterpolateArgs) -> Result<()> {
         return Err(Error::Usage(format!("there is no row {row}: the data has rows 1 to {count}")));
     }
     let ends = used.rows.select([args.from, args.to].map(|row| used.rows.indices()[row - 1]).to_vec());
+    super::note(&used.rows.rows().met());
     let values = used.trained.interpolate(&ends, args.steps)?;
     match (&args.out, used.trained.schema.geometry) {
         (Some(path), Some(geometry)) if is_picture(path) => {
@@ -23,6 +24,10 @@ pub fn run(args: &InterpolateArgs) -> Result<()> {
             let [low, high] = used.trained.shades();
             Ok(Sheet::new(geometry, images.len(), low, high).save(&images, path)?)
         }
-        (path, _) => save_whole(&used.trained.table_of(&values)?, path.as_deref()),
+        (path, _) => {
+            let trained = &used.trained;
+            let table = if is_typed(path.as_deref()) { trained.table_of(&values)? } else { trained.text_of(&values)? };
+            save_whole(&table, path.as_deref())
+        }
     }
 }

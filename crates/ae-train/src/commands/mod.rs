@@ -30,7 +30,7 @@ use arrow_array::RecordBatch;
 use toml::Value;
 
 use crate::{
-    cli::{Cli, Command, ConfigArgs, ReadArgs, RowsArgs, UnknownChoice},
+    cli::{Cli, Command, ConfigArgs, FileArgs, ReadArgs, RowsArgs, UnknownChoice},
     devices::open_for_results,
     output::say,
 };
@@ -85,11 +85,12 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>) -> R
         flags.extend(list(columns).map(|value| (key, value)));
     }
     let character = |value: Option<char>| value.map(|value| Value::String(value.to_string()));
-    flags.extend(character(read.delimiter).map(|value| ("data.read.delimiter", value)));
-    flags.extend(character(read.decimal).map(|value| ("data.read.decimal", value)));
-    flags.extend(character(read.comment).map(|value| ("data.read.comment", value)));
-    flags.extend(text(&read.encoding).map(|value| ("data.read.encoding", value)));
-    flags.extend(header(read).map(|value| ("data.read.header", Value::Boolean(value))));
+    let file = &read.file;
+    flags.extend(character(file.delimiter).map(|value| ("data.read.delimiter", value)));
+    flags.extend(character(file.decimal).map(|value| ("data.read.decimal", value)));
+    flags.extend(character(file.comment).map(|value| ("data.read.comment", value)));
+    flags.extend(text(&file.encoding).map(|value| ("data.read.encoding", value)));
+    flags.extend(header(file).map(|value| ("data.read.header", Value::Boolean(value))));
     flags.extend(read.stream.then_some(("data.read.stream", Value::Boolean(true))));
     flags.extend(
         read.unknown
@@ -99,7 +100,7 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>) -> R
     flags.extend(args.stratify.then_some(("data.stratify", Value::Boolean(true))));
     flags.extend(text(&args.group).map(|value| ("data.group", value)));
     flags.extend(text(&args.time).map(|value| ("data.time", value)));
-    flags.extend(text(&read.tensor).map(|value| ("data.read.tensor", value)));
+    flags.extend(text(&file.tensor).map(|value| ("data.read.tensor", value)));
     flags.extend(read.resize.map(|size| ("data.read.resize", Value::Array(size.map(|side| Value::Integer(side as i64)).to_vec()))));
     flags.extend(read.grey.then_some(("data.read.grey", Value::Boolean(true))));
     flags.extend(args.normal_only.then_some(("data.normal_only", Value::Boolean(true))));
@@ -112,7 +113,6 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>) -> R
 
 /// What a person says about how to read.
 fn options(read: &ReadArgs) -> Options {
-    let header = header(read);
     let read = read.clone();
     Options {
         label: read.label,
@@ -120,27 +120,35 @@ fn options(read: &ReadArgs) -> Options {
         drop: read.drop,
         cut_by: Vec::new(),
         keep: read.keep,
-        tensor: read.tensor,
         resize: read.resize,
         grey: read.grey,
-        header,
         stream: read.stream.then_some(true),
         categorical: read.categorical,
         boolean: read.boolean,
         numeric: read.numeric,
         integer: read.integer,
         missing: read.missing,
-        unknown: if read.unknown == Some(UnknownChoice::Refuse) { Unknown::Refuse } else { Unknown::Score },
-        delimiter: read.delimiter,
-        decimal: read.decimal,
-        comment: read.comment,
-        encoding: read.encoding,
+        unknown: read.unknown.map(|unknown| if unknown == UnknownChoice::Refuse { Unknown::Refuse } else { Unknown::Score }),
+        ..file_options(&read.file)
+    }
+}
+
+/// What a person says about how a file is laid out.
+fn file_options(file: &FileArgs) -> Options {
+    Options {
+        tensor: file.tensor.clone(),
+        header: header(file),
+        delimiter: file.delimiter,
+        decimal: file.decimal,
+        comment: file.comment,
+        encoding: file.encoding.clone(),
+        ..Options::default()
     }
 }
 
 /// What is said about the header.
-fn header(read: &ReadArgs) -> Option<bool> {
-    match (read.header, read.no_header) {
+fn header(file: &FileArgs) -> Option<bool> {
+    match (file.header, file.no_header) {
         (true, _) => Some(true),
         (_, true) => Some(false),
         _ => None,
@@ -176,6 +184,11 @@ fn use_run(args: &RowsArgs) -> Result<Used> {
 /// Whether a result is to be written as a picture.
 fn is_picture(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
+}
+
+/// Whether a result is to be written in a format whose columns have types.
+fn is_typed(path: Option<&Path>) -> bool {
+    path.is_some_and(|path| !sink::is_text(path))
 }
 
 /// Refuses to write a result over the data that it is made of.

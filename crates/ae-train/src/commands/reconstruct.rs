@@ -8,7 +8,7 @@ use ae_model::{
 use ae_train::{Error, Result};
 use burn::data::dataset::Dataset as _;
 
-use super::{is_picture, save, singles};
+use super::{is_picture, is_typed, save, singles};
 use crate::{cli::ReconstructArgs, output::print};
 
 /// Images of a sheet.
@@ -56,7 +56,7 @@ pub fn run(args: &ReconstructArgs) -> Result<()> {
             }
             Ok(())
         }
-        (path, _) => save(trained.reconstruct(rows, corruption.as_ref()), rows, path.as_deref()),
+        (path, _) => save(trained.reconstruct(rows, corruption.as_ref(), is_typed(path.as_deref())), rows, path.as_deref()),
     }
 }
 

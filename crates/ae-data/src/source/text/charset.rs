@@ -51,6 +51,13 @@ impl Charset {
             (None, Some((encoding, _)), _) | (None, None, Some(encoding)) => encoding,
             (None, None, None) => UTF_8,
         };
+        // In UTF-16 the end of a line is never without a zero byte.
+        if named.is_some() && (encoding == UTF_16LE || encoding == UTF_16BE) && !start.contains(&0) && !start.is_empty() {
+            return Err(malformed(format!(
+                "holds no zero byte, and so is not {}: leave out `--encoding`, or name another",
+                encoding.name()
+            )));
+        }
         let mark = Encoding::for_bom(&start).filter(|(found, _)| *found == encoding).map_or(0, |(_, length)| length);
         let charset = Self { encoding, has_mark: mark > 0 };
         if encoding == UTF_8 {
@@ -257,6 +264,7 @@ mod tests {
     fn what_is_no_text_is_refused() {
         assert!(opened(b"PK\x03\x04\0\0\0", None).unwrap_err().contains("zero bytes"));
         assert!(opened(b"a", Some("klingon")).unwrap_err().contains("`klingon` is no encoding"));
+        assert!(opened(b"a,b\n1,2\n", Some("utf-16")).unwrap_err().contains("is not UTF-16LE: leave out `--encoding`"));
         assert!(opened(b"\x1f\x8b\x08garbage", None).unwrap_err().contains("damaged gzip"));
         let bomb = {
             let mut packer = GzEncoder::new(Vec::new(), Compression::best());

@@ -3,6 +3,7 @@
 
 use csv::{ByteRecord, ReaderBuilder};
 
+use super::quotes::wrong_in;
 use crate::{
     Missing, Options,
     cell::{Shape, trimmed},
@@ -97,11 +98,14 @@ impl Dialect {
         let is_even = widths.len() > 2 && widths[1..].iter().all(|width| *width == widths[1]);
         if header && options.header.is_none() && !row_names && !is_trailing && is_even && first.len() < widths[1] && first.len() < 3 {
             let title = first.iter().find(|cell| !cell.is_empty()).cloned().unwrap_or_default();
-            return Err(format!(
+            // Wrong quotes make cells of one, too.
+            let lines_before = start[..at].iter().filter(|&&byte| byte == b'\n').count();
+            let quotes = wrong_in(&start[at..], delimiter, comment, lines_before + 1);
+            return Err(quotes.unwrap_or_else(|| format!(
                 "its first line, `{title}`, has {} of the {} cells of the lines below it: delete what stands above the names of the columns",
                 first.len(),
                 widths[1]
-            ));
+            )));
         }
         let mut names: Vec<String> = match header {
             true => first.iter().map(|name| name.trim().to_string()).collect(),
@@ -186,10 +190,16 @@ fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
     let is_number = |cell: &String| Shape::of(cell).is_some();
     let numbers: Vec<f64> = first.iter().filter(|cell| is_number(cell)).map(|cell| cell.parse().unwrap_or(f64::NAN)).collect();
     if numbers.is_empty() {
-        return (true, None);
+        let is_row = is_one_of_many(records);
+        let said = || {
+            format!(
+                "the first line ({}) was taken for a row, since its cells occur below it, too: `--header` if it names the columns",
+                few(first)
+            )
+        };
+        return (!is_row, is_row.then(said));
     }
-    let shown = || first.iter().take(4).map(|cell| format!("`{cell}`")).collect::<Vec<_>>().join(", ");
-    let taken = || Some(format!("the first line ({}, ...) was taken for the header: `--no-header` if it is a row", shown()));
+    let taken = || Some(format!("the first line ({}) was taken for the header: `--no-header` if it is a row", few(first)));
     let consecutive = |cells: &[f64]| cells.windows(2).all(|pair| pair[1] == pair[0] + 1.0) && cells.iter().all(|cell| cell.fract() == 0.0);
     let rises = numbers.len() > 1 && consecutive(&numbers);
     let years = numbers.iter().all(|&year| year.fract() == 0.0 && (1500.0..2200.0).contains(&year));
@@ -218,6 +228,25 @@ fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
             )
         }
     }
+}
+
+/// The first cells of a record.
+fn few(record: &[String]) -> String {
+    let shown: Vec<String> = record.iter().take(4).map(|cell| format!("`{cell}`")).collect();
+    format!("{}{}", shown.join(", "), if record.len() > 4 { ", ..." } else { "" })
+}
+
+/// Whether every cell of the first record occurs again and again in its column, as names of columns do not. A header that is repeated between the rows
+/// is one nevertheless: copies of it do not count, unless there is one column and its word is frequent.
+fn is_one_of_many(records: &[Vec<String>]) -> bool {
+    let first = &records[0];
+    let copies = records[1..].iter().filter(|record| *record == first).count();
+    let is_frequent = first.len() == 1 && copies > 1 && copies * 20 >= records.len();
+    let occurs = |(column, cell): (usize, &String)| {
+        let others = records[1..].iter().filter(|record| *record != first && record.get(column) == Some(cell));
+        Missing::Usual.has(cell) || others.count() > 1
+    };
+    is_frequent || first.iter().any(|cell| !Missing::Usual.has(cell)) && first.iter().enumerate().all(occurs)
 }
 
 #[cfg(test)]
@@ -261,6 +290,15 @@ mod tests {
             let found = of(text);
             assert_eq!(found.header, header, "{text}: {:?}", found.notes);
         }
+        // Mushrooms, one a line, and a header that is repeated.
+        let rows = "p,x,s\ne,x,y\np,b,s\ne,x,s\np,x,w\ne,b,y\n";
+        let found = of(rows);
+        assert!(!found.header && found.notes[0].contains("(`p`, `x`, `s`)") && found.notes[0].contains("`--header`"), "{found:?}");
+        assert!(of("p,x,s\ne,b,y\np,x,s\ne,b,y\np,x,s\n").header);
+        assert!(!of(&"yes\nno\n".repeat(20)).header && of("kind\nno\nyes\nno\n").header);
+        let quotes = "text,n\n".to_string() + &"\"say \\\"hi\\\", x, y\",1\n".repeat(5);
+        let error = Dialect::of(quotes.as_bytes(), true, &Options::default()).unwrap_err();
+        assert!(error.starts_with("line 2: a quote inside a quoted cell is written"), "{error}");
         let said = of("cat,5\ndog,7\n").notes;
         assert!(said[0].contains("`5`") && said[0].contains("`--header`"), "{said:?}");
     }

@@ -5,6 +5,7 @@
 mod charset;
 mod dialect;
 mod fill;
+mod quotes;
 mod section;
 
 use std::{
@@ -22,6 +23,7 @@ use self::{
     charset::Charset,
     dialect::{Dialect, builder, cells},
     fill::{Original, fill},
+    quotes::{Fault, Quotes},
     section::Section,
 };
 use super::format::{Content, Format};
@@ -114,14 +116,18 @@ impl Text {
         // One pass over the file: where the parts begin, how many rows there are, whether each has as many cells.
         let file = Arc::new(file);
         let origin = mark + dialect.start as u64;
-        let reader = BufReader::with_capacity(1 << 20, Section { file: file.clone(), at: origin });
-        let mut reader = builder(dialect.delimiter, dialect.comment).from_reader(reader);
+        let quotes = Quotes::new(Section { file: file.clone(), at: origin }, dialect.delimiter, dialect.comment);
+        let mut reader = builder(dialect.delimiter, dialect.comment).from_reader(BufReader::with_capacity(1 << 20, quotes));
+        let wrong = |fault: &Fault| {
+            let [opened, wrong] = [fault.place.start, fault.place.end].map(|place| lines(&file, origin + place).unwrap_or(0) + 1);
+            malformed(fault.said(opened, wrong))
+        };
         let mut record = ByteRecord::new();
         let lines_before = start[..dialect.start].iter().filter(|&&byte| byte == b'\n').count();
         let mut progress = Progress::new("reading bytes", length as usize);
         let (mut rows, mut starts, mut offsets, mut done, mut trailing) = (0usize, vec![0usize], Vec::new(), 0u64, 0usize);
         let mut is_first = dialect.header;
-        let (mut last, mut blank_lines, mut next_line) = (origin, 0usize, None::<u64>);
+        let (mut blank_lines, mut next_line) = (0usize, None::<u64>);
         while reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
             if is_first {
                 is_first = false;
@@ -131,7 +137,6 @@ impl Text {
                 continue;
             }
             let place = record.position().map_or(0, |position| position.byte()) + origin;
-            last = place;
             if names.len() == 1 {
                 // In a table of one column a blank line could be meant for a row.
                 let line = record.position().map_or(0, |position| position.line());
@@ -151,6 +156,10 @@ impl Text {
             if found > names.len() && cells(&record, dialect.delimiter).skip(names.len()).all(|cell| cell.is_empty()) {
                 trailing += 1;
             } else if found != names.len() {
+                // A quote that goes wrong before the end of the line is why.
+                if let Some(fault) = reader.get_ref().get_ref().fault().filter(|fault| fault.place.start < reader.position().byte()) {
+                    return Err(wrong(fault));
+                }
                 let line = record.position().map_or(0, |position| position.line()) as usize + lines_before;
                 let mark = record.get(0).and_then(|cell| cell.first()).copied().filter(|mark| b"#%!/".contains(mark));
                 let advice = match mark {
@@ -166,13 +175,8 @@ impl Text {
             }
         }
         starts.push(rows);
-        if ends_in_quotes(&file, last, length, dialect.delimiter, dialect.comment).map_err(failed)? {
-            let mut bytes = vec![0; (last - origin) as usize];
-            let read = Section { file: file.clone(), at: origin }.read_exact(&mut bytes);
-            let line = read.map_or(0, |()| bytes.iter().filter(|&&byte| byte == b'\n').count()) + lines_before + 1;
-            return Err(malformed(format!(
-                "line {line}: a quote is opened and never closed: close it, or double it where it is a character"
-            )));
+        if let Some(fault) = reader.get_ref().get_ref().fault() {
+            return Err(wrong(fault));
         }
         if rows == 0 {
             return Err(malformed("has a header and no rows".to_string()));
@@ -214,28 +218,21 @@ impl Text {
         let before =
             self.each(part, |number, record| Ok((number + self.starts[part] == row).then(|| record.position().map(|place| place.line()))));
         let before = before.ok().flatten().flatten()?;
-        let mut bytes = vec![0; 1 << 16];
-        let (mut at, mut lines) = (0u64, 0u64);
-        while at < self.offsets[part] {
-            let wanted = bytes.len().min((self.offsets[part] - at) as usize);
-            let count = read_at(&self.file, &mut bytes[..wanted], at).ok().filter(|&count| count > 0)?;
-            lines += bytes[..count].iter().filter(|&&byte| byte == b'\n').count() as u64;
-            at += count as u64;
-        }
-        Some(lines + before)
+        Some(lines(&self.file, self.offsets[part])? as u64 + before)
     }
 }
 
-/// Whether the record that begins at `last` ends inside quotes: then one more line is a part of it.
-fn ends_in_quotes(file: &Arc<File>, last: u64, length: u64, delimiter: u8, comment: Option<u8>) -> io::Result<bool> {
-    let mut bytes = Vec::new();
-    Section { file: file.clone(), at: last }.take(length.saturating_sub(last)).read_to_end(&mut bytes)?;
-    if !bytes.contains(&b'"') {
-        return Ok(false);
+/// The lines that end before a place.
+fn lines(file: &File, place: u64) -> Option<usize> {
+    let mut bytes = vec![0; 1 << 16];
+    let (mut at, mut lines) = (0u64, 0usize);
+    while at < place {
+        let wanted = bytes.len().min((place - at) as usize);
+        let count = read_at(file, &mut bytes[..wanted], at).ok().filter(|&count| count > 0)?;
+        lines += bytes[..count].iter().filter(|&&byte| byte == b'\n').count();
+        at += count as u64;
     }
-    bytes.extend_from_slice(b"\nx\n");
-    let mut records = builder(delimiter, comment).from_reader(bytes.as_slice());
-    Ok(records.byte_records().flatten().count() < 2)
+    Some(lines)
 }
 
 impl Table for Text {

@@ -1,0 +1,178 @@
+//! Columns as the training rows know them. What a table holds is looked at in all of its rows; what a model can know of it is in those that it is trained
+//! on: a column that is empty there is not used, a level that does not occur there is never seen, wherever else they stand.
+
+use std::sync::Arc;
+
+use crate::{Column, DataError, Dataset, Kind, Split, changes::Change, column::UNSEEN, progress::Progress};
+
+/// Columns, levels or values that are named, at most.
+const NAMED: usize = 8;
+
+/// What the training rows hold of a column.
+#[derive(Debug, Clone)]
+struct Seen {
+    low: f64,
+    high: f64,
+    /// Of a category: which of its levels occur.
+    levels: Vec<bool>,
+}
+
+impl Seen {
+    fn add(&mut self, cell: f64) {
+        (self.low, self.high) = (self.low.min(cell), self.high.max(cell));
+        if !self.levels.is_empty() && cell >= 0.0 {
+            self.levels[cell as usize] = true;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.low > self.high
+    }
+
+    /// Whether nothing that is still to come would say more.
+    fn is_settled(&self, column: &Column) -> bool {
+        match column.kind {
+            _ if column.blank => true,
+            Kind::Number => self.low < self.high,
+            Kind::Boolean => !self.is_empty(),
+            Kind::Category => self.levels.iter().all(|seen| *seen),
+        }
+    }
+}
+
+fn seen(train: &Dataset, columns: &[Column]) -> Result<Vec<Seen>, DataError> {
+    let levels = |column: &Column| if column.kind == Kind::Category { vec![false; column.levels.len()] } else { Vec::new() };
+    let none = |column: &Column| Seen { low: f64::INFINITY, high: f64::NEG_INFINITY, levels: levels(column) };
+    let mut seen: Vec<Seen> = columns.iter().map(none).collect();
+    let mut progress = Progress::new("looking at the training rows", train.indices().len());
+    for (count, &row) in train.indices().iter().enumerate() {
+        let mut column = 0;
+        train.rows().each_cell(row, |cell| {
+            seen[column].add(cell);
+            column += 1;
+        })?;
+        progress.step();
+        // Most tables have shown everything after a few rows.
+        if count.is_power_of_two() && seen.iter().zip(columns).all(|(seen, column)| seen.is_settled(column)) {
+            break;
+        }
+    }
+    Ok(seen)
+}
+
+impl Split {
+    /// The same with its columns as the training rows know them. With `all_levels` every level stays known, as where an unknown one is refused.
+    ///
+    /// # Errors
+    /// A file that can no longer be read.
+    pub fn as_trained_on(mut self, all_levels: bool) -> Result<Self, DataError> {
+        let Some(columns) = self.train.rows().encoding().map(|encoding| encoding.columns().to_vec()) else { return Ok(self) };
+        let seen = seen(&self.train, &columns)?;
+        let (mut known, mut changes, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut constant = Vec::new();
+        for (column, seen) in columns.iter().zip(&seen) {
+            let name = &column.name;
+            let is_seen: Vec<(&String, bool)> = column.levels.iter().zip(seen.levels.iter().copied()).collect();
+            let elsewhere: Vec<&str> = is_seen.iter().filter(|(_, seen)| !seen).map(|(level, _)| level.as_str()).collect();
+            if column.kind == Kind::Number && seen.low == seen.high && !column.blank {
+                constant.push(format!("`{name}` ({})", seen.low));
+            }
+            if seen.is_empty() && !column.blank && elsewhere.len() == seen.levels.len() {
+                notes.push(format!(
+                    "column `{name}` is empty in the training rows: nothing is learned from it, and what it holds elsewhere is not used"
+                ));
+                known.push(Column { blank: true, ..Column::number(name) });
+                changes.push(Change::Blank);
+            } else if elsewhere.is_empty() {
+                known.push(column.clone());
+                changes.push(Change::Stays);
+            } else {
+                let what = if all_levels {
+                    "they are known all the same, since unknown ones are refused"
+                } else {
+                    "read as never seen in training"
+                };
+                notes.push(format!("column `{name}`: {} in no training row: {what}", few(&elsewhere, |level| format!("`{level}`"))));
+                if all_levels {
+                    known.push(column.clone());
+                    changes.push(Change::Stays);
+                    continue;
+                }
+                let mut next = 0;
+                let number = |(_, seen): &(&String, bool)| match seen {
+                    true => {
+                        next += 1;
+                        f64::from(next - 1)
+                    }
+                    false => UNSEEN,
+                };
+                changes.push(Change::Levels(is_seen.iter().map(number).collect()));
+                let levels = is_seen.iter().filter(|(_, seen)| *seen).map(|(level, _)| (*level).clone()).collect();
+                known.push(Column { levels, ..column.clone() });
+            }
+        }
+        if !constant.is_empty() {
+            let shown = few(&constant, String::clone);
+            notes.push(format!("one value in every training row: {shown}; any other value is measured in the column's own units"));
+        }
+        if known != columns {
+            let one = Arc::new(self.train.rows().with_changes(known.clone(), &changes));
+            self.test = match self.test.is_of(&self.train) {
+                true => self.test.on(one.clone()),
+                false => self.test.on(Arc::new(self.test.rows().with_changes(known, &changes))),
+            };
+            (self.train, self.validation) = (self.train.on(one.clone()), self.validation.on(one));
+        }
+        self.notes.extend(notes);
+        Ok(self)
+    }
+}
+
+/// The first of some things, and how many more there are.
+fn few<T>(things: &[T], shown: impl Fn(&T) -> String) -> String {
+    let more = if things.len() > NAMED { format!(" and {} more", things.len() - NAMED) } else { String::new() };
+    format!("{}{more}", things.iter().take(NAMED).map(shown).collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, SplitConfig, source::from_table, table::InMemory};
+
+    /// 60 rows in the order of time: a column that begins late, one that ends being constant, a level and a truth value that come last.
+    fn split(stream: bool, all_levels: bool) -> Split {
+        let text = |of: &dyn Fn(usize) -> String| (0..60).map(|row| Some(of(row))).collect::<Vec<_>>();
+        let late = |row: usize, early: &str, late: &str| (if row < 50 { early } else { late }).to_string();
+        let columns = vec![
+            ("t", text(&|row| row.to_string())),
+            ("n", text(&|row| late(row, "", "7.5"))),
+            ("one", text(&|row| late(row, "5", "9"))),
+            ("kind", text(&|row| late(row, ["b", "c"][row % 2], "a"))),
+            ("x", text(&|row| format!("{}.5", row * 7 % 60))),
+        ];
+        let table = Arc::new(InMemory::texts("t".as_ref(), columns).unwrap());
+        let options = Options { drop: vec!["t".into()], stream: Some(stream), missing: vec!["NA".into()], ..Options::default() };
+        let config = SplitConfig { time: Some("t".into()), ..SplitConfig::default() };
+        Split::new(from_table("t", table, &options).unwrap(), &config).unwrap().as_trained_on(all_levels).unwrap()
+    }
+
+    #[test]
+    fn what_the_training_rows_do_not_have_is_not_known() {
+        for stream in [false, true] {
+            let split = split(stream, false);
+            let columns = split.test.rows().encoding().unwrap().columns();
+            assert!(columns[0].blank && columns[2].levels == ["b", "c"] && split.test.rows().has_missing(), "{columns:?}");
+            // Features: the numbers n, one, x, and the levels b, c.
+            assert!(split.train.rows().row(2).unwrap()[1..] == [5.0, 14.5, 1.0, 0.0], "{stream}");
+            let last = split.test.rows().row(59).unwrap();
+            assert!(last[0].is_nan() && last[1..] == [9.0, 53.5, 0.0, 0.0], "{stream}: {last:?}");
+            let said = &split.notes;
+            assert!(said[0].starts_with("column `n` is empty in the training rows"), "{said:?}");
+            assert!(said[1].starts_with("column `kind`: `a` in no training row"), "{said:?}");
+            assert!(said[2].starts_with("one value in every training row: `one` (5)") && said.len() == 3, "{said:?}");
+        }
+        let split = split(false, true);
+        assert_eq!(split.test.rows().encoding().unwrap().columns()[2].levels, ["a", "b", "c"]);
+        assert!(split.test.rows().row(59).unwrap()[3..] == [1.0, 0.0, 0.0] && split.notes[1].contains("known all the same"));
+    }
+}
