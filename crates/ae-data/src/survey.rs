@@ -536,8 +536,10 @@ fn decide(
     // What is another whole number or text in every row names the rows, whatever the order. That which counts them is said below.
     let is_index = seen.counts && seen.plain == count && matches!(seen.first, Some(0.0 | 1.0));
     let is_name = said.is_none() && !is_kept && seen.observed == count && count > 1 && seen.different.is_some() && seen.dates == 0;
-    if is_name && !is_index {
-        let what = if seen.plain == count { "is another whole number in every row" } else { "names the rows" };
+    let is_number_each = seen.plain == count;
+    // More texts than a category can have are refused below, in whatever column.
+    if is_name && !is_index && (is_number_each || count <= MOST_LEVELS) {
+        let what = if is_number_each { "is another whole number in every row" } else { "names the rows" };
         return Ok(Decision::Carry(format!("{called} {what}: carried along, not learned from (`--keep` learns from it)")));
     }
     if seen.numbers() == seen.observed || is_number {

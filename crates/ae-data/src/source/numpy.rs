@@ -219,7 +219,7 @@ fn values(input: &mut impl Read, dims: &[usize], (size, kind): (usize, &str), pa
     // The claimed size bounds the read but reserves nothing: a damaged header must not allocate what the file does not hold.
     let mut bytes = Vec::new();
     let read = input.by_ref().take(expected as u64).read_to_end(&mut bytes);
-    read.map_err(|error| malformed(format!("cannot be read to its end: {error}")))?;
+    read.map_err(|error| malformed(format!("is damaged, or cannot be read to its end: {error}")))?;
     match bytes.len() < expected {
         true => Err(malformed(format!("truncated: {dims:?} {kind} needs {expected} bytes, found {}", bytes.len()))),
         false => Ok(bytes),
