@@ -235,7 +235,10 @@ mod tests {
     use super::*;
     use crate::{Array, Values};
 
-    fn content(arrays: &[(&str, usize)], tensor: Option<&str>) -> (Result<(Rows, Option<Rows>), String>, Vec<String>) {
+    /// Rows and test rows, or what is wrong.
+    type Read = Result<(Rows, Option<Rows>), String>;
+
+    fn content(arrays: &[(&str, usize)], tensor: Option<&str>) -> (Read, Vec<String>) {
         let options = Options { tensor: tensor.map(str::to_string), ..Options::default() };
         let names = arrays.iter().map(|(name, _)| name.to_string()).collect();
         let named = Named { names, path: Path::new("a.npz"), options: &options };
