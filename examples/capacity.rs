@@ -12,7 +12,7 @@ use ae_data::{Batcher, Dataset, Loader, Order, Scaling, ScalingMethod, open};
 use ae_kernels::Adam;
 use ae_model::{
     Activation, Inputs, Model, Objective, Recipe,
-    network::{LinearConfig, MlpConfig, Network},
+    network::{MlpConfig, Network},
     recipe::Output,
 };
 use ae_train::{
@@ -67,7 +67,7 @@ fn main() -> Result<(), Error> {
     };
     pca(&few)?;
     let trials = [
-        Trial { name: "linear", network: Network::Linear(LinearConfig::default()), images: FEW, steps: 3000, rate: 1e-2 },
+        Trial { name: "linear", network: linear(), images: FEW, steps: 3000, rate: 1e-2 },
         Trial { name: "64-8-8-1-8-8-64", network: deep(8), images: FEW, steps: 3000, rate: 2e-3 },
         Trial { name: "64-64-64-1-64-64-64", network: deep(64), images: FEW, steps: 3000, rate: 2e-3 },
         Trial { name: "64-512-512-1-512-512-64", network: deep(512), images: FEW, steps: 3000, rate: 3e-3 },
@@ -88,11 +88,16 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
+/// One affine map each way.
+fn linear() -> Network {
+    Network::Mlp(MlpConfig { hidden: Vec::new(), ..MlpConfig::default() })
+}
+
 /// Batches of 64, Adam, and a step size that falls to nothing along a cosine.
 fn train(trial: &Trial, dataset: &Dataset, scaling: &Scaling, device: &Device) -> Result<Model, Error> {
     let training = device.clone().autodiff();
     training.seed(1);
-    let output = if matches!(trial.network, Network::Linear(_)) { Output::Fixed(Activation::Identity) } else { Output::Auto };
+    let output = if trial.network == linear() { Output::Fixed(Activation::Identity) } else { Output::Auto };
     let recipe = Recipe { code_dim: 1, network: trial.network.clone(), output, ..Recipe::default() };
     let mut model = recipe.init(&Inputs::unit(64), &training);
     let mut optimizer = ModuleOptimizer::from(Adam::default());
@@ -101,7 +106,7 @@ fn train(trial: &Trial, dataset: &Dataset, scaling: &Scaling, device: &Device) -
     while step < trial.steps {
         for batch in loader.iter().take(trial.steps - step) {
             let batch = batch.map_err(|error| Error::Failed(error.to_string()))?;
-            let loss = Objective::default().evaluate(&model, batch.x, None).loss();
+            let loss = Objective::default().evaluate(&model, batch.x).loss();
             let gradients = GradientsParams::from_grads(loss.backward(), &model);
             let rate = 0.5 * trial.rate * (1.0 + (std::f64::consts::PI * step as f64 / trial.steps as f64).cos());
             model = optimizer.step(rate.max(1e-9), model, gradients);

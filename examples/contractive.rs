@@ -44,7 +44,7 @@ fn main() -> Result<(), Error> {
             println!("{:<24}{:>8.3}{:>9.2}{shown}", "PCA 32", Pca::fit(train, 32)?.errors(test).sse(), 32.0);
         }
         let x = test.batch(0..IMAGES, &Batcher::new(fitted.schema.scaling.clone()), &device)?.x;
-        let matrices = Jacobian::matrix(&fitted.model, x, None);
+        let matrices = Jacobian::matrix(&fitted.model.parts(), x, None);
         let [_, inputs, units] = matrices.dims();
         let mut spectrum = vec![0.0; inputs.min(units)];
         for matrix in numbers(matrices)?.chunks_exact(inputs * units) {

@@ -86,7 +86,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let model = result.model.model;
     let x = split.validation.batch(0..382, &batcher, &device)?.x;
-    let loss = Objective::default().evaluate(&model, x.clone(), None).loss().into_scalar::<f32>();
+    let loss = Objective::default().evaluate(&model, x.clone()).loss().into_scalar::<f32>();
     let direction = Tensor::ones([382, 64], &device);
     let (_, derivative) = model.encode_jvp(x, direction, None);
     println!("validation loss {loss:.3} nats");

@@ -10,9 +10,10 @@
 
 use ae_kernels::Adam;
 use ae_model::{
-    Activation, Autoencoder, Code, Objective, Penalties,
+    Activation, AnyCode, Autoencoder, Objective,
     code::TopKConfig,
-    network::{LinearConfig, Mlp, Sizes},
+    constraint::UnitNorm,
+    network::{Mlp, MlpConfig, Sizes},
     penalty::L1,
 };
 use ae_train::{
@@ -23,7 +24,7 @@ use ae_train::{
 };
 use burn::{
     module::Module,
-    optim::{GradientsParams, ModuleOptimizer},
+    optim::ModuleOptimizer,
     tensor::{Device, Distribution, Tensor},
 };
 
@@ -58,15 +59,17 @@ fn main() -> Result<(), Error> {
     let axes = Tensor::<1>::from_floats(axes.as_slice(), &device).reshape([DIMENSIONS, DIMENSIONS]).transpose();
     line("PCA, all components", unit(axes))?;
 
-    let l1 = Objective { penalties: Penalties { l1: Some(L1 { weight: 0.03 }), ..Penalties::default() }, ..Objective::default() };
+    // Long atoms would be a way around the penalty: small codes, large directions.
+    let free = Objective::default().with_constraint(UnitNorm);
+    let l1 = free.clone().with_penalty(L1 { weight: 0.03 });
     let top_k = TopKConfig { k: ACTIVE, k_start: 24, anneal: 0.5, activation: Activation::Relu };
     for (name, code, objective) in [
-        ("overcomplete, no regularizer", Activation::Relu.into(), Objective::default()),
-        ("sparse, l1 0.03", Activation::Relu.into(), l1),
-        ("top-k, k from 24 to 3", Code::TopK(top_k.init()), Objective::default()),
+        ("overcomplete, no regularizer", AnyCode::from(Activation::Relu), free.clone()),
+        ("sparse, l1 0.03", AnyCode::from(Activation::Relu), l1),
+        ("top-k, k from 24 to 3", AnyCode::from(top_k.init(2 * ATOMS, &device)), free),
     ] {
-        let model = train(code, &objective, &atoms, &training);
-        line(name, unit(model.decoder.layers[0].weight(None)))?;
+        let model = train(code, objective, &atoms, &training);
+        line(name, unit(model.decoder.layers[0].weight.val()))?;
     }
     Ok(())
 }
@@ -81,27 +84,17 @@ fn rows(atoms: &Tensor<2>, count: usize) -> Tensor<2> {
     weights.mask_fill(draw.clone().lower(least.expand(draw.shape())), 0.0).matmul(atoms.clone())
 }
 
-fn train(code: Code, objective: &Objective, atoms: &Tensor<2>, device: &Device) -> Autoencoder<Mlp, Mlp> {
+fn train(code: AnyCode, mut objective: Objective, atoms: &Tensor<2>, device: &Device) -> Autoencoder<Mlp, Mlp> {
     device.seed(2);
-    let (encoder, decoder) = LinearConfig::default().init(&Sizes::new(DIMENSIONS, 2 * ATOMS), Activation::Identity, device);
+    let (config, sizes) = (MlpConfig { hidden: Vec::new(), ..MlpConfig::default() }, Sizes::new(DIMENSIONS, 2 * ATOMS));
+    let (encoder, decoder) = (config.encoder(&sizes, device), config.decoder(&sizes, Activation::Identity, device));
     let mut model = Autoencoder::new(encoder, decoder).with_code(code);
     let mut optimizer = ModuleOptimizer::from(Adam::default());
     for step in 0..STEPS {
         let progress = step as f64 / STEPS as f64;
-        model.code.anneal(progress);
         let x = Tensor::from_inner(rows(atoms, BATCH));
-        let loss = objective.evaluate(&model, x, None).loss();
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
         let rate = 1.5e-3 * (1.0 + (std::f64::consts::PI * progress).cos());
-        model = optimizer.step(rate.max(1e-9), model, gradients);
-        // Long atoms would be a way around the penalty: small codes, large directions.
-        let weight = &mut model.decoder.layers[0].weight;
-        let unit_length = |weight: Tensor<2>| {
-            let weight = weight.without_autodiff();
-            let length = weight.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
-            Tensor::from_inner(weight / length).require_grad()
-        };
-        *weight = weight.take().map(|weight| weight.map(unit_length));
+        (model, _) = objective.step(model, &mut optimizer, rate.max(1e-9), x, progress);
     }
     model.valid()
 }

@@ -15,7 +15,7 @@ use std::{process::ExitCode, time::Instant};
 
 use ae_data::{Batcher, Dataset, Scaling, ScalingMethod};
 use ae_kernels::Activation;
-use ae_model::{Corruption, Inputs, Model, VARIANTS};
+use ae_model::{Inputs, Model, VARIANTS, corruption::CorruptionConfig};
 use ae_train::{
     Config,
     device::{self, Found},
@@ -86,7 +86,7 @@ fn config(name: &str) -> Config {
     if let ae_model::code::CodeConfig::TopK(top_k) = &mut config.model.code {
         (top_k.k, top_k.k_start) = (3, 3);
     }
-    config.model.corruption = Corruption::default();
+    config.model.corruption = CorruptionConfig::default();
     config
 }
 
@@ -96,7 +96,7 @@ fn computed(config: &Config, record: ModuleRecord, rows: &TensorData, device: &D
     let inputs = Inputs::unit(64).with_image([1, 8, 8]);
     let model: Model = config.model.init(&inputs, &device).load_record(record);
     let x = Tensor::<2>::from_data(rows.clone(), &device);
-    let evaluation = config.model.objective(&inputs).evaluate(&model, x, None);
+    let evaluation = config.model.objective(&inputs).evaluate(&model, x);
     let mut values = vec![numbers(evaluation.forward.output.clone())];
     values.extend(evaluation.terms.iter().map(|term| numbers(term.value.clone())));
     let gradients = GradientsParams::from_grads(evaluation.loss().backward(), &model);
@@ -225,11 +225,11 @@ fn training(reference: &Device, device: &Device) -> f64 {
         let (objective, mut optimizer) = (config.model.objective(&inputs), config.training.optimizer());
         let x = Tensor::<2>::from_data(rows.clone(), &device);
         for _ in 0..STEPS {
-            let gradients = GradientsParams::from_grads(objective.evaluate(&model, x.clone(), None).loss().backward(), &model);
+            let gradients = GradientsParams::from_grads(objective.evaluate(&model, x.clone()).loss().backward(), &model);
             model = ae_kernels::step(&mut optimizer, 1e-2, model, gradients);
         }
         let x = x.without_autodiff();
-        f64::from(objective.evaluate(&model.valid(), x, None).loss().into_scalar::<f32>())
+        f64::from(objective.evaluate(&model.valid(), x).loss().into_scalar::<f32>())
     };
     let (found, expected) = (loss(device), loss(reference));
     (found - expected).abs() / expected

@@ -1,14 +1,15 @@
 //! What every variant keeps, run over the list of variants.
 
-use ae_data::{Batcher, Dataset, Scaling, ScalingMethod};
+use ae_data::{Batcher, Dataset, Loader, Order, Scaling, ScalingMethod};
 use ae_model::{
     Inputs, Model, Recipe, VARIANTS, Variant,
-    corruption::{Gaussian, Masking},
-    network::{ConvConfig, MlpConfig, Network, NormKind},
-    penalty::{Contractive, ContractiveHessian, L1},
+    corruption::{GaussianConfig, Masking},
+    network::{ConvConfig, MlpConfig, Network, NormKind, layers::Layer},
+    penalty::{Contractive, ContractiveHessian, L1, PenaltyConfig},
 };
-use ae_train::{Config, config::Layers};
+use ae_train::{Config, Which, config::Layers};
 use burn::{
+    data::dataloader::DataLoader,
     module::Module,
     optim::GradientsParams,
     tensor::{Device, Tensor},
@@ -45,7 +46,7 @@ fn shapes_and_forward_is_decode_of_encode() {
         let code = model.encode(x.clone());
         assert_eq!(code.dims(), [64, config.model.code_dim], "{}", variant.name);
         let forward = model.forward(x.clone(), None);
-        forward.code.into_data().assert_eq(&code.clone().into_data(), true);
+        forward.latent.code.into_data().assert_eq(&code.clone().into_data(), true);
         model.reconstruction.mean(forward.output).into_data().assert_eq(&model.decode(code).into_data(), true);
         assert_eq!(model.reconstruct(x).dims(), [64, 64], "{}", variant.name);
     });
@@ -80,9 +81,9 @@ fn one_step_lowers_the_loss() {
         let model = model(config, &Device::default().autodiff());
         // The same loss before and after: with what training alone does, noise for one, two draws would be compared.
         let objective = config.model.objective(&inputs());
-        let loss = |model: &Model| objective.evaluate(&model.valid(), x.clone().without_autodiff(), None).loss().into_scalar::<f32>();
+        let loss = |model: &Model| objective.evaluate(&model.valid(), x.clone().without_autodiff()).loss().into_scalar::<f32>();
         let before = loss(&model);
-        let training = objective.evaluate(&model, x.clone(), None);
+        let training = objective.evaluate(&model, x.clone());
         let gradients = GradientsParams::from_grads(training.loss().backward(), &model);
         let stepped = config.training.optimizer().step(config.training.learning_rate / 10.0, model, gradients);
         let after = loss(&stepped);
@@ -99,7 +100,7 @@ fn every_variant_combines_with_every_penalty_and_corruption_and_with_a_convoluti
         {
             let mut recipe = config.model.clone();
             recipe.network = network;
-            recipe.corruption.gaussian = Some(Gaussian::default());
+            recipe.corruption.gaussian = Some(GaussianConfig::default());
             recipe.corruption.masking = Some(Masking::default());
             recipe.penalty.l1 = Some(L1::default());
             recipe.penalty.contractive = Some(Contractive::default());
@@ -108,11 +109,16 @@ fn every_variant_combines_with_every_penalty_and_corruption_and_with_a_convoluti
             recipe.check_inputs(&inputs()).unwrap();
             let model = recipe.init(&inputs(), &Device::default().autodiff());
             let objective = recipe.objective(&inputs());
-            let evaluation = objective.evaluate(&model, x.clone(), None);
-            assert_eq!(evaluation.terms.iter().map(|term| term.name).collect::<Vec<_>>(), objective.terms(&model), "{}", variant.name);
+            let evaluation = objective.evaluate(&model, x.clone());
+            assert_eq!(
+                evaluation.terms.iter().map(|term| term.name.clone()).collect::<Vec<_>>(),
+                objective.terms(&model),
+                "{}",
+                variant.name
+            );
             let gradients = GradientsParams::from_grads(evaluation.loss().backward(), &model);
             let stepped = config.training.optimizer().step(1e-3, model, gradients);
-            let evaluation = objective.evaluate(&stepped.valid(), x.clone().without_autodiff(), None);
+            let evaluation = objective.evaluate(&stepped.valid(), x.clone().without_autodiff());
             for term in &evaluation.terms {
                 let value = term.value.clone().mean().into_scalar::<f32>();
                 assert!(value.is_finite() && value >= 0.0, "{} {}: {value}", variant.name, term.name);
@@ -120,6 +126,96 @@ fn every_variant_combines_with_every_penalty_and_corruption_and_with_a_convoluti
             let norm = evaluation.terms.iter().find(|term| term.name == "contractive").unwrap().value.clone();
             assert!(norm.mean().into_scalar::<f32>() > 0.0, "{}: the derivative is measured without gradients, too", variant.name);
         }
+    });
+}
+
+/// An objective without a minimum falls for ever while the encoder shrinks and the decoder grows. Whether a model can be scaled so, at the end of a
+/// training: the loss after it, less the loss before.
+fn scaled_away(recipe: &Recipe, by: f32) -> f32 {
+    let x = digits();
+    let device = Device::default().autodiff();
+    device.seed(1);
+    let (mut model, mut objective) = (recipe.init(&inputs(), &device), recipe.objective(&inputs()));
+    let mut optimizer = ae_train::config::TrainingConfig::default().optimizer();
+    for _ in 0..300 {
+        (model, _) = objective.step(model, &mut optimizer, 5e-3, x.clone(), 0.0);
+    }
+    let (model, x) = (model.valid(), x.without_autodiff());
+    let loss = |model: &Model| objective.evaluate(model, x.clone()).loss().into_scalar::<f32>();
+    let offset = |model: &Model| {
+        let latent = model.parts().encode(x.clone(), None);
+        model.parts().decode(&latent).mean_dim(0).squeeze_dim::<1>(0)
+    };
+    let before = offset(&model);
+    let scale = |model: Model, shift: Option<Tensor<1>>| {
+        let last = [0, 1].map(|side| model.layers()[side].len() - 1);
+        let mut seen = [0; 2];
+        model.map_layers(|is_decoder, layer| {
+            let (place, factor) = (seen[usize::from(is_decoder)], if is_decoder { 1.0 / by } else { by });
+            seen[usize::from(is_decoder)] += 1;
+            match (layer, &shift) {
+                // What comes out on average stays: where a unit's middle is not 0, the bias takes up the difference.
+                (Layer::Linear { weight, bias }, Some(shift)) if is_decoder && place == last[1] => {
+                    Layer::Linear { weight, bias: bias + shift.clone() }
+                }
+                (Layer::Linear { weight, bias }, None) if is_decoder => Layer::Linear { weight: weight.mul_scalar(factor), bias },
+                (Layer::Linear { weight, bias }, None) => {
+                    Layer::Linear { weight: weight.mul_scalar(factor), bias: bias.mul_scalar(factor) }
+                }
+                (layer, _) => layer,
+            }
+        })
+    };
+    let scaled = objective.clone().after_step(scale(model.clone(), None), 1.0);
+    let shift = before - offset(&scaled);
+    loss(&scale(scaled, Some(shift))) - loss(&model)
+}
+
+#[test]
+fn no_penalty_is_escaped_by_scaling_encoder_against_decoder() {
+    let linear_output = |mut recipe: Recipe| {
+        recipe.output = ae_model::recipe::Output::Fixed(ae_model::Activation::Identity);
+        recipe
+    };
+    for variant in VARIANTS.iter().filter(|variant| (variant.recipe)().penalty != PenaltyConfig::default()) {
+        let recipe = linear_output((variant.recipe)());
+        for by in [0.7, 0.9] {
+            let change = scaled_away(&recipe, by);
+            assert!(change > 0.0, "{}: the loss falls by {} when the encoder shrinks to {by}", variant.name, -change);
+        }
+    }
+    // The same without what forbids it: the test can fail.
+    let mut free = linear_output((Variant::find("contractive").unwrap().recipe)());
+    free.network = Network::Mlp(MlpConfig { hidden: Vec::new(), ..MlpConfig::default() });
+    assert!(scaled_away(&free, 0.9) < 0.0, "without tied weights the contractive objective has no minimum");
+}
+
+#[test]
+fn a_plain_loop_trains_as_the_trainer_does() {
+    let x = digits().without_autodiff();
+    each(|variant, config| {
+        let mut config = config.clone();
+        (config.training.epochs, config.training.pretrain_epochs) = (1, 0);
+        config.training.schedule = ae_train::config::Schedule::Constant;
+        let fitted = ae_train::fit(config.clone(), Device::default()).unwrap();
+
+        let device = Device::default().autodiff();
+        device.seed(config.seed);
+        let mut model = config.model.init(&inputs(), &device);
+        let mut objective = config.model.objective(&inputs());
+        let rows = fitted.rows(None, &Default::default(), Which::Train).unwrap();
+        let order = Order::Shuffled { seed: config.seed };
+        let loader = Loader::new(rows, Batcher::new(fitted.schema.scaling.clone()), config.training.batch_size, order, device);
+        let mut optimizer = config.training.optimizer();
+        for (step, batch) in loader.iter().enumerate() {
+            let batch = batch.unwrap();
+            let progress = step as f64 / loader.batches() as f64;
+            (model, _) = objective.step(model, &mut optimizer, config.training.learning_rate, batch.x, progress);
+        }
+        let model = objective.after_step(model, 1.0).valid();
+        let (expected, found) = (fitted.model.reconstruct(x.clone()), model.reconstruct(x.clone()));
+        let difference = (expected - found).abs().max().into_scalar::<f32>();
+        assert!(difference < 1e-4, "{}: {difference}", variant.name);
     });
 }
 

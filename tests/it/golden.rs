@@ -6,7 +6,7 @@
 use std::{cell::Cell, path::Path};
 
 use ae_model::{
-    Activation, Autoencoder, Code, Encoder, Evaluation, Jacobian, Objective, Penalties, Reconstruction,
+    Activation, AnyCode, Autoencoder, Encoder, Evaluation, Jacobian, Loss, Objective, Reconstruction,
     code::TopKConfig,
     jacobian::Method,
     network::{
@@ -105,7 +105,7 @@ fn shallow_autoencoder_with_every_loss_and_penalty(precision: &Precision) {
     let params = &case["params"];
     let encoder = Mlp::new(vec![precision.affine(params, "enc_w", "enc_b")], Activation::Identity);
     let decoder = Mlp::new(vec![precision.affine(params, "dec_w", "dec_b")], Activation::Identity);
-    let model = Autoencoder::new(encoder, decoder).with_code(Activation::Sigmoid.into());
+    let model = Autoencoder::new(encoder, decoder).with_code(AnyCode::from(Activation::Sigmoid));
     let x = precision.tensor::<2>(&case["input"]);
     // The term by itself: every other has weight 0 or is the reconstruction's.
     let check = |evaluation: Evaluation, name: &str, expected: &str| {
@@ -118,38 +118,35 @@ fn shallow_autoencoder_with_every_loss_and_penalty(precision: &Precision) {
         let gradients = value.clone().mean().backward();
         for (side, layer) in [("enc", &model.encoder.layers[0]), ("dec", &model.decoder.layers[0])] {
             let grads = &term["grads"];
-            precision.compare_gradient(&format!("{expected} {side}_w"), layer.weight(None), &gradients, &grads[format!("{side}_w")]);
+            precision.compare_gradient(&format!("{expected} {side}_w"), layer.weight.val(), &gradients, &grads[format!("{side}_w")]);
             precision.compare_gradient(&format!("{expected} {side}_b"), layer.bias.val(), &gradients, &grads[format!("{side}_b")]);
         }
     };
     for reconstruction in [Reconstruction::SquaredError, Reconstruction::Bernoulli] {
         let model = model.clone().with_reconstruction(reconstruction);
-        let evaluation = Objective::default().evaluate(&model, x.clone(), None);
-        precision.compare("code", evaluation.forward.code.clone(), &case["code"]);
+        let evaluation = Objective::default().evaluate(&model, x.clone());
+        precision.compare("code", evaluation.forward.latent.code.clone(), &case["code"]);
         precision.compare("reconstruction", evaluation.forward.output.clone(), &case["reconstruction"]);
-        check(evaluation, reconstruction.name(), reconstruction.name());
+        check(evaluation, &reconstruction.name(), &reconstruction.name());
     }
     let observed = precision.tensor::<2>(&case["observed"]);
     // The loss alone counts what is observed here; the network reads everything, as in the reference.
-    let evaluation = Objective::default().evaluate(&model, x.clone(), None);
+    let evaluation = Objective::default().evaluate(&model, x.clone());
     let value = Reconstruction::SquaredError.loss(x.clone(), evaluation.forward.output.clone(), Some(observed));
-    let observed = ae_model::Term { name: "observed", weight: 1.0, value };
+    let observed = ae_model::Term { name: "observed".into(), weight: 1.0, value };
     check(Evaluation { terms: vec![observed], forward: evaluation.forward }, "observed", "squared_error_observed");
 
     let rho = case["rho"].as_f64().expect("a rate");
     for method in METHODS {
-        let penalties = Penalties {
-            l1: Some(L1::default()),
-            kl_rate: Some(KlRate { rate: rho, ..KlRate::default() }),
-            contractive: Some(Contractive { method, ..Contractive::default() }),
-            ..Penalties::default()
-        };
-        let objective = Objective { penalties, ..Objective::default() };
+        let objective = Objective::default()
+            .with_penalty(L1::default())
+            .with_penalty(KlRate { rate: rho, ..KlRate::default() })
+            .with_penalty(Contractive { method, ..Contractive::default() });
         // Burn keeps no graph after a backward pass: one evaluation for each.
         for (name, expected) in [("l1", "l1"), ("kl_rate", "kl_rate"), ("contractive", "jacobian_norm2")] {
-            check(objective.evaluate(&model, x.clone(), None), name, expected);
+            check(objective.evaluate(&model, x.clone()), name, expected);
         }
-        let evaluation = objective.evaluate(&model, x.clone(), None);
+        let evaluation = objective.evaluate(&model, x.clone());
         let weighted = evaluation.terms.iter().map(|term| term.value.clone().mean().mul_scalar(term.weight).into_scalar::<f64>());
         let (sum, loss) = (weighted.sum::<f64>(), evaluation.loss().into_scalar::<f64>());
         assert!((sum - loss).abs() <= precision.tolerance * sum.abs(), "the loss is the weighted sum: {loss}, expected {sum}");
@@ -164,7 +161,8 @@ fn deep_encoders_and_their_derivatives_for_every_activation(precision: &Precisio
         seen += 1;
         let params = &case["params"];
         let network = Mlp::new(vec![precision.affine(params, "w1", "b1"), precision.affine(params, "w2", "b2")], activation);
-        let (code, derivative) = network.jvp(precision.tensor(&case["input"]), precision.tensor(&case["direction"]));
+        let (code, derivative) =
+            network.jvp(precision.tensor(&case["input"]), precision.tensor(&case["direction"])).expect("a tangent rule");
         precision.compare(&format!("{activation} code"), code.clone(), &case["code"]);
         precision.compare(&format!("{activation} forward"), Encoder::forward(&network, precision.tensor(&case["input"])), &case["code"]);
         precision.compare(&format!("{activation} jvp"), derivative.clone(), &case["jvp"]);
@@ -175,14 +173,14 @@ fn deep_encoders_and_their_derivatives_for_every_activation(precision: &Precisio
             for (index, layer) in network.layers.iter().enumerate() {
                 let (weight, bias) = (format!("w{}", index + 1), format!("b{}", index + 1));
                 let what = format!("{activation} {name}");
-                precision.compare_gradient(&format!("{what} {weight}"), layer.weight(None), &gradients, &term["grads"][&weight]);
+                precision.compare_gradient(&format!("{what} {weight}"), layer.weight.val(), &gradients, &term["grads"][&weight]);
                 precision.compare_gradient(&format!("{what} {bias}"), layer.bias.val(), &gradients, &term["grads"][&bias]);
             }
         };
         check("jvp_norm2", derivative.square().sum_dim(1).squeeze_dim::<1>(1));
         let model = Autoencoder::new(network.clone(), network.clone());
         for method in METHODS {
-            check("jacobian_norm2", Jacobian { method, probes: 1 }.norm2(&model, precision.tensor(&case["input"]), None));
+            check("jacobian_norm2", Jacobian { method, probes: 1 }.norm2(&model.parts(), precision.tensor(&case["input"]), None));
         }
     }
     assert_eq!(seen, 8, "every activation but the identity has a case");
@@ -204,13 +202,13 @@ fn a_convolutional_encoder_and_the_norm_of_its_derivative(precision: &Precision)
     precision.compare("conv code", encoder.forward(x.clone()), &case["code"]);
     let model = Autoencoder::new(encoder.clone(), Mlp::new(Vec::new(), Activation::Identity));
     let term = &case["terms"]["jacobian_norm2"];
-    let norm2 = Jacobian { method: Method::Exact, probes: 1 }.norm2(&model, x, None);
+    let norm2 = Jacobian { method: Method::Exact, probes: 1 }.norm2(&model.parts(), x, None);
     precision.compare("conv jacobian_norm2", norm2.clone(), &term["value"]);
     let gradients = norm2.mean().backward();
     let (grads, layer) = (&term["grads"], &encoder.convolutions[0]);
     precision.compare_gradient("conv_w", layer.weight.val(), &gradients, &grads["conv_w"]);
     precision.compare_gradient("conv_b", layer.bias.val(), &gradients, &grads["conv_b"]);
-    precision.compare_gradient("conv w", encoder.code.weight(None), &gradients, &grads["w"]);
+    precision.compare_gradient("conv w", encoder.code.weight.val(), &gradients, &grads["w"]);
     precision.compare_gradient("conv b", encoder.code.bias.val(), &gradients, &grads["b"]);
 }
 
@@ -220,17 +218,17 @@ fn a_top_k_code_and_the_gradient_through_its_kept_units(precision: &Precision) {
     let k = case["k"].as_u64().expect("a number of units") as usize;
     let encoder = Mlp::new(vec![precision.affine(params, "enc_w", "enc_b")], Activation::Identity);
     let decoder = Mlp::new(vec![precision.affine(params, "dec_w", "dec_b")], Activation::Identity);
-    let code = Code::TopK(TopKConfig { k, activation: Activation::Relu, ..TopKConfig::default() }.init());
+    let code = TopKConfig { k, activation: Activation::Relu, ..TopKConfig::default() }.init(8, &precision.device);
     let model = Autoencoder::new(encoder, decoder).with_code(code);
-    let evaluation = Objective::default().evaluate(&model, precision.tensor(&case["input"]), None);
-    precision.compare("top_k code", evaluation.forward.code.clone(), &case["code"]);
+    let evaluation = Objective::default().evaluate(&model, precision.tensor::<2>(&case["input"]));
+    precision.compare("top_k code", evaluation.forward.latent.code.clone(), &case["code"]);
     precision.compare("top_k reconstruction", evaluation.forward.output.clone(), &case["reconstruction"]);
     let term = &case["terms"]["squared_error"];
     precision.compare("top_k squared_error", evaluation.terms[0].value.clone(), &term["value"]);
     let gradients = evaluation.loss().backward();
     for (side, layer) in [("enc", &model.encoder.layers[0]), ("dec", &model.decoder.layers[0])] {
         let grads = &term["grads"];
-        precision.compare_gradient(&format!("top_k {side}_w"), layer.weight(None), &gradients, &grads[format!("{side}_w")]);
+        precision.compare_gradient(&format!("top_k {side}_w"), layer.weight.val(), &gradients, &grads[format!("{side}_w")]);
         precision.compare_gradient(&format!("top_k {side}_b"), layer.bias.val(), &gradients, &grads[format!("{side}_b")]);
     }
 }

@@ -3,18 +3,64 @@
 //! `z = f(x)`, `h = code(z)`, `o = g(h)`, and the reconstruction `r` is what `o` stands for under the reconstruction loss: `o` itself for
 //! squared error, `sigmoid(o)` for Bernoulli.
 
-use burn::{module::Module, tensor::Tensor};
+use burn::{
+    module::{Module, ModuleDisplay},
+    tensor::Tensor,
+};
 
-use crate::{Activation, Code, Decoder, Encoder, Head};
+use crate::{Activation, AnyCode, Code, Encoder, Head, Latent, Parts, network::Decode, parts::settled};
+
+/// An [`Encoder`] that is a Burn module, as a model holds it: implemented by itself.
+pub trait ModuleEncoder: Encoder + Module + ModuleDisplay + 'static {}
+impl<T: Encoder + Module + ModuleDisplay + 'static> ModuleEncoder for T {}
+
+/// A [`Decode`] that is a Burn module: implemented by itself.
+pub trait ModuleDecoder: Decode + Module + ModuleDisplay + 'static {}
+impl<T: Decode + Module + ModuleDisplay + 'static> ModuleDecoder for T {}
+
+/// A [`Code`] that is a Burn module: implemented by itself.
+pub trait ModuleCode: Code + Module + ModuleDisplay + 'static {}
+impl<T: Code + Module + ModuleDisplay + 'static> ModuleCode for T {}
 
 /// An encoder, a code and a decoder.
+///
+/// ```
+/// use ae_model::{Autoencoder, Decoder, Encoder};
+/// use burn::{
+///     module::Module,
+///     nn::{Linear, LinearConfig},
+///     tensor::{Device, Tensor},
+/// };
+///
+/// #[derive(Module, Debug)]
+/// struct Mine {
+///     layer: Linear,
+/// }
+///
+/// impl Encoder for Mine {
+///     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+///         self.layer.forward(x)
+///     }
+/// }
+///
+/// impl Decoder for Mine {
+///     fn forward(&self, h: Tensor<2>) -> Tensor<2> {
+///         self.layer.forward(h)
+///     }
+/// }
+///
+/// let device = Device::default();
+/// let layer = |from, to| Mine { layer: LinearConfig::new(from, to).init(&device) };
+/// let model = Autoencoder::new(layer(8, 2), layer(2, 8));
+/// assert_eq!(model.reconstruct(Tensor::zeros([4, 8], &device)).dims(), [4, 8]);
+/// ```
 #[derive(Module, Debug)]
-pub struct Autoencoder<E: Encoder, D: Decoder> {
-    /// `f`: `[batch, d_input] -> [batch, d_code]`.
+pub struct Autoencoder<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode = AnyCode> {
+    /// `f`: `[batch, d_input] -> [batch, d_code]`, or as many numbers as the code reads.
     pub encoder: E,
     /// What is done to `f(x)` before it is the code.
-    pub code: Code,
-    /// `g`: `[batch, d_code] -> [batch, d_input]`.
+    pub code: C,
+    /// `g`: `[batch, d_code] -> [batch, d_output]`.
     pub decoder: D,
     /// What the decoder's output stands for, and how its error is counted.
     #[module(skip)]
@@ -27,23 +73,25 @@ pub struct Autoencoder<E: Encoder, D: Decoder> {
 /// One pass through the model.
 #[derive(Debug, Clone)]
 pub struct Forward {
-    /// The code `h`, `[batch, d_code]`.
-    pub code: Tensor<2>,
-    /// The decoder's output, `[batch, d_input]`: the reconstruction itself, or its logits under Bernoulli.
+    /// The code, and what else is known of it.
+    pub latent: Latent,
+    /// The decoder's output, `[batch, d_output]`: the reconstruction itself, or its logits under Bernoulli.
     pub output: Tensor<2>,
 }
 
-impl<E: Encoder, D: Decoder> Autoencoder<E, D> {
+impl<E: ModuleEncoder, D: ModuleDecoder> Autoencoder<E, D> {
     /// An autoencoder with the encoder's output as its code and squared error as its reconstruction loss.
     pub fn new(encoder: E, decoder: D) -> Self {
         let code = Activation::Identity.into();
         Self { encoder, code, decoder, reconstruction: Head::default(), mask_input: false }
     }
+}
 
-    /// The same with another code.
-    pub fn with_code(mut self, code: Code) -> Self {
-        self.code = code;
-        self
+impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
+    /// The same with another code, of this crate or of another.
+    pub fn with_code<Other: ModuleCode>(self, code: Other) -> Autoencoder<E, D, Other> {
+        let Self { encoder, decoder, reconstruction, mask_input, .. } = self;
+        Autoencoder { encoder, code, decoder, reconstruction, mask_input }
     }
 
     /// The same with another reconstruction loss.
@@ -58,6 +106,17 @@ impl<E: Encoder, D: Decoder> Autoencoder<E, D> {
         self
     }
 
+    /// The parts as trait objects: what penalties and [`Jacobian`](crate::Jacobian) look at.
+    pub fn parts(&self) -> Parts<'_> {
+        Parts {
+            encoder: &self.encoder,
+            code: &self.code,
+            decoder: &self.decoder,
+            mask_input: self.mask_input,
+            settled: Box::new(|| (Box::new(settled(&self.encoder)), Box::new(settled(&self.code)))),
+        }
+    }
+
     /// The code `h`: `[batch, d_input] -> [batch, d_code]`.
     pub fn encode(&self, x: Tensor<2>) -> Tensor<2> {
         self.encode_visible(x, None)
@@ -66,30 +125,20 @@ impl<E: Encoder, D: Decoder> Autoencoder<E, D> {
     /// The code of an input of which only some values are `visible` (1 or 0, like `x` `[batch, d_input]`; all if none). Whatever `x` holds
     /// elsewhere, `NaN` too, is not looked at.
     pub fn encode_visible(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<2> {
-        self.code.forward(self.encoder.forward(self.read(x, visible)))
+        self.parts().encode(x, visible).code
     }
 
-    /// The code and its derivative along `v`, `(h, J_h(x) v)`; `x`, `v` and `visible` are `[batch, d_input]`.
+    /// The code and its derivative along `v`, as [`Parts::encode_jvp`].
     pub fn encode_jvp(&self, x: Tensor<2>, v: Tensor<2>, visible: Option<Tensor<2>>) -> (Tensor<2>, Tensor<2>) {
-        // What is visible is no input to differentiate by.
-        let v = if self.mask_input { Tensor::cat(vec![v.clone(), v.zeros_like()], 1) } else { v };
-        let (z, t) = self.encoder.jvp(self.read(x, visible), v);
-        self.code.jvp(z, t)
+        self.parts().encode_jvp(x, v, visible)
     }
 
-    /// The slope of each unit of the code, `dh_j / dz_j`, `[batch, d_code]`.
-    pub(crate) fn slopes(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<2> {
-        let z = self.encoder.forward(self.read(x, visible));
-        let ones = z.ones_like();
-        self.code.jvp(z, ones).1
-    }
-
-    /// The reconstruction of a code: `[batch, d_code] -> [batch, d_input]`.
+    /// The reconstruction of a code: `[batch, d_code] -> [batch, d_output]`.
     pub fn decode(&self, h: Tensor<2>) -> Tensor<2> {
-        self.reconstruction.mean(self.decode_output(h))
+        self.reconstruction.mean(self.decoder.decode(&self.code.given(h), &self.encoder))
     }
 
-    /// The reconstruction `r` of an input: `[batch, d_input] -> [batch, d_input]`.
+    /// The reconstruction `r` of an input: `[batch, d_input] -> [batch, d_output]`.
     pub fn reconstruct(&self, x: Tensor<2>) -> Tensor<2> {
         self.reconstruct_visible(x, None)
     }
@@ -107,37 +156,10 @@ impl<E: Encoder, D: Decoder> Autoencoder<E, D> {
 
     /// Code and decoder output together, as a loss needs them.
     pub fn forward(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
-        let z = self.encoder.forward(self.read(x, visible));
-        match self.code.sparse(&z) {
-            Some(h) => {
-                drop(z); // the widest tensor of all: its memory becomes the code's
-                Forward { output: self.decoder.forward_sparse(&h, self.encoder.weights()), code: h.dense() }
-            }
-            None => {
-                let code = self.code.forward(z);
-                Forward { output: self.decoder.forward_tied(code.clone(), self.encoder.weights()), code }
-            }
-        }
-    }
-
-    fn decode_output(&self, h: Tensor<2>) -> Tensor<2> {
-        match self.code.sparse_of(&h) {
-            Some(h) => self.decoder.forward_sparse(&h, self.encoder.weights()),
-            None => self.decoder.forward_tied(h, self.encoder.weights()),
-        }
-    }
-
-    /// What the encoder reads: the visible values, 0 elsewhere, and what is visible if it reads that too.
-    fn read(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<2> {
-        let x = match &visible {
-            Some(visible) => x.mask_fill(visible.clone().lower_equal_elem(0.5), 0.0),
-            None => x,
-        };
-        match (self.mask_input, visible) {
-            (false, _) => x,
-            (true, Some(visible)) => Tensor::cat(vec![x, visible], 1),
-            (true, None) => Tensor::cat(vec![x.clone(), x.ones_like()], 1),
-        }
+        let parts = self.parts();
+        let latent = parts.encode(x, visible);
+        let output = parts.decode(&latent);
+        Forward { latent, output }
     }
 }
 
@@ -157,7 +179,8 @@ mod tests {
         for mask_input in [false, true] {
             let sizes = Sizes::new(3, 2);
             let sizes = if mask_input { sizes.with_mask() } else { sizes };
-            let (encoder, decoder) = MlpConfig::default().init(&sizes, Activation::Sigmoid, &device);
+            let config = MlpConfig::default();
+            let (encoder, decoder) = (config.encoder(&sizes, &device), config.decoder(&sizes, Activation::Sigmoid, &device));
             let model = Autoencoder::new(encoder, decoder).with_mask_input(mask_input);
             let visible = Tensor::<2>::from_floats([[1.0, 0.0, 1.0]], &device);
             let filled = |missing: f32| -> Vec<f32> {

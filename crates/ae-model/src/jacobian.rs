@@ -1,18 +1,21 @@
 //! The derivative of the code: `||J(x)||_F^2 = sum_ij (dh_j / dx_i)^2`, per example.
 //!
-//! - closed form, where the network is one affine map: `J = diag(phi'(z)) W^T`, so that `||J||^2 = sum_j phi'_j^2 sum_i W_ij^2`
-//!   (Rifai et al. 2011a);
-//! - exact for any network, by forward mode: one tangent for each input, `sum_i ||J e_i||^2`;
-//! - Hutchinson's estimate, for networks of many inputs: `E ||J v||^2` for `v ~ N(0, I)`, one tangent a probe, unbiased.
+//! - closed form, where the network is one affine map and the code [diagonal](crate::Code::is_diagonal): `J = diag(phi'(z)) W^T`, so that
+//!   `||J||^2 = sum_j phi'_j^2 sum_i W_ij^2` (Rifai et al. 2011a);
+//! - exact: one tangent for each input by forward mode, `sum_i ||J e_i||^2`, or one for each unit of the code backwards, `sum_j ||J^T e_j||^2`,
+//!   whichever are fewer, where the network can go backwards ([`Encoder::vjp`](crate::Encoder::vjp));
+//! - an estimate by random probes, for networks of many inputs: `E ||J v||^2` with independent signs `v_i = +-1`, one tangent a probe, unbiased
+//!   (Hutchinson 1990; its variance is smaller than that of Gaussian probes).
 //!
-//! All are ordinary differentiable tensor operations: a loss on them trains the network, and without gradients they give the same value.
+//! All are ordinary differentiable tensor operations: a loss on them trains the network, and without gradients they give the same value. The
+//! derivative is the one at what the network reads: a value that is not visible is read as 0, and its column is that of the network there.
 
 use burn::{
     serde::{Deserialize, Serialize},
-    tensor::Tensor,
+    tensor::{Distribution, Tensor},
 };
 
-use crate::{Autoencoder, Code, Decoder, Encoder};
+use crate::Parts;
 
 /// Rows that go through the network at a time when a Jacobian is computed exactly.
 const ROWS: usize = 4096;
@@ -28,7 +31,7 @@ pub enum Method {
     /// Hutchinson's estimate.
     #[default]
     Auto,
-    /// One tangent for each input; the closed form where there is one, which is the same number.
+    /// One pass for each input, or for each unit of the code if those are fewer; the closed form where there is one, which is the same number.
     Exact,
     /// By random probes, even where there is a closed form.
     Hutchinson,
@@ -44,56 +47,50 @@ pub struct Jacobian {
 }
 
 impl Jacobian {
-    /// `||J(x)||_F^2` of the code of `x` (`[batch, d_input]`; `visible` as in [`Autoencoder::encode_visible`]), per example: `[batch]`.
-    pub fn norm2<E: Encoder, D: Decoder>(&self, model: &Autoencoder<E, D>, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<1> {
+    /// `||J(x)||_F^2` of the code of `x` (`[batch, d_input]`; `visible` as in [`Parts::encode`]), per example: `[batch]`.
+    pub fn norm2(&self, model: &Parts, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<1> {
         self.sum(model, &[x], visible)
     }
 
     /// [`norm2`](Self::norm2) where the code `h` of `x` is known: in closed form it is then all that is needed.
-    pub fn norm2_of<E: Encoder, D: Decoder>(
-        &self,
-        model: &Autoencoder<E, D>,
-        x: Tensor<2>,
-        visible: Option<Tensor<2>>,
-        h: &Tensor<2>,
-    ) -> Tensor<1> {
+    pub fn norm2_of(&self, model: &Parts, x: Tensor<2>, visible: Option<Tensor<2>>, h: &Tensor<2>) -> Tensor<1> {
         self.kernel(model, x.dims()[1], h).unwrap_or_else(|| self.norm2(model, x, visible))
     }
 
-    /// The closed form of one layer by its kernel, where there is one.
-    fn kernel<E: Encoder, D: Decoder>(&self, model: &Autoencoder<E, D>, features: usize, h: &Tensor<2>) -> Option<Tensor<1>> {
-        let (Code::Deterministic(code), false) = (&model.code, self.method == Method::Hutchinson) else { return None };
-        let (weight, activation) = (model.encoder.affine()?, code.activation.kernel()?);
+    /// The closed form of one layer by its kernel, where there is one: of a code that is its activation alone.
+    fn kernel(&self, model: &Parts, features: usize, h: &Tensor<2>) -> Option<Tensor<1>> {
+        if self.method == Method::Hutchinson || !model.code.is_elementwise() {
+            return None;
+        }
+        let (weight, activation) = (model.encoder.affine()?, model.code.activation().kernel()?);
         // The rows of a mask carry no derivative by the inputs.
         let weight = if weight.dims()[0] == features { weight } else { weight.slice(0..features) };
         ae_kernels::layer_jacobian_norm2(h, &weight, activation)
     }
 
     /// `||J(x) - J(y)||_F^2`, per example: `[batch]`.
-    pub fn difference2<E: Encoder, D: Decoder>(
-        &self,
-        model: &Autoencoder<E, D>,
-        x: Tensor<2>,
-        y: Tensor<2>,
-        visible: Option<Tensor<2>>,
-    ) -> Tensor<1> {
+    pub fn difference2(&self, model: &Parts, x: Tensor<2>, y: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<1> {
         self.sum(model, &[x, y], visible)
     }
 
     /// The whole derivative of the code of `x`, `[batch, d_input, d_code]`: row `i` is `dh / dx_i`. Exact, whatever the method.
-    pub fn matrix<E: Encoder, D: Decoder>(model: &Autoencoder<E, D>, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<3> {
+    pub fn matrix(model: &Parts, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<3> {
         let [batch, features] = x.dims();
-        let tangents = (0..features).map(|i| {
-            let v = x.zeros_like().slice_fill([0..batch, i..i + 1], 1.0);
-            model.encode_jvp(x.clone(), v, visible.clone()).1.unsqueeze_dim::<3>(1)
+        let parts = chunks(features, batch).map(|(first, count)| {
+            let repeat = |rows: &Tensor<2>| rows.clone().repeat_dim(0, count);
+            let v = directions(&x, features, first, count);
+            let (_, t) = model.encode_jvp(repeat(&x), v, visible.as_ref().map(repeat));
+            let units = t.dims()[1];
+            t.reshape([count, batch, units]).swap_dims(0, 1) // [batch, count, d_code]
         });
-        Tensor::cat(tangents.collect(), 1)
+        Tensor::cat(parts.collect(), 1)
     }
 
     /// The squared norm of the first point's Jacobian, less that of the second one if there is a second.
-    fn sum<E: Encoder, D: Decoder>(&self, model: &Autoencoder<E, D>, points: &[Tensor<2>], visible: Option<Tensor<2>>) -> Tensor<1> {
+    fn sum(&self, model: &Parts, points: &[Tensor<2>], visible: Option<Tensor<2>>) -> Tensor<1> {
         let [batch, features] = points[0].dims();
         if self.method != Method::Hutchinson
+            && model.code.is_diagonal()
             && let Some(weight) = model.encoder.affine()
         {
             let slopes = difference(points.iter().map(|x| model.slopes(x.clone(), visible.clone())));
@@ -102,31 +99,70 @@ impl Jacobian {
             let columns = weight.slice([0..features, 0..d_code]).square().sum_dim(0); // [1, d_code]
             return (slopes.square() * columns).sum_dim(1).squeeze_dim(1);
         }
-        let exact = self.method == Method::Exact || (self.method == Method::Auto && features <= EXACT_UP_TO);
         let tangent = |v: Tensor<2>, times: usize| {
             let repeat = |rows: &Tensor<2>| rows.clone().repeat_dim(0, times);
             let tangents = points.iter().map(|x| model.encode_jvp(repeat(x), v.clone(), visible.as_ref().map(repeat)).1);
             difference(tangents).square().sum_dim(1) // [times * batch, 1]
         };
-        if exact {
-            let at_once = (ROWS / batch.max(1)).clamp(1, features);
-            let identity = Tensor::<2>::eye(features, &points[0].device()).cast(points[0].dtype());
-            let parts = (0..features).step_by(at_once).map(|first| {
-                let count = at_once.min(features - first);
-                // Each direction for the whole batch, one after the other: [count * batch, features].
-                let v = identity.clone().slice([first..first + count, 0..features]).reshape([count, 1, features]);
-                let v = v.expand([count, batch, features]).reshape([count * batch, features]);
-                tangent(v, count).reshape([count, batch]).sum_dim(0).reshape([batch])
-            });
-            parts.reduce(|sum, part| sum + part).expect("an input has at least one feature")
-        } else {
+        match self.method {
+            Method::Exact => self.backwards(model, points, visible.as_ref()),
+            _ => None,
+        }
+        .unwrap_or_else(|| {
+            if self.method == Method::Exact || (self.method == Method::Auto && features <= EXACT_UP_TO) {
+                let parts = chunks(features, batch).map(|(first, count)| {
+                    let v = directions(&points[0], features, first, count);
+                    tangent(v, count).reshape([count, batch]).sum_dim(0).reshape([batch])
+                });
+                return parts.reduce(|sum, part| sum + part).expect("an input has at least one feature");
+            }
             let probes = (0..self.probes).map(|_| {
-                let v = ae_kernels::normal_like(&points[0], 1.0);
-                tangent(v, 1).reshape([batch])
+                let signs = points[0].random_like(Distribution::Bernoulli(0.5)).mul_scalar(2.0).sub_scalar(1.0);
+                tangent(signs, 1).reshape([batch])
             });
             probes.reduce(|sum, probe| sum + probe).expect("there is at least one probe").div_scalar(self.probes as f64)
-        }
+        })
     }
+
+    /// [`sum`](Self::sum) by one pass for each unit of the code; none where those are not fewer than the inputs, or the network cannot go backwards.
+    fn backwards(&self, model: &Parts, points: &[Tensor<2>], visible: Option<&Tensor<2>>) -> Option<Tensor<1>> {
+        let [batch, features] = points[0].dims();
+        if !model.code.is_diagonal() {
+            return None;
+        }
+        let slopes: Vec<Tensor<2>> = points.iter().map(|x| model.slopes(x.clone(), visible.cloned())).collect();
+        let units = slopes[0].dims()[1];
+        if units >= features {
+            return None;
+        }
+        let parts = chunks(units, batch).map(|(first, count)| {
+            let repeat = |rows: &Tensor<2>| rows.clone().repeat_dim(0, count);
+            let unit = directions(&points[0], units, first, count);
+            let rows: Option<Vec<Tensor<2>>> = points
+                .iter()
+                .zip(&slopes)
+                .map(|(x, slopes)| model.encoder.vjp(model.read(repeat(x), visible.map(repeat)), unit.clone() * repeat(slopes)))
+                .collect();
+            // The rows of a mask carry no derivative by the inputs.
+            let rows = difference(rows?.into_iter()).slice([0..count * batch, 0..features]);
+            Some(rows.square().sum_dim(1).reshape([count, batch]).sum_dim(0).reshape([batch]))
+        });
+        parts.reduce(|sum, part| Some(sum? + part?)).flatten()
+    }
+}
+
+/// First and number of the directions that are followed at a time, of `count` in all.
+fn chunks(count: usize, batch: usize) -> impl Iterator<Item = (usize, usize)> {
+    let at_once = (ROWS / batch.max(1)).clamp(1, count.max(1));
+    (0..count).step_by(at_once).map(move |first| (first, at_once.min(count - first)))
+}
+
+/// Unit vectors `first`, `first + 1`, ... of `width` coordinates, each for the whole batch of `like`, one after the other: `[count * batch, width]`.
+fn directions(like: &Tensor<2>, width: usize, first: usize, count: usize) -> Tensor<2> {
+    let batch = like.dims()[0];
+    let identity = Tensor::<2>::eye(width, &like.device()).cast(like.dtype());
+    let v = identity.slice([first..first + count, 0..width]).reshape([count, 1, width]);
+    v.expand([count, batch, width]).reshape([count * batch, width])
 }
 
 /// The first tensor, less the second one if there is a second.
@@ -141,14 +177,15 @@ mod tests {
 
     use super::*;
     use crate::{
-        Activation,
+        Activation, Autoencoder,
         network::{MlpConfig, Sizes},
     };
 
     fn model(hidden: Vec<usize>) -> Autoencoder<crate::network::Mlp, crate::network::Mlp> {
         let config = MlpConfig { hidden, activation: Activation::Tanh, ..Default::default() };
-        let (encoder, decoder) = config.init(&Sizes::new(6, 4), Activation::Identity, &Device::default());
-        Autoencoder::new(encoder, decoder).with_code(Activation::Sigmoid.into())
+        let (sizes, device) = (Sizes::new(6, 4), Device::default());
+        let decoder = config.decoder(&sizes, Activation::Identity, &device);
+        Autoencoder::new(config.encoder(&sizes, &device), decoder).with_code(Activation::Sigmoid.into())
     }
 
     fn points() -> [Tensor<2>; 2] {
@@ -173,18 +210,18 @@ mod tests {
         let compare = |found: Tensor<1>, expected: burn::tensor::TensorData| {
             found.reshape([3, 1]).into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
         };
-        compare(closed.norm2(&model, x.clone(), None), exact(std::slice::from_ref(&x)));
-        compare(closed.difference2(&model, x.clone(), y.clone(), None), exact(&[x.clone(), y]));
+        compare(closed.norm2(&model.parts(), x.clone(), None), exact(std::slice::from_ref(&x)));
+        compare(closed.difference2(&model.parts(), x.clone(), y.clone(), None), exact(&[x.clone(), y]));
     }
 
     #[test]
     fn the_norm_is_that_of_the_matrix() {
         let model = model(vec![5]);
         let [x, _] = points();
-        let matrix = Jacobian::matrix(&model, x.clone(), None);
+        let matrix = Jacobian::matrix(&model.parts(), x.clone(), None);
         assert_eq!(matrix.dims(), [3, 6, 4]);
         let expected = matrix.square().sum_dim(2).sum_dim(1).reshape([3]);
-        let norm2 = Jacobian { method: Method::Exact, probes: 1 }.norm2(&model, x, None);
+        let norm2 = Jacobian { method: Method::Exact, probes: 1 }.norm2(&model.parts(), x, None);
         norm2.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-6));
     }
 
@@ -193,8 +230,8 @@ mod tests {
         for hidden in [vec![], vec![5]] {
             let model = model(hidden);
             let [x, _] = points();
-            let exact = Jacobian { method: Method::Exact, probes: 1 }.norm2(&model, x.clone(), None).sum().into_scalar::<f32>();
-            let estimate = Jacobian { method: Method::Hutchinson, probes: 3000 }.norm2(&model, x, None).sum().into_scalar::<f32>();
+            let exact = Jacobian { method: Method::Exact, probes: 1 }.norm2(&model.parts(), x.clone(), None).sum().into_scalar::<f32>();
+            let estimate = Jacobian { method: Method::Hutchinson, probes: 3000 }.norm2(&model.parts(), x, None).sum().into_scalar::<f32>();
             // One probe's relative deviation is at most sqrt(2): three deviations of the mean of 3,000 are 8%.
             assert!((estimate / exact - 1.0).abs() < 0.08, "{estimate}, expected {exact}");
         }

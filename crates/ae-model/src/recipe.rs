@@ -9,10 +9,11 @@ use burn::{
 
 use crate::{
     Activation, Autoencoder, ConfigError, Head, Layout, Objective, Reconstruction,
-    code::CodeConfig,
-    corruption::Corruption,
+    code::{CodeConfig, DeterministicConfig, LifetimeConfig},
+    constraint::ConstraintConfig,
+    corruption::CorruptionConfig,
     network::{MlpConfig, Network, NetworkDecoder, NetworkEncoder, Sizes},
-    penalty::Penalties,
+    penalty::PenaltyConfig,
 };
 
 /// The model that a [`Recipe`] builds.
@@ -111,10 +112,13 @@ pub struct Recipe {
     pub code: CodeConfig,
     /// What is done to the input in training.
     #[serde(default)]
-    pub corruption: Corruption,
+    pub corruption: CorruptionConfig,
     /// What the loss asks for beside copying.
     #[serde(default)]
-    pub penalty: Penalties,
+    pub penalty: PenaltyConfig,
+    /// What is kept of the decoder's first weight: without it, or tied weights, a penalty on the code can be escaped by scaling.
+    #[serde(default)]
+    pub constraint: ConstraintConfig,
 }
 
 impl Default for Recipe {
@@ -126,8 +130,9 @@ impl Default for Recipe {
             mask_input: false,
             network: Network::Mlp(MlpConfig::default()),
             code: CodeConfig::default(),
-            corruption: Corruption::default(),
-            penalty: Penalties::default(),
+            corruption: CorruptionConfig::default(),
+            penalty: PenaltyConfig::default(),
+            constraint: ConstraintConfig::default(),
         }
     }
 }
@@ -154,12 +159,23 @@ impl Recipe {
         self.code.check(self.code_dim).map_err(|error| error.within("code"))?;
         self.corruption.check().map_err(|error| error.within("corruption"))?;
         self.penalty.check().map_err(|error| error.within("penalty"))?;
-        let bounded = self.code.activation() == Activation::Sigmoid && !matches!(self.code, CodeConfig::TopK(_));
-        if self.penalty.kl_rate.is_some() && !bounded {
-            let allowed = "sigmoid with `penalty.kl_rate`, whose rate is that of units in [0, 1]";
-            return Err(ConfigError::new("code.activation", self.code.activation(), allowed));
+        if self.constraint != ConstraintConfig::default() && self.network.is_tied() {
+            let allowed = "false with a `constraint`: a tied decoder has no weight of its own to keep";
+            return Err(ConfigError::new("network.tied", true, allowed));
         }
-        Ok(())
+        match &self.code {
+            _ if self.penalty.kl_rate.is_none() => Ok(()),
+            CodeConfig::Deterministic(config) if config.activation == Activation::Sigmoid => Ok(()),
+            CodeConfig::Lifetime(config) if config.activation == Activation::Sigmoid => Ok(()),
+            CodeConfig::Deterministic(DeterministicConfig { activation }) | CodeConfig::Lifetime(LifetimeConfig { activation, .. }) => {
+                let allowed = "sigmoid with `penalty.kl_rate`, whose rate is that of units in [0, 1]";
+                Err(ConfigError::new("code.activation", activation, allowed))
+            }
+            CodeConfig::TopK(_) => {
+                let allowed = "deterministic or lifetime with `penalty.kl_rate`: top_k fixes how many units are active already";
+                Err(ConfigError::new("code.kind", "top_k", allowed))
+            }
+        }
     }
 
     /// Whether the settings can be built for data like `inputs`.
@@ -200,7 +216,12 @@ impl Recipe {
 
     /// What the model is trained for, on data like `inputs`.
     pub fn objective(&self, inputs: &Inputs) -> Objective {
-        Objective { penalties: self.penalty.clone(), corruption: self.corruption.for_inputs(inputs.unit_range) }
+        Objective {
+            penalties: self.penalty.init(),
+            corruption: self.corruption.init(inputs),
+            constraints: self.constraint.init(),
+            ..Objective::default()
+        }
     }
 }
 

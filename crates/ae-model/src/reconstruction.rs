@@ -8,14 +8,34 @@
 //!
 //! A [`Head`] says which features are explained by which. Where a value is missing, `observed` is 0 and the feature is left out of the sum.
 
+use std::{borrow::Cow, fmt::Debug, sync::Arc};
+
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Tensor, activation},
 };
 
-use crate::Activation;
+use crate::{Activation, Layout};
 
-/// How well an output explains an input.
+/// How well an output explains a target. One of another crate is handed to [`Autoencoder::with_reconstruction`](crate::Autoencoder::with_reconstruction).
+pub trait Loss: Debug + Send + Sync {
+    /// The term's name in logs and tables.
+    fn name(&self) -> Cow<'static, str>;
+
+    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_output]`.
+    fn mean(&self, output: Tensor<2>) -> Tensor<2>;
+
+    /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the target `x`; `weights` (`[batch, d_output]`) says how much each
+    /// feature counts: 1 where it was observed, 0 where it is missing, or what an emphasis gives it. `x` holds 0 where it is missing.
+    fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1>;
+
+    /// Half the sum of squared errors of the reconstruction, per example, as [`loss`](Self::loss).
+    fn half_squared_error(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        ae_kernels::squared_error(x, self.mean(output), weights)
+    }
+}
+
+/// Which of this crate's losses explains numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", rename_all = "snake_case")]
 pub enum Reconstruction {
@@ -26,139 +46,124 @@ pub enum Reconstruction {
     Bernoulli,
 }
 
-impl Reconstruction {
-    /// The term's name in logs and tables.
-    pub fn name(self) -> &'static str {
+impl Loss for Reconstruction {
+    fn name(&self) -> Cow<'static, str> {
         match self {
-            Self::SquaredError => "squared_error",
-            Self::Bernoulli => "bernoulli",
+            Self::SquaredError => "squared_error".into(),
+            Self::Bernoulli => "bernoulli".into(),
         }
     }
 
-    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_input]`.
-    pub fn mean(self, output: Tensor<2>) -> Tensor<2> {
+    fn mean(&self, output: Tensor<2>) -> Tensor<2> {
         match self {
             Self::SquaredError => output,
             Self::Bernoulli => Activation::Sigmoid.forward(output),
         }
     }
 
-    /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the input `x`; `weights` (`[batch, d_input]`) says how much each
-    /// feature counts: 1 where it was observed, 0 where it is missing, or what an emphasis gives it.
-    pub fn loss(self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+    fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         match self {
             Self::SquaredError => ae_kernels::squared_error(x, output, weights),
             Self::Bernoulli => ae_kernels::bernoulli(x, output, weights),
         }
     }
+
+    fn half_squared_error(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        match self {
+            Self::SquaredError => ae_kernels::squared_error(x, output, weights),
+            Self::Bernoulli => ae_kernels::squared_error_of_logits(x, output, weights),
+        }
+    }
 }
 
-/// How many features are of each kind, in this order: numbers first, then truth values, then the levels of each category.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Layout {
-    /// Features that are numbers.
-    pub numbers: usize,
-    /// Features that are 0 or 1.
-    pub booleans: usize,
-    /// Levels of each category; of a row's features one is 1.
-    pub categories: Vec<usize>,
-}
+/// The levels of one category, from their logits.
+#[derive(Debug, Clone, Copy)]
+struct Categorical;
 
-impl Layout {
-    /// Whether every feature is a number.
-    pub fn is_numbers(&self) -> bool {
-        self.booleans == 0 && self.categories.is_empty()
+impl Loss for Categorical {
+    fn name(&self) -> Cow<'static, str> {
+        "categorical".into()
     }
 
-    /// Features of a row.
-    pub fn width(&self) -> usize {
-        self.numbers + self.booleans + self.categories.iter().sum::<usize>()
+    fn mean(&self, output: Tensor<2>) -> Tensor<2> {
+        activation::softmax(output, 1)
+    }
+
+    fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        sum_weighted((x * activation::log_softmax(output, 1)).neg(), weights)
     }
 }
 
 /// What the decoder's output stands for, and how its error is counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Head {
     /// How numbers are explained.
-    pub numbers: Reconstruction,
+    pub numbers: Arc<dyn Loss>,
     /// Where the features are not all numbers: truth values are explained by Bernoulli logits, categories by the logits of their levels.
     pub layout: Option<Layout>,
 }
 
-impl From<Reconstruction> for Head {
-    fn from(numbers: Reconstruction) -> Self {
-        Self { numbers, layout: None }
+impl Default for Head {
+    fn default() -> Self {
+        Reconstruction::default().into()
     }
 }
 
-/// A part of the features.
-enum Block {
-    Numbers(Reconstruction),
-    Category,
+impl<L: Loss + 'static> From<L> for Head {
+    fn from(numbers: L) -> Self {
+        Self { numbers: Arc::new(numbers), layout: None }
+    }
 }
 
 impl Head {
     /// The head of features of these kinds.
-    pub fn new(numbers: Reconstruction, layout: Option<Layout>) -> Self {
-        Self { numbers, layout: layout.filter(|layout| !layout.is_numbers()) }
+    pub fn new(numbers: impl Loss + 'static, layout: Option<Layout>) -> Self {
+        Self { numbers: Arc::new(numbers), layout: layout.filter(|layout| !layout.is_numbers()) }
     }
 
     /// The term's name in logs and tables.
-    pub fn name(&self) -> &'static str {
-        if self.layout.is_some() { "reconstruction" } else { self.numbers.name() }
+    pub fn name(&self) -> Cow<'static, str> {
+        if self.layout.is_some() { "reconstruction".into() } else { self.numbers.name() }
     }
 
-    /// The parts of `features` features, each with its first and its last but one.
-    fn blocks(&self, features: usize) -> Vec<(Block, usize, usize)> {
-        let Some(layout) = &self.layout else { return vec![(Block::Numbers(self.numbers), 0, features)] };
-        let mut blocks = vec![
-            (Block::Numbers(self.numbers), 0, layout.numbers),
-            (Block::Numbers(Reconstruction::Bernoulli), layout.numbers, layout.numbers + layout.booleans),
-        ];
-        let mut start = layout.numbers + layout.booleans;
-        for levels in &layout.categories {
-            blocks.push((Block::Category, start, start + levels));
-            start += levels;
-        }
+    /// The loss of each part of `features` features, with the part as a half-open range.
+    fn blocks(&self, features: usize) -> Vec<(&dyn Loss, usize, usize)> {
+        let Some(layout) = &self.layout else { return vec![(&*self.numbers, 0, features)] };
+        let single = layout.numbers + layout.booleans;
+        let mut blocks: Vec<(&dyn Loss, usize, usize)> =
+            vec![(&*self.numbers, 0, layout.numbers), (&Reconstruction::Bernoulli, layout.numbers, single)];
+        blocks.extend(layout.levels().map(|(start, end)| (&Categorical as &dyn Loss, start, end)));
         blocks.retain(|(_, start, end)| start < end);
         blocks
     }
 
-    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_input]`. Of a category, the probability of each level.
+    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_output]`. Of a category, the probability of each level.
     pub fn mean(&self, output: Tensor<2>) -> Tensor<2> {
         let [batch, features] = output.dims();
-        let mean = |block: &Block, output| match block {
-            Block::Numbers(numbers) => numbers.mean(output),
-            Block::Category => activation::softmax(output, 1),
-        };
         let blocks = self.blocks(features);
-        if let [(block, ..)] = blocks.as_slice() {
-            return mean(block, output);
+        if let [(loss, ..)] = blocks.as_slice() {
+            return loss.mean(output);
         }
-        let parts = blocks.iter().map(|(block, start, end)| mean(block, output.clone().slice([0..batch, *start..*end])));
+        let parts = blocks.iter().map(|(loss, start, end)| loss.mean(output.clone().slice([0..batch, *start..*end])));
         Tensor::cat(parts.collect(), 1)
     }
 
-    /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the input `x`, as [`Reconstruction::loss`].
+    /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the target `x`, as [`Loss::loss`].
     pub fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         let [batch, features] = x.dims();
-        let parts = self.blocks(features).into_iter().map(|(block, start, end)| {
+        let parts = self.blocks(features).into_iter().map(|(loss, start, end)| {
             let of =
                 |tensor: &Tensor<2>| if end - start == features { tensor.clone() } else { tensor.clone().slice([0..batch, start..end]) };
-            let (x, output, weights) = (of(&x), of(&output), weights.as_ref().map(of));
-            match block {
-                Block::Numbers(numbers) => numbers.loss(x, output, weights),
-                Block::Category => sum_weighted((x * activation::log_softmax(output, 1)).neg(), weights),
-            }
+            loss.loss(of(&x), of(&output), weights.as_ref().map(of))
         });
         parts.reduce(|sum, part| sum + part).expect("there is at least one feature")
     }
 
     /// `sum_i (x_i - r_i)^2` over the observed features, per example (`[batch]`): what the printed errors are made of, whatever the loss.
     pub fn squared_error(&self, x: Tensor<2>, output: Tensor<2>, observed: Option<Tensor<2>>) -> Tensor<1> {
-        let half = match (self.numbers, &self.layout) {
-            (Reconstruction::Bernoulli, None) => ae_kernels::squared_error_of_logits(x, output, observed),
-            _ => ae_kernels::squared_error(x, self.mean(output), observed),
+        let half = match &self.layout {
+            None => self.numbers.half_squared_error(x, output, observed),
+            Some(_) => ae_kernels::squared_error(x, self.mean(output), observed),
         };
         half.mul_scalar(2.0)
     }
@@ -220,12 +225,11 @@ mod tests {
         let mean: Vec<f32> = head.mean(output).into_data().iter::<f32>().collect();
         assert_eq!(mean[..4], [1.0, 0.5, 0.5, 0.5]);
         assert!((mean[4..].iter().sum::<f32>() - 1.0).abs() < 1e-6 && mean[6] > mean[5]);
-        assert_eq!((head.name(), Head::default().name()), ("reconstruction", "squared_error"));
+        assert_eq!((&*head.name(), &*Head::default().name()), ("reconstruction", "squared_error"));
     }
 
     #[test]
     fn numbers_alone_need_no_layout() {
-        let layout = Layout { numbers: 3, ..Layout::default() };
-        assert_eq!(Head::new(Reconstruction::Bernoulli, Some(layout)), Head::from(Reconstruction::Bernoulli));
+        assert!(Head::new(Reconstruction::Bernoulli, Some(Layout::of_numbers(3))).layout.is_none());
     }
 }

@@ -13,8 +13,8 @@ use std::{
 use ae_data::{Batcher, Dataset, Loader, Order, Rows, Scaling, ScalingMethod, Values};
 use ae_kernels::Sparse;
 use ae_model::{
-    Activation, Autoencoder, Decoder, Encoder, Objective,
-    code::{Code, TopKConfig},
+    Activation, AnyCode, Autoencoder, ModuleDecoder, ModuleEncoder, Objective,
+    code::TopKConfig,
     network::{MlpConfig, Sizes},
 };
 use ae_train::config::TrainingConfig;
@@ -56,11 +56,11 @@ fn median_ms(mut work: impl FnMut()) -> f64 {
 }
 
 /// A function that trains on a batch once.
-fn stepper<E: Encoder + 'static, D: Decoder + 'static>(model: Autoencoder<E, D>) -> impl FnMut(Tensor<2>) {
+fn stepper<E: ModuleEncoder, D: ModuleDecoder>(model: Autoencoder<E, D>) -> impl FnMut(Tensor<2>) {
     let mut trained: Option<(Autoencoder<E, D>, ModuleOptimizer)> = Some((model, TrainingConfig::default().optimizer()));
     move |x| {
         let (model, mut optimizer) = trained.take().expect("put back below");
-        let loss = Objective::default().evaluate(&model, x, None).loss();
+        let loss = Objective::default().evaluate(&model, x).loss();
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         loss.into_scalar::<f32>();
         trained = Some((optimizer.step(1e-3, model, gradients), optimizer));
@@ -69,8 +69,8 @@ fn stepper<E: Encoder + 'static, D: Decoder + 'static>(model: Autoencoder<E, D>)
 
 fn mlp(width: usize, hidden: &[usize], code: usize, device: &Device) -> Autoencoder<ae_model::network::Mlp, ae_model::network::Mlp> {
     let config = MlpConfig { hidden: hidden.to_vec(), activation: Activation::Relu, ..MlpConfig::default() };
-    let (encoder, decoder) = config.init(&Sizes::new(width, code), Activation::Sigmoid, device);
-    Autoencoder::new(encoder, decoder)
+    let sizes = Sizes::new(width, code);
+    Autoencoder::new(config.encoder(&sizes, device), config.decoder(&sizes, Activation::Sigmoid, device))
 }
 
 fn dense(width: usize, hidden: &[usize], code: usize, batch: usize) -> f64 {
@@ -93,8 +93,8 @@ fn epoch(rows: usize) -> f64 {
 
 fn k_sparse(units: usize) -> f64 {
     let device = Device::default().autodiff();
-    let code = TopKConfig { k: 32, ..TopKConfig::default() }.init();
-    let mut step = stepper(mlp(384, &[], units, &device).with_code(Code::TopK(code)));
+    let code = TopKConfig { k: 32, ..TopKConfig::default() }.init(units, &device);
+    let mut step = stepper(mlp(384, &[], units, &device).with_code(AnyCode::from(code)));
     let x = Tensor::<2>::random([256, 384], Distribution::Uniform(0.0, 1.0), &device);
     median_ms(|| step(x.clone()))
 }

@@ -19,8 +19,8 @@ use std::{
 };
 
 use ae_model::{
-    Activation, Autoencoder, Corruption, Decoder, Encoder, Objective, Penalties,
-    code::{Code, TopKConfig},
+    Activation, AnyCode, Autoencoder, Decoder, Encoder, ModuleDecoder, ModuleEncoder, Objective,
+    code::TopKConfig,
     corruption::Gaussian,
     jacobian::Method,
     network::{ConvConfig, Mlp, MlpConfig, Sizes},
@@ -69,23 +69,23 @@ const WORKLOADS: [Workload; 11] = [
         bench.run(Autoencoder::new(encoder, decoder), Objective::default());
     }),
     ("denoising", 784, 128, 200, |bench| {
-        let corruption = Corruption { gaussian: Some(Gaussian::new(0.3)), ..Corruption::default() };
         let (encoder, decoder) = bench.mlp(&[], 512, Activation::Relu, Activation::Sigmoid);
-        bench.run(Autoencoder::new(encoder, decoder).with_code(Activation::Relu.into()), Objective { corruption, ..Objective::default() });
+        let objective = Objective::default().with_corruption(Gaussian { std: 0.3 });
+        bench.run(Autoencoder::new(encoder, decoder).with_code(AnyCode::from(Activation::Relu)), objective);
     }),
     ("contractive_shallow", 784, 128, 100, |bench| {
         let (encoder, decoder) = bench.mlp(&[], 1000, Activation::Relu, Activation::Sigmoid);
-        bench.run(Autoencoder::new(encoder, decoder).with_code(Activation::Sigmoid.into()), contractive(Method::Auto));
+        bench.run(Autoencoder::new(encoder, decoder).with_code(AnyCode::from(Activation::Sigmoid)), contractive(Method::Auto));
     }),
     ("contractive_deep", 784, 128, 150, |bench| {
         let (encoder, _) = bench.mlp(&[256], 64, Activation::Sigmoid, Activation::Sigmoid);
         let (_, decoder) = bench.mlp(&[256], 64, Activation::Relu, Activation::Sigmoid);
-        bench.run(Autoencoder::new(encoder, decoder).with_code(Activation::Sigmoid.into()), contractive(Method::Hutchinson));
+        bench.run(Autoencoder::new(encoder, decoder).with_code(AnyCode::from(Activation::Sigmoid)), contractive(Method::Hutchinson));
     }),
     ("sparse_topk", 384, 1024, 15, |bench| {
         let (encoder, decoder) = bench.mlp(&[], 6144, Activation::Relu, Activation::Identity);
-        let code = TopKConfig { k: 32, ..TopKConfig::default() }.init();
-        bench.run(Autoencoder::new(encoder, decoder).with_code(Code::TopK(code)), Objective::default());
+        let code = TopKConfig { k: 32, ..TopKConfig::default() }.init(6144, &bench.device);
+        bench.run(Autoencoder::new(encoder, decoder).with_code(AnyCode::from(code)), Objective::default());
     }),
     // The network of `mnist_mlp` as somebody brings it who knows nothing of the kernels: Burn's own layers and activations.
     ("own_network", 784, 128, 300, |bench| bench.run(bench.own(false), Objective::default())),
@@ -139,8 +139,7 @@ impl Decoder for Own {
 }
 
 fn contractive(method: Method) -> Objective {
-    let contractive = Some(Contractive { weight: 0.1, method, probes: 1 });
-    Objective { penalties: Penalties { contractive, ..Penalties::default() }, ..Objective::default() }
+    Objective::default().with_penalty(Contractive { weight: 0.1, method, probes: 1 })
 }
 
 /// One workload's circumstances.
@@ -155,22 +154,23 @@ struct Bench {
 impl Bench {
     fn mlp(&self, hidden: &[usize], code: usize, activation: Activation, output: Activation) -> (Mlp, Mlp) {
         let config = MlpConfig { hidden: hidden.to_vec(), activation, ..MlpConfig::default() };
-        config.init(&Sizes::new(self.width, code), output, &self.device)
+        let sizes = Sizes::new(self.width, code);
+        (config.encoder(&sizes, &self.device), config.decoder(&sizes, output, &self.device))
     }
 
     fn plain(&self, hidden: &[usize], code: usize) {
         let (encoder, decoder) = self.mlp(hidden, code, Activation::Relu, Activation::Sigmoid);
-        self.run(Autoencoder::new(encoder, decoder).with_code(Activation::Relu.into()), Objective::default());
+        self.run(Autoencoder::new(encoder, decoder).with_code(AnyCode::from(Activation::Relu)), Objective::default());
     }
 
     fn own(&self, dense: bool) -> Autoencoder<Own, Own> {
         let part = |widths, sigmoid| Own::new(widths, sigmoid, dense, &self.device);
         let (encoder, decoder) = (part([784, 256, 64], false), part([64, 256, 784], true));
-        Autoencoder::new(encoder, decoder).with_code(Activation::Relu.into())
+        Autoencoder::new(encoder, decoder).with_code(AnyCode::from(Activation::Relu))
     }
 
-    fn run<E: Encoder + 'static, D: Decoder + 'static>(&self, model: Autoencoder<E, D>, objective: Objective) {
-        self.measure(model, TrainingConfig::default().optimizer(), |model, x| objective.evaluate(model, x, None).loss());
+    fn run<E: ModuleEncoder, D: ModuleDecoder>(&self, model: Autoencoder<E, D>, objective: Objective) {
+        self.measure(model, TrainingConfig::default().optimizer(), |model, x| objective.evaluate(model, x).loss());
     }
 
     fn measure<M: Module + 'static>(&self, mut model: M, mut optimizer: ModuleOptimizer, loss: impl Fn(&M, Tensor<2>) -> Tensor<1>) {

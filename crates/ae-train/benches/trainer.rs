@@ -84,7 +84,7 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
     let mut trained = Some((model(), config.optimizer()));
     let mut step = |x: Tensor<2>| {
         let (model, mut optimizer): (Model, ModuleOptimizer) = trained.take().expect("put back below");
-        let loss = objective.evaluate(&model, x, None).loss();
+        let loss = objective.evaluate(&model, x).loss();
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         let _ = loss.into_scalar::<f32>();
         trained = Some((optimizer.step(1e-3, model, gradients), optimizer));
@@ -101,7 +101,7 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
         times[1].extend(timed(epochs, || Ok(train.iter().try_for_each(|batch| batch.map(|batch| step(batch.x)))?))?);
         times[2].extend(timed(epochs, || {
             let loss = |batch: ae_data::Batch| {
-                objective.evaluate(&valid, batch.x, None).loss().into_scalar::<f32>();
+                objective.evaluate(&valid, batch.x).loss().into_scalar::<f32>();
             };
             Ok(validation.iter().try_for_each(|batch| batch.map(loss))?)
         })?);

@@ -18,7 +18,7 @@
 use std::{cell::RefCell, ops::Range, sync::Arc};
 
 use ae_data::{Dataset, Encoding};
-use ae_model::Corruption;
+use ae_model::{Corruption, Layout};
 use arrow_array::{ArrayRef, Float32Array, Float64Array, StringArray};
 use arrow_schema::{DataType, Field};
 use burn::{
@@ -108,15 +108,15 @@ struct Copies {
 
 impl Copies {
     /// Every corruption is affine in each value once its noise is drawn: two inputs say how.
-    fn draw(corruption: &Corruption, width: usize, seed: u64, device: &Device) -> Option<Self> {
+    fn draw(corruption: &Corruption, layout: &Layout, seed: u64, device: &Device) -> Option<Self> {
         if corruption.is_none() {
             return None;
         }
-        let zeros = Tensor::<2>::zeros([COPIES, width], device);
+        let zeros = Tensor::<2>::zeros([COPIES, layout.width()], device);
         device.seed(seed);
-        let offset = corruption.apply(zeros.clone(), None);
+        let offset = corruption.apply(zeros.clone(), None, Some(layout));
         device.seed(seed);
-        let factor = corruption.apply(zeros.ones_like(), None).x - offset.x.clone();
+        let factor = corruption.apply(zeros.ones_like(), None, Some(layout)).x - offset.x.clone();
         Some(Self { factor, offset: offset.x, visible: offset.visible, count: COPIES })
     }
 }
@@ -145,8 +145,9 @@ struct Scorer<'a> {
 
 impl<'a> Scorer<'a> {
     fn new(trained: &'a Trained, reference: Arc<Reference>, seed: u64) -> Self {
-        let corruption = trained.config.model.corruption.for_inputs(trained.schema.inputs().unit_range);
-        let copies = Copies::draw(&corruption, trained.schema.d_input, seed, &trained.device);
+        let inputs = trained.schema.inputs();
+        let layout = inputs.layout.clone().unwrap_or_else(|| Layout::of_numbers(inputs.features));
+        let copies = Copies::draw(&trained.config.model.corruption.init(&inputs), &layout, seed, &trained.device);
         let encoding = Encoding::new(trained.columns());
         let categories = encoding.columns().iter().map(|column| column.width() > 1 || column.kind == ae_data::Kind::Category).collect();
         let search = reference.search(&trained.device);
@@ -590,6 +591,10 @@ pub fn normal_class(named: Option<&str>, classes: &[String]) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ae_model::{
+        Inputs,
+        corruption::{CorruptionConfig, GaussianConfig, Masking, SaltAndPepper},
+    };
 
     #[test]
     fn the_normal_class_is_known_by_its_name_or_asked_for() {
@@ -604,15 +609,19 @@ mod tests {
     #[test]
     fn copies_are_what_the_corruption_makes_of_a_row() {
         let device = Device::default();
-        let corruption = Corruption {
-            gaussian: Some(ae_model::corruption::Gaussian::new(0.5)),
-            masking: Some(ae_model::corruption::Masking { rate: 0.4, rate_max: 0.0 }),
-            ..Corruption::default()
+        let corruption = CorruptionConfig {
+            gaussian: Some(GaussianConfig::new(0.5)),
+            salt_and_pepper: Some(SaltAndPepper { rate: 0.3, ..SaltAndPepper::default() }),
+            masking: Some(Masking { rate: 0.4, rate_max: 0.0 }),
+            ..CorruptionConfig::default()
         };
-        let copies = Copies::draw(&corruption, 3, 7, &device).unwrap();
-        let x = Tensor::<2>::from_floats([[1.0, -2.0, 0.5]], &device).repeat_dim(0, COPIES);
+        // A number, a truth value and a category of three levels.
+        let layout = Layout { numbers: 1, booleans: 1, categories: vec![3] };
+        let corruption = corruption.init(&Inputs::real(5));
+        let copies = Copies::draw(&corruption, &layout, 7, &device).unwrap();
+        let x = Tensor::<2>::from_floats([[-2.0, 1.0, 0.0, 0.0, 1.0]], &device).repeat_dim(0, COPIES);
         device.seed(7);
-        let direct = corruption.apply(x.clone(), None);
+        let direct = corruption.apply(x.clone(), None, Some(&layout));
         let difference = (x * copies.factor + copies.offset - direct.x).abs().max().into_scalar::<f32>();
         assert!(difference < 1e-5, "{difference}");
         copies.visible.unwrap().into_data().assert_eq(&direct.visible.unwrap().into_data(), true);

@@ -199,7 +199,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("model.reconstruction", "squared_error, bernoulli (inputs in [0, 1])"),
     ("model.output", "the decoder's last activation: auto, or any activation"),
     ("model.mask_input", "whether the encoder also reads which values are there, as a second half of its input"),
-    ("model.network.kind", "linear, mlp, conv (images)"),
+    ("model.network.kind", "mlp, conv (images)"),
     ("model.network.hidden", "mlp: widths of the encoder's hidden layers; the decoder mirrors them"),
     ("model.network.channels", "conv: channels of the encoder's layers; the decoder mirrors them"),
     ("model.network.kernel", "conv: side of the kernels in pixels, odd"),
@@ -236,17 +236,23 @@ const FIELDS: &[(&str, &str)] = &[
         "what the loss asks for beside copying: [model.penalty.l1] weight = 0.01, [model.penalty.kl_rate] weight = 0.1 rate = 0.05, \
          [model.penalty.contractive] weight = 0.1 method = \"auto\" probes = 1, [model.penalty.contractive_hessian] weight = 0.1 std = 0.1",
     ),
-    ("model.penalty.l1.weight", "factor in the loss, 0 or more; with 0 it is measured alone"),
-    ("model.penalty.kl_rate.weight", "factor in the loss, 0 or more; with 0 it is measured alone"),
-    ("model.penalty.kl_rate.rate", "mean activity that each unit is drawn to, in (0, 1)"),
-    ("model.penalty.contractive.weight", "factor in the loss, 0 or more; with 0 it is measured alone"),
+    ("model.penalty.l1.weight", "factor in the loss, 0 or more; with 0 it is only measured"),
+    ("model.penalty.kl_rate.weight", "factor in the loss, 0 or more; with 0 it is only measured"),
+    ("model.penalty.kl_rate.rate", "mean activity that each unit is to have, in (0, 1)"),
+    ("model.penalty.contractive.weight", "factor in the loss, 0 or more; with 0 it is only measured"),
     ("model.penalty.contractive.method", "auto (closed form, exact for small inputs, else hutchinson), exact, hutchinson"),
     ("model.penalty.contractive.probes", "random directions of hutchinson, 1 or more"),
-    ("model.penalty.contractive_hessian.weight", "factor in the loss, 0 or more; with 0 it is measured alone"),
+    ("model.penalty.contractive_hessian.weight", "factor in the loss, 0 or more; with 0 it is only measured"),
     ("model.penalty.contractive_hessian.std", "standard deviation of the displacement, in units of the scaled data, more than 0"),
     ("model.penalty.contractive_hessian.samples", "displacements drawn for each example, 1 or more"),
     ("model.penalty.contractive_hessian.method", "as for contractive"),
     ("model.penalty.contractive_hessian.probes", "as for contractive"),
+    (
+        "model.constraint",
+        "what is kept of the decoder's first weight after each step: [model.constraint] unit_norm = true, non_negative = true",
+    ),
+    ("model.constraint.unit_norm", "rows of length 1, so that a penalty on the code cannot be escaped by scaling; not with tied weights"),
+    ("model.constraint.non_negative", "no entry below 0; not with tied weights"),
     ("training.epochs", "passes over the training rows, 1 or more"),
     ("training.pretrain_epochs", "passes for each layer of an mlp first, as an autoencoder of the layer below; 0 for none"),
     ("training.batch_size", "examples in a step, 1 or more"),
@@ -516,8 +522,8 @@ mod tests {
         assert_eq!(config.training.epochs, 7);
         let text = toml::to_string(&config.model.network).unwrap();
         assert!(text.contains("\"gelu\"") && text.contains("[5, 4]"), "{text}");
-        let linear = set(&["model.network.kind=linear"]).unwrap();
-        assert!(matches!(linear.model.network, ae_model::network::Network::Linear(_)));
+        let conv = set(&["model.network.kind=conv"]).unwrap();
+        assert!(matches!(conv.model.network, ae_model::network::Network::Conv(_)));
     }
 
     #[test]

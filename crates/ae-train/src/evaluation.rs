@@ -4,7 +4,7 @@
 //! with each feature's mean over the same rows: the fraction of variance unexplained, 0 for a perfect copy and 1 for predicting the mean.
 
 use ae_data::{Batcher, Dataset, progress::Progress};
-use ae_model::{Autoencoder, Decoder, Encoder, Jacobian, jacobian::Method};
+use ae_model::{Autoencoder, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder, jacobian::Method};
 use burn::{
     data::dataset::Dataset as _,
     tensor::{DType, Device, ExecutionError, Tensor, TensorData},
@@ -90,8 +90,8 @@ impl Errors {
 ///
 /// # Errors
 /// A device that fails to give its results back.
-pub fn model_errors<E: Encoder, D: Decoder>(
-    model: &Autoencoder<E, D>,
+pub fn model_errors<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+    model: &Autoencoder<E, D, C>,
     dataset: &Dataset,
     batcher: &Batcher,
     rows: Matrix,
@@ -136,8 +136,8 @@ const JACOBIAN_ROWS: usize = 2048;
 ///
 /// # Errors
 /// A device that fails to give its results back.
-pub fn code_figures<E: Encoder, D: Decoder>(
-    model: &Autoencoder<E, D>,
+pub fn code_figures<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+    model: &Autoencoder<E, D, C>,
     dataset: &Dataset,
     batcher: &Batcher,
     device: &Device,
@@ -156,7 +156,7 @@ pub fn code_figures<E: Encoder, D: Decoder>(
         let code = model.encode_visible(batch.x.clone(), batch.observed.clone());
         let units = code_units(&code, activation).map_err(failed)?;
         let norm2 = match start < JACOBIAN_ROWS {
-            true => numbers(jacobian.norm2(model, batch.x, batch.observed))?.into_iter().map(f64::from).sum(),
+            true => numbers(jacobian.norm2(&model.parts(), batch.x, batch.observed))?.into_iter().map(f64::from).sum(),
             false => 0.0,
         };
         for (sum, part) in sums.iter_mut().zip([units.active, units.size, units.saturated, norm2]) {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ae_data::{Batcher, Dataset, Loader, Order, Split};
 use ae_kernels::{Adam, AdamW};
-use ae_model::{Decoder, Encoder};
+use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder};
 use burn::{
     data::dataset::Dataset as _,
     grad_clipping::GradientClippingConfig,
@@ -112,7 +112,10 @@ impl Fit<'_> {
     ///
     /// # Errors
     /// A checkpoint that cannot be read, a folder that cannot be written, or a device that fails.
-    pub fn run<E: Encoder + 'static, D: Decoder + 'static>(self, trainee: Trainee<E, D>) -> Result<LearningResult<Trainee<E, D>>> {
+    pub fn run<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        self,
+        trainee: Trainee<E, D, C>,
+    ) -> Result<LearningResult<Trainee<E, D, C>>> {
         let checkpoints = self.folder.join("checkpoint");
         std::fs::create_dir_all(&checkpoints).map_err(|error| Error::at("create", &checkpoints, error))?;
         if self.done > 0 {

@@ -5,13 +5,12 @@
 
 use ae_data::{Batcher, Dataset, Loader, Order};
 use ae_model::{
-    Activation, Autoencoder, Model, Objective, Penalties, Reconstruction,
-    network::{Mlp, NetworkDecoder, NetworkEncoder},
+    AnyCode, Autoencoder, Model, Objective, Reconstruction, Sample,
+    network::{Mlp, NetworkDecoder, NetworkEncoder, TiedMlp},
 };
 use burn::{
     data::dataloader::DataLoader,
     module::Module,
-    optim::GradientsParams,
     tensor::{Device, Tensor},
     train::Interrupter,
 };
@@ -45,46 +44,50 @@ impl Pretrain<'_> {
     /// # Errors
     /// A device that fails, or a loss that diverges.
     pub fn run(&self, mut model: Model) -> Result<Option<Model>> {
-        let (NetworkEncoder::Mlp(encoder), NetworkDecoder::Mlp(decoder)) = (&model.encoder, &model.decoder) else { return Ok(Some(model)) };
-        let (mut encoder, mut decoder) = (encoder.clone(), decoder.clone());
+        let NetworkEncoder::Mlp(mut encoder) = model.encoder.clone() else { return Ok(Some(model)) };
+        let mut decoder = model.decoder.clone();
         let depth = encoder.layers.len();
         for layer in (0..depth).filter(|_| self.config.pretrain_epochs > 0) {
             let Some(trained) = self.layer(&model, &encoder, &decoder, layer)? else { return Ok(None) };
             encoder.layers[layer] = trained.encoder.layers[0].clone();
-            decoder.layers[depth - 1 - layer] = trained.decoder.layers[0].clone();
+            put(&mut decoder, depth - 1 - layer, trained.decoder);
         }
         model.encoder = NetworkEncoder::Mlp(encoder);
-        model.decoder = NetworkDecoder::Mlp(decoder);
+        model.decoder = decoder;
         Ok(Some(model))
     }
 
     /// Layer `layer` of the encoder and its mirror, trained on what the layers below give.
-    fn layer(&self, model: &Model, encoder: &Mlp, decoder: &Mlp, layer: usize) -> Result<Option<Autoencoder<Mlp, Mlp>>> {
+    fn layer(
+        &self,
+        model: &Model,
+        encoder: &Mlp,
+        decoder: &NetworkDecoder,
+        layer: usize,
+    ) -> Result<Option<Autoencoder<Mlp, NetworkDecoder>>> {
         let depth = encoder.layers.len();
         let (first, last) = (layer == 0, layer + 1 == depth);
-        let alone = |layers: &Mlp, index: usize, output: Activation| Mlp {
-            output,
-            ..Mlp::new(vec![layers.layers[index].clone()], layers.activation)
-        };
         // Each half ends as it does inside the whole network.
-        let mut single = Autoencoder::new(
-            alone(encoder, layer, Activation::Identity),
-            alone(decoder, depth - 1 - layer, if first { decoder.output } else { decoder.activation }),
-        )
-        .with_code(if last { model.code.clone() } else { encoder.activation.into() })
-        .with_reconstruction(if first { model.reconstruction.clone() } else { Reconstruction::SquaredError.into() })
-        .with_mask_input(first && model.mask_input);
+        let mut single =
+            Autoencoder::new(Mlp::new(vec![encoder.layers[layer].clone()], encoder.activation), alone(decoder, depth - 1 - layer))
+                .with_code(if last { model.code.clone() } else { AnyCode::from(encoder.activation) })
+                .with_reconstruction(if first { model.reconstruction.clone() } else { Reconstruction::SquaredError.into() })
+                .with_mask_input(first && model.mask_input);
         let below = (layer > 0).then(|| {
             let below = Mlp { output: encoder.activation, ..Mlp::new(encoder.layers[..layer].to_vec(), encoder.activation) };
             Autoencoder::new(below, decoder.clone()).with_mask_input(model.mask_input).valid()
         });
-        let penalties = if last { self.objective.penalties.clone() } else { Penalties::default() };
-        let objective = Objective { penalties, corruption: self.objective.corruption.clone() };
+        let penalties = if last { self.objective.penalties.clone() } else { Vec::new() };
+        // The first layer of the decoder is the last one's mirror.
+        let constraints = if last { self.objective.constraints.clone() } else { Vec::new() };
+        let corruption = self.objective.corruption.clone();
+        let mut objective = Objective { penalties, corruption, constraints, ..Objective::default() };
 
         let order = Order::Shuffled { seed: self.seed ^ ((layer as u64 + 1) << 32) };
         let loader = Loader::new(self.rows.clone(), self.batcher.clone(), self.config.batch_size, order, self.device.clone());
         let mut optimizer = self.config.optimizer();
         let epochs = self.config.pretrain_epochs;
+        let mut step = 0;
         for epoch in 1..=epochs {
             let mut sum = Tensor::<1>::zeros([1], &self.device.clone().inner());
             for batch in loader.iter() {
@@ -100,10 +103,11 @@ impl Pretrain<'_> {
                         (Tensor::from_data(x.into_data(), &self.device), None)
                     }
                 };
-                let loss = objective.evaluate(&single, x, observed).loss();
-                sum = sum + loss.clone().without_autodiff();
-                let gradients = GradientsParams::from_grads(loss.backward(), &single);
-                single = ae_kernels::step(&mut optimizer, self.config.learning_rate, single, gradients);
+                let sample = Sample::from(x).with_observed(observed);
+                let progress = step as f64 / (epochs * loader.batches()) as f64;
+                let (trained, evaluation) = objective.step(single, &mut optimizer, self.config.learning_rate, sample, progress);
+                (single, step) = (trained, step + 1);
+                sum = sum + evaluation.loss().without_autodiff();
             }
             let loss = numbers(sum)?[0] / loader.batches() as f32;
             if !loss.is_finite() {
@@ -115,5 +119,32 @@ impl Pretrain<'_> {
             }
         }
         Ok(Some(single))
+    }
+}
+
+/// One layer of a decoder, with the activation that follows it there.
+fn alone(decoder: &NetworkDecoder, index: usize) -> NetworkDecoder {
+    match decoder {
+        NetworkDecoder::Mlp(network) => {
+            let output = if index + 1 == network.layers.len() { network.output } else { network.activation };
+            NetworkDecoder::Mlp(Mlp { output, ..Mlp::new(vec![network.layers[index].clone()], network.activation) })
+        }
+        NetworkDecoder::Tied(network) => NetworkDecoder::Tied(TiedMlp {
+            biases: vec![network.biases[index].clone()],
+            norms: Vec::new(),
+            dropout: None,
+            activation: network.activation,
+            output: if index + 1 == network.biases.len() { network.output } else { network.activation },
+        }),
+        NetworkDecoder::Conv(_) => decoder.clone(),
+    }
+}
+
+/// Puts a layer that was trained alone into its place.
+fn put(decoder: &mut NetworkDecoder, index: usize, trained: NetworkDecoder) {
+    match (decoder, trained) {
+        (NetworkDecoder::Mlp(network), NetworkDecoder::Mlp(mut trained)) => network.layers[index] = trained.layers.remove(0),
+        (NetworkDecoder::Tied(network), NetworkDecoder::Tied(mut trained)) => network.biases[index] = trained.biases.remove(0),
+        _ => {}
     }
 }

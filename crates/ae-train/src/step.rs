@@ -3,13 +3,16 @@
 //! `TrainStep` is Burn's trait and `Autoencoder` is `ae-model`'s, so that a type of this crate stands between them: [`Trainee`].
 
 use std::{
+    borrow::Cow,
     mem,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use ae_data::{Batch, progress};
 use ae_kernels::Units;
-use ae_model::{Activation, Autoencoder, Decoder, Encoder, Evaluation, Jacobian, Objective, jacobian::Method};
+use ae_model::{
+    Activation, AnyCode, Autoencoder, Evaluation, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder, Objective, Sample, jacobian::Method,
+};
 use burn::{
     lr_scheduler::module_lr_scheduler::ModuleLearningRate,
     module::Module,
@@ -30,9 +33,9 @@ const WAITING: usize = 16 << 20;
 
 /// A model with what it is trained for.
 #[derive(Module, Debug)]
-pub struct Trainee<E: Encoder, D: Decoder> {
+pub struct Trainee<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode = AnyCode> {
     /// What is kept after training.
-    pub model: Autoencoder<E, D>,
+    pub model: Autoencoder<E, D, C>,
     /// What is minimised.
     #[module(skip)]
     pub objective: Objective,
@@ -63,9 +66,10 @@ struct Waiting {
     last: Option<Arc<Statistics>>,
 }
 
-impl<E: Encoder, D: Decoder> Trainee<E, D> {
+impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Trainee<E, D, C> {
     /// A model to be trained for `objective`.
-    pub fn new(model: Autoencoder<E, D>, objective: Objective) -> Self {
+    pub fn new(model: Autoencoder<E, D, C>, mut objective: Objective) -> Self {
+        let model = objective.after_step(model, 1.0);
         Self { model, objective, steps: 0, steps_total: 0, readings: Readings { every: 1, waiting: Arc::default() } }
     }
 
@@ -79,7 +83,9 @@ impl<E: Encoder, D: Decoder> Trainee<E, D> {
     /// The same after `steps` of `total` optimizer steps.
     pub fn after(mut self, steps: usize, total: usize) -> Self {
         (self.steps, self.steps_total) = (steps, total);
-        self.model.code.anneal(steps as f64 / total.max(1) as f64);
+        // A training without a known end is as at its end: nobody can say how much is over.
+        let progress = if total > 0 { steps as f64 / total as f64 } else { 1.0 };
+        self.model = self.objective.after_step(self.model, progress);
         self
     }
 }
@@ -97,7 +103,7 @@ pub struct StepOutput {
 #[derive(Debug)]
 struct Measured {
     /// Name and value per example (`[batch]`) of the loss and of each of its terms.
-    losses: Vec<(&'static str, Tensor<1>)>,
+    losses: Vec<(Cow<'static, str>, Tensor<1>)>,
     /// Squared error per example, `[batch]`.
     squared_error: Tensor<1>,
     /// Values observed, per example; none if all are.
@@ -126,7 +132,7 @@ pub struct Statistics {
     /// Examples in the batch.
     pub examples: usize,
     /// Name and batch mean of the loss and of each of its terms, in nats.
-    pub losses: Vec<(&'static str, f64)>,
+    pub losses: Vec<(Cow<'static, str>, f64)>,
     /// Sum of squared errors over the batch.
     pub squared_error: f64,
     /// Values observed in the batch.
@@ -145,9 +151,9 @@ pub struct Statistics {
     pub unit_peak: Vec<f32>,
 }
 
-impl<E: Encoder, D: Decoder> Trainee<E, D> {
+impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Trainee<E, D, C> {
     fn evaluate(&self, batch: &Batch) -> Evaluation {
-        self.objective.evaluate(&self.model, batch.x.clone(), batch.observed.clone())
+        self.objective.evaluate(&self.model, sample(batch))
     }
 
     fn output(&self, batch: Batch, evaluation: &Evaluation) -> StepOutput {
@@ -159,7 +165,7 @@ impl<E: Encoder, D: Decoder> Trainee<E, D> {
             losses: named(evaluation),
             squared_error: self.model.reconstruction.squared_error(x, output, observed.clone()),
             observed: observed.map(|observed| observed.sum_dim(1).squeeze_dim(1)),
-            code: evaluation.forward.code.clone().without_autodiff(),
+            code: evaluation.forward.latent.code.clone().without_autodiff(),
             activation: self.model.code.activation(),
             jacobian_norm2: None,
         };
@@ -168,16 +174,21 @@ impl<E: Encoder, D: Decoder> Trainee<E, D> {
     }
 }
 
+/// A batch as a model takes it.
+fn sample(batch: &Batch) -> Sample {
+    Sample::from(batch.x.clone()).with_observed(batch.observed.clone())
+}
+
 /// Name and value per example of the loss and, if there are several, of each of its terms.
-fn named(evaluation: &Evaluation) -> Vec<(&'static str, Tensor<1>)> {
-    let mut losses = vec![("loss", evaluation.per_example())];
+fn named(evaluation: &Evaluation) -> Vec<(Cow<'static, str>, Tensor<1>)> {
+    let mut losses = vec![(Cow::from("loss"), evaluation.per_example())];
     if evaluation.terms.len() > 1 {
-        losses.extend(evaluation.terms.iter().map(|term| (term.name, term.value.clone())));
+        losses.extend(evaluation.terms.iter().map(|term| (term.name.clone(), term.value.clone())));
     }
     losses.into_iter().map(|(name, value)| (name, value.without_autodiff())).collect()
 }
 
-impl<E: Encoder, D: Decoder> TrainStep for Trainee<E, D> {
+impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> TrainStep for Trainee<E, D, C> {
     type Input = Batch;
     type Output = StepOutput;
 
@@ -190,11 +201,11 @@ impl<E: Encoder, D: Decoder> TrainStep for Trainee<E, D> {
     fn optimize(self, optimizer: &mut ModuleOptimizer, rate: ModuleLearningRate, gradients: GradientsParams) -> Self {
         let (steps, total) = (self.steps + 1, self.steps_total);
         let trained = ae_kernels::step(optimizer, rate, self, gradients);
-        if total > 0 { trained.after(steps, total) } else { trained }
+        trained.after(steps, total)
     }
 }
 
-impl<E: Encoder, D: Decoder> InferenceStep for Trainee<E, D> {
+impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> InferenceStep for Trainee<E, D, C> {
     type Input = Batch;
     type Output = StepOutput;
 
@@ -202,8 +213,8 @@ impl<E: Encoder, D: Decoder> InferenceStep for Trainee<E, D> {
         let evaluation = self.evaluate(&batch);
         let jacobian = Jacobian { method: Method::Auto, probes: 1 };
         let some = |tensor: &Tensor<2>| tensor.clone().slice(0..MEASURED.min(tensor.dims()[0]));
-        let norm2 = jacobian.norm2(&self.model, some(&batch.x), batch.observed.as_ref().map(some));
-        let judged = self.objective.judge(&self.model, batch.x.clone(), batch.observed.clone());
+        let norm2 = jacobian.norm2(&self.model.parts(), some(&batch.x), batch.observed.as_ref().map(some));
+        let judged = self.objective.judge(&self.model, sample(&batch));
         let mut output = self.output(batch, &evaluation);
         let losses = judged.map(|judged| named(&judged));
         output.measured =
@@ -248,7 +259,12 @@ impl Measured {
         let some =
             |of: fn(&Self) -> &Option<Tensor<1>>| of(first).is_some().then(|| cat(&|step| of(step).clone().expect("as in the first step")));
         Self {
-            losses: first.losses.iter().enumerate().map(|(index, (name, _))| (*name, cat(&|step| step.losses[index].1.clone()))).collect(),
+            losses: first
+                .losses
+                .iter()
+                .enumerate()
+                .map(|(index, (name, _))| (name.clone(), cat(&|step| step.losses[index].1.clone())))
+                .collect(),
             squared_error: cat(&|step| step.squared_error.clone()),
             observed: some(|step| &step.observed),
             code: Tensor::cat(steps.iter().map(|step| step.code.clone()).collect(), 0),
@@ -276,7 +292,7 @@ impl Measured {
         // In the order in which they were put in.
         Ok(Statistics {
             examples,
-            losses: self.losses.iter().map(|(name, _)| (*name, next() / rows)).collect(),
+            losses: self.losses.iter().map(|(name, _)| (name.clone(), next() / rows)).collect(),
             squared_error: next(),
             code_l0: code.active / rows,
             mean_activation: code.size / values,

@@ -232,11 +232,11 @@ impl Trained {
         rows: &'a Dataset,
         corruption: Option<&'a Corruption>,
     ) -> impl Iterator<Item = Result<Reconstructed>> + 'a {
-        let corruption = corruption.map(|corruption| corruption.for_inputs(self.schema.inputs().unit_range));
+        let layout = self.schema.inputs().layout;
         let batches = self.batches(rows, "reconstructing rows", move |batch| {
             let (read, visible) = match &corruption {
                 Some(corruption) => {
-                    let corrupted = corruption.apply(batch.x, batch.observed);
+                    let corrupted = corruption.apply(batch.x, batch.observed, layout.as_ref());
                     (corrupted.x, corrupted.visible)
                 }
                 None => (batch.x, batch.observed),

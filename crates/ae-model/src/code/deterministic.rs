@@ -4,10 +4,10 @@
 use burn::{
     module::Module,
     serde::{Deserialize, Serialize},
-    tensor::Tensor,
+    tensor::{Device, Tensor},
 };
 
-use crate::Activation;
+use crate::{Activation, Code, ConfigError, Latent};
 
 /// Settings of a deterministic code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,8 +24,16 @@ impl Default for DeterministicConfig {
 }
 
 impl DeterministicConfig {
+    /// Whether the settings suit a code of `d_code` units: always.
+    ///
+    /// # Errors
+    /// None.
+    pub fn check(&self, _d_code: usize) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
     /// The code part.
-    pub fn init(&self) -> Deterministic {
+    pub fn init(&self, _d_code: usize, _device: &Device) -> Deterministic {
         Deterministic { activation: self.activation }
     }
 }
@@ -38,14 +46,24 @@ pub struct Deterministic {
     pub activation: Activation,
 }
 
-impl Deterministic {
-    /// `phi(z)`, `[batch, d_code]`.
-    pub fn forward(&self, z: Tensor<2>) -> Tensor<2> {
-        self.activation.forward(z)
+impl Code for Deterministic {
+    fn forward(&self, z: Tensor<2>) -> Latent {
+        self.activation.forward(z).into()
     }
 
-    /// `(phi(z), phi'(z) * t)`.
-    pub fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        self.activation.jvp(z, t)
+    fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
+        Some(self.activation.jvp(z, t))
+    }
+
+    fn is_diagonal(&self) -> bool {
+        true
+    }
+
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation
     }
 }

@@ -6,12 +6,12 @@
 //! classifier reads; the decoder, which never saw such codes, then reconstructs worse than the mean.)
 
 use burn::{
-    module::{Module, RunningState},
+    module::{Flag, Module, Param, RunningState},
     serde::{Deserialize, Serialize},
     tensor::{Device, IndexingUpdateOp, Tensor},
 };
 
-use crate::{Activation, ConfigError};
+use crate::{Activation, Code, ConfigError, Latent};
 
 /// Weight of a batch in the running average of the least value that won.
 const MOMENTUM: f64 = 0.05;
@@ -37,16 +37,21 @@ impl LifetimeConfig {
     ///
     /// # Errors
     /// A rate outside `(0, 1]`.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        match self.rate > 0.0 && self.rate <= 1.0 {
-            true => Ok(()),
-            false => Err(ConfigError::new("rate", self.rate, "greater than 0 and at most 1")),
+    pub fn check(&self, _d_code: usize) -> Result<(), ConfigError> {
+        if self.rate > 0.0 && self.rate <= 1.0 {
+            return Ok(());
         }
+        Err(ConfigError::new("rate", self.rate, "greater than 0 and at most 1"))
     }
 
     /// The code part, for `d_code` units.
     pub fn init(&self, d_code: usize, device: &Device) -> Lifetime {
-        Lifetime { threshold: RunningState::new(Tensor::zeros([d_code], device)), rate: self.rate, activation: self.activation }
+        Lifetime {
+            threshold: RunningState::new(Tensor::zeros([d_code], device)),
+            training: Param::from_bool(true),
+            rate: self.rate,
+            activation: self.activation,
+        }
     }
 }
 
@@ -55,6 +60,8 @@ impl LifetimeConfig {
 pub struct Lifetime {
     /// The least value of each unit that won, averaged over the training, `[d_code]`.
     pub threshold: RunningState<Tensor<1>>,
+    /// Whether it is trained: off in a part of a model that is frozen, which then keeps its thresholds.
+    pub training: Param<Flag>,
     /// Share of the batch's examples that each unit keeps.
     #[module(skip)]
     pub rate: f64,
@@ -63,33 +70,41 @@ pub struct Lifetime {
     pub activation: Activation,
 }
 
-impl Lifetime {
-    /// `h`, `[batch, d_code]`.
-    pub fn forward(&self, z: Tensor<2>) -> Tensor<2> {
+impl Code for Lifetime {
+    fn forward(&self, z: Tensor<2>) -> Latent {
         let y = self.activation.forward(z);
-        if !y.device().is_autodiff() {
+        if !(self.training.is_enabled() && y.device().is_autodiff()) {
             let kept = self.kept(&y);
-            return y * kept;
+            return (y * kept).into();
         }
         let winners = ((y.dims()[0] as f64 * self.rate).ceil() as usize).max(1);
         let seen = y.clone().detach();
         let (values, indices) = seen.clone().topk_with_indices(winners, 0);
         let least = values.clone().min_dim(0).squeeze_dim::<1>(0);
-        let average = self.threshold.value_sync().to_device(&y.device());
+        let average = self.threshold.value_sync().to_device(&y.device()).cast(y.dtype());
         self.threshold.update((average.mul_scalar(1.0 - MOMENTUM) + least.mul_scalar(MOMENTUM)).detach());
-        y * seen.zeros_like().scatter(0, indices, values.ones_like(), IndexingUpdateOp::Add)
+        (y * seen.zeros_like().scatter(0, indices, values.ones_like(), IndexingUpdateOp::Add)).into()
     }
 
-    /// `h`, and its derivative along the tangent `t` of `z`: of the code as it is used after training.
-    pub fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
         let (y, t) = self.activation.jvp(z, t);
         let kept = self.kept(&y);
-        (y * kept.clone(), t * kept)
+        Some((y * kept.clone(), t * kept))
     }
 
+    fn is_diagonal(&self) -> bool {
+        true
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+}
+
+impl Lifetime {
     /// 1 where a unit reaches its threshold, else 0.
     fn kept(&self, y: &Tensor<2>) -> Tensor<2> {
-        let threshold = self.threshold.value_sync().to_device(&y.device()).unsqueeze::<2>().expand(y.shape());
+        let threshold = self.threshold.value_sync().to_device(&y.device()).cast(y.dtype()).unsqueeze::<2>().expand(y.shape());
         let y = y.clone().detach();
         y.zeros_like().mask_fill(y.greater_equal(threshold), 1.0)
     }
@@ -107,10 +122,19 @@ mod tests {
         let z = [[1.0f32, 8.0], [2.0, 7.0], [3.0, -6.0], [4.0, 5.0]];
         for _ in 0..400 {
             let training = code.forward(Tensor::from_floats(z, &Device::default().autodiff()));
-            training.into_data().assert_eq(&[[0.0f32, 8.0], [0.0, 7.0], [3.0, 0.0], [4.0, 0.0]].into(), true);
+            training.code.into_data().assert_eq(&[[0.0f32, 8.0], [0.0, 7.0], [3.0, 0.0], [4.0, 0.0]].into(), true);
         }
         // The least winners were 3 and 7, and the average has reached them from below.
         let after = code.forward(Tensor::from_floats([[2.9, 7.1], [3.1, 6.9]], &Device::default()));
-        after.into_data().assert_eq(&[[0.0f32, 7.1], [3.1, 0.0]].into(), true);
+        after.code.into_data().assert_eq(&[[0.0f32, 7.1], [3.1, 0.0]].into(), true);
+    }
+
+    #[test]
+    fn a_frozen_code_keeps_its_thresholds_beside_parts_that_train() {
+        let code = LifetimeConfig { rate: 0.5, activation: Activation::Relu }.init(1, &Device::default()).freeze();
+        code.threshold.update(Tensor::from_floats([2.0], &Device::default()));
+        let h = code.forward(Tensor::from_floats([[1.0], [3.0], [4.0]], &Device::default().autodiff()));
+        h.code.into_data().assert_eq(&[[0.0f32], [3.0], [4.0]].into(), true);
+        code.threshold.value_sync().into_data().assert_eq(&[2.0f32].into(), true);
     }
 }

@@ -5,12 +5,12 @@
 
 use ae_kernels::Sparse;
 use burn::{
-    module::Module,
+    module::{Flag, Module, Param},
     serde::{Deserialize, Serialize},
-    tensor::{IndexingUpdateOp, Tensor},
+    tensor::{Device, IndexingUpdateOp, Tensor},
 };
 
-use crate::{Activation, ConfigError};
+use crate::{Activation, Code, ConfigError, Latent};
 
 /// How many times as many units there must be as are kept for the others to be left out of products: below, leaving them out costs more.
 const SPARSE: usize = 8;
@@ -54,18 +54,24 @@ impl TopKConfig {
         }
     }
 
-    /// The code part.
-    pub fn init(&self) -> TopK {
-        let mut code =
-            TopK { k: self.k, k_start: self.k_start.max(self.k), anneal: self.anneal, k_training: self.k, activation: self.activation };
-        code.anneal(0.0);
-        code
+    /// The code part. Until it is told of its progress ([`Code::after_step`]) it keeps `k` units in training, too.
+    pub fn init(&self, _d_code: usize, _device: &Device) -> TopK {
+        TopK {
+            training: Param::from_bool(true),
+            k: self.k,
+            k_start: self.k_start.max(self.k),
+            anneal: self.anneal,
+            k_training: self.k,
+            activation: self.activation,
+        }
     }
 }
 
 /// The `k` largest of `phi(z)`.
 #[derive(Module, Debug)]
 pub struct TopK {
+    /// Whether it is trained: off in a part of a model that is frozen, which then keeps `k` units.
+    pub training: Param<Flag>,
     /// Units kept for each example, after training.
     #[module(skip)]
     pub k: usize,
@@ -83,47 +89,52 @@ pub struct TopK {
     pub activation: Activation,
 }
 
-impl TopK {
-    /// Sets the units kept in training for when this share of it, in `[0, 1]`, is over.
-    pub fn anneal(&mut self, progress: f64) {
-        let left = 1.0 - (progress / self.anneal).min(1.0);
-        self.k_training = self.k + ((self.k_start - self.k) as f64 * left).round() as usize;
-    }
-
-    /// `h` by its kept units alone, where they are few and there is a kernel for it.
-    pub fn sparse(&self, z: &Tensor<2>) -> Option<Sparse> {
-        let k = self.kept_of(z);
+impl Code for TopK {
+    fn forward(&self, z: Tensor<2>) -> Latent {
+        let k = self.kept_of(&z);
         // Kernels are there for activations that never fall, under which the largest of `z` are the largest of `phi(z)`.
-        let activation = self.activation.kernel()?;
-        if k * SPARSE <= z.dims()[1] { Sparse::top_k(z, k, activation) } else { None }
-    }
-
-    /// A given code by its active units alone, if no more of them are active than are kept.
-    pub fn sparse_of(&self, h: &Tensor<2>) -> Option<Sparse> {
-        let k = self.kept_of(h);
-        if k * SPARSE <= h.dims()[1] { Sparse::of(h, k) } else { None }
-    }
-
-    /// `h`, `[batch, d_code]`.
-    pub fn forward(&self, z: Tensor<2>) -> Tensor<2> {
-        if let Some(h) = self.sparse(&z) {
-            return h.dense();
+        let few = k * SPARSE <= z.dims()[1];
+        if let Some(activation) = self.activation.kernel().filter(|_| few)
+            && let Some(h) = Sparse::top_k(&z, k, activation)
+        {
+            drop(z); // the widest tensor of all: its memory becomes the code's
+            return h.into();
         }
         let y = self.activation.forward(z);
         let kept = self.kept(&y);
-        y * kept
+        (y * kept).into()
     }
 
-    /// `h`, and its derivative along the tangent `t` of `z`: that of the kept units.
-    pub fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    fn given(&self, h: Tensor<2>) -> Latent {
+        let k = self.kept_of(&h);
+        let sparse = if k * SPARSE <= h.dims()[1] { Sparse::of(&h, k) } else { None };
+        Latent { sparse, ..h.into() }
+    }
+
+    fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
         let (y, t) = self.activation.jvp(z, t);
         let kept = self.kept(&y);
-        (y * kept.clone(), t * kept)
+        Some((y * kept.clone(), t * kept))
     }
 
+    fn is_diagonal(&self) -> bool {
+        true
+    }
+
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn after_step(&mut self, progress: f64) {
+        let left = 1.0 - (progress / self.anneal).min(1.0);
+        self.k_training = self.k + (self.k_start.saturating_sub(self.k) as f64 * left).round() as usize;
+    }
+}
+
+impl TopK {
     /// How many units of each row of `z` are kept.
     fn kept_of(&self, z: &Tensor<2>) -> usize {
-        if z.device().is_autodiff() { self.k_training } else { self.k }
+        if self.training.is_enabled() && z.device().is_autodiff() { self.k_training } else { self.k }
     }
 
     /// 1 for the kept units and 0 for the others. Of equal values at the border, as many are kept as fit.
@@ -144,21 +155,22 @@ mod tests {
 
     #[test]
     fn exactly_k_units_are_kept_even_where_values_are_equal() {
-        let code = TopKConfig { k: 2, activation: Activation::Identity, ..Default::default() }.init();
+        let code = TopKConfig { k: 2, activation: Activation::Identity, ..Default::default() }.init(8, &Device::default());
         let z = Tensor::<2>::from_floats([[0.1, 3.0, -5.0, 2.0], [1.0, 1.0, 1.0, 1.0]], &Device::default());
-        let h: Vec<f32> = code.forward(z).into_data().iter::<f32>().collect();
+        let h: Vec<f32> = code.forward(z).code.into_data().iter::<f32>().collect();
         assert_eq!(h[..4], [0.0, 3.0, 0.0, 2.0]);
         assert_eq!(h[4..].iter().filter(|&&value| value == 1.0).count(), 2);
     }
 
     #[test]
     fn k_falls_linearly_in_training_and_is_final_at_once_afterwards() {
-        let mut code = TopKConfig { k: 2, k_start: 6, anneal: 0.5, activation: Activation::Identity }.init();
-        let active = |code: &TopK, device: &Device| code.forward(Tensor::<2>::ones([1, 8], device)).sum().into_scalar::<f32>();
+        let mut code = TopKConfig { k: 2, k_start: 6, anneal: 0.5, activation: Activation::Identity }.init(8, &Device::default());
+        let active = |code: &TopK, device: &Device| code.forward(Tensor::<2>::ones([1, 8], device)).code.sum().into_scalar::<f32>();
         let (training, after) = (Device::default().autodiff(), Device::default());
+        assert_eq!(active(&code, &training), 2.0, "nobody said that there is an end to anneal towards");
         let mut seen = Vec::new();
         for progress in [0.0, 0.25, 0.5, 1.0] {
-            code.anneal(progress);
+            code.after_step(progress);
             seen.push(active(&code, &training));
             assert_eq!(active(&code, &after), 2.0);
         }

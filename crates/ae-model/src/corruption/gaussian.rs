@@ -1,18 +1,22 @@
 //! Additive isotropic Gaussian noise: `x~ = x + e`, `e ~ N(0, std^2 I)` (Vincent et al. 2010, section 3.3).
+//!
+//! Truth values and categories, for which a sum has no meaning, are replaced as often as such noise would carry them across the middle: a truth value
+//! is flipped where `e > 1/2`, a category becomes a level at random where `|e| > 1/2`.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
 
-use crate::ConfigError;
+use super::{Change, Corrupt};
+use crate::{ConfigError, Inputs, Layout};
 
 /// Settings of Gaussian noise.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
-pub struct Gaussian {
+pub struct GaussianConfig {
     /// How strong it is. Default: auto.
     pub std: Level,
 }
@@ -71,7 +75,7 @@ impl Level {
     }
 }
 
-impl Gaussian {
+impl GaussianConfig {
     /// Noise of this standard deviation.
     pub fn new(std: f64) -> Self {
         Self { std: Level::Fixed(std) }
@@ -84,10 +88,49 @@ impl Gaussian {
         }
     }
 
-    /// `x~`, of the shape of `x`; a level that follows the data is that of data outside `[0, 1]`, unless it was
-    /// [resolved](super::Corruption::for_inputs).
-    pub fn apply(&self, x: Tensor<2>) -> Tensor<2> {
-        let noise = ae_kernels::normal_like(&x, self.std.value(false));
-        x + noise
+    pub(super) fn init(&self, inputs: &Inputs) -> Arc<dyn Corrupt> {
+        Arc::new(Gaussian { std: self.std.value(inputs.unit_range) })
+    }
+}
+
+/// Additive noise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gaussian {
+    /// Standard deviation in the units of the scaled data, greater than 0.
+    pub std: f64,
+}
+
+impl Corrupt for Gaussian {
+    fn name(&self) -> Cow<'static, str> {
+        "gaussian".into()
+    }
+
+    fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change {
+        if columns.is_numbers() {
+            let noise = ae_kernels::normal_like(&x, self.std);
+            return Change { x: x + noise, replaced: None, hidden: None };
+        }
+        let ([batch, _], single) = (x.dims(), columns.numbers + columns.booleans);
+        let noise = ae_kernels::normal_like(&x.clone().slice([0..batch, 0..columns.columns()]), self.std);
+        let mut parts = Vec::new();
+        if columns.numbers > 0 {
+            let numbers = [0..batch, 0..columns.numbers];
+            parts.push(x.clone().slice(numbers.clone()) + noise.clone().slice(numbers));
+        }
+        if columns.booleans > 0 {
+            let truths = [0..batch, columns.numbers..single];
+            let (old, flipped) = (x.clone().slice(truths.clone()), noise.clone().slice(truths).greater_elem(0.5));
+            parts.push(old.clone().mask_where(flipped, old.neg().add_scalar(1.0)));
+        }
+        if let Some(levels) = columns.random_levels(&x) {
+            let old = x.slice([0..batch, single..columns.width()]);
+            let moved = columns.spread(noise).slice([0..batch, single..columns.width()]).abs().greater_elem(0.5);
+            parts.push(old.mask_where(moved, levels));
+        }
+        Change { x: Tensor::cat(parts, 1), replaced: None, hidden: None }
+    }
+
+    fn replaces(&self) -> bool {
+        false
     }
 }

@@ -1,14 +1,18 @@
-//! Masking: a random share of each example is hidden, that is, set to 0 and told to be missing (Vincent et al. 2008).
+//! Masking: a random share of each example's columns is hidden, that is, set to 0 and marked as missing (Vincent et al. 2008).
 //!
 //! Zero is the mean under standard scaling and the least value under min-max scaling. A network that also reads which inputs are there
-//! (`mask_input`) can tell a hidden value from a true zero. Values that are missing from the data are hidden already, and stay so.
+//! (`mask_input`) can tell a hidden value from a true zero. Values that are missing from the data are hidden already, and stay so. A category is
+//! hidden with all its levels: those that stay visible would tell the hidden one.
+
+use std::{borrow::Cow, sync::Arc};
 
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Distribution, Tensor},
 };
 
-use crate::ConfigError;
+use super::{Change, Corrupt};
+use crate::{ConfigError, Inputs, Layout};
 
 /// Settings of masking.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -37,8 +41,12 @@ impl Masking {
         }
     }
 
-    /// 1 where a value of `x` is hidden and 0 where it stays; of the shape of `x`.
-    pub fn hidden(&self, x: &Tensor<2>) -> Tensor<2> {
+    pub(super) fn init(&self, _inputs: &Inputs) -> Arc<dyn Corrupt> {
+        Arc::new(*self)
+    }
+
+    /// 1 where a value of `x` is hidden and 0 where it stays; of the shape of `x`, whose values are one a column.
+    fn draw(&self, x: &Tensor<2>) -> Tensor<2> {
         if self.rate_max <= self.rate {
             return x.random_like(Distribution::Bernoulli(self.rate));
         }
@@ -47,5 +55,19 @@ impl Masking {
         let rate = x.clone().slice([0..batch, 0..1]).random_like(uniform); // [batch, 1]
         let hidden = x.random_like(Distribution::Uniform(0.0, 1.0)).lower(rate.expand(x.shape()));
         x.zeros_like().mask_fill(hidden, 1.0)
+    }
+}
+
+impl Corrupt for Masking {
+    fn name(&self) -> Cow<'static, str> {
+        "masking".into()
+    }
+
+    fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change {
+        let hidden = match columns.categories.is_empty() {
+            true => self.draw(&x),
+            false => columns.spread(self.draw(&x.clone().slice([0..x.dims()[0], 0..columns.columns()]))),
+        };
+        Change { x, replaced: None, hidden: Some(hidden) }
     }
 }

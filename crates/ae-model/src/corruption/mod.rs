@@ -1,48 +1,63 @@
 //! Corruption: what is done to the input in training, so that the network must know what belongs there. The target stays clean.
 //!
 //! A denoising autoencoder minimises `L(x, g(f(x~)))` for a fresh `x~ ~ q(x~|x)` at each step (Vincent et al. 2008, 2010). Several corruptions
-//! act in the order of the fields. The emphasised loss weights what was changed by `alpha` and what stayed intact by `beta`.
+//! act in the order of the fields. The emphasised loss weights what was replaced or hidden by `alpha` and the rest by `beta`.
+//!
+//! Every corruption knows the columns of a table: what happens to a category happens to all its levels, and a truth value stays one.
+//!
+//! A corruption of another crate implements [`Corrupt`] and is handed to [`Objective::with_corruption`](crate::Objective::with_corruption). One that
+//! a [`Recipe`](crate::Recipe) can name is one file here and one line in the list below.
 
 pub mod gaussian;
 pub mod masking;
 pub mod salt_and_pepper;
+
+use std::{borrow::Cow, fmt::Debug, sync::Arc};
 
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
 
-pub use gaussian::{Gaussian, Level};
+pub use gaussian::{Gaussian, GaussianConfig, Level};
 pub use masking::Masking;
 pub use salt_and_pepper::SaltAndPepper;
 
-use crate::ConfigError;
+use crate::{ConfigError, Inputs, Layout};
 
-/// Which corruptions act in training; none by default.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(crate = "burn::serde", default, deny_unknown_fields)]
-pub struct Corruption {
-    /// Additive noise: [`gaussian`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gaussian: Option<Gaussian>,
-    /// Values set to an extreme: [`salt_and_pepper`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub salt_and_pepper: Option<SaltAndPepper>,
-    /// Values hidden: [`masking`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub masking: Option<Masking>,
-    /// Weights of the loss on what was changed and on what was not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub emphasis: Option<Emphasis>,
+/// A random change of the input.
+pub trait Corrupt: Debug + Send + Sync {
+    /// Name in messages.
+    fn name(&self) -> Cow<'static, str>;
+
+    /// What becomes of `x`, `[batch, d_input]`, whose features `columns` tells apart; with fresh noise from the device's generator. For a given
+    /// draw of the noise it must be affine in each value: `x~_i = a_i x_i + b_i`.
+    fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change;
+
+    /// Whether it replaces or hides values, which an emphasis can tell from the others; noise that is added everywhere does not.
+    fn replaces(&self) -> bool {
+        true
+    }
+}
+
+/// What a corruption did.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The changed input, `[batch, d_input]`.
+    pub x: Tensor<2>,
+    /// 1 where a value was replaced, of the shape of `x`; none if none was.
+    pub replaced: Option<Tensor<2>>,
+    /// 1 where a value is hidden from the network, of the shape of `x`; none if none is.
+    pub hidden: Option<Tensor<2>>,
 }
 
 /// The emphasised loss `alpha * sum over changed + beta * sum over intact` (Vincent et al. 2010, section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct Emphasis {
-    /// `alpha`, weight of the features that were changed, at least 0. Default: 1.
+    /// `alpha`, weight of the features that were replaced or hidden, at least 0. Default: 1.
     pub changed: f64,
-    /// `beta`, weight of the features that stayed intact, at least 0; 0 is full emphasis. Default: 0.5.
+    /// `beta`, weight of the features that stayed, at least 0; 0 is full emphasis. Default: 0.5.
     pub intact: f64,
 }
 
@@ -50,6 +65,81 @@ impl Default for Emphasis {
     fn default() -> Self {
         Self { changed: 1.0, intact: 0.5 }
     }
+}
+
+/// Declares the corruptions that a recipe can name.
+macro_rules! corruptions {
+    ($($(#[$about:meta])* $name:ident: $config:ident,)*) => {
+        /// Which corruptions act in training; none by default.
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(crate = "burn::serde", default, deny_unknown_fields)]
+        pub struct CorruptionConfig {
+            $($(#[$about])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<$config>,)*
+            /// Weights of the loss on what was replaced or hidden, and on the rest.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub emphasis: Option<Emphasis>,
+        }
+
+        impl CorruptionConfig {
+            /// Whether the settings can be used.
+            ///
+            /// # Errors
+            /// A field outside its range, or an emphasis on nothing.
+            pub fn check(&self) -> Result<(), ConfigError> {
+                $(self.$name.map_or(Ok(()), |part| part.check()).map_err(|error| error.within(stringify!($name)))?;)*
+                let Some(Emphasis { changed, intact }) = self.emphasis else { return Ok(()) };
+                if !(changed >= 0.0 && changed.is_finite()) {
+                    return Err(ConfigError::new("emphasis.changed", changed, "0 or more"));
+                }
+                if !(intact >= 0.0 && intact.is_finite() && changed + intact > 0.0) {
+                    return Err(ConfigError::new("emphasis.intact", intact, "0 or more, and more than 0 if `emphasis.changed` is 0"));
+                }
+                if !self.init(&Inputs::real(1)).parts.iter().any(|part| part.replaces()) {
+                    let allowed = "left out unless a corruption replaces or hides values (salt_and_pepper, masking): the weights would be the same everywhere";
+                    return Err(ConfigError::new("emphasis", "set", allowed));
+                }
+                Ok(())
+            }
+
+            /// The corruption, for data like `inputs`.
+            pub fn init(&self, inputs: &Inputs) -> Corruption {
+                let mut parts: Vec<Arc<dyn Corrupt>> = Vec::new();
+                $(if let Some(part) = &self.$name {
+                    parts.push(part.init(inputs));
+                })*
+                Corruption { parts, emphasis: self.emphasis }
+            }
+
+            /// Whether nothing is corrupted.
+            pub fn is_none(&self) -> bool {
+                true $(&& self.$name.is_none())*
+            }
+        }
+
+        $(impl From<$config> for CorruptionConfig {
+            fn from(config: $config) -> Self {
+                Self { $name: Some(config), ..Self::default() }
+            }
+        })*
+    };
+}
+
+corruptions! {
+    /// Additive noise: [`gaussian`].
+    gaussian: GaussianConfig,
+    /// Values set to an extreme: [`salt_and_pepper`].
+    salt_and_pepper: SaltAndPepper,
+    /// Values hidden: [`masking`].
+    masking: Masking,
+}
+
+/// What is done to the input in training; nothing by default.
+#[derive(Debug, Clone, Default)]
+pub struct Corruption {
+    /// One after the other.
+    pub parts: Vec<Arc<dyn Corrupt>>,
+    /// Weights of the loss on what was replaced or hidden, and on the rest; 1 everywhere if none.
+    pub emphasis: Option<Emphasis>,
 }
 
 /// A corrupted batch.
@@ -61,78 +151,51 @@ pub struct Corrupted {
     pub visible: Option<Tensor<2>>,
     /// Weight of each feature in the reconstruction loss; none if all are 1. 0 where the data has no value.
     pub weights: Option<Tensor<2>>,
+    /// 1 where a value that the data has is hidden; none if none is.
+    pub hidden: Option<Tensor<2>>,
 }
 
 impl Corruption {
-    /// Whether the settings can be used.
-    ///
-    /// # Errors
-    /// A field outside its range, or an emphasis on nothing.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        self.gaussian.map_or(Ok(()), |part| part.check()).map_err(|error| error.within("gaussian"))?;
-        self.salt_and_pepper.map_or(Ok(()), |part| part.check()).map_err(|error| error.within("salt_and_pepper"))?;
-        self.masking.map_or(Ok(()), |part| part.check()).map_err(|error| error.within("masking"))?;
-        if let Some(Emphasis { changed, intact }) = self.emphasis {
-            if !(changed >= 0.0 && changed.is_finite()) {
-                return Err(ConfigError::new("emphasis.changed", changed, "0 or more"));
-            }
-            if !(intact >= 0.0 && intact.is_finite() && changed + intact > 0.0) {
-                return Err(ConfigError::new("emphasis.intact", intact, "0 or more, and more than 0 if `emphasis.changed` is 0"));
-            }
-            if self.is_none() {
-                let allowed = "left out unless one of `gaussian`, `salt_and_pepper`, `masking` is there";
-                return Err(ConfigError::new("emphasis", "set", allowed));
-            }
-        }
-        Ok(())
-    }
-
-    /// The same with every level that follows the data fixed, for data that lies in `[0, 1]` or not.
-    pub fn for_inputs(&self, unit_range: bool) -> Self {
-        let gaussian = self.gaussian.map(|gaussian| Gaussian::new(gaussian.std.value(unit_range)));
-        Self { gaussian, ..self.clone() }
-    }
-
     /// Whether nothing is corrupted.
     pub fn is_none(&self) -> bool {
-        self.gaussian.is_none() && self.salt_and_pepper.is_none() && self.masking.is_none()
+        self.parts.is_empty()
     }
 
-    /// `x` (`[batch, d_input]`, 0 where not `observed`) with fresh noise from the device's generator.
-    pub fn apply(&self, x: Tensor<2>, observed: Option<Tensor<2>>) -> Corrupted {
-        let mut changed: Option<Tensor<2>> = None;
-        let mut also = |mask: Tensor<2>| {
-            changed = Some(match changed.take() {
-                Some(before) => (before + mask).clamp_max(1.0),
-                None => mask,
-            });
-        };
-        let mut noisy = x.clone();
-        if let Some(gaussian) = &self.gaussian {
-            noisy = gaussian.apply(noisy);
-            if self.emphasis.is_some() {
-                also(x.ones_like());
+    /// `x` (`[batch, d_input]`, 0 where not `observed`) with fresh noise from the device's generator; `columns` tells its features apart, all of them
+    /// numbers if none.
+    pub fn apply(&self, x: Tensor<2>, observed: Option<Tensor<2>>, columns: Option<&Layout>) -> Corrupted {
+        let numbers;
+        let columns = match columns {
+            Some(columns) => columns,
+            None => {
+                numbers = Layout::of_numbers(x.dims()[1]);
+                &numbers
             }
+        };
+        let or = |before: Option<Tensor<2>>, mask: Option<Tensor<2>>| match (before, mask) {
+            (Some(before), Some(mask)) => Some((before + mask).clamp_max(1.0)),
+            (before, mask) => before.or(mask),
+        };
+        let (mut noisy, mut replaced, mut hidden) = (x, None, None);
+        for part in &self.parts {
+            let change = part.apply(noisy, columns);
+            noisy = change.x;
+            replaced = or(replaced, change.replaced);
+            hidden = or(hidden, change.hidden);
         }
-        if let Some(salt_and_pepper) = &self.salt_and_pepper {
-            let (corrupted, mask) = salt_and_pepper.apply(noisy);
-            noisy = corrupted;
-            also(mask);
-        }
-        let mut visible = observed.clone();
-        if let Some(masking) = &self.masking {
-            let hidden = masking.hidden(&x);
-            let shown = hidden.clone().neg().add_scalar(1.0);
-            visible = Some(match visible {
-                Some(visible) => visible * shown,
-                None => shown,
-            });
-            also(hidden);
-        }
+        let shown = hidden.clone().map(|hidden: Tensor<2>| hidden.neg().add_scalar(1.0));
+        let visible = match (&observed, shown) {
+            (Some(observed), Some(shown)) => Some(observed.clone() * shown),
+            (observed, shown) => shown.or(observed.clone()),
+        };
         if let Some(visible) = &visible {
             noisy = noisy * visible.clone();
         }
-        let emphasis = self.emphasis.zip(changed).map(|(emphasis, changed)| {
+        let hidden = match (&observed, hidden) {
+            (Some(observed), Some(hidden)) => Some(observed.clone() * hidden),
+            (_, hidden) => hidden,
+        };
+        let emphasis = self.emphasis.zip(or(replaced, hidden.clone())).map(|(emphasis, changed)| {
             // beta where intact, alpha where changed
             changed.mul_scalar(emphasis.changed - emphasis.intact).add_scalar(emphasis.intact)
         });
@@ -140,7 +203,7 @@ impl Corruption {
             (Some(observed), Some(emphasis)) => Some(observed * emphasis),
             (observed, emphasis) => observed.or(emphasis),
         };
-        Corrupted { x: noisy, visible, weights }
+        Corrupted { x: noisy, visible, weights, hidden }
     }
 }
 
@@ -154,21 +217,25 @@ mod tests {
         tensor.into_data().iter::<f32>().collect()
     }
 
+    fn of(config: impl Into<CorruptionConfig>) -> Corruption {
+        config.into().init(&Inputs::unit(1))
+    }
+
     #[test]
     fn each_noise_has_its_own_statistics() {
         let x = Tensor::<2>::full([200, 50], 0.5, &Device::default());
-        let gaussian = values(Corruption { gaussian: Some(Gaussian::new(0.3)), ..Default::default() }.apply(x.clone(), None).x);
+        let gaussian = values(of(GaussianConfig::new(0.3)).apply(x.clone(), None, None).x);
         let mean = gaussian.iter().sum::<f32>() / 1e4;
         let std = (gaussian.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / 1e4).sqrt();
         // Ten thousand draws: three deviations of the mean are 0.009, of the standard deviation 0.0064.
         assert!((mean - 0.5).abs() < 0.012 && (std - 0.3).abs() < 0.01, "{mean} {std}");
 
-        let salt = values(SaltAndPepper { rate: 0.2, ..Default::default() }.apply(x.clone()).0);
+        let salt = values(of(SaltAndPepper { rate: 0.2, ..Default::default() }).apply(x.clone(), None, None).x);
         let share = |value: f32| salt.iter().filter(|&&seen| seen == value).count() as f32 / 1e4;
         assert!((share(0.0) - 0.1).abs() < 0.015 && (share(1.0) - 0.1).abs() < 0.015 && (share(0.5) - 0.8).abs() < 0.02);
 
-        let masking = Masking { rate: 0.1, rate_max: 0.6 };
-        let hidden = masking.hidden(&x).sum_dim(1).div_scalar(50.0);
+        let masking = of(Masking { rate: 0.1, rate_max: 0.6 });
+        let hidden = masking.apply(x, None, None).hidden.unwrap().sum_dim(1).div_scalar(50.0);
         let rates = values(hidden);
         assert!((rates.iter().sum::<f32>() / 200.0 - 0.35).abs() < 0.06);
         assert!(rates.iter().any(|&rate| rate < 0.2) && rates.iter().any(|&rate| rate > 0.5), "each example draws its own rate");
@@ -179,42 +246,77 @@ mod tests {
         let device = Device::default();
         let observed = Tensor::<2>::from_floats([[1.0, 0.0, 1.0, 0.0]], &device);
         let x = Tensor::<2>::from_floats([[0.7, 0.0, 0.2, 0.0]], &device);
-        let corruption = Corruption {
-            gaussian: Some(Gaussian::default()),
+        let corruption = of(CorruptionConfig {
+            gaussian: Some(GaussianConfig::default()),
             masking: Some(Masking { rate: 0.5, rate_max: 0.0 }),
             emphasis: Some(Emphasis { changed: 3.0, intact: 1.0 }),
             ..Default::default()
-        };
+        });
         for _ in 0..20 {
-            let corrupted = corruption.apply(x.clone(), Some(observed.clone()));
+            let corrupted = corruption.apply(x.clone(), Some(observed.clone()), None);
             let (x, visible, weights) = (values(corrupted.x), values(corrupted.visible.unwrap()), values(corrupted.weights.unwrap()));
             assert_eq!((x[1], x[3], visible[1], visible[3]), (0.0, 0.0, 0.0, 0.0));
             assert!(x.iter().zip(&visible).all(|(x, visible)| *visible == 1.0 || *x == 0.0));
-            assert_eq!(weights, [3.0, 0.0, 3.0, 0.0], "the Gaussian changes everything that was observed");
+            for (place, expected) in [(0, 3.0 - 2.0 * visible[0]), (1, 0.0), (2, 3.0 - 2.0 * visible[2]), (3, 0.0)] {
+                assert_eq!(weights[place], expected, "noise that is added everywhere changes no weight");
+            }
         }
     }
 
     #[test]
     fn emphasis_weights_the_hidden_by_alpha_and_the_rest_by_beta() {
-        let corruption = Corruption {
+        let corruption = of(CorruptionConfig {
             masking: Some(Masking { rate: 0.5, rate_max: 0.0 }),
             emphasis: Some(Emphasis { changed: 2.0, intact: 0.5 }),
             ..Default::default()
-        };
-        let corrupted = corruption.apply(Tensor::ones([4, 8], &Device::default()), None);
+        });
+        let corrupted = corruption.apply(Tensor::ones([4, 8], &Device::default()), None, None);
         for (visible, weight) in values(corrupted.visible.unwrap()).iter().zip(values(corrupted.weights.unwrap())) {
             assert_eq!(weight, if *visible == 1.0 { 0.5 } else { 2.0 });
         }
     }
 
+    /// Rows of one number, one truth value that is true, and a category of three levels of which the second is the row's.
+    fn table(rows: usize) -> (Tensor<2>, Layout) {
+        let row = Tensor::<2>::from_floats([[0.5, 1.0, 0.0, 1.0, 0.0]], &Device::default());
+        (row.repeat_dim(0, rows), Layout { numbers: 1, booleans: 1, categories: vec![3] })
+    }
+
+    #[test]
+    fn whatever_happens_to_a_table_leaves_a_table() {
+        let (x, layout) = table(4000);
+        // P(a normal number of deviation 0.5 is above 0.5) = 0.1587.
+        for (corruption, flips, moves) in [
+            (of(GaussianConfig::new(0.5)), 0.1587, 2.0 * 0.1587 * 2.0 / 3.0),
+            (of(SaltAndPepper { rate: 0.3, ..Default::default() }), 0.15, 0.3 * 2.0 / 3.0),
+        ] {
+            let rows = values(corruption.apply(x.clone(), None, Some(&layout)).x);
+            let rows: Vec<&[f32]> = rows.chunks_exact(5).collect();
+            for row in &rows {
+                assert!(row[1..].iter().all(|&value| value == 0.0 || value == 1.0) && row[2..].iter().sum::<f32>() == 1.0, "{row:?}");
+            }
+            let share = |is: &dyn Fn(&[f32]) -> bool| rows.iter().filter(|row| is(row)).count() as f64 / 4000.0;
+            assert!((share(&|row| row[1] == 0.0) - flips).abs() < 0.025, "{corruption:?}: truth values");
+            assert!((share(&|row| row[3] == 0.0) - moves).abs() < 0.03, "{corruption:?}: categories");
+            assert!(share(&|row| row[0] == 0.5) < 0.75, "{corruption:?}: numbers");
+        }
+        let hidden = values(of(Masking { rate: 0.3, rate_max: 0.0 }).apply(x, None, Some(&layout)).hidden.unwrap());
+        for row in hidden.chunks_exact(5) {
+            assert!(row[2] == row[3] && row[3] == row[4], "a category is hidden with all its levels: {row:?}");
+        }
+        let share = hidden.chunks_exact(5).map(|row| row[2]).sum::<f32>() / 4000.0;
+        assert!((share - 0.3).abs() < 0.03, "{share}");
+    }
+
     #[test]
     fn settings_outside_their_range_are_refused_by_name() {
-        let refused = |corruption: Corruption| corruption.check().unwrap_err().field;
-        assert_eq!(refused(Corruption { gaussian: Some(Gaussian::new(0.0)), ..Default::default() }), "gaussian.std");
-        assert_eq!(refused(Corruption { masking: Some(Masking { rate: 1.0, rate_max: 0.0 }), ..Default::default() }), "masking.rate");
-        assert_eq!(refused(Corruption { masking: Some(Masking { rate: 0.5, rate_max: 0.4 }), ..Default::default() }), "masking.rate_max");
-        let upside_down = SaltAndPepper { low: 1.0, high: 0.0, ..Default::default() };
-        assert_eq!(refused(Corruption { salt_and_pepper: Some(upside_down), ..Default::default() }), "salt_and_pepper.high");
-        assert_eq!(refused(Corruption { emphasis: Some(Emphasis::default()), ..Default::default() }), "emphasis");
+        let refused = |corruption: CorruptionConfig| corruption.check().unwrap_err().field;
+        assert_eq!(refused(GaussianConfig::new(0.0).into()), "gaussian.std");
+        assert_eq!(refused(Masking { rate: 1.0, rate_max: 0.0 }.into()), "masking.rate");
+        assert_eq!(refused(Masking { rate: 0.5, rate_max: 0.4 }.into()), "masking.rate_max");
+        assert_eq!(refused(SaltAndPepper { low: 1.0, high: 0.0, ..Default::default() }.into()), "salt_and_pepper.high");
+        let emphasis = Some(Emphasis::default());
+        assert_eq!(refused(CorruptionConfig { emphasis, ..Default::default() }), "emphasis");
+        assert_eq!(refused(CorruptionConfig { emphasis, ..GaussianConfig::new(0.3).into() }), "emphasis");
     }
 }

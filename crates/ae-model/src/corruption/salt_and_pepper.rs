@@ -1,11 +1,15 @@
-//! Salt and pepper: a random share of each example is set to the least or the largest value, by a fair coin (Vincent et al. 2010).
+//! Salt and pepper: a random share of each example is set to the least or the largest value, by a fair coin (Vincent et al. 2010): a truth value to
+//! false or true, a category to a level at random.
+
+use std::{borrow::Cow, sync::Arc};
 
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Distribution, Tensor},
 };
 
-use crate::ConfigError;
+use super::{Change, Corrupt};
+use crate::{ConfigError, Inputs, Layout};
 
 /// Settings of salt-and-pepper noise.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -30,18 +34,44 @@ impl SaltAndPepper {
         if !(self.rate > 0.0 && self.rate < 1.0) {
             return Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1"));
         }
-        match self.low < self.high && self.low.is_finite() && self.high.is_finite() {
-            true => Ok(()),
-            false => Err(ConfigError::new("high", self.high, format!("more than `low` ({}), both finite", self.low))),
+        if self.low < self.high && self.low.is_finite() && self.high.is_finite() {
+            return Ok(());
         }
+        Err(ConfigError::new("high", self.high, format!("more than `low` ({}), both finite", self.low)))
     }
 
-    /// `x~`, and 1 where it was changed; both of the shape of `x`.
-    pub fn apply(&self, x: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        let draw = x.random_like(Distribution::Uniform(0.0, 1.0));
+    pub(super) fn init(&self, _inputs: &Inputs) -> Arc<dyn Corrupt> {
+        Arc::new(*self)
+    }
+}
+
+impl Corrupt for SaltAndPepper {
+    fn name(&self) -> Cow<'static, str> {
+        "salt_and_pepper".into()
+    }
+
+    fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change {
+        let (batch, single) = (x.dims()[0], columns.numbers + columns.booleans);
+        let draw = columns.spread(x.clone().slice([0..batch, 0..columns.columns()]).random_like(Distribution::Uniform(0.0, 1.0)));
         let (pepper, salt) = (draw.clone().lower_elem(self.rate / 2.0), draw.lower_elem(self.rate));
-        let changed = x.zeros_like().mask_fill(salt.clone(), 1.0);
-        // Pepper second: its draws are among those of salt.
-        (x.mask_fill(salt, self.high).mask_fill(pepper, self.low), changed)
+        let replaced = x.zeros_like().mask_fill(salt.clone(), 1.0);
+        let extremes = |from: usize, to: usize, low: f64, high: f64| {
+            let part = [0..batch, from..to];
+            // Pepper second: its draws are among those of salt.
+            let salted = x.clone().slice(part.clone()).mask_fill(salt.clone().slice(part.clone()), high);
+            salted.mask_fill(pepper.clone().slice(part), low)
+        };
+        let mut parts = Vec::new();
+        if columns.numbers > 0 {
+            parts.push(extremes(0, columns.numbers, self.low, self.high));
+        }
+        if columns.booleans > 0 {
+            parts.push(extremes(columns.numbers, single, 0.0, 1.0));
+        }
+        if let Some(levels) = columns.random_levels(&x) {
+            let part = [0..batch, single..columns.width()];
+            parts.push(x.clone().slice(part.clone()).mask_where(salt.clone().slice(part), levels));
+        }
+        Change { x: Tensor::cat(parts, 1), replaced: Some(replaced), hidden: None }
     }
 }

@@ -12,7 +12,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use super::{Affine, Decoder, Encoder, Norm, NormKind, Sizes, mlp::check_dropout};
+use super::{Affine, Decoder, Encoder, Norm, NormKind, Sizes, affine::projected, mlp::check_dropout};
 use crate::{Activation, ConfigError};
 
 /// Settings of a convolutional encoder and its mirror.
@@ -67,7 +67,7 @@ impl ConvConfig {
     /// Rows that are no images, or more layers than reduce the image.
     pub fn check_image(&self, image: Option<[usize; 3]>) -> Result<(), ConfigError> {
         let Some([_, height, width]) = image else {
-            return Err(ConfigError::new("kind", "conv", "linear or mlp for rows that are not images"));
+            return Err(ConfigError::new("kind", "conv", "mlp for rows that are not images"));
         };
         let useful = self.stages(height, width).iter().take_while(|size| **size != [1, 1]).count();
         if self.stride > 1 && self.channels.len() > useful {
@@ -117,7 +117,7 @@ impl ConvConfig {
             convolutions: down.windows(2).map(|pair| layer(pair[0], pair[1], None)).collect(),
             norms: norms(&self.channels),
             dropout: dropout.clone(),
-            code: Affine::init(flat, sizes.d_code, false, device),
+            code: Affine::init(flat, sizes.d_code, device),
             image: [read, height, width],
             activation: self.activation,
         };
@@ -129,7 +129,7 @@ impl ConvConfig {
             layer(up[index], up[index + 1], Some(rest))
         });
         let decoder = ConvDecoder {
-            code: Affine::init(sizes.d_code, flat, false, device),
+            code: Affine::init(sizes.d_code, flat, device),
             convolutions: convolutions.collect(),
             norms: norms(&up[..up.len() - 1]),
             dropout,
@@ -236,10 +236,10 @@ impl Encoder for ConvEncoder {
                 None => y,
             }
         });
-        self.code.forward(x.flatten(1, 3), None) // [batch, d_code]
+        self.code.forward(x.flatten(1, 3)) // [batch, d_code]
     }
 
-    fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
         let [channels, height, width] = self.image;
         let image = |rows: Tensor<2>| rows.reshape([-1, channels as i64, height as i64, width as i64]);
         let (x, t) = self.convolutions.iter().enumerate().fold((image(x), image(v)), |(x, t), (index, layer)| {
@@ -251,7 +251,7 @@ impl Encoder for ConvEncoder {
             self.activation.jvp(z, t)
         });
         let t: Tensor<2> = t.flatten(1, 3);
-        (self.code.forward(x.flatten(1, 3), None), ae_kernels::matmul(t, self.code.weight(None)))
+        Some((self.code.forward(x.flatten(1, 3)), ae_kernels::matmul(t, self.code.weight.val())))
     }
 }
 
@@ -280,7 +280,7 @@ pub struct ConvDecoder {
 impl Decoder for ConvDecoder {
     fn forward(&self, h: Tensor<2>) -> Tensor<2> {
         let [channels, height, width] = self.image;
-        let z = self.code.forward(h, None).reshape([-1, channels as i64, height as i64, width as i64]);
+        let z = self.code.forward(h).reshape([-1, channels as i64, height as i64, width as i64]);
         let z = self.convolutions.iter().enumerate().fold(z, |z, (index, layer)| {
             let z = match self.norms.get(index) {
                 Some(norm) => norm.forward(z),
@@ -293,6 +293,11 @@ impl Decoder for ConvDecoder {
             })
         });
         self.output.forward(z.flatten(1, 3)) // [batch, d_output]
+    }
+
+    fn map_atoms(mut self, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Option<Self> {
+        self.code.weight = projected(self.code.weight, project);
+        Some(self)
     }
 }
 
@@ -328,7 +333,7 @@ mod tests {
             let (encoder, _) = config.init(&Sizes::new(42, 5).with_image(Some([1, 7, 6])), Activation::Identity, &device);
             let x = Tensor::<2>::random([3, 42], Distribution::Uniform(0.0, 1.0), &device);
             let v = Tensor::<2>::random([3, 42], Distribution::Normal(0.0, 1.0), &device);
-            let (code, tangent) = encoder.jvp(x.clone(), v.clone());
+            let (code, tangent) = encoder.jvp(x.clone(), v.clone()).unwrap();
             let (same, estimate) = finite_difference_jvp(|x| encoder.forward(x), x, v);
             code.into_data().assert_approx_eq::<f32>(&same.into_data(), Tolerance::absolute(1e-5));
             tangent.into_data().assert_approx_eq::<f32>(&estimate.into_data(), Tolerance::absolute(5e-3));

@@ -5,7 +5,7 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::{Affine, ConvDecoder, ConvEncoder, Mlp, NetworkDecoder, NetworkEncoder, Norm, conv::ConvLayer, norm::LayerNorm};
+use super::{Affine, ConvDecoder, ConvEncoder, Mlp, NetworkDecoder, NetworkEncoder, Norm, TiedMlp, conv::ConvLayer, norm::LayerNorm};
 use crate::{Activation, Model};
 
 /// A layer with its parameters.
@@ -43,18 +43,18 @@ pub enum Layer {
     LayerNorm {
         /// `[units]` or `[channels]`.
         gamma: Tensor<1>,
-        /// Alike.
+        /// Of the same shape.
         beta: Tensor<1>,
     },
     /// The same with the averages of the training, one for each unit or channel.
     BatchNorm {
         /// `[units]` or `[channels]`.
         gamma: Tensor<1>,
-        /// Alike.
+        /// Of the same shape.
         beta: Tensor<1>,
-        /// Alike.
+        /// Of the same shape.
         mean: Tensor<1>,
-        /// Alike.
+        /// Of the same shape.
         variance: Tensor<1>,
         /// What is added to the variance.
         epsilon: f64,
@@ -70,12 +70,11 @@ pub enum Layer {
 /// Calls a function with each layer in its order; what it returns takes the layer's place.
 type Visit<'a> = &'a mut dyn FnMut(Layer) -> Layer;
 
-fn affine(layer: Affine, lent: Option<&Tensor<2>>, visit: Visit) -> Affine {
-    let Layer::Linear { weight, bias } = visit(Layer::Linear { weight: layer.weight(lent), bias: layer.bias.val() }) else {
+fn affine(weight: Tensor<2>, bias: Tensor<1>, visit: Visit) -> Affine {
+    let Layer::Linear { weight, bias } = visit(Layer::Linear { weight, bias }) else {
         panic!("a linear layer takes a linear layer's place")
     };
-    // A tied weight is the encoder's, and stays so.
-    Affine { weight: layer.weight.map(|_| Param::from_tensor(weight)), bias: Param::from_tensor(bias) }
+    Affine::from_tensors(weight, bias)
 }
 
 fn norm(norm: Norm, visit: Visit) -> Norm {
@@ -116,21 +115,46 @@ fn activate(activation: Activation, visit: Visit) {
     }
 }
 
-impl Mlp {
-    fn map_layers(self, lent: &[Tensor<2>], visit: Visit) -> Self {
-        let last = self.layers.len() - 1;
-        let mut norms = self.norms.into_iter();
-        let (mut layers, mut new_norms) = (Vec::new(), Vec::new());
-        for (index, layer) in self.layers.into_iter().enumerate() {
-            layers.push(affine(layer, lent.get(index), visit));
-            if index < last {
-                new_norms.extend(norms.next().map(|old| norm(old, visit)));
-                activate(self.activation, visit);
-            } else {
-                activate(self.output, visit);
-            }
+/// The norms of a stack of `layers`, with what follows each layer; `layer` visits one.
+fn stack(
+    layers: usize,
+    norms: Vec<Norm>,
+    [activation, output]: [Activation; 2],
+    visit: Visit,
+    mut layer: impl FnMut(usize, Visit),
+) -> Vec<Norm> {
+    let (mut old, mut new) = (norms.into_iter(), Vec::new());
+    for index in 0..layers {
+        layer(index, visit);
+        if index + 1 < layers {
+            new.extend(old.next().map(|old| norm(old, visit)));
+            activate(activation, visit);
+        } else {
+            activate(output, visit);
         }
-        Self { layers, norms: new_norms, ..self }
+    }
+    new
+}
+
+impl Mlp {
+    fn map_layers(mut self, visit: Visit) -> Self {
+        let layers = &mut self.layers;
+        self.norms = stack(layers.len(), self.norms, [self.activation, self.output], visit, |index, visit| {
+            layers[index] = affine(layers[index].weight.val(), layers[index].bias.val(), visit);
+        });
+        self
+    }
+}
+
+impl TiedMlp {
+    /// A tied weight is the encoder's, and stays so.
+    fn map_layers(mut self, mut weights: Vec<Tensor<2>>, visit: Visit) -> Self {
+        weights.reverse();
+        let biases = &mut self.biases;
+        self.norms = stack(biases.len(), self.norms, [self.activation, self.output], visit, |index, visit| {
+            biases[index] = affine(weights[index].clone().transpose(), biases[index].val(), visit).bias;
+        });
+        self
     }
 }
 
@@ -145,13 +169,13 @@ impl ConvEncoder {
             activate(self.activation, visit);
         }
         visit(Layer::Flatten);
-        Self { convolutions, norms: new_norms, code: affine(self.code, None, visit), ..self }
+        Self { convolutions, norms: new_norms, code: affine(self.code.weight.val(), self.code.bias.val(), visit), ..self }
     }
 }
 
 impl ConvDecoder {
     fn map_layers(self, visit: Visit) -> Self {
-        let code = affine(self.code, None, visit);
+        let code = affine(self.code.weight.val(), self.code.bias.val(), visit);
         visit(Layer::Unflatten(self.image));
         let mut norms = self.norms.into_iter();
         let (mut convolutions, mut new_norms) = (Vec::new(), Vec::new());
@@ -174,13 +198,14 @@ impl Model {
     /// A layer of another kind.
     pub fn map_layers(self, mut visit: impl FnMut(bool, Layer) -> Layer) -> Self {
         let encoder = match self.encoder {
-            NetworkEncoder::Mlp(network) => NetworkEncoder::Mlp(network.map_layers(&[], &mut |layer| visit(false, layer))),
+            NetworkEncoder::Mlp(network) => NetworkEncoder::Mlp(network.map_layers(&mut |layer| visit(false, layer))),
             NetworkEncoder::Conv(network) => NetworkEncoder::Conv(network.map_layers(&mut |layer| visit(false, layer))),
         };
-        let mut lent = crate::Encoder::weights(&encoder);
-        lent.reverse(); // the decoder's first layer mirrors the encoder's last
         let decoder = match self.decoder {
-            NetworkDecoder::Mlp(network) => NetworkDecoder::Mlp(network.map_layers(&lent, &mut |layer| visit(true, layer))),
+            NetworkDecoder::Mlp(network) => NetworkDecoder::Mlp(network.map_layers(&mut |layer| visit(true, layer))),
+            NetworkDecoder::Tied(network) => {
+                NetworkDecoder::Tied(network.map_layers(crate::Encoder::weights(&encoder), &mut |layer| visit(true, layer)))
+            }
             NetworkDecoder::Conv(network) => NetworkDecoder::Conv(network.map_layers(&mut |layer| visit(true, layer))),
         };
         Self { encoder, decoder, ..self }

@@ -1,19 +1,22 @@
 //! Multi-layer perceptrons: `h_0 = x`, `h_{l+1} = phi(h_l W_l + b_l)`, and a last layer without `phi`.
 //!
-//! The decoder mirrors the encoder's widths. Tied weights (each decoder weight is the transpose of the encoder's opposite one) halve the
-//! parameters and act as a mild regularizer (Vincent et al. 2010). The tangent is carried beside the activation, exactly. Hidden layers may
+//! Without hidden layers it is one affine map. The decoder mirrors the encoder's widths. Tied weights (each decoder weight is the transpose of the
+//! encoder's opposite one, [`TiedMlp`]) halve the parameters, act as a mild regularizer (Vincent et al. 2010), and keep encoder and decoder from
+//! being scaled against one another (Rifai et al. 2011). The tangent is carried beside the activation, exactly. Hidden layers may
 //! be normalised before their activation ([`norm`](super::norm)) and thinned after it (dropout, Srivastava et al. 2014).
 
-use ae_kernels::Sparse;
 use burn::{
-    module::Module,
+    module::{Module, Param},
     nn::{Dropout, DropoutConfig},
     serde::{Deserialize, Serialize},
     tensor::{Device, Tensor},
 };
 
-use super::{Affine, Decoder, Encoder, Norm, NormKind, Sizes};
-use crate::{Activation, ConfigError};
+use super::{
+    Affine, Decode, Encoder, Norm, NormKind, Sizes,
+    affine::{bias, projected},
+};
+use crate::{Activation, ConfigError, Latent};
 
 /// Settings of a multi-layer perceptron and its mirror.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,30 +53,58 @@ impl MlpConfig {
         }
     }
 
-    /// Encoder `d_input -> hidden -> d_code` and its mirror; `output` is the activation of the decoder's last layer.
-    pub fn init(&self, sizes: &Sizes, output: Activation, device: &Device) -> (Mlp, Mlp) {
-        let stack = |from: usize, hidden: Vec<usize>, to: usize, last: Activation, tied: bool| {
-            let widths: Vec<usize> = [vec![from], hidden.clone(), vec![to]].concat();
-            Mlp {
-                layers: widths.windows(2).map(|pair| Affine::init(pair[0], pair[1], tied, device)).collect(),
-                norms: hidden.iter().filter_map(|&width| self.norm.init(width, device)).collect(),
-                dropout: (self.dropout > 0.0).then(|| DropoutConfig::new(self.dropout).init()),
-                activation: self.activation,
-                output: last,
-            }
-        };
-        let encoder = stack(sizes.d_input, self.hidden.clone(), sizes.d_code, Activation::Identity, false);
-        let mirrored = self.hidden.iter().rev().copied().collect();
-        (encoder, stack(sizes.d_code, mirrored, sizes.d_output, output, self.tied))
+    /// The encoder `d_input -> hidden -> d_code`, with random weights drawn from the device's generator.
+    pub fn encoder(&self, sizes: &Sizes, device: &Device) -> Mlp {
+        self.stack(&[&[sizes.d_input], self.hidden.as_slice(), &[sizes.d_code]].concat(), Activation::Identity, device)
+    }
+
+    /// Its mirror `d_code -> hidden, reversed -> d_output` with weights of its own, whatever [`tied`](Self::tied) says; `output` is the activation of its
+    /// last layer. A decoder of other widths than the encoder's is that of another configuration.
+    pub fn decoder(&self, sizes: &Sizes, output: Activation, device: &Device) -> Mlp {
+        self.stack(&self.mirrored(sizes), output, device)
+    }
+
+    /// Its mirror with the encoder's weights.
+    pub fn tied_decoder(&self, sizes: &Sizes, output: Activation, device: &Device) -> TiedMlp {
+        let widths = self.mirrored(sizes);
+        TiedMlp {
+            biases: widths.windows(2).map(|pair| bias(pair[0], pair[1], device)).collect(),
+            norms: self.norms(&widths, device),
+            dropout: self.dropout_layer(),
+            activation: self.activation,
+            output,
+        }
+    }
+
+    fn mirrored(&self, sizes: &Sizes) -> Vec<usize> {
+        std::iter::once(sizes.d_code).chain(self.hidden.iter().rev().copied()).chain(std::iter::once(sizes.d_output)).collect()
+    }
+
+    fn stack(&self, widths: &[usize], output: Activation, device: &Device) -> Mlp {
+        Mlp {
+            layers: widths.windows(2).map(|pair| Affine::init(pair[0], pair[1], device)).collect(),
+            norms: self.norms(widths, device),
+            dropout: self.dropout_layer(),
+            activation: self.activation,
+            output,
+        }
+    }
+
+    fn norms(&self, widths: &[usize], device: &Device) -> Vec<Norm> {
+        widths[1..widths.len() - 1].iter().filter_map(|&width| self.norm.init(width, device)).collect()
+    }
+
+    fn dropout_layer(&self) -> Option<Dropout> {
+        (self.dropout > 0.0).then(|| DropoutConfig::new(self.dropout).init())
     }
 }
 
 /// Whether `dropout` is a share of units that leaves some.
 pub(super) fn check_dropout(dropout: f64) -> Result<(), ConfigError> {
-    match (0.0..1.0).contains(&dropout) {
-        true => Ok(()),
-        false => Err(ConfigError::new("dropout", dropout, "at least 0 and less than 1")),
+    if (0.0..1.0).contains(&dropout) {
+        return Ok(());
     }
+    Err(ConfigError::new("dropout", dropout, "at least 0 and less than 1"))
 }
 
 /// A stack of affine layers with an activation between them and one at the end.
@@ -99,32 +130,48 @@ impl Mlp {
         Self { layers, norms: Vec::new(), dropout: None, activation, output: Activation::Identity }
     }
 
-    fn is_last(&self, index: usize) -> bool {
-        index + 1 == self.layers.len()
-    }
-
-    /// The stack applied to `x`; layer `l` is lent `lent[l]`, if there is one.
-    fn run(&self, x: Tensor<2>, lent: &[Tensor<2>]) -> Tensor<2> {
-        self.run_from(0, x, lent)
+    /// The stack applied to `x`, `[batch, d_in] -> [batch, d_out]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.forward_from(0, x)
     }
 
     /// The stack from this layer on.
-    fn run_from(&self, first: usize, x: Tensor<2>, lent: &[Tensor<2>]) -> Tensor<2> {
-        (first..self.layers.len())
-            .fold(x, |x, index| self.layer(index, |layer, activation| layer.activated(x, lent.get(index), activation)))
+    fn forward_from(&self, first: usize, x: Tensor<2>) -> Tensor<2> {
+        let between = self.between();
+        (first..self.layers.len()).fold(x, |x, index| between.layer(index, |activation| self.layers[index].activated(x, activation)))
     }
 
+    fn between(&self) -> Between<'_> {
+        Between {
+            norms: &self.norms,
+            dropout: self.dropout.as_ref(),
+            activation: self.activation,
+            output: self.output,
+            layers: self.layers.len(),
+        }
+    }
+}
+
+/// What follows each layer of a stack.
+struct Between<'a> {
+    norms: &'a [Norm],
+    dropout: Option<&'a Dropout>,
+    activation: Activation,
+    output: Activation,
+    layers: usize,
+}
+
+impl Between<'_> {
     /// One layer and what follows it; `apply` gives the layer's result with an activation, `[batch, width of the layer]`.
-    fn layer(&self, index: usize, apply: impl FnOnce(&Affine, Activation) -> Tensor<2>) -> Tensor<2> {
-        let layer = &self.layers[index];
-        if self.is_last(index) {
-            return apply(layer, self.output);
+    fn layer(&self, index: usize, apply: impl FnOnce(Activation) -> Tensor<2>) -> Tensor<2> {
+        if index + 1 == self.layers {
+            return apply(self.output);
         }
         let y = match self.norms.get(index) {
-            Some(norm) => self.activation.forward(norm.forward(apply(layer, Activation::Identity))),
-            None => apply(layer, self.activation),
+            Some(norm) => self.activation.forward(norm.forward(apply(Activation::Identity))),
+            None => apply(self.activation),
         };
-        match &self.dropout {
+        match self.dropout {
             Some(dropout) => dropout.forward(y),
             None => y,
         }
@@ -133,14 +180,15 @@ impl Mlp {
 
 impl Encoder for Mlp {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.run(x, &[])
+        Mlp::forward(self, x)
     }
 
-    fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        self.layers.iter().enumerate().fold((x, v), |(x, t), (index, layer)| {
-            let t = ae_kernels::matmul(t, layer.weight(None)); // the tangent takes the weight, not the bias
-            let z = layer.forward(x, None);
-            if self.is_last(index) {
+    fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
+        let last = self.layers.len().saturating_sub(1);
+        Some(self.layers.iter().enumerate().fold((x, v), |(x, t), (index, layer)| {
+            let t = ae_kernels::matmul(t, layer.weight.val()); // the tangent takes the weight, not the bias
+            let z = layer.forward(x);
+            if index == last {
                 return self.output.jvp(z, t);
             }
             let (z, t) = match self.norms.get(index) {
@@ -148,35 +196,93 @@ impl Encoder for Mlp {
                 None => (z, t),
             };
             self.activation.jvp(z, t)
-        })
+        }))
+    }
+
+    fn vjp(&self, x: Tensor<2>, u: Tensor<2>) -> Option<Tensor<2>> {
+        if !self.norms.is_empty() {
+            return None;
+        }
+        let last = self.layers.len().saturating_sub(1);
+        // Forwards for the slopes of each layer, then back through the weights.
+        let (_, slopes) = self.layers.iter().enumerate().fold((x, Vec::new()), |(x, mut slopes), (index, layer)| {
+            let z = layer.forward(x);
+            let ones = z.ones_like();
+            let (y, slope) = if index == last { self.output.jvp(z, ones) } else { self.activation.jvp(z, ones) };
+            slopes.push(slope);
+            (y, slopes)
+        });
+        let back = |u: Tensor<2>, (layer, slope): (&Affine, Tensor<2>)| ae_kernels::matmul(u * slope, layer.weight.val().transpose());
+        Some(self.layers.iter().zip(slopes).rev().fold(u, back))
     }
 
     fn weights(&self) -> Vec<Tensor<2>> {
-        self.layers.iter().map(|layer| layer.weight(None)).collect()
+        self.layers.iter().map(|layer| layer.weight.val()).collect()
     }
 
     fn affine(&self) -> Option<Tensor<2>> {
         match self.layers.as_slice() {
-            [layer] if self.output == Activation::Identity => Some(layer.weight(None)),
+            [layer] if self.output == Activation::Identity => Some(layer.weight.val()),
             _ => None,
         }
     }
 }
 
-impl Decoder for Mlp {
-    fn forward(&self, h: Tensor<2>) -> Tensor<2> {
-        self.run(h, &[])
+impl Decode for Mlp {
+    fn decode(&self, latent: &Latent, _encoder: &dyn Encoder) -> Tensor<2> {
+        let (Some(h), Some(layer)) = (&latent.sparse, self.layers.first()) else { return Mlp::forward(self, latent.code.clone()) };
+        let first = self.between().layer(0, |activation| layer.activated_sparse(h, activation));
+        self.forward_from(1, first)
     }
 
-    fn forward_tied(&self, h: Tensor<2>, mut encoder_weights: Vec<Tensor<2>>) -> Tensor<2> {
-        encoder_weights.reverse(); // the decoder's first layer mirrors the encoder's last
-        self.run(h, &encoder_weights)
+    fn map_atoms(mut self, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Option<Self> {
+        let first = self.layers.first_mut()?;
+        first.weight = projected(first.weight.clone(), project);
+        Some(self)
     }
+}
 
-    fn forward_sparse(&self, h: &Sparse, mut encoder_weights: Vec<Tensor<2>>) -> Tensor<2> {
-        encoder_weights.reverse();
-        let first = self.layer(0, |layer, activation| layer.activated_sparse(h, encoder_weights.first(), activation));
-        self.run_from(1, first, &encoder_weights)
+/// A stack that reads the weights of its encoder transposed, the last of them first.
+#[derive(Module, Debug)]
+pub struct TiedMlp {
+    /// Of each layer, code side first.
+    pub biases: Vec<Param<Tensor<1>>>,
+    /// Normalisation of each hidden layer; none if empty.
+    pub norms: Vec<Norm>,
+    /// Dropout after each hidden layer.
+    pub dropout: Option<Dropout>,
+    /// Activation between layers.
+    #[module(skip)]
+    pub activation: Activation,
+    /// Activation after the last layer.
+    #[module(skip)]
+    pub output: Activation,
+}
+
+impl Decode for TiedMlp {
+    /// # Panics
+    /// An encoder that has not as many weights as this decoder has layers: it was built with another one.
+    fn decode(&self, latent: &Latent, encoder: &dyn Encoder) -> Tensor<2> {
+        let weights = encoder.weights();
+        assert_eq!(weights.len(), self.biases.len(), "a tied decoder needs the encoder that it was built with");
+        let between = Between {
+            norms: &self.norms,
+            dropout: self.dropout.as_ref(),
+            activation: self.activation,
+            output: self.output,
+            layers: self.biases.len(),
+        };
+        let layers = weights.into_iter().rev().zip(&self.biases).enumerate();
+        layers.fold(latent.code.clone(), |x, (index, (weight, bias))| {
+            between.layer(index, |activation| {
+                let (fused, rest) = activation.fused();
+                let (weight, bias) = (weight.transpose(), bias.val());
+                rest.forward(match latent.sparse.as_ref().filter(|_| index == 0) {
+                    Some(h) => h.linear(weight, bias, fused),
+                    None => ae_kernels::linear(x, weight, bias, fused),
+                })
+            })
+        })
     }
 }
 
@@ -189,7 +295,8 @@ mod tests {
     fn a_tied_decoder_halves_the_weights_and_still_decodes() {
         let device = Device::default();
         let config = MlpConfig { hidden: vec![6, 5], activation: Activation::Tanh, tied: true, ..Default::default() };
-        let (encoder, decoder) = config.init(&Sizes::new(8, 3), Activation::Sigmoid, &device);
+        let sizes = Sizes::new(8, 3);
+        let (encoder, decoder) = (config.encoder(&sizes, &device), config.tied_decoder(&sizes, Activation::Sigmoid, &device));
         assert_eq!(encoder.num_params(), (8 * 6 + 6) + (6 * 5 + 5) + (5 * 3 + 3));
         assert_eq!(decoder.num_params(), 5 + 6 + 8);
         let model = Autoencoder::new(encoder, decoder);
@@ -201,11 +308,12 @@ mod tests {
         // r = x W W^T with W = w (one by one): r = w^2 x, so d(r)/d(w) = 2 w x, while an untied encoder alone would give w x.
         let device = Device::default().autodiff();
         let config = MlpConfig { hidden: vec![], tied: true, ..Default::default() };
-        let (mut encoder, decoder) = config.init(&Sizes::new(1, 1), Activation::Identity, &device);
+        let sizes = Sizes::new(1, 1);
+        let (mut encoder, decoder) = (config.encoder(&sizes, &device), config.tied_decoder(&sizes, Activation::Identity, &device));
         encoder.layers[0] = Affine::from_tensors(Tensor::from_floats([[3.0]], &device), Tensor::zeros([1], &device));
         let model = Autoencoder::new(encoder, decoder);
         let grads = model.reconstruct(Tensor::from_floats([[2.0]], &device)).sum().backward();
-        let weight = model.encoder.layers[0].weight(None);
+        let weight = model.encoder.layers[0].weight.val();
         assert_eq!(weight.grad(&grads).expect("the weight is trained").into_scalar::<f32>(), 12.0);
     }
 
@@ -220,10 +328,10 @@ mod tests {
         let device = Device::default();
         for norm in [NormKind::None, NormKind::Layer, NormKind::Batch] {
             let config = MlpConfig { hidden: vec![7, 6], activation: Activation::Tanh, norm, dropout: 0.5, ..Default::default() };
-            let (encoder, _) = config.init(&Sizes::new(5, 3), Activation::Identity, &device);
+            let encoder = config.encoder(&Sizes::new(5, 3), &device);
             let x = Tensor::<2>::random([6, 5], burn::tensor::Distribution::Uniform(-2.0, 2.0), &device);
             let v = Tensor::<2>::random([6, 5], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
-            let (code, tangent) = encoder.jvp(x.clone(), v.clone());
+            let (code, tangent) = encoder.jvp(x.clone(), v.clone()).unwrap();
             let (same, estimate) = super::super::finite_difference_jvp(|x| Encoder::forward(&encoder, x), x, v);
             code.into_data().assert_approx_eq::<f32>(&same.into_data(), burn::tensor::Tolerance::absolute(1e-5));
             tangent.into_data().assert_approx_eq::<f32>(&estimate.into_data(), burn::tensor::Tolerance::absolute(5e-3));
@@ -234,11 +342,26 @@ mod tests {
     fn dropout_acts_in_training_alone() {
         let training = Device::default().autodiff();
         let config = MlpConfig { hidden: vec![64], dropout: 0.5, ..Default::default() };
-        let (encoder, _) = config.init(&Sizes::new(5, 3), Activation::Identity, &training);
+        let encoder = config.encoder(&Sizes::new(5, 3), &training);
         let x = Tensor::<2>::ones([2, 5], &training);
         let different = |a: Tensor<2>, b: Tensor<2>| (a - b).abs().max().into_scalar::<f32>();
         assert!(different(Encoder::forward(&encoder, x.clone()), Encoder::forward(&encoder, x.clone())) > 0.0);
         let (encoder, x) = (encoder.valid(), x.without_autodiff());
         assert_eq!(different(Encoder::forward(&encoder, x.clone()), Encoder::forward(&encoder, x)), 0.0);
+    }
+
+    #[test]
+    fn backwards_and_forwards_agree() {
+        // u . (J v) = (J^T u) . v, whatever u and v.
+        let device = Device::default();
+        let random = |width| Tensor::<2>::random([6, width], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
+        for hidden in [vec![], vec![7, 4]] {
+            let config = MlpConfig { hidden, activation: Activation::Softplus, ..Default::default() };
+            let encoder = config.encoder(&Sizes::new(5, 3), &device);
+            let (x, v, u) = (random(5), random(5), random(3));
+            let forwards = (encoder.jvp(x.clone(), v.clone()).unwrap().1 * u.clone()).sum_dim(1);
+            let backwards = (encoder.vjp(x, u).unwrap() * v).sum_dim(1);
+            forwards.into_data().assert_approx_eq::<f32>(&backwards.into_data(), burn::tensor::Tolerance::absolute(1e-5));
+        }
     }
 }

@@ -3,14 +3,16 @@
 //! Codes change little around the data (Rifai et al. 2011a). [`crate::jacobian`] says how it is computed: in closed form for one layer,
 //! exactly by forward mode for small inputs, by Hutchinson's estimate for others.
 
+use std::borrow::Cow;
+
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
 
-use super::{Context, check_probes, check_weight};
+use super::{Context, Penalty, check_probes, check_weight};
 use crate::{
-    ConfigError, Decoder, Encoder,
+    ConfigError,
     jacobian::{Jacobian, Method},
 };
 
@@ -18,7 +20,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct Contractive {
-    /// Factor of the penalty in the loss, at least 0; with 0 it is measured alone. Default: 0.1.
+    /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
     pub weight: f64,
     /// How the norm is computed. Default: `auto`.
     pub method: Method,
@@ -32,14 +34,22 @@ impl Default for Contractive {
     }
 }
 
-impl Contractive {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+impl Penalty for Contractive {
+    fn name(&self) -> Cow<'static, str> {
+        "contractive".into()
+    }
+
+    fn weight(&self, _progress: f64) -> f64 {
+        self.weight
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
         check_probes(self.probes)?;
         check_weight(self.weight)
     }
 
-    pub(super) fn value<E: Encoder, D: Decoder>(&self, context: &Context<E, D>) -> Tensor<1> {
+    fn value(&self, context: &Context) -> Tensor<1> {
         let jacobian = Jacobian { method: self.method, probes: self.probes };
-        jacobian.norm2_of(context.model, context.x.clone(), context.visible.clone(), &context.code)
+        jacobian.norm2_of(context.model, context.input.clone(), context.visible.clone(), &context.latent.code)
     }
 }

@@ -3,14 +3,16 @@
 //! For small noise this is the squared size of the Hessian, times `std^2`: beside the contractive penalty it makes the derivative of the code
 //! change slowly too (CAE+H, Rifai et al. 2011b).
 
+use std::borrow::Cow;
+
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
 
-use super::{Context, check_probes, check_weight};
+use super::{Context, Penalty, check_probes, check_weight};
 use crate::{
-    ConfigError, Decoder, Encoder,
+    ConfigError,
     jacobian::{Jacobian, Method},
 };
 
@@ -18,7 +20,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct ContractiveHessian {
-    /// Factor `gamma` of the penalty in the loss, at least 0; with 0 it is measured alone. Default: 0.1.
+    /// Factor `gamma` of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
     pub weight: f64,
     /// Standard deviation of the displacement, in the units of the scaled data, greater than 0. Default: 0.1.
     pub std: f64,
@@ -36,8 +38,16 @@ impl Default for ContractiveHessian {
     }
 }
 
-impl ContractiveHessian {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+impl Penalty for ContractiveHessian {
+    fn name(&self) -> Cow<'static, str> {
+        "contractive_hessian".into()
+    }
+
+    fn weight(&self, _progress: f64) -> f64 {
+        self.weight
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
         if !(self.std > 0.0 && self.std.is_finite()) {
             return Err(ConfigError::new("std", self.std, "greater than 0"));
         }
@@ -48,11 +58,11 @@ impl ContractiveHessian {
         check_weight(self.weight)
     }
 
-    pub(super) fn value<E: Encoder, D: Decoder>(&self, context: &Context<E, D>) -> Tensor<1> {
+    fn value(&self, context: &Context) -> Tensor<1> {
         let jacobian = Jacobian { method: self.method, probes: self.probes };
         let samples = (0..self.samples).map(|_| {
-            let near = context.x.clone() + ae_kernels::normal_like(&context.x, self.std);
-            jacobian.difference2(context.model, context.x.clone(), near, context.visible.clone())
+            let near = context.input.clone() + ae_kernels::normal_like(&context.input, self.std);
+            jacobian.difference2(context.model, context.input.clone(), near, context.visible.clone())
         });
         samples.reduce(|sum, sample| sum + sample).expect("there is at least one sample").div_scalar(self.samples as f64)
     }

@@ -1,24 +1,23 @@
 //! KL rate: `Omega = sum_j rho log(rho / m_j) + (1 - rho) log((1 - rho) / (1 - m_j))`, where `m_j` is the mean of unit `j` over the batch.
 //!
-//! Each unit, in `[0, 1]`, is drawn to be active at the rate `rho` on average (Ng 2011, Sparse autoencoder, CS294A). One number a batch; here
+//! Each unit, in `[0, 1]`, is penalised for being active more or less often than the rate `rho` (Ng 2011, Sparse autoencoder, CS294A). One number a batch; here
 //! every example carries it, so that the objective's mean over the batch is that number.
+
+use std::borrow::Cow;
 
 use burn::{
     serde::{Deserialize, Serialize},
-    tensor::Tensor,
+    tensor::{DType, Tensor},
 };
 
-use super::{Context, check_weight};
-use crate::{ConfigError, Decoder, Encoder};
-
-/// Means are kept this far from 0 and 1, where the divergence is infinite.
-const MARGIN: f64 = 1e-6;
+use super::{Context, Penalty, check_weight};
+use crate::ConfigError;
 
 /// Settings of the KL-rate penalty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct KlRate {
-    /// Factor of the penalty in the loss, at least 0; with 0 it is measured alone. Default: 0.1.
+    /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
     pub weight: f64,
     /// Target rate `rho`, in `(0, 1)`. Default: 0.05.
     pub rate: f64,
@@ -30,20 +29,41 @@ impl Default for KlRate {
     }
 }
 
-impl KlRate {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        match self.rate > 0.0 && self.rate < 1.0 {
-            true => check_weight(self.weight),
-            false => Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1")),
-        }
+impl Penalty for KlRate {
+    fn name(&self) -> Cow<'static, str> {
+        "kl_rate".into()
     }
 
-    pub(super) fn value<E: Encoder, D: Decoder>(&self, context: &Context<E, D>) -> Tensor<1> {
-        let [batch, _] = context.code.dims();
-        let mean = context.code.clone().mean_dim(0).clamp(MARGIN, 1.0 - MARGIN); // [1, d_code]
+    fn weight(&self, _progress: f64) -> f64 {
+        self.weight
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.rate > 0.0 && self.rate < 1.0 {
+            return check_weight(self.weight);
+        }
+        Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1"))
+    }
+
+    fn value(&self, context: &Context) -> Tensor<1> {
+        let [batch, _] = context.latent.code.dims();
+        // The divergence is infinite at 0 and 1. A unit there learns nothing, so that they are cut off as late as the precision allows: a dead unit
+        // of a sigmoid still has a mean above that, and a gradient that revives it.
+        let (least, most) = margins(context.latent.code.dtype());
+        let mean = context.latent.code.clone().mean_dim(0).clamp(least, most); // [1, d_code]
         let rho = self.rate;
         let entropy = rho * rho.ln() + (1.0 - rho) * (1.0 - rho).ln();
         let cross = mean.clone().log().mul_scalar(rho) + mean.neg().add_scalar(1.0).log().mul_scalar(1.0 - rho);
         cross.neg().add_scalar(entropy).sum().expand([batch])
+    }
+}
+
+/// The smallest and the largest mean whose logarithm and whose complement's are finite in this precision.
+fn margins(dtype: DType) -> (f64, f64) {
+    match dtype {
+        DType::F64 => (1e-300, 1.0 - f64::EPSILON),
+        DType::F16 => (6.2e-5, 1.0 - 1.0 / 1024.0),
+        DType::BF16 => (1e-37, 1.0 - 1.0 / 128.0),
+        _ => (1e-37, 1.0 - f64::from(f32::EPSILON)),
     }
 }

@@ -1,18 +1,20 @@
-//! L1: `Omega = sum_j |h_j|`, per example. A Laplace prior on the code (Olshausen and Field 1996): most units are drawn to zero.
+//! L1: `Omega = sum_j |h_j|`, per example. A Laplace prior on the code (Olshausen and Field 1996): most units are pulled to zero.
+
+use std::borrow::Cow;
 
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
 
-use super::{Context, check_weight};
-use crate::{ConfigError, Decoder, Encoder};
+use super::{Context, Penalty, check_weight};
+use crate::ConfigError;
 
 /// Settings of the L1 penalty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct L1 {
-    /// Factor of the penalty in the loss, at least 0; with 0 it is measured alone. Default: 0.01.
+    /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.01.
     pub weight: f64,
 }
 
@@ -22,12 +24,20 @@ impl Default for L1 {
     }
 }
 
-impl L1 {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+impl Penalty for L1 {
+    fn name(&self) -> Cow<'static, str> {
+        "l1".into()
+    }
+
+    fn weight(&self, _progress: f64) -> f64 {
+        self.weight
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
         check_weight(self.weight)
     }
 
-    pub(super) fn value<E: Encoder, D: Decoder>(&self, context: &Context<E, D>) -> Tensor<1> {
-        context.code.clone().abs().sum_dim(1).squeeze_dim(1)
+    fn value(&self, context: &Context) -> Tensor<1> {
+        context.latent.code.clone().abs().sum_dim(1).squeeze_dim(1)
     }
 }

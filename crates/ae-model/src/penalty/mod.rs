@@ -1,11 +1,14 @@
 //! Penalties `Omega`: what the loss asks for beside copying. They combine freely, with each other and with every network.
 //!
-//! A new penalty is one file here and one line in the list below.
+//! A penalty of another crate implements [`Penalty`] and is handed to [`Objective::with_penalty`](crate::Objective::with_penalty). One that a
+//! [`Recipe`](crate::Recipe) can name is one file here and one line in the list below.
 
 pub mod contractive;
 pub mod contractive_hessian;
 pub mod kl_rate;
 pub mod l1;
+
+use std::{borrow::Cow, fmt::Debug, sync::Arc};
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -17,60 +20,80 @@ pub use contractive_hessian::ContractiveHessian;
 pub use kl_rate::KlRate;
 pub use l1::L1;
 
-use crate::{Autoencoder, ConfigError, Decoder, Encoder, objective::Term};
+use crate::{ConfigError, Latent, Parts};
 
 /// What a penalty may look at.
-pub struct Context<'a, E: Encoder, D: Decoder> {
+pub struct Context<'a> {
     /// The model.
-    pub model: &'a Autoencoder<E, D>,
-    /// What the network read, `[batch, d_input]`: corrupted, in training.
-    pub x: Tensor<2>,
-    /// 1 where the network sees a value; none if all is visible.
+    pub model: &'a Parts<'a>,
+    /// What the network read, `[batch, d_input]`: corrupted, in training; 0 where nothing is visible.
+    pub input: Tensor<2>,
+    /// What is to come out, `[batch, d_output]`: clean.
+    pub target: Tensor<2>,
+    /// 1 where the network sees a value, `[batch, d_input]`; none if all is visible.
     pub visible: Option<Tensor<2>>,
-    /// The code of it, `[batch, d_code]`.
-    pub code: Tensor<2>,
+    /// What the code made of it.
+    pub latent: &'a Latent,
+    /// The decoder's output, `[batch, d_output]`.
+    pub output: Tensor<2>,
+    /// Share of the training that is over, in `[0, 1]`; 1 after it.
+    pub progress: f64,
 }
 
-/// Declares the settings of all penalties, and what is done with each of them.
+/// A term of the loss beside the reconstruction.
+pub trait Penalty: Debug + Send + Sync {
+    /// Name in logs and tables.
+    fn name(&self) -> Cow<'static, str>;
+
+    /// Its factor in the loss, 0 or more, when this share of the training, in `[0, 1]`, is over.
+    fn weight(&self, progress: f64) -> f64;
+
+    /// `Omega`, per example: `[batch]`.
+    fn value(&self, context: &Context) -> Tensor<1>;
+
+    /// Whether the settings can be used.
+    ///
+    /// # Errors
+    /// A field outside its range.
+    fn check(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
+}
+
+/// Declares the penalties that a recipe can name.
 macro_rules! penalties {
     ($($(#[$about:meta])* $name:ident: $penalty:ident,)*) => {
         /// Which penalties are in the loss; none by default.
         #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         #[serde(crate = "burn::serde", default, deny_unknown_fields)]
-        pub struct Penalties {
+        pub struct PenaltyConfig {
             $($(#[$about])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<$penalty>,)*
         }
 
-        impl Penalties {
+        impl PenaltyConfig {
             /// Whether the settings can be used.
             ///
             /// # Errors
             /// A field outside its range.
             pub fn check(&self) -> Result<(), ConfigError> {
-                $(if let Some(penalty) = &self.$name {
-                    penalty.check().map_err(|error| error.within(stringify!($name)))?;
-                })*
-                Ok(())
+                self.init().iter().try_for_each(|penalty| penalty.check().map_err(|error| error.within(&penalty.name())))
             }
 
-            /// The names of the penalties that are there.
-            pub fn names(&self) -> Vec<&'static str> {
-                let mut names = Vec::new();
-                $(if self.$name.is_some() {
-                    names.push(stringify!($name));
+            /// The penalties.
+            pub fn init(&self) -> Vec<Arc<dyn Penalty>> {
+                let mut penalties: Vec<Arc<dyn Penalty>> = Vec::new();
+                $(if let Some(penalty) = self.$name {
+                    penalties.push(Arc::new(penalty));
                 })*
-                names
-            }
-
-            /// The terms of the loss, each per example.
-            pub fn terms<E: Encoder, D: Decoder>(&self, context: &Context<E, D>) -> Vec<Term> {
-                let mut terms = Vec::new();
-                $(if let Some(penalty) = &self.$name {
-                    terms.push(Term { name: stringify!($name), weight: penalty.weight, value: penalty.value(context) });
-                })*
-                terms
+                penalties
             }
         }
+
+        $(impl From<$penalty> for PenaltyConfig {
+            fn from(penalty: $penalty) -> Self {
+                Self { $name: Some(penalty), ..Self::default() }
+            }
+        })*
     };
 }
 
@@ -86,10 +109,10 @@ penalties! {
 }
 
 fn check_weight(weight: f64) -> Result<(), ConfigError> {
-    match weight >= 0.0 && weight.is_finite() {
-        true => Ok(()),
-        false => Err(ConfigError::new("weight", weight, "0 or more")),
+    if weight >= 0.0 && weight.is_finite() {
+        return Ok(());
     }
+    Err(ConfigError::new("weight", weight, "0 or more"))
 }
 
 fn check_probes(probes: usize) -> Result<(), ConfigError> {
@@ -105,12 +128,10 @@ mod tests {
 
     #[test]
     fn settings_outside_their_range_are_refused_by_name() {
-        let refused = |penalties: Penalties| penalties.check().unwrap_err().field;
-        assert_eq!(refused(Penalties { l1: Some(L1 { weight: -1.0 }), ..Default::default() }), "l1.weight");
-        assert_eq!(refused(Penalties { kl_rate: Some(KlRate { rate: 1.0, ..Default::default() }), ..Default::default() }), "kl_rate.rate");
-        let without = Contractive { probes: 0, ..Default::default() };
-        assert_eq!(refused(Penalties { contractive: Some(without), ..Default::default() }), "contractive.probes");
-        let nowhere = ContractiveHessian { std: f64::NAN, ..Default::default() };
-        assert_eq!(refused(Penalties { contractive_hessian: Some(nowhere), ..Default::default() }), "contractive_hessian.std");
+        let refused = |penalties: PenaltyConfig| penalties.check().unwrap_err().field;
+        assert_eq!(refused(L1 { weight: -1.0 }.into()), "l1.weight");
+        assert_eq!(refused(KlRate { rate: 1.0, ..Default::default() }.into()), "kl_rate.rate");
+        assert_eq!(refused(Contractive { probes: 0, ..Default::default() }.into()), "contractive.probes");
+        assert_eq!(refused(ContractiveHessian { std: f64::NAN, ..Default::default() }.into()), "contractive_hessian.std");
     }
 }

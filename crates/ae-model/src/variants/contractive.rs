@@ -1,18 +1,21 @@
 //! Contractive: the squared size of the code's derivative is in the loss, so that the code follows only the changes that the data makes.
 //!
-//! `min mean_x L(x, g(f(x))) + lambda ||J_f(x)||_F^2` (Rifai et al. 2011a). Add `penalty.contractive_hessian` for CAE+H (Rifai et al. 2011b).
+//! `min mean_x L(x, g(f(x))) + lambda ||J_f(x)||_F^2` with tied weights (Rifai et al. 2011a). With weights of its own the decoder could grow while the
+//! encoder shrinks: copy and penalty would both fall for ever, the code staying a linear map in the middle of its sigmoids (Goodfellow et al. 2016,
+//! 14.7). Tied, units saturate instead. Add `penalty.contractive_hessian` for CAE+H (Rifai et al. 2011b).
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{
     Recipe,
-    penalty::{Contractive, Penalties},
+    network::{MlpConfig, Network},
+    penalty::Contractive,
 };
 
 /// The variant.
 pub const VARIANT: Variant = Variant {
     name: "contractive",
     idea: "the code changes little around the data: its derivative is in the loss",
-    formula: "L(x, g(f(x))) + lambda |J_f(x)|_F^2",
+    formula: "L(x, g(f(x))) + lambda |J_f(x)|_F^2, g tied to f",
     reference: "Rifai et al. 2011",
     width: CodeWidth::Any,
     training: Hints::COMMON,
@@ -21,7 +24,8 @@ pub const VARIANT: Variant = Variant {
 
 fn recipe() -> Recipe {
     Recipe {
-        penalty: Penalties { contractive: Some(Contractive { weight: 0.1, ..Contractive::default() }), ..Penalties::default() },
+        network: Network::Mlp(MlpConfig { hidden: Vec::new(), tied: true, ..MlpConfig::default() }),
+        penalty: Contractive { weight: 0.1, ..Contractive::default() }.into(),
         ..super::overcomplete::recipe()
     }
 }

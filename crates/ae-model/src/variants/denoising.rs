@@ -1,13 +1,13 @@
 //! Denoising: the input is corrupted, and the clean one must come out.
 //!
 //! `min mean_x L(x, g(f(x~)))`, `x~ = x + e`, `e ~ N(0, s^2 I)` (Vincent et al. 2008, 2010). The network learns to move points towards
-//! where the data lies: `r(x) - x` is about `s^2` times the gradient of the log-density (Alain and Bengio 2014), and rows that it moves far are
-//! anomalies.
+//! where the data lies: `r(x) - x` is `s^2` times the gradient of the log-density of the *noisy* data (Vincent 2011), which for small `s` is that of the
+//! data (Alain and Bengio 2014). Rows that it moves far are anomalies.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{
     Activation, Recipe,
-    corruption::{Corruption, Gaussian},
+    corruption::GaussianConfig,
     network::{MlpConfig, Network},
 };
 
@@ -27,7 +27,7 @@ fn recipe() -> Recipe {
         code_dim: 64,
         network: Network::Mlp(MlpConfig { hidden: vec![256], activation: Activation::Relu, ..MlpConfig::default() }),
         code: Activation::Relu.into(),
-        corruption: Corruption { gaussian: Some(Gaussian::default()), ..Corruption::default() },
+        corruption: GaussianConfig::default().into(),
         ..Recipe::default()
     }
 }

@@ -7,7 +7,7 @@
 use super::{CodeWidth, Hints, Variant};
 use crate::{
     Recipe,
-    code::{CodeConfig, TopKConfig},
+    code::TopKConfig,
     network::{MlpConfig, Network},
 };
 
@@ -25,7 +25,7 @@ pub const VARIANT: Variant = Variant {
 fn recipe() -> Recipe {
     Recipe {
         network: Network::Mlp(MlpConfig { hidden: Vec::new(), tied: true, ..MlpConfig::default() }),
-        code: CodeConfig::TopK(TopKConfig { k: 25, k_start: 150, anneal: 0.6, ..TopKConfig::default() }),
+        code: TopKConfig { k: 25, k_start: 150, anneal: 0.6, ..TopKConfig::default() }.into(),
         ..super::overcomplete::recipe()
     }
 }

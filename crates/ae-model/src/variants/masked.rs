@@ -7,7 +7,7 @@
 use super::{CodeWidth, Hints, Variant};
 use crate::{
     Activation, Recipe,
-    corruption::{Corruption, Masking},
+    corruption::Masking,
     network::{MlpConfig, Network},
 };
 
@@ -28,7 +28,7 @@ fn recipe() -> Recipe {
         mask_input: true,
         network: Network::Mlp(MlpConfig { hidden: vec![512], ..MlpConfig::default() }),
         code: Activation::Elu.into(),
-        corruption: Corruption { masking: Some(Masking { rate: 0.1, rate_max: 0.6 }), ..Corruption::default() },
+        corruption: Masking { rate: 0.1, rate_max: 0.6 }.into(),
         ..Recipe::default()
     }
 }

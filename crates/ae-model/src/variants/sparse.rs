@@ -1,19 +1,17 @@
 //! Sparse: the sum of the code's sizes is in the loss, so that few units answer to any input.
 //!
-//! `min mean_x L(x, g(f(x))) + lambda sum_j |h_j|`, a Laplace prior on the code (Olshausen and Field 1996; Goodfellow et al. 2016, section
-//! 14.2.1).
+//! `min mean_x L(x, g(f(x))) + lambda sum_j |h_j|`, a Laplace prior on the code (Goodfellow et al. 2016, section 14.2.1). Its units are ReLUs, which are
+//! exactly 0 where a sigmoid is only small (Glorot et al. 2011), and what each adds has length 1 (Olshausen and Field 1996): longer ones would be a way
+//! around the penalty, small codes with large weights behind them.
 
 use super::{CodeWidth, Hints, Variant};
-use crate::{
-    Recipe,
-    penalty::{L1, Penalties},
-};
+use crate::{Activation, Recipe, constraint::ConstraintConfig, penalty::L1};
 
 /// The variant.
 pub const VARIANT: Variant = Variant {
     name: "sparse",
     idea: "few units of the code are active at a time: their sizes are in the loss",
-    formula: "L(x, g(f(x))) + lambda sum_j |h_j|",
+    formula: "L(x, g(f(x))) + lambda sum_j |h_j|, rows of g of length 1",
     reference: "Olshausen and Field 1996; Goodfellow et al. 2016, 14.2.1",
     width: CodeWidth::Any,
     training: Hints::COMMON,
@@ -21,5 +19,10 @@ pub const VARIANT: Variant = Variant {
 };
 
 fn recipe() -> Recipe {
-    Recipe { penalty: Penalties { l1: Some(L1 { weight: 0.004 }), ..Penalties::default() }, ..super::overcomplete::recipe() }
+    Recipe {
+        code: Activation::Relu.into(),
+        penalty: L1 { weight: 0.05 }.into(),
+        constraint: ConstraintConfig { unit_norm: true, ..ConstraintConfig::default() },
+        ..super::overcomplete::recipe()
+    }
 }

@@ -3,10 +3,7 @@
 //! `min mean_x L(x, g(f(x))) + beta sum_j KL(rho || mean_x h_j)` with sigmoid units (Ng 2011).
 
 use super::{CodeWidth, Hints, Variant};
-use crate::{
-    Recipe,
-    penalty::{KlRate, Penalties},
-};
+use crate::{Recipe, penalty::KlRate};
 
 /// The variant.
 pub const VARIANT: Variant = Variant {
@@ -20,8 +17,5 @@ pub const VARIANT: Variant = Variant {
 };
 
 fn recipe() -> Recipe {
-    Recipe {
-        penalty: Penalties { kl_rate: Some(KlRate { weight: 0.03, rate: 0.05 }), ..Penalties::default() },
-        ..super::overcomplete::recipe()
-    }
+    Recipe { penalty: KlRate { weight: 0.03, rate: 0.05 }.into(), ..super::overcomplete::recipe() }
 }

@@ -1,13 +1,10 @@
 //! Winner-take-all: each unit keeps only its largest activities over the batch.
 //!
-//! `h_j = relu(z_j)` where it is among the largest `rate` of the batch, else 0, in training; `h = relu(z)` afterwards (Makhzani and Frey
-//! 2015). Lifetime sparsity: no unit can die, for each wins some examples of each batch.
+//! `h_j = relu(z_j)` where it is among the largest `rate` of the batch, else 0, in training; afterwards where it reaches the least value that won, on
+//! average (Makhzani and Frey 2015; [`lifetime`](crate::code::lifetime) says where it differs from them). Lifetime sparsity: no unit can die, for each wins some examples of each batch.
 
 use super::{CodeWidth, Hints, Variant};
-use crate::{
-    Recipe,
-    code::{CodeConfig, LifetimeConfig},
-};
+use crate::{Recipe, code::LifetimeConfig};
 
 /// The variant.
 pub const VARIANT: Variant = Variant {
@@ -21,5 +18,5 @@ pub const VARIANT: Variant = Variant {
 };
 
 fn recipe() -> Recipe {
-    Recipe { code: CodeConfig::Lifetime(LifetimeConfig::default()), ..super::overcomplete::recipe() }
+    Recipe { code: LifetimeConfig::default().into(), ..super::overcomplete::recipe() }
 }

@@ -1,10 +1,7 @@
 //! `ae reconstruct`: what comes back of each row, or of each row corrupted first.
 
 use ae_data::{picture::Sheet, sink};
-use ae_model::{
-    Corruption,
-    corruption::{Gaussian, Masking, SaltAndPepper},
-};
+use ae_model::corruption::{CorruptionConfig, GaussianConfig, Masking, SaltAndPepper};
 use ae_train::{Error, Result};
 use burn::data::dataset::Dataset as _;
 
@@ -20,6 +17,7 @@ pub fn run(args: &ReconstructArgs) -> Result<()> {
     super::is_free(args.out.as_deref(), &args.rows, &used.run)?;
     let (trained, rows) = (&used.trained, &used.rows);
     let corruption = args.corrupt.as_deref().map(|text| corruption(text, &trained.config.model.corruption)).transpose()?;
+    let corruption = corruption.map(|corruption| corruption.init(&trained.schema.inputs()));
     trained.device.seed(trained.config.seed);
     if let Some(path) = &args.sheet {
         let Some(geometry) = trained.schema.geometry else {
@@ -61,14 +59,14 @@ pub fn run(args: &ReconstructArgs) -> Result<()> {
 }
 
 /// `gaussian=0.3,masking=0.25,salt_and_pepper=0.1`, or nothing for what the run was trained with.
-fn corruption(text: &str, trained: &Corruption) -> Result<Corruption> {
+fn corruption(text: &str, trained: &CorruptionConfig) -> Result<CorruptionConfig> {
     if text.is_empty() {
         return match trained.is_none() {
             true => Err(Error::Usage("this run was trained without corruption: name one, such as `--corrupt gaussian=0.3`".to_string())),
             false => Ok(trained.clone()),
         };
     }
-    let mut corruption = Corruption::default();
+    let mut corruption = CorruptionConfig::default();
     for part in text.split(',') {
         let wrong = || {
             Error::Usage(format!(
@@ -78,7 +76,7 @@ fn corruption(text: &str, trained: &Corruption) -> Result<Corruption> {
         let (name, value) = part.split_once('=').ok_or_else(wrong)?;
         let value: f64 = value.trim().parse().map_err(|_| wrong())?;
         match name.trim() {
-            "gaussian" => corruption.gaussian = Some(Gaussian::new(value)),
+            "gaussian" => corruption.gaussian = Some(GaussianConfig::new(value)),
             "masking" => corruption.masking = Some(Masking { rate: value, rate_max: 0.0 }),
             "salt_and_pepper" => corruption.salt_and_pepper = Some(SaltAndPepper { rate: value, ..SaltAndPepper::default() }),
             _ => return Err(wrong()),

@@ -5,7 +5,7 @@ pub mod onnx;
 pub mod pytorch;
 
 use ae_data::{Encoding, Kind};
-use ae_model::{Code, Reconstruction};
+use ae_model::{AnyCode, Reconstruction};
 use burn::tensor::Tensor;
 
 use crate::{Result, evaluation::numbers, trained::Trained};
@@ -84,7 +84,7 @@ enum Meaning {
 
 /// The parts of the features by what the decoder's output stands for: meaning, first feature, the one behind the last.
 fn meanings(trained: &Trained) -> Vec<(Meaning, usize, usize)> {
-    let numbers = if trained.model.reconstruction.numbers == Reconstruction::Bernoulli { Meaning::Logits } else { Meaning::Values };
+    let numbers = if trained.config.model.reconstruction == Reconstruction::Bernoulli { Meaning::Logits } else { Meaning::Values };
     if trained.model.reconstruction.layout.is_none() {
         return vec![(numbers, 0, trained.schema.d_input)];
     }
@@ -100,9 +100,9 @@ fn meanings(trained: &Trained) -> Vec<(Meaning, usize, usize)> {
 }
 
 /// The thresholds of a lifetime code.
-fn threshold(code: &Code) -> Result<Option<Numbers>> {
+fn threshold(code: &AnyCode) -> Result<Option<Numbers>> {
     match code {
-        Code::Lifetime(code) => Numbers::of(code.threshold.value_sync()).map(Some),
-        Code::Deterministic(_) | Code::TopK(_) => Ok(None),
+        AnyCode::Lifetime(code) => Numbers::of(code.threshold.value_sync()).map(Some),
+        AnyCode::Deterministic(_) | AnyCode::TopK(_) => Ok(None),
     }
 }

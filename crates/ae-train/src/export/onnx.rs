@@ -2,7 +2,7 @@
 //! value is missing, and rows in those units come out. What the features are, and in which order, is in the documentation of the inputs and
 //! outputs, and for programs in the metadata `features`, a list in JSON.
 
-use ae_model::{Activation, Code, network::layers::Layer};
+use ae_model::{Activation, AnyCode, Code, network::layers::Layer};
 use prost::Message;
 
 use super::{Meaning, Numbers, far, features, meanings, order, scaling, threshold};
@@ -334,14 +334,14 @@ impl Builder {
         let z = self.layers(layers, read)?;
         let h = self.activation(trained.model.code.activation(), &z);
         Ok(match &trained.model.code {
-            Code::Deterministic(_) => h,
-            Code::TopK(top_k) => {
+            AnyCode::Deterministic(_) => h,
+            AnyCode::TopK(top_k) => {
                 let k = self.integers(&[top_k.k as i64]);
                 let kept = self.node_of("TopK", &[&h, &k], vec![int("axis", 1)], 2);
                 let nothing = self.node("Sub", &[&h, &h], Vec::new());
                 self.node("ScatterElements", &[&nothing, &kept[1], &kept[0]], vec![int("axis", 1)])
             }
-            Code::Lifetime(_) => {
+            AnyCode::Lifetime(_) => {
                 let threshold = self.constant(threshold(&trained.model.code)?.expect("a lifetime code has thresholds"));
                 let kept = self.node("GreaterOrEqual", &[&h, &threshold], Vec::new());
                 let kept = self.node("Cast", &[&kept], vec![int("to", i64::from(FLOAT))]);

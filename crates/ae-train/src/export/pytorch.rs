@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ae_model::{Activation, Code, network::layers::Layer};
+use ae_model::{Activation, AnyCode, Code, network::layers::Layer};
 use burn::tensor::Tensor;
 use safetensors::{Dtype, tensor::TensorView};
 
@@ -101,11 +101,11 @@ pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
         code = "    h = model[\"encoder\"](x)\n".to_string();
     }
     match &trained.model.code {
-        Code::Deterministic(_) => {}
-        Code::TopK(top_k) => {
+        AnyCode::Deterministic(_) => {}
+        AnyCode::TopK(top_k) => {
             code += &format!("    values, indices = h.topk({}, 1)\n    h = torch.zeros_like(h).scatter(1, indices, values)\n", top_k.k);
         }
-        Code::Lifetime(_) => {
+        AnyCode::Lifetime(_) => {
             state.extend(threshold(&trained.model.code)?.map(|numbers| ("code.threshold".to_string(), numbers)));
             extra = "threshold = state.pop(\"code.threshold\")\n".to_string();
             code += "    h = h * (h >= threshold)\n";

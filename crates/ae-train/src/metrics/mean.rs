@@ -1,6 +1,6 @@
 //! A number per step, averaged over the epoch with the weight that belongs to it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use burn::{
     tensor::TensorReadError,
@@ -29,9 +29,10 @@ impl Mean {
         Self { name: Arc::new(name.to_string()), read: Arc::new(read), state: NumericMetricState::new() }
     }
 
-    /// The loss, or the term of it with this name, in nats per example.
-    pub fn loss(name: &'static str) -> Self {
-        Self::new(name, move |step| {
+    /// The loss, or the term of it with this name, per example.
+    pub fn loss(name: impl Into<Cow<'static, str>>) -> Self {
+        let name = name.into();
+        Self::new(&name.clone(), move |step| {
             let value = step.losses.iter().find(|(other, _)| *other == name).map_or(f64::NAN, |(_, value)| *value);
             (value, step.examples as f64)
         })

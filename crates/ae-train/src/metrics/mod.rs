@@ -5,7 +5,7 @@
 mod dead_units;
 mod mean;
 
-use ae_model::{Decoder, Encoder};
+use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder};
 use burn::train::{
     SupervisedTraining,
     metric::{LearningRateMetric, Metric, Numeric},
@@ -28,14 +28,14 @@ pub struct Variances {
 }
 
 /// Adds every metric that `trainee` gives values for.
-pub fn register<E: Encoder + 'static, D: Decoder + 'static>(
-    training: SupervisedTraining<Trainee<E, D>>,
-    trainee: &Trainee<E, D>,
+pub fn register<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+    training: SupervisedTraining<Trainee<E, D, C>>,
+    trainee: &Trainee<E, D, C>,
     variances: Variances,
-) -> SupervisedTraining<Trainee<E, D>> {
+) -> SupervisedTraining<Trainee<E, D, C>> {
     let mut training = both(training, Mean::loss(LOSS));
     let terms = trainee.objective.terms(&trainee.model);
-    for term in terms.into_iter().filter(|_| !trainee.objective.penalties.names().is_empty()) {
+    for term in terms.iter().cloned().filter(|_| terms.len() > 1) {
         training = both(training, Mean::loss(term));
     }
     training = both(training, Mean::new("mse", |step| (step.squared_error / step.observed, step.observed)));
@@ -52,10 +52,11 @@ pub fn register<E: Encoder + 'static, D: Decoder + 'static>(
     training.metric_train_numeric(LearningRateMetric::new())
 }
 
-fn both<E, D, M>(training: SupervisedTraining<Trainee<E, D>>, metric: M) -> SupervisedTraining<Trainee<E, D>>
+fn both<E, D, C, M>(training: SupervisedTraining<Trainee<E, D, C>>, metric: M) -> SupervisedTraining<Trainee<E, D, C>>
 where
-    E: Encoder + 'static,
-    D: Decoder + 'static,
+    E: ModuleEncoder,
+    D: ModuleDecoder,
+    C: ModuleCode,
     M: Metric<Input = crate::step::Reading> + Numeric + 'static,
 {
     training.metric_train_numeric(metric.clone()).metric_valid_numeric(metric)

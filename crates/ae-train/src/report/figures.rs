@@ -1,7 +1,7 @@
 //! The figures of the page, each a function of what is known about a run.
 
 use ae_data::{Dataset, Geometry, picture::Sheet, table::texts};
-use ae_model::Jacobian;
+use ae_model::{Code, Jacobian};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use burn::{
     data::dataset::Dataset as _,
@@ -270,7 +270,8 @@ fn rows_of_table(material: &Material, inputs: &[f64], outputs: &[f64]) -> Result
 fn pairs(material: &Material, rows: &Dataset, corrupted: bool) -> Result<Markup> {
     let trained = &material.trained;
     trained.device.seed(trained.config.seed);
-    let corruption = Some(&trained.config.model.corruption).filter(|corruption| corrupted && !corruption.is_none());
+    let corruption = trained.config.model.corruption.init(&trained.schema.inputs());
+    let corruption = Some(&corruption).filter(|corruption| corrupted && !corruption.is_none());
     let inputs = material.values(rows)?;
     let made = trained.reconstructions(rows, corruption).next().expect("there is a row")?;
     let Some(geometry) = trained.schema.geometry else { return rows_of_table(material, &inputs, &made.values) };
@@ -499,7 +500,7 @@ fn mean_row(material: &Material) -> Result<Tensor<2>> {
 fn encoder(material: &Material) -> Result<Option<Content>> {
     let Some(geometry) = material.trained.schema.geometry.filter(|_| material.width() <= 4096) else { return Ok(None) };
     let units = material.units();
-    let jacobian = numbers(Jacobian::matrix(&material.trained.model, mean_row(material)?, None))?; // [1, d_input, d_code]
+    let jacobian = numbers(Jacobian::matrix(&material.trained.model.parts(), mean_row(material)?, None))?; // [1, d_input, d_code]
     let (order, _) = spread(material);
     let shown = &order[..UNITS.min(units)];
     let filters: Vec<Vec<f32>> = shown.iter().map(|&unit| jacobian.iter().skip(unit).step_by(units).copied().collect()).collect();
@@ -543,7 +544,7 @@ fn jacobian(material: &Material) -> Result<Option<Content>> {
     }
     let rows = material.some.select(material.some.indices().iter().copied().take(SPECTRUM_ROWS).collect());
     let batch = rows.batch(0..rows.len(), &material.trained.batcher, &material.trained.device)?;
-    let values = numbers(Jacobian::matrix(&material.trained.model, batch.x, batch.observed))?;
+    let values = numbers(Jacobian::matrix(&material.trained.model.parts(), batch.x, batch.observed))?;
     let mut sums = vec![0.0; width.min(units)];
     for row in values.chunks_exact(width * units) {
         let matrix = faer::Mat::from_fn(width, units, |input, unit| f64::from(row[input * units + unit]));

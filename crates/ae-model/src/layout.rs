@@ -1,0 +1,109 @@
+//! Which features of a row belong together: the columns of a table.
+
+use burn::tensor::{DType, Int, Tensor};
+
+/// How many features are of each kind, in this order: numbers first, then truth values, then the levels of each category.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Features that are numbers.
+    pub numbers: usize,
+    /// Features that are 0 or 1.
+    pub booleans: usize,
+    /// Levels of each category; of a row's features one is 1.
+    pub categories: Vec<usize>,
+}
+
+impl Layout {
+    /// Rows of `width` numbers.
+    pub fn of_numbers(width: usize) -> Self {
+        Self { numbers: width, ..Self::default() }
+    }
+
+    /// Whether every feature is a number.
+    pub fn is_numbers(&self) -> bool {
+        self.booleans == 0 && self.categories.is_empty()
+    }
+
+    /// Features of a row.
+    pub fn width(&self) -> usize {
+        self.numbers + self.booleans + self.categories.iter().sum::<usize>()
+    }
+
+    /// Columns of a row: numbers, truth values and categories.
+    pub fn columns(&self) -> usize {
+        self.numbers + self.booleans + self.categories.len()
+    }
+
+    /// First feature and the one behind the last, for each category.
+    pub fn levels(&self) -> impl Iterator<Item = (usize, usize)> {
+        let mut start = self.numbers + self.booleans;
+        self.categories.iter().map(move |levels| {
+            start += levels;
+            (start - levels, start)
+        })
+    }
+
+    /// One value for each column, `[batch, columns]`, as one for each feature: `[batch, width]`, where the levels of a category share theirs.
+    pub(crate) fn spread(&self, values: Tensor<2>) -> Tensor<2> {
+        if self.categories.is_empty() {
+            return values;
+        }
+        let single = self.numbers + self.booleans;
+        let columns: Vec<i32> = (0..single as i32)
+            .chain(self.categories.iter().enumerate().flat_map(|(place, &levels)| std::iter::repeat_n((single + place) as i32, levels)))
+            .collect();
+        let columns = Tensor::<1, Int>::from_ints(columns.as_slice(), &values.device());
+        values.select(1, columns)
+    }
+
+    /// A level of each category at random, all equally likely, as its features: `[batch, levels of all categories]`.
+    pub(crate) fn random_levels(&self, like: &Tensor<2>) -> Option<Tensor<2>> {
+        let [batch, _] = like.dims();
+        let parts = self.categories.iter().map(|&levels| {
+            let draw = like.clone().slice([0..batch, 0..1]).random_like(burn::tensor::Distribution::Uniform(0.0, 1.0));
+            let level = draw.mul_scalar(levels as f64).floor().clamp_max(levels as f64 - 1.0); // [batch, 1]
+            let all = Tensor::<1, Int>::arange(0..levels as i64, &like.device()).float().cast(like.dtype());
+            let is = level.expand([batch, levels]).equal(all.unsqueeze::<2>().expand([batch, levels]));
+            like.clone().slice([0..batch, 0..levels]).zeros_like().mask_fill(is, 1.0)
+        });
+        let parts: Vec<_> = parts.collect();
+        if parts.is_empty() { None } else { Some(Tensor::cat(parts, 1)) }
+    }
+}
+
+/// The relative precision of a type: the distance from 1 to the next number.
+pub(crate) fn epsilon(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => f64::EPSILON,
+        DType::F16 => 1.0 / 1024.0,
+        DType::BF16 => 1.0 / 128.0,
+        _ => f64::from(f32::EPSILON),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn the_levels_of_a_category_share_their_columns_value() {
+        let layout = Layout { numbers: 1, booleans: 1, categories: vec![2, 3] };
+        assert_eq!((layout.width(), layout.columns()), (7, 4));
+        assert_eq!(layout.levels().collect::<Vec<_>>(), [(2, 4), (4, 7)]);
+        let values = Tensor::<2>::from_floats([[1.0, 2.0, 3.0, 4.0]], &Device::default());
+        layout.spread(values).into_data().assert_eq(&[[1.0f32, 2.0, 3.0, 3.0, 4.0, 4.0, 4.0]].into(), true);
+    }
+
+    #[test]
+    fn random_levels_are_one_each_and_all_come() {
+        let layout = Layout { numbers: 1, booleans: 0, categories: vec![2, 4] };
+        let levels = layout.random_levels(&Tensor::<2>::zeros([400, 7], &Device::default())).unwrap();
+        assert_eq!(levels.dims(), [400, 6]);
+        let shares: Vec<f32> = levels.clone().mean_dim(0).into_data().iter::<f32>().collect();
+        assert!(shares[..2].iter().all(|share| (share - 0.5).abs() < 0.1) && shares[2..].iter().all(|share| (share - 0.25).abs() < 0.09));
+        let sums: Vec<f32> = levels.sum_dim(1).into_data().iter::<f32>().collect();
+        assert!(sums.iter().all(|&sum| sum == 2.0));
+    }
+}
