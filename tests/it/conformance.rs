@@ -137,7 +137,7 @@ fn scaled_away(recipe: &Recipe, by: f32) -> f32 {
     device.seed(1);
     let (mut model, mut objective) = (recipe.init(&inputs(), &device), recipe.objective(&inputs()));
     let mut optimizer = ae_train::config::TrainingConfig::default().optimizer();
-    for _ in 0..300 {
+    for _ in 0..1000 {
         (model, _) = objective.step(model, &mut optimizer, 5e-3, x.clone(), 0.0);
     }
     let (model, x) = (model.valid(), x.without_autodiff());
@@ -179,7 +179,7 @@ fn no_penalty_is_escaped_by_scaling_encoder_against_decoder() {
     };
     for variant in VARIANTS.iter().filter(|variant| (variant.recipe)().penalty != PenaltyConfig::default()) {
         let recipe = linear_output((variant.recipe)());
-        for by in [0.7, 0.9] {
+        for by in [0.5, 0.9] {
             let change = scaled_away(&recipe, by);
             assert!(change > 0.0, "{}: the loss falls by {} when the encoder shrinks to {by}", variant.name, -change);
         }
@@ -190,8 +190,18 @@ fn no_penalty_is_escaped_by_scaling_encoder_against_decoder() {
     assert!(scaled_away(&free, 0.9) < 0.0, "without tied weights the contractive objective has no minimum");
 }
 
+/// In a process of its own: tests beside it would draw from the same generator.
 #[test]
 fn a_plain_loop_trains_as_the_trainer_does() {
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = alone.args(["--exact", "--ignored", "conformance::a_plain_loop_alone"]).output().unwrap();
+    let said = crate::text(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "run by a_plain_loop_trains_as_the_trainer_does"]
+fn a_plain_loop_alone() {
     let x = digits().without_autodiff();
     each(|variant, config| {
         let mut config = config.clone();

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use burn::{
+    module::{Module, ModuleVisitor, Param},
     serde::{Deserialize, Serialize},
-    tensor::Device,
+    tensor::{Device, Tensor},
 };
 
 use crate::{
@@ -197,7 +198,8 @@ impl Recipe {
         if self.mask_input { sizes.with_mask() } else { sizes }
     }
 
-    /// The model for data like `inputs`. Weights are drawn from the device's generator: seed it first for a repeatable start.
+    /// The model for data like `inputs`, within the recipe's constraint. Weights are drawn from the device's generator: seed it first for a repeatable
+    /// start.
     ///
     /// # Panics
     /// Inputs that [`check_inputs`](Self::check_inputs) refuses.
@@ -208,10 +210,12 @@ impl Recipe {
             (Output::Auto, _) => Activation::Identity,
         };
         let (encoder, decoder) = self.network.init(&self.sizes(inputs), output, device);
-        Autoencoder::new(encoder, decoder)
+        let model = Autoencoder::new(encoder, decoder)
             .with_code(self.code.init(self.code_dim, device))
             .with_reconstruction(Head::new(self.reconstruction, inputs.layout.clone()))
-            .with_mask_input(self.mask_input)
+            .with_mask_input(self.mask_input);
+        model.visit(&mut Draw);
+        self.objective(inputs).constrained(model)
     }
 
     /// What the model is trained for, on data like `inputs`.
@@ -222,6 +226,15 @@ impl Recipe {
             constraints: self.constraint.init(),
             ..Objective::default()
         }
+    }
+}
+
+/// Draws each parameter. Burn draws them when they are first asked for, after whatever else has been drawn by then.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        param.val();
     }
 }
 
