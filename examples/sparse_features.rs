@@ -10,7 +10,7 @@
 
 use ae_kernels::Adam;
 use ae_model::{
-    Activation, AnyCode, Autoencoder, Objective,
+    Activation, AnyCode, Autoencoder, CodeSettings, Objective,
     code::TopKConfig,
     constraint::UnitNorm,
     network::{Mlp, MlpConfig, Sizes},

@@ -1,14 +1,15 @@
 //! Every formula against values and gradients that PyTorch computed in `f64` (`tests/golden/make_golden.py`).
 //!
 //! Each case runs in `f32`, to 1e-5 of the tensor's largest entry (a few hundred rounding errors of 6e-8), and in `f64`, to 1e-10.
-//! `AE_GOLDEN` names another file, such as one made with another seed.
+//! `AE_GOLDEN` names another file, such as one made with another seed, and `AE_GOLDEN_BEYOND` one in place of `golden_beyond.json`.
 
 use std::{cell::Cell, path::Path};
 
 use ae_model::{
-    Activation, AnyCode, Autoencoder, Encoder, Evaluation, Jacobian, Loss, Objective, Reconstruction,
-    code::TopKConfig,
+    Activation, AnyCode, Autoencoder, Code, Encoder, Evaluation, Jacobian, Loss, Objective, Reconstruction, Variance,
+    code::{CodeSettings, Gaussian, GaussianConfig, TopKConfig},
     jacobian::Method,
+    likelihood::bound,
     network::{
         Affine, Mlp,
         conv::{ConvEncoder, ConvLayer},
@@ -18,12 +19,17 @@ use ae_model::{
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use serde_json::Value;
 
+/// The file that `variable` names, or this one.
+fn golden(variable: &str, file: &str) -> Value {
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(file);
+    let path = std::env::var(variable).map_or_else(|_| own(), Into::into);
+    let file = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str::<Value>(&file).expect("the golden file is JSON")
+}
+
 /// The file's cases.
 fn cases() -> Value {
-    let path = std::env::var("AE_GOLDEN")
-        .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/golden.json"), Into::into);
-    let file = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_str::<Value>(&file).expect("the golden file is JSON")["cases"].clone()
+    golden("AE_GOLDEN", "golden.json")["cases"].clone()
 }
 
 /// Where to compute and in which precision, and how close the result must be.
@@ -233,12 +239,81 @@ fn a_top_k_code_and_the_gradient_through_its_kept_units(precision: &Precision) {
     }
 }
 
-/// Every case of the file.
-const CASES: [fn(&Precision); 4] = [
+fn a_gaussian_code_and_the_evidence_lower_bound(precision: &Precision) {
+    let case = &cases()["gaussian_code"];
+    let params = &case["params"];
+    let (mean, log_variance) = (precision.affine(params, "mean_w", "mean_b"), precision.affine(params, "logvar_w", "logvar_b"));
+    let decoder = precision.affine(params, "dec_w", "dec_b");
+    let x = precision.tensor::<2>(&case["input"]);
+    let of = |layer: &Affine| Encoder::forward(&Mlp::new(vec![layer.clone()], Activation::Identity), x.clone());
+    // As the encoder gives them: the means, then the logarithms of the variances.
+    let evaluate = || {
+        let z = Tensor::cat(vec![of(&mean), of(&log_variance)], 1);
+        let latent = Gaussian::with_noise(z, precision.tensor(&case["noise"]));
+        let logits = decoder.clone().forward(latent.code.clone());
+        (latent, logits)
+    };
+    let (latent, logits) = evaluate();
+    precision.compare("gaussian code", latent.code, &case["code"]);
+    precision.compare("gaussian logits", logits, &case["logits"]);
+    let code = GaussianConfig::default().init(3, &precision.device);
+    for name in ["kl_normal", "bernoulli", "negative_elbo"] {
+        let (latent, logits) = evaluate();
+        let divergence = code.terms(&latent, 1.0).remove(0);
+        assert_eq!(divergence.weight, 1.0);
+        let loss = Reconstruction::Bernoulli.loss(x.clone(), logits, None);
+        let value = match name {
+            "kl_normal" => divergence.value,
+            "bernoulli" => loss,
+            _ => loss + divergence.value,
+        };
+        let term = &case["terms"][name];
+        precision.compare(name, value.clone(), &term["value"]);
+        let gradients = value.mean().backward();
+        for (part, layer) in [("mean", &mean), ("logvar", &log_variance), ("dec", &decoder)] {
+            let (weight, bias) = (format!("{part}_w"), format!("{part}_b"));
+            precision.compare_gradient(&format!("{name} {weight}"), layer.weight.val(), &gradients, &term["grads"][&weight]);
+            precision.compare_gradient(&format!("{name} {bias}"), layer.bias.val(), &gradients, &term["grads"][&bias]);
+        }
+    }
+}
+
+fn divergence_free_bits_and_importance_weights(precision: &Precision) {
+    let file = golden("AE_GOLDEN_BEYOND", "golden_beyond.json");
+    let z = |case: &Value| Tensor::cat(vec![precision.tensor::<2>(&case["mu"]), precision.tensor(&case["logvar"])], 1);
+    let case = &file["kl"];
+    let latent = Gaussian::with_noise(z(case), precision.tensor(&case["eps"]));
+    precision.compare("kl z", latent.code.clone(), &case["z"]);
+    precision.compare("kl_per_dim", Gaussian::divergence(&z(case)), &case["kl_per_dim"]);
+    let free = GaussianConfig { free_bits: 0.5, ..GaussianConfig::default() }.init(4, &precision.device);
+    let terms = free.terms(&latent, 1.0);
+    precision.compare("kl", terms[0].value.clone(), &case["kl"]);
+    precision.compare("free bits", terms[1].value.clone().mean(), &case["free_bits_half_batch_mean"]);
+
+    let case = &file["iwae_linear_gaussian"];
+    let decoder = Affine::from_tensors(precision.tensor::<2>(&case["W"]).transpose(), precision.tensor(&case["b"]));
+    let variance = Variance::fixed(1.0, &precision.device);
+    variance.value.update(precision.tensor::<1>(&serde_json::json!([case["sigma2"]])).without_autodiff());
+    let x = precision.tensor::<2>(&case["x"]);
+    let code = GaussianConfig::default().init(4, &precision.device);
+    let log_weights = case["eps"].as_array().expect("samples").iter().map(|noise| {
+        let latent = Gaussian::with_noise(z(case), precision.tensor(noise));
+        let ratio = code.log_ratio(&latent).expect("a stochastic code");
+        (ratio - variance.loss(x.clone(), decoder.clone().forward(latent.code), None)).unsqueeze_dim::<2>(0)
+    });
+    let log_weights = Tensor::cat(log_weights.collect(), 0);
+    precision.compare("log_w", log_weights.clone(), &case["log_w"]);
+    precision.compare("iwae_6", bound(log_weights), &case["iwae_6"]);
+}
+
+/// Every case of the files.
+const CASES: [fn(&Precision); 6] = [
     shallow_autoencoder_with_every_loss_and_penalty,
     deep_encoders_and_their_derivatives_for_every_activation,
     a_convolutional_encoder_and_the_norm_of_its_derivative,
     a_top_k_code_and_the_gradient_through_its_kept_units,
+    a_gaussian_code_and_the_evidence_lower_bound,
+    divergence_free_bits_and_importance_weights,
 ];
 
 /// Runs every case, and gives the largest error in units of its tensor's largest entry.
@@ -269,4 +344,14 @@ fn golden_a_convolutional_encoder_and_the_norm_of_its_derivative() {
 #[test]
 fn golden_a_top_k_code_and_the_gradient_through_its_kept_units() {
     precisions().iter().for_each(a_top_k_code_and_the_gradient_through_its_kept_units);
+}
+
+#[test]
+fn golden_a_gaussian_code_and_the_evidence_lower_bound() {
+    precisions().iter().for_each(a_gaussian_code_and_the_evidence_lower_bound);
+}
+
+#[test]
+fn golden_divergence_free_bits_and_importance_weights() {
+    precisions().iter().for_each(divergence_free_bits_and_importance_weights);
 }

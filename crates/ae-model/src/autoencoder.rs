@@ -3,12 +3,14 @@
 //! `z = f(x)`, `h = code(z)`, `o = g(h)`, and the reconstruction `r` is what `o` stands for under the reconstruction loss: `o` itself for
 //! squared error, `sigmoid(o)` for Bernoulli.
 
+use std::borrow::Cow;
+
 use burn::{
     module::{Module, ModuleDisplay},
     tensor::Tensor,
 };
 
-use crate::{Activation, AnyCode, Code, Encoder, Head, Latent, Parts, network::Decode, parts::settled};
+use crate::{Activation, AnyCode, Code, Encoder, Head, Latent, Parts, Variance, network::Decode, parts::settled};
 
 /// An [`Encoder`] that is a Burn module, as a model holds it: implemented by itself.
 pub trait ModuleEncoder: Encoder + Module + ModuleDisplay + 'static {}
@@ -65,6 +67,8 @@ pub struct Autoencoder<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode = AnyCo
     /// What the decoder's output stands for, and how its error is counted.
     #[module(skip)]
     pub reconstruction: Head,
+    /// The variance of the numbers around their reconstruction, for a Gaussian likelihood with all of its constants; none for a squared error alone.
+    pub variance: Option<Variance>,
     /// Whether the encoder also reads which values are visible (1 or 0), as a second half of its input.
     #[module(skip)]
     pub mask_input: bool,
@@ -83,20 +87,26 @@ impl<E: ModuleEncoder, D: ModuleDecoder> Autoencoder<E, D> {
     /// An autoencoder with the encoder's output as its code and squared error as its reconstruction loss.
     pub fn new(encoder: E, decoder: D) -> Self {
         let code = Activation::Identity.into();
-        Self { encoder, code, decoder, reconstruction: Head::default(), mask_input: false }
+        Self { encoder, code, decoder, reconstruction: Head::default(), variance: None, mask_input: false }
     }
 }
 
 impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
     /// The same with another code, of this crate or of another.
     pub fn with_code<Other: ModuleCode>(self, code: Other) -> Autoencoder<E, D, Other> {
-        let Self { encoder, decoder, reconstruction, mask_input, .. } = self;
-        Autoencoder { encoder, code, decoder, reconstruction, mask_input }
+        let Self { encoder, decoder, reconstruction, variance, mask_input, .. } = self;
+        Autoencoder { encoder, code, decoder, reconstruction, variance, mask_input }
     }
 
     /// The same with another reconstruction loss.
     pub fn with_reconstruction(mut self, reconstruction: impl Into<Head>) -> Self {
         self.reconstruction = reconstruction.into();
+        self
+    }
+
+    /// The same with numbers that have a variance around their reconstruction.
+    pub fn with_variance(mut self, variance: impl Into<Option<Variance>>) -> Self {
+        self.variance = variance.into();
         self
     }
 
@@ -152,6 +162,32 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
     pub fn impute(&self, x: Tensor<2>, visible: Tensor<2>) -> Tensor<2> {
         let filled = self.reconstruct_visible(x.clone(), Some(visible.clone()));
         x.mask_where(visible.lower_equal_elem(0.5), filled)
+    }
+
+    /// The name of the reconstruction's term in logs and tables.
+    pub fn loss_name(&self) -> Cow<'static, str> {
+        match self.variance.is_some() && self.reconstruction.layout.is_none() {
+            true => "gaussian".into(),
+            false => self.reconstruction.name(),
+        }
+    }
+
+    /// The reconstruction loss of the decoder's `output` for the target `x` (both `[batch, d_output]`), per example: `[batch]`, nats. `weights` as in
+    /// [`Loss::loss`](crate::Loss::loss).
+    pub fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        match &self.variance {
+            Some(variance) => self.reconstruction.loss_with(variance, x, output, weights),
+            None => self.reconstruction.loss(x, output, weights),
+        }
+    }
+
+    /// `log p(x | h)` where the decoder gives `output` for `h`, per example: `[batch]`, nats, with every constant.
+    pub fn log_likelihood(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        let loss = self.loss(x.clone(), output, weights.clone());
+        match self.variance {
+            Some(_) => loss.neg(),
+            None => (loss + self.reconstruction.constant(x, weights)).neg(),
+        }
     }
 
     /// Code and decoder output together, as a loss needs them.

@@ -10,10 +10,12 @@
 //! | code `h` | [`code`] | [`code::deterministic`], [`code::top_k`], [`code::lifetime`], or your own [`Code`] |
 //! | corruption | [`corruption`] | [`corruption::gaussian`], [`corruption::masking`], [`corruption::salt_and_pepper`], or your own [`Corrupt`]: in training only, the target stays clean |
 //! | reconstruction loss `L` | [`reconstruction`] | squared error, Bernoulli with logits, categorical; by kind of column; or your own [`Loss`] |
+//! | variance of the reconstruction | [`variance`] | fixed, fitted, one for each column |
 //! | penalty `Omega` | [`penalty`] | [`penalty::l1`], [`penalty::kl_rate`], [`penalty::contractive`], [`penalty::contractive_hessian`], or your own [`Penalty`] |
 //! | constraint | [`constraint`] | rows of length 1, non-negative weights, or your own [`Constraint`] |
 //! | derivative of the code | [`jacobian`] | closed form, exact, estimate by probes |
 //! | objective | [`objective`] | the only place where terms are weighted, summed and averaged; one step of training |
+//! | likelihood | [`likelihood`] | `log p(x)` by importance sampling, where the code is stochastic |
 //! | variant | [`variants`] | recipes of the parts above, each with its reference and its defaults |
 //!
 //! Conventions: every tensor between parts is `[batch, features]`; `x` is the input, `h` the code, `r` the reconstruction; every loss term is
@@ -43,17 +45,19 @@ pub mod error;
 pub mod jacobian;
 pub mod latent;
 pub mod layout;
+pub mod likelihood;
 pub mod network;
 pub mod objective;
 pub mod parts;
 pub mod penalty;
 pub mod recipe;
 pub mod reconstruction;
+pub mod variance;
 pub mod variants;
 
 pub use activation::Activation;
 pub use autoencoder::{Autoencoder, Forward, ModuleCode, ModuleDecoder, ModuleEncoder};
-pub use code::{AnyCode, Code};
+pub use code::{AnyCode, Code, CodeSettings};
 pub use constraint::Constraint;
 pub use corruption::{Corrupt, Corruption};
 pub use error::ConfigError;
@@ -66,4 +70,5 @@ pub use parts::Parts;
 pub use penalty::Penalty;
 pub use recipe::{Inputs, Model, Recipe};
 pub use reconstruction::{Head, Loss, Reconstruction};
+pub use variance::{Variance, VarianceConfig};
 pub use variants::{Hints, VARIANTS, Variant};

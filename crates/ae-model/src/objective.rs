@@ -128,10 +128,11 @@ impl Objective {
     /// The names of the loss's terms, the reconstruction first.
     pub fn terms<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(&self, model: &Autoencoder<E, D, C>) -> Vec<Cow<'static, str>> {
         let penalties = self.penalties.iter().map(|penalty| penalty.name());
-        std::iter::once(model.reconstruction.name()).chain(model.code.term_names()).chain(penalties).collect()
+        std::iter::once(model.loss_name()).chain(model.code.term_names()).chain(penalties).collect()
     }
 
-    /// The objective of `model` on some rows. On an autodiff device the input is corrupted first, with fresh noise from the device's generator.
+    /// The objective of `model` on some rows. On an autodiff device the input is corrupted first, with fresh noise from the device's generator; elsewhere
+    /// weights that change with the training are those of its end.
     pub fn evaluate<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         &self,
         model: &Autoencoder<E, D, C>,
@@ -145,12 +146,13 @@ impl Objective {
         } else {
             Corrupted { x, visible: observed.clone(), weights: observed, hidden: None }
         };
-        self.evaluate_on(model, target, corrupted)
+        let forward = model.forward(corrupted.x.clone(), corrupted.visible.clone());
+        self.evaluate_on(model, target, corrupted, forward)
     }
 
     /// The objective that epochs are judged by, on examples that are not learned from: with noise that is always the same, for a model that is to remove
-    /// noise; at hidden values, for one that is to fill them in. None without a corruption, where [`evaluate`](Self::evaluate) judges. The device's
-    /// generator is seeded anew.
+    /// noise; at hidden values, for one that is to fill them in; of samples, for a stochastic code. None for others, where
+    /// [`evaluate`](Self::evaluate) judges. The device's generator is seeded anew.
     pub fn judge<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         &self,
         model: &Autoencoder<E, D, C>,
@@ -158,7 +160,7 @@ impl Objective {
     ) -> Option<Evaluation> {
         /// Of the noise.
         const SEED: u64 = 0x5eed;
-        if self.corruption.is_none() {
+        if self.corruption.is_none() && !model.code.is_stochastic() {
             return None;
         }
         let sample = clean(sample.into());
@@ -168,7 +170,11 @@ impl Objective {
         if let Some(hidden) = corrupted.hidden.clone().filter(|hidden| hidden.dims() == target.dims()) {
             corrupted.weights = Some(hidden);
         }
-        Some(self.evaluate_on(model, target, corrupted))
+        let parts = model.parts();
+        let read = parts.read(corrupted.x.clone(), corrupted.visible.clone());
+        let latent = model.code.draw(model.encoder.forward(read));
+        let output = parts.decode(&latent);
+        Some(self.evaluate_on(model, target, corrupted, Forward { latent, output }))
     }
 
     fn evaluate_on<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
@@ -176,13 +182,14 @@ impl Objective {
         model: &Autoencoder<E, D, C>,
         target: Tensor<2>,
         corrupted: Corrupted,
+        forward: Forward,
     ) -> Evaluation {
-        let forward = model.forward(corrupted.x.clone(), corrupted.visible.clone());
+        let progress = if target.device().is_autodiff() { self.progress } else { 1.0 };
         // Weights are those of the input's features, which another target may not have.
         let weights = corrupted.weights.filter(|weights| weights.dims() == target.dims());
-        let value = model.reconstruction.loss(target.clone(), forward.output.clone(), weights);
-        let mut terms = vec![Term { name: model.reconstruction.name(), weight: 1.0, value }];
-        terms.extend(model.code.terms(&forward.latent, self.progress));
+        let value = model.loss(target.clone(), forward.output.clone(), weights);
+        let mut terms = vec![Term { name: model.loss_name(), weight: 1.0, value }];
+        terms.extend(model.code.terms(&forward.latent, progress));
         if !self.penalties.is_empty() {
             let context = Context {
                 model: &model.parts(),
@@ -191,11 +198,11 @@ impl Objective {
                 visible: corrupted.visible,
                 latent: &forward.latent,
                 output: forward.output.clone(),
-                progress: self.progress,
+                progress,
             };
             let of = |penalty: &Arc<dyn Penalty>| Term {
                 name: penalty.name(),
-                weight: penalty.weight(self.progress),
+                weight: penalty.weight(progress),
                 value: penalty.value(&context),
             };
             terms.extend(self.penalties.iter().map(of));
@@ -228,7 +235,7 @@ impl Objective {
     /// `[0, 1]`, is over. [`step`](Self::step) does it; a loop with a step of its own does it here, before the first step, with 0, and after each.
     ///
     /// # Panics
-    /// A constraint on a decoder that has no weight for it ([`Decode::map_atoms`]).
+    /// A constraint on a decoder that has no weight for it ([`Decode::map_atoms`](crate::Decode::map_atoms)).
     pub fn after_step<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         &mut self,
         mut model: Autoencoder<E, D, C>,
@@ -255,7 +262,7 @@ impl Objective {
 }
 
 /// The sample with 0 where nothing was observed: whatever stands there reaches no loss.
-fn clean(sample: Sample) -> Sample {
+pub(crate) fn clean(sample: Sample) -> Sample {
     match &sample.observed {
         Some(observed) => Sample { input: blank(sample.input, observed), ..sample },
         None => sample,

@@ -22,8 +22,11 @@ pub struct Parts<'a> {
     /// Whether the encoder also reads which values are visible, as a second half of its input.
     pub mask_input: bool,
     /// Encoder and code as they are after training: without dropout, with the running statistics of a batch norm.
-    pub(crate) settled: Box<dyn Fn() -> (Box<dyn Encoder>, Box<dyn Code>) + 'a>,
+    pub(crate) settled: Settled<'a>,
 }
+
+/// Makes the two parts as they are after training.
+type Settled<'a> = Box<dyn Fn() -> (Box<dyn Encoder>, Box<dyn Code>) + 'a>;
 
 impl Parts<'_> {
     /// The latent of an input of which only some values are `visible` (1 or 0, `[batch, d_input]` like `x`; all if none).

@@ -10,11 +10,12 @@ use burn::{
 
 use crate::{
     Activation, Autoencoder, ConfigError, Head, Layout, Objective, Reconstruction,
-    code::{CodeConfig, DeterministicConfig, LifetimeConfig},
+    code::{CodeConfig, CodeSettings},
     constraint::ConstraintConfig,
     corruption::CorruptionConfig,
     network::{MlpConfig, Network, NetworkDecoder, NetworkEncoder, Sizes},
     penalty::PenaltyConfig,
+    variance::VarianceConfig,
 };
 
 /// The model that a [`Recipe`] builds.
@@ -48,6 +49,11 @@ impl Inputs {
     pub fn with_layout(mut self, layout: Layout) -> Self {
         self.layout = Some(layout).filter(|layout| !layout.is_numbers());
         self
+    }
+
+    /// How many of the features are numbers.
+    fn numbers(&self) -> usize {
+        self.layout.as_ref().map_or(self.features, |layout| layout.numbers)
     }
 
     /// The same rows, which are images of `channels, height, width`.
@@ -102,6 +108,9 @@ pub struct Recipe {
     pub code_dim: usize,
     /// The reconstruction loss.
     pub reconstruction: Reconstruction,
+    /// The variance of numbers around their reconstruction, for a Gaussian likelihood in nats; none for a squared error alone, or with logits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variance: Option<VarianceConfig>,
     /// Activation of the decoder's last layer.
     pub output: Output,
     /// Whether the encoder also reads which values are visible, as a second half of its input.
@@ -127,6 +136,7 @@ impl Default for Recipe {
         Self {
             code_dim: 10,
             reconstruction: Reconstruction::SquaredError,
+            variance: None,
             output: Output::Auto,
             mask_input: false,
             network: Network::Mlp(MlpConfig::default()),
@@ -156,6 +166,12 @@ impl Recipe {
                 "`auto` or `identity` with a bernoulli reconstruction, whose decoder gives logits",
             ));
         }
+        if let Some(variance) = &self.variance {
+            variance.check()?;
+            if self.reconstruction == Reconstruction::Bernoulli {
+                return Err(ConfigError::new("reconstruction", "bernoulli", "squared_error with `variance`, which logits do not have"));
+            }
+        }
         self.network.check().map_err(|error| error.within("network"))?;
         self.code.check(self.code_dim).map_err(|error| error.within("code"))?;
         self.corruption.check().map_err(|error| error.within("corruption"))?;
@@ -164,19 +180,17 @@ impl Recipe {
             let allowed = "false with a `constraint`: a tied decoder has no weight of its own to keep";
             return Err(ConfigError::new("network.tied", true, allowed));
         }
-        match &self.code {
-            _ if self.penalty.kl_rate.is_none() => Ok(()),
-            CodeConfig::Deterministic(config) if config.activation == Activation::Sigmoid => Ok(()),
-            CodeConfig::Lifetime(config) if config.activation == Activation::Sigmoid => Ok(()),
-            CodeConfig::Deterministic(DeterministicConfig { activation }) | CodeConfig::Lifetime(LifetimeConfig { activation, .. }) => {
-                let allowed = "sigmoid with `penalty.kl_rate`, whose rate is that of units in [0, 1]";
-                Err(ConfigError::new("code.activation", activation, allowed))
+        if self.penalty.kl_rate.is_some() {
+            if self.code.fixes_activity() {
+                let allowed = "another with `penalty.kl_rate`, such as deterministic: it fixes how many units are active already";
+                return Err(ConfigError::new("code.kind", self.code.name(), allowed));
             }
-            CodeConfig::TopK(_) => {
-                let allowed = "deterministic or lifetime with `penalty.kl_rate`: top_k fixes how many units are active already";
-                Err(ConfigError::new("code.kind", "top_k", allowed))
+            if self.code.activation() != Activation::Sigmoid {
+                let allowed = "sigmoid with `penalty.kl_rate`, whose rate is that of units in [0, 1]";
+                return Err(ConfigError::new("code.activation", self.code.activation(), allowed));
             }
         }
+        Ok(())
     }
 
     /// Whether the settings can be built for data like `inputs`.
@@ -194,7 +208,8 @@ impl Recipe {
     }
 
     fn sizes(&self, inputs: &Inputs) -> Sizes {
-        let sizes = Sizes::new(inputs.features, self.code_dim).with_image(inputs.image);
+        let reads = self.code.reads(self.code_dim);
+        let sizes = Sizes::new(inputs.features, self.code_dim).with_image(inputs.image).with_reads(reads);
         if self.mask_input { sizes.with_mask() } else { sizes }
     }
 
@@ -213,6 +228,7 @@ impl Recipe {
         let model = Autoencoder::new(encoder, decoder)
             .with_code(self.code.init(self.code_dim, device))
             .with_reconstruction(Head::new(self.reconstruction, inputs.layout.clone()))
+            .with_variance(self.variance.map(|variance| variance.init(inputs.numbers(), device)))
             .with_mask_input(self.mask_input);
         model.visit(&mut Draw);
         self.objective(inputs).constrained(model)

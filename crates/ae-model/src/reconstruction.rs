@@ -8,14 +8,14 @@
 //!
 //! A [`Head`] says which features are explained by which. Where a value is missing, `observed` is 0 and the feature is left out of the sum.
 
-use std::{borrow::Cow, fmt::Debug, sync::Arc};
+use std::{borrow::Cow, f64::consts::TAU, fmt::Debug, sync::Arc};
 
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Tensor, activation},
 };
 
-use crate::{Activation, Layout};
+use crate::{Activation, Layout, Variance};
 
 /// How well an output explains a target. One of another crate is handed to [`Autoencoder::with_reconstruction`](crate::Autoencoder::with_reconstruction).
 pub trait Loss: Debug + Send + Sync {
@@ -28,6 +28,11 @@ pub trait Loss: Debug + Send + Sync {
     /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the target `x`; `weights` (`[batch, d_output]`) says how much each
     /// feature counts: 1 where it was observed, 0 where it is missing, or what an emphasis gives it. `x` holds 0 where it is missing.
     fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1>;
+
+    /// What [`loss`](Self::loss) leaves out of minus a log-likelihood for each observed value, in nats. Default: 0.
+    fn constant(&self) -> f64 {
+        0.0
+    }
 
     /// Half the sum of squared errors of the reconstruction, per example, as [`loss`](Self::loss).
     fn half_squared_error(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
@@ -65,6 +70,13 @@ impl Loss for Reconstruction {
         match self {
             Self::SquaredError => ae_kernels::squared_error(x, output, weights),
             Self::Bernoulli => ae_kernels::bernoulli(x, output, weights),
+        }
+    }
+
+    fn constant(&self) -> f64 {
+        match self {
+            Self::SquaredError => TAU.ln() / 2.0,
+            Self::Bernoulli => 0.0,
         }
     }
 
@@ -150,11 +162,33 @@ impl Head {
 
     /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the target `x`, as [`Loss::loss`].
     pub fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        self.sum(x, output, weights, &|loss, _, x, output, weights| loss.loss(x, output, weights))
+    }
+
+    /// The same with numbers that have this variance around what the decoder gives, whatever their own loss is.
+    pub fn loss_with(&self, variance: &Variance, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        let is_number = self.layout.as_ref().is_none_or(|layout| layout.numbers > 0);
+        self.sum(x, output, weights, &|loss, first, x, output, weights| match first == 0 && is_number {
+            true => variance.loss(x, output, weights),
+            false => loss.loss(x, output, weights),
+        })
+    }
+
+    /// What [`loss`](Self::loss) leaves out of minus a log-likelihood, per example: `[batch]`, nats; of the target `x`.
+    pub fn constant(&self, x: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        self.sum(x.clone(), x, weights, &|loss, _, x, _, weights| {
+            let counted = weights.unwrap_or_else(|| x.ones_like());
+            counted.sum_dim(1).squeeze_dim::<1>(1).mul_scalar(loss.constant())
+        })
+    }
+
+    /// The sum of what `of` makes of each part of the features.
+    fn sum(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>, of: &PartLoss) -> Tensor<1> {
         let [batch, features] = x.dims();
         let parts = self.blocks(features).into_iter().map(|(loss, start, end)| {
-            let of =
+            let part =
                 |tensor: &Tensor<2>| if end - start == features { tensor.clone() } else { tensor.clone().slice([0..batch, start..end]) };
-            loss.loss(of(&x), of(&output), weights.as_ref().map(of))
+            of(loss, start, part(&x), part(&output), weights.as_ref().map(part))
         });
         parts.reduce(|sum, part| sum + part).expect("there is at least one feature")
     }
@@ -168,6 +202,9 @@ impl Head {
         half.mul_scalar(2.0)
     }
 }
+
+/// Of the loss of a part of the features, its first feature, and the part of target, output and weights: per example.
+type PartLoss<'a> = dyn Fn(&dyn Loss, usize, Tensor<2>, Tensor<2>, Option<Tensor<2>>) -> Tensor<1> + 'a;
 
 /// Weighted sum over features, `[batch, d] -> [batch]`.
 fn sum_weighted(per_feature: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {

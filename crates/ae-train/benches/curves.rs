@@ -13,7 +13,7 @@ use std::{
 use ae_data::{Batcher, Dataset, Loader, Order, Rows, Scaling, ScalingMethod, Values};
 use ae_kernels::Sparse;
 use ae_model::{
-    Activation, AnyCode, Autoencoder, ModuleDecoder, ModuleEncoder, Objective,
+    Activation, AnyCode, Autoencoder, CodeSettings, ModuleDecoder, ModuleEncoder, Objective,
     code::TopKConfig,
     network::{MlpConfig, Sizes},
 };

@@ -19,7 +19,7 @@ use std::{
 };
 
 use ae_model::{
-    Activation, AnyCode, Autoencoder, Decoder, Encoder, ModuleDecoder, ModuleEncoder, Objective,
+    Activation, AnyCode, Autoencoder, CodeSettings, Decoder, Encoder, ModuleDecoder, ModuleEncoder, Objective,
     code::TopKConfig,
     corruption::Gaussian,
     jacobian::Method,

@@ -7,7 +7,8 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use crate::{Activation, Code, ConfigError, Latent};
+use super::{CodeSettings, Plain};
+use crate::{Activation, Code, Latent};
 
 /// Settings of a deterministic code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,17 +24,14 @@ impl Default for DeterministicConfig {
     }
 }
 
-impl DeterministicConfig {
-    /// Whether the settings suit a code of `d_code` units: always.
-    ///
-    /// # Errors
-    /// None.
-    pub fn check(&self, _d_code: usize) -> Result<(), ConfigError> {
-        Ok(())
+impl CodeSettings for DeterministicConfig {
+    type Code = Deterministic;
+
+    fn activation(&self) -> Activation {
+        self.activation
     }
 
-    /// The code part.
-    pub fn init(&self, _d_code: usize, _device: &Device) -> Deterministic {
+    fn init(&self, _d_code: usize, _device: &Device) -> Deterministic {
         Deterministic { activation: self.activation }
     }
 }
@@ -65,5 +63,9 @@ impl Code for Deterministic {
 
     fn activation(&self) -> Activation {
         self.activation
+    }
+
+    fn plain(&self) -> Option<Plain> {
+        Some(Plain::Activation)
     }
 }

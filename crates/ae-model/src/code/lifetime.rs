@@ -11,6 +11,7 @@ use burn::{
     tensor::{Device, IndexingUpdateOp, Tensor},
 };
 
+use super::{CodeSettings, Plain};
 use crate::{Activation, Code, ConfigError, Latent};
 
 /// Weight of a batch in the running average of the least value that won.
@@ -32,20 +33,21 @@ impl Default for LifetimeConfig {
     }
 }
 
-impl LifetimeConfig {
-    /// Whether the settings can be built.
-    ///
-    /// # Errors
-    /// A rate outside `(0, 1]`.
-    pub fn check(&self, _d_code: usize) -> Result<(), ConfigError> {
+impl CodeSettings for LifetimeConfig {
+    type Code = Lifetime;
+
+    fn check(&self, _d_code: usize) -> Result<(), ConfigError> {
         if self.rate > 0.0 && self.rate <= 1.0 {
             return Ok(());
         }
         Err(ConfigError::new("rate", self.rate, "greater than 0 and at most 1"))
     }
 
-    /// The code part, for `d_code` units.
-    pub fn init(&self, d_code: usize, device: &Device) -> Lifetime {
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn init(&self, d_code: usize, device: &Device) -> Lifetime {
         Lifetime {
             threshold: RunningState::new(Tensor::zeros([d_code], device)),
             training: Param::from_bool(true),
@@ -98,6 +100,10 @@ impl Code for Lifetime {
 
     fn activation(&self) -> Activation {
         self.activation
+    }
+
+    fn plain(&self) -> Option<Plain> {
+        Some(Plain::AtLeast(self.threshold.value_sync()))
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Recipe`](crate::Recipe) can name are one file here and one line in the list below.
 
 pub mod deterministic;
+pub mod gaussian;
 pub mod lifetime;
 pub mod top_k;
 
@@ -16,6 +17,7 @@ use burn::{
 };
 
 pub use deterministic::{Deterministic, DeterministicConfig};
+pub use gaussian::{Gaussian, GaussianConfig};
 pub use lifetime::{Lifetime, LifetimeConfig};
 pub use top_k::{TopK, TopKConfig};
 
@@ -59,6 +61,24 @@ pub trait Code {
         Activation::Identity
     }
 
+    /// Whether training reads samples of the code rather than the code itself. Such a code implements [`draw`](Self::draw) and
+    /// [`log_ratio`](Self::log_ratio) as well.
+    fn is_stochastic(&self) -> bool {
+        false
+    }
+
+    /// A fresh sample of the code of each row, on whatever device, of a stochastic one; else the code.
+    fn draw(&self, z: Tensor<2>) -> Latent {
+        self.forward(z)
+    }
+
+    /// `log p(h) - log q(h | x)` of a latent that was [drawn](Self::draw), per example (`[batch]`, nats): how much less likely the sample is under the
+    /// prior than under what the encoder says. None where the code is not stochastic.
+    fn log_ratio(&self, latent: &Latent) -> Option<Tensor<1>> {
+        let _ = latent;
+        None
+    }
+
     /// What it adds to the loss; `progress` is the share of the training that is over, in `[0, 1]`.
     fn terms(&self, latent: &Latent, progress: f64) -> Vec<Term> {
         let _ = (latent, progress);
@@ -71,8 +91,13 @@ pub trait Code {
     }
 
     /// `count` codes of its prior, `[count, d_code]`; none by default, where it has none.
-    fn sample(&self, count: usize, device: &Device) -> Option<Tensor<2>> {
-        let _ = (count, device);
+    fn sample(&self, count: usize, d_code: usize, device: &Device) -> Option<Tensor<2>> {
+        let _ = (count, d_code, device);
+        None
+    }
+
+    /// What it is after training, in words that another program can follow. None by default: such a code is not exported.
+    fn plain(&self) -> Option<Plain> {
         None
     }
 
@@ -82,36 +107,99 @@ pub trait Code {
     }
 }
 
+/// What a code is after training, for a program without this crate.
+#[derive(Debug, Clone)]
+pub enum Plain {
+    /// Its activation of the encoder's output, `phi(z)`.
+    Activation,
+    /// The so many largest units of `phi(z)`; the others are 0.
+    Largest(usize),
+    /// The units of `phi(z)` that reach these values, `[d_code]`; the others are 0.
+    AtLeast(Tensor<1>),
+    /// The first `d_code` numbers of `z`.
+    First,
+}
+
+/// Settings of a code that a [`Recipe`](crate::Recipe) can name.
+pub trait CodeSettings {
+    /// What they build.
+    type Code: Code;
+
+    /// Whether the settings suit a code of `d_code` units.
+    ///
+    /// # Errors
+    /// A field outside its range.
+    fn check(&self, d_code: usize) -> Result<(), ConfigError> {
+        let _ = d_code;
+        Ok(())
+    }
+
+    /// As [`Code::reads`].
+    fn reads(&self, d_code: usize) -> usize {
+        d_code
+    }
+
+    /// As [`Code::activation`].
+    fn activation(&self) -> Activation {
+        Activation::Identity
+    }
+
+    /// Whether it decides by itself how many units are active, whatever a penalty asks for.
+    fn fixes_activity(&self) -> bool {
+        false
+    }
+
+    /// The code part, for `d_code` units.
+    fn init(&self, d_code: usize, device: &Device) -> Self::Code;
+}
+
 /// Declares the codes that a recipe can name.
 macro_rules! codes {
-    ($($(#[$about:meta])* $name:ident($config:ident),)*) => {
+    ($($(#[$about:meta])* $label:literal: $name:ident($config:ident),)*) => {
         /// Which code to build.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[serde(crate = "burn::serde", tag = "kind", rename_all = "snake_case")]
+        #[serde(crate = "burn::serde", tag = "kind")]
         pub enum CodeConfig {
-            $($(#[$about])* $name($config),)*
+            $($(#[$about])* #[serde(rename = $label)] $name($config),)*
         }
 
         impl CodeConfig {
-            /// Whether the settings suit a code of `d_code` units.
-            ///
-            /// # Errors
-            /// A field outside its range.
-            pub fn check(&self, d_code: usize) -> Result<(), ConfigError> {
+            /// The name of its kind in configurations.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => $label,)*
+                }
+            }
+        }
+
+        impl CodeSettings for CodeConfig {
+            type Code = AnyCode;
+
+            fn check(&self, d_code: usize) -> Result<(), ConfigError> {
                 match self {
                     $(Self::$name(config) => config.check(d_code),)*
                 }
             }
 
-            /// The activation of the units.
-            pub fn activation(&self) -> Activation {
+            fn reads(&self, d_code: usize) -> usize {
                 match self {
-                    $(Self::$name(config) => config.activation,)*
+                    $(Self::$name(config) => config.reads(d_code),)*
                 }
             }
 
-            /// The code part, for `d_code` units.
-            pub fn init(&self, d_code: usize, device: &Device) -> AnyCode {
+            fn activation(&self) -> Activation {
+                match self {
+                    $(Self::$name(config) => config.activation(),)*
+                }
+            }
+
+            fn fixes_activity(&self) -> bool {
+                match self {
+                    $(Self::$name(config) => config.fixes_activity(),)*
+                }
+            }
+
+            fn init(&self, d_code: usize, device: &Device) -> AnyCode {
                 match self {
                     $(Self::$name(config) => AnyCode::$name(config.init(d_code, device)),)*
                 }
@@ -154,11 +242,13 @@ macro_rules! codes {
 
 codes! {
     /// An activation of the encoder's output: [`deterministic`].
-    Deterministic(DeterministicConfig),
+    "deterministic": Deterministic(DeterministicConfig),
     /// The `k` largest units of each example: [`top_k`].
-    TopK(TopKConfig),
+    "top_k": TopK(TopKConfig),
     /// The largest values of each unit over the batch: [`lifetime`].
-    Lifetime(LifetimeConfig),
+    "lifetime": Lifetime(LifetimeConfig),
+    /// A sample around a mean, close to a normal prior: [`gaussian`].
+    "gaussian": Gaussian(GaussianConfig),
 }
 
 impl Code for AnyCode {
@@ -190,6 +280,18 @@ impl Code for AnyCode {
         self.part().activation()
     }
 
+    fn is_stochastic(&self) -> bool {
+        self.part().is_stochastic()
+    }
+
+    fn draw(&self, z: Tensor<2>) -> Latent {
+        self.part().draw(z)
+    }
+
+    fn log_ratio(&self, latent: &Latent) -> Option<Tensor<1>> {
+        self.part().log_ratio(latent)
+    }
+
     fn terms(&self, latent: &Latent, progress: f64) -> Vec<Term> {
         self.part().terms(latent, progress)
     }
@@ -198,8 +300,12 @@ impl Code for AnyCode {
         self.part().term_names()
     }
 
-    fn sample(&self, count: usize, device: &Device) -> Option<Tensor<2>> {
-        self.part().sample(count, device)
+    fn sample(&self, count: usize, d_code: usize, device: &Device) -> Option<Tensor<2>> {
+        self.part().sample(count, d_code, device)
+    }
+
+    fn plain(&self) -> Option<Plain> {
+        self.part().plain()
     }
 
     fn after_step(&mut self, progress: f64) {

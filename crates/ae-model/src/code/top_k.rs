@@ -10,6 +10,7 @@ use burn::{
     tensor::{Device, IndexingUpdateOp, Tensor},
 };
 
+use super::{CodeSettings, Plain};
 use crate::{Activation, Code, ConfigError, Latent};
 
 /// How many times as many units there must be as are kept for the others to be left out of products: below, leaving them out costs more.
@@ -35,12 +36,10 @@ impl Default for TopKConfig {
     }
 }
 
-impl TopKConfig {
-    /// Whether the settings suit a code of `d_code` units.
-    ///
-    /// # Errors
-    /// A field outside its range.
-    pub fn check(&self, d_code: usize) -> Result<(), ConfigError> {
+impl CodeSettings for TopKConfig {
+    type Code = TopK;
+
+    fn check(&self, d_code: usize) -> Result<(), ConfigError> {
         if self.k == 0 || self.k > d_code {
             return Err(ConfigError::new("k", self.k, format!("1 to the width of the code, which is {d_code}")));
         }
@@ -54,8 +53,16 @@ impl TopKConfig {
         }
     }
 
-    /// The code part. Until it is told of its progress ([`Code::after_step`]) it keeps `k` units in training, too.
-    pub fn init(&self, _d_code: usize, _device: &Device) -> TopK {
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn fixes_activity(&self) -> bool {
+        true
+    }
+
+    /// Until it is told of its progress ([`Code::after_step`]) it keeps `k` units in training, too.
+    fn init(&self, _d_code: usize, _device: &Device) -> TopK {
         TopK {
             training: Param::from_bool(true),
             k: self.k,
@@ -128,6 +135,10 @@ impl Code for TopK {
     fn after_step(&mut self, progress: f64) {
         let left = 1.0 - (progress / self.anneal).min(1.0);
         self.k_training = self.k + (self.k_start.saturating_sub(self.k) as f64 * left).round() as usize;
+    }
+
+    fn plain(&self) -> Option<Plain> {
+        Some(Plain::Largest(self.k))
     }
 }
 

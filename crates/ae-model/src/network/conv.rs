@@ -84,7 +84,7 @@ impl ConvConfig {
             sum.checked_add(pair[0].checked_mul(pair[1])?.checked_mul(self.kernel.checked_mul(self.kernel)?)?)
         });
         let [height, width] = self.stages(height, width).pop()?;
-        let code = self.channels.last()?.checked_mul(height * width)?.checked_mul(sizes.d_code)?;
+        let code = self.channels.last()?.checked_mul(height * width)?.checked_mul(sizes.d_code.max(sizes.reads))?;
         kernels?.checked_add(code)
     }
 
@@ -117,7 +117,7 @@ impl ConvConfig {
             convolutions: down.windows(2).map(|pair| layer(pair[0], pair[1], None)).collect(),
             norms: norms(&self.channels),
             dropout: dropout.clone(),
-            code: Affine::init(flat, sizes.d_code, device),
+            code: Affine::init(flat, sizes.reads, device),
             image: [read, height, width],
             activation: self.activation,
         };

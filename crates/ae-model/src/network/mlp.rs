@@ -55,7 +55,7 @@ impl MlpConfig {
 
     /// The encoder `d_input -> hidden -> d_code`, with random weights drawn from the device's generator.
     pub fn encoder(&self, sizes: &Sizes, device: &Device) -> Mlp {
-        self.stack(&[&[sizes.d_input], self.hidden.as_slice(), &[sizes.d_code]].concat(), Activation::Identity, device)
+        self.stack(&[&[sizes.d_input], self.hidden.as_slice(), &[sizes.reads]].concat(), Activation::Identity, device)
     }
 
     /// Its mirror `d_code -> hidden, reversed -> d_output` with weights of its own, whatever [`tied`](Self::tied) says; `output` is the activation of its

@@ -120,6 +120,8 @@ pub struct Sizes {
     pub d_output: usize,
     /// Units of the code.
     pub d_code: usize,
+    /// Numbers that the encoder gives, of which the code makes its units: as many, or more ([`Code::reads`](crate::Code::reads)).
+    pub reads: usize,
     /// Channels, height and width of the images that the decoder gives, if they are images. Channels of a mask come after the image's own.
     pub image: Option<[usize; 3]>,
 }
@@ -127,12 +129,18 @@ pub struct Sizes {
 impl Sizes {
     /// Rows of `d_input` features, read and given back, and a code of `d_code` units.
     pub fn new(d_input: usize, d_code: usize) -> Self {
-        Self { d_input, d_output: d_input, d_code, image: None }
+        Self { d_input, d_output: d_input, d_code, reads: d_code, image: None }
     }
 
     /// The same for images of `channels, height, width`.
     pub fn with_image(mut self, image: Option<[usize; 3]>) -> Self {
         self.image = image;
+        self
+    }
+
+    /// The same with an encoder that gives `reads` numbers for the units of the code.
+    pub fn with_reads(mut self, reads: usize) -> Self {
+        self.reads = reads;
         self
     }
 
@@ -189,7 +197,7 @@ impl Network {
     /// The numbers that are trained, up to a few biases; none if there are more than can be counted.
     fn weights(&self, sizes: &Sizes) -> Option<usize> {
         let chain = |widths: &[usize]| widths.windows(2).try_fold(0usize, |sum, pair| sum.checked_add(pair[0].checked_mul(pair[1])?));
-        let (from, to) = (sizes.d_input.max(sizes.d_output), sizes.d_code);
+        let (from, to) = (sizes.d_input.max(sizes.d_output), sizes.d_code.max(sizes.reads));
         let one_way = match self {
             Self::Mlp(config) => chain(&[&[from], config.hidden.as_slice(), &[to]].concat()),
             Self::Conv(config) => config.weights(sizes),
@@ -213,6 +221,10 @@ impl Network {
         }
         if self.is_tied() && sizes.d_input != sizes.d_output {
             let allowed = "false with `mask_input`: the encoder's first layer is then wider than the decoder's last";
+            return Err(ConfigError::new("tied", true, allowed));
+        }
+        if self.is_tied() && sizes.reads != sizes.d_code {
+            let allowed = "false with this code, which reads more numbers of the encoder than the decoder reads of it";
             return Err(ConfigError::new("tied", true, allowed));
         }
         Ok(())

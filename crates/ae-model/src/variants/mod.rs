@@ -2,6 +2,7 @@
 //!
 //! A new variant is one file here and one line in [`VARIANTS`].
 
+pub mod beta;
 pub mod contractive;
 pub mod denoising;
 pub mod k_sparse;
@@ -12,6 +13,7 @@ pub mod sparse;
 pub mod sparse_kl;
 pub mod stacked;
 pub mod undercomplete;
+pub mod variational;
 pub mod winner_take_all;
 
 use crate::{ConfigError, Inputs, Recipe};
@@ -29,6 +31,8 @@ pub const VARIANTS: &[Variant] = &[
     denoising::VARIANT,
     masked::VARIANT,
     stacked::VARIANT,
+    variational::VARIANT,
+    beta::VARIANT,
 ];
 
 /// A named recipe.

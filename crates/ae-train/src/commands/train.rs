@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use ae_model::{Activation, code::CodeConfig};
+use ae_model::{Activation, CodeSettings, code::CodeConfig};
 use ae_train::{
     Config, Error, Progress, Result, Run,
     device::{self, Found},

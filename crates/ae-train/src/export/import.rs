@@ -91,7 +91,7 @@ impl Weights {
     /// Names or shapes that are none of a perceptron's or a convolutional network's.
     pub fn settings(&self) -> Result<Vec<(&'static str, Value)>> {
         let shapes = self.shapes("encoder")?;
-        self.shapes("decoder")?;
+        let decoder = self.shapes("decoder")?;
         let of_rank = |rank: usize| shapes.layers.values().filter(|shape| shape.len() == rank).cloned().collect::<Vec<_>>();
         let (linear, convolutions, norms) = (of_rank(2), of_rank(4), of_rank(1));
         let Some(last) = linear.last() else {
@@ -100,7 +100,13 @@ impl Weights {
         let integers = |values: Vec<usize>| Value::Array(values.into_iter().map(|value| Value::Integer(value as i64)).collect());
         let integer = |value: usize| Value::Integer(value as i64);
         let text = |value: &str| Value::String(value.to_string());
-        let mut settings = vec![("model.code_dim", integer(last[0]))];
+        // A Gaussian code reads two numbers for each unit that the decoder reads.
+        let read = decoder.layers.values().find(|shape| shape.len() == 2).map_or(last[0], |shape| shape[1]);
+        let is_gaussian = last[0] == 2 * read;
+        let mut settings = vec![("model.code_dim", integer(if is_gaussian { read } else { last[0] }))];
+        if is_gaussian {
+            settings.push(("model.code.kind", text("gaussian")));
+        }
         if convolutions.is_empty() {
             let hidden = linear[..linear.len() - 1].iter().map(|shape| shape[0]).collect();
             settings.extend([("model.network.kind", text("mlp")), ("model.network.hidden", integers(hidden))]);

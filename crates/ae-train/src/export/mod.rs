@@ -5,10 +5,10 @@ pub mod onnx;
 pub mod pytorch;
 
 use ae_data::{Encoding, Kind};
-use ae_model::{AnyCode, Reconstruction};
+use ae_model::{AnyCode, Code, Reconstruction, code::Plain};
 use burn::tensor::Tensor;
 
-use crate::{Result, evaluation::numbers, trained::Trained};
+use crate::{Error, Result, evaluation::numbers, trained::Trained};
 
 /// Numbers with a shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,10 +99,10 @@ fn meanings(trained: &Trained) -> Vec<(Meaning, usize, usize)> {
     parts
 }
 
-/// The thresholds of a lifetime code.
-fn threshold(code: &AnyCode) -> Result<Option<Numbers>> {
-    match code {
-        AnyCode::Lifetime(code) => Numbers::of(code.threshold.value_sync()).map(Some),
-        AnyCode::Deterministic(_) | AnyCode::TopK(_) => Ok(None),
-    }
+/// What the code of a model is after training.
+///
+/// # Errors
+/// A code that cannot be said so.
+fn plain(code: &AnyCode) -> Result<Plain> {
+    code.plain().ok_or_else(|| Error::Failed("a model with this code cannot be exported: no other program can compute it".to_string()))
 }

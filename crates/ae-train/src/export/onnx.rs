@@ -2,10 +2,10 @@
 //! value is missing, and rows in those units come out. What the features are, and in which order, is in the documentation of the inputs and
 //! outputs, and for programs in the metadata `features`, a list in JSON.
 
-use ae_model::{Activation, AnyCode, Code, network::layers::Layer};
+use ae_model::{Activation, Code, code::Plain, network::layers::Layer};
 use prost::Message;
 
-use super::{Meaning, Numbers, far, features, meanings, order, scaling, threshold};
+use super::{Meaning, Numbers, far, features, meanings, order, plain, scaling};
 use crate::{Result, trained::Trained};
 
 const OPSET: i64 = 17;
@@ -333,16 +333,20 @@ impl Builder {
         }
         let z = self.layers(layers, read)?;
         let h = self.activation(trained.model.code.activation(), &z);
-        Ok(match &trained.model.code {
-            AnyCode::Deterministic(_) => h,
-            AnyCode::TopK(top_k) => {
-                let k = self.integers(&[top_k.k as i64]);
+        Ok(match plain(&trained.model.code)? {
+            Plain::Activation => h,
+            Plain::First => {
+                let [start, end, axis] = [0, trained.config.model.code_dim as i64, 1].map(|value| self.integers(&[value]));
+                self.node("Slice", &[&h, &start, &end, &axis], Vec::new())
+            }
+            Plain::Largest(k) => {
+                let k = self.integers(&[k as i64]);
                 let kept = self.node_of("TopK", &[&h, &k], vec![int("axis", 1)], 2);
                 let nothing = self.node("Sub", &[&h, &h], Vec::new());
                 self.node("ScatterElements", &[&nothing, &kept[1], &kept[0]], vec![int("axis", 1)])
             }
-            AnyCode::Lifetime(_) => {
-                let threshold = self.constant(threshold(&trained.model.code)?.expect("a lifetime code has thresholds"));
+            Plain::AtLeast(threshold) => {
+                let threshold = self.constant(Numbers::of(threshold)?);
                 let kept = self.node("GreaterOrEqual", &[&h, &threshold], Vec::new());
                 let kept = self.node("Cast", &[&kept], vec![int("to", i64::from(FLOAT))]);
                 self.node("Mul", &[&h, &kept], Vec::new())

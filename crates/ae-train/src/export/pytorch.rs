@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ae_model::{Activation, AnyCode, Code, network::layers::Layer};
+use ae_model::{Activation, Code, code::Plain, network::layers::Layer};
 use burn::tensor::Tensor;
 use safetensors::{Dtype, tensor::TensorView};
 
-use super::{Meaning, Numbers, features, meanings, order, threshold};
+use super::{Meaning, Numbers, features, meanings, order, plain};
 use crate::{Error, Result, trained::Trained};
 
 /// Tensors by name.
@@ -100,13 +100,16 @@ pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
     if trained.model.code.activation() == Activation::Identity {
         code = "    h = model[\"encoder\"](x)\n".to_string();
     }
-    match &trained.model.code {
-        AnyCode::Deterministic(_) => {}
-        AnyCode::TopK(top_k) => {
-            code += &format!("    values, indices = h.topk({}, 1)\n    h = torch.zeros_like(h).scatter(1, indices, values)\n", top_k.k);
+    match plain(&trained.model.code)? {
+        Plain::Activation => {}
+        Plain::First => {
+            code += &format!("    h = h[:, :{}]  # the means; the logarithms of the variances follow\n", trained.config.model.code_dim)
         }
-        AnyCode::Lifetime(_) => {
-            state.extend(threshold(&trained.model.code)?.map(|numbers| ("code.threshold".to_string(), numbers)));
+        Plain::Largest(k) => {
+            code += &format!("    values, indices = h.topk({k}, 1)\n    h = torch.zeros_like(h).scatter(1, indices, values)\n");
+        }
+        Plain::AtLeast(threshold) => {
+            state.insert("code.threshold".to_string(), Numbers::of(threshold)?);
             extra = "threshold = state.pop(\"code.threshold\")\n".to_string();
             code += "    h = h * (h >= threshold)\n";
         }

@@ -35,8 +35,8 @@ pub fn register<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
 ) -> SupervisedTraining<Trainee<E, D, C>> {
     let mut training = both(training, Mean::loss(LOSS));
     let terms = trainee.objective.terms(&trainee.model);
-    for term in terms.iter().cloned().filter(|_| terms.len() > 1) {
-        training = both(training, Mean::loss(term));
+    for term in terms.iter().filter(|_| terms.len() > 1) {
+        training = both(training, Mean::loss(term.clone()));
     }
     training = both(training, Mean::new("mse", |step| (step.squared_error / step.observed, step.observed)));
     training = training.metric_train_numeric(Mean::fvu(variances.train)).metric_valid_numeric(Mean::fvu(variances.validation));

@@ -1,0 +1,214 @@
+//! A Gaussian code, of a variational autoencoder: the encoder says where each unit lies and how surely, `q(h | x) = N(m(x), diag(e^{l(x)}))`, and
+//! the loss asks it to stay close to the prior `p(h) = N(0, I)` (Kingma and Welling 2014).
+//!
+//! `KL(q || p) = 1/2 sum_j (m_j^2 + e^{l_j} - 1 - l_j)`, per example, in nats. In training the decoder reads a sample, `h = m + e^{l/2} eps` with
+//! `eps ~ N(0, I)`; afterwards the code is the mean `m`. The encoder gives two numbers a unit: the means first, then the logarithms of the variances.
+//!
+//! The reconstruction must have a [variance](crate::variance): a squared error alone is that of a unit variance, and most data have no direction that
+//! is worth a nat then.
+
+use std::borrow::Cow;
+
+use burn::{
+    module::{Flag, Module, Param},
+    serde::{Deserialize, Serialize},
+    tensor::{Device, Distribution, Tensor},
+};
+
+use super::{CodeSettings, Plain};
+use crate::{Activation, Code, ConfigError, Latent, Term};
+
+/// Bounds of the logarithm of a variance: beyond, its exponential would leave `f32`.
+const LOG_VARIANCE: f64 = 20.0;
+
+/// Settings of a Gaussian code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "burn::serde", default, deny_unknown_fields)]
+pub struct GaussianConfig {
+    /// Factor of the divergence from the prior, 0 or more: above 1 fewer units say more separately (Higgins et al. 2017). Default: 1.
+    pub beta: f64,
+    /// Share of the training over which the factor rises from 0, in `[0, 1)` (Bowman et al. 2016). Default: 0.2.
+    pub warmup: f64,
+    /// Nats that each unit may say, on average over a batch, before it costs anything; 0 or more (Kingma et al. 2016). Default: 0.
+    pub free_bits: f64,
+}
+
+impl Default for GaussianConfig {
+    fn default() -> Self {
+        Self { beta: 1.0, warmup: 0.2, free_bits: 0.0 }
+    }
+}
+
+impl CodeSettings for GaussianConfig {
+    type Code = Gaussian;
+
+    fn check(&self, _d_code: usize) -> Result<(), ConfigError> {
+        for (name, value) in [("beta", self.beta), ("free_bits", self.free_bits)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(ConfigError::new(name, value, "0 or more"));
+            }
+        }
+        match (0.0..1.0).contains(&self.warmup) {
+            true => Ok(()),
+            false => Err(ConfigError::new("warmup", self.warmup, "at least 0 and less than 1")),
+        }
+    }
+
+    fn reads(&self, d_code: usize) -> usize {
+        2 * d_code
+    }
+
+    fn init(&self, _d_code: usize, _device: &Device) -> Gaussian {
+        let Self { beta, warmup, free_bits } = *self;
+        Gaussian { training: Param::from_bool(true), beta, warmup, free_bits }
+    }
+}
+
+/// `h ~ N(m, diag(e^l))`.
+#[derive(Module, Debug)]
+pub struct Gaussian {
+    /// Whether it is trained: off in a part of a model that is frozen, whose code is the mean.
+    pub training: Param<Flag>,
+    /// Factor of the divergence.
+    #[module(skip)]
+    pub beta: f64,
+    /// Share of the training over which it rises from 0.
+    #[module(skip)]
+    pub warmup: f64,
+    /// Nats of each unit that cost nothing.
+    #[module(skip)]
+    pub free_bits: f64,
+}
+
+impl Gaussian {
+    /// Means and logarithms of the variances, `[batch, d_code]` each, of the encoder's output.
+    pub fn parameters(z: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let [batch, both] = z.dims();
+        let mean = z.clone().slice([0..batch, 0..both / 2]);
+        let log_variance = z.clone().slice([0..batch, both / 2..both]).clamp(-LOG_VARIANCE, LOG_VARIANCE);
+        (mean, log_variance)
+    }
+
+    /// `m + e^{l/2} eps`, for noise `eps` of `[batch, d_code]`.
+    pub fn with_noise(z: Tensor<2>, noise: Tensor<2>) -> Latent {
+        let (mean, log_variance) = Self::parameters(&z);
+        let code = mean.clone() + log_variance.div_scalar(2.0).exp() * noise;
+        Latent { z: Some(z), mean: Some(mean), ..code.into() }
+    }
+
+    /// The divergence from the prior, of each unit: `[batch, d_code]`, nats.
+    pub fn divergence(z: &Tensor<2>) -> Tensor<2> {
+        let (mean, log_variance) = Self::parameters(z);
+        (mean.square() + log_variance.clone().exp() - log_variance).sub_scalar(1.0).div_scalar(2.0)
+    }
+}
+
+fn sum(per_unit: Tensor<2>) -> Tensor<1> {
+    per_unit.sum_dim(1).squeeze_dim(1)
+}
+
+impl Code for Gaussian {
+    fn reads(&self, d_code: usize) -> usize {
+        2 * d_code
+    }
+
+    fn forward(&self, z: Tensor<2>) -> Latent {
+        if z.device().is_autodiff() && self.training.is_enabled() {
+            return self.draw(z);
+        }
+        let (mean, _) = Self::parameters(&z);
+        Latent { z: Some(z), mean: Some(mean.clone()), ..mean.into() }
+    }
+
+    fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
+        let [batch, both] = z.dims();
+        Some((z.slice([0..batch, 0..both / 2]), t.slice([0..batch, 0..both / 2])))
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Identity
+    }
+
+    fn is_stochastic(&self) -> bool {
+        true
+    }
+
+    fn draw(&self, z: Tensor<2>) -> Latent {
+        let [batch, both] = z.dims();
+        let noise = Tensor::random([batch, both / 2], Distribution::Normal(0.0, 1.0), (&z.device(), z.dtype()));
+        Self::with_noise(z, noise)
+    }
+
+    fn log_ratio(&self, latent: &Latent) -> Option<Tensor<1>> {
+        let (mean, log_variance) = Self::parameters(latent.z.as_ref()?);
+        // The two `log 2 pi` are the same.
+        let surely = (latent.code.clone() - mean).square() / log_variance.clone().exp() + log_variance;
+        Some(sum(surely - latent.code.clone().square()).div_scalar(2.0))
+    }
+
+    fn terms(&self, latent: &Latent, progress: f64) -> Vec<Term> {
+        let Some(z) = &latent.z else { return Vec::new() };
+        let weight = if progress < self.warmup { self.beta * progress / self.warmup } else { self.beta };
+        let divergence = Self::divergence(z);
+        if self.free_bits == 0.0 {
+            return vec![Term { name: "kl".into(), weight, value: sum(divergence) }];
+        }
+        // A unit that says less than it may, on average over the batch, costs just that.
+        let is_free = divergence.clone().mean_dim(0).lower_equal_elem(self.free_bits).expand(divergence.shape());
+        let charged = divergence.clone().mask_fill(is_free, self.free_bits);
+        vec![
+            Term { name: "kl".into(), weight: 0.0, value: sum(divergence) },
+            Term { name: "kl_beyond_free".into(), weight, value: sum(charged) },
+        ]
+    }
+
+    fn term_names(&self) -> Vec<Cow<'static, str>> {
+        let names: &[_] = if self.free_bits == 0.0 { &["kl"] } else { &["kl", "kl_beyond_free"] };
+        names.iter().map(|name| Cow::from(*name)).collect()
+    }
+
+    fn sample(&self, count: usize, d_code: usize, device: &Device) -> Option<Tensor<2>> {
+        Some(Tensor::random([count, d_code], Distribution::Normal(0.0, 1.0), device))
+    }
+
+    fn plain(&self) -> Option<Plain> {
+        Some(Plain::First)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Tolerance;
+
+    use super::*;
+
+    #[test]
+    fn it_is_drawn_in_training_and_is_the_mean_afterwards() {
+        let (device, training) = (Device::default(), Device::default().autodiff());
+        let code = GaussianConfig::default().init(2, &device);
+        let z = [[1.0f32, -2.0, -50.0, 0.0]];
+        let after = code.forward(Tensor::from_floats(z, &device)).code;
+        after.into_data().assert_eq(&[[1.0f32, -2.0]].into(), true);
+        let drawn = code.forward(Tensor::from_floats(z, &training)).code.into_data().iter::<f32>().collect::<Vec<_>>();
+        assert!((drawn[0] - 1.0).abs() < 1e-3 && drawn[1] != -2.0, "{drawn:?}");
+        let frozen = code.freeze().forward(Tensor::from_floats(z, &training)).code;
+        frozen.into_data().assert_eq(&[[1.0f32, -2.0]].into(), true);
+    }
+
+    #[test]
+    fn the_divergence_is_the_mean_log_ratio_and_free_bits_cost_nothing() {
+        let device = Device::default();
+        let code = GaussianConfig { warmup: 0.5, ..GaussianConfig::default() }.init(2, &device);
+        let z = Tensor::<2>::from_floats([[0.5, -1.0, 0.3, -0.7]], &device).expand([20_000, 4]);
+        let drawn = code.draw(z);
+        let term = &code.terms(&drawn, 0.25)[0];
+        assert_eq!((&*term.name, term.weight), ("kl", 0.5));
+        let expected = term.value.clone().slice(0..1);
+        let found = code.log_ratio(&drawn).unwrap().neg().mean();
+        found.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(0.02));
+        let free = GaussianConfig { free_bits: 10.0, ..GaussianConfig::default() }.init(2, &device);
+        let terms = free.terms(&drawn, 1.0);
+        assert_eq!(terms.iter().map(|term| &*term.name).collect::<Vec<_>>(), ["kl", "kl_beyond_free"]);
+        assert_eq!(terms[1].value.clone().mean().into_scalar::<f32>(), 20.0);
+    }
+}

@@ -1,0 +1,38 @@
+//! The likelihood of data under a model with a stochastic code, by importance sampling (Burda et al. 2016).
+//!
+//! `log p(x) >= E log (1/S) sum_s w_s`, `w_s = p(x | h_s) p(h_s) / q(h_s | x)`, `h_s ~ q(h | x)`. One sample gives the evidence lower bound; more never a
+//! smaller bound, and the limit is `log p(x)`. In nats, with every constant of the reconstruction.
+
+use burn::tensor::Tensor;
+
+use crate::{
+    Autoencoder, Sample,
+    autoencoder::{ModuleCode, ModuleDecoder, ModuleEncoder},
+    objective::clean,
+};
+
+impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
+    /// The logarithms of the weights of `samples` codes that are drawn for each example, `[samples, batch]`; none where the code is not stochastic.
+    pub fn log_weights(&self, sample: impl Into<Sample>, samples: usize) -> Option<Tensor<2>> {
+        let Sample { input, target, observed } = clean(sample.into());
+        let parts = self.parts();
+        let target = target.unwrap_or_else(|| input.clone());
+        let z = parts.encoder.forward(parts.read(input, observed.clone()));
+        let weights = observed.filter(|observed| observed.dims() == target.dims());
+        let drawn = (0..samples).map(|_| {
+            let latent = self.code.draw(z.clone());
+            let ratio = self.code.log_ratio(&latent)?;
+            let likelihood = self.log_likelihood(target.clone(), parts.decode(&latent), weights.clone());
+            Some((likelihood + ratio).unsqueeze_dim::<2>(0))
+        });
+        Some(Tensor::cat(drawn.collect::<Option<Vec<_>>>()?, 0))
+    }
+}
+
+/// The bound on `log p(x)`, per example: `[samples, batch] -> [batch]`, of the [logarithms of weights](Autoencoder::log_weights).
+pub fn bound(log_weights: Tensor<2>) -> Tensor<1> {
+    let samples = log_weights.dims()[0];
+    let largest = log_weights.clone().detach().max_dim(0); // [1, batch]
+    let sum = (log_weights - largest.clone()).exp().sum_dim(0);
+    (sum.log() + largest).sub_scalar((samples as f64).ln()).squeeze_dim(0)
+}

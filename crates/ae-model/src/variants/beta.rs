@@ -1,0 +1,21 @@
+//! Beta: a variational autoencoder whose code is held closer to its prior, so that fewer units say more separately (Higgins et al. 2017).
+//!
+//! `min mean_x -E_q log p(x | h) + beta KL(q(h | x) || N(0, I))` with `beta` above 1.
+
+use super::{CodeWidth, Hints, Variant};
+use crate::{Recipe, code::GaussianConfig};
+
+/// The variant.
+pub const VARIANT: Variant = Variant {
+    name: "beta",
+    idea: "a variational code that pays more for what it says: fewer units, each with a meaning of its own",
+    formula: "-E log p(x | h) + beta KL(q(h | x) || N(0, I)), beta > 1",
+    reference: "Higgins et al. 2017",
+    width: CodeWidth::Any,
+    training: Hints::COMMON,
+    recipe,
+};
+
+fn recipe() -> Recipe {
+    Recipe { code: GaussianConfig { beta: 4.0, ..GaussianConfig::default() }.into(), ..super::variational::recipe() }
+}

@@ -1,0 +1,33 @@
+//! Variational: the code of each example is a distribution, near a prior that can be sampled from (Kingma and Welling 2014).
+//!
+//! `min mean_x -E_q log p(x | h) + KL(q(h | x) || N(0, I))`, the evidence lower bound of `log p(x)`. The variance of the reconstruction is fitted
+//! (Rybkin et al. 2021): with a fixed one of 1 most data are not worth a nat, and no unit says anything.
+
+use super::{CodeWidth, Hints, Variant};
+use crate::{
+    Activation, Recipe,
+    code::GaussianConfig,
+    network::{MlpConfig, Network},
+    variance::{Fitted, VarianceConfig},
+};
+
+/// The variant.
+pub const VARIANT: Variant = Variant {
+    name: "variational",
+    idea: "the code is a distribution near a normal one, from which new rows can be drawn",
+    formula: "-E log p(x | h) + KL(q(h | x) || N(0, I)), h ~ q(h | x)",
+    reference: "Kingma and Welling 2014",
+    width: CodeWidth::Any,
+    training: Hints::COMMON,
+    recipe,
+};
+
+pub(super) fn recipe() -> Recipe {
+    Recipe {
+        code_dim: 10,
+        variance: Some(VarianceConfig::Fitted(Fitted::Learned)),
+        network: Network::Mlp(MlpConfig { hidden: vec![256, 128], activation: Activation::Relu, ..MlpConfig::default() }),
+        code: GaussianConfig::default().into(),
+        ..Recipe::default()
+    }
+}
