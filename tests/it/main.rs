@@ -5,6 +5,7 @@ mod conformance;
 mod errors;
 mod exact;
 mod formats;
+mod gaussian;
 mod golden;
 mod training;
 
