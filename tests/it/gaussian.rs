@@ -7,7 +7,7 @@ use ae_model::{
     likelihood::bound,
     network::{MlpConfig, Network},
     recipe::Output,
-    variance::{Fitted, VarianceConfig},
+    variance::{Named, VarianceConfig},
 };
 use ae_train::config::TrainingConfig;
 use burn::{
@@ -29,7 +29,7 @@ fn trained(x: &Tensor<2>, variance: VarianceConfig, epochs: usize) -> Model {
         output: Output::Fixed(Activation::Identity),
         network: Network::Mlp(MlpConfig { hidden: Vec::new(), ..MlpConfig::default() }),
         code: GaussianConfig { warmup: 0.0, ..GaussianConfig::default() }.into(),
-        variance: Some(variance),
+        variance,
         ..Recipe::default()
     };
     let (inputs, device) = (Inputs::real(x.dims()[1]), x.device());
@@ -62,7 +62,7 @@ const EXACT: (f64, f64) = (17.65586, 0.15005);
 #[test]
 fn a_linear_gaussian_code_reaches_probabilistic_pca_and_never_passes_it() {
     let x = digits(&Device::default().autodiff());
-    let model = trained(&x, VarianceConfig::Fitted(Fitted::Learned), 300);
+    let model = trained(&x, VarianceConfig::Named(Named::Learned), 300);
     let (likelihood, active) = figures(model.clone(), &x.without_autodiff());
     assert!(likelihood > EXACT.0 - 0.05 && likelihood <= EXACT.0, "log p(x) {likelihood}");
     assert_eq!(active, 10);

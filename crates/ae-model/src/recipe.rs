@@ -109,8 +109,8 @@ pub struct Recipe {
     /// The reconstruction loss.
     pub reconstruction: Reconstruction,
     /// The variance of numbers around their reconstruction, for a Gaussian likelihood in nats; none for a squared error alone, or with logits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variance: Option<VarianceConfig>,
+    #[serde(default)]
+    pub variance: VarianceConfig,
     /// Activation of the decoder's last layer.
     pub output: Output,
     /// Whether the encoder also reads which values are visible, as a second half of its input.
@@ -136,7 +136,7 @@ impl Default for Recipe {
         Self {
             code_dim: 10,
             reconstruction: Reconstruction::SquaredError,
-            variance: None,
+            variance: VarianceConfig::default(),
             output: Output::Auto,
             mask_input: false,
             network: Network::Mlp(MlpConfig::default()),
@@ -166,11 +166,10 @@ impl Recipe {
                 "`auto` or `identity` with a bernoulli reconstruction, whose decoder gives logits",
             ));
         }
-        if let Some(variance) = &self.variance {
-            variance.check()?;
-            if self.reconstruction == Reconstruction::Bernoulli {
-                return Err(ConfigError::new("reconstruction", "bernoulli", "squared_error with `variance`, which logits do not have"));
-            }
+        self.variance.check()?;
+        if self.variance != VarianceConfig::default() && self.reconstruction == Reconstruction::Bernoulli {
+            let allowed = "squared_error with a `variance`, which logits do not have: set `model.variance` to none";
+            return Err(ConfigError::new("reconstruction", "bernoulli", allowed));
         }
         self.network.check().map_err(|error| error.within("network"))?;
         self.code.check(self.code_dim).map_err(|error| error.within("code"))?;
@@ -228,7 +227,7 @@ impl Recipe {
         let model = Autoencoder::new(encoder, decoder)
             .with_code(self.code.init(self.code_dim, device))
             .with_reconstruction(Head::new(self.reconstruction, inputs.layout.clone()))
-            .with_variance(self.variance.map(|variance| variance.init(inputs.numbers(), device)))
+            .with_variance(self.variance.init(inputs.numbers(), device))
             .with_mask_input(self.mask_input);
         model.visit(&mut Draw);
         self.objective(inputs).constrained(model)

@@ -28,18 +28,26 @@ pub const FLOOR: f64 = 1e-4;
 pub enum VarianceConfig {
     /// This one, greater than 0.
     Fixed(f64),
-    /// One that is fitted in training, at least [`FLOOR`].
-    Fitted(Fitted),
+    /// None, or one that is fitted in training.
+    Named(Named),
 }
 
-/// Over what a variance is fitted.
+/// A variance by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", rename_all = "snake_case")]
-pub enum Fitted {
-    /// One variance for all values.
+pub enum Named {
+    /// A squared error alone, without constants.
+    None,
+    /// One variance for all values, fitted in training and at least [`FLOOR`].
     Learned,
-    /// One for each column of numbers.
+    /// One for each column of numbers, fitted in the same way.
     PerColumn,
+}
+
+impl Default for VarianceConfig {
+    fn default() -> Self {
+        Self::Named(Named::None)
+    }
 }
 
 impl VarianceConfig {
@@ -50,18 +58,19 @@ impl VarianceConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         match self {
             Self::Fixed(variance) if !(*variance > 0.0 && variance.is_finite()) => {
-                Err(ConfigError::new("variance", variance, "learned, per_column, or a number greater than 0"))
+                Err(ConfigError::new("variance", variance, "none, learned, per_column, or a number greater than 0"))
             }
             _ => Ok(()),
         }
     }
 
-    /// The variance of `numbers` columns.
-    pub fn init(&self, numbers: usize, device: &Device) -> Variance {
+    /// The variance of `numbers` columns; none if there is to be none.
+    pub fn init(&self, numbers: usize, device: &Device) -> Option<Variance> {
         match self {
-            Self::Fixed(variance) => Variance::fixed(*variance, device),
-            Self::Fitted(Fitted::Learned) => Variance::fitted(1, device),
-            Self::Fitted(Fitted::PerColumn) => Variance::fitted(numbers, device),
+            Self::Fixed(variance) => Some(Variance::fixed(*variance, device)),
+            Self::Named(Named::None) => None,
+            Self::Named(Named::Learned) => Some(Variance::fitted(1, device)),
+            Self::Named(Named::PerColumn) => Some(Variance::fitted(numbers, device)),
         }
     }
 }

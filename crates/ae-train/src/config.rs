@@ -199,7 +199,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("model.reconstruction", "squared_error, bernoulli (inputs in [0, 1])"),
     (
         "model.variance",
-        "of numbers around their reconstruction, for a likelihood in nats: learned (one for all), per_column, or a number; left out for a squared error alone",
+        "of numbers around their reconstruction, for a likelihood in nats: none (a squared error alone), learned (one for all), per_column, or a number",
     ),
     ("model.output", "the decoder's last activation: auto, or any activation"),
     ("model.mask_input", "whether the encoder also reads which values are there, as a second half of its input"),

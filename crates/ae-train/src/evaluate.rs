@@ -12,6 +12,7 @@ use crate::{
     anomaly::PCA_SHARE,
     baseline::{Matrix, Pca, mean_errors},
     evaluation::{CodeFigures, Errors, code_figures, imputation_mse, noise_sse, numbers},
+    likelihood::Likelihood,
     likeness, neighbours,
     probe::{self, Labelled},
     run_folder::Part,
@@ -49,6 +50,9 @@ pub struct Evaluation {
     /// With labels: what classifiers read from the code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Classes>,
+    /// How likely the rows are, where the code is stochastic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<Likelihood>,
     /// How well things are copied that do not resemble the data.
     pub copying: Vec<Copying>,
 }
@@ -178,6 +182,7 @@ impl Trained {
                 .map(|train| self.classes(train, &all, &pca_k))
                 .transpose()?
                 .flatten(),
+            likelihood: self.likelihood(&all, &pca_k)?,
             copying: self.copying(some_matrix, &pca_k)?,
         })
     }

@@ -46,6 +46,7 @@ pub mod export;
 pub mod history;
 pub mod impute;
 pub mod learner;
+pub mod likelihood;
 pub mod likeness;
 mod log;
 pub mod metrics;

@@ -8,7 +8,7 @@ use crate::{
     Activation, Recipe,
     code::GaussianConfig,
     network::{MlpConfig, Network},
-    variance::{Fitted, VarianceConfig},
+    variance::{Named, VarianceConfig},
 };
 
 /// The variant.
@@ -25,7 +25,7 @@ pub const VARIANT: Variant = Variant {
 pub(super) fn recipe() -> Recipe {
     Recipe {
         code_dim: 10,
-        variance: Some(VarianceConfig::Fitted(Fitted::Learned)),
+        variance: VarianceConfig::Named(Named::Learned),
         network: Network::Mlp(MlpConfig { hidden: vec![256, 128], activation: Activation::Relu, ..MlpConfig::default() }),
         code: GaussianConfig::default().into(),
         ..Recipe::default()

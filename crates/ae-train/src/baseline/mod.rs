@@ -258,6 +258,31 @@ impl Pca {
         errors
     }
 
+    /// `log p(x)` of `rows`, mean over them in nats, under probabilistic PCA (Tipping and Bishop 1999): a normal distribution with the variances along the
+    /// components that are kept, and their mean along the directions left out. None if no variance is left out, or a value is missing.
+    pub fn log_likelihood(&self, rows: Matrix) -> Option<f64> {
+        let (kept, width, rest) = (self.components(), self.mean.len(), self.rest());
+        if rest <= 0.0 || rows.count() == 0 || rows.values.iter().any(|value| value.is_nan()) {
+            return None;
+        }
+        let along: Vec<f64> = self.variances[..kept].iter().map(|variance| variance.max(rest)).collect();
+        let volume = along.iter().map(|variance| variance.ln()).sum::<f64>() + (width - kept) as f64 * rest.ln();
+        let mut distances = 0.0;
+        rows.each_chunk(&self.mean, |_, x| {
+            let codes = self.components.transpose() * x; // [k, rows]
+            for row in 0..x.ncols() {
+                let (mut left, mut inside) = (x.col(row).squared_norm_l2(), 0.0);
+                for (code, variance) in codes.col(row).iter().zip(&along) {
+                    left -= code * code;
+                    inside += code * code / variance;
+                }
+                distances += inside + left / rest;
+            }
+        });
+        let constant = width as f64 * std::f64::consts::TAU.ln();
+        Some(-0.5 * (constant + volume + distances / rows.count() as f64))
+    }
+
     /// As [`Matrix::each_chunk`], the rows less the mean with what is missing filled in by the first components: taken as the mean it would pull
     /// all coordinates towards 0.
     fn each_filled(&self, rows: Matrix, mut visit: impl FnMut(&[f32], MatRef<f64>)) {

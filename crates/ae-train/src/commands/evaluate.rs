@@ -54,6 +54,24 @@ fn table(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool
         evaluation.effective_rank,
         code.jacobian_norm2
     );
+    if let Some(of) = &evaluation.likelihood {
+        text += &format!("\n{:<28}{:>12}\n", "nats a row", "mean");
+        let mut line = |name: &str, value: f64| text += &format!("{name:<28}{value:>12.3}\n");
+        line("evidence lower bound", of.elbo);
+        line("divergence from the prior", of.kl);
+        line("log p(x)", of.log_likelihood);
+        if let Some(pca) = of.pca {
+            line("log p(x) of PCA", pca);
+        }
+        text += &format!(
+            "log p(x): of {} rows, a lower bound from {} codes each, of which {:.0} count at the median row\n{} of {code_dim} units say something{}\n",
+            of.rows,
+            of.samples,
+            of.effective_samples,
+            of.active_units,
+            of.deviation.map(|deviation| format!("; deviation of a value around its reconstruction {deviation:.4}")).unwrap_or_default(),
+        );
+    }
     for (what, points) in [("noise of deviation", &evaluation.noise), ("share missing", &evaluation.missing)] {
         text += &format!("\n{what:<28}{}\n", points.iter().map(|point| format!("{:>10}", point.level)).collect::<String>());
         text += &format!(

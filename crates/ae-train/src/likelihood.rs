@@ -1,0 +1,171 @@
+//! How likely rows are under a model with a stochastic code, in nats a row, by importance sampling (Burda et al. 2016).
+
+use ae_data::{Batch, Dataset, progress::Progress};
+use ae_model::{Code, Sample, code::Gaussian};
+use burn::data::dataset::Dataset as _;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Result,
+    baseline::{Matrix, Pca},
+    evaluation::numbers,
+    trained::Trained,
+};
+
+/// Rows that the likelihood is measured on, at most.
+const ROWS: usize = 512;
+/// Codes that are drawn for each row.
+const SAMPLES: usize = 1000;
+/// Of those, at a time.
+const AT_ONCE: usize = 25;
+/// Codes that are drawn for the lower bound in all, at least.
+const LEAST_DRAWS: usize = 20_000;
+/// Rows at a time.
+const BATCH: usize = 128;
+/// How much the mean of a unit must vary over the rows for it to say something (Burda et al. 2016).
+const ACTIVE: f64 = 0.01;
+/// Seed of the draws.
+const SEED: u64 = 0x1e1b0;
+
+/// What a stochastic code says of some rows, in nats a row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Likelihood {
+    /// The evidence lower bound, of all rows.
+    pub elbo: f64,
+    /// What the code costs: its divergence from the prior, of all rows.
+    pub kl: f64,
+    /// Rows that the likelihood was measured on.
+    pub rows: usize,
+    /// Codes that were drawn for each.
+    pub samples: usize,
+    /// The importance-weighted bound on `log p(x)`: what it approaches from below with more samples.
+    pub log_likelihood: f64,
+    /// How many of the samples count, median over the rows: with few the bound is far from `log p(x)`.
+    pub effective_samples: f64,
+    /// `log p(x)` under probabilistic PCA with as many components, where all columns are numbers with a variance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pca: Option<f64>,
+    /// Units whose mean varies over the rows by more than 0.01.
+    pub active_units: usize,
+    /// The deviation of numbers around their reconstruction, in units of the scaled data; several columns' mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<f64>,
+}
+
+/// The weights of the draws of a row, as far as they are summed up.
+#[derive(Debug, Clone, Copy)]
+struct Weights {
+    largest: f64,
+    /// Sums of the weights and of their squares, each over the largest.
+    sums: [f64; 2],
+}
+
+impl Weights {
+    const NONE: Self = Self { largest: f64::NEG_INFINITY, sums: [0.0; 2] };
+
+    fn add(&mut self, logarithm: f64) {
+        if logarithm > self.largest {
+            let shrink = (self.largest - logarithm).exp();
+            self.sums = [self.sums[0] * shrink, self.sums[1] * shrink * shrink];
+            self.largest = logarithm;
+        }
+        let weight = (logarithm - self.largest).exp();
+        self.sums = [self.sums[0] + weight, self.sums[1] + weight * weight];
+    }
+}
+
+impl Trained {
+    /// The likelihood of `rows` under the model; none where its code is not stochastic. `pca` holds as many components as the code has units.
+    ///
+    /// # Errors
+    /// A device that fails, or a file that can no longer be read.
+    pub fn likelihood(&self, rows: &Dataset, pca: &Pca) -> Result<Option<Likelihood>> {
+        if !self.model.code.is_stochastic() {
+            return Ok(None);
+        }
+        self.device.seed(SEED);
+        let draws = LEAST_DRAWS.div_ceil(rows.len().max(1));
+        let (mut bound, mut divergence, mut means) = (0.0, 0.0, vec![[0.0; 2]; self.config.model.code_dim]);
+        for batch in self.batches(rows, "measuring the lower bound", |batch| {
+            let latent = self.model.parts().encode(batch.x.clone(), batch.observed.clone());
+            let divergences = latent.z.as_ref().map(|z| numbers(Gaussian::divergence(z))).transpose()?.unwrap_or_default();
+            let logarithms = self.log_weights(batch, draws)?;
+            Ok((numbers(latent.mean.unwrap_or(latent.code))?, divergences, logarithms))
+        }) {
+            let (_, (codes, divergences, logarithms)) = batch?;
+            for row in codes.chunks_exact(means.len()) {
+                for (&mean, sums) in row.iter().zip(&mut means) {
+                    let mean = f64::from(mean);
+                    *sums = [sums[0] + mean, sums[1] + mean * mean];
+                }
+            }
+            let sum = |values: Vec<f32>| values.into_iter().map(f64::from).sum::<f64>();
+            bound += sum(logarithms) / draws as f64;
+            divergence += sum(divergences);
+        }
+        let (weighted, weights) = self.weights(rows)?;
+        let (count, samples) = (rows.len() as f64, SAMPLES as f64);
+        let mut effective: Vec<f64> = weights.iter().map(|row| row.sums[0] * row.sums[0] / row.sums[1]).collect();
+        effective.sort_unstable_by(f64::total_cmp);
+        let variance = |[sum, squares]: [f64; 2]| (squares - sum * sum / count) / (count - 1.0).max(1.0);
+        let is_density = self.model.variance.is_some() && self.model.reconstruction.layout.is_none();
+        let values = weighted.scaled(&self.schema.scaling)?;
+        let pca = is_density.then(|| pca.log_likelihood(Matrix { values: &values, width: self.schema.d_input })).flatten();
+        let deviation = match &self.model.variance {
+            Some(variance) => {
+                let deviations = numbers(variance.values().sqrt().unsqueeze::<2>())?;
+                Some(deviations.iter().copied().map(f64::from).sum::<f64>() / deviations.len() as f64)
+            }
+            None => None,
+        };
+        Ok(Some(Likelihood {
+            elbo: bound / count,
+            kl: divergence / count,
+            rows: weighted.len(),
+            samples: SAMPLES,
+            log_likelihood: weights.iter().map(|row| row.largest + (row.sums[0] / samples).ln()).sum::<f64>() / weights.len() as f64,
+            effective_samples: effective[effective.len() / 2],
+            pca,
+            active_units: means.into_iter().filter(|sums| variance(*sums) > ACTIVE).count(),
+            deviation,
+        }))
+    }
+
+    /// Some of `rows`, spread over all, and the weights of codes that are drawn for each.
+    fn weights(&self, rows: &Dataset) -> Result<(Dataset, Vec<Weights>)> {
+        let rows = rows.thin(ROWS);
+        let mut weights = vec![Weights::NONE; rows.len()];
+        let mut progress = Progress::new("drawing codes", rows.len() * SAMPLES);
+        for start in (0..rows.len()).step_by(BATCH) {
+            let batch = rows.batch(start..rows.len().min(start + BATCH), &self.batcher, &self.device)?;
+            let count = batch.x.dims()[0];
+            for _ in (0..SAMPLES).step_by(AT_ONCE) {
+                for drawn in self.log_weights(batch.clone(), AT_ONCE)?.chunks_exact(count) {
+                    drawn.iter().zip(&mut weights[start..]).for_each(|(&logarithm, row)| row.add(f64::from(logarithm)));
+                }
+                progress.steps(count * AT_ONCE);
+            }
+        }
+        Ok((rows, weights))
+    }
+
+    /// The logarithms of the weights of `samples` codes a row, sample by sample.
+    fn log_weights(&self, batch: Batch, samples: usize) -> Result<Vec<f32>> {
+        let sample = Sample::from(batch.x).with_observed(batch.observed);
+        self.model.log_weights(sample, samples).map_or(Ok(Vec::new()), |weights| numbers(weights))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_summed_without_overflow() {
+        let mut weights = Weights::NONE;
+        [-1000.0, -1001.0, -999.0].into_iter().for_each(|logarithm| weights.add(logarithm));
+        let (e, sum) = (std::f64::consts::E, 1.0 + 1.0 / std::f64::consts::E + 1.0 / std::f64::consts::E.powi(2));
+        assert!((weights.largest + weights.sums[0].ln() - (-999.0 + sum.ln())).abs() < 1e-12);
+        assert!((weights.sums[1] - (1.0 + e.powi(-2) + e.powi(-4))).abs() < 1e-12);
+    }
+}
