@@ -42,6 +42,8 @@ pub enum Command {
     Impute(ImputeArgs),
     /// Walk from one row to another through the code.
     Interpolate(InterpolateArgs),
+    /// Draw new rows like the data: codes from a density, and what the decoder makes of them.
+    Sample(SampleArgs),
     /// Score how odd each row is, and which column makes it so.
     Score(ScoreArgs),
     /// Write the model for other programs: safetensors for PyTorch with the lines that load it, ONNX, Burn's record.
@@ -358,6 +360,44 @@ pub struct InterpolateArgs {
     /// File to write: a table, or for images .png; by default CSV on standard output.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// What to draw.
+#[derive(Debug, Clone, Args)]
+pub struct SampleArgs {
+    /// Folder of the run.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Rows to draw.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub rows: usize,
+    /// Where the codes come from.
+    #[arg(long, value_enum, default_value_t = DensityChoice::Mixture)]
+    pub density: DensityChoice,
+    /// Gaussians of a mixture.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
+    pub components: usize,
+    /// Seed of the draws.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Say how like the test rows 1,000 of them are (more if --rows is more), beside training rows and a mixture of Gaussians on the rows themselves.
+    #[arg(long)]
+    pub measure: bool,
+    /// File to write: a table, or for images .png; by default CSV on standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Device to compute on, one that `ae devices` lists; by default the CPU, whatever the run was trained on.
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
+}
+
+/// Where sampled codes come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DensityChoice {
+    /// The prior of a stochastic code: `variational`, `beta`.
+    Prior,
+    /// A mixture of Gaussians that is fitted to the codes of the training rows, for any code.
+    Mixture,
 }
 
 /// What to score.

@@ -228,6 +228,19 @@ impl Pca {
         codes
     }
 
+    /// The rows that these coordinates stand for (`k` numbers each, row by row).
+    pub fn decode(&self, codes: &[f32]) -> Vec<f32> {
+        let row = |code: &[f32]| {
+            let mut row = self.mean.clone();
+            for (k, &coordinate) in code.iter().enumerate() {
+                let direction = self.components.col_as_slice(k);
+                row.iter_mut().zip(direction).for_each(|(value, along)| *value += f64::from(coordinate) * along);
+            }
+            row
+        };
+        codes.chunks_exact(self.components().max(1)).flat_map(row).map(|value| value as f32).collect()
+    }
+
     /// `rows` with the missing values filled in: their mean given the observed ones, under probabilistic PCA (Tipping and Bishop 1999). That is
     /// least squares on what is observed, each coordinate held back by the variance left out over its own.
     pub fn impute(&self, rows: Matrix) -> Vec<f32> {

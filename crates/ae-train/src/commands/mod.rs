@@ -15,6 +15,7 @@ mod interpolate;
 mod probe;
 mod reconstruct;
 mod report;
+mod sample;
 mod score;
 mod train;
 mod variants;
@@ -49,6 +50,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Reconstruct(args) => reconstruct::run(&args),
         Command::Impute(args) => impute::run(&args),
         Command::Interpolate(args) => interpolate::run(&args),
+        Command::Sample(args) => sample::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),

@@ -1,0 +1,162 @@
+//! New rows: codes from a density, and what the decoder makes of them.
+//!
+//! The density is the code's own prior, where it has one, or a mixture of Gaussians that is fitted to the codes of the training rows, for any code (Ghosh et
+//! al. 2020). Of images the decoder's mean is shown; of a table a row is drawn from what the decoder says: truth values and levels by their
+//! probabilities, numbers with their variance if they have one.
+
+use ae_data::{Dataset, Encoding};
+use ae_model::Code;
+use burn::tensor::{Tensor, TensorData};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::{
+    Error, Result,
+    baseline::{Matrix, Pca},
+    evaluation::{BATCH, numbers},
+    mixture::Mixture,
+    samples::Likeness,
+    trained::Trained,
+};
+
+/// Training rows that a density is fitted to, at most.
+const FITTED: usize = 20_000;
+/// Principal components of the rows that the mixture beside a model is fitted to, at most.
+const COMPONENTS: usize = 64;
+
+/// Where codes come from.
+#[derive(Debug, Clone)]
+pub enum Density {
+    /// The code's own prior.
+    Prior,
+    /// A mixture over the codes of the training rows.
+    Mixture(Mixture),
+}
+
+impl Trained {
+    /// A mixture of `components` Gaussians over the codes of `train`: 20,000 of its rows, at most.
+    ///
+    /// # Errors
+    /// Rows that are too few, or a device that fails.
+    pub fn code_mixture(&self, train: &Dataset, components: usize) -> Result<Mixture> {
+        let codes = self.codes(&train.thin(FITTED))?;
+        Mixture::fit(&codes, self.config.model.code_dim, components, self.config.seed).map_err(Error::Failed)
+    }
+
+    /// `count` codes, row by row: `[count, code_dim]`.
+    ///
+    /// # Errors
+    /// A code without a prior, or a device that fails.
+    pub fn sample_codes(&self, density: &Density, count: usize, seed: u64) -> Result<Vec<f32>> {
+        match density {
+            Density::Mixture(mixture) => Ok(mixture.sample(count, seed)),
+            Density::Prior => {
+                self.device.seed(seed);
+                let Some(codes) = self.model.code.sample(count, self.config.model.code_dim, &self.device) else {
+                    return Err(Error::Usage(
+                        "the code of this run has no prior to draw from: leave `--density` out, or train a `variational` model".to_string(),
+                    ));
+                };
+                numbers(codes)
+            }
+        }
+    }
+
+    /// Rows for `codes` (`[rows, code_dim]`), in units of the scaled data: `[rows, d_input]`.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn sample_rows(&self, codes: &[f32], seed: u64) -> Result<Vec<f32>> {
+        let (units, width) = (self.config.model.code_dim, self.schema.d_input);
+        let layout = self.schema.inputs().layout;
+        let deviation = match (&self.model.variance, self.schema.geometry) {
+            (Some(variance), None) => numbers(variance.values().sqrt().unsqueeze::<2>())?,
+            _ => Vec::new(),
+        };
+        let mut rows = Vec::with_capacity(codes.len() / units * width);
+        for chunk in codes.chunks(BATCH * units) {
+            let h = Tensor::<2>::from_data(TensorData::new(chunk.to_vec(), [chunk.len() / units, units]), &self.device);
+            rows.extend(numbers(self.model.decode(h))?);
+        }
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        let singles = layout.as_ref().map_or(width, |layout| layout.numbers);
+        let truths = layout.as_ref().map_or(width, |layout| layout.numbers + layout.booleans);
+        for row in rows.chunks_exact_mut(width) {
+            if !deviation.is_empty() {
+                for (index, value) in row[..singles].iter_mut().enumerate() {
+                    *value += deviation[if deviation.len() == 1 { 0 } else { index }] * normal(&mut generator);
+                }
+            }
+            for value in &mut row[singles..truths] {
+                *value = f32::from(generator.random::<f32>() < *value);
+            }
+            for (start, end) in layout.iter().flat_map(|layout| layout.levels()) {
+                let mut left: f32 = generator.random::<f32>() * row[start..end].iter().sum::<f32>();
+                let drawn = row[start..end].iter().position(|probability| {
+                    left -= probability;
+                    left < 0.0
+                });
+                row[start..end].fill(0.0);
+                row[start + drawn.unwrap_or(end - start - 1)] = 1.0;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Scaled `rows` in the units of the data, columns of whole numbers rounded.
+    pub fn in_units(&self, rows: &[f32]) -> Vec<f64> {
+        let mut values = self.unscale(rows);
+        let columns = self.columns();
+        let ranges = Encoding::new(columns.clone()).ranges();
+        let whole: Vec<usize> = columns.iter().zip(ranges).filter(|(column, _)| column.integer).map(|(_, (first, _))| first).collect();
+        for row in values.chunks_exact_mut(self.schema.d_input) {
+            whole.iter().for_each(|&index| row[index] = row[index].round());
+        }
+        values
+    }
+
+    /// How like the rows of `test` some rows are, by name: the scaled rows `samples`, as many rows of `train`, and samples of `components` Gaussians that are
+    /// fitted to the rows themselves (to the scores of their first 64 principal components, where there are more columns).
+    ///
+    /// # Errors
+    /// Rows that are too few, or a file that can no longer be read.
+    pub fn compared(&self, samples: &[f32], train: &Dataset, test: &Dataset, components: usize) -> Result<Vec<(String, Likeness)>> {
+        let width = self.schema.d_input;
+        let values = |rows: &Dataset| -> Result<Vec<f32>> {
+            let mut values = rows.scaled(&self.schema.scaling)?;
+            // What is missing is the mean.
+            values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
+            Ok(values)
+        };
+        let (train, test) = (values(&train.thin(FITTED))?, values(&test.thin(FITTED))?);
+        let count = samples.len() / width;
+        let pca = Pca::fit(Matrix { values: &train, width }, width.min(COMPONENTS))?;
+        let kept = pca.components();
+        let mixture =
+            Mixture::fit(&pca.encode(Matrix { values: &train, width }), kept, components, self.config.seed).map_err(Error::Failed)?;
+        let mut drawn = pca.decode(&mixture.sample(count, self.config.seed));
+        let is_clipped = self.schema.scaling.is_unit_range();
+        if is_clipped {
+            // Real rows never leave the range, and neither does a decoder's sigmoid.
+            drawn.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
+        }
+        let clipped = if is_clipped { ", clipped" } else { "" };
+        let rows = train.len() / width;
+        let real: Vec<f32> =
+            (0..count.min(rows)).flat_map(|row| &train[row * rows / count.min(rows) * width..][..width]).copied().collect();
+        let of = |name: String, rows: &[f32]| -> Result<_> { Ok((name, Likeness::of(rows, &test, &train, width).map_err(Error::Failed)?)) };
+        // Their distance to themselves says nothing.
+        let training = of("training rows".to_string(), &real)?;
+        Ok(vec![
+            of(format!("{} ({})", self.config.variant, self.config.model.code_dim), samples)?,
+            (training.0, Likeness { nearest_train: None, ..training.1 }),
+            of(format!("{} Gaussians on rows{clipped}", mixture.components), &drawn)?,
+        ])
+    }
+}
+
+/// A normal number (Box and Muller 1958).
+fn normal(generator: &mut ChaCha8Rng) -> f32 {
+    let (radius, angle) = (1.0 - generator.random::<f64>(), generator.random::<f64>());
+    ((-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()) as f32
+}
