@@ -78,6 +78,18 @@ def sparse_topk():
     return nn.ModuleList([encoder, decoder]), loss
 
 
+def variational():
+    encoder, decoder = dense(784, 400, 40), dense(20, 400, 784)
+
+    def loss(x):
+        mean, logvar = encoder(x).chunk(2, 1)
+        h = mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)
+        likelihood = F.binary_cross_entropy_with_logits(decoder(h), x, reduction="none").sum(1)
+        return (likelihood + 0.5 * (mean**2 + logvar.exp() - 1 - logvar).sum(1)).mean()
+
+    return nn.ModuleList([encoder, decoder]), loss
+
+
 # What makes the network and its loss, the input's width, the batch, and the steps.
 WORKLOADS = {
     "digits_mlp": (lambda: plain(64, 32, 10, 32, 64), 64, 64, 2000),
@@ -88,6 +100,7 @@ WORKLOADS = {
     "contractive_shallow": (contractive_shallow, 784, 128, 100),
     "contractive_deep": (contractive_deep, 784, 128, 150),
     "sparse_topk": (sparse_topk, 384, 1024, 15),
+    "variational": (variational, 784, 128, 200),
     # What ours does with Burn's own layers, and what Burn does alone; here the same as `mnist_mlp`.
     "own_network": (lambda: plain(784, 256, 64, 256, 784), 784, 128, 300),
     "own_dense": (lambda: plain(784, 256, 64, 256, 784), 784, 128, 300),

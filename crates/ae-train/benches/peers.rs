@@ -2,7 +2,8 @@
 //! "peak_rss_mb", "loss_first", "loss_last"}`.
 //!
 //! A step is what a step of training is: the objective of a model on a batch that is in memory, its gradients, the configured optimizer (Adam,
-//! learning rate 1e-3), and one read of the loss. The loss is the batch mean of half the squared error, plus the penalty that is named. On a GPU
+//! learning rate 1e-3), and one read of the loss. The loss is the batch mean of half the squared error, plus the penalty that is named; of `variational`
+//! the negative evidence lower bound with Bernoulli logits. On a GPU
 //! the losses of 16 steps are read at once, as the trainer does, and a step's time is a sixteenth of theirs.
 //!
 //! `cargo bench -p ae-train --bench peers -- [WORKLOAD...] [--steps N] [--device NAME]`, where a device is one of `ae devices`;
@@ -19,8 +20,8 @@ use std::{
 };
 
 use ae_model::{
-    Activation, AnyCode, Autoencoder, CodeSettings, Decoder, Encoder, ModuleDecoder, ModuleEncoder, Objective,
-    code::TopKConfig,
+    Activation, AnyCode, Autoencoder, CodeSettings, Decoder, Encoder, ModuleDecoder, ModuleEncoder, Objective, Reconstruction,
+    code::{GaussianConfig, TopKConfig},
     corruption::Gaussian,
     jacobian::Method,
     network::{ConvConfig, Mlp, MlpConfig, Sizes},
@@ -59,7 +60,7 @@ static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocato
 /// Name, width of the input, batch, steps, and what runs it.
 type Workload = (&'static str, usize, usize, usize, fn(&Bench));
 
-const WORKLOADS: [Workload; 11] = [
+const WORKLOADS: [Workload; 12] = [
     ("digits_mlp", 64, 64, 2000, |bench| bench.plain(&[32], 10)),
     ("mnist_mlp", 784, 128, 300, |bench| bench.plain(&[256], 64)),
     ("deep_mlp", 784, 256, 60, |bench| bench.plain(&[1000, 500, 250], 30)),
@@ -86,6 +87,14 @@ const WORKLOADS: [Workload; 11] = [
         let (encoder, decoder) = bench.mlp(&[], 6144, Activation::Relu, Activation::Identity);
         let code = TopKConfig { k: 32, ..TopKConfig::default() }.init(6144, &bench.device);
         bench.run(Autoencoder::new(encoder, decoder).with_code(AnyCode::from(code)), Objective::default());
+    }),
+    ("variational", 784, 128, 200, |bench| {
+        let config = MlpConfig { hidden: vec![400], activation: Activation::Relu, ..MlpConfig::default() };
+        let sizes = Sizes::new(784, 20).with_reads(40);
+        let (encoder, decoder) = (config.encoder(&sizes, &bench.device), config.decoder(&sizes, Activation::Identity, &bench.device));
+        let code = GaussianConfig { warmup: 0.0, ..GaussianConfig::default() }.init(20, &bench.device);
+        let model = Autoencoder::new(encoder, decoder).with_code(AnyCode::from(code)).with_reconstruction(Reconstruction::Bernoulli);
+        bench.run(model, Objective::default());
     }),
     // The network of `mnist_mlp` as somebody brings it who knows nothing of the kernels: Burn's own layers and activations.
     ("own_network", 784, 128, 300, |bench| bench.run(bench.own(false), Objective::default())),
@@ -259,6 +268,8 @@ fn costs(workload: &str, batch: usize) -> [f64; 2] {
         "mnist_mlp" | "own_network" | "own_dense" | "burn_alone" => stack(batch, &[784.0, 256.0, 64.0, 256.0, 784.0]),
         "deep_mlp" => stack(batch, &[784.0, 1000.0, 500.0, 250.0, 30.0, 250.0, 500.0, 1000.0, 784.0]),
         "denoising" => stack(batch, &[784.0, 512.0, 784.0]),
+        // Twice as many numbers as units come out of the encoder; their weights are 2% of all.
+        "variational" => stack(batch, &[784.0, 400.0, 20.0, 400.0, 784.0]),
         "contractive_shallow" => stack(batch, &[784.0, 1000.0, 784.0]),
         "contractive_deep" => {
             // The encoder also takes the tangent through each layer, and both back.
