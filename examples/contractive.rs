@@ -1,4 +1,4 @@
-//! Expect the contractive code's derivative to be about 45 times smaller in squared norm than the plain one's, and concentrated in fewer
+//! Expect the contractive code's derivative to be about 24 times smaller in squared norm than the plain one's, and concentrated in fewer
 //! directions; about 20 seconds.
 //!
 //! The derivative of the code by the image, on test digits: its squared norm, and its singular values, that is, how far the code moves for a

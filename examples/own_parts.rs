@@ -1,4 +1,4 @@
-//! Expect a validation loss that falls from about 2.9 to 1.7 in 30 epochs, and about a third of the units active; about 10 seconds.
+//! Expect a validation loss near 0.42, of which 0.34 is the copy, and about three quarters of the units active; about 5 seconds.
 //!
 //! A code, a penalty, a corruption and a reconstruction loss that this project does not have, trained by Burn's Learner with its metrics.
 //!
