@@ -1,22 +1,28 @@
 //! Every formula against values and gradients that PyTorch computed in `f64` (`tests/golden/make_golden.py`).
 //!
 //! Each case runs in `f32`, to 1e-5 of the tensor's largest entry (a few hundred rounding errors of 6e-8), and in `f64`, to 1e-10.
-//! `AE_GOLDEN` names another file, such as one made with another seed, and `AE_GOLDEN_BEYOND` one in place of `golden_beyond.json`.
+//! `AE_GOLDEN` names another file, such as one made with another seed, `AE_GOLDEN_BEYOND` and `AE_GOLDEN_PARTS`
+//! others in place of `golden_beyond.json` and `golden_parts.json`.
 
-use std::{cell::Cell, path::Path};
+use std::{borrow::Cow, cell::Cell, path::Path};
 
 use ae_model::{
-    Activation, AnyCode, Autoencoder, Code, Encoder, Evaluation, Jacobian, Loss, Objective, Reconstruction, Variance,
-    code::{CodeSettings, Gaussian, GaussianConfig, TopKConfig},
+    Activation, AnyCode, Autoencoder, Code, Corrupt, Encoder, Evaluation, Head, Jacobian, Layout, Loss, Objective, Reconstruction, Sample,
+    Variance,
+    code::{CodeSettings, Gaussian, GaussianConfig, LifetimeConfig, TopKConfig},
+    corruption::{Change, Emphasis},
     jacobian::Method,
     likelihood::bound,
     network::{
-        Affine, Mlp,
+        Affine, Mlp, MlpConfig, Norm, NormKind, Sizes,
         conv::{ConvEncoder, ConvLayer},
     },
     penalty::{Contractive, KlRate, L1},
 };
-use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
+use burn::{
+    module::Param,
+    tensor::{DType, Device, Gradients, Tensor, TensorData},
+};
 use serde_json::Value;
 
 /// The file that `variable` names, or this one.
@@ -306,14 +312,134 @@ fn divergence_free_bits_and_importance_weights(precision: &Precision) {
     precision.compare("iwae_6", bound(log_weights), &case["iwae_6"]);
 }
 
+/// Hides given values: what a corruption draws at random otherwise.
+#[derive(Debug)]
+struct Hides(Tensor<2>);
+
+impl Corrupt for Hides {
+    fn name(&self) -> Cow<'static, str> {
+        "hides".into()
+    }
+
+    fn apply(&self, x: Tensor<2>, _columns: &Layout) -> Change {
+        Change { x, replaced: None, hidden: Some(self.0.clone()) }
+    }
+}
+
+fn parts_that_are_combined(precision: &Precision) {
+    let file = golden("AE_GOLDEN_PARTS", "golden_parts.json");
+    let x = |name: &str| precision.tensor::<2>(&file[name]["x"]);
+    let affine = |name: &str, weight: &str, bias: &str| precision.affine(&file[name]["params"], weight, bias);
+    let stack = |layer: &Affine| Mlp::new(vec![layer.clone()], Activation::Identity);
+    // The value, and its gradient by each parameter.
+    let check = |name: &str, value: Tensor<1>, parameters: &[(&str, Tensor<2>)], vectors: &[(&str, Tensor<1>)]| {
+        let case = &file[name];
+        // A difference of derivatives cancels, and a norm divides by a spread of a few rows: each costs a digit of `f32`.
+        let is_near = matches!(name, "hessian" | "batch_norm") && precision.dtype == DType::F32;
+        let near = Precision::new(precision.device.clone(), precision.dtype, 10.0 * precision.tolerance);
+        let precision = if is_near { &near } else { precision };
+        precision.compare(name, value.clone(), &case["value"]);
+        let gradients = value.mean().backward();
+        assert_eq!(parameters.len() + vectors.len(), case["params"].as_object().expect("parameters").len(), "{name}: every parameter");
+        for (parameter, tensor) in parameters {
+            precision.compare_gradient(&format!("{name} {parameter}"), tensor.clone(), &gradients, &case["grads"][parameter]);
+        }
+        for (parameter, tensor) in vectors {
+            if case["grads"][parameter].is_null() {
+                // A gradient of 0 comes out as the rounding of what cancels.
+                let rounding = tensor.grad(&gradients).map_or(0.0, |gradient| gradient.abs().max().into_scalar::<f64>());
+                assert!(rounding <= precision.tolerance, "{name} {parameter}: {rounding}, expected 0");
+                continue;
+            }
+            precision.compare_gradient(&format!("{name} {parameter}"), tensor.clone(), &gradients, &case["grads"][parameter]);
+        }
+    };
+    let all = |name: &str, value: Tensor<1>, encoder: &Affine, decoder: &Affine| {
+        let matrices = [("w", encoder.weight.val()), ("v", decoder.weight.val())];
+        check(name, value, &matrices, &[("b", encoder.bias.val()), ("c", decoder.bias.val())]);
+    };
+    let two = |name: &str| (affine(name, "w", "b"), affine(name, "v", "c"));
+
+    let encoder = affine("hessian", "w", "b");
+    let model = Autoencoder::new(stack(&encoder), Mlp::new(Vec::new(), Activation::Identity)).with_code(AnyCode::from(Activation::Sigmoid));
+    let (from, step) = (x("hessian"), precision.tensor::<2>(&file["hessian"]["step"]));
+    for method in METHODS {
+        let value = Jacobian { method, probes: 1 }.difference2(&model.parts(), from.clone(), from.clone() + step.clone(), None);
+        check("hessian", value, &[("w", encoder.weight.val())], &[("b", encoder.bias.val())]);
+    }
+
+    let (encoder, decoder) = two("lifetime");
+    let code = LifetimeConfig { rate: 0.5, activation: Activation::Relu }.init(4, &precision.device);
+    code.threshold.update(Tensor::zeros([4], (&precision.device, precision.dtype)));
+    let model = Autoencoder::new(stack(&encoder), stack(&decoder)).with_code(code);
+    let evaluation = Objective::default().evaluate(&model, x("lifetime"));
+    precision.compare("lifetime code", evaluation.forward.latent.code.clone(), &file["lifetime"]["code"]);
+    all("lifetime", evaluation.terms[0].value.clone(), &encoder, &decoder);
+
+    let (encoder, decoder) = two("emphasis");
+    let model = Autoencoder::new(stack(&encoder), stack(&decoder)).with_code(AnyCode::from(Activation::Sigmoid));
+    let mut objective = Objective::default().with_corruption(Hides(precision.tensor(&file["emphasis"]["hidden"])));
+    objective.corruption.emphasis = Some(Emphasis { changed: 1.5, intact: 0.25 });
+    let evaluation = objective.evaluate(&model, x("emphasis"));
+    all("emphasis", evaluation.terms[0].value.clone(), &encoder, &decoder);
+
+    let head = Head::new(Reconstruction::SquaredError, Some(Layout { numbers: 1, booleans: 1, categories: vec![2, 3] }));
+    let output = precision.tensor::<2>(&file["mixed"]["params"]["output"]).require_grad();
+    check("mixed", head.loss(x("mixed"), output.clone(), None), &[("output", output)], &[]);
+
+    let encoder = affine("tied", "w", "b");
+    let bias = precision.tensor::<1>(&file["tied"]["params"]["c"]);
+    let config = MlpConfig { hidden: Vec::new(), ..MlpConfig::default() };
+    let mut decoder = config.tied_decoder(&Sizes::new(5, 3), Activation::Identity, &precision.device);
+    decoder.biases = vec![Param::from_tensor(bias)];
+    let model = Autoencoder::new(stack(&encoder), decoder).with_code(AnyCode::from(Activation::Tanh));
+    let value = Objective::default().evaluate(&model, x("tied")).terms[0].value.clone();
+    let vectors = [("b", encoder.bias.val()), ("c", model.decoder.biases[0].val())];
+    check("tied", value, &[("w", encoder.weight.val())], &vectors);
+
+    for (name, kind) in [("layer_norm", NormKind::Layer), ("batch_norm", NormKind::Batch)] {
+        let (encoder, decoder) = two(name);
+        let vector = |part: &str| Param::from_tensor(precision.tensor::<1>(&file[name]["params"][part]));
+        let mut norm = kind.init(4, &precision.device).expect("a norm");
+        let (gamma, beta) = (vector("gamma"), vector("beta"));
+        match &mut norm {
+            Norm::Layer(layer) => (layer.gamma, layer.beta) = (gamma.clone(), beta.clone()),
+            Norm::Batch(batch) => {
+                (batch.gamma, batch.beta) = (gamma.clone(), beta.clone());
+                let still = |value: f64| Tensor::full([4], value, (&precision.device, precision.dtype));
+                batch.running_mean.update(still(0.0));
+                batch.running_var.update(still(1.0));
+            }
+        }
+        let network = Mlp { norms: vec![norm], ..Mlp::new(vec![encoder.clone(), decoder.clone()], Activation::Softplus) };
+        let value = Reconstruction::SquaredError.loss(x(name), network.forward(x(name)), None);
+        let vectors = [("b", encoder.bias.val()), ("c", decoder.bias.val()), ("gamma", gamma.val()), ("beta", beta.val())];
+        check(name, value, &[("w", encoder.weight.val()), ("v", decoder.weight.val())], &vectors);
+    }
+
+    let (encoder, decoder) = two("sparse_top_k");
+    let code = TopKConfig { k: 2, activation: Activation::Relu, ..TopKConfig::default() }.init(32, &precision.device);
+    let model = Autoencoder::new(stack(&encoder), stack(&decoder)).with_code(code);
+    all("sparse_top_k", Objective::default().evaluate(&model, x("sparse_top_k")).terms[0].value.clone(), &encoder, &decoder);
+
+    let (encoder, decoder) = two("mask");
+    let model = Autoencoder::new(stack(&encoder), stack(&decoder)).with_code(AnyCode::from(Activation::Sigmoid)).with_mask_input(true);
+    let observed = precision.tensor::<2>(&file["mask"]["observed"]);
+    // What stands where nothing was observed is not looked at.
+    let input = x("mask").mask_fill(observed.clone().lower_equal_elem(0.5), f64::NAN);
+    let evaluation = Objective::default().evaluate(&model, Sample::from(input).with_observed(observed));
+    all("mask", evaluation.terms[0].value.clone(), &encoder, &decoder);
+}
+
 /// Every case of the files.
-const CASES: [fn(&Precision); 6] = [
+const CASES: [fn(&Precision); 7] = [
     shallow_autoencoder_with_every_loss_and_penalty,
     deep_encoders_and_their_derivatives_for_every_activation,
     a_convolutional_encoder_and_the_norm_of_its_derivative,
     a_top_k_code_and_the_gradient_through_its_kept_units,
     a_gaussian_code_and_the_evidence_lower_bound,
     divergence_free_bits_and_importance_weights,
+    parts_that_are_combined,
 ];
 
 /// Runs every case, and gives the largest error in units of its tensor's largest entry.
@@ -354,4 +480,9 @@ fn golden_a_gaussian_code_and_the_evidence_lower_bound() {
 #[test]
 fn golden_divergence_free_bits_and_importance_weights() {
     precisions().iter().for_each(divergence_free_bits_and_importance_weights);
+}
+
+#[test]
+fn golden_parts_that_are_combined() {
+    precisions().iter().for_each(parts_that_are_combined);
 }
