@@ -3,16 +3,17 @@
 use ae_data::{Batcher, Dataset, Loader, Order, Scaling, ScalingMethod};
 use ae_model::{
     Inputs, Model, Recipe, VARIANTS, Variant,
-    corruption::{GaussianConfig, Masking},
+    code::CodeConfig,
+    corruption::{GaussianConfig, Masking, SaltAndPepper},
     network::{ConvConfig, MlpConfig, Network, NormKind, layers::Layer},
     penalty::{Contractive, ContractiveHessian, L1, PenaltyConfig},
 };
 use ae_train::{Config, Which, config::Layers};
 use burn::{
     data::dataloader::DataLoader,
-    module::Module,
+    module::{Module, ModuleMapper, Param},
     optim::GradientsParams,
-    tensor::{Device, Tensor},
+    tensor::{DType, Device, Tensor},
 };
 
 /// Some digits, scaled, on a training device.
@@ -191,6 +192,73 @@ fn no_penalty_is_escaped_by_scaling_encoder_against_decoder() {
 }
 
 /// In a process of its own: tests beside it would draw from the same generator.
+/// Every code, on a small network, with every penalty that suits it and every corruption.
+fn of_every_code(check: impl Fn(&str, &Recipe)) {
+    for code in CodeConfig::all() {
+        let mut recipe = Recipe { code_dim: 40, code, ..Recipe::default() };
+        recipe.network = Network::Mlp(MlpConfig { hidden: vec![48], norm: NormKind::Batch, dropout: 0.1, ..MlpConfig::default() });
+        recipe.corruption.gaussian = Some(GaussianConfig::default());
+        recipe.corruption.salt_and_pepper = Some(SaltAndPepper::default());
+        recipe.corruption.masking = Some(Masking::default());
+        recipe.penalty.l1 = Some(L1::default());
+        recipe.penalty.contractive = Some(Contractive::default());
+        recipe.check().unwrap();
+        check(recipe.code.name(), &recipe);
+    }
+}
+
+#[test]
+fn every_code_trains_on_a_single_row() {
+    let x = digits().slice(0..1);
+    of_every_code(|name, recipe| {
+        let mut recipe = recipe.clone();
+        // A batch of one row has no variance.
+        recipe.network = Network::Mlp(MlpConfig { hidden: vec![48], ..MlpConfig::default() });
+        let model = recipe.init(&inputs(), &Device::default().autodiff());
+        let mut objective = recipe.objective(&inputs());
+        let mut optimizer = ae_train::config::TrainingConfig::default().optimizer();
+        let (model, evaluation) = objective.step(model, &mut optimizer, 1e-3, x.clone(), 0.5);
+        assert!(evaluation.loss().into_scalar::<f32>().is_finite(), "{name}");
+        let after = objective.evaluate(&model.valid(), x.clone().without_autodiff());
+        assert!(after.loss().into_scalar::<f32>().is_finite(), "{name}: after a step");
+    });
+}
+
+#[test]
+fn a_frozen_model_keeps_still_where_others_train() {
+    let x = digits();
+    of_every_code(|name, recipe| {
+        let model = recipe.init(&inputs(), &Device::default().autodiff()).freeze();
+        let bytes = |model: &Model| model.clone().into_record().into_bytes().unwrap();
+        let before = bytes(&model);
+        let once = model.reconstruct(x.clone()).into_data();
+        model.reconstruct(x.clone()).into_data().assert_eq(&once, true);
+        model.valid().reconstruct(x.clone().without_autodiff()).into_data().assert_eq(&once, true);
+        assert!(bytes(&model) == before, "{name}: it changed by being used");
+    });
+}
+
+/// Parameters in half precision.
+struct Half;
+
+impl ModuleMapper for Half {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| tensor.cast(DType::BF16))
+    }
+}
+
+#[test]
+fn models_compute_in_half_precision() {
+    let x = digits().without_autodiff();
+    of_every_code(|name, recipe| {
+        let model = recipe.init(&inputs(), &Device::default());
+        let full = model.reconstruct(x.clone());
+        let half = model.map(&mut Half).reconstruct(x.clone().cast(DType::BF16)).cast(DType::F32);
+        let difference = (full - half).abs().mean().into_scalar::<f32>();
+        assert!(difference < 0.05, "{name}: {difference}");
+    });
+}
+
 #[test]
 fn a_plain_loop_trains_as_the_trainer_does() {
     let mut alone = std::process::Command::new(std::env::current_exe().unwrap());

@@ -164,6 +164,11 @@ macro_rules! codes {
         }
 
         impl CodeConfig {
+            /// Every code with its defaults.
+            pub fn all() -> Vec<Self> {
+                vec![$(Self::$name($config::default()),)*]
+            }
+
             /// The name of its kind in configurations.
             pub fn name(&self) -> &'static str {
                 match self {
