@@ -92,6 +92,12 @@ pub struct Adam {
 }
 
 impl Adam {
+    /// The same with other weights of what was, in the running averages of the gradient and of its square; each in `[0, 1)`.
+    pub fn with_betas(mut self, beta_1: f32, beta_2: f32) -> Self {
+        (self.rates.beta_1, self.rates.beta_2) = (beta_1, beta_2);
+        self
+    }
+
     /// The same with another number added to the root of the second moment.
     pub fn with_epsilon(mut self, epsilon: f32) -> Self {
         self.rates.epsilon = epsilon;
@@ -153,6 +159,12 @@ impl AdamW {
     /// AdamW with this decay; PyTorch's is 0.01.
     pub fn new(weight_decay: f32) -> Self {
         Self { rates: Rates::default(), weight_decay }
+    }
+
+    /// The same with other weights of what was, in the running averages of the gradient and of its square; each in `[0, 1)`.
+    pub fn with_betas(mut self, beta_1: f32, beta_2: f32) -> Self {
+        (self.rates.beta_1, self.rates.beta_2) = (beta_1, beta_2);
+        self
     }
 
     /// The same with another number added to the root of the second moment.

@@ -207,8 +207,12 @@ impl Layer {
         Matrix::new(weight, self.units, self.patches.size())
     }
 
+    fn work(&self) -> usize {
+        self.batch * self.units * self.patches.size() * self.patches.count() / 8
+    }
+
     fn runs(&self) -> Vec<std::ops::Range<usize>> {
-        threads::runs(self.batch, threads::sums(self.batch * self.units * self.patches.size() * self.patches.count() / 8))
+        threads::runs(self.batch, threads::sums(self.work()))
     }
 
     fn forward(&self, x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
@@ -217,7 +221,8 @@ impl Layer {
         assert_eq!(bias.len(), results, "a bias for {results} channels");
         let pixels = made / results;
         let mut y = vec![0.0; self.batch * made];
-        let (runs, places) = (self.runs(), patches.runs());
+        // Nothing is summed over the batch.
+        let (runs, places) = (threads::runs(self.batch, threads::parts(self.work())), patches.runs());
         let parts = runs.iter().zip(threads::cut(&mut y, &runs, made)).collect();
         threads::for_each_part(parts, |(run, y): (&std::ops::Range<usize>, &mut [f32])| {
             let mut columns = vec![0.0; patches.size() * patches.count()];

@@ -26,6 +26,9 @@ enum Kind {
 impl Operand {
     /// The tensor's Flex primitive; none where a kernel cannot read it.
     pub(crate) fn new<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
+        if !crate::simd::is_fast() {
+            return None;
+        }
         let DispatchTensor { kind, autodiff } = tensor.clone().into_dispatch();
         let kind = match kind {
             DispatchTensorKind::Flex(BackendTensor::Float(primitive)) => Kind::Plain(primitive),

@@ -65,13 +65,18 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Acti
     cpu::wrap(tracked, context)
 }
 
-/// `phi` of one of Burn's own layers, with its parameters where they are: what `phi(layer.forward(x))` says, `[batch, d_in]` to
-/// `[batch, d_out]`, at the speed of [`linear`]. A module that holds Burn's layers changes one line for each, and nothing in its records.
-pub fn dense(layer: &Linear, x: Tensor<2>, activation: Activation) -> Tensor<2> {
-    match &layer.bias {
+/// `phi` of one of Burn's own layers, with its parameters where they are: what `phi(layer.forward(x))` says, `[..., d_in]` to
+/// `[..., d_out]` of any rank, at the speed of [`linear`]. A module that holds Burn's layers changes one line for each, and nothing in its records.
+pub fn dense<const D: usize>(layer: &Linear, x: Tensor<D>, activation: Activation) -> Tensor<D> {
+    let mut shape = x.dims();
+    let rows = shape[..D - 1].iter().product();
+    let x = x.reshape([rows, shape[D - 1]]);
+    let y = match &layer.bias {
         Some(bias) => linear(x, layer.weight.val(), bias.val(), activation),
         None => activate(activation, matmul(x, layer.weight.val())),
-    }
+    };
+    shape[D - 1] = y.dims()[1];
+    y.reshape(shape)
 }
 
 /// `a b`: `[m, k]` and `[k, n]` to `[m, n]`.

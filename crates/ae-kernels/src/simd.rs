@@ -61,3 +61,15 @@ pub(crate) fn level() -> Level {
     });
     *LEVEL
 }
+
+/// Whether this machine has an instruction that multiplies and adds. Without one each step of a kernel would be a call of a function, far slower than
+/// Burn's own operations; where less than the machine has is asked for by `AE_KERNELS`, the kernels run nevertheless.
+pub(crate) fn is_fast() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        static ASKED: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| std::env::var_os("AE_KERNELS").is_some());
+        level() != Level::Any || *ASKED
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    cfg!(any(target_arch = "aarch64", target_feature = "fma"))
+}

@@ -154,6 +154,12 @@ fn layers() {
                 let ours = |t: &[Tensor<2>]| dense(&at(&t[0]), t[0].clone(), Activation::Sigmoid);
                 let burn = |t: &[Tensor<2>]| Activation::Sigmoid.by_burn(at(&t[0]).forward(t[0].clone()));
                 assert_same("a layer of Burn's", &[random([batch, d_in], &device)], ours, burn);
+                let stacked = |t: &[Tensor<2>]| {
+                    let y = dense(&at(&t[0]), t[0].clone().reshape([1, batch, 1, d_in]), Activation::Sigmoid);
+                    assert_eq!(y.dims(), [1, batch, 1, d_out]);
+                    y.reshape([batch, d_out])
+                };
+                assert_same("a layer of Burn's, of rank 4", &[random([batch, d_in], &device)], stacked, burn);
             }
         }
         let inputs = [random([batch, d_in], &device), random([d_in, d_out], &device)];
@@ -390,7 +396,12 @@ fn optimizers_are_burns_to_a_millionth_and_read_each_others_state() {
     };
     for decay in [0.0f32, 0.02] {
         let l2 = (decay > 0.0).then(|| WeightDecayConfig::new(decay));
-        let pairs: [(&str, ModuleOptimizer, ModuleOptimizer); 2] = [
+        let pairs: [(&str, ModuleOptimizer, ModuleOptimizer); 3] = [
+            (
+                "Adam, other betas",
+                crate::Adam::default().with_betas(0.5, 0.9).with_weight_decay(decay).into(),
+                AdamConfig::new().with_beta_1(0.5).with_beta_2(0.9).with_epsilon(1e-8).with_weight_decay(l2.clone()).init(),
+            ),
             (
                 "Adam",
                 crate::Adam::default().with_weight_decay(decay).into(),

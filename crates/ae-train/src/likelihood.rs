@@ -152,7 +152,7 @@ impl Trained {
     /// The logarithms of the weights of `samples` codes a row, sample by sample.
     fn log_weights(&self, batch: Batch, samples: usize) -> Result<Vec<f32>> {
         let sample = Sample::from(batch.x).with_observed(batch.observed);
-        self.model.log_weights(sample, samples).map_or(Ok(Vec::new()), |weights| numbers(weights))
+        self.model.log_weights(sample, samples).map_or(Ok(Vec::new()), numbers)
     }
 }
 

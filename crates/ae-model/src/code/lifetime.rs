@@ -103,7 +103,7 @@ impl Code for Lifetime {
     }
 
     fn plain(&self) -> Option<Plain> {
-        Some(Plain::AtLeast(self.threshold.value_sync()))
+        Some(Plain::AtLeast(Box::new(self.threshold.value_sync())))
     }
 }
 

@@ -115,7 +115,7 @@ pub enum Plain {
     /// The so many largest units of `phi(z)`; the others are 0.
     Largest(usize),
     /// The units of `phi(z)` that reach these values, `[d_code]`; the others are 0.
-    AtLeast(Tensor<1>),
+    AtLeast(Box<Tensor<1>>),
     /// The first `d_code` numbers of `z`.
     First,
 }

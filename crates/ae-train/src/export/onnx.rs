@@ -346,7 +346,7 @@ impl Builder {
                 self.node("ScatterElements", &[&nothing, &kept[1], &kept[0]], vec![int("axis", 1)])
             }
             Plain::AtLeast(threshold) => {
-                let threshold = self.constant(Numbers::of(threshold)?);
+                let threshold = self.constant(Numbers::of(*threshold)?);
                 let kept = self.node("GreaterOrEqual", &[&h, &threshold], Vec::new());
                 let kept = self.node("Cast", &[&kept], vec![int("to", i64::from(FLOAT))]);
                 self.node("Mul", &[&h, &kept], Vec::new())

@@ -109,7 +109,7 @@ pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
             code += &format!("    values, indices = h.topk({k}, 1)\n    h = torch.zeros_like(h).scatter(1, indices, values)\n");
         }
         Plain::AtLeast(threshold) => {
-            state.insert("code.threshold".to_string(), Numbers::of(threshold)?);
+            state.insert("code.threshold".to_string(), Numbers::of(*threshold)?);
             extra = "threshold = state.pop(\"code.threshold\")\n".to_string();
             code += "    h = h * (h >= threshold)\n";
         }
