@@ -166,6 +166,7 @@ with tempfile.TemporaryDirectory() as folder:
     check_import("relu", "numbers.csv", "--set", "model.network.activation=relu")
     check_import("batch-norm", "numbers.csv")
     check_import("linear", "numbers.csv", "--variant", "linear")
+    check_import("variational", "numbers.csv", "--variant", "variational")
     check_import("far", "far.csv")
     check_import("conv-none", "colour.npy")
     check_import("conv-grey-batch", "grey.npy")

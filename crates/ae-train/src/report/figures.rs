@@ -16,6 +16,7 @@ use crate::{
     baseline::{Matrix, Pca, eigenvalues},
     evaluate::{Accuracies, Evaluation},
     evaluation::{Figures, numbers},
+    generate::Density,
     history,
     ranking::{Ranking, quantile},
     run_folder::Summary,
@@ -28,6 +29,12 @@ const SHOWN: usize = 12;
 const MANY: usize = 2000;
 /// Points along each side of the decoded grid.
 const GRID: usize = 12;
+/// Lines of new images, of each density.
+const SAMPLED: usize = 3;
+/// Units of the widest code whose density is fitted for the page.
+const SAMPLED_UNITS: usize = 64;
+/// Gaussians of that density.
+const COMPONENTS: usize = 10;
 /// Units or columns that are drawn one by one, at most.
 const UNITS: usize = 48;
 /// Rows that the Jacobian's spectrum is the mean over.
@@ -43,6 +50,7 @@ pub struct Material {
     pub summary: Summary,
     /// Everything measured on the test rows.
     pub evaluation: Evaluation,
+    train: Dataset,
     test: Dataset,
     /// Codes of the first test rows, and those rows.
     codes: Vec<f32>,
@@ -77,7 +85,7 @@ impl Material {
             None => None,
         };
         let metrics = if run.folder.metrics_file().exists() { history::columns(&run.folder.metrics_file())? } else { Vec::new() };
-        Ok(Self { trained, summary, evaluation, test, codes, some, detector, scores, detection, metrics })
+        Ok(Self { trained, summary, evaluation, train, test, codes, some, detector, scores, detection, metrics })
     }
 
     fn width(&self) -> usize {
@@ -135,6 +143,7 @@ pub const FIGURES: &[Figure] = &[
     ("best", "Best reconstructed", best),
     ("worst", "Worst reconstructed", worst),
     ("code", "The code in two dimensions", code),
+    ("samples", "New images", samples),
     ("plane", "Decoded across the code's plane", plane),
     ("decoder", "What each unit adds", decoder),
     ("encoder", "What each unit answers to", encoder),
@@ -183,6 +192,12 @@ fn measured(material: &Material) -> Result<Option<Content>> {
                 div { b { (short(images.psnr_db)) " dB" } span { "PSNR (PCA " (short(images.psnr_db_pca)) ")" } }
                 @if let (Some(ssim), Some(of_pca)) = (images.ssim, images.ssim_pca) {
                     div { b { (format!("{ssim:.3}")) } span { "SSIM (PCA " (format!("{of_pca:.3}")) ")" } }
+                }
+            }
+            @if let Some(likelihood) = &evaluation.likelihood {
+                div {
+                    b { (short(likelihood.log_likelihood)) } span { "nats a row: log p(x)"
+                    @if let Some(pca) = likelihood.pca { " (PCA " (short(pca)) ")" } @else { "; lower bound " (short(likelihood.elbo)) } }
                 }
             }
             @if let Some(detection) = &material.detection {
@@ -325,6 +340,28 @@ fn best(material: &Material) -> Result<Option<Content>> {
 
 fn worst(material: &Material) -> Result<Option<Content>> {
     extreme(material, true)
+}
+
+/// Images that the decoder makes of new codes.
+fn samples(material: &Material) -> Result<Option<Content>> {
+    let trained = &material.trained;
+    let Some(geometry) = trained.schema.geometry.filter(|_| material.units() <= SAMPLED_UNITS) else { return Ok(None) };
+    let count = SAMPLED * SHOWN;
+    let draw = |density: &Density| -> Result<Vec<f32>> {
+        let codes = trained.sample_codes(density, count, trained.config.seed)?;
+        Ok(singles(&trained.in_units(&trained.sample_rows(&codes, trained.config.seed)?)))
+    };
+    let mixture = trained.code_mixture(&material.train, COMPONENTS)?;
+    let note =
+        format!("What the decoder makes of codes from a mixture of {} Gaussians on the codes of the training rows", mixture.components);
+    let mut drawn = vec![("from a mixture", draw(&Density::Mixture(mixture))?)];
+    let has_prior = trained.model.code.is_stochastic();
+    if has_prior {
+        drawn.push(("from the prior", draw(&Density::Prior)?));
+    }
+    let lines: Vec<(&str, &[f32])> = drawn.iter().map(|(name, values)| (*name, values.as_slice())).collect();
+    let note = note + if has_prior { ", and from the prior." } else { "." };
+    Ok(Some(Content::new(strips(material, geometry, &lines), note).wide()))
 }
 
 /// The two axes that the code is shown along, and each row's place.
