@@ -222,7 +222,7 @@ impl Layer {
         let pixels = made / results;
         let mut y = vec![0.0; self.batch * made];
         // Nothing is summed over the batch.
-        let (runs, places) = (threads::runs(self.batch, threads::parts(self.work())), patches.runs());
+        let (runs, places) = (threads::runs(self.batch, threads::sums(self.work()).max(threads::parts(self.work()))), patches.runs());
         let parts = runs.iter().zip(threads::cut(&mut y, &runs, made)).collect();
         threads::for_each_part(parts, |(run, y): (&std::ops::Range<usize>, &mut [f32])| {
             let mut columns = vec![0.0; patches.size() * patches.count()];

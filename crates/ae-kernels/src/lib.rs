@@ -47,6 +47,6 @@ pub use contraction::layer_jacobian_norm2;
 pub use conv::{conv_transpose2d, conv2d};
 pub use linear::{dense, linear, matmul};
 pub use loss::{batch_mean, bernoulli, squared_error, squared_error_of_logits};
-pub use noise::normal_like;
+pub use noise::{normal_like, signs_like};
 pub use sparse::Sparse;
 pub use units::{Units, units};

@@ -68,13 +68,16 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Acti
 /// `phi` of one of Burn's own layers, with its parameters where they are: what `phi(layer.forward(x))` says, `[..., d_in]` to
 /// `[..., d_out]` of any rank, at the speed of [`linear`]. A module that holds Burn's layers changes one line for each, and nothing in its records.
 pub fn dense<const D: usize>(layer: &Linear, x: Tensor<D>, activation: Activation) -> Tensor<D> {
-    let mut shape = x.dims();
-    let rows = shape[..D - 1].iter().product();
-    let x = x.reshape([rows, shape[D - 1]]);
-    let y = match &layer.bias {
+    let of_rows = |x: Tensor<2>| match &layer.bias {
         Some(bias) => linear(x, layer.weight.val(), bias.val(), activation),
         None => activate(activation, matmul(x, layer.weight.val())),
     };
+    if D == 2 {
+        return Tensor::from_dispatch(of_rows(Tensor::from_dispatch(x.into_dispatch())).into_dispatch());
+    }
+    let mut shape = x.dims();
+    let rows = shape[..D - 1].iter().product();
+    let y = of_rows(x.reshape([rows, shape[D - 1]]));
     shape[D - 1] = y.dims()[1];
     y.reshape(shape)
 }

@@ -18,19 +18,28 @@ const STREAM: usize = 1 << 14;
 
 /// Draws from `N(0, std^2)`, in the shape of `x` and on its device.
 pub fn normal_like<const D: usize>(x: &Tensor<D>, std: f64) -> Tensor<D> {
-    let Some(operand) = Operand::new(x) else { return x.random_like(Distribution::Normal(0.0, std)) };
+    drawn_like(x, |values, seed| normals(values, std as f32, seed)).unwrap_or_else(|| x.random_like(Distribution::Normal(0.0, std)))
+}
+
+/// Draws of 1 and -1 with equal chances, in the shape of `x` and on its device.
+pub fn signs_like<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
+    drawn_like(x, signs).unwrap_or_else(|| x.random_like(Distribution::Bernoulli(0.5)).mul_scalar(2.0).sub_scalar(1.0))
+}
+
+/// What `fill` makes of the numbers of a stream and its seed; none where no kernel can.
+fn drawn_like<const D: usize>(x: &Tensor<D>, fill: impl Fn(&mut [f32], u64) + Sync) -> Option<Tensor<D>> {
+    let operand = Operand::new(x)?;
     let words = Tensor::<1, Int>::random([2], Distribution::Uniform(0.0, f64::from(i32::MAX)), &x.device().inner()).into_data();
     let seed = words.iter::<u32>().fold(0u64, |seed, word| seed << 32 | u64::from(word));
     let shape = operand.primitive().layout().shape().clone();
     let mut values = vec![0.0; shape.num_elements()];
     let streams: Vec<_> = values.chunks_mut(STREAM).enumerate().collect();
-    let fill = |(stream, values): (usize, &mut [f32])| normals(values, std as f32, seed.wrapping_add(stream as u64));
-    threads::for_each_part(streams, fill);
+    threads::for_each_part(streams, |(stream, values): (usize, &mut [f32])| fill(values, seed.wrapping_add(stream as u64)));
     let noise = cpu::primitive(values, shape);
-    match operand.is_autodiff() {
+    Some(match operand.is_autodiff() {
         true => cpu::wrap(cpu::Tracked::new(noise), cpu::context([&operand])),
         false => cpu::plain(noise),
-    }
+    })
 }
 
 /// Sixteen generators; `state[i][lane]`.
@@ -69,6 +78,18 @@ impl Generators {
 }
 
 vectorised! {
+    fn signs(values: &mut [f32], seed: u64) {
+        let mut generators = Generators::new(seed);
+        for block in values.chunks_mut(LANES) {
+            let uniforms = generators.uniforms();
+            let mut drawn = [0.0f32; LANES];
+            for lane in 0..LANES {
+                drawn[lane] = if uniforms[lane] < 0.5 { -1.0 } else { 1.0 };
+            }
+            block.copy_from_slice(&drawn[..block.len()]);
+        }
+    }
+
     fn normals(values: &mut [f32], std: f32, seed: u64) {
         let mut generators = Generators::new(seed);
         for block in values.chunks_mut(2 * LANES) {
@@ -91,6 +112,19 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+
+    #[test]
+    fn signs_are_fair_and_independent() {
+        let x = Tensor::<2>::zeros([300, 1001], &Device::flex());
+        let values = signs_like(&x).into_data().iter::<f32>().collect::<Vec<_>>();
+        assert!(values.iter().all(|value| value.abs() == 1.0));
+        let bound = 4.0 / (values.len() as f64).sqrt();
+        let mean = |products: &mut dyn Iterator<Item = f32>| products.map(f64::from).sum::<f64>() / values.len() as f64;
+        assert!(mean(&mut values.iter().copied()).abs() < bound);
+        for step in [1, LANES, 1001] {
+            assert!(mean(&mut values.iter().zip(&values[step..]).map(|(a, b)| a * b)).abs() < bound, "{step} apart");
+        }
+    }
 
     #[test]
     fn the_noise_is_normal_and_follows_the_seed() {

@@ -12,7 +12,7 @@
 
 use burn::{
     serde::{Deserialize, Serialize},
-    tensor::{Distribution, Tensor},
+    tensor::Tensor,
 };
 
 use crate::Parts;
@@ -116,10 +116,7 @@ impl Jacobian {
                 });
                 return parts.reduce(|sum, part| sum + part).expect("an input has at least one feature");
             }
-            let probes = (0..self.probes).map(|_| {
-                let signs = points[0].random_like(Distribution::Bernoulli(0.5)).mul_scalar(2.0).sub_scalar(1.0);
-                tangent(signs, 1).reshape([batch])
-            });
+            let probes = (0..self.probes).map(|_| tangent(ae_kernels::signs_like(&points[0]), 1).reshape([batch]));
             probes.reduce(|sum, probe| sum + probe).expect("there is at least one probe").div_scalar(self.probes as f64)
         })
     }

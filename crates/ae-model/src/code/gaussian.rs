@@ -91,7 +91,11 @@ impl Gaussian {
 
     /// `m + e^{l/2} eps`, for noise `eps` of `[batch, d_code]`.
     pub fn with_noise(z: Tensor<2>, noise: Tensor<2>) -> Latent {
-        let (mean, log_variance) = Self::parameters(&z);
+        let parameters = Self::parameters(&z);
+        Self::sampled(z, parameters, noise)
+    }
+
+    fn sampled(z: Tensor<2>, (mean, log_variance): (Tensor<2>, Tensor<2>), noise: Tensor<2>) -> Latent {
         let code = mean.clone() + log_variance.div_scalar(2.0).exp() * noise;
         Latent { z: Some(z), mean: Some(mean), ..code.into() }
     }
@@ -134,9 +138,9 @@ impl Code for Gaussian {
     }
 
     fn draw(&self, z: Tensor<2>) -> Latent {
-        let [batch, both] = z.dims();
-        let noise = Tensor::random([batch, both / 2], Distribution::Normal(0.0, 1.0), (&z.device(), z.dtype()));
-        Self::with_noise(z, noise)
+        let parameters = Self::parameters(&z);
+        let noise = ae_kernels::normal_like(&parameters.0, 1.0);
+        Self::sampled(z, parameters, noise)
     }
 
     fn log_ratio(&self, latent: &Latent) -> Option<Tensor<1>> {
