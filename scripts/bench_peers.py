@@ -100,7 +100,7 @@ def main():
     bench = [ours(arguments.features)] + (["--device", arguments.device] if arguments.device else [])
     peer = [arguments.python, "-c", PEER, arguments.peer] + (["--device", arguments.peer_device] if arguments.peer_device else [])
     peer += ["--compile"] if arguments.compile else []
-    names = arguments.workloads or ["digits_mlp", "mnist_mlp", "deep_mlp", "conv", "denoising", "contractive_shallow", "contractive_deep", "sparse_topk"]
+    names = arguments.workloads or ["digits_mlp", "mnist_mlp", "deep_mlp", "conv", "denoising", "contractive_shallow", "contractive_deep", "sparse_topk", "variational"]
     lines, ratios, small = [], {}, True
     print("| workload | ours, ms | peer, ms | ratio | spread | memory, MB | of the peer's | first step, s | peer's |")
     print("|---|---|---|---|---|---|---|---|---|")
