@@ -61,7 +61,7 @@ fn main() -> Result<(), Error> {
 
     // Long atoms would be a way around the penalty: small codes, large directions.
     let free = Objective::default().with_constraint(UnitNorm);
-    let l1 = free.clone().with_penalty(L1 { weight: 0.03 });
+    let l1 = free.clone().with_penalty(L1 { weight: 0.03.into() });
     let top_k = TopKConfig { k: ACTIVE, k_start: 24, anneal: 0.5, activation: Activation::Relu };
     for (name, code, objective) in [
         ("overcomplete, no regularizer", AnyCode::from(Activation::Relu), free.clone()),

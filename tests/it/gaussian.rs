@@ -28,7 +28,7 @@ fn trained(x: &Tensor<2>, variance: VarianceConfig, epochs: usize) -> Model {
     let recipe = Recipe {
         output: Output::Fixed(Activation::Identity),
         network: Network::Mlp(MlpConfig { hidden: Vec::new(), ..MlpConfig::default() }),
-        code: GaussianConfig { warmup: 0.0, ..GaussianConfig::default() }.into(),
+        code: GaussianConfig { beta: 1.0.into(), ..GaussianConfig::default() }.into(),
         variance,
         ..Recipe::default()
     };

@@ -54,6 +54,7 @@ pub mod recipe;
 pub mod reconstruction;
 pub mod variance;
 pub mod variants;
+pub mod weight;
 
 pub use activation::Activation;
 pub use autoencoder::{Autoencoder, Forward, ModuleCode, ModuleDecoder, ModuleEncoder};
@@ -72,3 +73,4 @@ pub use recipe::{Inputs, Model, Recipe};
 pub use reconstruction::{Head, Loss, Reconstruction};
 pub use variance::{Variance, VarianceConfig};
 pub use variants::{Hints, VARIANTS, Variant};
+pub use weight::Weight;

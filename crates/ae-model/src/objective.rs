@@ -334,7 +334,7 @@ mod tests {
         let model = model(&device);
         let x = Tensor::<2>::from_floats([[1.0, 2.0, 3.0]], &device);
         let target = Tensor::<2>::from_floats([[0.0, 1.0, -1.0]], &device);
-        let objective = Objective::default().with_penalty(L1 { weight: 0.0 });
+        let objective = Objective::default().with_penalty(L1 { weight: 0.0.into() });
         let evaluation = objective.evaluate(&model, Sample::from(x.clone()).with_target(target.clone()));
         let expected = (model.reconstruct(x) - target).square().sum().div_scalar(2.0);
         evaluation.loss().into_data().assert_approx_eq::<f32>(&expected.into_data(), burn::tensor::Tolerance::default());

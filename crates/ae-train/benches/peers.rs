@@ -92,7 +92,7 @@ const WORKLOADS: [Workload; 12] = [
         let config = MlpConfig { hidden: vec![400], activation: Activation::Relu, ..MlpConfig::default() };
         let sizes = Sizes::new(784, 20).with_reads(40);
         let (encoder, decoder) = (config.encoder(&sizes, &bench.device), config.decoder(&sizes, Activation::Identity, &bench.device));
-        let code = GaussianConfig { warmup: 0.0, ..GaussianConfig::default() }.init(20, &bench.device);
+        let code = GaussianConfig { beta: 1.0.into(), ..GaussianConfig::default() }.init(20, &bench.device);
         let model = Autoencoder::new(encoder, decoder).with_code(AnyCode::from(code)).with_reconstruction(Reconstruction::Bernoulli);
         bench.run(model, Objective::default());
     }),
@@ -148,7 +148,7 @@ impl Decoder for Own {
 }
 
 fn contractive(method: Method) -> Objective {
-    Objective::default().with_penalty(Contractive { weight: 0.1, method, probes: 1 })
+    Objective::default().with_penalty(Contractive { weight: 0.1.into(), method, probes: 1 })
 }
 
 /// One workload's circumstances.

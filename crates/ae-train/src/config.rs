@@ -217,8 +217,13 @@ const FIELDS: &[(&str, &str)] = &[
     ("model.code.k", "top_k: units kept for each example, 1 to code_dim"),
     ("model.code.k_start", "top_k: units kept when training begins, k to code_dim; 0 for k throughout"),
     ("model.code.anneal", "top_k: share of the training after which k is reached, in (0, 1]"),
-    ("model.code.beta", "gaussian: factor of the divergence from the prior, 0 or more"),
-    ("model.code.warmup", "gaussian: share of the training over which beta rises from 0, in [0, 1)"),
+    (
+        "model.code.beta",
+        "gaussian: factor of the divergence from the prior, 0 or more, or { from = 0.0, to = 1.0, over = 0.2 } of the training",
+    ),
+    ("model.code.beta.from", "gaussian: the factor when training begins, 0 or more"),
+    ("model.code.beta.to", "gaussian: the factor that is reached, 0 or more"),
+    ("model.code.beta.over", "gaussian: the share of the training that it takes, in (0, 1]"),
     ("model.code.free_bits", "gaussian: nats that each unit may say before it costs anything, 0 or more"),
     ("model.code.rate", "lifetime: share of the batch's examples that each unit keeps, in (0, 1]"),
     (
@@ -243,13 +248,25 @@ const FIELDS: &[(&str, &str)] = &[
         "what the loss asks for beside copying: [model.penalty.l1] weight = 0.01, [model.penalty.kl_rate] weight = 0.1 rate = 0.05, \
          [model.penalty.contractive] weight = 0.1 method = \"auto\" probes = 1, [model.penalty.contractive_hessian] weight = 0.1 std = 0.1",
     ),
-    ("model.penalty.l1.weight", "factor in the loss, 0 or more; with 0 it is only measured"),
-    ("model.penalty.kl_rate.weight", "factor in the loss, 0 or more; with 0 it is only measured"),
+    (
+        "model.penalty.l1.weight",
+        "factor in the loss, 0 or more, or { from = 0.0, to = 0.1, over = 0.2 } of the training; with 0 it is only measured",
+    ),
+    (
+        "model.penalty.kl_rate.weight",
+        "factor in the loss, 0 or more, or { from = 0.0, to = 0.1, over = 0.2 } of the training; with 0 it is only measured",
+    ),
     ("model.penalty.kl_rate.rate", "mean activity that each unit is to have, in (0, 1)"),
-    ("model.penalty.contractive.weight", "factor in the loss, 0 or more; with 0 it is only measured"),
+    (
+        "model.penalty.contractive.weight",
+        "factor in the loss, 0 or more, or { from = 0.0, to = 0.1, over = 0.2 } of the training; with 0 it is only measured",
+    ),
     ("model.penalty.contractive.method", "auto (closed form, exact for small inputs, else hutchinson), exact, hutchinson"),
     ("model.penalty.contractive.probes", "random directions of hutchinson, 1 or more"),
-    ("model.penalty.contractive_hessian.weight", "factor in the loss, 0 or more; with 0 it is only measured"),
+    (
+        "model.penalty.contractive_hessian.weight",
+        "factor in the loss, 0 or more, or { from = 0.0, to = 0.1, over = 0.2 } of the training; with 0 it is only measured",
+    ),
     ("model.penalty.contractive_hessian.std", "standard deviation of the displacement, in units of the scaled data, more than 0"),
     ("model.penalty.contractive_hessian.samples", "displacements drawn for each example, 1 or more"),
     ("model.penalty.contractive_hessian.method", "as for contractive"),

@@ -16,7 +16,7 @@ use burn::{
 };
 
 use super::{CodeSettings, Plain};
-use crate::{Activation, Code, ConfigError, Latent, Term};
+use crate::{Activation, Code, ConfigError, Latent, Term, Weight, weight::Ramp};
 
 /// Bounds of the logarithm of a variance: beyond, its exponential would leave `f32`.
 const LOG_VARIANCE: f64 = 20.0;
@@ -25,17 +25,16 @@ const LOG_VARIANCE: f64 = 20.0;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct GaussianConfig {
-    /// Factor of the divergence from the prior, 0 or more: above 1 fewer units say more separately (Higgins et al. 2017). Default: 1.
-    pub beta: f64,
-    /// Share of the training over which the factor rises from 0, in `[0, 1)` (Bowman et al. 2016). Default: 0.2.
-    pub warmup: f64,
+    /// Factor of the divergence from the prior, 0 or more: above 1 fewer units say more separately (Higgins et al. 2017). Default: 1, reached from
+    /// 0 over a fifth of the training (Bowman et al. 2016).
+    pub beta: Weight,
     /// Nats that each unit may say, on average over a batch, before it costs anything; 0 or more (Kingma et al. 2016). Default: 0.
     pub free_bits: f64,
 }
 
 impl Default for GaussianConfig {
     fn default() -> Self {
-        Self { beta: 1.0, warmup: 0.2, free_bits: 0.0 }
+        Self { beta: Weight::Ramp(Ramp { from: 0.0, to: 1.0, over: 0.2 }), free_bits: 0.0 }
     }
 }
 
@@ -43,14 +42,10 @@ impl CodeSettings for GaussianConfig {
     type Code = Gaussian;
 
     fn check(&self, _d_code: usize) -> Result<(), ConfigError> {
-        for (name, value) in [("beta", self.beta), ("free_bits", self.free_bits)] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return Err(ConfigError::new(name, value, "0 or more"));
-            }
-        }
-        match (0.0..1.0).contains(&self.warmup) {
+        self.beta.check("beta")?;
+        match self.free_bits >= 0.0 && self.free_bits.is_finite() {
             true => Ok(()),
-            false => Err(ConfigError::new("warmup", self.warmup, "at least 0 and less than 1")),
+            false => Err(ConfigError::new("free_bits", self.free_bits, "0 or more")),
         }
     }
 
@@ -59,8 +54,7 @@ impl CodeSettings for GaussianConfig {
     }
 
     fn init(&self, _d_code: usize, _device: &Device) -> Gaussian {
-        let Self { beta, warmup, free_bits } = *self;
-        Gaussian { training: Param::from_bool(true), beta, warmup, free_bits }
+        Gaussian { training: Param::from_bool(true), beta: self.beta, free_bits: self.free_bits }
     }
 }
 
@@ -71,10 +65,7 @@ pub struct Gaussian {
     pub training: Param<Flag>,
     /// Factor of the divergence.
     #[module(skip)]
-    pub beta: f64,
-    /// Share of the training over which it rises from 0.
-    #[module(skip)]
-    pub warmup: f64,
+    pub beta: Weight,
     /// Nats of each unit that cost nothing.
     #[module(skip)]
     pub free_bits: f64,
@@ -152,7 +143,7 @@ impl Code for Gaussian {
 
     fn terms(&self, latent: &Latent, progress: f64) -> Vec<Term> {
         let Some(z) = &latent.z else { return Vec::new() };
-        let weight = if progress < self.warmup { self.beta * progress / self.warmup } else { self.beta };
+        let weight = self.beta.at(progress);
         let divergence = Self::divergence(z);
         if self.free_bits == 0.0 {
             return vec![Term { name: "kl".into(), weight, value: sum(divergence) }];
@@ -202,7 +193,8 @@ mod tests {
     #[test]
     fn the_divergence_is_the_mean_log_ratio_and_free_bits_cost_nothing() {
         let device = Device::default();
-        let code = GaussianConfig { warmup: 0.5, ..GaussianConfig::default() }.init(2, &device);
+        let code =
+            GaussianConfig { beta: Weight::Ramp(Ramp { from: 0.0, to: 1.0, over: 0.5 }), ..GaussianConfig::default() }.init(2, &device);
         let z = Tensor::<2>::from_floats([[0.5, -1.0, 0.3, -0.7]], &device).expand([20_000, 4]);
         let drawn = code.draw(z);
         let term = &code.terms(&drawn, 0.25)[0];

@@ -10,9 +10,9 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::{Context, Penalty, check_probes, check_weight};
+use super::{Context, Penalty, check_probes};
 use crate::{
-    ConfigError,
+    ConfigError, Weight,
     jacobian::{Jacobian, Method},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct Contractive {
     /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
-    pub weight: f64,
+    pub weight: Weight,
     /// How the norm is computed. Default: `auto`.
     pub method: Method,
     /// Probes of Hutchinson's estimate, at least 1. Default: 1.
@@ -30,7 +30,7 @@ pub struct Contractive {
 
 impl Default for Contractive {
     fn default() -> Self {
-        Self { weight: 0.1, method: Method::Auto, probes: 1 }
+        Self { weight: 0.1.into(), method: Method::Auto, probes: 1 }
     }
 }
 
@@ -39,13 +39,13 @@ impl Penalty for Contractive {
         "contractive".into()
     }
 
-    fn weight(&self, _progress: f64) -> f64 {
-        self.weight
+    fn weight(&self, progress: f64) -> f64 {
+        self.weight.at(progress)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         check_probes(self.probes)?;
-        check_weight(self.weight)
+        self.weight.check("weight")
     }
 
     fn value(&self, context: &Context) -> Tensor<1> {

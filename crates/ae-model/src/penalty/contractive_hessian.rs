@@ -10,9 +10,9 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::{Context, Penalty, check_probes, check_weight};
+use super::{Context, Penalty, check_probes};
 use crate::{
-    ConfigError,
+    ConfigError, Weight,
     jacobian::{Jacobian, Method},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct ContractiveHessian {
     /// Factor `gamma` of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
-    pub weight: f64,
+    pub weight: Weight,
     /// Standard deviation of the displacement, in the units of the scaled data, greater than 0. Default: 0.1.
     pub std: f64,
     /// Displacements drawn for each example, at least 1. Default: 1.
@@ -34,7 +34,7 @@ pub struct ContractiveHessian {
 
 impl Default for ContractiveHessian {
     fn default() -> Self {
-        Self { weight: 0.1, std: 0.1, samples: 1, method: Method::Auto, probes: 1 }
+        Self { weight: 0.1.into(), std: 0.1, samples: 1, method: Method::Auto, probes: 1 }
     }
 }
 
@@ -43,8 +43,8 @@ impl Penalty for ContractiveHessian {
         "contractive_hessian".into()
     }
 
-    fn weight(&self, _progress: f64) -> f64 {
-        self.weight
+    fn weight(&self, progress: f64) -> f64 {
+        self.weight.at(progress)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -55,7 +55,7 @@ impl Penalty for ContractiveHessian {
             return Err(ConfigError::new("samples", 0, "at least 1"));
         }
         check_probes(self.probes)?;
-        check_weight(self.weight)
+        self.weight.check("weight")
     }
 
     fn value(&self, context: &Context) -> Tensor<1> {

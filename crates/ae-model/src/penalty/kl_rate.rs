@@ -10,22 +10,22 @@ use burn::{
     tensor::{DType, Tensor},
 };
 
-use super::{Context, Penalty, check_weight};
-use crate::ConfigError;
+use super::{Context, Penalty};
+use crate::{ConfigError, Weight};
 
 /// Settings of the KL-rate penalty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct KlRate {
     /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
-    pub weight: f64,
+    pub weight: Weight,
     /// Target rate `rho`, in `(0, 1)`. Default: 0.05.
     pub rate: f64,
 }
 
 impl Default for KlRate {
     fn default() -> Self {
-        Self { weight: 0.1, rate: 0.05 }
+        Self { weight: 0.1.into(), rate: 0.05 }
     }
 }
 
@@ -34,13 +34,13 @@ impl Penalty for KlRate {
         "kl_rate".into()
     }
 
-    fn weight(&self, _progress: f64) -> f64 {
-        self.weight
+    fn weight(&self, progress: f64) -> f64 {
+        self.weight.at(progress)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         if self.rate > 0.0 && self.rate < 1.0 {
-            return check_weight(self.weight);
+            return self.weight.check("weight");
         }
         Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1"))
     }

@@ -7,20 +7,20 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::{Context, Penalty, check_weight};
-use crate::ConfigError;
+use super::{Context, Penalty};
+use crate::{ConfigError, Weight};
 
 /// Settings of the L1 penalty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct L1 {
     /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.01.
-    pub weight: f64,
+    pub weight: Weight,
 }
 
 impl Default for L1 {
     fn default() -> Self {
-        Self { weight: 0.01 }
+        Self { weight: 0.01.into() }
     }
 }
 
@@ -29,12 +29,12 @@ impl Penalty for L1 {
         "l1".into()
     }
 
-    fn weight(&self, _progress: f64) -> f64 {
-        self.weight
+    fn weight(&self, progress: f64) -> f64 {
+        self.weight.at(progress)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        check_weight(self.weight)
+        self.weight.check("weight")
     }
 
     fn value(&self, context: &Context) -> Tensor<1> {

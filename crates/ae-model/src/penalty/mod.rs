@@ -108,13 +108,6 @@ penalties! {
     contractive_hessian: ContractiveHessian,
 }
 
-fn check_weight(weight: f64) -> Result<(), ConfigError> {
-    if weight >= 0.0 && weight.is_finite() {
-        return Ok(());
-    }
-    Err(ConfigError::new("weight", weight, "0 or more"))
-}
-
 fn check_probes(probes: usize) -> Result<(), ConfigError> {
     match probes {
         0 => Err(ConfigError::new("probes", 0, "at least 1")),
@@ -129,7 +122,7 @@ mod tests {
     #[test]
     fn settings_outside_their_range_are_refused_by_name() {
         let refused = |penalties: PenaltyConfig| penalties.check().unwrap_err().field;
-        assert_eq!(refused(L1 { weight: -1.0 }.into()), "l1.weight");
+        assert_eq!(refused(L1 { weight: (-1.0).into() }.into()), "l1.weight");
         assert_eq!(refused(KlRate { rate: 1.0, ..Default::default() }.into()), "kl_rate.rate");
         assert_eq!(refused(Contractive { probes: 0, ..Default::default() }.into()), "contractive.probes");
         assert_eq!(refused(ContractiveHessian { std: f64::NAN, ..Default::default() }.into()), "contractive_hessian.std");

@@ -3,7 +3,7 @@
 //! `min mean_x -E_q log p(x | h) + beta KL(q(h | x) || N(0, I))` with `beta` above 1.
 
 use super::{CodeWidth, Hints, Variant};
-use crate::{Recipe, code::GaussianConfig};
+use crate::{Recipe, Weight, code::GaussianConfig, weight::Ramp};
 
 /// The variant.
 pub const VARIANT: Variant = Variant {
@@ -17,5 +17,8 @@ pub const VARIANT: Variant = Variant {
 };
 
 fn recipe() -> Recipe {
-    Recipe { code: GaussianConfig { beta: 4.0, ..GaussianConfig::default() }.into(), ..super::variational::recipe() }
+    Recipe {
+        code: GaussianConfig { beta: Weight::Ramp(Ramp { from: 0.0, to: 4.0, over: 0.2 }), ..GaussianConfig::default() }.into(),
+        ..super::variational::recipe()
+    }
 }

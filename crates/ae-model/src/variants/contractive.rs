@@ -25,7 +25,7 @@ pub const VARIANT: Variant = Variant {
 fn recipe() -> Recipe {
     Recipe {
         network: Network::Mlp(MlpConfig { hidden: Vec::new(), tied: true, ..MlpConfig::default() }),
-        penalty: Contractive { weight: 0.1, ..Contractive::default() }.into(),
+        penalty: Contractive { weight: 0.1.into(), ..Contractive::default() }.into(),
         ..super::overcomplete::recipe()
     }
 }

@@ -21,7 +21,7 @@ pub const VARIANT: Variant = Variant {
 fn recipe() -> Recipe {
     Recipe {
         code: Activation::Relu.into(),
-        penalty: L1 { weight: 0.05 }.into(),
+        penalty: L1 { weight: 0.05.into() }.into(),
         constraint: ConstraintConfig { unit_norm: true, ..ConstraintConfig::default() },
         ..super::overcomplete::recipe()
     }

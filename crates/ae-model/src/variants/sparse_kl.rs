@@ -17,5 +17,5 @@ pub const VARIANT: Variant = Variant {
 };
 
 fn recipe() -> Recipe {
-    Recipe { penalty: KlRate { weight: 0.03, rate: 0.05 }.into(), ..super::overcomplete::recipe() }
+    Recipe { penalty: KlRate { weight: 0.03.into(), rate: 0.05 }.into(), ..super::overcomplete::recipe() }
 }
