@@ -22,11 +22,14 @@ const MOMENTUM: f64 = 0.02;
 /// The least variance: of values that are rounded, and can be told exactly, the likelihood would grow without a bound.
 pub const FLOOR: f64 = 1e-4;
 
+/// The least variance that can be asked for: beyond, losses leave what `f32` can tell apart.
+const LEAST: f64 = 1e-8;
+
 /// Which variance a Gaussian reconstruction has.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(crate = "burn::serde", untagged)]
+#[serde(crate = "burn::serde", untagged, expecting = "must be none, learned, per_column, or a number")]
 pub enum VarianceConfig {
-    /// This one, greater than 0.
+    /// This one, at least 1e-8.
     Fixed(f64),
     /// None, or one that is fitted in training.
     Named(Named),
@@ -54,11 +57,11 @@ impl VarianceConfig {
     /// Whether the setting can be used.
     ///
     /// # Errors
-    /// A variance that is not greater than 0.
+    /// A variance below 1e-8.
     pub fn check(&self) -> Result<(), ConfigError> {
         match self {
-            Self::Fixed(variance) if !(*variance > 0.0 && variance.is_finite()) => {
-                Err(ConfigError::new("variance", variance, "none, learned, per_column, or a number greater than 0"))
+            Self::Fixed(variance) if !(*variance >= LEAST && variance.is_finite()) => {
+                Err(ConfigError::new("variance", variance, format!("none, learned, per_column, or a number of at least {LEAST:e}")))
             }
             _ => Ok(()),
         }

@@ -9,7 +9,7 @@ use crate::ConfigError;
 /// A factor in the loss: 0 or more; with 0 the term is only measured. `0.1.into()` is one that stays. In TOML a number, or
 /// `{ from = 0.0, to = 0.1, over = 0.2 }`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(crate = "burn::serde", untagged)]
+#[serde(crate = "burn::serde", untagged, expecting = "must be a number, or { from = 0.0, to = 0.1, over = 0.2 }")]
 pub enum Weight {
     /// The same throughout.
     Constant(f64),

@@ -368,9 +368,12 @@ pub struct SampleArgs {
     /// Folder of the run.
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
-    /// Rows to draw.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    /// Rows to draw. Numbers stay within the range of the training rows.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=10_000_000))]
     pub rows: usize,
+    /// Rows to fit a mixture and ranges to, in place of the run's own training rows.
+    #[arg(long, value_name = "NAME|PATH", conflicts_with = "measure")]
+    pub data: Option<String>,
     /// Where the codes come from.
     #[arg(long, value_enum, default_value_t = DensityChoice::Mixture)]
     pub density: DensityChoice,

@@ -62,11 +62,27 @@ impl Trained {
         }
     }
 
-    /// Rows for `codes` (`[rows, code_dim]`), in units of the scaled data: `[rows, d_input]`.
+    /// The smallest and the largest value of each feature in `train`, in units of the scaled data: in 20,000 of its rows, at most.
+    ///
+    /// # Errors
+    /// A file that can no longer be read.
+    pub fn ranges(&self, train: &Dataset) -> Result<Vec<[f32; 2]>> {
+        let values = train.thin(FITTED).scaled(&self.schema.scaling)?;
+        let mut ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; self.schema.d_input];
+        for row in values.chunks_exact(self.schema.d_input) {
+            for (range, &value) in ranges.iter_mut().zip(row).filter(|(_, value)| !value.is_nan()) {
+                *range = [range[0].min(value), range[1].max(value)];
+            }
+        }
+        Ok(ranges)
+    }
+
+    /// Rows for `codes` (`[rows, code_dim]`), in units of the scaled data: `[rows, d_input]`. Values stay within `ranges`, if there are any: a column
+    /// that had one value in training has that, and one that had none has none (`NaN`).
     ///
     /// # Errors
     /// A device that fails.
-    pub fn sample_rows(&self, codes: &[f32], seed: u64) -> Result<Vec<f32>> {
+    pub fn sample_rows(&self, codes: &[f32], ranges: &[[f32; 2]], seed: u64) -> Result<Vec<f32>> {
         let (units, width) = (self.config.model.code_dim, self.schema.d_input);
         let layout = self.schema.inputs().layout;
         let deviation = match (&self.model.variance, self.schema.geometry) {
@@ -90,6 +106,9 @@ impl Trained {
             for value in &mut row[singles..truths] {
                 *value = f32::from(generator.random::<f32>() < *value);
             }
+            for (value, &[low, high]) in row[..truths].iter_mut().zip(ranges) {
+                *value = if low > high { f32::NAN } else { value.clamp(low, high) };
+            }
             for (start, end) in layout.iter().flat_map(|layout| layout.levels()) {
                 let mut left: f32 = generator.random::<f32>() * row[start..end].iter().sum::<f32>();
                 let drawn = row[start..end].iter().position(|probability| {
@@ -108,9 +127,12 @@ impl Trained {
         let mut values = self.unscale(rows);
         let columns = self.columns();
         let ranges = Encoding::new(columns.clone()).ranges();
-        let whole: Vec<usize> = columns.iter().zip(ranges).filter(|(column, _)| column.integer).map(|(_, (first, _))| first).collect();
+        let whole: Vec<usize> = columns.iter().zip(&ranges).filter(|(column, _)| column.integer).map(|(_, (first, _))| *first).collect();
+        let blank: Vec<usize> = columns.iter().zip(ranges).filter(|(column, _)| column.blank).map(|(_, (first, _))| first).collect();
         for row in values.chunks_exact_mut(self.schema.d_input) {
-            whole.iter().for_each(|&index| row[index] = row[index].round());
+            blank.iter().for_each(|&index| row[index] = f64::NAN);
+            // 0 rather than -0.
+            whole.iter().for_each(|&index| row[index] = row[index].round() + 0.0);
         }
         values
     }
@@ -122,13 +144,10 @@ impl Trained {
     /// Rows that are too few, or a file that can no longer be read.
     pub fn compared(&self, samples: &[f32], train: &Dataset, test: &Dataset, components: usize) -> Result<Vec<(String, Likeness)>> {
         let width = self.schema.d_input;
-        let values = |rows: &Dataset| -> Result<Vec<f32>> {
-            let mut values = rows.scaled(&self.schema.scaling)?;
-            // What is missing is the mean.
-            values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
-            Ok(values)
-        };
-        let (train, test) = (values(&train.thin(FITTED))?, values(&test.thin(FITTED))?);
+        // What is missing is the mean.
+        let whole = |values: &[f32]| values.iter().map(|&value| if value.is_nan() { 0.0 } else { value }).collect::<Vec<f32>>();
+        let values = |rows: &Dataset| -> Result<Vec<f32>> { Ok(whole(&rows.scaled(&self.schema.scaling)?)) };
+        let (samples, train, test) = (whole(samples), values(&train.thin(FITTED))?, values(&test.thin(FITTED))?);
         let count = samples.len() / width;
         let pca = Pca::fit(Matrix { values: &train, width }, width.min(COMPONENTS))?;
         let kept = pca.components();
@@ -148,7 +167,7 @@ impl Trained {
         // Their distance to themselves says nothing.
         let training = of("training rows".to_string(), &real)?;
         Ok(vec![
-            of(format!("{} ({})", self.config.variant, self.config.model.code_dim), samples)?,
+            of(format!("{} ({})", self.config.variant, self.config.model.code_dim), &samples)?,
             (training.0, Likeness { nearest_train: None, ..training.1 }),
             of(format!("{} Gaussians on rows{clipped}", mixture.components), &drawn)?,
         ])

@@ -3,6 +3,8 @@
 use ae_data::{Batch, Dataset, progress::Progress};
 use ae_model::{Code, Sample, code::Gaussian};
 use burn::data::dataset::Dataset as _;
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,8 +36,10 @@ pub struct Likelihood {
     pub elbo: f64,
     /// What the code costs: its divergence from the prior, of all rows.
     pub kl: f64,
-    /// Rows that the likelihood was measured on.
+    /// Rows that the likelihood was measured on, chosen by chance; what follows is of these.
     pub rows: usize,
+    /// The evidence lower bound of the same rows.
+    pub elbo_of_rows: f64,
     /// Codes that were drawn for each.
     pub samples: usize,
     /// The importance-weighted bound on `log p(x)`: what it approaches from below with more samples.
@@ -45,6 +49,8 @@ pub struct Likelihood {
     /// `log p(x)` under probabilistic PCA with as many components, where all columns are numbers with a variance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pca: Option<f64>,
+    /// Whether numbers are explained by a squared error alone, which is a variance of 1.
+    pub has_unit_variance: bool,
     /// Units whose mean varies over the rows by more than 0.01.
     pub active_units: usize,
     /// The deviation of numbers around their reconstruction, in units of the scaled data; several columns' mean.
@@ -103,7 +109,7 @@ impl Trained {
             bound += sum(logarithms) / draws as f64;
             divergence += sum(divergences);
         }
-        let (weighted, weights) = self.weights(rows)?;
+        let (weighted, weights, elbo_of_rows) = self.weights(rows)?;
         let (count, samples) = (rows.len() as f64, SAMPLES as f64);
         let mut effective: Vec<f64> = weights.iter().map(|row| row.sums[0] * row.sums[0] / row.sums[1]).collect();
         effective.sort_unstable_by(f64::total_cmp);
@@ -122,18 +128,24 @@ impl Trained {
             elbo: bound / count,
             kl: divergence / count,
             rows: weighted.len(),
+            elbo_of_rows,
             samples: SAMPLES,
             log_likelihood: weights.iter().map(|row| row.largest + (row.sums[0] / samples).ln()).sum::<f64>() / weights.len() as f64,
             effective_samples: effective[effective.len() / 2],
             pca,
+            has_unit_variance: self.model.variance.is_none() && self.config.model.reconstruction == ae_model::Reconstruction::SquaredError,
             active_units: means.into_iter().filter(|sums| variance(*sums) > ACTIVE).count(),
             deviation,
         }))
     }
 
-    /// Some of `rows`, spread over all, and the weights of codes that are drawn for each.
-    fn weights(&self, rows: &Dataset) -> Result<(Dataset, Vec<Weights>)> {
-        let rows = rows.thin(ROWS);
+    /// Some of `rows`, the weights of codes that are drawn for each, and the mean logarithm of a weight.
+    fn weights(&self, rows: &Dataset) -> Result<(Dataset, Vec<Weights>, f64)> {
+        // By chance rather than at equal distances, which the rows' own order may repeat.
+        let mut chosen = rows.indices().to_vec();
+        chosen.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
+        chosen.truncate(ROWS);
+        let (rows, mut sum) = (rows.select(chosen), 0.0);
         let mut weights = vec![Weights::NONE; rows.len()];
         let mut progress = Progress::new("drawing codes", rows.len() * SAMPLES);
         for start in (0..rows.len()).step_by(BATCH) {
@@ -141,12 +153,14 @@ impl Trained {
             let count = batch.x.dims()[0];
             for _ in (0..SAMPLES).step_by(AT_ONCE) {
                 for drawn in self.log_weights(batch.clone(), AT_ONCE)?.chunks_exact(count) {
+                    sum += drawn.iter().copied().map(f64::from).sum::<f64>();
                     drawn.iter().zip(&mut weights[start..]).for_each(|(&logarithm, row)| row.add(f64::from(logarithm)));
                 }
                 progress.steps(count * AT_ONCE);
             }
         }
-        Ok((rows, weights))
+        let mean = sum / (rows.len() * SAMPLES) as f64;
+        Ok((rows, weights, mean))
     }
 
     /// The logarithms of the weights of `samples` codes a row, sample by sample.

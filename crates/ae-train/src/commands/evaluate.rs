@@ -55,19 +55,18 @@ fn table(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool
         code.jacobian_norm2
     );
     if let Some(of) = &evaluation.likelihood {
-        text += &format!("\n{:<28}{:>12}\n", "nats a row", "mean");
-        let mut line = |name: &str, value: f64| text += &format!("{name:<28}{value:>12.3}\n");
-        line("evidence lower bound", of.elbo);
-        line("divergence from the prior", of.kl);
-        line("log p(x)", of.log_likelihood);
+        text += &format!("\n{:<28}{:>12}{:>12}\n", "nats a row, mean", "all rows", format!("{} of them", of.rows));
+        text += &format!("{:<28}{:>12.3}\n", "divergence from the prior", of.kl);
+        text += &format!("{:<28}{:>12.3}{:>12.3}\n", "evidence lower bound", of.elbo, of.elbo_of_rows);
+        text += &format!("{:<28}{:>12}{:>12.3}\n", "log p(x)", "", of.log_likelihood);
         if let Some(pca) = of.pca {
-            line("log p(x) of PCA", pca);
+            text += &format!("{:<28}{:>12}{pca:>12.3}\n", format!("log p(x) of PCA ({})", evaluation.pca_components), "");
         }
         text += &format!(
-            "log p(x): of {} rows, a lower bound from {} codes each, of which {:.0} count at the median row\n{} of {code_dim} units say something{}\n",
-            of.rows,
+            "log p(x): a lower bound from {} codes a row, of which {:.0} count at the median row{}\n{} of {code_dim} units say something{}\n",
             of.samples,
             of.effective_samples,
+            if of.has_unit_variance { "; a squared error alone counts as a variance of 1" } else { "" },
             of.active_units,
             of.deviation.map(|deviation| format!("; deviation of a value around its reconstruction {deviation:.4}")).unwrap_or_default(),
         );

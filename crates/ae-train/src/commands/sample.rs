@@ -1,7 +1,8 @@
 //! `ae sample`: new rows like the data.
 
-use ae_data::{Options, picture::Sheet};
-use ae_train::{Error, Result, Run, Which, generate::Density};
+use ae_data::{Dataset, Options, picture::Sheet};
+use ae_model::Code;
+use ae_train::{Error, Result, Run, Trained, Which, generate::Density};
 
 use super::{is_picture, is_typed, save_whole, singles};
 use crate::{
@@ -15,54 +16,78 @@ const COMPARED: usize = 1000;
 
 /// Writes the rows.
 pub fn run(args: &SampleArgs) -> Result<()> {
-    if args.rows == 0 {
-        return Err(Error::Usage("`--rows` is 0, but must be 1 or more".to_string()));
-    }
     let run = Run::open(&args.run)?;
     let trained = run.trained(open_for_results(args.device.as_deref())?.device)?;
-    let part = |which| trained.rows(None, &Options::default(), which);
-    let density = match args.density {
-        DensityChoice::Prior => Density::Prior,
-        DensityChoice::Mixture => {
-            let mixture = trained.code_mixture(&part(Which::Train)?, args.components)?;
+    let part = |which| match &args.data {
+        Some(data) => trained.rows(Some(data), &Options::default(), Which::All),
+        None => trained.rows(None, &Options::default(), which),
+    };
+    let train = part(Which::Train);
+    let density = match (args.density, &train) {
+        (DensityChoice::Prior, _) => Density::Prior,
+        (DensityChoice::Mixture, Ok(train)) => {
+            let mixture = trained.code_mixture(train, args.components)?;
             if mixture.components < args.components {
-                say(&format!("note: {} of {} components, which is as many as there are rows for", mixture.components, args.components));
+                say(&format!("note: {} of {} components: others would have had too few codes", mixture.components, args.components));
             }
             Density::Mixture(mixture)
+        }
+        (DensityChoice::Mixture, Err(error)) => {
+            let prior = if trained.model.code.is_stochastic() { ", or `--density prior`, which needs no rows" } else { "" };
+            return Err(Error::Failed(format!("a mixture is fitted to the training rows, and {error} (`--data` takes such rows{prior})")));
+        }
+    };
+    let ranges = match &train {
+        Ok(train) => trained.ranges(train)?,
+        Err(error) => {
+            say(&format!("note: values are not kept within the range of the training rows, which are not there: {error}"));
+            Vec::new()
         }
     };
     let count = if args.measure { args.rows.max(COMPARED) } else { args.rows };
     let codes = trained.sample_codes(&density, count, args.seed)?;
-    let rows = trained.sample_rows(&codes, args.seed)?;
-    if args.measure {
-        let compared = trained.compared(&rows, &part(Which::Train)?, &part(Which::Test)?, args.components)?;
-        say(&format!(
-            "{:<28}{:>12}{:>12}{:>12}{:>12}{:>14}",
-            "like the test rows", "Frechet", "1-NN", "density", "coverage", "nearest train"
-        ));
-        for (name, of) in &compared {
-            let nearest = of.nearest_train.map_or("-".to_string(), |ratio| format!("{ratio:.3}"));
-            say(&format!(
-                "{name:<28}{:>12.4}{:>12.3}{:>12.3}{:>12.3}{nearest:>14}",
-                of.frechet, of.nearest_accuracy, of.density, of.coverage
-            ));
-        }
-        say(
-            "Frechet distance: 0 is best. 1-NN accuracy: 0.5 cannot be told apart. density, coverage: about 1 is best (Naeem et al. 2020).",
-        );
-        say("nearest train: distance to the nearest training row over that of test rows; well below 1 is copying.");
-    }
+    let rows = trained.sample_rows(&codes, &ranges, args.seed)?;
     let values = trained.in_units(&rows[..args.rows * trained.schema.d_input]);
     match (&args.out, trained.schema.geometry) {
         (Some(path), Some(geometry)) if is_picture(path) => {
             let values = singles(&values);
             let images: Vec<&[f32]> = values.chunks_exact(trained.schema.d_input).collect();
             let [low, high] = trained.shades();
-            Ok(Sheet::new(geometry, images.len().isqrt().max(1), low, high).save(&images, path)?)
+            Sheet::new(geometry, images.len().isqrt().max(1), low, high).save(&images, path)?;
         }
         (path, _) => {
             let table = if is_typed(path.as_deref()) { trained.table_of(&values)? } else { trained.text_of(&values)? };
-            save_whole(&table, path.as_deref())
+            save_whole(&table, path.as_deref())?;
         }
     }
+    match (args.measure, train) {
+        (false, _) => Ok(()),
+        (true, Err(error)) => Err(error),
+        (true, Ok(train)) => measure(&trained, &rows, &train, &part(Which::Test)?, args.components),
+    }
+}
+
+/// Says how like the test rows the samples are: like the normal ones, where those alone were learned from.
+fn measure(trained: &Trained, rows: &[f32], train: &Dataset, test: &Dataset, components: usize) -> Result<()> {
+    let normal = trained.schema.normal.as_ref().and_then(|normal| {
+        let classes = test.rows().classes();
+        let normal = classes.iter().position(|class| class == normal)? as u32;
+        Some(test.select(test.indices().iter().copied().filter(|&row| test.rows().label(row) == Some(normal)).collect()))
+    });
+    let what = if normal.is_some() { "like the normal test rows" } else { "like the test rows" };
+    let compared = match trained.compared(rows, train, normal.as_ref().unwrap_or(test), components) {
+        Ok(compared) => compared,
+        Err(error) => {
+            say(&format!("note: nothing was measured: {error}"));
+            return Ok(());
+        }
+    };
+    say(&format!("{what:<32}{:>12}{:>12}{:>12}{:>12}{:>14}", "Frechet", "1-NN", "density", "coverage", "nearest train"));
+    for (name, of) in &compared {
+        let nearest = of.nearest_train.map_or("-".to_string(), |ratio| format!("{ratio:.3}"));
+        say(&format!("{name:<32}{:>12.4}{:>12.3}{:>12.3}{:>12.3}{nearest:>14}", of.frechet, of.nearest_accuracy, of.density, of.coverage));
+    }
+    say("Frechet distance: 0 is best. 1-NN accuracy: 0.5 cannot be told apart. density, coverage: about 1 is best (Naeem et al. 2020).");
+    say("nearest train: distance to the nearest training row over that of test rows; well below 1 is copying.");
+    Ok(())
 }

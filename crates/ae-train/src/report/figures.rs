@@ -347,9 +347,10 @@ fn samples(material: &Material) -> Result<Option<Content>> {
     let trained = &material.trained;
     let Some(geometry) = trained.schema.geometry.filter(|_| material.units() <= SAMPLED_UNITS) else { return Ok(None) };
     let count = SAMPLED * SHOWN;
+    let ranges = trained.ranges(&material.train)?;
     let draw = |density: &Density| -> Result<Vec<f32>> {
         let codes = trained.sample_codes(density, count, trained.config.seed)?;
-        Ok(singles(&trained.in_units(&trained.sample_rows(&codes, trained.config.seed)?)))
+        Ok(singles(&trained.in_units(&trained.sample_rows(&codes, &ranges, trained.config.seed)?)))
     };
     let mixture = trained.code_mixture(&material.train, COMPONENTS)?;
     let note =
