@@ -33,9 +33,16 @@ impl Missing {
                 // 007 is a name rather than another way to write 7.
                 let digits = cell.trim_start_matches(['+', '-']);
                 let is_padded = digits.starts_with('0') && digits[1..].starts_with(|next: char| next.is_ascii_digit());
-                texts.iter().any(|text| text == cell) || !is_padded && plain(cell).is_some_and(|number| self.numbers().contains(&number))
+                texts.iter().any(|text| text == cell) || !is_padded && plain(cell).is_some_and(|number| self.is(number))
             }
         }
+    }
+
+    /// Whether a number stands for a missing one: asked of every cell, so that nothing is allocated.
+    fn is(&self, number: f64) -> bool {
+        let Self::These(texts) = self else { return false };
+        let single = |own: f64| f64::from(own as f32);
+        texts.iter().filter_map(|text| plain(text)).any(|own| own == number || single(own) == number && number.is_finite())
     }
 
     /// The numbers that stand for a missing one, and what they are in single precision.
@@ -66,7 +73,7 @@ impl Missing {
 
     /// Whether a cell is a number in this style that stands for a missing one.
     pub(crate) fn has_in(&self, style: &Style, cell: &str) -> bool {
-        matches!(self, Self::These(_)) && style.parse(cell).is_some_and(|number| self.numbers().contains(&number))
+        matches!(self, Self::These(_)) && style.parse(cell).is_some_and(|number| self.is(number))
     }
 
     /// The same but for texts that are values of a column.
