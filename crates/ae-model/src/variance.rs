@@ -3,7 +3,7 @@
 //! `L = 1/2 sum_i (x_i - r_i)^2 / s^2 + 1/2 sum_i log(2 pi s^2)`.
 //!
 //! A squared error alone is `s^2 = 1`. Beside a term in nats, such as the divergence of a stochastic code, that is a claim about the data: where no
-//! direction of them has a variance above 1, the best such code says nothing at all (Lucas et al. 2019). `s^2` is therefore fitted: given the
+//! direction of them has a variance above 1, the best such code carries no information (Lucas et al. 2019). `s^2` is therefore fitted: given the
 //! rest, the likelihood is greatest where it is the mean squared error (Rybkin et al. 2021), which is averaged over the batches of training.
 
 use std::f64::consts::TAU;

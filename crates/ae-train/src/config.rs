@@ -224,7 +224,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("model.code.beta.from", "gaussian: the factor when training begins, 0 or more"),
     ("model.code.beta.to", "gaussian: the factor that is reached, 0 or more"),
     ("model.code.beta.over", "gaussian: the share of the training that it takes, in (0, 1]"),
-    ("model.code.free_bits", "gaussian: nats that each unit may say before it costs anything, 0 or more"),
+    ("model.code.free_bits", "gaussian: nats of each unit's divergence that are not penalised, 0 or more"),
     ("model.code.rate", "lifetime: share of the batch's examples that each unit keeps, in (0, 1]"),
     (
         "model.corruption",

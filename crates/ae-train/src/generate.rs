@@ -6,21 +6,20 @@
 
 use ae_data::{Dataset, Encoding};
 use ae_model::Code;
-use burn::tensor::{Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
     Error, Result,
     baseline::{Matrix, Pca},
-    evaluation::{BATCH, numbers},
+    evaluation::numbers,
     mixture::Mixture,
-    samples::Likeness,
+    sample_quality::SampleQuality,
     trained::Trained,
 };
 
-/// Training rows that a density is fitted to, at most.
-const FITTED: usize = 20_000;
+/// Training rows that densities, and the ranges of the columns, are taken from, at most.
+pub const FITTED: usize = 20_000;
 /// Principal components of the rows that the mixture beside a model is fitted to, at most.
 const COMPONENTS: usize = 64;
 
@@ -78,23 +77,20 @@ impl Trained {
     }
 
     /// Rows for `codes` (`[rows, code_dim]`), in units of the scaled data: `[rows, d_input]`. Values stay within `ranges`, if there are any: a column
-    /// that had one value in training has that, and one that had none has none (`NaN`).
+    /// that had one value in training has that, and one that had none has none (`NaN`). Beside them, how many values had to be moved to the end of a
+    /// range.
     ///
     /// # Errors
     /// A device that fails.
-    pub fn sample_rows(&self, codes: &[f32], ranges: &[[f32; 2]], seed: u64) -> Result<Vec<f32>> {
-        let (units, width) = (self.config.model.code_dim, self.schema.d_input);
+    pub fn sample_rows(&self, codes: &[f32], ranges: &[[f32; 2]], seed: u64) -> Result<(Vec<f32>, usize)> {
+        let width = self.schema.d_input;
         let layout = self.schema.inputs().layout;
         let deviation = match (&self.model.variance, self.schema.geometry) {
             (Some(variance), None) => numbers(variance.values().sqrt().unsqueeze::<2>())?,
             _ => Vec::new(),
         };
-        let mut rows = Vec::with_capacity(codes.len() / units * width);
-        for chunk in codes.chunks(BATCH * units) {
-            let h = Tensor::<2>::from_data(TensorData::new(chunk.to_vec(), [chunk.len() / units, units]), &self.device);
-            rows.extend(numbers(self.model.decode(h))?);
-        }
-        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        let mut rows = self.decode_scaled(codes)?;
+        let (mut generator, mut moved) = (ChaCha8Rng::seed_from_u64(seed), 0);
         let singles = layout.as_ref().map_or(width, |layout| layout.numbers);
         let truths = layout.as_ref().map_or(width, |layout| layout.numbers + layout.booleans);
         for row in rows.chunks_exact_mut(width) {
@@ -107,7 +103,9 @@ impl Trained {
                 *value = f32::from(generator.random::<f32>() < *value);
             }
             for (value, &[low, high]) in row[..truths].iter_mut().zip(ranges) {
-                *value = if low > high { f32::NAN } else { value.clamp(low, high) };
+                let within = if low > high { f32::NAN } else { value.clamp(low, high) };
+                moved += usize::from(low < high && within != *value);
+                *value = within;
             }
             for (start, end) in layout.iter().flat_map(|layout| layout.levels()) {
                 let mut left: f32 = generator.random::<f32>() * row[start..end].iter().sum::<f32>();
@@ -119,7 +117,12 @@ impl Trained {
                 row[start + drawn.unwrap_or(end - start - 1)] = 1.0;
             }
         }
-        Ok(rows)
+        Ok((rows, moved))
+    }
+
+    /// Whether the code has a prior to draw from.
+    pub fn has_prior(&self) -> bool {
+        self.model.code.sample(1, self.config.model.code_dim, &self.device).is_some()
     }
 
     /// Scaled `rows` in the units of the data, columns of whole numbers rounded.
@@ -142,9 +145,9 @@ impl Trained {
     ///
     /// # Errors
     /// Rows that are too few, or a file that can no longer be read.
-    pub fn compared(&self, samples: &[f32], train: &Dataset, test: &Dataset, components: usize) -> Result<Vec<(String, Likeness)>> {
+    pub fn compared(&self, samples: &[f32], train: &Dataset, test: &Dataset, components: usize) -> Result<Vec<(String, SampleQuality)>> {
         let width = self.schema.d_input;
-        // What is missing is the mean.
+        // What is missing is 0: the mean, where columns are standardised.
         let whole = |values: &[f32]| values.iter().map(|&value| if value.is_nan() { 0.0 } else { value }).collect::<Vec<f32>>();
         let values = |rows: &Dataset| -> Result<Vec<f32>> { Ok(whole(&rows.scaled(&self.schema.scaling)?)) };
         let (samples, train, test) = (whole(samples), values(&train.thin(FITTED))?, values(&test.thin(FITTED))?);
@@ -163,12 +166,13 @@ impl Trained {
         let rows = train.len() / width;
         let real: Vec<f32> =
             (0..count.min(rows)).flat_map(|row| &train[row * rows / count.min(rows) * width..][..width]).copied().collect();
-        let of = |name: String, rows: &[f32]| -> Result<_> { Ok((name, Likeness::of(rows, &test, &train, width).map_err(Error::Failed)?)) };
+        let of =
+            |name: String, rows: &[f32]| -> Result<_> { Ok((name, SampleQuality::of(rows, &test, &train, width).map_err(Error::Failed)?)) };
         // Their distance to themselves says nothing.
         let training = of("training rows".to_string(), &real)?;
         Ok(vec![
             of(format!("{} ({})", self.config.variant, self.config.model.code_dim), &samples)?,
-            (training.0, Likeness { nearest_train: None, ..training.1 }),
+            (training.0, SampleQuality { nearest_train: None, ..training.1 }),
             of(format!("{} Gaussians on rows{clipped}", mixture.components), &drawn)?,
         ])
     }

@@ -62,7 +62,7 @@ pub mod report;
 pub mod results;
 pub mod run;
 pub mod run_folder;
-pub mod samples;
+pub mod sample_quality;
 pub mod step;
 pub mod trained;
 

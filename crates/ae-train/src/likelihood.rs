@@ -1,7 +1,7 @@
 //! How likely rows are under a model with a stochastic code, in nats a row, by importance sampling (Burda et al. 2016).
 
 use ae_data::{Batch, Dataset, progress::Progress};
-use ae_model::{Code, Sample, code::Gaussian};
+use ae_model::{Code, Sample};
 use burn::data::dataset::Dataset as _;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -24,7 +24,7 @@ const AT_ONCE: usize = 25;
 const LEAST_DRAWS: usize = 20_000;
 /// Rows at a time.
 const BATCH: usize = 128;
-/// How much the mean of a unit must vary over the rows for it to say something (Burda et al. 2016).
+/// How much the mean of a unit must vary over the rows for it to count as active (Burda et al. 2016).
 const ACTIVE: f64 = 0.01;
 /// Seed of the draws.
 const SEED: u64 = 0x1e1b0;
@@ -51,7 +51,7 @@ pub struct Likelihood {
     pub pca: Option<f64>,
     /// Whether numbers are explained by a squared error alone, which is a variance of 1.
     pub has_unit_variance: bool,
-    /// Units whose mean varies over the rows by more than 0.01.
+    /// Active units: those whose mean has a variance over the rows of more than 0.01.
     pub active_units: usize,
     /// The deviation of numbers around their reconstruction, in units of the scaled data; several columns' mean.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +94,7 @@ impl Trained {
         let (mut bound, mut divergence, mut means) = (0.0, 0.0, vec![[0.0; 2]; self.config.model.code_dim]);
         for batch in self.batches(rows, "measuring the lower bound", |batch| {
             let latent = self.model.parts().encode(batch.x.clone(), batch.observed.clone());
-            let divergences = latent.z.as_ref().map(|z| numbers(Gaussian::divergence(z))).transpose()?.unwrap_or_default();
+            let divergences = self.model.code.divergence(&latent).map(numbers).transpose()?.unwrap_or_default();
             let logarithms = self.log_weights(batch, draws)?;
             Ok((numbers(latent.mean.unwrap_or(latent.code))?, divergences, logarithms))
         }) {

@@ -321,6 +321,11 @@ impl Trained {
     /// # Errors
     /// Codes that do not fill whole rows, or a device that fails.
     pub fn decode(&self, codes: &[f32]) -> Result<Vec<f64>> {
+        Ok(self.unscale(&self.decode_scaled(codes)?))
+    }
+
+    /// The same in units of the scaled data.
+    pub(crate) fn decode_scaled(&self, codes: &[f32]) -> Result<Vec<f32>> {
         let width = self.config.model.code_dim;
         if !codes.len().is_multiple_of(width) {
             return Err(Error::Failed(format!("{} values are no codes of {width} units", codes.len())));
@@ -330,7 +335,7 @@ impl Trained {
             let h = Tensor::from_data(TensorData::new(chunk.to_vec(), [chunk.len() / width, width]), &self.device);
             values.extend(numbers(self.model.decode(h))?);
         }
-        Ok(self.unscale(&values))
+        Ok(values)
     }
 
     /// What the decoder makes of `codes` as a table in the units of the data, behind what identifies the codes; for `typed` see

@@ -25,10 +25,10 @@ const LOG_VARIANCE: f64 = 20.0;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct GaussianConfig {
-    /// Factor of the divergence from the prior, 0 or more: above 1 fewer units say more separately (Higgins et al. 2017). Default: 1, reached from
+    /// Factor of the divergence from the prior, 0 or more: above 1 fewer units are active, and more disentangled (Higgins et al. 2017). Default: 1, reached from
     /// 0 over a fifth of the training (Bowman et al. 2016).
     pub beta: Weight,
-    /// Nats that each unit may say, on average over a batch, before it costs anything; 0 or more (Kingma et al. 2016). Default: 0.
+    /// Nats of each unit's divergence, on average over a batch, that are not penalised; 0 or more (Kingma et al. 2016). Default: 0.
     pub free_bits: f64,
 }
 
@@ -66,7 +66,7 @@ pub struct Gaussian {
     /// Factor of the divergence.
     #[module(skip)]
     pub beta: Weight,
-    /// Nats of each unit that cost nothing.
+    /// Nats of each unit that are not penalised.
     #[module(skip)]
     pub free_bits: f64,
 }
@@ -92,7 +92,7 @@ impl Gaussian {
     }
 
     /// The divergence from the prior, of each unit: `[batch, d_code]`, nats.
-    pub fn divergence(z: &Tensor<2>) -> Tensor<2> {
+    pub fn divergence_of_units(z: &Tensor<2>) -> Tensor<2> {
         let (mean, log_variance) = Self::parameters(z);
         (mean.square() + log_variance.clone().exp() - log_variance).sub_scalar(1.0).div_scalar(2.0)
     }
@@ -141,14 +141,18 @@ impl Code for Gaussian {
         Some(sum(surely - latent.code.clone().square()).div_scalar(2.0))
     }
 
+    fn divergence(&self, latent: &Latent) -> Option<Tensor<1>> {
+        latent.z.as_ref().map(|z| sum(Self::divergence_of_units(z)))
+    }
+
     fn terms(&self, latent: &Latent, progress: f64) -> Vec<Term> {
         let Some(z) = &latent.z else { return Vec::new() };
         let weight = self.beta.at(progress);
-        let divergence = Self::divergence(z);
+        let divergence = Self::divergence_of_units(z);
         if self.free_bits == 0.0 {
             return vec![Term { name: "kl".into(), weight, value: sum(divergence) }];
         }
-        // A unit that says less than it may, on average over the batch, costs just that.
+        // A unit with less, on average over the batch, counts with just that, and has no gradient.
         let is_free = divergence.clone().mean_dim(0).lower_equal_elem(self.free_bits).expand(divergence.shape());
         let charged = divergence.clone().mask_fill(is_free, self.free_bits);
         vec![

@@ -61,8 +61,8 @@ pub trait Code {
         Activation::Identity
     }
 
-    /// Whether training reads samples of the code rather than the code itself. Such a code implements [`draw`](Self::draw) and
-    /// [`log_ratio`](Self::log_ratio) as well.
+    /// Whether training reads samples of the code rather than the code itself. Such a code implements [`draw`](Self::draw),
+    /// [`log_ratio`](Self::log_ratio) and [`divergence`](Self::divergence) as well.
     fn is_stochastic(&self) -> bool {
         false
     }
@@ -75,6 +75,12 @@ pub trait Code {
     /// `log p(h) - log q(h | x)` of a latent that was [drawn](Self::draw), per example (`[batch]`, nats): how much less likely the sample is under the
     /// prior than under what the encoder says. None where the code is not stochastic.
     fn log_ratio(&self, latent: &Latent) -> Option<Tensor<1>> {
+        let _ = latent;
+        None
+    }
+
+    /// The divergence of `q(h | x)` from the prior in closed form, per example (`[batch]`, nats). None where the code is not stochastic.
+    fn divergence(&self, latent: &Latent) -> Option<Tensor<1>> {
         let _ = latent;
         None
     }
@@ -295,6 +301,10 @@ impl Code for AnyCode {
 
     fn log_ratio(&self, latent: &Latent) -> Option<Tensor<1>> {
         self.part().log_ratio(latent)
+    }
+
+    fn divergence(&self, latent: &Latent) -> Option<Tensor<1>> {
+        self.part().divergence(latent)
     }
 
     fn terms(&self, latent: &Latent, progress: f64) -> Vec<Term> {

@@ -1,4 +1,4 @@
-//! Beta: a variational autoencoder whose code is held closer to its prior, so that fewer units say more separately (Higgins et al. 2017).
+//! Beta: a variational autoencoder whose code is held closer to its prior, so that fewer units are active, and more disentangled (Higgins et al. 2017).
 //!
 //! `min mean_x -E_q log p(x | h) + beta KL(q(h | x) || N(0, I))` with `beta` above 1.
 
@@ -8,7 +8,7 @@ use crate::{Recipe, Weight, code::GaussianConfig, weight::Ramp};
 /// The variant.
 pub const VARIANT: Variant = Variant {
     name: "beta",
-    idea: "a variational code that pays more for what it says: fewer units, each with a meaning of its own",
+    idea: "a variational code that is held closer to the prior: fewer active units, more disentangled",
     formula: "-E log p(x | h) + beta KL(q(h | x) || N(0, I)), beta > 1",
     reference: "Higgins et al. 2017",
     width: CodeWidth::Any,

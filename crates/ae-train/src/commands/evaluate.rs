@@ -63,7 +63,7 @@ fn table(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool
             text += &format!("{:<28}{:>12}{pca:>12.3}\n", format!("log p(x) of PCA ({})", evaluation.pca_components), "");
         }
         text += &format!(
-            "log p(x): a lower bound from {} codes a row, of which {:.0} count at the median row{}\n{} of {code_dim} units say something{}\n",
+            "log p(x): a lower bound from {} codes a row, of which {:.0} count at the median row{}\n{} of {code_dim} units active (variance of the mean over the rows above 0.01){}\n",
             of.samples,
             of.effective_samples,
             if of.has_unit_variance { "; a squared error alone counts as a variance of 1" } else { "" },

@@ -1,8 +1,12 @@
 //! `ae sample`: new rows like the data.
 
 use ae_data::{Dataset, Options, picture::Sheet};
-use ae_model::Code;
-use ae_train::{Error, Result, Run, Trained, Which, generate::Density};
+use ae_train::{
+    Error, Result, Run, Trained, Which,
+    generate::{Density, FITTED},
+    sample_quality::Space,
+};
+use burn::data::dataset::Dataset as _;
 
 use super::{is_picture, is_typed, save_whole, singles};
 use crate::{
@@ -23,6 +27,11 @@ pub fn run(args: &SampleArgs) -> Result<()> {
         None => trained.rows(None, &Options::default(), which),
     };
     let train = part(Which::Train);
+    if let Ok(train) = &train
+        && train.len() > FITTED
+    {
+        say(&format!("note: densities and ranges are those of {FITTED} of {} training rows, spread over all", train.len()));
+    }
     let density = match (args.density, &train) {
         (DensityChoice::Prior, _) => Density::Prior,
         (DensityChoice::Mixture, Ok(train)) => {
@@ -33,7 +42,7 @@ pub fn run(args: &SampleArgs) -> Result<()> {
             Density::Mixture(mixture)
         }
         (DensityChoice::Mixture, Err(error)) => {
-            let prior = if trained.model.code.is_stochastic() { ", or `--density prior`, which needs no rows" } else { "" };
+            let prior = if trained.has_prior() { ", or `--density prior`, which needs no rows" } else { "" };
             return Err(Error::Failed(format!("a mixture is fitted to the training rows, and {error} (`--data` takes such rows{prior})")));
         }
     };
@@ -46,7 +55,7 @@ pub fn run(args: &SampleArgs) -> Result<()> {
     };
     let count = if args.measure { args.rows.max(COMPARED) } else { args.rows };
     let codes = trained.sample_codes(&density, count, args.seed)?;
-    let rows = trained.sample_rows(&codes, &ranges, args.seed)?;
+    let (rows, moved) = trained.sample_rows(&codes, &ranges, args.seed)?;
     let values = trained.in_units(&rows[..args.rows * trained.schema.d_input]);
     match (&args.out, trained.schema.geometry) {
         (Some(path), Some(geometry)) if is_picture(path) => {
@@ -59,6 +68,9 @@ pub fn run(args: &SampleArgs) -> Result<()> {
             let table = if is_typed(path.as_deref()) { trained.table_of(&values)? } else { trained.text_of(&values)? };
             save_whole(&table, path.as_deref())?;
         }
+    }
+    if moved > 0 && trained.schema.geometry.is_none() {
+        say(&format!("note: {moved} of {} values were drawn outside the range of the training rows, and moved to its end", rows.len()));
     }
     match (args.measure, train) {
         (false, _) => Ok(()),
@@ -86,6 +98,14 @@ fn measure(trained: &Trained, rows: &[f32], train: &Dataset, test: &Dataset, com
     for (name, of) in &compared {
         let nearest = of.nearest_train.map_or("-".to_string(), |ratio| format!("{ratio:.3}"));
         say(&format!("{name:<32}{:>12.4}{:>12.3}{:>12.3}{:>12.3}{nearest:>14}", of.frechet, of.nearest_accuracy, of.density, of.coverage));
+    }
+    if let Some((_, of)) = compared.first() {
+        let space = match of.frechet_of {
+            Space::Rows => "of the rows",
+            Space::Components => "of the scores of 64 principal components of the test rows",
+        };
+        let missing = if test.rows().has_missing() { "; missing values count as 0 in units of the scaled data" } else { "" };
+        say(&format!("Frechet distance {space}; pairs of {} rows of each{missing}.", of.rows));
     }
     say("Frechet distance: 0 is best. 1-NN accuracy: 0.5 cannot be told apart. density, coverage: about 1 is best (Naeem et al. 2020).");
     say("nearest train: distance to the nearest training row over that of test rows; well below 1 is copying.");

@@ -350,13 +350,13 @@ fn samples(material: &Material) -> Result<Option<Content>> {
     let ranges = trained.ranges(&material.train)?;
     let draw = |density: &Density| -> Result<Vec<f32>> {
         let codes = trained.sample_codes(density, count, trained.config.seed)?;
-        Ok(singles(&trained.in_units(&trained.sample_rows(&codes, &ranges, trained.config.seed)?)))
+        Ok(singles(&trained.in_units(&trained.sample_rows(&codes, &ranges, trained.config.seed)?.0)))
     };
     let mixture = trained.code_mixture(&material.train, COMPONENTS)?;
     let note =
         format!("What the decoder makes of codes from a mixture of {} Gaussians on the codes of the training rows", mixture.components);
     let mut drawn = vec![("from a mixture", draw(&Density::Mixture(mixture))?)];
-    let has_prior = trained.model.code.is_stochastic();
+    let has_prior = trained.has_prior();
     if has_prior {
         drawn.push(("from the prior", draw(&Density::Prior)?));
     }

@@ -44,7 +44,7 @@ const EQUAL: f64 = 1e-9;
 
 /// How like real rows generated rows are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Likeness {
+pub struct SampleQuality {
     /// Squared Frechet distance, at least 0: 0 for equal means and covariances. In squared units of the rows. Small
     /// sets are farther apart, so only distances from about as many rows compare.
     pub frechet: f64,
@@ -77,7 +77,7 @@ pub enum Space {
     Components,
 }
 
-impl Likeness {
+impl SampleQuality {
     /// How like `real` rows `samples` are. `real` rows should be held out: `train` are the rows that what generates the
     /// samples was fitted to, and may be empty. Each are rows of `width` finite values, row by row.
     ///
@@ -392,7 +392,7 @@ mod tests {
         // and 0 of them, and in those of the first, the fifth and the sixth row.
         let real = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0f32];
         let samples = [-4.5, 9.5, 10.5, 100.0, 7.2, 50.0f32];
-        let likeness = Likeness::of(&samples, &real, &[0.5, 20.0], 1).unwrap();
+        let likeness = SampleQuality::of(&samples, &real, &[0.5, 20.0], 1).unwrap();
         near(likeness.density, 4.0 / 30.0, 1e-12);
         near(likeness.coverage, 0.5, 1e-12);
         // The nearest other row of -4.5 is 0, and that of 7.2 is 5; all others are nearest to their own set.
@@ -404,7 +404,7 @@ mod tests {
         let json = serde_json::to_string(&likeness).unwrap();
         assert!(json.contains(r#""frechet_of":"rows""#), "{json}");
         // 2.5 lies in all balls; 10 is at the end of one, which is outside.
-        let inside = Likeness::of(&[2.5, 10.0, 90.0, 91.0, 92.0, 93.0], &real, &[], 1).unwrap();
+        let inside = SampleQuality::of(&[2.5, 10.0, 90.0, 91.0, 92.0, 93.0], &real, &[], 1).unwrap();
         near(inside.density, 6.0 / 30.0, 1e-12);
         near(inside.coverage, 1.0, 1e-12);
         assert_eq!(inside.nearest_train, None);
@@ -414,30 +414,30 @@ mod tests {
     fn equal_sets_halves_and_sets_apart() {
         let rows = noise(8000, 1.0, 5);
         let (one, two) = rows.split_at(4000);
-        let equal = Likeness::of(one, one, two, 4).unwrap();
+        let equal = SampleQuality::of(one, one, two, 4).unwrap();
         near(equal.frechet, 0.0, 1e-12);
         near(equal.nearest_accuracy, 0.0, 0.0); // each row's copy is in the other set
         near(equal.coverage, 1.0, 0.0);
         near(equal.nearest_train.unwrap(), 1.0, 1e-12);
-        let halves = Likeness::of(one, two, one, 4).unwrap();
+        let halves = SampleQuality::of(one, two, one, 4).unwrap();
         near(halves.nearest_accuracy, 0.5, 0.04);
         near(halves.density, 1.0, 0.1);
         near(halves.coverage, 0.97, 0.03);
         assert_eq!(halves.nearest_train, Some(0.0)); // copies of the training rows
-        assert_eq!(Likeness::of(one, two, two, 4).unwrap().nearest_train, None);
+        assert_eq!(SampleQuality::of(one, two, two, 4).unwrap().nearest_train, None);
         let apart: Vec<f32> = two.iter().map(|value| value + 100.0).collect();
-        let apart = Likeness::of(&apart, one, &[], 4).unwrap();
+        let apart = SampleQuality::of(&apart, one, &[], 4).unwrap();
         near(apart.nearest_accuracy, 1.0, 0.0);
         near(apart.density + apart.coverage, 0.0, 0.0);
         near(apart.frechet, 40_000.0, 200.0);
         // More rows than are compared, and unequally many: 2,000 of each, and the accuracy is still about a half.
-        let many = Likeness::of(&noise(20_000, 1.0, 6), &noise(12_000, 1.0, 7), &noise(10_000, 1.0, 8), 4).unwrap();
+        let many = SampleQuality::of(&noise(20_000, 1.0, 6), &noise(12_000, 1.0, 7), &noise(10_000, 1.0, 8), 4).unwrap();
         assert_eq!(many.rows, 2000);
         near(many.nearest_accuracy, 0.5, 0.04);
         near(many.nearest_train.unwrap(), 1.0, 0.1);
         // Rows of few values have ties, which count half.
         let coins: Vec<f32> = noise(800, 1.0, 9).into_iter().map(f32::signum).collect();
-        let coins = Likeness::of(&coins[..400], &coins[400..], &[], 4).unwrap();
+        let coins = SampleQuality::of(&coins[..400], &coins[400..], &[], 4).unwrap();
         near(coins.nearest_accuracy, 0.5, 0.0);
         near(coins.coverage, 1.0, 0.0); // the balls have no radius
     }
@@ -461,7 +461,7 @@ mod tests {
     #[test]
     fn what_cannot_be_compared_is_said() {
         let rows = noise(12, 1.0, 12);
-        let error = |samples: &[f32], real: &[f32], train: &[f32]| Likeness::of(samples, real, train, 2).unwrap_err();
+        let error = |samples: &[f32], real: &[f32], train: &[f32]| SampleQuality::of(samples, real, train, 2).unwrap_err();
         assert!(error(&rows[..10], &rows, &[]).contains("at least 6 generated rows, and there are 5"));
         assert!(error(&rows, &rows[..11], &[]).contains("whole rows of 2"));
         assert!(error(&rows, &rows, &[1.0, f32::NAN]).contains("value 2 of training row 1 is NaN"));
