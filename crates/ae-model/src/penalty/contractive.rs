@@ -9,15 +9,16 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
+use schemars::JsonSchema;
 
 use super::{Context, Penalty, check_probes};
 use crate::{
-    ConfigError, Weight,
+    ConfigError, Settings, Weight,
     jacobian::{Jacobian, Method},
 };
 
 /// Settings of the contractive penalty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct Contractive {
     /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
@@ -34,9 +35,13 @@ impl Default for Contractive {
     }
 }
 
+impl Settings for Contractive {
+    const NAME: &'static str = "contractive";
+}
+
 impl Penalty for Contractive {
     fn name(&self) -> Cow<'static, str> {
-        "contractive".into()
+        Self::NAME.into()
     }
 
     fn weight(&self, progress: f64) -> f64 {

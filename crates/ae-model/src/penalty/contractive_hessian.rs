@@ -9,15 +9,16 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
+use schemars::JsonSchema;
 
 use super::{Context, Penalty, check_probes};
 use crate::{
-    ConfigError, Weight,
+    ConfigError, Settings, Weight,
     jacobian::{Jacobian, Method},
 };
 
 /// Settings of the higher-order contractive penalty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct ContractiveHessian {
     /// Factor `gamma` of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
@@ -38,9 +39,13 @@ impl Default for ContractiveHessian {
     }
 }
 
+impl Settings for ContractiveHessian {
+    const NAME: &'static str = "contractive_hessian";
+}
+
 impl Penalty for ContractiveHessian {
     fn name(&self) -> Cow<'static, str> {
-        "contractive_hessian".into()
+        Self::NAME.into()
     }
 
     fn weight(&self, progress: f64) -> f64 {

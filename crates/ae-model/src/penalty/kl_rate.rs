@@ -9,12 +9,13 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::{DType, Tensor},
 };
+use schemars::JsonSchema;
 
 use super::{Context, Penalty};
-use crate::{ConfigError, Weight};
+use crate::{ConfigError, Settings, Weight};
 
 /// Settings of the KL-rate penalty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct KlRate {
     /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
@@ -29,9 +30,13 @@ impl Default for KlRate {
     }
 }
 
+impl Settings for KlRate {
+    const NAME: &'static str = "kl_rate";
+}
+
 impl Penalty for KlRate {
     fn name(&self) -> Cow<'static, str> {
-        "kl_rate".into()
+        Self::NAME.into()
     }
 
     fn weight(&self, progress: f64) -> f64 {

@@ -6,12 +6,13 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
+use schemars::JsonSchema;
 
 use super::{Context, Penalty};
-use crate::{ConfigError, Weight};
+use crate::{ConfigError, Settings, Weight};
 
 /// Settings of the L1 penalty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct L1 {
     /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.01.
@@ -24,9 +25,13 @@ impl Default for L1 {
     }
 }
 
+impl Settings for L1 {
+    const NAME: &'static str = "l1";
+}
+
 impl Penalty for L1 {
     fn name(&self) -> Cow<'static, str> {
-        "l1".into()
+        Self::NAME.into()
     }
 
     fn weight(&self, progress: f64) -> f64 {
