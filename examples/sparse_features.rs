@@ -10,7 +10,7 @@
 
 use ae_kernels::Adam;
 use ae_model::{
-    Activation, AnyCode, Autoencoder, CodeSettings, Objective,
+    Activation, AnyCode, Autoencoder, Objective,
     code::TopKConfig,
     constraint::UnitNorm,
     network::{Mlp, MlpConfig, Sizes},
@@ -66,7 +66,7 @@ fn main() -> Result<(), Error> {
     for (name, code, objective) in [
         ("overcomplete, no regularizer", AnyCode::from(Activation::Relu), free.clone()),
         ("sparse, l1 0.03", AnyCode::from(Activation::Relu), l1),
-        ("top-k, k from 24 to 3", AnyCode::from(top_k.init(2 * ATOMS, &device)), free),
+        ("top-k, k from 24 to 3", AnyCode::new(top_k.init(2 * ATOMS, &device)), free),
     ] {
         let model = train(code, objective, &atoms, &training);
         line(name, unit(model.decoder.layers[0].weight.val()))?;

@@ -212,8 +212,7 @@ impl Head {
     fn blocks(&self, features: usize) -> Vec<(&dyn Loss, usize, usize)> {
         let Some(layout) = &self.layout else { return vec![(&*self.numbers, 0, features)] };
         let single = layout.numbers + layout.booleans;
-        let mut blocks: Vec<(&dyn Loss, usize, usize)> =
-            vec![(&*self.numbers, 0, layout.numbers), (&Bernoulli, layout.numbers, single)];
+        let mut blocks: Vec<(&dyn Loss, usize, usize)> = vec![(&*self.numbers, 0, layout.numbers), (&Bernoulli, layout.numbers, single)];
         blocks.extend(layout.levels().map(|(start, end)| (&Categorical as &dyn Loss, start, end)));
         blocks.retain(|(_, start, end)| start < end);
         blocks

@@ -173,8 +173,10 @@ pub struct ReadError {
 
 impl ReadError {
     pub(crate) fn new(place: impl Into<String>, what: impl fmt::Display) -> Self {
-        // A number that JSON does not have.
-        let what = what.to_string().replace("invalid type: null", "invalid value: not a number or infinite");
+        let what = what.to_string();
+        let what = what.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("cannot be read");
+        // A number that a tree of values does not have.
+        let what = what.replace("invalid type: null", "invalid value: not a number or infinite");
         Self { place: place.into(), what }
     }
 }
@@ -215,6 +217,13 @@ impl<T: ?Sized> Clone for Kind<T> {
 
 impl<T: ?Sized> Copy for Kind<T> {}
 
+/// The same name.
+impl<T: ?Sized> PartialEq for Kind<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
 impl<T: ?Sized> fmt::Debug for Kind<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
@@ -237,7 +246,7 @@ fn read_settings<S: Settings>(place: &str, value: Value) -> Result<S, ReadError>
 }
 
 /// Every type of part that a configuration can name.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Registry {
     codes: Vec<Kind<dyn CodeSettings>>,
     penalties: Vec<Kind<dyn Penalty>>,

@@ -5,7 +5,7 @@
 
 use ae_data::{Batcher, Dataset, Loader, Order};
 use ae_model::{
-    AnyCode, Autoencoder, Model, Objective, Reconstruction, Sample,
+    AnyCode, Autoencoder, Model, Objective, Sample, SquaredError,
     network::{Mlp, NetworkDecoder, NetworkEncoder, TiedMlp},
 };
 use burn::{
@@ -71,7 +71,7 @@ impl Pretrain<'_> {
         let mut single =
             Autoencoder::new(Mlp::new(vec![encoder.layers[layer].clone()], encoder.activation), alone(decoder, depth - 1 - layer))
                 .with_code(if last { model.code.clone() } else { AnyCode::from(encoder.activation) })
-                .with_reconstruction(if first { model.reconstruction.clone() } else { Reconstruction::SquaredError.into() })
+                .with_reconstruction(if first { model.reconstruction.clone() } else { SquaredError.into() })
                 .with_mask_input(first && model.mask_input);
         let below = (layer > 0).then(|| {
             let below = Mlp { output: encoder.activation, ..Mlp::new(encoder.layers[..layer].to_vec(), encoder.activation) };

@@ -154,7 +154,10 @@ impl CorruptionConfig {
     }
 
     /// From a table of corruptions by name.
-    pub(crate) fn read(mut value: Value, registry: &Registry) -> Result<Self, ReadError> {
+    ///
+    /// # Errors
+    /// A corruption or a field that there is not, or a value of another type.
+    pub fn read(mut value: Value, registry: &Registry) -> Result<Self, ReadError> {
         let emphasis = value.as_object_mut().and_then(|table| table.remove("emphasis"));
         let emphasis = emphasis.map(|emphasis| registry::read_at("corruption.emphasis", emphasis)).transpose()?;
         Ok(Self { parts: registry::read_named(registry.corruptions(), "corruption", value)?, emphasis })

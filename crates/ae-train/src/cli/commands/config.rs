@@ -1,10 +1,11 @@
 //! `ae config`: prints a configuration, every field with its meaning.
 
-use ae_train::Result;
+use crate::Result;
+use ae_model::Registry;
 
-use crate::{cli::ConfigArgs, output::print};
+use crate::cli::{args::ConfigArgs, output::print};
 
 /// Prints the configuration that `ae train` would use with the same flags.
-pub fn run(args: &ConfigArgs) -> Result<()> {
-    print(&super::configuration(args)?.to_toml())
+pub fn run(args: &ConfigArgs, registry: &Registry) -> Result<()> {
+    print(&super::configuration(args, registry)?.to_toml())
 }
