@@ -36,6 +36,8 @@
 //! assert_eq!(model.reconstruct(x).dims(), [4, 64]);
 //! ```
 
+extern crate self as ae_model;
+
 pub mod activation;
 pub mod autoencoder;
 pub mod code;
@@ -50,6 +52,7 @@ pub mod network;
 pub mod objective;
 pub mod parts;
 pub mod penalty;
+pub mod prelude;
 pub mod recipe;
 pub mod reconstruction;
 pub mod registry;

@@ -119,14 +119,15 @@ impl fmt::Display for Output {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(crate = "burn::serde")]
 pub struct Recipe {
-    /// Units of the code, `d_code`. At least 1; a variant may set an upper bound.
+    /// Units of the code, `d_code`, at least 1; a variant may set an upper bound.
     pub code_dim: usize,
     /// The reconstruction loss.
     #[schemars(with = "Value")]
     pub reconstruction: LossConfig,
-    /// The variance of numbers around their reconstruction, for a Gaussian likelihood in nats; none for a squared error alone, or with logits.
+    /// The variance of numbers around their reconstruction, for a Gaussian likelihood in nats: `learned` (one for all), `per_column`, or a number of at
+    /// least 1e-8; `none` for a squared error alone.
     pub variance: VarianceConfig,
-    /// Activation of the decoder's last layer.
+    /// Activation of the decoder's last layer; `auto` is sigmoid for data in `[0, 1]`, and identity for other data and for logits.
     pub output: Output,
     /// Whether the encoder also reads which values are visible, as a second half of its input.
     pub mask_input: bool,
@@ -135,7 +136,7 @@ pub struct Recipe {
     /// What is done to `f(x)` before it is the code.
     #[schemars(with = "Value")]
     pub code: CodeConfig,
-    /// What is done to the input in training.
+    /// What is done to the input in training; the target stays clean.
     #[schemars(with = "Value")]
     pub corruption: CorruptionConfig,
     /// What the loss asks for beside copying.

@@ -24,11 +24,15 @@ use crate::{
 
 /// How well an output explains a target. One of another crate is handed to [`Autoencoder::with_reconstruction`](crate::Autoencoder::with_reconstruction).
 pub trait Loss: Debug + Send + Sync {
-    /// The term's name in logs and tables.
-    fn name(&self) -> Cow<'static, str>;
+    /// The term's name in logs and tables; by default that of the type, `squared_error` for `SquaredError`.
+    fn name(&self) -> Cow<'static, str> {
+        registry::name_of::<Self>()
+    }
 
-    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_output]`.
-    fn mean(&self, output: Tensor<2>) -> Tensor<2>;
+    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_output]`. By default the output itself.
+    fn mean(&self, output: Tensor<2>) -> Tensor<2> {
+        output
+    }
 
     /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the target `x`; `weights` (`[batch, d_output]`) says how much each
     /// feature counts: 1 where it was observed, 0 where it is missing, or what an emphasis gives it. `x` holds 0 where it is missing.
@@ -68,14 +72,6 @@ impl Settings for SquaredError {
 }
 
 impl Loss for SquaredError {
-    fn name(&self) -> Cow<'static, str> {
-        Self::NAME.into()
-    }
-
-    fn mean(&self, output: Tensor<2>) -> Tensor<2> {
-        output
-    }
-
     fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         ae_kernels::squared_error(x, output, weights)
     }
@@ -95,10 +91,6 @@ impl Settings for Bernoulli {
 }
 
 impl Loss for Bernoulli {
-    fn name(&self) -> Cow<'static, str> {
-        Self::NAME.into()
-    }
-
     fn mean(&self, output: Tensor<2>) -> Tensor<2> {
         Activation::Sigmoid.forward(output)
     }

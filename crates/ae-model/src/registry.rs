@@ -4,30 +4,18 @@
 //! [`Registry`] is the list of those types. [`Registry::default`] holds the parts of this crate; a program adds its own:
 //!
 //! ```
-//! use std::borrow::Cow;
-//!
-//! use ae_model::{Penalty, Recipe, Registry, Settings, penalty::Context};
+//! use ae_model::{Penalty, Recipe, Registry, penalty::Context, settings};
 //! use burn::tensor::Tensor;
-//! use schemars::JsonSchema;
-//! use serde::{Deserialize, Serialize};
 //!
-//! /// `sum_j log(1 + h_j^2)`: a Student-t prior on the code.
-//! #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-//! #[serde(default, deny_unknown_fields)]
-//! struct StudentT {
-//!     /// Factor of the penalty in the loss, 0 or more.
-//!     weight: f64,
-//! }
-//!
-//! impl Settings for StudentT {
-//!     const NAME: &'static str = "student_t";
+//! settings! {
+//!     /// A Student-t prior on the code, `sum_j log(1 + h_j^2)`.
+//!     struct StudentT("student_t") {
+//!         /// Factor of the penalty in the loss, 0 or more. Default: 0.1.
+//!         weight: f64 = 0.1,
+//!     }
 //! }
 //!
 //! impl Penalty for StudentT {
-//!     fn name(&self) -> Cow<'static, str> {
-//!         Self::NAME.into()
-//!     }
-//!
 //!     fn weight(&self, _progress: f64) -> f64 {
 //!         self.weight
 //!     }
@@ -47,7 +35,7 @@
 //! assert_eq!(recipe.penalty.get::<StudentT>().unwrap().weight, 0.02);
 //! ```
 
-use std::{any::Any, fmt, ops::Deref, sync::Arc};
+use std::{any::Any, borrow::Cow, fmt, ops::Deref, sync::Arc};
 
 use burn::serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -60,13 +48,84 @@ use crate::{
     penalty, reconstruction,
 };
 
-/// Settings of a part that a configuration can name.
+/// Settings of a part that a configuration can name; [`settings!`](crate::settings) declares some.
 ///
 /// Every field needs a default (`#[serde(default)]` on the type), so that a part can be named alone. The doc comments of the type and of its fields are
 /// what `ae config` prints beside them.
 pub trait Settings: fmt::Debug + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Name in configurations, such as `top_k`.
     const NAME: &'static str;
+}
+
+/// Declares types of [`Settings`]: the name in configurations, and each field with its default.
+///
+/// ```
+/// ae_model::settings! {
+///     /// What the part does.
+///     pub struct Mine("mine") {
+///         /// Meaning, unit, range and default of the field. Default: 0.5.
+///         pub strength: f64 = 0.5,
+///     }
+///
+///     /// A part without settings.
+///     pub struct Bare("bare");
+/// }
+/// assert_eq!(Mine::default().strength, 0.5);
+/// ```
+#[macro_export]
+macro_rules! settings {
+    () => {};
+    ($(#[$about:meta])* $visible:vis struct $Type:ident($name:literal); $($rest:tt)*) => {
+        $crate::settings! { $(#[$about])* $visible struct $Type($name) {} $($rest)* }
+    };
+    (
+        $(#[$about:meta])* $visible:vis struct $Type:ident($name:literal) {
+            $($(#[$meaning:meta])* $shown:vis $field:ident: $type:ty = $default:expr),* $(,)?
+        }
+        $($rest:tt)*
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, PartialEq)]
+        #[derive($crate::registry::derive::Serialize, $crate::registry::derive::Deserialize, $crate::registry::derive::JsonSchema)]
+        #[serde(crate = "ae_model::registry::derive::serde", default, deny_unknown_fields)]
+        #[schemars(crate = "ae_model::registry::derive::schemars")]
+        $visible struct $Type {
+            $($(#[$meaning])* $shown $field: $type,)*
+        }
+
+        impl Default for $Type {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl $crate::Settings for $Type {
+            const NAME: &'static str = $name;
+        }
+
+        $crate::settings! { $($rest)* }
+    };
+}
+
+/// What [`settings!`](crate::settings) is made of.
+#[doc(hidden)]
+pub mod derive {
+    pub use burn::serde::{self, Deserialize, Serialize};
+    pub use schemars::{self, JsonSchema};
+}
+
+/// The name of a type as configurations spell it: `student_t` for `StudentT`.
+pub(crate) fn name_of<T: ?Sized>() -> Cow<'static, str> {
+    let path = std::any::type_name::<T>();
+    let name = path.split('<').next().and_then(|path| path.rsplit("::").next()).unwrap_or(path);
+    let mut spelt = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !spelt.is_empty() {
+            spelt.push('_');
+        }
+        spelt.extend(letter.to_lowercase());
+    }
+    spelt.into()
 }
 
 /// [`Settings`] of any type.

@@ -17,6 +17,8 @@ pub struct Field {
     pub choices: Vec<String>,
     /// Its default, where its table has defaults.
     pub default: Option<Value>,
+    /// The kinds of its table that have it, where a table has a `kind`.
+    pub kinds: Vec<String>,
 }
 
 impl Field {
@@ -24,7 +26,7 @@ impl Field {
     pub fn describe(&self) -> String {
         match self.choices.as_slice() {
             [] => self.meaning.clone(),
-            choices => format!("{} One of: {}.", self.meaning, choices.join(", ")),
+            choices => format!("{} One of: {}.", self.meaning, choices.join(", ")).trim_start().to_string(),
         }
     }
 }
@@ -87,11 +89,11 @@ fn names<T: ?Sized>(kinds: &[Kind<T>]) -> Vec<String> {
 fn of(schema: &Schema, path: &str) -> Vec<Field> {
     let root = schema.as_value();
     let mut fields = Vec::new();
-    walk(root, root, path, &mut fields);
+    walk(root, root, path, None, &mut fields);
     fields
 }
 
-fn walk(schema: &Value, root: &Value, path: &str, fields: &mut Vec<Field>) {
+fn walk(schema: &Value, root: &Value, path: &str, kind: Option<&str>, fields: &mut Vec<Field>) {
     let schema = resolved(schema, root);
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
@@ -100,14 +102,21 @@ fn walk(schema: &Value, root: &Value, path: &str, fields: &mut Vec<Field>) {
         let choices = choices(property, root);
         match fields.iter_mut().find(|field| field.path == path) {
             // Alternatives of one field: the kinds of a network.
-            Some(field) => field.choices.extend(choices.into_iter().filter(|choice| !field.choices.contains(choice)).collect::<Vec<_>>()),
-            None => fields.push(Field { path: path.clone(), meaning, choices, default: property.get("default").cloned() }),
+            Some(field) => {
+                field.choices.extend(choices.into_iter().filter(|choice| !field.choices.contains(choice)).collect::<Vec<_>>());
+                field.kinds.extend(kind.map(str::to_string));
+            }
+            None => {
+                let kinds = kind.map(str::to_string).into_iter().collect();
+                fields.push(Field { path: path.clone(), meaning, choices, default: property.get("default").cloned(), kinds });
+            }
         }
-        walk(property, root, &path, fields);
+        walk(property, root, &path, None, fields);
     }
     for alternatives in ["anyOf", "oneOf", "allOf"] {
         for alternative in schema[alternatives].as_array().into_iter().flatten() {
-            walk(alternative, root, path, fields);
+            let kind = alternative["properties"]["kind"]["const"].as_str();
+            walk(alternative, root, path, kind, fields);
         }
     }
 }
@@ -127,8 +136,14 @@ fn choices(schema: &Value, root: &Value) -> Vec<String> {
     for alternatives in ["anyOf", "oneOf"] {
         for alternative in schema[alternatives].as_array().into_iter().flatten() {
             words.extend(choices(alternative, root));
-            if resolved(alternative, root)["type"] == "number" {
+            let alternative = resolved(alternative, root);
+            if alternative["type"] == "number" {
                 words.push("a number".to_string());
+            }
+            let required = alternative["required"].as_array().into_iter().flatten();
+            let required: Vec<_> = required.filter_map(|name| name.as_str()).collect();
+            if alternative["type"] == "object" && !required.contains(&"kind") {
+                words.push(format!("{{ {} }}", required.join(", ")));
             }
         }
     }
@@ -156,4 +171,30 @@ fn meaning(schema: &Value) -> String {
         };
     }
     plain + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_that_is_said_is_the_default() {
+        let registry = Registry::default();
+        let all = fields(&registry).into_iter().chain(parts(&registry).into_iter().flat_map(|part| part.fields));
+        let mut compared = 0;
+        for field in all {
+            assert!(!field.describe().is_empty(), "`{}` has no meaning", field.path);
+            let said = field.meaning.split_once("Default: ").map(|(_, said)| said.trim_end_matches('.').replace('`', ""));
+            let (Some(said), Some(default)) = (said, field.default.filter(|default| !default.is_object() && !default.is_null())) else {
+                continue;
+            };
+            let is_same = match default.as_f64() {
+                Some(number) => said.parse() == Ok(number),
+                None => default.to_string().replace('"', "").replace(',', ", ") == said,
+            };
+            assert!(is_same, "`{}`: the default is {default}, not {said}", field.path);
+            compared += 1;
+        }
+        assert!(compared > 30, "only {compared} fields say their default");
+    }
 }

@@ -27,13 +27,18 @@ impl AnyCode {
         Self(Box::new(code))
     }
 
+    /// This code, which has no parameters.
+    pub fn fixed(code: impl Code + Debug + Clone + Send + Sync + 'static) -> Self {
+        Self(Box::new(Fixed(code)))
+    }
+
     /// The code, if it is of type `C`.
-    pub fn get<C: ModuleCode>(&self) -> Option<&C> {
+    pub fn get<C: Code + 'static>(&self) -> Option<&C> {
         self.0.as_any().downcast_ref()
     }
 
     /// The code, if it is of type `C`, to be changed.
-    pub fn get_mut<C: ModuleCode>(&mut self) -> Option<&mut C> {
+    pub fn get_mut<C: Code + 'static>(&mut self) -> Option<&mut C> {
         self.0.as_any_mut().downcast_mut()
     }
 }
@@ -53,67 +58,67 @@ impl From<Activation> for AnyCode {
 
 impl Code for AnyCode {
     fn reads(&self, d_code: usize) -> usize {
-        self.0.reads(d_code)
+        self.0.code().reads(d_code)
     }
 
     fn forward(&self, z: Tensor<2>) -> Latent {
-        self.0.forward(z)
+        self.0.code().forward(z)
     }
 
     fn given(&self, h: Tensor<2>) -> Latent {
-        self.0.given(h)
+        self.0.code().given(h)
     }
 
     fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        self.0.jvp(z, t)
+        self.0.code().jvp(z, t)
     }
 
     fn is_diagonal(&self) -> bool {
-        self.0.is_diagonal()
+        self.0.code().is_diagonal()
     }
 
     fn is_elementwise(&self) -> bool {
-        self.0.is_elementwise()
+        self.0.code().is_elementwise()
     }
 
     fn activation(&self) -> Activation {
-        self.0.activation()
+        self.0.code().activation()
     }
 
     fn is_stochastic(&self) -> bool {
-        self.0.is_stochastic()
+        self.0.code().is_stochastic()
     }
 
     fn draw(&self, z: Tensor<2>) -> Latent {
-        self.0.draw(z)
+        self.0.code().draw(z)
     }
 
     fn log_ratio(&self, latent: &Latent) -> Option<Tensor<1>> {
-        self.0.log_ratio(latent)
+        self.0.code().log_ratio(latent)
     }
 
     fn divergence(&self, latent: &Latent) -> Option<Tensor<1>> {
-        self.0.divergence(latent)
+        self.0.code().divergence(latent)
     }
 
     fn terms(&self, latent: &Latent, progress: f64) -> Vec<Term> {
-        self.0.terms(latent, progress)
+        self.0.code().terms(latent, progress)
     }
 
     fn term_names(&self) -> Vec<Cow<'static, str>> {
-        self.0.term_names()
+        self.0.code().term_names()
     }
 
     fn sample(&self, count: usize, d_code: usize, device: &Device) -> Option<Tensor<2>> {
-        self.0.sample(count, d_code, device)
+        self.0.code().sample(count, d_code, device)
     }
 
     fn plain(&self) -> Option<Plain> {
-        self.0.plain()
+        self.0.code().plain()
     }
 
     fn after_step(&mut self, progress: f64) {
-        self.0.after_step(progress);
+        self.0.code_mut().after_step(progress);
     }
 }
 
@@ -166,7 +171,9 @@ impl fmt::Display for AnyCode {
 }
 
 /// A code and a module, object-safe.
-trait AnyModule: Code + Debug + Send + Sync {
+trait AnyModule: Debug + Send + Sync {
+    fn code(&self) -> &dyn Code;
+    fn code_mut(&mut self) -> &mut dyn Code;
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
     fn cloned(&self) -> Box<dyn AnyModule>;
@@ -182,6 +189,14 @@ trait AnyModule: Code + Debug + Send + Sync {
 }
 
 impl<C: ModuleCode + Sync> AnyModule for C {
+    fn code(&self) -> &dyn Code {
+        self
+    }
+
+    fn code_mut(&mut self) -> &mut dyn Code {
+        self
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -228,6 +243,66 @@ impl<C: ModuleCode + Sync> AnyModule for C {
 
     fn shown(&self, content: Content) -> Option<Content> {
         self.content(content)
+    }
+}
+
+/// A code that is no module, because it has no parameters.
+#[derive(Debug, Clone)]
+struct Fixed<C>(C);
+
+impl<C: Code + Debug + Clone + Send + Sync + 'static> AnyModule for Fixed<C> {
+    fn code(&self) -> &dyn Code {
+        &self.0
+    }
+
+    fn code_mut(&mut self) -> &mut dyn Code {
+        &mut self.0
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        &self.0
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        &mut self.0
+    }
+
+    fn cloned(&self) -> Box<dyn AnyModule> {
+        Box::new(self.clone())
+    }
+
+    fn collected(&self, devices: Devices) -> Devices {
+        devices
+    }
+
+    fn forked(self: Box<Self>, _device: &Device) -> Box<dyn AnyModule> {
+        self
+    }
+
+    fn moved(self: Box<Self>, _device: &Device) -> Box<dyn AnyModule> {
+        self
+    }
+
+    fn trained(self: Box<Self>) -> Box<dyn AnyModule> {
+        self
+    }
+
+    fn validated(&self) -> Box<dyn AnyModule> {
+        self.cloned()
+    }
+
+    fn materialized(self: Box<Self>) -> Box<dyn AnyModule> {
+        self
+    }
+
+    fn visited(&self, _visitor: &mut dyn AnyVisitor) {}
+
+    fn mapped(self: Box<Self>, _mapper: &mut dyn AnyMapper) -> Box<dyn AnyModule> {
+        self
+    }
+
+    fn shown(&self, content: Content) -> Option<Content> {
+        content.add_debug_attribute("code", &self.0).optional()
     }
 }
 

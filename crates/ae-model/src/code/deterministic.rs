@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use super::{AnyCode, CodeSettings, Plain};
 use crate::{Activation, Code, Latent, Settings};
 
-/// Settings of a deterministic code.
+/// An activation of the encoder's output, `h = phi(z)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct DeterministicConfig {

@@ -22,7 +22,7 @@ use crate::{Activation, Code, ConfigError, Latent, Settings, Term, Weight, weigh
 /// Bounds of the logarithm of a variance: beyond, its exponential would leave `f32`.
 const LOG_VARIANCE: f64 = 20.0;
 
-/// Settings of a Gaussian code.
+/// A sample around a mean, close to a normal prior: the code of a variational autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct GaussianConfig {

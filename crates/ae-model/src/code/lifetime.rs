@@ -18,7 +18,7 @@ use crate::{Activation, Code, ConfigError, Latent, Settings};
 /// Weight of a batch in the running average of the least value that won.
 const MOMENTUM: f64 = 0.05;
 
-/// Settings of a winner-take-all code.
+/// The largest values of each unit over the batch; the others are 0 (winner-take-all).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct LifetimeConfig {

@@ -30,6 +30,15 @@ use crate::{
 
 /// The part between encoder and decoder. A module with parameters, running statistics or a training flag of its own, where it needs them.
 pub trait Code {
+    /// Whether the settings of a code that has no parameters suit `d_code` units.
+    ///
+    /// # Errors
+    /// A field outside its range.
+    fn check(&self, d_code: usize) -> Result<(), ConfigError> {
+        let _ = d_code;
+        Ok(())
+    }
+
     /// Numbers that it reads of the encoder for `d_code` units: as many by default.
     fn reads(&self, d_code: usize) -> usize {
         d_code
@@ -159,6 +168,25 @@ pub trait CodeSettings: Debug + Send + Sync {
 
     /// The code part, for `d_code` units.
     fn build(&self, d_code: usize, device: &Device) -> AnyCode;
+}
+
+/// A code without parameters is its own settings.
+impl<C: Code + Settings + Clone> CodeSettings for C {
+    fn check(&self, d_code: usize) -> Result<(), ConfigError> {
+        Code::check(self, d_code)
+    }
+
+    fn reads(&self, d_code: usize) -> usize {
+        Code::reads(self, d_code)
+    }
+
+    fn activation(&self) -> Activation {
+        Code::activation(self)
+    }
+
+    fn build(&self, _d_code: usize, _device: &Device) -> AnyCode {
+        AnyCode::fixed(self.clone())
+    }
 }
 
 /// Which code to build: a table with its name as `kind` and its settings.

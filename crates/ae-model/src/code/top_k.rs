@@ -17,7 +17,7 @@ use crate::{Activation, Code, ConfigError, Latent, Settings};
 /// How many times as many units there must be as are kept for the others to be left out of products: below, leaving them out costs more.
 const SPARSE: usize = 8;
 
-/// Settings of a top-k code.
+/// The `k` largest units of each example; the others are 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct TopKConfig {

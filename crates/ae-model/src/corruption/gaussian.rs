@@ -14,11 +14,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::{Change, Corrupt, CorruptSettings};
 use crate::{ConfigError, Inputs, Layout, Settings};
 
-/// Settings of Gaussian noise.
+/// Additive noise, `x + e` with `e ~ N(0, std^2 I)`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct GaussianConfig {
-    /// How strong it is. Default: auto.
+    /// Standard deviation of the noise, in the units of the scaled data, greater than 0; `auto` is 0.3 for data in `[0, 1]` and 1 for other data.
+    /// Default: `auto`.
     pub std: Level,
 }
 

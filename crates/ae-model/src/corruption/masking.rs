@@ -4,8 +4,6 @@
 //! (`mask_input`) can tell a hidden value from a true zero. Values that are missing from the data are hidden already, and stay so. A category is
 //! hidden with all its levels: those that stay visible would tell the hidden one.
 
-use std::borrow::Cow;
-
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Distribution, Tensor},
@@ -15,7 +13,7 @@ use schemars::JsonSchema;
 use super::{Change, Corrupt};
 use crate::{ConfigError, Layout, Settings};
 
-/// Settings of masking.
+/// Values hidden from the network, which must fill them in.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct Masking {
@@ -58,10 +56,6 @@ impl Corrupt for Masking {
             true => Ok(()),
             false => Err(ConfigError::new("rate_max", self.rate_max, format!("0 (no range), or `rate` ({}) to less than 1", self.rate))),
         }
-    }
-
-    fn name(&self) -> Cow<'static, str> {
-        Self::NAME.into()
     }
 
     fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change {

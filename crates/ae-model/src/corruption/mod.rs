@@ -32,8 +32,10 @@ use crate::{
 
 /// A random change of the input.
 pub trait Corrupt: Debug + Send + Sync {
-    /// Name in messages.
-    fn name(&self) -> Cow<'static, str>;
+    /// Name in messages; by default that of the type, `salt_and_pepper` for `SaltAndPepper`.
+    fn name(&self) -> Cow<'static, str> {
+        registry::name_of::<Self>()
+    }
 
     /// What becomes of `x`, `[batch, d_input]`, whose features `columns` tells apart; with fresh noise from the device's generator. For a given
     /// draw of the noise it must be affine in each value: `x~_i = a_i x_i + b_i`.

@@ -1,8 +1,6 @@
 //! Salt and pepper: a random share of each example is set to the least or the largest value, by a fair coin (Vincent et al. 2010): a truth value to
 //! false or true, a category to a level at random.
 
-use std::borrow::Cow;
-
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Distribution, Tensor},
@@ -12,7 +10,7 @@ use schemars::JsonSchema;
 use super::{Change, Corrupt};
 use crate::{ConfigError, Layout, Settings};
 
-/// Settings of salt-and-pepper noise.
+/// Values set to the least or to the largest one, by a fair coin.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct SaltAndPepper {
@@ -43,10 +41,6 @@ impl Corrupt for SaltAndPepper {
             return Ok(());
         }
         Err(ConfigError::new("high", self.high, format!("more than `low` ({}), both finite", self.low)))
-    }
-
-    fn name(&self) -> Cow<'static, str> {
-        Self::NAME.into()
     }
 
     fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change {

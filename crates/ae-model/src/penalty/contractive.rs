@@ -3,8 +3,6 @@
 //! Codes change little around the data (Rifai et al. 2011a). [`crate::jacobian`] says how it is computed: in closed form for one layer,
 //! exactly by forward mode for small inputs, by Hutchinson's estimate for others.
 
-use std::borrow::Cow;
-
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
@@ -17,7 +15,7 @@ use crate::{
     jacobian::{Jacobian, Method},
 };
 
-/// Settings of the contractive penalty.
+/// Squared size of the derivative of the code, `||J_f(x)||_F^2`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct Contractive {
@@ -40,10 +38,6 @@ impl Settings for Contractive {
 }
 
 impl Penalty for Contractive {
-    fn name(&self) -> Cow<'static, str> {
-        Self::NAME.into()
-    }
-
     fn weight(&self, progress: f64) -> f64 {
         self.weight.at(progress)
     }

@@ -3,8 +3,6 @@
 //! For small noise this is the squared size of the Hessian, times `std^2`: beside the contractive penalty it makes the derivative of the code
 //! change slowly too (CAE+H, Rifai et al. 2011b).
 
-use std::borrow::Cow;
-
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
@@ -17,7 +15,7 @@ use crate::{
     jacobian::{Jacobian, Method},
 };
 
-/// Settings of the higher-order contractive penalty.
+/// Squared change of the derivative of the code nearby (CAE+H).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct ContractiveHessian {
@@ -44,10 +42,6 @@ impl Settings for ContractiveHessian {
 }
 
 impl Penalty for ContractiveHessian {
-    fn name(&self) -> Cow<'static, str> {
-        Self::NAME.into()
-    }
-
     fn weight(&self, progress: f64) -> f64 {
         self.weight.at(progress)
     }

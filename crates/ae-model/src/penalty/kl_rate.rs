@@ -3,8 +3,6 @@
 //! Each unit, in `[0, 1]`, is penalised for being active more or less often than the rate `rho` (Ng 2011, Sparse autoencoder, CS294A). One number a batch; here
 //! every example carries it, so that the objective's mean over the batch is that number.
 
-use std::borrow::Cow;
-
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::{DType, Tensor},
@@ -14,7 +12,7 @@ use schemars::JsonSchema;
 use super::{Context, Penalty};
 use crate::{ConfigError, Settings, Weight};
 
-/// Settings of the KL-rate penalty.
+/// Divergence of the mean activity of each unit from a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct KlRate {
@@ -35,10 +33,6 @@ impl Settings for KlRate {
 }
 
 impl Penalty for KlRate {
-    fn name(&self) -> Cow<'static, str> {
-        Self::NAME.into()
-    }
-
     fn weight(&self, progress: f64) -> f64 {
         self.weight.at(progress)
     }

@@ -1,7 +1,5 @@
 //! L1: `Omega = sum_j |h_j|`, per example. A Laplace prior on the code (Olshausen and Field 1996): most units are pulled to zero.
 
-use std::borrow::Cow;
-
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
@@ -11,7 +9,7 @@ use schemars::JsonSchema;
 use super::{Context, Penalty};
 use crate::{ConfigError, Settings, Weight};
 
-/// Settings of the L1 penalty.
+/// Sum of the sizes of the units, `sum_j |h_j|`: most of them are pulled to 0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct L1 {
@@ -30,10 +28,6 @@ impl Settings for L1 {
 }
 
 impl Penalty for L1 {
-    fn name(&self) -> Cow<'static, str> {
-        Self::NAME.into()
-    }
-
     fn weight(&self, progress: f64) -> f64 {
         self.weight.at(progress)
     }

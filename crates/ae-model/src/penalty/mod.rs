@@ -46,8 +46,10 @@ pub struct Context<'a> {
 
 /// A term of the loss beside the reconstruction.
 pub trait Penalty: Debug + Send + Sync {
-    /// Name in logs and tables.
-    fn name(&self) -> Cow<'static, str>;
+    /// Name in logs and tables; by default that of the type, `student_t` for `StudentT`.
+    fn name(&self) -> Cow<'static, str> {
+        registry::name_of::<Self>()
+    }
 
     /// Its factor in the loss, 0 or more, when this share of the training, in `[0, 1]`, is over.
     fn weight(&self, progress: f64) -> f64;
