@@ -190,7 +190,7 @@ fn a_mistake_is_one_line() {
     assert!(refused(&["interpolate", "digits", "--from", "1798"]).contains("rows 1 to 1797"));
     assert!(refused(&["score", "nowhere"]).contains("no run folder"));
     assert!(refused(&["reconstruct", "digits", "--corrupt"]).contains("without corruption"));
-    assert!(refused(&["reconstruct", "digits", "--corrupt=fog=1"]).contains("`fog=1`"));
+    assert!(refused(&["reconstruct", "digits", "--corrupt=fog=1"]).contains("`fog` is no corruption"));
     assert!(refused(&["train", "--normal-only"]).contains("--normal"));
     assert!(refused(&["compare"]).contains("--variants"));
     let copy = runs().join("broken");

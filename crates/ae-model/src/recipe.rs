@@ -137,7 +137,6 @@ pub struct Recipe {
     #[schemars(with = "Value")]
     pub code: CodeConfig,
     /// What is done to the input in training; the target stays clean.
-    #[schemars(with = "Value")]
     pub corruption: CorruptionConfig,
     /// What the loss asks for beside copying.
     #[schemars(with = "Value")]

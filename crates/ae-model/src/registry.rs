@@ -234,9 +234,13 @@ impl ReadError {
     pub(crate) fn new(place: impl Into<String>, what: impl fmt::Display) -> Self {
         let what = what.to_string();
         let what = what.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("cannot be read");
-        // A number that a tree of values does not have.
-        let what = what.replace("invalid type: null", "invalid value: not a number or infinite");
-        Self { place: place.into(), what }
+        Self { place: place.into(), what: what.to_string() }
+    }
+
+    /// Whether a number is there that is infinite or none.
+    pub fn is_not_finite(&self) -> bool {
+        // What becomes of it in a tree of values.
+        self.what.starts_with("invalid type: null")
     }
 }
 

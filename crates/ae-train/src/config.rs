@@ -3,7 +3,7 @@
 //! Settings come in layers, each over the one before: the variant's defaults, `--config FILE`, `--set key=value`, and the short flags. What
 //! results is checked field by field, written to the run folder before training starts, and read back from there by everything later.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use ae_data::{Options, ScalingMethod, Sets, Split, SplitConfig};
 use ae_model::{
@@ -262,6 +262,9 @@ impl Config {
         let Unread { variant, seed, data, model, training } = unread;
         let model = Recipe::read(model, registry).map_err(|error| {
             let place = if error.place.is_empty() { "model".to_string() } else { format!("model.{}", error.place) };
+            if error.is_not_finite() {
+                return ConfigError::new(place, "nan or infinite", "a finite number").into();
+            }
             cannot(format!(" in `{place}`"), &error.what)
         })?;
         Ok(Self { variant, seed, data, model, training, registry: registry.clone() })
@@ -354,67 +357,9 @@ impl Config {
     /// The configuration as TOML, with the meaning of each field beside it, and the parts that could be added.
     pub fn to_toml(&self) -> String {
         let plain = toml::to_string(self).expect("a configuration is TOML");
-        let (mut fields, parts) = (fields::fields(&self.registry), fields::parts(&self.registry));
-        let is_chosen = |part: &&fields::Table| match part.path.as_str() {
-            "model.code" => part.name == self.model.code.name(),
-            "model.reconstruction" => part.name == self.model.reconstruction.name(),
-            _ => true,
-        };
-        fields.extend(parts.iter().filter(is_chosen).flat_map(|part| part.fields.iter().cloned()));
-        let meaning = |path: &str| fields.iter().find(|field| field.path == path).map(|field| format!("# {}\n", field.describe()));
-        let names = names(&plain);
-        let mut table = String::new();
-        let mut text = String::from("# Every field of a run, with its meaning, unit and range. Read with `ae train --config FILE`.\n");
-        for line in plain.lines() {
-            if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-                let part = parts.iter().filter(is_chosen).find(|part| part.path == name).map(|part| format!("# {}\n", part.meaning));
-                text.push_str(&part.or_else(|| meaning(name)).unwrap_or_default());
-                table = format!("{name}.");
-                text.push_str(line);
-                text.push('\n');
-                // What could stand here and does not.
-                let below = |path: &str| path.strip_prefix(&table).filter(|name| !name.contains('.')).map(str::to_string);
-                for (name, field) in fields.iter().filter_map(|field| Some((below(&field.path)?, field))) {
-                    let kind = names.get(&format!("{table}kind"));
-                    let is_of_kind = field.kinds.is_empty() || kind.is_some_and(|kind| field.kinds.contains(kind));
-                    if is_of_kind && !names.contains_key(&format!("{table}{name}")) {
-                        text.push_str(&format!("# {name} (not set): {}\n", field.describe()));
-                    }
-                }
-                for part in parts.iter().filter(|part| below(&part.path).is_some() && !names.contains_key(&part.path)) {
-                    text.push_str(&format!("# [{}] (not set): {}\n", part.path, part.meaning));
-                    for field in part.fields.iter().filter(|field| field.path.matches('.').count() == part.path.matches('.').count() + 1) {
-                        let default = field.default.as_ref().map(|default| format!(" = {default}")).unwrap_or_default();
-                        let name = &field.path[part.path.len() + 1..];
-                        text.push_str(&format!("#     {name}{default}: {}\n", field.describe()));
-                    }
-                }
-                continue;
-            }
-            if let Some((key, _)) = line.split_once(" = ") {
-                text.push_str(&meaning(&format!("{table}{key}")).unwrap_or_default());
-            }
-            text.push_str(line);
-            text.push('\n');
-        }
-        text
+        let header = "# Every field of a run, with its meaning, unit and range. Read with `ae train --config FILE`.\n";
+        format!("{header}{}", fields::explained(&plain, self))
     }
-}
-
-/// The dotted paths of the tables and fields that a TOML text has, and the values of the fields.
-fn names(toml: &str) -> HashMap<String, String> {
-    let mut table = String::new();
-    let mut names = HashMap::new();
-    for line in toml.lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            let above = name.match_indices('.').map(|(end, _)| name[..end].to_string());
-            names.extend(above.chain([name.to_string()]).map(|name| (name, String::new())));
-            table = format!("{name}.");
-        } else if let Some((key, value)) = line.split_once(" = ") {
-            names.insert(format!("{table}{key}"), value.trim_matches('"').to_string());
-        }
-    }
-    names
 }
 
 fn find_variant(name: &str) -> Result<&'static Variant> {

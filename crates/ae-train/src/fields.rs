@@ -1,5 +1,7 @@
 //! What each field of a configuration means, taken from the doc comments of the types that it is read into.
 
+use std::collections::HashMap;
+
 use ae_model::{Registry, registry::Kind};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
@@ -83,6 +85,93 @@ pub fn parts(registry: &Registry) -> Vec<Table> {
 
 fn names<T: ?Sized>(kinds: &[Kind<T>]) -> Vec<String> {
     kinds.iter().map(|kind| kind.name.to_string()).collect()
+}
+
+/// A configuration in TOML, with the meaning above each field and each table, and what could be set and is not.
+pub(crate) fn explained(plain: &str, config: &Config) -> String {
+    let registry = &config.registry;
+    let (mut fields, parts) = (fields(registry), parts(registry));
+    let is_chosen = |part: &&Table| match part.path.as_str() {
+        "model.code" => part.name == config.model.code.name(),
+        "model.reconstruction" => part.name == config.model.reconstruction.name(),
+        _ => true,
+    };
+    fields.extend(parts.iter().filter(is_chosen).flat_map(|part| part.fields.iter().cloned()));
+    let chosen = parts.iter().filter(is_chosen).cloned().collect();
+    let meanings = Meanings { fields, parts: chosen, values: values(plain) };
+    let (mut table, mut text) = (String::new(), String::new());
+    for line in plain.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            // Of a table that only has tables TOML writes no line.
+            let above = name.rsplit_once('.').map_or("", |(above, _)| above);
+            if !above.is_empty() && !text.contains(&format!("[{above}]\n")) {
+                text += &format!("{}# [{above}]\n{}", meanings.of(above), meanings.not_set(above));
+            }
+            text += &format!("{}{line}\n{}", meanings.of(name), meanings.not_set(name));
+            table = format!("{name}.");
+            continue;
+        }
+        if let Some((key, _)) = line.split_once(" = ") {
+            text += &meanings.of(&format!("{table}{key}"));
+        }
+        text += line;
+        text.push('\n');
+    }
+    text
+}
+
+/// What there is to say about a configuration.
+struct Meanings {
+    fields: Vec<Field>,
+    parts: Vec<Table>,
+    /// What is set.
+    values: HashMap<String, String>,
+}
+
+impl Meanings {
+    /// The meaning of a field or a table, as a line of its own.
+    fn of(&self, path: &str) -> String {
+        let part = self.parts.iter().find(|part| part.path == path).map(|part| part.meaning.clone());
+        let meaning = part.or_else(|| self.fields.iter().find(|field| field.path == path).map(Field::describe));
+        meaning.map(|meaning| format!("# {meaning}\n")).unwrap_or_default()
+    }
+
+    /// What could be set in a table and is not, a line each.
+    fn not_set(&self, table: &str) -> String {
+        let is_below =
+            |path: &str, table: &str| path.strip_prefix(table).is_some_and(|rest| rest.starts_with('.') && !rest[1..].contains('.'));
+        let is_missing = |path: &str| is_below(path, table) && !self.values.contains_key(path);
+        let kind = self.values.get(&format!("{table}.kind"));
+        let is_of_kind = |field: &&Field| field.kinds.is_empty() || kind.is_some_and(|kind| field.kinds.contains(kind));
+        let mut text = String::new();
+        for field in self.fields.iter().filter(|field| is_missing(&field.path)).filter(is_of_kind) {
+            text += &format!("# {} (not set): {}\n", &field.path[table.len() + 1..], field.describe());
+        }
+        for part in self.parts.iter().filter(|part| is_missing(&part.path)) {
+            text += &format!("# [{}] (not set): {}\n", part.path, part.meaning);
+            for field in part.fields.iter().filter(|field| is_below(&field.path, &part.path)) {
+                let default = field.default.as_ref().map(|default| format!(" = {default}")).unwrap_or_default();
+                text += &format!("#     {}{default}: {}\n", &field.path[part.path.len() + 1..], field.describe());
+            }
+        }
+        text
+    }
+}
+
+/// The dotted paths of the tables and fields that a TOML text has, and the values of the fields.
+fn values(toml: &str) -> HashMap<String, String> {
+    let mut table = String::new();
+    let mut values = HashMap::new();
+    for line in toml.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            let above = name.match_indices('.').map(|(end, _)| name[..end].to_string());
+            values.extend(above.chain([name.to_string()]).map(|name| (name, String::new())));
+            table = format!("{name}.");
+        } else if let Some((key, value)) = line.split_once(" = ") {
+            values.insert(format!("{table}{key}"), value.trim_matches('"').to_string());
+        }
+    }
+    values
 }
 
 /// The fields that a schema describes, below `path`.

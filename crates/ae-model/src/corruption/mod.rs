@@ -18,7 +18,7 @@ use burn::{
     serde::{Deserialize, Serialize, Serializer},
     tensor::Tensor,
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 pub use gaussian::{Gaussian, GaussianConfig, Level};
@@ -66,7 +66,8 @@ pub struct Change {
     pub hidden: Option<Tensor<2>>,
 }
 
-/// The emphasised loss `alpha * sum over changed + beta * sum over intact` (Vincent et al. 2010, section 4.3).
+/// Weights of the loss on what a corruption changed and on the rest: `changed * sum over changed + intact * sum over intact` (Vincent et al. 2010,
+/// section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct Emphasis {
@@ -129,6 +130,17 @@ impl Serialize for CorruptionConfig {
             emphasis: Option<Emphasis>,
         }
         Written { parts: registry::Named(&self.parts), emphasis: self.emphasis }.serialize(serializer)
+    }
+}
+
+/// What is known without a registry.
+impl JsonSchema for CorruptionConfig {
+    fn schema_name() -> Cow<'static, str> {
+        "CorruptionConfig".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "properties": { "emphasis": generator.subschema_for::<Emphasis>() } })
     }
 }
 

@@ -214,14 +214,17 @@ mod tests {
     /// Runs the child, and sends it a signal once it waits.
     fn run(what: &str, signal: Option<&str>) -> (Output, Duration) {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "ending::tests::child", "--nocapture"]).env(CHILD, what);
+        let (_, module) = module_path!().split_once("::").expect("a module of this crate");
+        command.args(["--exact", &format!("{module}::child"), "--nocapture"]).env(CHILD, what);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         if let Some(signal) = signal {
             thread::sleep(Duration::from_millis(500));
             assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         }
         let began = Instant::now();
-        (child.wait_with_output().unwrap(), began.elapsed())
+        let output = child.wait_with_output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stdout).contains("running 1 test"), "there is no such child");
+        (output, began.elapsed())
     }
 
     fn errors(output: &Output) -> Vec<String> {
