@@ -7,7 +7,7 @@
 
 use ae_data::{Batcher, Loader, Order, Scaling, ScalingMethod, Split, SplitConfig, open};
 use ae_model::{Autoencoder, Decoder, Encoder, Objective};
-use ae_train::{Trainee, config::TrainingConfig, metrics::Mean, renderer::Silent};
+use ae_train::{config::TrainingConfig, metrics::Mean, renderer::Silent, trainee};
 use burn::{
     module::Module,
     nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig},
@@ -82,7 +82,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .metric_valid_numeric(Mean::loss("loss"))
         .renderer(Box::new(Silent))
         .num_epochs(config.epochs)
-        .launch(Learner::new(Trainee::new(model, Objective::default()), config.optimizer(), schedule));
+        .launch(Learner::new(trainee(model, Objective::default()), config.optimizer(), schedule));
 
     let model = result.model.model;
     let x = split.validation.batch(0..382, &batcher, &device)?.x;

@@ -13,7 +13,7 @@ use ae_model::{
     network::{MlpConfig, Sizes},
     penalty::Context,
 };
-use ae_train::{Trainee, config::TrainingConfig, metrics::Mean, renderer::Silent};
+use ae_train::{config::TrainingConfig, metrics::Mean, renderer::Silent, trainee};
 use burn::{
     module::{Module, Param},
     tensor::{Device, Distribution, Tensor, activation::sigmoid},
@@ -108,7 +108,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .metrics((Mean::loss("loss"), Mean::loss("student_t"), Mean::new("code_l0", |step| (step.code_l0, step.examples as f64))))
         .renderer(Box::new(Silent))
         .num_epochs(config.epochs)
-        .launch(Learner::new(Trainee::new(model, objective.clone()), config.optimizer(), schedule));
+        .launch(Learner::new(trainee(model, objective.clone()), config.optimizer(), schedule));
 
     let model = result.model.model;
     let x = split.validation.batch(0..382, &batcher, &device)?.x;

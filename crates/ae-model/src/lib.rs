@@ -50,8 +50,12 @@ pub mod network;
 pub mod objective;
 pub mod parts;
 pub mod penalty;
+pub mod pretrain;
 pub mod recipe;
 pub mod reconstruction;
+#[cfg(feature = "train")]
+pub mod train;
+pub mod units;
 pub mod variance;
 pub mod variants;
 pub mod weight;
@@ -71,6 +75,8 @@ pub use parts::Parts;
 pub use penalty::Penalty;
 pub use recipe::{Inputs, Model, Recipe};
 pub use reconstruction::{Head, Loss, Reconstruction};
+#[cfg(feature = "train")]
+pub use train::Trainee;
 pub use variance::{Variance, VarianceConfig};
 pub use variants::{Hints, VARIANTS, Variant};
 pub use weight::Weight;

@@ -136,7 +136,8 @@ impl Fit<'_> {
             loader(&self.split.validation, Order::Sequential, self.config.batch_size.max(256).min(self.split.validation.len()));
         let schedule = self.config.schedule(train.batches())?;
         let every = if device::is_cpu(&plain) { 1 } else { READ_EVERY };
-        let trainee = trainee.after(self.done * train.batches(), self.config.epochs * train.batches()).reading_every(every);
+        let trainee =
+            trainee.after(self.done * train.batches(), self.config.epochs * train.batches()).reading_every(every, |batch| batch.is_last);
 
         let mut training = SupervisedTraining::new(self.folder, std::sync::Arc::new(train), std::sync::Arc::new(validation))
             .with_metric_logger(self.history)
