@@ -12,8 +12,9 @@ use ae_model::{
     corruption::Change,
     network::{MlpConfig, Sizes},
     penalty::Context,
+    train::Silent,
 };
-use ae_train::{config::TrainingConfig, metrics::Mean, renderer::Silent, trainee};
+use ae_train::{config::TrainingConfig, metrics::Mean, trainee};
 use burn::{
     module::{Module, Param},
     tensor::{Device, Distribution, Tensor, activation::sigmoid},

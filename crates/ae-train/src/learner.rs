@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ae_data::{Batcher, Dataset, Loader, Order, Split};
 use ae_kernels::{Adam, AdamW};
-use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder};
+use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder, train::Silent};
 use burn::{
     data::dataset::Dataset as _,
     grad_clipping::GradientClippingConfig,
@@ -27,7 +27,6 @@ use crate::{
     history::History,
     log::Warnings,
     metrics::{self, Variances},
-    renderer::Silent,
     step::Trainee,
 };
 

@@ -57,7 +57,6 @@ pub mod neighbours;
 pub mod pretrain;
 pub mod probe;
 pub mod ranking;
-pub mod renderer;
 pub mod report;
 pub mod results;
 pub mod run;

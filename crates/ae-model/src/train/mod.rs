@@ -1,6 +1,7 @@
 //! One step of training or validation, as Burn's Learner asks for it.
 
 mod output;
+mod silent;
 
 use std::fmt::Debug;
 
@@ -13,6 +14,7 @@ use burn::{
 };
 use output::Readings;
 pub use output::{Reading, Statistics, StepOutput};
+pub use silent::Silent;
 
 use crate::{AnyCode, Autoencoder, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder, Objective, Sample, jacobian::Method};
 
