@@ -1,6 +1,7 @@
 //! Expect a loss near 0.30 nats after 15 epochs, in about 3 seconds.
 //!
-//! No Learner: the loop is yours, and `Objective::step` is a step of it: loss, gradients, optimizer, and what the variant asks for after each step.
+//! No Learner: the loop is yours, and `Objective::step` is a step of it: loss, gradients, optimizer, and what the
+//! variant asks for after each step.
 //!
 //! `cargo run --example custom_loop`
 

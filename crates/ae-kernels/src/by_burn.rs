@@ -1,4 +1,5 @@
-//! What every kernel computes, by Burn's own operations: for tensors that there is no kernel for, and all there is without the feature `flex`.
+//! What every kernel computes, by Burn's own operations: for tensors that there is no kernel for, and all there is
+//! without the feature `flex`.
 
 use burn::{
     lr_scheduler::module_lr_scheduler::ModuleLearningRate,
@@ -59,7 +60,8 @@ pub fn conv2d(
     activation.by_burn(module::conv2d(x, weight, bias, ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1)))
 }
 
-/// The transpose of a convolution: `x` `[batch, channels_in, height, width]`, `weight` `[channels_in, channels_out, k, k]`, `bias`
+/// The transpose of a convolution: `x` `[batch, channels_in, height, width]`, `weight` `[channels_in, channels_out, k,
+/// k]`, `bias`
 /// `[channels_out]`, and `rest` rows and columns more at the end of the result than `stride (side - 1) + k - 2 padding`.
 pub fn conv_transpose2d(
     x: Tensor<4>,
@@ -128,8 +130,8 @@ pub struct Units {
     pub peak: Vec<f32>,
 }
 
-/// The figures of `code`, `[batch, d_code]`, with one reading of the sums and one of the peaks. A value is active if its size is above `inactive`,
-/// and saturated at or below the first of the bounds or at or above the second.
+/// The figures of `code`, `[batch, d_code]`, with one reading of the sums and one of the peaks. A value is active if
+/// its size is above `inactive`, and saturated at or below the first of the bounds or at or above the second.
 ///
 /// # Errors
 /// A device that fails to give its results back.

@@ -1,4 +1,5 @@
-//! What this crate gives without the feature `flex`: the same functions, by Burn's operations, and none where only a kernel would do.
+//! What this crate gives without the feature `flex`: the same functions, by Burn's operations, and none where only a
+//! kernel would do.
 
 use burn::{nn::Linear, tensor::Tensor};
 

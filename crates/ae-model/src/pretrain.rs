@@ -1,7 +1,9 @@
-//! Greedy layer-wise pre-training: each layer of a perceptron, with its mirror in the decoder, as an autoencoder of the layer below.
+//! Greedy layer-wise pre-training: each layer of a perceptron, with its mirror in the decoder, as an autoencoder of the
+//! layer below.
 //!
 //! `h_0 = x`; for `l = 0, 1, ...`: `min L(h_l, g_l(f_l(h_l)))`, then `h_{l+1} = f_l(h_l)` (Hinton and Salakhutdinov 2006; Bengio et al. 2007).
-//! The model's corruption acts on each layer's input (Vincent et al. 2010), its penalties on the last layer's code alone.
+//! The model's corruption acts on each layer's input (Vincent et al. 2010), its penalties on the last layer's code
+//! alone.
 
 use burn::{
     module::Module,
@@ -40,7 +42,8 @@ pub struct Pass {
     pub loss: f32,
 }
 
-/// How many layers of a model can be trained one after the other: those of the encoder, if it is a perceptron; else none.
+/// How many layers of a model can be trained one after the other: those of the encoder, if it is a perceptron; else
+/// none.
 pub fn layers(model: &Model) -> usize {
     match &model.encoder {
         NetworkEncoder::Mlp(encoder) => encoder.layers.len(),
@@ -49,9 +52,9 @@ pub fn layers(model: &Model) -> usize {
 }
 
 impl Pretraining {
-    /// The model with its layers trained one after the other, or as it was if it has no such [`layers`]. `objective` is what the whole model will be
-    /// trained for, `samples` gives the rows of one pass for a layer, on an autodiff device, and `report` hears of each pass. Either can end it, with
-    /// an error: `report` where the loss is no number.
+    /// The model with its layers trained one after the other, or as it was if it has no such [`layers`]. `objective` is
+    /// what the whole model will be trained for, `samples` gives the rows of one pass for a layer, on an autodiff
+    /// device, and `report` hears of each pass. Either can end it, with an error: `report` where the loss is no number.
     ///
     /// # Errors
     /// Those of `samples` and of `report`, and a device that fails.
@@ -120,7 +123,8 @@ impl Pretraining {
 /// A layer of the encoder, with its mirror in the decoder.
 type Single = Autoencoder<Mlp, NetworkDecoder>;
 
-/// Layer `layer` of the encoder and its mirror as an autoencoder, and what it is trained for. Each half ends as it does inside the whole network.
+/// Layer `layer` of the encoder and its mirror as an autoencoder, and what it is trained for. Each half ends as it does
+/// inside the whole network.
 fn single(model: &Model, encoder: &Mlp, decoder: &NetworkDecoder, objective: &Objective, layer: usize) -> (Single, Objective) {
     let depth = encoder.layers.len();
     let (first, last) = (layer == 0, layer + 1 == depth);
@@ -163,7 +167,10 @@ fn put(decoder: &mut NetworkDecoder, index: usize, trained: NetworkDecoder) {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Distribution};
+    use burn::{
+        optim::AdamConfig,
+        tensor::{Device, Distribution},
+    };
 
     use super::*;
     use crate::{Inputs, Variant};
@@ -177,8 +184,7 @@ mod tests {
         let inputs = Inputs::unit(8);
         let (model, objective) = (recipe.init(&inputs, &device), recipe.objective(&inputs));
         let x = Tensor::<2>::random([32, 8], Distribution::Uniform(0.0, 1.0), &device);
-        let optimizer = ModuleOptimizer::from(ae_kernels::Adam::default());
-        let pretraining = Pretraining { epochs: 2, steps: 3, learning_rate: 1e-2, optimizer };
+        let pretraining = Pretraining { epochs: 2, steps: 3, learning_rate: 1e-2, optimizer: AdamConfig::new().init() };
         let rows = |_: usize| vec![Ok::<_, ExecutionError>(Sample::from(x.clone())); 3];
         let mut passes = Vec::new();
         let note = |pass: Pass| {

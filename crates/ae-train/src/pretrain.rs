@@ -46,8 +46,8 @@ impl From<ExecutionError> for Ended {
 }
 
 impl Pretrain<'_> {
-    /// The model with its layers trained one after the other; none if it was stopped from outside. A model without layers of this kind, or a
-    /// configuration without pre-training, comes back as it was.
+    /// The model with its layers trained one after the other; none if it was stopped from outside. A model without
+    /// layers of this kind, or a configuration without pre-training, comes back as it was.
     ///
     /// # Errors
     /// A device that fails, or a loss that diverges.

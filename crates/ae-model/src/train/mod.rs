@@ -18,8 +18,8 @@ pub use silent::Silent;
 
 use crate::{AnyCode, Autoencoder, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder, Objective, Sample, jacobian::Method};
 
-/// Rows of a validation batch at which the derivative of the code is measured while the network trains: at all of them it was 3 to 9% of an
-/// epoch on digits. A trained network is measured once, and can afford more.
+/// Rows of a validation batch at which the derivative of the code is measured while the network trains: at all of them
+/// it was 3 to 9% of an epoch on digits. A trained network is measured once, and can afford more.
 const MEASURED: usize = 64;
 
 /// What a loader gives: any type that can be cloned, printed and sent to another thread.
@@ -27,7 +27,8 @@ pub trait Batch: Clone + Debug + Send + 'static {}
 
 impl<B: Clone + Debug + Send + 'static> Batch for B {}
 
-/// A model with what it is trained for. `B` is what a loader gives: a [`Sample`], a tensor of rows, or [batches of your own](Self::of_batches).
+/// A model with what it is trained for. `B` is what a loader gives: a [`Sample`], a tensor of rows, or [batches of your
+/// own](Self::of_batches).
 #[derive(Module, Debug)]
 pub struct Trainee<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode = AnyCode, B: Batch = Sample> {
     /// What is kept after training.
@@ -66,8 +67,9 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> Trainee<E, D, 
         Self { model, objective, steps: 0, steps_total: 0, sample, is_last: |_| true, readings: Readings::default() }
     }
 
-    /// The same, whose metrics are read once in `steps` steps, at the first and the last step of an epoch, and before much memory waits: a reading
-    /// makes the program wait for a GPU. `is_last` says whether a batch is the last of its epoch. By default they are read at every step.
+    /// The same, whose metrics are read once in `steps` steps, at the first and the last step of an epoch, and before
+    /// much memory waits: a reading makes the program wait for a GPU. `is_last` says whether a batch is the last of its
+    /// epoch. By default they are read at every step.
     pub fn reading_every(mut self, steps: usize, is_last: fn(&B) -> bool) -> Self {
         self.readings.every = steps.max(1);
         self.is_last = is_last;

@@ -133,7 +133,8 @@ impl StepOutput {
         Self { measured: Some(measured), is_last, readings: readings.clone(), reading: None }
     }
 
-    /// The same with the squared norm of the code's derivative at some of the examples, and the losses of what it is judged by, if by another evaluation.
+    /// The same with the squared norm of the code's derivative at some of the examples, and the losses of what it is
+    /// judged by, if by another evaluation.
     pub(super) fn judged(mut self, norm2: Tensor<1>, judged: Option<&Evaluation>) -> Self {
         let losses = judged.map(named);
         self.measured =
