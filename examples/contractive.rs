@@ -32,7 +32,8 @@ fn main() -> Result<(), Error> {
         let mut config = Config::of_variant(name.split(' ').next().unwrap_or(name))?;
         config.training.epochs = 60;
         if name.contains("hessian") {
-            config.model.penalty.contractive_hessian = Some(ContractiveHessian { weight: 100.0.into(), ..ContractiveHessian::default() });
+            config.model.penalty =
+                config.model.penalty.clone().with(ContractiveHessian { weight: 100.0.into(), ..ContractiveHessian::default() });
         }
         let fitted = ae_train::fit(config, device.clone())?;
         if name == "overcomplete" {

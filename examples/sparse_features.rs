@@ -9,7 +9,7 @@
 //! `cargo run --example sparse_features`
 
 use ae_model::{
-    Activation, AnyCode, Autoencoder, CodeSettings, Objective, Sample,
+    Activation, AnyCode, Autoencoder, Objective, Sample,
     code::TopKConfig,
     constraint::UnitNorm,
     network::{Mlp, MlpConfig, Sizes},
@@ -69,7 +69,7 @@ fn main() -> Result<(), Error> {
     for (name, code, objective) in [
         ("overcomplete, no regularizer", AnyCode::from(Activation::Relu), free.clone()),
         ("sparse, l1 0.03", AnyCode::from(Activation::Relu), l1),
-        ("top-k, k from 24 to 3", AnyCode::from(top_k.init(2 * ATOMS, &device)), free),
+        ("top-k, k from 24 to 3", AnyCode::new(top_k.init(2 * ATOMS, &device)), free),
     ] {
         let model = train(code, objective, &atoms, &training)?;
         line(name, unit(model.decoder.layers[0].weight.val()))?;

@@ -15,7 +15,7 @@ use std::{process::ExitCode, time::Instant};
 
 use ae_data::{Batcher, Dataset, Scaling, ScalingMethod};
 use ae_kernels::Activation;
-use ae_model::{Code, Inputs, Model, VARIANTS, corruption::CorruptionConfig};
+use ae_model::{Code, Inputs, Model, VARIANTS, code::TopKConfig, corruption::CorruptionConfig};
 use ae_train::{
     Config,
     device::{self, Found},
@@ -83,8 +83,8 @@ fn config(name: &str) -> Config {
         mlp.hidden = mlp.hidden.iter().map(|_| 2 * UNITS).collect();
         mlp.dropout = 0.0;
     }
-    if let ae_model::code::CodeConfig::TopK(top_k) = &mut config.model.code {
-        (top_k.k, top_k.k_start) = (3, 3);
+    if let Some(top_k) = config.model.code.get::<TopKConfig>() {
+        config.model.code = TopKConfig { k: 3, k_start: 3, ..top_k.clone() }.into();
     }
     config.model.corruption = CorruptionConfig::default();
     config

@@ -2,11 +2,11 @@
 
 use ae_data::{Batcher, Dataset, Loader, Order, Scaling, ScalingMethod};
 use ae_model::{
-    Inputs, Model, Recipe, VARIANTS, Variant,
+    Inputs, Model, Recipe, Registry, VARIANTS, Variant,
     code::CodeConfig,
     corruption::{GaussianConfig, Masking, SaltAndPepper},
     network::{ConvConfig, MlpConfig, Network, NormKind, layers::Layer},
-    penalty::{Contractive, ContractiveHessian, L1, PenaltyConfig},
+    penalty::{Contractive, ContractiveHessian, L1},
 };
 use ae_train::{Config, Which, config::Layers};
 use burn::{
@@ -59,7 +59,7 @@ fn a_configuration_round_trips_through_toml() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         std::fs::write(&path, config.to_toml()).unwrap();
-        assert_eq!(&Config::load(&path).unwrap(), config, "{}", variant.name);
+        assert_eq!(&Config::load(&path, &Registry::default()).unwrap(), config, "{}", variant.name);
     });
 }
 
@@ -101,11 +101,11 @@ fn every_variant_combines_with_every_penalty_and_corruption_and_with_a_convoluti
         {
             let mut recipe = config.model.clone();
             recipe.network = network;
-            recipe.corruption.gaussian = Some(GaussianConfig::default());
-            recipe.corruption.masking = Some(Masking::default());
-            recipe.penalty.l1 = Some(L1::default());
-            recipe.penalty.contractive = Some(Contractive::default());
-            recipe.penalty.contractive_hessian = Some(ContractiveHessian::default());
+            recipe.corruption = recipe.corruption.clone().with(GaussianConfig::default());
+            recipe.corruption = recipe.corruption.clone().with(Masking::default());
+            recipe.penalty = recipe.penalty.clone().with(L1::default());
+            recipe.penalty = recipe.penalty.clone().with(Contractive::default());
+            recipe.penalty = recipe.penalty.clone().with(ContractiveHessian::default());
             recipe.check().unwrap();
             recipe.check_inputs(&inputs()).unwrap();
             let model = recipe.init(&inputs(), &Device::default().autodiff());
@@ -178,7 +178,7 @@ fn no_penalty_is_escaped_by_scaling_encoder_against_decoder() {
         recipe.output = ae_model::recipe::Output::Fixed(ae_model::Activation::Identity);
         recipe
     };
-    for variant in VARIANTS.iter().filter(|variant| (variant.recipe)().penalty != PenaltyConfig::default()) {
+    for variant in VARIANTS.iter().filter(|variant| !(variant.recipe)().penalty.is_empty()) {
         let recipe = linear_output((variant.recipe)());
         for by in [0.5, 0.9] {
             let change = scaled_away(&recipe, by);
@@ -194,14 +194,14 @@ fn no_penalty_is_escaped_by_scaling_encoder_against_decoder() {
 /// In a process of its own: tests beside it would draw from the same generator.
 /// Every code, on a small network, with every penalty that suits it and every corruption.
 fn of_every_code(check: impl Fn(&str, &Recipe)) {
-    for code in CodeConfig::all() {
+    for code in CodeConfig::all(&Registry::default()) {
         let mut recipe = Recipe { code_dim: 40, code, ..Recipe::default() };
         recipe.network = Network::Mlp(MlpConfig { hidden: vec![48], norm: NormKind::Batch, dropout: 0.1, ..MlpConfig::default() });
-        recipe.corruption.gaussian = Some(GaussianConfig::default());
-        recipe.corruption.salt_and_pepper = Some(SaltAndPepper::default());
-        recipe.corruption.masking = Some(Masking::default());
-        recipe.penalty.l1 = Some(L1::default());
-        recipe.penalty.contractive = Some(Contractive::default());
+        recipe.corruption = recipe.corruption.clone().with(GaussianConfig::default());
+        recipe.corruption = recipe.corruption.clone().with(SaltAndPepper::default());
+        recipe.corruption = recipe.corruption.clone().with(Masking::default());
+        recipe.penalty = recipe.penalty.clone().with(L1::default());
+        recipe.penalty = recipe.penalty.clone().with(Contractive::default());
         recipe.check().unwrap();
         check(recipe.code.name(), &recipe);
     }
@@ -359,7 +359,8 @@ fn every_bad_setting_is_refused_by_name() {
         for (settings, field) in WRONG {
             let set: Vec<String> = settings.iter().map(|setting| setting.to_string()).collect();
             let layers = Layers { variant: Some(variant.name), set: &set, ..Layers::default() };
-            let error = Config::from_layers(&layers).expect_err(&format!("{} with {settings:?} was taken", variant.name));
+            let error =
+                Config::from_layers(&layers, &Registry::default()).expect_err(&format!("{} with {settings:?} was taken", variant.name));
             assert!(error.to_string().contains(&format!("`{field}` is ")), "{} with {settings:?}: {error}", variant.name);
             assert_eq!(error.exit_code(), 2);
         }

@@ -4,12 +4,12 @@
 //! `AE_GOLDEN` names another file, such as one made with another seed, `AE_GOLDEN_BEYOND` and `AE_GOLDEN_PARTS`
 //! others in place of `golden_beyond.json` and `golden_parts.json`.
 
-use std::{borrow::Cow, cell::Cell, path::Path};
+use std::{borrow::Cow, cell::Cell, path::Path, sync::Arc};
 
 use ae_model::{
-    Activation, AnyCode, Autoencoder, Code, Corrupt, Encoder, Evaluation, Head, Jacobian, Layout, Loss, Objective, Reconstruction, Sample,
-    Variance,
-    code::{CodeSettings, Gaussian, GaussianConfig, LifetimeConfig, TopKConfig},
+    Activation, AnyCode, Autoencoder, Bernoulli, Code, Corrupt, Encoder, Evaluation, Head, Jacobian, Layout, Loss, Objective, Sample,
+    SquaredError, Variance,
+    code::{Gaussian, GaussianConfig, LifetimeConfig, TopKConfig},
     corruption::{Change, Emphasis},
     jacobian::Method,
     likelihood::bound,
@@ -134,8 +134,8 @@ fn shallow_autoencoder_with_every_loss_and_penalty(precision: &Precision) {
             precision.compare_gradient(&format!("{expected} {side}_b"), layer.bias.val(), &gradients, &grads[format!("{side}_b")]);
         }
     };
-    for reconstruction in [Reconstruction::SquaredError, Reconstruction::Bernoulli] {
-        let model = model.clone().with_reconstruction(reconstruction);
+    for reconstruction in [Arc::new(SquaredError) as Arc<dyn Loss>, Arc::new(Bernoulli)] {
+        let model = model.clone().with_reconstruction(Head::of(reconstruction.clone(), None));
         let evaluation = Objective::default().evaluate(&model, x.clone());
         precision.compare("code", evaluation.forward.latent.code.clone(), &case["code"]);
         precision.compare("reconstruction", evaluation.forward.output.clone(), &case["reconstruction"]);
@@ -144,7 +144,7 @@ fn shallow_autoencoder_with_every_loss_and_penalty(precision: &Precision) {
     let observed = precision.tensor::<2>(&case["observed"]);
     // The loss alone counts what is observed here; the network reads everything, as in the reference.
     let evaluation = Objective::default().evaluate(&model, x.clone());
-    let value = Reconstruction::SquaredError.loss(x.clone(), evaluation.forward.output.clone(), Some(observed));
+    let value = SquaredError.loss(x.clone(), evaluation.forward.output.clone(), Some(observed));
     let observed = ae_model::Term { name: "observed".into(), weight: 1.0, value };
     check(Evaluation { terms: vec![observed], forward: evaluation.forward }, "observed", "squared_error_observed");
 
@@ -267,7 +267,7 @@ fn a_gaussian_code_and_the_evidence_lower_bound(precision: &Precision) {
         let (latent, logits) = evaluate();
         let divergence = code.terms(&latent, 1.0).remove(0);
         assert_eq!(divergence.weight, 1.0);
-        let loss = Reconstruction::Bernoulli.loss(x.clone(), logits, None);
+        let loss = Bernoulli.loss(x.clone(), logits, None);
         let value = match name {
             "kl_normal" => divergence.value,
             "bernoulli" => loss,
@@ -383,7 +383,7 @@ fn parts_that_are_combined(precision: &Precision) {
     let evaluation = objective.evaluate(&model, x("emphasis"));
     all("emphasis", evaluation.terms[0].value.clone(), &encoder, &decoder);
 
-    let head = Head::new(Reconstruction::SquaredError, Some(Layout { numbers: 1, booleans: 1, categories: vec![2, 3] }));
+    let head = Head::new(SquaredError, Some(Layout { numbers: 1, booleans: 1, categories: vec![2, 3] }));
     let output = precision.tensor::<2>(&file["mixed"]["params"]["output"]).require_grad();
     check("mixed", head.loss(x("mixed"), output.clone(), None), &[("output", output)], &[]);
 
@@ -412,7 +412,7 @@ fn parts_that_are_combined(precision: &Precision) {
             }
         }
         let network = Mlp { norms: vec![norm], ..Mlp::new(vec![encoder.clone(), decoder.clone()], Activation::Softplus) };
-        let value = Reconstruction::SquaredError.loss(x(name), network.forward(x(name)), None);
+        let value = SquaredError.loss(x(name), network.forward(x(name)), None);
         let vectors = [("b", encoder.bias.val()), ("c", decoder.bias.val()), ("gamma", gamma.val()), ("beta", beta.val())];
         check(name, value, &[("w", encoder.weight.val()), ("v", decoder.weight.val())], &vectors);
     }

@@ -2,33 +2,34 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Column, DataError, Kind, Missing};
 
 /// What a person says about how to read. Lists of columns hold names; an entry that is no column's name is split at its commas.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Column of a table that holds each row's class: not learned from, but shown.
+    /// Column of a table with each row's class: shown, not learned from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Column of a table that identifies each row: not learned from, but carried along.
+    /// Column of a table that identifies each row: carried along, not learned from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Columns not to learn from.
+    /// Columns of a table not to learn from, with commas between; '' is the column without a name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<String>,
     /// Columns that the data is cut by, by group or by time: not learned from.
     #[serde(skip)]
     pub cut_by: Vec<String>,
-    /// Columns to learn from, if not all.
+    /// Columns of a table to learn from, if not all, with commas between.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<String>,
     /// Columns whose cells are names, even where they look like numbers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub categorical: Vec<String>,
-    /// Columns with two different values.
+    /// Columns with two different values, such as 0 and 1.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub boolean: Vec<String>,
     /// Columns of numbers; a cell that is none is an error.
@@ -37,43 +38,43 @@ pub struct Options {
     /// Columns of whole numbers: what is filled in is rounded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub integer: Vec<String>,
-    /// What becomes of a category's value that training did not have; it is scored if nothing is said.
+    /// What becomes of a category's value that training did not have: `score` it as an anomaly, or `refuse` the file. Default: score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<Unknown>,
-    /// Texts and numbers that stand for a missing value, in text tables in place of the usual ones.
+    /// Texts and numbers that stand for a missing value, such as -999, with commas between; in a text table in place of NA, ? and the like.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// Name of the array, where a file holds several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tensor: Option<String>,
-    /// Height and width that images are brought to.
+    /// Height and width in pixels that images are brought to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<[usize; 2]>,
-    /// Whether images are read in shades of grey.
+    /// Read images in shades of grey. Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub grey: bool,
-    /// What separates the cells of text tables (a space stands for any number of spaces); found out if none is given.
+    /// What separates the cells of a text table, such as ';' or $'\\t'; ' ' stands for any number of spaces. Found out by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
-    /// The decimal mark of text tables, `.` or `,`; found out if none is given.
+    /// The decimal mark of a text table, `.` or `,`. Found out by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decimal: Option<char>,
-    /// Whether the first line of text tables names the columns; found out if nothing is said.
+    /// Whether the first line of a text table names the columns. Found out by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// Lines of text tables that begin with this character are left out, wherever they stand.
+    /// Lines of a text table that begin with this character are left out, wherever they stand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<char>,
-    /// Encoding of text tables, such as `latin1`; UTF-8, or UTF-16 where the file shows it, if none is given.
+    /// Encoding of a text table, such as latin1. By default UTF-8, or UTF-16 where the file shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
-    /// Whether rows stay in their file and are read block by block; those of large files do if nothing is said.
+    /// Leave rows in their npy, safetensors, Parquet or Arrow file and read them block by block. By default those of large files stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,
 }
 
 /// What becomes of a category's value that training did not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unknown {
     /// It is none of the known levels: the row is read, and its column scores as the anomaly that it is.

@@ -2,10 +2,11 @@
 //!
 //! Images are scaled as a whole (one offset and one scale, so that pixels keep their relations); tables column by column.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How to scale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScalingMethod {
     /// `min_max` for images, `standard` for tables.

@@ -11,6 +11,7 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Tensor, activation},
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// Slope of [`Activation::LeakyRelu`] below zero.
 const LEAKY_SLOPE: f64 = 0.01;
@@ -37,6 +38,16 @@ pub enum Activation {
     Sigmoid,
     /// `log(1 + exp(z))`. Range: `(0, inf)`.
     Softplus,
+}
+
+impl JsonSchema for Activation {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Activation".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": Self::ALL.map(Self::name) })
+    }
 }
 
 impl Activation {

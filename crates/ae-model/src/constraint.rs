@@ -12,6 +12,7 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
+use schemars::JsonSchema;
 
 /// What is done after each step to the weight by which the units of the code enter the decoder.
 pub trait Constraint: Debug + Send + Sync {
@@ -56,7 +57,7 @@ impl Constraint for NonNegative {
 macro_rules! constraints {
     ($($(#[$about:meta])* $name:ident: $constraint:expr,)*) => {
         /// Which constraints are kept; none by default. They act in the order of the fields.
-        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(crate = "burn::serde", default, deny_unknown_fields)]
         pub struct ConstraintConfig {
             $($(#[$about])* #[serde(skip_serializing_if = "std::ops::Not::not")] pub $name: bool,)*

@@ -14,6 +14,7 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
+use schemars::JsonSchema;
 
 use crate::Parts;
 
@@ -24,7 +25,7 @@ const ROWS: usize = 4096;
 pub const EXACT_UP_TO: usize = 32;
 
 /// How the norm is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", rename_all = "snake_case")]
 pub enum Method {
     /// In closed form for one affine map; else exactly for up to [`EXACT_UP_TO`] inputs, whose tangents cost one pass each; else by

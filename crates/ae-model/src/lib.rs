@@ -79,6 +79,8 @@
 //! # }
 //! ```
 
+extern crate self as ae_model;
+
 pub mod activation;
 pub mod autoencoder;
 pub mod code;
@@ -93,9 +95,11 @@ pub mod network;
 pub mod objective;
 pub mod parts;
 pub mod penalty;
+pub mod prelude;
 pub mod pretrain;
 pub mod recipe;
 pub mod reconstruction;
+pub mod registry;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod units;
@@ -107,7 +111,7 @@ pub use activation::Activation;
 pub use autoencoder::{Autoencoder, Forward, ModuleCode, ModuleDecoder, ModuleEncoder};
 pub use code::{AnyCode, Code, CodeSettings};
 pub use constraint::Constraint;
-pub use corruption::{Corrupt, Corruption};
+pub use corruption::{Corrupt, CorruptSettings, Corruption};
 pub use error::ConfigError;
 pub use jacobian::Jacobian;
 pub use latent::Latent;
@@ -117,7 +121,8 @@ pub use objective::{Evaluation, Objective, Sample, Term};
 pub use parts::Parts;
 pub use penalty::Penalty;
 pub use recipe::{Inputs, Model, Recipe};
-pub use reconstruction::{Head, Loss, Reconstruction};
+pub use reconstruction::{Bernoulli, Head, Loss, SquaredError};
+pub use registry::{Registry, Settings};
 #[cfg(feature = "train")]
 pub use train::Trainee;
 pub use variance::{Variance, VarianceConfig};

@@ -12,7 +12,7 @@ use burn::{
 };
 
 use crate::{
-    AnyCode, Autoencoder, Model, Objective, Reconstruction, Sample,
+    AnyCode, Autoencoder, Model, Objective, Sample, SquaredError,
     network::{Mlp, NetworkDecoder, NetworkEncoder, TiedMlp},
 };
 
@@ -130,7 +130,7 @@ fn single(model: &Model, encoder: &Mlp, decoder: &NetworkDecoder, objective: &Ob
     let (first, last) = (layer == 0, layer + 1 == depth);
     let single = Autoencoder::new(Mlp::new(vec![encoder.layers[layer].clone()], encoder.activation), alone(decoder, depth - 1 - layer))
         .with_code(if last { model.code.clone() } else { AnyCode::from(encoder.activation) })
-        .with_reconstruction(if first { model.reconstruction.clone() } else { Reconstruction::SquaredError.into() })
+        .with_reconstruction(if first { model.reconstruction.clone() } else { SquaredError.into() })
         .with_mask_input(first && model.mask_input);
     let penalties = if last { objective.penalties.clone() } else { Vec::new() };
     // The first layer of the decoder is the last one's mirror.

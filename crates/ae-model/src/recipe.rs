@@ -4,17 +4,21 @@ use std::fmt;
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
-    serde::{Deserialize, Serialize},
+    serde::{Deserialize, Deserializer, Serialize, de::Error},
     tensor::{Device, Tensor},
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value};
 
 use crate::{
-    Activation, Autoencoder, ConfigError, Head, Layout, Objective, Reconstruction,
-    code::{CodeConfig, CodeSettings},
+    Activation, Autoencoder, ConfigError, Head, Layout, Objective, Registry,
+    code::CodeConfig,
     constraint::ConstraintConfig,
     corruption::CorruptionConfig,
     network::{MlpConfig, Network, NetworkDecoder, NetworkEncoder, Sizes},
-    penalty::PenaltyConfig,
+    penalty::{KlRate, PenaltyConfig},
+    reconstruction::{LossConfig, SquaredError},
+    registry::{self, ReadError},
     variance::VarianceConfig,
 };
 
@@ -91,6 +95,17 @@ impl From<Output> for String {
     }
 }
 
+impl JsonSchema for Output {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Output".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        let names: Vec<_> = std::iter::once("auto").chain(Activation::ALL.map(Activation::name)).collect();
+        json_schema!({ "type": "string", "enum": names })
+    }
+}
+
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -101,33 +116,33 @@ impl fmt::Display for Output {
 }
 
 /// The settings of a model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(crate = "burn::serde", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(crate = "burn::serde")]
 pub struct Recipe {
-    /// Units of the code, `d_code`. At least 1; a variant may set an upper bound.
+    /// Units of the code, `d_code`, at least 1; a variant may set an upper bound.
     pub code_dim: usize,
     /// The reconstruction loss.
-    pub reconstruction: Reconstruction,
-    /// The variance of numbers around their reconstruction, for a Gaussian likelihood in nats; none for a squared error alone, or with logits.
-    #[serde(default)]
+    #[schemars(with = "Value")]
+    pub reconstruction: LossConfig,
+    /// The variance of numbers around their reconstruction, for a Gaussian likelihood in nats: `learned` (one for all), `per_column`, or a number of at
+    /// least 1e-8; `none` for a squared error alone.
     pub variance: VarianceConfig,
-    /// Activation of the decoder's last layer.
+    /// Activation of the decoder's last layer; `auto` is sigmoid for data in `[0, 1]`, and identity for other data and for logits.
     pub output: Output,
     /// Whether the encoder also reads which values are visible, as a second half of its input.
-    #[serde(default)]
     pub mask_input: bool,
     /// The networks `f` and `g`.
     pub network: Network,
     /// What is done to `f(x)` before it is the code.
+    #[schemars(with = "Value")]
     pub code: CodeConfig,
-    /// What is done to the input in training.
-    #[serde(default)]
+    /// What is done to the input in training; the target stays clean.
+    #[schemars(with = "Value")]
     pub corruption: CorruptionConfig,
     /// What the loss asks for beside copying.
-    #[serde(default)]
+    #[schemars(with = "Value")]
     pub penalty: PenaltyConfig,
     /// What is kept of the decoder's first weight: without it, or tied weights, a penalty on the code can be escaped by scaling.
-    #[serde(default)]
     pub constraint: ConstraintConfig,
 }
 
@@ -135,7 +150,7 @@ impl Default for Recipe {
     fn default() -> Self {
         Self {
             code_dim: 10,
-            reconstruction: Reconstruction::SquaredError,
+            reconstruction: LossConfig::default(),
             variance: VarianceConfig::default(),
             output: Output::Auto,
             mask_input: false,
@@ -148,7 +163,56 @@ impl Default for Recipe {
     }
 }
 
+/// A recipe whose parts have not been looked up.
+#[derive(Deserialize)]
+#[serde(crate = "burn::serde", deny_unknown_fields)]
+struct Unread {
+    code_dim: usize,
+    reconstruction: Value,
+    #[serde(default)]
+    variance: VarianceConfig,
+    output: Output,
+    #[serde(default)]
+    mask_input: bool,
+    network: Network,
+    code: Value,
+    #[serde(default)]
+    corruption: Map<String, Value>,
+    #[serde(default)]
+    penalty: Map<String, Value>,
+    #[serde(default)]
+    constraint: ConstraintConfig,
+}
+
+/// With the parts of this crate; [`Recipe::read`] knows others.
+impl<'de> Deserialize<'de> for Recipe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::read(deserializer, &Registry::default()).map_err(D::Error::custom)
+    }
+}
+
 impl Recipe {
+    /// The recipe that was written down, of parts in the registry.
+    ///
+    /// # Errors
+    /// A field or a part that there is not, or a value of another type.
+    pub fn read<'de, D: Deserializer<'de>>(deserializer: D, registry: &Registry) -> Result<Self, ReadError> {
+        let Unread { code_dim, reconstruction, variance, output, mask_input, network, code, corruption, penalty, constraint } =
+            registry::read_at("", deserializer)?;
+        Ok(Self {
+            code_dim,
+            reconstruction: LossConfig::read(reconstruction, registry)?,
+            variance,
+            output,
+            mask_input,
+            network,
+            code: CodeConfig::read(code, registry)?,
+            corruption: CorruptionConfig::read(Value::Object(corruption), registry)?,
+            penalty: PenaltyConfig::read(Value::Object(penalty), registry)?,
+            constraint,
+        })
+    }
+
     /// Whether the settings can be built for data of any width.
     ///
     /// # Errors
@@ -157,19 +221,19 @@ impl Recipe {
         if self.code_dim == 0 {
             return Err(ConfigError::new("code_dim", 0, "at least 1"));
         }
-        if let (Reconstruction::Bernoulli, Output::Fixed(output)) = (self.reconstruction, self.output)
+        let loss = &self.reconstruction;
+        loss.check().map_err(|error| error.within("reconstruction"))?;
+        if loss.reads_logits()
+            && let Output::Fixed(output) = self.output
             && output != Activation::Identity
         {
-            return Err(ConfigError::new(
-                "output",
-                output,
-                "`auto` or `identity` with a bernoulli reconstruction, whose decoder gives logits",
-            ));
+            let allowed = format!("`auto` or `identity` with a {} reconstruction, whose decoder gives logits", loss.name());
+            return Err(ConfigError::new("output", output, allowed));
         }
         self.variance.check()?;
-        if self.variance != VarianceConfig::default() && self.reconstruction == Reconstruction::Bernoulli {
-            let allowed = "squared_error with a `variance`, which logits do not have: set `model.variance` to none";
-            return Err(ConfigError::new("reconstruction", "bernoulli", allowed));
+        if self.variance != VarianceConfig::default() && loss.get::<SquaredError>().is_none() {
+            let allowed = "squared_error with a `variance`, which is that of numbers around a mean: set `model.variance` to none";
+            return Err(ConfigError::new("reconstruction", loss.name(), allowed));
         }
         self.network.check().map_err(|error| error.within("network"))?;
         self.code.check(self.code_dim).map_err(|error| error.within("code"))?;
@@ -179,7 +243,7 @@ impl Recipe {
             let allowed = "false with a `constraint`: a tied decoder has no weight of its own to keep";
             return Err(ConfigError::new("network.tied", true, allowed));
         }
-        if self.penalty.kl_rate.is_some() {
+        if self.penalty.get::<KlRate>().is_some() {
             if self.code.fixes_activity() {
                 let allowed = "another with `penalty.kl_rate`, such as deterministic: it fixes how many units are active already";
                 return Err(ConfigError::new("code.kind", self.code.name(), allowed));
@@ -218,15 +282,16 @@ impl Recipe {
     /// # Panics
     /// Inputs that [`check_inputs`](Self::check_inputs) refuses.
     pub fn init(&self, inputs: &Inputs, device: &Device) -> Model {
-        let output = match (self.output, self.reconstruction) {
-            (Output::Fixed(activation), _) => activation,
-            (Output::Auto, Reconstruction::SquaredError) if inputs.unit_range && inputs.layout.is_none() => Activation::Sigmoid,
-            (Output::Auto, _) => Activation::Identity,
+        let gives_values = !self.reconstruction.reads_logits() && inputs.layout.is_none();
+        let output = match self.output {
+            Output::Fixed(activation) => activation,
+            Output::Auto if inputs.unit_range && gives_values => Activation::Sigmoid,
+            Output::Auto => Activation::Identity,
         };
         let (encoder, decoder) = self.network.init(&self.sizes(inputs), output, device);
         let model = Autoencoder::new(encoder, decoder)
-            .with_code(self.code.init(self.code_dim, device))
-            .with_reconstruction(Head::new(self.reconstruction, inputs.layout.clone()))
+            .with_code(self.code.build(self.code_dim, device))
+            .with_reconstruction(Head::of(self.reconstruction.shared(), inputs.layout.clone()))
             .with_variance(self.variance.init(inputs.numbers(), device))
             .with_mask_input(self.mask_input);
         model.visit(&mut Draw);
@@ -256,10 +321,11 @@ impl ModuleVisitor for Draw {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reconstruction::Bernoulli;
 
     #[test]
     fn logits_and_a_squashing_output_exclude_each_other() {
-        let recipe = Recipe { reconstruction: Reconstruction::Bernoulli, output: Output::Fixed(Activation::Sigmoid), ..Default::default() };
+        let recipe = Recipe { reconstruction: Bernoulli.into(), output: Output::Fixed(Activation::Sigmoid), ..Default::default() };
         assert_eq!(recipe.check().unwrap_err().field, "output");
     }
 }

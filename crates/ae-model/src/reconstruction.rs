@@ -8,26 +8,48 @@
 //!
 //! A [`Head`] says which features are explained by which. Where a value is missing, `observed` is 0 and the feature is left out of the sum.
 
-use std::{borrow::Cow, f64::consts::TAU, fmt::Debug, sync::Arc};
+use std::{borrow::Cow, f64::consts::TAU, fmt::Debug, ops::Deref, sync::Arc};
 
 use burn::{
-    serde::{Deserialize, Serialize},
+    serde::{Deserialize, Serialize, Serializer},
     tensor::{Tensor, activation},
 };
+use schemars::JsonSchema;
+use serde_json::Value;
 
-use crate::{Activation, Layout, Variance};
+use crate::{
+    Activation, ConfigError, Layout, Registry, Settings, Variance,
+    registry::{self, Part, ReadError},
+};
 
 /// How well an output explains a target. One of another crate is handed to [`Autoencoder::with_reconstruction`](crate::Autoencoder::with_reconstruction).
 pub trait Loss: Debug + Send + Sync {
-    /// The term's name in logs and tables.
-    fn name(&self) -> Cow<'static, str>;
+    /// The term's name in logs and tables; by default that of the type, `squared_error` for `SquaredError`.
+    fn name(&self) -> Cow<'static, str> {
+        registry::name_of::<Self>()
+    }
 
-    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_output]`.
-    fn mean(&self, output: Tensor<2>) -> Tensor<2>;
+    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_output]`. By default the output itself.
+    fn mean(&self, output: Tensor<2>) -> Tensor<2> {
+        output
+    }
 
     /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the target `x`; `weights` (`[batch, d_output]`) says how much each
     /// feature counts: 1 where it was observed, 0 where it is missing, or what an emphasis gives it. `x` holds 0 where it is missing.
     fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1>;
+
+    /// Whether the settings can be used.
+    ///
+    /// # Errors
+    /// A field outside its range.
+    fn check(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    /// Whether the decoder's output is a logit, which no activation may follow, of targets in `[0, 1]`. Default: false.
+    fn reads_logits(&self) -> bool {
+        false
+    }
 
     /// What [`loss`](Self::loss) leaves out of minus a log-likelihood for each observed value, in nats. Default: 0.
     fn constant(&self) -> f64 {
@@ -40,51 +62,86 @@ pub trait Loss: Debug + Send + Sync {
     }
 }
 
-/// Which of this crate's losses explains numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(crate = "burn::serde", rename_all = "snake_case")]
-pub enum Reconstruction {
-    /// Half the sum of squared errors.
-    #[default]
-    SquaredError,
-    /// Cross-entropy of a Bernoulli variable for each feature, from logits.
-    Bernoulli,
+/// Half the sum of squared errors, `1/2 sum_i (x_i - r_i)^2`: a Gaussian of unit variance, up to a constant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(crate = "burn::serde")]
+pub struct SquaredError;
+
+impl Settings for SquaredError {
+    const NAME: &'static str = "squared_error";
 }
 
-impl Loss for Reconstruction {
-    fn name(&self) -> Cow<'static, str> {
-        match self {
-            Self::SquaredError => "squared_error".into(),
-            Self::Bernoulli => "bernoulli".into(),
-        }
-    }
-
-    fn mean(&self, output: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::SquaredError => output,
-            Self::Bernoulli => Activation::Sigmoid.forward(output),
-        }
-    }
-
+impl Loss for SquaredError {
     fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
-        match self {
-            Self::SquaredError => ae_kernels::squared_error(x, output, weights),
-            Self::Bernoulli => ae_kernels::bernoulli(x, output, weights),
-        }
+        ae_kernels::squared_error(x, output, weights)
     }
 
     fn constant(&self) -> f64 {
-        match self {
-            Self::SquaredError => TAU.ln() / 2.0,
-            Self::Bernoulli => 0.0,
-        }
+        TAU.ln() / 2.0
+    }
+}
+
+/// Cross-entropy of a Bernoulli variable for each feature, from logits; inputs in `[0, 1]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(crate = "burn::serde")]
+pub struct Bernoulli;
+
+impl Settings for Bernoulli {
+    const NAME: &'static str = "bernoulli";
+}
+
+impl Loss for Bernoulli {
+    fn mean(&self, output: Tensor<2>) -> Tensor<2> {
+        Activation::Sigmoid.forward(output)
+    }
+
+    fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        ae_kernels::bernoulli(x, output, weights)
+    }
+
+    fn reads_logits(&self) -> bool {
+        true
     }
 
     fn half_squared_error(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
-        match self {
-            Self::SquaredError => ae_kernels::squared_error(x, output, weights),
-            Self::Bernoulli => ae_kernels::squared_error_of_logits(x, output, weights),
-        }
+        ae_kernels::squared_error_of_logits(x, output, weights)
+    }
+}
+
+/// Which loss explains numbers: its name, or a table with its name as `kind` and its settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LossConfig(Part<dyn Loss>);
+
+impl Deref for LossConfig {
+    type Target = Part<dyn Loss>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        SquaredError.into()
+    }
+}
+
+impl<S: Loss + Settings> From<S> for LossConfig {
+    fn from(settings: S) -> Self {
+        Self(settings.into())
+    }
+}
+
+impl Serialize for LossConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_plain() { serializer.serialize_str(self.0.name()) } else { self.0.serialize_tagged(serializer) }
+    }
+}
+
+impl LossConfig {
+    /// From a name, or a table with a `kind`.
+    pub(crate) fn read(value: Value, registry: &Registry) -> Result<Self, ReadError> {
+        registry::read_tagged(registry.losses(), "reconstruction", value).map(Self)
     }
 }
 
@@ -117,7 +174,7 @@ pub struct Head {
 
 impl Default for Head {
     fn default() -> Self {
-        Reconstruction::default().into()
+        SquaredError.into()
     }
 }
 
@@ -130,7 +187,12 @@ impl<L: Loss + 'static> From<L> for Head {
 impl Head {
     /// The head of features of these kinds.
     pub fn new(numbers: impl Loss + 'static, layout: Option<Layout>) -> Self {
-        Self { numbers: Arc::new(numbers), layout: layout.filter(|layout| !layout.is_numbers()) }
+        Self::of(Arc::new(numbers), layout)
+    }
+
+    /// The same with a loss of any type.
+    pub fn of(numbers: Arc<dyn Loss>, layout: Option<Layout>) -> Self {
+        Self { numbers, layout: layout.filter(|layout| !layout.is_numbers()) }
     }
 
     /// The term's name in logs and tables.
@@ -142,8 +204,7 @@ impl Head {
     fn blocks(&self, features: usize) -> Vec<(&dyn Loss, usize, usize)> {
         let Some(layout) = &self.layout else { return vec![(&*self.numbers, 0, features)] };
         let single = layout.numbers + layout.booleans;
-        let mut blocks: Vec<(&dyn Loss, usize, usize)> =
-            vec![(&*self.numbers, 0, layout.numbers), (&Reconstruction::Bernoulli, layout.numbers, single)];
+        let mut blocks: Vec<(&dyn Loss, usize, usize)> = vec![(&*self.numbers, 0, layout.numbers), (&Bernoulli, layout.numbers, single)];
         blocks.extend(layout.levels().map(|(start, end)| (&Categorical as &dyn Loss, start, end)));
         blocks.retain(|(_, start, end)| start < end);
         blocks
@@ -227,23 +288,22 @@ mod tests {
 
     #[test]
     fn squared_error_is_half_the_sum_per_example() {
-        let loss = Reconstruction::SquaredError.loss(rows([[1.0, 2.0], [0.0, 0.0]]), rows([[0.0, 4.0], [0.0, 1.0]]), None);
+        let loss = SquaredError.loss(rows([[1.0, 2.0], [0.0, 0.0]]), rows([[0.0, 4.0], [0.0, 1.0]]), None);
         loss.into_data().assert_eq(&[2.5f32, 0.5].into(), true);
     }
 
     #[test]
     fn bernoulli_is_log_two_at_logit_zero_and_finite_far_away() {
-        let loss = Reconstruction::Bernoulli.loss(rows([[0.3, 1.0], [1.0, 0.0]]), rows([[0.0, 0.0], [1e4, -1e4]]), None);
+        let loss = Bernoulli.loss(rows([[0.3, 1.0], [1.0, 0.0]]), rows([[0.0, 0.0], [1e4, -1e4]]), None);
         loss.into_data().assert_approx_eq::<f32>(&[2.0 * std::f32::consts::LN_2, 0.0].into(), Tolerance::absolute(1e-6));
     }
 
     #[test]
     fn what_was_not_observed_is_not_counted() {
         let observed = rows([[1.0, 0.0], [0.0, 0.0]]);
-        for loss in [Reconstruction::SquaredError, Reconstruction::Bernoulli] {
+        for (loss, first) in [(&SquaredError as &dyn Loss, 0.5), (&Bernoulli, std::f32::consts::LN_2)] {
             let x = rows([[1.0, 7.0], [5.0, 5.0]]);
             let counted = loss.loss(x.clone(), rows([[0.0, 0.0], [0.0, 0.0]]), Some(observed.clone())).into_data();
-            let first = if loss == Reconstruction::SquaredError { 0.5 } else { std::f32::consts::LN_2 };
             counted.assert_approx_eq::<f32>(&[first, 0.0].into(), Tolerance::absolute(1e-6));
         }
     }
@@ -251,7 +311,7 @@ mod tests {
     #[test]
     fn a_table_is_explained_kind_by_kind() {
         let device = Device::default();
-        let head = Head::new(Reconstruction::SquaredError, Some(Layout { numbers: 1, booleans: 1, categories: vec![2, 3] }));
+        let head = Head::new(SquaredError, Some(Layout { numbers: 1, booleans: 1, categories: vec![2, 3] }));
         // Number 2 explained as 1; true at logit 0; the second of two levels at equal logits; the first of three, missing.
         let x = Tensor::<2>::from_floats([[2.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0]], &device);
         let output = Tensor::<2>::from_floats([[1.0, 0.0, 5.0, 5.0, 1.0, 2.0, 3.0]], &device);
@@ -267,6 +327,6 @@ mod tests {
 
     #[test]
     fn numbers_alone_need_no_layout() {
-        assert!(Head::new(Reconstruction::Bernoulli, Some(Layout::of_numbers(3))).layout.is_none());
+        assert!(Head::new(Bernoulli, Some(Layout::of_numbers(3))).layout.is_none());
     }
 }

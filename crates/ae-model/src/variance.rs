@@ -13,6 +13,7 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Device, Tensor},
 };
+use schemars::JsonSchema;
 
 use crate::ConfigError;
 
@@ -26,7 +27,7 @@ pub const FLOOR: f64 = 1e-4;
 const LEAST: f64 = 1e-8;
 
 /// Which variance a Gaussian reconstruction has.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", untagged, expecting = "must be none, learned, per_column, or a number")]
 pub enum VarianceConfig {
     /// This one, at least 1e-8.
@@ -36,7 +37,7 @@ pub enum VarianceConfig {
 }
 
 /// A variance by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", rename_all = "snake_case")]
 pub enum Named {
     /// A squared error alone, without constants.

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use burn::serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
 
 use crate::ConfigError;
 
 /// A factor in the loss: 0 or more; with 0 the term is only measured. `0.1.into()` is one that stays. In TOML a number, or
 /// `{ from = 0.0, to = 0.1, over = 0.2 }`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", untagged, expecting = "must be a number, or { from = 0.0, to = 0.1, over = 0.2 }")]
 pub enum Weight {
     /// The same throughout.
@@ -18,7 +19,7 @@ pub enum Weight {
 }
 
 /// A linear change.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", deny_unknown_fields)]
 pub struct Ramp {
     /// When training begins, 0 or more.

@@ -13,7 +13,7 @@ use std::{
 use ae_data::{Batcher, Dataset, Loader, Order, Rows, Scaling, ScalingMethod, Values};
 use ae_kernels::Sparse;
 use ae_model::{
-    Activation, AnyCode, Autoencoder, CodeSettings, ModuleDecoder, ModuleEncoder, Objective,
+    Activation, AnyCode, Autoencoder, ModuleDecoder, ModuleEncoder, Objective,
     code::TopKConfig,
     network::{MlpConfig, Sizes},
 };
@@ -94,7 +94,7 @@ fn epoch(rows: usize) -> f64 {
 fn k_sparse(units: usize) -> f64 {
     let device = Device::default().autodiff();
     let code = TopKConfig { k: 32, ..TopKConfig::default() }.init(units, &device);
-    let mut step = stepper(mlp(384, &[], units, &device).with_code(AnyCode::from(code)));
+    let mut step = stepper(mlp(384, &[], units, &device).with_code(AnyCode::new(code)));
     let x = Tensor::<2>::random([256, 384], Distribution::Uniform(0.0, 1.0), &device);
     median_ms(|| step(x.clone()))
 }

@@ -20,7 +20,7 @@ use std::{
 };
 
 use ae_model::{
-    Activation, AnyCode, Autoencoder, CodeSettings, Decoder, Encoder, ModuleDecoder, ModuleEncoder, Objective, Reconstruction,
+    Activation, AnyCode, Autoencoder, Bernoulli, Decoder, Encoder, ModuleDecoder, ModuleEncoder, Objective,
     code::{GaussianConfig, TopKConfig},
     corruption::Gaussian,
     jacobian::Method,
@@ -86,14 +86,14 @@ const WORKLOADS: [Workload; 12] = [
     ("sparse_topk", 384, 1024, 15, |bench| {
         let (encoder, decoder) = bench.mlp(&[], 6144, Activation::Relu, Activation::Identity);
         let code = TopKConfig { k: 32, ..TopKConfig::default() }.init(6144, &bench.device);
-        bench.run(Autoencoder::new(encoder, decoder).with_code(AnyCode::from(code)), Objective::default());
+        bench.run(Autoencoder::new(encoder, decoder).with_code(AnyCode::new(code)), Objective::default());
     }),
     ("variational", 784, 128, 200, |bench| {
         let config = MlpConfig { hidden: vec![400], activation: Activation::Relu, ..MlpConfig::default() };
         let sizes = Sizes::new(784, 20).with_reads(40);
         let (encoder, decoder) = (config.encoder(&sizes, &bench.device), config.decoder(&sizes, Activation::Identity, &bench.device));
         let code = GaussianConfig { beta: 1.0.into(), ..GaussianConfig::default() }.init(20, &bench.device);
-        let model = Autoencoder::new(encoder, decoder).with_code(AnyCode::from(code)).with_reconstruction(Reconstruction::Bernoulli);
+        let model = Autoencoder::new(encoder, decoder).with_code(AnyCode::new(code)).with_reconstruction(Bernoulli);
         bench.run(model, Objective::default());
     }),
     // The network of `mnist_mlp` as somebody brings it who knows nothing of the kernels: Burn's own layers and activations.

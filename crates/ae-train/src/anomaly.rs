@@ -609,12 +609,9 @@ mod tests {
     #[test]
     fn copies_are_what_the_corruption_makes_of_a_row() {
         let device = Device::default();
-        let corruption = CorruptionConfig {
-            gaussian: Some(GaussianConfig::new(0.5)),
-            salt_and_pepper: Some(SaltAndPepper { rate: 0.3, ..SaltAndPepper::default() }),
-            masking: Some(Masking { rate: 0.4, rate_max: 0.0 }),
-            ..CorruptionConfig::default()
-        };
+        let corruption = CorruptionConfig::from(GaussianConfig::new(0.5))
+            .with(SaltAndPepper { rate: 0.3, ..SaltAndPepper::default() })
+            .with(Masking { rate: 0.4, rate_max: 0.0 });
         // A number, a truth value and a category of three levels.
         let layout = Layout { numbers: 1, booleans: 1, categories: vec![3] };
         let corruption = corruption.init(&Inputs::real(5));

@@ -3,17 +3,18 @@
 //! Settings come in layers, each over the one before: the variant's defaults, `--config FILE`, `--set key=value`, and the short flags. What
 //! results is checked field by field, written to the run folder before training starts, and read back from there by everything later.
 
-use std::{fs, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use ae_data::{Options, ScalingMethod, Sets, Split, SplitConfig};
 use ae_model::{
-    ConfigError, Hints, Recipe, VARIANTS, Variant,
+    ConfigError, Hints, Recipe, Registry, VARIANTS, Variant,
     network::{MlpConfig, Network, NormKind},
 };
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
-use crate::{Error, Result, anomaly::normal_class};
+use crate::{Error, Result, anomaly::normal_class, fields};
 
 /// The variant that is trained when none is named.
 pub const DEFAULT_VARIANT: &str = "undercomplete";
@@ -21,12 +22,11 @@ pub const DEFAULT_VARIANT: &str = "undercomplete";
 pub const ONE_CLASS_VARIANT: &str = "denoising";
 
 /// Everything that decides a run, apart from the device and the folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Config {
-    /// Name of the variant whose rules the model keeps.
+    /// Variant to start from, whose rules the model keeps (see `ae variants`).
     pub variant: String,
-    /// Seed of weights, splits and order.
+    /// Seed of weights, splits and order; 0 or more. Default: 0.
     pub seed: u64,
     /// Rows to train on.
     pub data: DataConfig,
@@ -34,40 +34,62 @@ pub struct Config {
     pub model: Recipe,
     /// How to train.
     pub training: TrainingConfig,
+    /// The parts that `model` can name.
+    #[serde(skip)]
+    pub registry: Registry,
+}
+
+/// A configuration whose model may not have been read, because its parts are in a registry.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unread<M> {
+    variant: String,
+    seed: u64,
+    data: DataConfig,
+    model: M,
+    training: TrainingConfig,
+}
+
+/// With the parts of `ae-model`.
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let Unread { variant, seed, data, model, training } = Unread::deserialize(deserializer)?;
+        Ok(Self { variant, seed, data, model, training, registry: Registry::default() })
+    }
 }
 
 /// Rows to train on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Built-in name or path.
+    /// Built-in data set (see `ae datasets`), file, folder, pattern such as 'part-*.csv', or - for CSV on standard input. Default: digits.
     pub source: String,
-    /// How values are scaled.
+    /// How values are scaled; `auto` is `min_max` for images and `standard` for tables. Default: auto.
     pub scaling: ScalingMethod,
-    /// Share of the training rows held out for validation, in `(0, 1)`.
+    /// Share of the training rows held out for validation, in (0, 1). Default: 0.1.
     pub validation: f64,
-    /// Share of all rows held out for the test where there is no official test set, in `(0, 1)`.
+    /// Share of all rows held out for the test where there is no official test set, in (0, 1). Default: 0.2.
     pub test: f64,
-    /// Whether to train on rows of the normal class alone: half of them, or those of the official training set. The rest and every other row
-    /// are tested on.
+    /// Train on rows of the normal class alone and test on the rest, for finding anomalies: on half of them, or on those of the official training set.
+    /// Needs labels. Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub normal_only: bool,
-    /// Name of the normal class; found out if none is given.
+    /// Name of the normal class; by default the one called 0, normal, inlier, false or the like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normal: Option<String>,
-    /// Seed of the split; the run's if none is given.
+    /// Seed of the split into train, validation and test, 0 or more; by default the run's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_seed: Option<u64>,
-    /// Whether each class has the same share of every part.
+    /// Give each class the same share of train, validation and test. Needs labels. Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stratify: bool,
-    /// Column whose equal values stay in one part.
+    /// Column whose equal values stay in one part, such as a customer with several rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Column that orders the rows: the last ones are the test.
+    /// Column of times, dates or numbers that orders the rows: the last ones are the test, the last of the rest the validation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// How files are read.
+    /// How files are read; what is not said is found out.
     pub read: Options,
 }
 
@@ -91,7 +113,7 @@ impl Default for DataConfig {
 }
 
 /// The optimizer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Optimizer {
     /// Adam (Kingma and Ba 2015); `weight_decay` is an L2 penalty.
@@ -101,7 +123,7 @@ pub enum Optimizer {
 }
 
 /// The learning rate over the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
     /// The same throughout.
@@ -111,28 +133,28 @@ pub enum Schedule {
 }
 
 /// How to train.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingConfig {
-    /// Passes over the training rows.
+    /// Passes over the training rows, 1 or more. Default: 100.
     pub epochs: usize,
-    /// Passes for each layer of a perceptron before that, in which it is trained as an autoencoder of the layer below.
+    /// Passes for each layer of an mlp before that, in which it is trained as an autoencoder of the layer below; 0 for none. Default: 0.
     pub pretrain_epochs: usize,
-    /// Examples in a step.
+    /// Examples in a step, 1 or more. Default: 64.
     pub batch_size: usize,
-    /// The optimizer.
+    /// The optimizer. Default: adam.
     pub optimizer: Optimizer,
-    /// Its step size.
+    /// The optimizer's step size, in (0, 1]. Default: 0.001.
     pub learning_rate: f64,
-    /// Its weight decay.
+    /// Weight decay, 0 or more: an L2 penalty with adam, decoupled with adam_w. Default: 0.
     pub weight_decay: f64,
-    /// How the learning rate changes.
+    /// How the learning rate changes: `cosine` falls to 0. Default: cosine.
     pub schedule: Schedule,
-    /// Epochs over which the learning rate first grows linearly from near 0.
+    /// Epochs over which the learning rate first grows linearly from near 0, fewer than `epochs`. Default: 0.
     pub warmup_epochs: usize,
-    /// Largest norm of a parameter's gradient; 0 for no clipping.
+    /// Largest norm of a parameter's gradient; 0 for no clipping. Default: 0.
     pub gradient_clip: f64,
-    /// Epochs without a better validation loss before training stops; 0 for never.
+    /// Epochs without a better validation loss before training stops; 0 for never. Default: 20.
     pub patience: usize,
 }
 
@@ -152,142 +174,6 @@ impl Default for TrainingConfig {
         }
     }
 }
-
-/// What each field means, for the printed configuration: path, and meaning with unit and range.
-const FIELDS: &[(&str, &str)] = &[
-    ("variant", "which rules the model keeps: see `ae variants`"),
-    ("seed", "of weights, splits and order; 0 or more"),
-    ("data.source", "a built-in set (see `ae datasets`) or a path"),
-    ("data.scaling", "auto (min_max for images, standard for tables), none, min_max, standard, robust (median and interquartile range)"),
-    ("data.validation", "share of the training rows held out for validation, in (0, 1)"),
-    ("data.test", "share of all rows held out for the test, if there is no official test set, in (0, 1)"),
-    ("data.normal_only", "whether to train on rows of the normal class alone, and to test on the rest"),
-    ("data.normal", "name of the normal class"),
-    ("data.split_seed", "seed of the split into train, validation and test, 0 or more; the run's if it is not said"),
-    ("data.stratify", "whether each class has the same share of train, validation and test"),
-    ("data.group", "column whose equal values stay in one part"),
-    ("data.time", "column that orders the rows: the last ones are the test, the last of the rest the validation"),
-    (
-        "data.read",
-        "how files are read: label = \"COLUMN\" and id = \"COLUMN\" (carried along, not learned from), drop = [\"COLUMN\"], keep = [\"COLUMN\"], \
-         tensor = \"NAME\" (of several arrays), resize = [HEIGHT, WIDTH] and grey = true (images), delimiter = \";\" and header = false (text tables), \
-         stream = true (rows stay in their file)",
-    ),
-    ("data.read.label", "column with each row's class: shown, not learned from"),
-    ("data.read.id", "column that identifies each row: carried along, not learned from"),
-    ("data.read.drop", "columns not to learn from"),
-    ("data.read.keep", "columns to learn from, if not all"),
-    ("data.read.categorical", "columns whose cells are names, even where they look like numbers"),
-    ("data.read.boolean", "columns with two different values"),
-    ("data.read.numeric", "columns of numbers"),
-    ("data.read.integer", "columns of whole numbers: what is filled in is rounded"),
-    ("data.read.missing", "texts and numbers that stand for a missing value, such as -999; in a text table in place of NA, ? and the like"),
-    ("data.read.unknown", "what becomes of a category's value that training did not have: score, refuse"),
-    ("data.read.tensor", "name of the array, where a file holds several"),
-    ("data.read.resize", "height and width that images are brought to"),
-    ("data.read.grey", "whether images are read in shades of grey"),
-    ("data.read.delimiter", "what separates the cells of text tables"),
-    ("data.read.decimal", "the decimal mark of text tables, `.` or `,`"),
-    ("data.read.comment", "lines of text tables that begin so are left out"),
-    ("data.read.encoding", "encoding of text tables, such as latin1"),
-    (
-        "data.read.stream",
-        "whether rows stay in their npy, safetensors, Parquet or Arrow file and are read block by block; those of large files do",
-    ),
-    ("data.read.header", "whether the first line of text tables names the columns"),
-    ("model.code_dim", "units of the code, 1 or more"),
-    ("model.reconstruction", "squared_error, bernoulli (inputs in [0, 1])"),
-    (
-        "model.variance",
-        "of numbers around their reconstruction, for a likelihood in nats: none (a squared error alone), learned (one for all), per_column, or a number",
-    ),
-    ("model.output", "the decoder's last activation: auto, or any activation"),
-    ("model.mask_input", "whether the encoder also reads which values are there, as a second half of its input"),
-    ("model.network.kind", "mlp, conv (images)"),
-    ("model.network.hidden", "mlp: widths of the encoder's hidden layers; the decoder mirrors them"),
-    ("model.network.channels", "conv: channels of the encoder's layers; the decoder mirrors them"),
-    ("model.network.kernel", "conv: side of the kernels in pixels, odd"),
-    ("model.network.stride", "conv: what each layer divides the sides of the image by, 1 or more"),
-    ("model.network.norm", "of the hidden layers: none, layer, batch"),
-    ("model.network.dropout", "share of the hidden units switched off in each training step, in [0, 1)"),
-    ("model.network.activation", "of the hidden layers: identity, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus"),
-    ("model.network.tied", "whether the decoder reads the encoder's weights transposed"),
-    ("model.code.kind", "deterministic, top_k, lifetime, gaussian"),
-    ("model.code.activation", "of the code: any activation"),
-    ("model.code.k", "top_k: units kept for each example, 1 to code_dim"),
-    ("model.code.k_start", "top_k: units kept when training begins, k to code_dim; 0 for k throughout"),
-    ("model.code.anneal", "top_k: share of the training after which k is reached, in (0, 1]"),
-    (
-        "model.code.beta",
-        "gaussian: factor of the divergence from the prior, 0 or more, or { from = 0.0, to = 1.0, over = 0.2 } of the training",
-    ),
-    ("model.code.beta.from", "gaussian: the factor when training begins, 0 or more"),
-    ("model.code.beta.to", "gaussian: the factor that is reached, 0 or more"),
-    ("model.code.beta.over", "gaussian: the share of the training that it takes, in (0, 1]"),
-    ("model.code.free_bits", "gaussian: nats of each unit's divergence that are not penalised, 0 or more"),
-    ("model.code.rate", "lifetime: share of the batch's examples that each unit keeps, in (0, 1]"),
-    (
-        "model.corruption",
-        "what is done to the input in training: [model.corruption.gaussian] std = \"auto\", [model.corruption.salt_and_pepper] rate = 0.1 low = 0.0 \
-         high = 1.0, [model.corruption.masking] rate = 0.25 rate_max = 0.0; weights of the loss on what it changed and on the rest: \
-         [model.corruption.emphasis] changed = 1.0 intact = 0.5",
-    ),
-    (
-        "model.corruption.gaussian.std",
-        "standard deviation of the noise, in units of the scaled data, more than 0; auto for 0.3 in [0, 1] and 1 elsewhere",
-    ),
-    ("model.corruption.salt_and_pepper.rate", "share of the values set to an extreme, in (0, 1)"),
-    ("model.corruption.salt_and_pepper.low", "the lower extreme, in units of the scaled data"),
-    ("model.corruption.salt_and_pepper.high", "the upper extreme"),
-    ("model.corruption.masking.rate", "share of the values hidden, in (0, 1)"),
-    ("model.corruption.masking.rate_max", "each example draws its own share from rate to this; 0 for rate always"),
-    ("model.corruption.emphasis.changed", "weight of the loss on changed features, 0 or more"),
-    ("model.corruption.emphasis.intact", "weight of the loss on intact features, 0 or more"),
-    (
-        "model.penalty",
-        "what the loss asks for beside copying: [model.penalty.l1] weight = 0.01, [model.penalty.kl_rate] weight = 0.1 rate = 0.05, \
-         [model.penalty.contractive] weight = 0.1 method = \"auto\" probes = 1, [model.penalty.contractive_hessian] weight = 0.1 std = 0.1",
-    ),
-    (
-        "model.penalty.l1.weight",
-        "factor in the loss, 0 or more, or { from = 0.0, to = 0.1, over = 0.2 } of the training; with 0 it is only measured",
-    ),
-    (
-        "model.penalty.kl_rate.weight",
-        "factor in the loss, 0 or more, or { from = 0.0, to = 0.1, over = 0.2 } of the training; with 0 it is only measured",
-    ),
-    ("model.penalty.kl_rate.rate", "mean activity that each unit is to have, in (0, 1)"),
-    (
-        "model.penalty.contractive.weight",
-        "factor in the loss, 0 or more, or { from = 0.0, to = 0.1, over = 0.2 } of the training; with 0 it is only measured",
-    ),
-    ("model.penalty.contractive.method", "auto (closed form, exact for small inputs, else hutchinson), exact, hutchinson"),
-    ("model.penalty.contractive.probes", "random directions of hutchinson, 1 or more"),
-    (
-        "model.penalty.contractive_hessian.weight",
-        "factor in the loss, 0 or more, or { from = 0.0, to = 0.1, over = 0.2 } of the training; with 0 it is only measured",
-    ),
-    ("model.penalty.contractive_hessian.std", "standard deviation of the displacement, in units of the scaled data, more than 0"),
-    ("model.penalty.contractive_hessian.samples", "displacements drawn for each example, 1 or more"),
-    ("model.penalty.contractive_hessian.method", "as for contractive"),
-    ("model.penalty.contractive_hessian.probes", "as for contractive"),
-    (
-        "model.constraint",
-        "what is kept of the decoder's first weight after each step: [model.constraint] unit_norm = true, non_negative = true",
-    ),
-    ("model.constraint.unit_norm", "rows of length 1, so that a penalty on the code cannot be escaped by scaling; not with tied weights"),
-    ("model.constraint.non_negative", "no entry below 0; not with tied weights"),
-    ("training.epochs", "passes over the training rows, 1 or more"),
-    ("training.pretrain_epochs", "passes for each layer of an mlp first, as an autoencoder of the layer below; 0 for none"),
-    ("training.batch_size", "examples in a step, 1 or more"),
-    ("training.optimizer", "adam, adam_w"),
-    ("training.learning_rate", "the optimizer's step size, in (0, 1]"),
-    ("training.weight_decay", "0 or more: an L2 penalty with adam, decoupled with adam_w"),
-    ("training.schedule", "constant, cosine (down to 0)"),
-    ("training.warmup_epochs", "epochs of linear warm-up, less than `epochs`"),
-    ("training.gradient_clip", "largest norm of a parameter's gradient, 0 for no clipping"),
-    ("training.patience", "epochs without a better validation loss before training stops, 0 for never"),
-];
 
 /// Where settings come from.
 #[derive(Debug, Clone, Default)]
@@ -313,14 +199,15 @@ impl Config {
         let variant = find_variant(name)?;
         let Hints { learning_rate, pretrain_epochs } = variant.training;
         let training = TrainingConfig { learning_rate, pretrain_epochs, ..TrainingConfig::default() };
-        Ok(Self { variant: name.to_string(), seed: 0, data: DataConfig::default(), model: (variant.recipe)(), training })
+        let (data, model) = (DataConfig::default(), (variant.recipe)());
+        Ok(Self { variant: name.to_string(), seed: 0, data, model, training, registry: Registry::default() })
     }
 
-    /// The settings of all layers, checked.
+    /// The settings of all layers, checked; parts are those of the registry.
     ///
     /// # Errors
     /// A file that cannot be read, a field that does not exist, a value of the wrong type or outside its range.
-    pub fn from_layers(layers: &Layers) -> Result<Self> {
+    pub fn from_layers(layers: &Layers, registry: &Registry) -> Result<Self> {
         let file = layers.file.map(read_table).transpose()?.unwrap_or_default();
         let mut said = Table::new();
         for (key, value) in layers.given.iter().cloned() {
@@ -347,29 +234,37 @@ impl Config {
         let mut table = Table::try_from(Self::of_variant(&variant)?).expect("a configuration is a table");
         merge(&mut table, said);
         table.insert("variant".to_string(), Value::String(variant));
-        let config = Self::from_table(table)?;
+        let config = Self::from_table(table, registry)?;
         config.check()?;
         Ok(config)
     }
 
-    /// The settings in a file that a run wrote.
+    /// The settings in a file that a run wrote; parts are those of the registry.
     ///
     /// # Errors
     /// As [`from_layers`](Self::from_layers).
-    pub fn load(path: &Path) -> Result<Self> {
-        let config = Self::from_table(read_table(path)?).map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
+    pub fn load(path: &Path, registry: &Registry) -> Result<Self> {
+        let config =
+            Self::from_table(read_table(path)?, registry).map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
         config.check()?;
         Ok(config)
     }
 
-    fn from_table(table: Table) -> Result<Self> {
-        Self::deserialize(Value::Table(table)).map_err(|error| {
+    fn from_table(table: Table, registry: &Registry) -> Result<Self> {
+        let cannot = |place: String, what: &str| Error::Usage(format!("configuration{place}: {what} (`ae config` prints every field)"));
+        let unread = Unread::<Value>::deserialize(Value::Table(table)).map_err(|error| {
             let message = error.to_string();
             let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
             let what = lines.next().unwrap_or("cannot be read").to_string();
             let place = lines.next().and_then(|line| line.strip_prefix("in ")).map(|path| format!(" in {path}")).unwrap_or_default();
-            Error::Usage(format!("configuration{place}: {what} (`ae config` prints every field)"))
-        })
+            cannot(place, &what)
+        })?;
+        let Unread { variant, seed, data, model, training } = unread;
+        let model = Recipe::read(model, registry).map_err(|error| {
+            let place = if error.place.is_empty() { "model".to_string() } else { format!("model.{}", error.place) };
+            cannot(format!(" in `{place}`"), &error.what)
+        })?;
+        Ok(Self { variant, seed, data, model, training, registry: registry.clone() })
     }
 
     /// Whether every field is in its range, as far as that can be said without the data.
@@ -456,31 +351,70 @@ impl Config {
         Ok((Split::one_class(sets, &normal, &config)?, Some(normal)))
     }
 
-    /// The configuration as TOML, with the meaning of each field beside it.
+    /// The configuration as TOML, with the meaning of each field beside it, and the parts that could be added.
     pub fn to_toml(&self) -> String {
         let plain = toml::to_string(self).expect("a configuration is TOML");
+        let (mut fields, parts) = (fields::fields(&self.registry), fields::parts(&self.registry));
+        let is_chosen = |part: &&fields::Table| match part.path.as_str() {
+            "model.code" => part.name == self.model.code.name(),
+            "model.reconstruction" => part.name == self.model.reconstruction.name(),
+            _ => true,
+        };
+        fields.extend(parts.iter().filter(is_chosen).flat_map(|part| part.fields.iter().cloned()));
+        let meaning = |path: &str| fields.iter().find(|field| field.path == path).map(|field| format!("# {}\n", field.describe()));
+        let names = names(&plain);
         let mut table = String::new();
         let mut text = String::from("# Every field of a run, with its meaning, unit and range. Read with `ae train --config FILE`.\n");
         for line in plain.lines() {
             if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-                // A table of parts that come and go explains all of them, whichever are there.
-                let parent = name.rsplit_once('.').map_or("", |(parent, _)| parent);
-                let explained = FIELDS.iter().find(|(field, _)| *field == name || *field == parent);
-                if let Some((_, meaning)) = explained.filter(|(_, meaning)| !text.contains(meaning)) {
-                    text.push_str(&format!("# {meaning}\n"));
-                }
+                let part = parts.iter().filter(is_chosen).find(|part| part.path == name).map(|part| format!("# {}\n", part.meaning));
+                text.push_str(&part.or_else(|| meaning(name)).unwrap_or_default());
                 table = format!("{name}.");
-            } else if let Some((key, _)) = line.split_once(" = ") {
-                let path = format!("{table}{key}");
-                if let Some((_, meaning)) = FIELDS.iter().find(|(field, _)| *field == path) {
-                    text.push_str(&format!("# {meaning}\n"));
+                text.push_str(line);
+                text.push('\n');
+                // What could stand here and does not.
+                let below = |path: &str| path.strip_prefix(&table).filter(|name| !name.contains('.')).map(str::to_string);
+                for (name, field) in fields.iter().filter_map(|field| Some((below(&field.path)?, field))) {
+                    let kind = names.get(&format!("{table}kind"));
+                    let is_of_kind = field.kinds.is_empty() || kind.is_some_and(|kind| field.kinds.contains(kind));
+                    if is_of_kind && !names.contains_key(&format!("{table}{name}")) {
+                        text.push_str(&format!("# {name} (not set): {}\n", field.describe()));
+                    }
                 }
+                for part in parts.iter().filter(|part| below(&part.path).is_some() && !names.contains_key(&part.path)) {
+                    text.push_str(&format!("# [{}] (not set): {}\n", part.path, part.meaning));
+                    for field in part.fields.iter().filter(|field| field.path.matches('.').count() == part.path.matches('.').count() + 1) {
+                        let default = field.default.as_ref().map(|default| format!(" = {default}")).unwrap_or_default();
+                        let name = &field.path[part.path.len() + 1..];
+                        text.push_str(&format!("#     {name}{default}: {}\n", field.describe()));
+                    }
+                }
+                continue;
+            }
+            if let Some((key, _)) = line.split_once(" = ") {
+                text.push_str(&meaning(&format!("{table}{key}")).unwrap_or_default());
             }
             text.push_str(line);
             text.push('\n');
         }
         text
     }
+}
+
+/// The dotted paths of the tables and fields that a TOML text has, and the values of the fields.
+fn names(toml: &str) -> HashMap<String, String> {
+    let mut table = String::new();
+    let mut names = HashMap::new();
+    for line in toml.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            let above = name.match_indices('.').map(|(end, _)| name[..end].to_string());
+            names.extend(above.chain([name.to_string()]).map(|name| (name, String::new())));
+            table = format!("{name}.");
+        } else if let Some((key, value)) = line.split_once(" = ") {
+            names.insert(format!("{table}{key}"), value.trim_matches('"').to_string());
+        }
+    }
+    names
 }
 
 fn find_variant(name: &str) -> Result<&'static Variant> {
@@ -537,7 +471,7 @@ mod tests {
 
     fn set(settings: &[&str]) -> Result<Config> {
         let set: Vec<_> = settings.iter().map(|setting| setting.to_string()).collect();
-        Config::from_layers(&Layers { set: &set, ..Default::default() })
+        Config::from_layers(&Layers { set: &set, ..Default::default() }, &Registry::default())
     }
 
     #[test]
@@ -555,7 +489,7 @@ mod tests {
         for variant in VARIANTS {
             let config = Config::of_variant(variant.name).unwrap();
             let text = config.to_toml();
-            assert_eq!(Config::from_table(text.parse().unwrap()).unwrap(), config);
+            assert_eq!(Config::from_table(text.parse().unwrap(), &Registry::default()).unwrap(), config);
             let lines: Vec<_> = text.lines().collect();
             for pair in lines.windows(2).filter(|pair| pair[1].contains(" = ") && !pair[1].starts_with('#')) {
                 assert!(pair[0].starts_with("# "), "no meaning given for `{}`", pair[1]);

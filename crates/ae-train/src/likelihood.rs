@@ -133,7 +133,7 @@ impl Trained {
             log_likelihood: weights.iter().map(|row| row.largest + (row.sums[0] / samples).ln()).sum::<f64>() / weights.len() as f64,
             effective_samples: effective[effective.len() / 2],
             pca,
-            has_unit_variance: self.model.variance.is_none() && self.config.model.reconstruction == ae_model::Reconstruction::SquaredError,
+            has_unit_variance: self.model.variance.is_none() && self.config.model.reconstruction.get::<ae_model::SquaredError>().is_some(),
             active_units: means.into_iter().filter(|sums| variance(*sums) > ACTIVE).count(),
             deviation,
         }))

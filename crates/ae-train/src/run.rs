@@ -9,7 +9,7 @@ use std::{
 };
 
 use ae_data::{Batcher, DataError, Dataset, Options, Scaling, Sets, Split, Unknown, fit::SAMPLE, source, table::differences};
-use ae_model::Model;
+use ae_model::{Model, Registry};
 use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
 
 use crate::{
@@ -180,7 +180,7 @@ impl Run {
     }
 
     fn of(config: Config, data: Data, out: Option<&Path>) -> Result<Self> {
-        let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name))?;
+        let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name), &config.registry)?;
         folder.write_config(&config)?;
         folder.write_schema(&data.schema)?;
         Ok(Self { folder, config, data: Some(Arc::new(data)) })
@@ -196,7 +196,15 @@ impl Run {
     /// # Errors
     /// A folder that is not a run's, or whose files are damaged.
     pub fn open(path: &Path) -> Result<Self> {
-        let folder = RunFolder::open(path)?;
+        Self::open_with(path, &Registry::default())
+    }
+
+    /// The same, whose model has parts of this registry.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(path: &Path, registry: &Registry) -> Result<Self> {
+        let folder = RunFolder::open(path, registry)?;
         let config = folder.config()?;
         Ok(Self { folder, config, data: None })
     }
@@ -370,7 +378,7 @@ impl Run {
             data.schema.scaling = scaling;
         }
         let model = model(config.model.init(&data.schema.inputs(), device))?;
-        let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name))?;
+        let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name), &config.registry)?;
         folder.write_config(&config)?;
         folder.write_schema(&data.schema)?;
         folder.write_model(&model)?;
@@ -477,10 +485,10 @@ impl Data {
             fingerprint,
         };
         config.variant()?.check(&config.model, &schema.inputs()).map_err(|error| error.within("model"))?;
-        if config.model.reconstruction == ae_model::Reconstruction::Bernoulli && !scaling.is_unit_range() {
-            return Err(Error::Usage(
-                "`model.reconstruction` is bernoulli, which needs inputs in [0, 1]: set `data.scaling` to min_max".to_string(),
-            ));
+        let loss = &config.model.reconstruction;
+        if loss.reads_logits() && !scaling.is_unit_range() {
+            let advice = "which needs inputs in [0, 1]: set `data.scaling` to min_max";
+            return Err(Error::Usage(format!("`model.reconstruction` is {}, {advice}", loss.name())));
         }
         Ok(Self { batcher: Batcher::new(scaling), schema, split, notes })
     }

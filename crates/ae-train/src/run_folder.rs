@@ -6,7 +6,7 @@ use std::{
 };
 
 use ae_data::{BUILTIN, Column, Geometry, Scaling, sink::write_bytes};
-use ae_model::{Inputs, Layout, Model};
+use ae_model::{Inputs, Layout, Model, Registry};
 use burn::{
     module::Module,
     store::{ModuleSnapshot, SafetensorsStore},
@@ -129,6 +129,8 @@ pub struct Summary {
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
+    /// The parts that its configuration can name.
+    registry: Registry,
 }
 
 impl RunFolder {
@@ -136,7 +138,8 @@ impl RunFolder {
     ///
     /// # Errors
     /// A folder that holds something, or that cannot be made.
-    pub fn create(out: Option<&Path>, name: &str) -> Result<Self> {
+    pub fn create(out: Option<&Path>, name: &str, registry: &Registry) -> Result<Self> {
+        let made = |path: PathBuf| Self { path, registry: registry.clone() };
         if let Some(path) = out {
             if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
                 let reason = format!(
@@ -148,14 +151,14 @@ impl RunFolder {
             }
             fs::create_dir_all(path)
                 .map_err(|error| Error::at("create the run folder", path, format!("{error}; choose another `--out`")))?;
-            return Ok(Self { path: path.to_owned() });
+            return Ok(made(path.to_owned()));
         }
         let runs = Path::new("runs");
         fs::create_dir_all(runs).map_err(|error| Error::at("create", runs, format!("{error}; choose a place with `--out`")))?;
         for number in 1.. {
             let path = runs.join(format!("{name}-{number:03}"));
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self { path }),
+                Ok(()) => return Ok(made(path)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::at("create the run folder", &path, format!("{error}; choose a place with `--out`"))),
             }
@@ -167,8 +170,8 @@ impl RunFolder {
     ///
     /// # Errors
     /// A folder that is not a run's.
-    pub fn open(path: &Path) -> Result<Self> {
-        let folder = Self { path: path.to_owned() };
+    pub fn open(path: &Path, registry: &Registry) -> Result<Self> {
+        let folder = Self { path: path.to_owned(), registry: registry.clone() };
         match folder.config_file().is_file() {
             true => Ok(folder),
             false => Err(Error::Failed(format!("{} is no run folder: it holds no config.toml", path.display()))),
@@ -229,7 +232,7 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be read.
     pub fn config(&self) -> Result<Config> {
-        Config::load(&self.config_file())
+        Config::load(&self.config_file(), &self.registry)
     }
 
     /// Writes what is known about the data.
@@ -421,7 +424,7 @@ mod tests {
     #[test]
     fn principal_components_come_back_or_it_is_said_why_not() {
         let place = tempfile::tempdir().unwrap();
-        let folder = RunFolder::create(Some(&place.path().join("run")), "").unwrap();
+        let folder = RunFolder::create(Some(&place.path().join("run")), "", &Registry::default()).unwrap();
         let method = ae_data::ScalingMethod::None;
         let schema = |d_input: usize| Schema {
             name: "rows".to_string(),

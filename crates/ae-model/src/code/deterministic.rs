@@ -6,12 +6,13 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Device, Tensor},
 };
+use schemars::JsonSchema;
 
-use super::{CodeSettings, Plain};
-use crate::{Activation, Code, Latent};
+use super::{AnyCode, CodeSettings, Plain};
+use crate::{Activation, Code, Latent, Settings};
 
-/// Settings of a deterministic code.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// An activation of the encoder's output, `h = phi(z)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct DeterministicConfig {
     /// The activation `phi`. Default: `identity`.
@@ -24,14 +25,23 @@ impl Default for DeterministicConfig {
     }
 }
 
-impl CodeSettings for DeterministicConfig {
-    type Code = Deterministic;
+impl Settings for DeterministicConfig {
+    const NAME: &'static str = "deterministic";
+}
 
+impl CodeSettings for DeterministicConfig {
     fn activation(&self) -> Activation {
         self.activation
     }
 
-    fn init(&self, _d_code: usize, _device: &Device) -> Deterministic {
+    fn build(&self, d_code: usize, device: &Device) -> AnyCode {
+        AnyCode::new(self.init(d_code, device))
+    }
+}
+
+impl DeterministicConfig {
+    /// The code part, for `d_code` units.
+    pub fn init(&self, _d_code: usize, _device: &Device) -> Deterministic {
         Deterministic { activation: self.activation }
     }
 }

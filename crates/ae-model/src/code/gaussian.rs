@@ -14,15 +14,16 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Device, Distribution, Tensor},
 };
+use schemars::JsonSchema;
 
-use super::{CodeSettings, Plain};
-use crate::{Activation, Code, ConfigError, Latent, Term, Weight, weight::Ramp};
+use super::{AnyCode, CodeSettings, Plain};
+use crate::{Activation, Code, ConfigError, Latent, Settings, Term, Weight, weight::Ramp};
 
 /// Bounds of the logarithm of a variance: beyond, its exponential would leave `f32`.
 const LOG_VARIANCE: f64 = 20.0;
 
-/// Settings of a Gaussian code.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A sample around a mean, close to a normal prior: the code of a variational autoencoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct GaussianConfig {
     /// Factor of the divergence from the prior, 0 or more: above 1 fewer units are active, and more disentangled (Higgins et al. 2017). Default: 1, reached from
@@ -38,9 +39,11 @@ impl Default for GaussianConfig {
     }
 }
 
-impl CodeSettings for GaussianConfig {
-    type Code = Gaussian;
+impl Settings for GaussianConfig {
+    const NAME: &'static str = "gaussian";
+}
 
+impl CodeSettings for GaussianConfig {
     fn check(&self, _d_code: usize) -> Result<(), ConfigError> {
         self.beta.check("beta")?;
         match self.free_bits >= 0.0 && self.free_bits.is_finite() {
@@ -53,7 +56,14 @@ impl CodeSettings for GaussianConfig {
         2 * d_code
     }
 
-    fn init(&self, _d_code: usize, _device: &Device) -> Gaussian {
+    fn build(&self, d_code: usize, device: &Device) -> AnyCode {
+        AnyCode::new(self.init(d_code, device))
+    }
+}
+
+impl GaussianConfig {
+    /// The code part, for `d_code` units.
+    pub fn init(&self, _d_code: usize, _device: &Device) -> Gaussian {
         Gaussian { training: Param::from_bool(true), beta: self.beta, free_bits: self.free_bits }
     }
 }

@@ -10,15 +10,16 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Device, IndexingUpdateOp, Tensor},
 };
+use schemars::JsonSchema;
 
-use super::{CodeSettings, Plain};
-use crate::{Activation, Code, ConfigError, Latent};
+use super::{AnyCode, CodeSettings, Plain};
+use crate::{Activation, Code, ConfigError, Latent, Settings};
 
 /// Weight of a batch in the running average of the least value that won.
 const MOMENTUM: f64 = 0.05;
 
-/// Settings of a winner-take-all code.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The largest values of each unit over the batch; the others are 0 (winner-take-all).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct LifetimeConfig {
     /// Share of the batch's examples that each unit keeps, in `(0, 1]`; at least one. Default: 0.1.
@@ -33,9 +34,11 @@ impl Default for LifetimeConfig {
     }
 }
 
-impl CodeSettings for LifetimeConfig {
-    type Code = Lifetime;
+impl Settings for LifetimeConfig {
+    const NAME: &'static str = "lifetime";
+}
 
+impl CodeSettings for LifetimeConfig {
     fn check(&self, _d_code: usize) -> Result<(), ConfigError> {
         if self.rate > 0.0 && self.rate <= 1.0 {
             return Ok(());
@@ -47,7 +50,14 @@ impl CodeSettings for LifetimeConfig {
         self.activation
     }
 
-    fn init(&self, d_code: usize, device: &Device) -> Lifetime {
+    fn build(&self, d_code: usize, device: &Device) -> AnyCode {
+        AnyCode::new(self.init(d_code, device))
+    }
+}
+
+impl LifetimeConfig {
+    /// The code part, for `d_code` units.
+    pub fn init(&self, d_code: usize, device: &Device) -> Lifetime {
         Lifetime {
             threshold: RunningState::new(Tensor::zeros([d_code], device)),
             training: Param::from_bool(true),

@@ -1,30 +1,44 @@
 //! What is done to the encoder's output before it is the code `h`.
 //!
 //! A [`Code`] says everything about itself. Another crate brings its own as the third parameter of [`Autoencoder`](crate::Autoencoder); those that a
-//! [`Recipe`](crate::Recipe) can name are one file here and one line in the list below.
+//! [`Recipe`](crate::Recipe) can name are one file with its [`Settings`], and one line in a [`Registry`].
 
+pub mod any;
 pub mod deterministic;
 pub mod gaussian;
 pub mod lifetime;
 pub mod top_k;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Debug, ops::Deref};
 
 use burn::{
-    module::Module,
-    serde::{Deserialize, Serialize},
+    serde::{Serialize, Serializer},
     tensor::{Device, Tensor},
 };
+use serde_json::Value;
 
+pub use any::AnyCode;
 pub use deterministic::{Deterministic, DeterministicConfig};
 pub use gaussian::{Gaussian, GaussianConfig};
 pub use lifetime::{Lifetime, LifetimeConfig};
 pub use top_k::{TopK, TopKConfig};
 
-use crate::{Activation, ConfigError, Latent, Term};
+use crate::{
+    Activation, ConfigError, Latent, Registry, Settings, Term,
+    registry::{self, Part, ReadError},
+};
 
 /// The part between encoder and decoder. A module with parameters, running statistics or a training flag of its own, where it needs them.
 pub trait Code {
+    /// Whether the settings of a code that has no parameters suit `d_code` units.
+    ///
+    /// # Errors
+    /// A field outside its range.
+    fn check(&self, d_code: usize) -> Result<(), ConfigError> {
+        let _ = d_code;
+        Ok(())
+    }
+
     /// Numbers that it reads of the encoder for `d_code` units: as many by default.
     fn reads(&self, d_code: usize) -> usize {
         d_code
@@ -127,10 +141,7 @@ pub enum Plain {
 }
 
 /// Settings of a code that a [`Recipe`](crate::Recipe) can name.
-pub trait CodeSettings {
-    /// What they build.
-    type Code: Code;
-
+pub trait CodeSettings: Debug + Send + Sync {
     /// Whether the settings suit a code of `d_code` units.
     ///
     /// # Errors
@@ -156,188 +167,67 @@ pub trait CodeSettings {
     }
 
     /// The code part, for `d_code` units.
-    fn init(&self, d_code: usize, device: &Device) -> Self::Code;
+    fn build(&self, d_code: usize, device: &Device) -> AnyCode;
 }
 
-/// Declares the codes that a recipe can name.
-macro_rules! codes {
-    ($($(#[$about:meta])* $label:literal: $name:ident($config:ident),)*) => {
-        /// Which code to build.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[serde(crate = "burn::serde", tag = "kind")]
-        pub enum CodeConfig {
-            $($(#[$about])* #[serde(rename = $label)] $name($config),)*
-        }
+/// A code without parameters is its own settings.
+impl<C: Code + Settings + Clone> CodeSettings for C {
+    fn check(&self, d_code: usize) -> Result<(), ConfigError> {
+        Code::check(self, d_code)
+    }
 
-        impl CodeConfig {
-            /// Every code with its defaults.
-            pub fn all() -> Vec<Self> {
-                vec![$(Self::$name($config::default()),)*]
-            }
-
-            /// The name of its kind in configurations.
-            pub fn name(&self) -> &'static str {
-                match self {
-                    $(Self::$name(_) => $label,)*
-                }
-            }
-        }
-
-        impl CodeSettings for CodeConfig {
-            type Code = AnyCode;
-
-            fn check(&self, d_code: usize) -> Result<(), ConfigError> {
-                match self {
-                    $(Self::$name(config) => config.check(d_code),)*
-                }
-            }
-
-            fn reads(&self, d_code: usize) -> usize {
-                match self {
-                    $(Self::$name(config) => config.reads(d_code),)*
-                }
-            }
-
-            fn activation(&self) -> Activation {
-                match self {
-                    $(Self::$name(config) => config.activation(),)*
-                }
-            }
-
-            fn fixes_activity(&self) -> bool {
-                match self {
-                    $(Self::$name(config) => config.fixes_activity(),)*
-                }
-            }
-
-            fn init(&self, d_code: usize, device: &Device) -> AnyCode {
-                match self {
-                    $(Self::$name(config) => AnyCode::$name(config.init(d_code, device)),)*
-                }
-            }
-        }
-
-        /// Any of this crate's codes: one concrete type, so that a program that chooses at run time is compiled once.
-        #[derive(Module, Debug)]
-        pub enum AnyCode {
-            $($(#[$about])* $name($name),)*
-        }
-
-        impl AnyCode {
-            fn part(&self) -> &dyn Code {
-                match self {
-                    $(Self::$name(code) => code,)*
-                }
-            }
-
-            fn part_mut(&mut self) -> &mut dyn Code {
-                match self {
-                    $(Self::$name(code) => code,)*
-                }
-            }
-        }
-
-        $(impl From<$name> for AnyCode {
-            fn from(code: $name) -> Self {
-                Self::$name(code)
-            }
-        }
-
-        impl From<$config> for CodeConfig {
-            fn from(config: $config) -> Self {
-                Self::$name(config)
-            }
-        })*
-    };
-}
-
-codes! {
-    /// An activation of the encoder's output: [`deterministic`].
-    "deterministic": Deterministic(DeterministicConfig),
-    /// The `k` largest units of each example: [`top_k`].
-    "top_k": TopK(TopKConfig),
-    /// The largest values of each unit over the batch: [`lifetime`].
-    "lifetime": Lifetime(LifetimeConfig),
-    /// A sample around a mean, close to a normal prior: [`gaussian`].
-    "gaussian": Gaussian(GaussianConfig),
-}
-
-impl Code for AnyCode {
     fn reads(&self, d_code: usize) -> usize {
-        self.part().reads(d_code)
-    }
-
-    fn forward(&self, z: Tensor<2>) -> Latent {
-        self.part().forward(z)
-    }
-
-    fn given(&self, h: Tensor<2>) -> Latent {
-        self.part().given(h)
-    }
-
-    fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        self.part().jvp(z, t)
-    }
-
-    fn is_diagonal(&self) -> bool {
-        self.part().is_diagonal()
-    }
-
-    fn is_elementwise(&self) -> bool {
-        self.part().is_elementwise()
+        Code::reads(self, d_code)
     }
 
     fn activation(&self) -> Activation {
-        self.part().activation()
+        Code::activation(self)
     }
 
-    fn is_stochastic(&self) -> bool {
-        self.part().is_stochastic()
+    fn build(&self, _d_code: usize, _device: &Device) -> AnyCode {
+        AnyCode::fixed(self.clone())
+    }
+}
+
+/// Which code to build: a table with its name as `kind` and its settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CodeConfig(Part<dyn CodeSettings>);
+
+impl Deref for CodeConfig {
+    type Target = Part<dyn CodeSettings>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<S: CodeSettings + Settings> From<S> for CodeConfig {
+    fn from(settings: S) -> Self {
+        Self(settings.into())
+    }
+}
+
+impl Serialize for CodeConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize_tagged(serializer)
+    }
+}
+
+impl CodeConfig {
+    /// Every code that the registry knows, with its defaults.
+    pub fn all(registry: &Registry) -> Vec<Self> {
+        registry.codes().iter().map(|kind| Self(kind.default_part())).collect()
     }
 
-    fn draw(&self, z: Tensor<2>) -> Latent {
-        self.part().draw(z)
-    }
-
-    fn log_ratio(&self, latent: &Latent) -> Option<Tensor<1>> {
-        self.part().log_ratio(latent)
-    }
-
-    fn divergence(&self, latent: &Latent) -> Option<Tensor<1>> {
-        self.part().divergence(latent)
-    }
-
-    fn terms(&self, latent: &Latent, progress: f64) -> Vec<Term> {
-        self.part().terms(latent, progress)
-    }
-
-    fn term_names(&self) -> Vec<Cow<'static, str>> {
-        self.part().term_names()
-    }
-
-    fn sample(&self, count: usize, d_code: usize, device: &Device) -> Option<Tensor<2>> {
-        self.part().sample(count, d_code, device)
-    }
-
-    fn plain(&self) -> Option<Plain> {
-        self.part().plain()
-    }
-
-    fn after_step(&mut self, progress: f64) {
-        self.part_mut().after_step(progress);
+    /// From a table with a `kind`.
+    pub(crate) fn read(value: Value, registry: &Registry) -> Result<Self, ReadError> {
+        registry::read_tagged(registry.codes(), "code", value).map(Self)
     }
 }
 
 impl Default for CodeConfig {
     fn default() -> Self {
         DeterministicConfig::default().into()
-    }
-}
-
-impl From<Activation> for AnyCode {
-    /// `h = phi(z)`.
-    fn from(activation: Activation) -> Self {
-        Deterministic { activation }.into()
     }
 }
 

@@ -9,15 +9,16 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Device, IndexingUpdateOp, Tensor},
 };
+use schemars::JsonSchema;
 
-use super::{CodeSettings, Plain};
-use crate::{Activation, Code, ConfigError, Latent};
+use super::{AnyCode, CodeSettings, Plain};
+use crate::{Activation, Code, ConfigError, Latent, Settings};
 
 /// How many times as many units there must be as are kept for the others to be left out of products: below, leaving them out costs more.
 const SPARSE: usize = 8;
 
-/// Settings of a top-k code.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The `k` largest units of each example; the others are 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct TopKConfig {
     /// Units kept for each example, at least 1 and at most the code's width. Default: 25.
@@ -36,9 +37,11 @@ impl Default for TopKConfig {
     }
 }
 
-impl CodeSettings for TopKConfig {
-    type Code = TopK;
+impl Settings for TopKConfig {
+    const NAME: &'static str = "top_k";
+}
 
+impl CodeSettings for TopKConfig {
     fn check(&self, d_code: usize) -> Result<(), ConfigError> {
         if self.k == 0 || self.k > d_code {
             return Err(ConfigError::new("k", self.k, format!("1 to the width of the code, which is {d_code}")));
@@ -61,8 +64,14 @@ impl CodeSettings for TopKConfig {
         true
     }
 
-    /// Until it is told of its progress ([`Code::after_step`]) it keeps `k` units in training, too.
-    fn init(&self, _d_code: usize, _device: &Device) -> TopK {
+    fn build(&self, d_code: usize, device: &Device) -> AnyCode {
+        AnyCode::new(self.init(d_code, device))
+    }
+}
+
+impl TopKConfig {
+    /// The code part, for `d_code` units. Until it is told of its progress ([`Code::after_step`]) it keeps `k` units in training, too.
+    pub fn init(&self, _d_code: usize, _device: &Device) -> TopK {
         TopK {
             training: Param::from_bool(true),
             k: self.k,

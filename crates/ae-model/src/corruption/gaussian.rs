@@ -9,15 +9,17 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{Change, Corrupt};
-use crate::{ConfigError, Inputs, Layout};
+use super::{Change, Corrupt, CorruptSettings};
+use crate::{ConfigError, Inputs, Layout, Settings};
 
-/// Settings of Gaussian noise.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+/// Additive noise, `x + e` with `e ~ N(0, std^2 I)`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct GaussianConfig {
-    /// How strong it is. Default: auto.
+    /// Standard deviation of the noise, in the units of the scaled data, greater than 0; `auto` is 0.3 for data in `[0, 1]` and 1 for other data.
+    /// Default: `auto`.
     pub std: Level,
 }
 
@@ -31,6 +33,16 @@ pub enum Level {
     Auto,
     /// This one, greater than 0.
     Fixed(f64),
+}
+
+impl JsonSchema for Level {
+    fn schema_name() -> Cow<'static, str> {
+        "Level".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "auto" }, { "type": "number", "exclusiveMinimum": 0.0 }] })
+    }
 }
 
 /// `auto`, the word.
@@ -80,15 +92,21 @@ impl GaussianConfig {
     pub fn new(std: f64) -> Self {
         Self { std: Level::Fixed(std) }
     }
+}
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+impl Settings for GaussianConfig {
+    const NAME: &'static str = "gaussian";
+}
+
+impl CorruptSettings for GaussianConfig {
+    fn check(&self) -> Result<(), ConfigError> {
         match self.std {
             Level::Fixed(std) if !(std > 0.0 && std.is_finite()) => Err(ConfigError::new("std", std, "auto, or greater than 0")),
             _ => Ok(()),
         }
     }
 
-    pub(super) fn init(&self, inputs: &Inputs) -> Arc<dyn Corrupt> {
+    fn init(&self, inputs: &Inputs) -> Arc<dyn Corrupt> {
         Arc::new(Gaussian { std: self.std.value(inputs.unit_range) })
     }
 }

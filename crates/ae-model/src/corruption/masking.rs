@@ -4,18 +4,17 @@
 //! (`mask_input`) can tell a hidden value from a true zero. Values that are missing from the data are hidden already, and stay so. A category is
 //! hidden with all its levels: those that stay visible would tell the hidden one.
 
-use std::{borrow::Cow, sync::Arc};
-
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Distribution, Tensor},
 };
+use schemars::JsonSchema;
 
 use super::{Change, Corrupt};
-use crate::{ConfigError, Inputs, Layout};
+use crate::{ConfigError, Layout, Settings};
 
-/// Settings of masking.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Values hidden from the network, which must fill them in.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct Masking {
     /// Share of the values hidden, in `(0, 1)`; the smallest share if `rate_max` is larger. Default: 0.25.
@@ -31,20 +30,6 @@ impl Default for Masking {
 }
 
 impl Masking {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if !(self.rate > 0.0 && self.rate < 1.0) {
-            return Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1"));
-        }
-        match self.rate_max == 0.0 || (self.rate_max >= self.rate && self.rate_max < 1.0) {
-            true => Ok(()),
-            false => Err(ConfigError::new("rate_max", self.rate_max, format!("0 (no range), or `rate` ({}) to less than 1", self.rate))),
-        }
-    }
-
-    pub(super) fn init(&self, _inputs: &Inputs) -> Arc<dyn Corrupt> {
-        Arc::new(*self)
-    }
-
     /// 1 where a value of `x` is hidden and 0 where it stays; of the shape of `x`, whose values are one a column.
     fn draw(&self, x: &Tensor<2>) -> Tensor<2> {
         if self.rate_max <= self.rate {
@@ -58,9 +43,19 @@ impl Masking {
     }
 }
 
+impl Settings for Masking {
+    const NAME: &'static str = "masking";
+}
+
 impl Corrupt for Masking {
-    fn name(&self) -> Cow<'static, str> {
-        "masking".into()
+    fn check(&self) -> Result<(), ConfigError> {
+        if !(self.rate > 0.0 && self.rate < 1.0) {
+            return Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1"));
+        }
+        match self.rate_max == 0.0 || (self.rate_max >= self.rate && self.rate_max < 1.0) {
+            true => Ok(()),
+            false => Err(ConfigError::new("rate_max", self.rate_max, format!("0 (no range), or `rate` ({}) to less than 1", self.rate))),
+        }
     }
 
     fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change {

@@ -6,7 +6,7 @@
 //! Every corruption knows the columns of a table: what happens to a category happens to all its levels, and a truth value stays one.
 //!
 //! A corruption of another crate implements [`Corrupt`] and is handed to [`Objective::with_corruption`](crate::Objective::with_corruption). One that
-//! a [`Recipe`](crate::Recipe) can name is one file here and one line in the list below.
+//! a [`Recipe`](crate::Recipe) can name is one file with its [`Settings`], and one line in a [`Registry`].
 
 pub mod gaussian;
 pub mod masking;
@@ -15,24 +15,39 @@ pub mod salt_and_pepper;
 use std::{borrow::Cow, fmt::Debug, sync::Arc};
 
 use burn::{
-    serde::{Deserialize, Serialize},
+    serde::{Deserialize, Serialize, Serializer},
     tensor::Tensor,
 };
+use schemars::JsonSchema;
+use serde_json::Value;
 
 pub use gaussian::{Gaussian, GaussianConfig, Level};
 pub use masking::Masking;
 pub use salt_and_pepper::SaltAndPepper;
 
-use crate::{ConfigError, Inputs, Layout};
+use crate::{
+    ConfigError, Inputs, Layout, Registry, Settings,
+    registry::{self, Part, ReadError},
+};
 
 /// A random change of the input.
 pub trait Corrupt: Debug + Send + Sync {
-    /// Name in messages.
-    fn name(&self) -> Cow<'static, str>;
+    /// Name in messages; by default that of the type, `salt_and_pepper` for `SaltAndPepper`.
+    fn name(&self) -> Cow<'static, str> {
+        registry::name_of::<Self>()
+    }
 
     /// What becomes of `x`, `[batch, d_input]`, whose features `columns` tells apart; with fresh noise from the device's generator. For a given
     /// draw of the noise it must be affine in each value: `x~_i = a_i x_i + b_i`.
     fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change;
+
+    /// Whether the settings can be used.
+    ///
+    /// # Errors
+    /// A field outside its range.
+    fn check(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
 
     /// Whether it replaces or hides values, which an emphasis can tell from the others; noise that is added everywhere does not.
     fn replaces(&self) -> bool {
@@ -52,7 +67,7 @@ pub struct Change {
 }
 
 /// The emphasised loss `alpha * sum over changed + beta * sum over intact` (Vincent et al. 2010, section 4.3).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct Emphasis {
     /// `alpha`, weight of the features that were replaced or hidden, at least 0. Default: 1.
@@ -67,70 +82,118 @@ impl Default for Emphasis {
     }
 }
 
-/// Declares the corruptions that a recipe can name.
-macro_rules! corruptions {
-    ($($(#[$about:meta])* $name:ident: $config:ident,)*) => {
-        /// Which corruptions act in training; none by default.
-        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-        #[serde(crate = "burn::serde", default, deny_unknown_fields)]
-        pub struct CorruptionConfig {
-            $($(#[$about])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<$config>,)*
-            /// Weights of the loss on what was replaced or hidden, and on the rest.
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub emphasis: Option<Emphasis>,
-        }
+/// Settings of a corruption that a [`Recipe`](crate::Recipe) can name. A [`Corrupt`] that needs to know nothing of the data is its own settings.
+pub trait CorruptSettings: Debug + Send + Sync {
+    /// Whether the settings can be used.
+    ///
+    /// # Errors
+    /// A field outside its range.
+    fn check(&self) -> Result<(), ConfigError>;
 
-        impl CorruptionConfig {
-            /// Whether the settings can be used.
-            ///
-            /// # Errors
-            /// A field outside its range, or an emphasis on nothing.
-            pub fn check(&self) -> Result<(), ConfigError> {
-                $(self.$name.map_or(Ok(()), |part| part.check()).map_err(|error| error.within(stringify!($name)))?;)*
-                let Some(Emphasis { changed, intact }) = self.emphasis else { return Ok(()) };
-                if !(changed >= 0.0 && changed.is_finite()) {
-                    return Err(ConfigError::new("emphasis.changed", changed, "0 or more"));
-                }
-                if !(intact >= 0.0 && intact.is_finite() && changed + intact > 0.0) {
-                    return Err(ConfigError::new("emphasis.intact", intact, "0 or more, and more than 0 if `emphasis.changed` is 0"));
-                }
-                if !self.init(&Inputs::real(1)).parts.iter().any(|part| part.replaces()) {
-                    let allowed = "left out unless a corruption replaces or hides values (salt_and_pepper, masking): the weights would be the same everywhere";
-                    return Err(ConfigError::new("emphasis", "set", allowed));
-                }
-                Ok(())
-            }
-
-            /// The corruption, for data like `inputs`.
-            pub fn init(&self, inputs: &Inputs) -> Corruption {
-                let mut parts: Vec<Arc<dyn Corrupt>> = Vec::new();
-                $(if let Some(part) = &self.$name {
-                    parts.push(part.init(inputs));
-                })*
-                Corruption { parts, emphasis: self.emphasis }
-            }
-
-            /// Whether nothing is corrupted.
-            pub fn is_none(&self) -> bool {
-                true $(&& self.$name.is_none())*
-            }
-        }
-
-        $(impl From<$config> for CorruptionConfig {
-            fn from(config: $config) -> Self {
-                Self { $name: Some(config), ..Self::default() }
-            }
-        })*
-    };
+    /// The corruption, for data like `inputs`.
+    fn init(&self, inputs: &Inputs) -> Arc<dyn Corrupt>;
 }
 
-corruptions! {
-    /// Additive noise: [`gaussian`].
-    gaussian: GaussianConfig,
-    /// Values set to an extreme: [`salt_and_pepper`].
-    salt_and_pepper: SaltAndPepper,
-    /// Values hidden: [`masking`].
-    masking: Masking,
+impl<C: Corrupt + Clone + 'static> CorruptSettings for C {
+    fn check(&self) -> Result<(), ConfigError> {
+        Corrupt::check(self)
+    }
+
+    fn init(&self, _inputs: &Inputs) -> Arc<dyn Corrupt> {
+        Arc::new(self.clone())
+    }
+}
+
+/// Which corruptions act in training, one after the other; none by default. A table of them by name, and perhaps an `emphasis`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CorruptionConfig {
+    parts: Vec<Part<dyn CorruptSettings>>,
+    /// Weights of the loss on what was replaced or hidden, and on the rest.
+    pub emphasis: Option<Emphasis>,
+}
+
+impl<C: CorruptSettings + Settings> From<C> for CorruptionConfig {
+    fn from(corruption: C) -> Self {
+        Self::default().with(corruption)
+    }
+}
+
+impl Serialize for CorruptionConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(crate = "burn::serde")]
+        struct Written<'a> {
+            #[serde(flatten)]
+            parts: registry::Named<'a, dyn CorruptSettings>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            emphasis: Option<Emphasis>,
+        }
+        Written { parts: registry::Named(&self.parts), emphasis: self.emphasis }.serialize(serializer)
+    }
+}
+
+impl CorruptionConfig {
+    /// The same with one more corruption after the others, or in the place of one of the same name.
+    pub fn with<C: CorruptSettings + Settings>(mut self, corruption: C) -> Self {
+        self.put(corruption.into());
+        self
+    }
+
+    /// As [`with`](Self::with), for a corruption of any type.
+    pub fn put(&mut self, corruption: Part<dyn CorruptSettings>) {
+        registry::put(&mut self.parts, corruption);
+    }
+
+    /// The same with these weights of the loss on what was replaced or hidden, and on the rest.
+    pub fn with_emphasis(mut self, emphasis: Emphasis) -> Self {
+        self.emphasis = Some(emphasis);
+        self
+    }
+
+    /// The corruption of this type, if it is there.
+    pub fn get<C: Settings>(&self) -> Option<&C> {
+        registry::find(&self.parts)
+    }
+
+    /// From a table of corruptions by name.
+    ///
+    /// # Errors
+    /// A corruption or a field that there is not, or a value of another type.
+    pub fn read(mut value: Value, registry: &Registry) -> Result<Self, ReadError> {
+        let emphasis = value.as_object_mut().and_then(|table| table.remove("emphasis"));
+        let emphasis = emphasis.map(|emphasis| registry::read_at("corruption.emphasis", emphasis)).transpose()?;
+        Ok(Self { parts: registry::read_named(registry.corruptions(), "corruption", value)?, emphasis })
+    }
+
+    /// Whether the settings can be used.
+    ///
+    /// # Errors
+    /// A field outside its range, or an emphasis on nothing.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.parts.iter().try_for_each(|part| part.check().map_err(|error| error.within(part.name())))?;
+        let Some(Emphasis { changed, intact }) = self.emphasis else { return Ok(()) };
+        if !(changed >= 0.0 && changed.is_finite()) {
+            return Err(ConfigError::new("emphasis.changed", changed, "0 or more"));
+        }
+        if !(intact >= 0.0 && intact.is_finite() && changed + intact > 0.0) {
+            return Err(ConfigError::new("emphasis.intact", intact, "0 or more, and more than 0 if `emphasis.changed` is 0"));
+        }
+        if !self.init(&Inputs::real(1)).parts.iter().any(|part| part.replaces()) {
+            let allowed = "left out unless a corruption replaces or hides values (salt_and_pepper, masking): the weights would be the same everywhere";
+            return Err(ConfigError::new("emphasis", "set", allowed));
+        }
+        Ok(())
+    }
+
+    /// The corruption, for data like `inputs`.
+    pub fn init(&self, inputs: &Inputs) -> Corruption {
+        Corruption { parts: self.parts.iter().map(|part| part.init(inputs)).collect(), emphasis: self.emphasis }
+    }
+
+    /// Whether nothing is corrupted.
+    pub fn is_none(&self) -> bool {
+        self.parts.is_empty()
+    }
 }
 
 /// What is done to the input in training; nothing by default.
@@ -246,12 +309,9 @@ mod tests {
         let device = Device::default();
         let observed = Tensor::<2>::from_floats([[1.0, 0.0, 1.0, 0.0]], &device);
         let x = Tensor::<2>::from_floats([[0.7, 0.0, 0.2, 0.0]], &device);
-        let corruption = of(CorruptionConfig {
-            gaussian: Some(GaussianConfig::default()),
-            masking: Some(Masking { rate: 0.5, rate_max: 0.0 }),
-            emphasis: Some(Emphasis { changed: 3.0, intact: 1.0 }),
-            ..Default::default()
-        });
+        let masking = Masking { rate: 0.5, rate_max: 0.0 };
+        let emphasis = Emphasis { changed: 3.0, intact: 1.0 };
+        let corruption = of(CorruptionConfig::from(GaussianConfig::default()).with(masking).with_emphasis(emphasis));
         for _ in 0..20 {
             let corrupted = corruption.apply(x.clone(), Some(observed.clone()), None);
             let (x, visible, weights) = (values(corrupted.x), values(corrupted.visible.unwrap()), values(corrupted.weights.unwrap()));
@@ -265,11 +325,8 @@ mod tests {
 
     #[test]
     fn emphasis_weights_the_hidden_by_alpha_and_the_rest_by_beta() {
-        let corruption = of(CorruptionConfig {
-            masking: Some(Masking { rate: 0.5, rate_max: 0.0 }),
-            emphasis: Some(Emphasis { changed: 2.0, intact: 0.5 }),
-            ..Default::default()
-        });
+        let masking = CorruptionConfig::from(Masking { rate: 0.5, rate_max: 0.0 });
+        let corruption = of(masking.with_emphasis(Emphasis { changed: 2.0, intact: 0.5 }));
         let corrupted = corruption.apply(Tensor::ones([4, 8], &Device::default()), None, None);
         for (visible, weight) in values(corrupted.visible.unwrap()).iter().zip(values(corrupted.weights.unwrap())) {
             assert_eq!(weight, if *visible == 1.0 { 0.5 } else { 2.0 });
@@ -315,8 +372,7 @@ mod tests {
         assert_eq!(refused(Masking { rate: 1.0, rate_max: 0.0 }.into()), "masking.rate");
         assert_eq!(refused(Masking { rate: 0.5, rate_max: 0.4 }.into()), "masking.rate_max");
         assert_eq!(refused(SaltAndPepper { low: 1.0, high: 0.0, ..Default::default() }.into()), "salt_and_pepper.high");
-        let emphasis = Some(Emphasis::default());
-        assert_eq!(refused(CorruptionConfig { emphasis, ..Default::default() }), "emphasis");
-        assert_eq!(refused(CorruptionConfig { emphasis, ..GaussianConfig::new(0.3).into() }), "emphasis");
+        assert_eq!(refused(CorruptionConfig::default().with_emphasis(Emphasis::default())), "emphasis");
+        assert_eq!(refused(CorruptionConfig::from(GaussianConfig::new(0.3)).with_emphasis(Emphasis::default())), "emphasis");
     }
 }

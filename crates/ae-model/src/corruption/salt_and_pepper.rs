@@ -1,18 +1,17 @@
 //! Salt and pepper: a random share of each example is set to the least or the largest value, by a fair coin (Vincent et al. 2010): a truth value to
 //! false or true, a category to a level at random.
 
-use std::{borrow::Cow, sync::Arc};
-
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Distribution, Tensor},
 };
+use schemars::JsonSchema;
 
 use super::{Change, Corrupt};
-use crate::{ConfigError, Inputs, Layout};
+use crate::{ConfigError, Layout, Settings};
 
-/// Settings of salt-and-pepper noise.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Values set to the least or to the largest one, by a fair coin.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct SaltAndPepper {
     /// Share of the values changed, in `(0, 1)`. Default: 0.1.
@@ -29,8 +28,12 @@ impl Default for SaltAndPepper {
     }
 }
 
-impl SaltAndPepper {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+impl Settings for SaltAndPepper {
+    const NAME: &'static str = "salt_and_pepper";
+}
+
+impl Corrupt for SaltAndPepper {
+    fn check(&self) -> Result<(), ConfigError> {
         if !(self.rate > 0.0 && self.rate < 1.0) {
             return Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1"));
         }
@@ -38,16 +41,6 @@ impl SaltAndPepper {
             return Ok(());
         }
         Err(ConfigError::new("high", self.high, format!("more than `low` ({}), both finite", self.low)))
-    }
-
-    pub(super) fn init(&self, _inputs: &Inputs) -> Arc<dyn Corrupt> {
-        Arc::new(*self)
-    }
-}
-
-impl Corrupt for SaltAndPepper {
-    fn name(&self) -> Cow<'static, str> {
-        "salt_and_pepper".into()
     }
 
     fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change {

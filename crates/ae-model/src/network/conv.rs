@@ -11,12 +11,13 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Device, Tensor},
 };
+use schemars::JsonSchema;
 
 use super::{Affine, Decoder, Encoder, Norm, NormKind, Sizes, affine::projected, mlp::check_dropout};
 use crate::{Activation, ConfigError};
 
 /// Settings of a convolutional encoder and its mirror.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct ConvConfig {
     /// Channels of each convolution, input side first; the decoder has them in reverse. Each at least 1. Default: `[16, 32]`.

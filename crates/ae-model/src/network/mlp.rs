@@ -11,6 +11,7 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Device, Tensor},
 };
+use schemars::JsonSchema;
 
 use super::{
     Affine, Decode, Encoder, Norm, NormKind, Sizes,
@@ -19,7 +20,7 @@ use super::{
 use crate::{Activation, ConfigError, Latent};
 
 /// Settings of a multi-layer perceptron and its mirror.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct MlpConfig {
     /// Widths of the encoder's hidden layers, input side first; the decoder has them in reverse. Each at least 1. Default: `[256, 128]`.

@@ -14,6 +14,7 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Device, Tensor},
 };
+use schemars::JsonSchema;
 
 pub use affine::Affine;
 pub use conv::{ConvConfig, ConvDecoder, ConvEncoder};
@@ -156,7 +157,7 @@ impl Sizes {
 pub const MOST_WEIGHTS: usize = 2_000_000_000;
 
 /// Which of this crate's networks to build.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", tag = "kind", rename_all = "snake_case")]
 pub enum Network {
     /// Hidden layers, or none, mirrored in the decoder: [`mlp`].

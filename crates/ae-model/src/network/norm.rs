@@ -11,9 +11,10 @@ use burn::{
     serde::{Deserialize, Serialize},
     tensor::{Device, Tensor},
 };
+use schemars::JsonSchema;
 
 /// Which normalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", rename_all = "snake_case")]
 pub enum NormKind {
     /// None.

@@ -3,21 +3,20 @@
 //! Codes change little around the data (Rifai et al. 2011a). [`crate::jacobian`] says how it is computed: in closed form for one layer,
 //! exactly by forward mode for small inputs, by Hutchinson's estimate for others.
 
-use std::borrow::Cow;
-
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
+use schemars::JsonSchema;
 
 use super::{Context, Penalty, check_probes};
 use crate::{
-    ConfigError, Weight,
+    ConfigError, Settings, Weight,
     jacobian::{Jacobian, Method},
 };
 
-/// Settings of the contractive penalty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Squared size of the derivative of the code, `||J_f(x)||_F^2`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct Contractive {
     /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
@@ -34,11 +33,11 @@ impl Default for Contractive {
     }
 }
 
-impl Penalty for Contractive {
-    fn name(&self) -> Cow<'static, str> {
-        "contractive".into()
-    }
+impl Settings for Contractive {
+    const NAME: &'static str = "contractive";
+}
 
+impl Penalty for Contractive {
     fn weight(&self, progress: f64) -> f64 {
         self.weight.at(progress)
     }

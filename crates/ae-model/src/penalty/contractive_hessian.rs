@@ -3,21 +3,20 @@
 //! For small noise this is the squared size of the Hessian, times `std^2`: beside the contractive penalty it makes the derivative of the code
 //! change slowly too (CAE+H, Rifai et al. 2011b).
 
-use std::borrow::Cow;
-
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
+use schemars::JsonSchema;
 
 use super::{Context, Penalty, check_probes};
 use crate::{
-    ConfigError, Weight,
+    ConfigError, Settings, Weight,
     jacobian::{Jacobian, Method},
 };
 
-/// Settings of the higher-order contractive penalty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Squared change of the derivative of the code nearby (CAE+H).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct ContractiveHessian {
     /// Factor `gamma` of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
@@ -38,11 +37,11 @@ impl Default for ContractiveHessian {
     }
 }
 
-impl Penalty for ContractiveHessian {
-    fn name(&self) -> Cow<'static, str> {
-        "contractive_hessian".into()
-    }
+impl Settings for ContractiveHessian {
+    const NAME: &'static str = "contractive_hessian";
+}
 
+impl Penalty for ContractiveHessian {
     fn weight(&self, progress: f64) -> f64 {
         self.weight.at(progress)
     }

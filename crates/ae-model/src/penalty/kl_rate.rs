@@ -3,18 +3,17 @@
 //! Each unit, in `[0, 1]`, is penalised for being active more or less often than the rate `rho` (Ng 2011, Sparse autoencoder, CS294A). One number a batch; here
 //! every example carries it, so that the objective's mean over the batch is that number.
 
-use std::borrow::Cow;
-
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::{DType, Tensor},
 };
+use schemars::JsonSchema;
 
 use super::{Context, Penalty};
-use crate::{ConfigError, Weight};
+use crate::{ConfigError, Settings, Weight};
 
-/// Settings of the KL-rate penalty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Divergence of the mean activity of each unit from a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct KlRate {
     /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
@@ -29,11 +28,11 @@ impl Default for KlRate {
     }
 }
 
-impl Penalty for KlRate {
-    fn name(&self) -> Cow<'static, str> {
-        "kl_rate".into()
-    }
+impl Settings for KlRate {
+    const NAME: &'static str = "kl_rate";
+}
 
+impl Penalty for KlRate {
     fn weight(&self, progress: f64) -> f64 {
         self.weight.at(progress)
     }

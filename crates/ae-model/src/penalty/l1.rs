@@ -1,17 +1,16 @@
 //! L1: `Omega = sum_j |h_j|`, per example. A Laplace prior on the code (Olshausen and Field 1996): most units are pulled to zero.
 
-use std::borrow::Cow;
-
 use burn::{
     serde::{Deserialize, Serialize},
     tensor::Tensor,
 };
+use schemars::JsonSchema;
 
 use super::{Context, Penalty};
-use crate::{ConfigError, Weight};
+use crate::{ConfigError, Settings, Weight};
 
-/// Settings of the L1 penalty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Sum of the sizes of the units, `sum_j |h_j|`: most of them are pulled to 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct L1 {
     /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.01.
@@ -24,11 +23,11 @@ impl Default for L1 {
     }
 }
 
-impl Penalty for L1 {
-    fn name(&self) -> Cow<'static, str> {
-        "l1".into()
-    }
+impl Settings for L1 {
+    const NAME: &'static str = "l1";
+}
 
+impl Penalty for L1 {
     fn weight(&self, progress: f64) -> f64 {
         self.weight.at(progress)
     }

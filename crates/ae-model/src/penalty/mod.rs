@@ -1,7 +1,7 @@
 //! Penalties `Omega`: what the loss asks for beside copying. They combine freely, with each other and with every network.
 //!
 //! A penalty of another crate implements [`Penalty`] and is handed to [`Objective::with_penalty`](crate::Objective::with_penalty). One that a
-//! [`Recipe`](crate::Recipe) can name is one file here and one line in the list below.
+//! [`Recipe`](crate::Recipe) can name is one file with its [`Settings`], and one line in a [`Registry`].
 
 pub mod contractive;
 pub mod contractive_hessian;
@@ -11,16 +11,20 @@ pub mod l1;
 use std::{borrow::Cow, fmt::Debug, sync::Arc};
 
 use burn::{
-    serde::{Deserialize, Serialize},
+    serde::{Serialize, Serializer},
     tensor::Tensor,
 };
+use serde_json::Value;
 
 pub use contractive::Contractive;
 pub use contractive_hessian::ContractiveHessian;
 pub use kl_rate::KlRate;
 pub use l1::L1;
 
-use crate::{ConfigError, Latent, Parts};
+use crate::{
+    ConfigError, Latent, Parts, Registry, Settings,
+    registry::{self, Part, ReadError},
+};
 
 /// What a penalty may look at.
 pub struct Context<'a> {
@@ -42,8 +46,10 @@ pub struct Context<'a> {
 
 /// A term of the loss beside the reconstruction.
 pub trait Penalty: Debug + Send + Sync {
-    /// Name in logs and tables.
-    fn name(&self) -> Cow<'static, str>;
+    /// Name in logs and tables; by default that of the type, `student_t` for `StudentT`.
+    fn name(&self) -> Cow<'static, str> {
+        registry::name_of::<Self>()
+    }
 
     /// Its factor in the loss, 0 or more, when this share of the training, in `[0, 1]`, is over.
     fn weight(&self, progress: f64) -> f64;
@@ -60,52 +66,56 @@ pub trait Penalty: Debug + Send + Sync {
     }
 }
 
-/// Declares the penalties that a recipe can name.
-macro_rules! penalties {
-    ($($(#[$about:meta])* $name:ident: $penalty:ident,)*) => {
-        /// Which penalties are in the loss; none by default.
-        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-        #[serde(crate = "burn::serde", default, deny_unknown_fields)]
-        pub struct PenaltyConfig {
-            $($(#[$about])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<$penalty>,)*
-        }
+/// Which penalties are in the loss; none by default. A table of them by name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PenaltyConfig(Vec<Part<dyn Penalty>>);
 
-        impl PenaltyConfig {
-            /// Whether the settings can be used.
-            ///
-            /// # Errors
-            /// A field outside its range.
-            pub fn check(&self) -> Result<(), ConfigError> {
-                self.init().iter().try_for_each(|penalty| penalty.check().map_err(|error| error.within(&penalty.name())))
-            }
-
-            /// The penalties.
-            pub fn init(&self) -> Vec<Arc<dyn Penalty>> {
-                let mut penalties: Vec<Arc<dyn Penalty>> = Vec::new();
-                $(if let Some(penalty) = self.$name {
-                    penalties.push(Arc::new(penalty));
-                })*
-                penalties
-            }
-        }
-
-        $(impl From<$penalty> for PenaltyConfig {
-            fn from(penalty: $penalty) -> Self {
-                Self { $name: Some(penalty), ..Self::default() }
-            }
-        })*
-    };
+impl<P: Penalty + Settings> From<P> for PenaltyConfig {
+    fn from(penalty: P) -> Self {
+        Self::default().with(penalty)
+    }
 }
 
-penalties! {
-    /// Sum of the units' sizes: [`l1`].
-    l1: L1,
-    /// Divergence of the units' mean activities from a rate: [`kl_rate`].
-    kl_rate: KlRate,
-    /// Squared size of the code's derivative: [`contractive`].
-    contractive: Contractive,
-    /// Squared change of the code's derivative nearby: [`contractive_hessian`].
-    contractive_hessian: ContractiveHessian,
+impl Serialize for PenaltyConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        registry::Named(&self.0).serialize(serializer)
+    }
+}
+
+impl PenaltyConfig {
+    /// The same with one more penalty, in the place of one of the same name if there is one.
+    pub fn with<P: Penalty + Settings>(mut self, penalty: P) -> Self {
+        registry::put(&mut self.0, penalty.into());
+        self
+    }
+
+    /// The penalty of this type, if it is there.
+    pub fn get<P: Settings>(&self) -> Option<&P> {
+        registry::find(&self.0)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// From a table of penalties by name.
+    pub(crate) fn read(value: Value, registry: &Registry) -> Result<Self, ReadError> {
+        registry::read_named(registry.penalties(), "penalty", value).map(Self)
+    }
+
+    /// Whether the settings can be used.
+    ///
+    /// # Errors
+    /// A field outside its range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.0.iter().try_for_each(|part| part.check().map_err(|error| error.within(part.name())))
+    }
+
+    /// The penalties.
+    pub fn init(&self) -> Vec<Arc<dyn Penalty>> {
+        self.0.iter().map(Part::shared).collect()
+    }
 }
 
 fn check_probes(probes: usize) -> Result<(), ConfigError> {

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use ae_data::Element;
-use ae_model::{AnyCode, Model, network::layers::Layer};
+use ae_model::{Model, code::Lifetime, network::layers::Layer};
 use burn::{
     module::RunningState,
     tensor::{Device, Tensor, TensorData},
@@ -161,7 +161,7 @@ impl Weights {
         if let Some(error) = failed {
             return Err(error);
         }
-        if let AnyCode::Lifetime(code) = &mut model.code {
+        if let Some(code) = model.code.get_mut::<Lifetime>() {
             let shape = code.threshold.value_sync().dims();
             let mut loader = Loader { left: &mut left, name: "code".to_string(), origin: &self.origin, device };
             code.threshold = RunningState::new(loader.tensor("threshold", shape)?);

@@ -5,7 +5,7 @@ pub mod onnx;
 pub mod pytorch;
 
 use ae_data::{Encoding, Kind};
-use ae_model::{AnyCode, Code, Reconstruction, code::Plain};
+use ae_model::{AnyCode, Bernoulli, Code, SquaredError, code::Plain};
 use burn::tensor::Tensor;
 
 use crate::{Error, Result, evaluation::numbers, trained::Trained};
@@ -82,11 +82,22 @@ enum Meaning {
     Levels,
 }
 
-/// The parts of the features by what the decoder's output stands for: meaning, first feature, the one behind the last.
-fn meanings(trained: &Trained) -> Vec<(Meaning, usize, usize)> {
-    let numbers = if trained.config.model.reconstruction == Reconstruction::Bernoulli { Meaning::Logits } else { Meaning::Values };
+/// The parts of the features by what the decoder's output stands for: meaning, and the half-open range of the features.
+///
+/// # Errors
+/// A reconstruction loss of another crate, of which that is not known.
+fn meanings(trained: &Trained) -> Result<Vec<(Meaning, usize, usize)>> {
+    let loss = &trained.config.model.reconstruction;
+    let numbers = match (loss.get::<SquaredError>(), loss.get::<Bernoulli>()) {
+        (Some(_), _) => Meaning::Values,
+        (_, Some(_)) => Meaning::Logits,
+        _ => {
+            let known = "only models with squared_error or bernoulli can be exported";
+            return Err(Error::Failed(format!("the reconstruction of this run is {}: {known}", loss.name())));
+        }
+    };
     if trained.model.reconstruction.layout.is_none() {
-        return vec![(numbers, 0, trained.schema.d_input)];
+        return Ok(vec![(numbers, 0, trained.schema.d_input)]);
     }
     let layout = Encoding::new(trained.columns()).layout();
     let mut parts = vec![(numbers, 0, layout.numbers), (Meaning::Logits, layout.numbers, layout.numbers + layout.booleans)];
@@ -96,7 +107,7 @@ fn meanings(trained: &Trained) -> Vec<(Meaning, usize, usize)> {
         start += levels;
     }
     parts.retain(|(_, start, end)| start < end);
-    parts
+    Ok(parts)
 }
 
 /// What the code of a model is after training.

@@ -356,7 +356,7 @@ impl Builder {
 
     fn decoder(&mut self, trained: &Trained, layers: &[Layer], h: Value) -> Result<Value> {
         let output = self.layers(layers, h)?;
-        let parts = meanings(trained);
+        let parts = meanings(trained)?;
         let several = parts.len() > 1;
         let mut made = Vec::new();
         for (meaning, start, end) in parts {

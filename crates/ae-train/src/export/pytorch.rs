@@ -115,7 +115,7 @@ pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
         }
     }
     let mask = if trained.model.mask_input { "    x = torch.cat([x, (~missing).float()], 1)  # the mask is the second half\n" } else { "" };
-    let parts = meanings(trained).into_iter().map(|(meaning, start, end)| {
+    let parts = meanings(trained)?.into_iter().map(|(meaning, start, end)| {
         let part = format!("o[:, {start}:{end}]");
         match meaning {
             Meaning::Values => part,

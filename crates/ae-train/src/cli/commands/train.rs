@@ -1,30 +1,35 @@
 //! `ae train`: trains a model or continues a run, and prints what it learned.
 
+use ae_model::Registry;
 use std::io::{self, IsTerminal};
 
-use ae_model::{Activation, CodeSettings, code::CodeConfig};
-use ae_train::{
+use crate::{
     Config, Error, Progress, Result, Run,
     device::{self, Found},
     evaluation::Figures,
     run::Learned,
     run_folder::Summary,
 };
+use ae_model::{
+    Activation,
+    code::{LifetimeConfig, TopKConfig},
+    penalty::{KlRate, L1},
+};
 use burn::train::Interrupter;
 
-use crate::{
-    cli::TrainArgs,
+use crate::cli::{
+    args::TrainArgs,
     devices, ending,
     output::{print, say},
 };
 
 /// Trains, and prints the result.
-pub fn run(args: &TrainArgs) -> Result<()> {
+pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     let chosen = devices::choose(&args.device)?;
     let device = chosen.open()?;
     let run = match &args.resume {
-        Some(path) => Run::open(path)?,
-        None => Run::create(super::configuration(&args.config)?, args.out.as_deref())?,
+        Some(path) => Run::open_with(path, registry)?,
+        None => Run::create(super::configuration(&args.config, registry)?, args.out.as_deref())?,
     };
     let folder = run.folder.path().display();
     super::note(run.notes());
@@ -52,7 +57,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let report = run.folder.report_file();
     let results = device::for_results(&device.device, summary.parameters);
     if !report.exists()
-        && let Err(error) = ae_train::report::write(&run, &results)
+        && let Err(error) = crate::report::write(&run, &results)
     {
         say(&format!("warning: no report: {error}"));
     }
@@ -129,16 +134,16 @@ fn dead_units(summary: &Summary, config: &Config) -> Option<String> {
     }
     let model = &config.model;
     let mut advice = Vec::new();
-    if let Some(l1) = model.penalty.l1 {
+    if let Some(l1) = model.penalty.get::<L1>() {
         advice.push(format!("lower `model.penalty.l1.weight` (now {})", l1.weight));
     }
-    if let Some(kl_rate) = model.penalty.kl_rate {
+    if let Some(kl_rate) = model.penalty.get::<KlRate>() {
         advice.push(format!("raise `model.penalty.kl_rate.rate` (now {})", kl_rate.rate));
     }
-    if let CodeConfig::TopK(top_k) = &model.code {
+    if let Some(top_k) = model.code.get::<TopKConfig>() {
         advice.push(format!("raise `model.code.k_start` (now {}) or `model.code.k` (now {})", top_k.k_start, top_k.k));
     }
-    if let CodeConfig::Lifetime(lifetime) = &model.code {
+    if let Some(lifetime) = model.code.get::<LifetimeConfig>() {
         advice.push(format!("raise `model.code.rate` (now {})", lifetime.rate));
     }
     if model.code.activation() == Activation::Relu {

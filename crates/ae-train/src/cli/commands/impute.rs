@@ -1,29 +1,30 @@
 //! `ae impute`: fills in missing values and says how well, on values that were there.
 
+use ae_model::Registry;
 use std::{cell::RefCell, path::Path};
 
+use crate::{Error, Result, Which, impute::Filled};
 use ae_data::{
     Options,
     sink::{self, Pipe},
     source,
 };
-use ae_train::{Error, Result, Which, impute::Filled};
 use burn::data::dataset::Dataset as _;
 
 use super::{note, options, save};
-use crate::{
-    cli::{ImputeArgs, RowsChoice},
+use crate::cli::{
+    args::{ImputeArgs, RowsChoice},
     output::{print, say},
 };
 
 /// Writes the rows with their blanks filled in.
-pub fn run(args: &ImputeArgs) -> Result<()> {
+pub fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
     // The blanks of a file are where they are, whatever part of it was trained on.
     let mut rows = args.rows.clone();
     if rows.rows == RowsChoice::Unseen {
         rows.rows = RowsChoice::All;
     }
-    let used = super::use_run(&rows)?;
+    let used = super::use_run(&rows, registry)?;
     let trained = &used.trained;
     // What can be measured: values that are there, of rows that were not trained on, where such are known.
     let unseen = trained.rows(None, &Options::default(), Which::Test).ok();
@@ -54,7 +55,7 @@ pub fn run(args: &ImputeArgs) -> Result<()> {
             let mut filled = Filled::default();
             sink::write_with(to, |mut file| {
                 filled = trained.impute_text(&used.rows, &mut file, is_packed(to))?;
-                Ok::<_, ae_train::Error>(())
+                Ok::<_, crate::Error>(())
             })?;
             note(&used.rows.rows().met());
             filled
@@ -64,7 +65,7 @@ pub fn run(args: &ImputeArgs) -> Result<()> {
             let mut filled = Filled::default();
             sink::write_with(to, |file| {
                 filled = trained.impute_array(from, &read, &used.rows, std::io::BufWriter::new(file))?;
-                Ok::<_, ae_train::Error>(())
+                Ok::<_, crate::Error>(())
             })?;
             filled
         }

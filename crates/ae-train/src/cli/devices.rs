@@ -8,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ae_train::{
+use crate::{
     Result,
     device::{self, Available, Finding, Found, HAS_GPU_BACKENDS},
 };
 
-use crate::output::say;
+use crate::cli::output::say;
 
 /// How long the drivers of one interface may take to say what they have.
 const LOOKING: Duration = Duration::from_secs(15);

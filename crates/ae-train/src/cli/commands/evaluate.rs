@@ -1,14 +1,15 @@
 //! `ae evaluate`: everything that can be said of a model on some rows.
 
-use ae_data::Options;
-use ae_train::{
+use crate::{
     Result, Which,
     evaluate::{Accuracies, Evaluation},
     evaluation::Figures,
 };
+use ae_data::Options;
+use ae_model::Registry;
 
-use crate::{
-    cli::EvaluateArgs,
+use crate::cli::{
+    args::EvaluateArgs,
     output::{print, say},
 };
 
@@ -16,8 +17,8 @@ use crate::{
 const COLUMNS: usize = 12;
 
 /// Prints the figures.
-pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let used = super::use_run(&args.rows)?;
+pub fn run(args: &EvaluateArgs, registry: &Registry) -> Result<()> {
+    let used = super::use_run(&args.rows, registry)?;
     let trained = &used.trained;
     let train = trained.rows(None, &Options::default(), Which::Train);
     if let (Err(error), true) = (&train, used.rows.rows().labels.is_some()) {

@@ -1,15 +1,16 @@
 //! `ae interpolate`: the way from one row to another through the code.
 
+use crate::{Error, Result};
 use ae_data::picture::Sheet;
-use ae_train::{Error, Result};
+use ae_model::Registry;
 use burn::data::dataset::Dataset as _;
 
 use super::{is_picture, is_typed, save_whole, singles};
-use crate::cli::InterpolateArgs;
+use crate::cli::args::InterpolateArgs;
 
 /// Writes the way.
-pub fn run(args: &InterpolateArgs) -> Result<()> {
-    let used = super::use_run(&args.rows)?;
+pub fn run(args: &InterpolateArgs, registry: &Registry) -> Result<()> {
+    let used = super::use_run(&args.rows, registry)?;
     let count = used.rows.len();
     if let Some(row) = [args.from, args.to].into_iter().find(|&row| row == 0 || row > count) {
         return Err(Error::Usage(format!("there is no row {row}: the data has rows 1 to {count}")));

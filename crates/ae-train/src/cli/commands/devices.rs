@@ -1,8 +1,8 @@
 //! `ae devices`: where can be trained.
 
-use ae_train::{Result, device::Found};
+use crate::{Result, device::Found};
 
-use crate::{devices, output::print};
+use crate::cli::{devices, output::print};
 
 /// Lists the devices, best first, and why some cannot be used.
 pub fn run() -> Result<()> {

@@ -1,8 +1,11 @@
 //! Standard output, for results.
 
-use std::io::{self, ErrorKind, Write};
+use std::{
+    borrow::Cow,
+    io::{self, ErrorKind, Write},
+};
 
-use ae_train::{Error, Result};
+use crate::{Error, Result};
 
 /// Prints; a reader that has gone away (`ae variants | head`) is no error.
 pub fn print(text: &str) -> Result<()> {
@@ -13,7 +16,10 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// A line on standard error, for everything that is no result. A reader that has gone away is no reason to stop.
+/// A line on standard error, for everything that is no result. A reader that has gone away is no reason to stop. Commands that it advises are those of
+/// `ae`; a program of another name has them too, under its own.
 pub fn say(line: &str) {
+    let program = super::program();
+    let line = if program == "ae" { Cow::from(line) } else { line.replace("`ae ", &format!("`{program} ")).into() };
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

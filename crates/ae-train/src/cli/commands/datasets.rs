@@ -1,9 +1,9 @@
 //! `ae datasets`: what is known by name.
 
+use crate::Result;
 use ae_data::BUILTIN;
-use ae_train::Result;
 
-use crate::output::print;
+use crate::cli::output::print;
 
 /// Lists the built-in sets.
 pub fn run() -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ae_train::Which;
+use crate::Which;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Autoencoders for Burn: train one and see what it learned. Without a command, trains the default on handwritten digits.
@@ -72,7 +72,6 @@ pub struct ProbeArgs {
 /// Where a configuration comes from.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ConfigArgs {
-    /// Variant to start from (see `ae variants`).
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
     /// TOML file of settings over the variant's defaults (see `ae config`).
@@ -81,37 +80,27 @@ pub struct ConfigArgs {
     /// A single setting over the file's, such as training.batch_size=128; repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Built-in data set, file, folder, pattern such as 'part-*.csv', or - for CSV on standard input.
     #[arg(long, value_name = "NAME|PATH")]
     pub data: Option<String>,
     /// How to read it.
     #[command(flatten)]
     pub read: ReadArgs,
-    /// Train on rows of the normal class alone (half of them), and test on the rest: for finding anomalies. Needs labels.
     #[arg(long)]
     pub normal_only: bool,
-    /// Name of the normal class; by default the one called 0, normal, inlier, false or the like.
     #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]
     pub normal: Option<String>,
-    /// Units of the code.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub code_dim: Option<i64>,
-    /// Passes over the training rows.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub epochs: Option<i64>,
-    /// Seed of weights, splits and order.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<i64>,
-    /// Seed of the split alone; by default --seed.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub split_seed: Option<i64>,
-    /// Give each class the same share of train, validation and test. Needs labels.
     #[arg(long)]
     pub stratify: bool,
-    /// Keep rows with the same value in this column in one part, such as a customer with several rows.
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, conflicts_with = "time")]
     pub group: Option<String>,
-    /// Test on the last rows by this column of times, dates or numbers, and validate on the last of the rest.
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub time: Option<String>,
 }
@@ -119,46 +108,34 @@ pub struct ConfigArgs {
 /// How data is read.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReadArgs {
-    /// Column of a table with each row's class: shown, not learned from.
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub label: Option<String>,
-    /// Column of a table that identifies each row: carried along, not learned from.
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub id: Option<String>,
-    /// Columns of a table not to learn from, with commas between; '' is the column without a name.
     #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub drop: Vec<String>,
-    /// Columns of a table to learn from, if not all, with commas between.
     #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub keep: Vec<String>,
-    /// Columns whose cells are names, even where they look like numbers.
     #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub categorical: Vec<String>,
-    /// Columns with two different values, such as 0 and 1.
     #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub boolean: Vec<String>,
-    /// Columns of numbers: a cell that is none is an error.
     #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub numeric: Vec<String>,
-    /// Columns of whole numbers: what is filled in is rounded.
     #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
     pub integer: Vec<String>,
-    /// Texts and numbers that stand for a missing value, such as -999, with commas between; in a text table in place of NA, ? and the like.
     #[arg(long, value_name = "TEXTS", allow_hyphen_values = true)]
     pub missing: Vec<String>,
-    /// What becomes of a category's value that training did not have.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub unknown: Option<UnknownChoice>,
     /// How the file is laid out.
     #[command(flatten)]
     pub file: FileArgs,
-    /// Leave the rows in their file and read them block by block, as those of large files.
     #[arg(long)]
     pub stream: bool,
     /// Size that images are brought to, such as 28x28.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = size)]
     pub resize: Option<[usize; 2]>,
-    /// Read images in shades of grey.
     #[arg(long)]
     pub grey: bool,
 }
@@ -166,10 +143,8 @@ pub struct ReadArgs {
 /// How a file is laid out.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FileArgs {
-    /// What separates the cells of a text table, such as ';' or $'\\t'; ' ' stands for any number of spaces.
     #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true, value_parser = character)]
     pub delimiter: Option<char>,
-    /// The decimal mark of a text table.
     #[arg(long, value_name = ". or ,", value_parser = decimal)]
     pub decimal: Option<char>,
     /// The first line of a text table names the columns.
@@ -178,13 +153,10 @@ pub struct FileArgs {
     /// The first line of a text table is a row.
     #[arg(long)]
     pub no_header: bool,
-    /// Leave out the lines of a text table that begin with this character.
     #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true, value_parser = character)]
     pub comment: Option<char>,
-    /// Encoding of a text table, such as latin1; UTF-8 and UTF-16 are found out.
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,
-    /// Name of the array, where a file holds several.
     #[arg(long, value_name = "NAME")]
     pub tensor: Option<String>,
 }
@@ -380,7 +352,6 @@ pub struct SampleArgs {
     /// Gaussians of a mixture.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
     pub components: usize,
-    /// Seed of the draws.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Say how like the test rows 1,000 of them are (more if --rows is more), beside training rows and a mixture of Gaussians on the rows themselves.
@@ -418,7 +389,6 @@ pub struct ScoreArgs {
     /// Write the N columns that score highest in each row, rather than the score of every column.
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
     pub top: Option<usize>,
-    /// Name of the normal class, if the rows have labels; by default the run's, or the one called 0, normal, inlier, false or the like.
     #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]
     pub normal: Option<String>,
     /// Table to write, with the score of each row and of each of its columns; by default CSV on standard output.

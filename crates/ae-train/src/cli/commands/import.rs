@@ -1,16 +1,17 @@
 //! `ae import`: a run from weights that were trained elsewhere.
 
-use ae_train::{Result, Run, export::import::Weights};
+use crate::{Result, Run, export::import::Weights};
+use ae_model::Registry;
 
 use super::{configuration_with, train};
-use crate::{cli::ImportArgs, devices::open_for_results, output::print};
+use crate::cli::{args::ImportArgs, devices::open_for_results, output::print};
 
 /// Makes the run, and prints how good it is.
-pub fn run(args: &ImportArgs) -> Result<()> {
+pub fn run(args: &ImportArgs, registry: &Registry) -> Result<()> {
     let device = open_for_results(args.device.as_deref())?.device.inner();
     let weights = Weights::read(&args.weights)?;
     let settings = weights.settings()?;
-    let config = configuration_with(&args.config, settings)?;
+    let config = configuration_with(&args.config, settings, registry)?;
     let scaling = weights.scaling()?;
     let (run, summary) = Run::import(config, args.out.as_deref(), &device, scaling, |model| weights.load(model, &device))?;
     print(&train::table(&summary))?;

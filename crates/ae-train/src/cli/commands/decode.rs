@@ -1,14 +1,15 @@
 //! `ae decode`: what the decoder makes of codes.
 
+use crate::{Error, Result};
 use ae_data::{Known, Options, open_known, sink};
-use ae_train::{Error, Result};
+use ae_model::Registry;
 
 use super::{file_options, is_picture, is_typed, save, singles};
-use crate::{cli::DecodeArgs, devices::open_for_results};
+use crate::cli::{args::DecodeArgs, devices::open_for_results};
 
 /// Writes the decoded codes.
-pub fn run(args: &DecodeArgs) -> Result<()> {
-    let trained = ae_train::Run::open(&args.run)?.trained(open_for_results(args.device.as_deref())?.device)?;
+pub fn run(args: &DecodeArgs, registry: &Registry) -> Result<()> {
+    let trained = crate::Run::open_with(&args.run, registry)?.trained(open_for_results(args.device.as_deref())?.device)?;
     let units = trained.config.model.code_dim;
     // What identifies rows stands beside codes that `ae encode` wrote.
     let columns: Vec<ae_data::Column> = (0..units).map(|unit| ae_data::Column::number(format!("h{unit}"))).collect();

@@ -1,16 +1,17 @@
 //! `ae sample`: new rows like the data.
 
-use ae_data::{Dataset, Options, picture::Sheet};
-use ae_train::{
+use crate::{
     Error, Result, Run, Trained, Which,
     generate::{Density, FITTED},
     sample_quality::Space,
 };
+use ae_data::{Dataset, Options, picture::Sheet};
+use ae_model::Registry;
 use burn::data::dataset::Dataset as _;
 
 use super::{is_picture, is_typed, save_whole, singles};
-use crate::{
-    cli::{DensityChoice, SampleArgs},
+use crate::cli::{
+    args::{DensityChoice, SampleArgs},
     devices::open_for_results,
     output::say,
 };
@@ -19,8 +20,8 @@ use crate::{
 const COMPARED: usize = 1000;
 
 /// Writes the rows.
-pub fn run(args: &SampleArgs) -> Result<()> {
-    let run = Run::open(&args.run)?;
+pub fn run(args: &SampleArgs, registry: &Registry) -> Result<()> {
+    let run = Run::open_with(&args.run, registry)?;
     let trained = run.trained(open_for_results(args.device.as_deref())?.device)?;
     let part = |which| match &args.data {
         Some(data) => trained.rows(Some(data), &Options::default(), Which::All),

@@ -1,11 +1,11 @@
 //! `ae probe`, which `ae` calls itself: looks for devices, or tests one, in a process that may crash or hang in a driver.
 
-use ae_train::{
+use crate::{
     Error, Result,
     device::{self, Finding, Found},
 };
 
-use crate::{cli::ProbeArgs, output::print};
+use crate::cli::{args::ProbeArgs, output::print};
 
 /// Prints every finding as a line of JSON, or nothing if the device passes its test.
 pub fn run(args: &ProbeArgs) -> Result<()> {

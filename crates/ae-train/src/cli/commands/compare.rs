@@ -1,11 +1,12 @@
 //! `ae compare`: runs side by side; those that are not there yet are trained.
 
+use ae_model::Registry;
 use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
 };
 
-use ae_train::{
+use crate::{
     Config, Error, Outcome, Progress, Result, Run,
     compare::{Line, compare},
     device::{self, Available},
@@ -13,18 +14,18 @@ use ae_train::{
 };
 use burn::train::Interrupter;
 
-use crate::{
-    cli::CompareArgs,
+use crate::cli::{
+    args::CompareArgs,
     devices, ending,
     output::{print, say},
 };
 
 /// Prints the comparison.
-pub fn run(args: &CompareArgs) -> Result<()> {
+pub fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
     let device = devices::choose(&args.device)?.open()?;
     let runs = match (args.runs.is_empty(), args.variants.is_empty()) {
-        (false, true) => named(&args.runs)?,
-        (true, false) => trained(args, &device)?,
+        (false, true) => named(&args.runs, registry)?,
+        (true, false) => trained(args, &device, registry)?,
         (true, true) => return Err(Error::Usage("name runs, or what to train with `--variants a,b,c` (see `ae variants`)".to_string())),
         (false, false) => return Err(Error::Usage("name runs or `--variants`, not both".to_string())),
     };
@@ -41,10 +42,10 @@ pub fn run(args: &CompareArgs) -> Result<()> {
 }
 
 /// The runs of these folders, each once.
-fn named(folders: &[PathBuf]) -> Result<Vec<Run>> {
+fn named(folders: &[PathBuf], registry: &Registry) -> Result<Vec<Run>> {
     let (mut runs, mut seen) = (Vec::new(), Vec::new());
     for folder in folders {
-        let run = Run::open(folder)?;
+        let run = Run::open_with(folder, registry)?;
         let place = folder.canonicalize().unwrap_or_else(|_| folder.clone());
         if seen.contains(&place) {
             say(&format!("note: {} is named twice, and counted once", folder.display()));
@@ -57,7 +58,7 @@ fn named(folders: &[PathBuf]) -> Result<Vec<Run>> {
 }
 
 /// Every variant with every seed: the runs that are there, and the others trained.
-fn trained(args: &CompareArgs, device: &Available) -> Result<Vec<Run>> {
+fn trained(args: &CompareArgs, device: &Available, registry: &Registry) -> Result<Vec<Run>> {
     let mut runs = Vec::new();
     let mut planned = Vec::new();
     for variant in &args.variants {
@@ -65,7 +66,7 @@ fn trained(args: &CompareArgs, device: &Available) -> Result<Vec<Run>> {
             let mut settings = args.config.clone();
             settings.variant = Some(variant.clone());
             settings.seed = Some(args.config.seed.unwrap_or(0) + seed as i64);
-            planned.push(super::configuration(&settings)?);
+            planned.push(super::configuration(&settings, registry)?);
         }
     }
     let folder = match (&args.out, planned.first()) {
@@ -100,7 +101,7 @@ fn trained(args: &CompareArgs, device: &Available) -> Result<Vec<Run>> {
 
 /// A run that is there already, if it was made from the same settings and the same data, by whatever name.
 fn known(path: &Path, config: &Config, fingerprint: &mut Option<String>) -> Result<Run> {
-    let run = Run::open(path)?;
+    let run = Run::open_with(path, &config.registry)?;
     let mut wanted = config.clone();
     // A run keeps the whole path of its data.
     wanted.data.source.clone_from(&run.config.data.source);

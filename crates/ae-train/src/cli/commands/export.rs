@@ -1,23 +1,24 @@
 //! `ae export`: the model for other programs.
 
+use ae_model::Registry;
 use std::{fs, path::Path};
 
-use ae_data::sink::write_bytes;
-use ae_train::{
+use crate::{
     Error, Result, Run, Trained,
     export::{far, features, onnx, pytorch, scaling},
 };
+use ae_data::sink::write_bytes;
 use burn::module::Module;
 
-use crate::{
-    cli::{ExportArgs, ExportFormat},
+use crate::cli::{
+    args::{ExportArgs, ExportFormat},
     devices::open_for_results,
     output::{print, say},
 };
 
 /// Writes the files.
-pub fn run(args: &ExportArgs) -> Result<()> {
-    let run = Run::open(&args.run)?;
+pub fn run(args: &ExportArgs, registry: &Registry) -> Result<()> {
+    let run = Run::open_with(&args.run, registry)?;
     let trained = run.trained(open_for_results(None)?.device)?;
     let folder = args.out.clone().unwrap_or_else(|| run.folder.path().join("export"));
     fs::create_dir_all(&folder).map_err(|error| Error::at("create", &folder, error))?;

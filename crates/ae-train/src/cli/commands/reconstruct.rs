@@ -1,22 +1,26 @@
 //! `ae reconstruct`: what comes back of each row, or of each row corrupted first.
 
 use ae_data::{picture::Sheet, sink};
-use ae_model::corruption::{CorruptionConfig, GaussianConfig, Masking, SaltAndPepper};
-use ae_train::{Error, Result};
+use ae_model::{Registry, corruption::CorruptionConfig};
 use burn::data::dataset::Dataset as _;
+use serde_json::{Map, Value};
 
 use super::{is_picture, is_typed, save, singles};
-use crate::{cli::ReconstructArgs, output::print};
+use crate::{
+    Error, Result,
+    cli::{args::ReconstructArgs, output::print},
+    fields,
+};
 
 /// Images of a sheet.
 const SHEET: usize = 12;
 
 /// Writes the reconstructions.
-pub fn run(args: &ReconstructArgs) -> Result<()> {
-    let used = super::use_run(&args.rows)?;
+pub fn run(args: &ReconstructArgs, registry: &Registry) -> Result<()> {
+    let used = super::use_run(&args.rows, registry)?;
     super::is_free(args.out.as_deref(), &args.rows, &used.run)?;
     let (trained, rows) = (&used.trained, &used.rows);
-    let corruption = args.corrupt.as_deref().map(|text| corruption(text, &trained.config.model.corruption)).transpose()?;
+    let corruption = args.corrupt.as_deref().map(|text| corruption(text, &trained.config.model.corruption, registry)).transpose()?;
     let corruption = corruption.map(|corruption| corruption.init(&trained.schema.inputs()));
     trained.device.seed(trained.config.seed);
     if let Some(path) = &args.sheet {
@@ -59,29 +63,36 @@ pub fn run(args: &ReconstructArgs) -> Result<()> {
 }
 
 /// `gaussian=0.3,masking=0.25,salt_and_pepper=0.1`, or nothing for what the run was trained with.
-fn corruption(text: &str, trained: &CorruptionConfig) -> Result<CorruptionConfig> {
+fn corruption(text: &str, trained: &CorruptionConfig, registry: &Registry) -> Result<CorruptionConfig> {
     if text.is_empty() {
         return match trained.is_none() {
             true => Err(Error::Usage("this run was trained without corruption: name one, such as `--corrupt gaussian=0.3`".to_string())),
             false => Ok(trained.clone()),
         };
     }
-    let mut corruption = CorruptionConfig::default();
+    let tables = fields::parts(registry);
+    let mut chosen = Map::new();
     for part in text.split(',') {
-        let wrong = || {
-            Error::Usage(format!(
-                "`--corrupt {text}`: `{part}` is none of gaussian=STD, masking=RATE, salt_and_pepper=RATE (several with commas between)"
-            ))
+        let wrong = |reason: &str| {
+            let names: Vec<_> = registry.corruptions().iter().map(|kind| kind.name).collect();
+            Error::Usage(format!("`--corrupt {text}`: {reason}; there are {} (several with commas between)", names.join(", ")))
         };
-        let (name, value) = part.split_once('=').ok_or_else(wrong)?;
-        let value: f64 = value.trim().parse().map_err(|_| wrong())?;
-        match name.trim() {
-            "gaussian" => corruption.gaussian = Some(GaussianConfig::new(value)),
-            "masking" => corruption.masking = Some(Masking { rate: value, rate_max: 0.0 }),
-            "salt_and_pepper" => corruption.salt_and_pepper = Some(SaltAndPepper { rate: value, ..SaltAndPepper::default() }),
-            _ => return Err(wrong()),
+        let (name, value) = part.split_once('=').map_or((part.trim(), None), |(name, value)| (name.trim(), Some(value.trim())));
+        let path = format!("model.corruption.{name}");
+        let table = tables.iter().find(|table| table.path == path).ok_or_else(|| wrong(&format!("`{name}` is no corruption")))?;
+        let mut settings = Map::new();
+        if let Some(value) = value {
+            // How strong it is has one of these names.
+            let strength =
+                ["std", "rate"].into_iter().find(|field| table.fields.iter().any(|known| known.path == format!("{path}.{field}")));
+            let strength = strength.ok_or_else(|| wrong(&format!("`{name}` takes no number")))?;
+            let number: f64 = value.parse().map_err(|_| wrong(&format!("`{value}` is no number")))?;
+            settings.insert(strength.to_string(), number.into());
         }
+        chosen.insert(name.to_string(), Value::Object(settings));
     }
+    let corruption =
+        CorruptionConfig::read(Value::Object(chosen), registry).map_err(|error| Error::Usage(format!("`--corrupt {text}`: {error}")))?;
     corruption.check().map_err(|error| error.within("corrupt"))?;
     Ok(corruption)
 }

@@ -15,11 +15,11 @@ use std::{
     time::Duration,
 };
 
+use crate::{Error, Result};
 use ae_data::{caught, progress};
-use ae_train::{Error, Result};
 use burn::train::Interrupter;
 
-use crate::output::say;
+use crate::cli::output::say;
 
 /// How long a step may go on once somebody has asked for the end.
 const STEP: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(5) };

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use crate::{Error, Result};
 use ae_data::{Dataset, Kind, Rows, Scaling, ScalingMethod, Sets, open_with, picture::Sheet};
-use ae_train::{Error, Result};
 
-use crate::{cli::DataArgs, output::print};
+use crate::cli::{args::DataArgs, output::print};
 
 /// Columns that are described one by one; of more, the first.
 const SHOWN: usize = 40;

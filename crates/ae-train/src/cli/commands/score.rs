@@ -1,8 +1,9 @@
 //! `ae score`: how anomalous each row is, and which column makes it so.
 
+use ae_model::Registry;
 use std::cell::RefCell;
 
-use ae_train::{
+use crate::{
     Error, Result,
     anomaly::{Detection, PCA_SHARE, Tally, normal_class},
     ranking::Ranking,
@@ -10,8 +11,8 @@ use ae_train::{
 use serde::Serialize;
 
 use super::{note, save};
-use crate::{
-    cli::ScoreArgs,
+use crate::cli::{
+    args::ScoreArgs,
     output::{print, say},
 };
 
@@ -31,8 +32,8 @@ struct Summary {
 }
 
 /// Scores rows; with labels, says how well anomalies are told from the rest.
-pub fn run(args: &ScoreArgs) -> Result<()> {
-    let used = super::use_run(&args.rows)?;
+pub fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
+    let used = super::use_run(&args.rows, registry)?;
     super::is_free(args.out.as_deref(), &args.rows, &used.run)?;
     let (trained, rows) = (&used.trained, &used.rows);
     let mut detector = used.run.folder.detector()?;

@@ -1,9 +1,9 @@
 //! `ae variants`: what can be trained.
 
+use crate::{Result, config::DEFAULT_VARIANT};
 use ae_model::VARIANTS;
-use ae_train::{Result, config::DEFAULT_VARIANT};
 
-use crate::output::print;
+use crate::cli::output::print;
 
 /// Lists the variants.
 pub fn run() -> Result<()> {

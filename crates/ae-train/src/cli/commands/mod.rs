@@ -22,38 +22,39 @@ mod variants;
 
 use std::path::Path;
 
+use crate::{Config, Error, Result, Run, Trained, config::Layers, results::Table};
 use ae_data::{
     Dataset, Options, Unknown,
     sink::{self, Shape, Writer},
 };
-use ae_train::{Config, Error, Result, Run, Trained, config::Layers, results::Table};
+use ae_model::Registry;
 use arrow_array::RecordBatch;
 use toml::Value;
 
-use crate::{
-    cli::{Cli, Command, ConfigArgs, FileArgs, ReadArgs, RowsArgs, UnknownChoice},
+use crate::cli::{
+    args::{Cli, Command, ConfigArgs, FileArgs, ReadArgs, RowsArgs, UnknownChoice},
     devices::open_for_results,
     output::say,
 };
 
 /// Does what the command line asks for.
-pub fn run(cli: Cli) -> Result<()> {
+pub fn run(cli: Cli, registry: &Registry) -> Result<()> {
     match cli.command.unwrap_or(Command::Train(cli.train)) {
-        Command::Train(args) => train::run(&args),
-        Command::Config(args) => config::run(&args),
+        Command::Train(args) => train::run(&args, registry),
+        Command::Config(args) => config::run(&args, registry),
         Command::Data(args) => data::run(&args),
-        Command::Evaluate(args) => evaluate::run(&args),
-        Command::Compare(args) => compare::run(&args),
-        Command::Encode(args) => encode::run(&args),
-        Command::Decode(args) => decode::run(&args),
-        Command::Report(args) => report::run(&args),
-        Command::Reconstruct(args) => reconstruct::run(&args),
-        Command::Impute(args) => impute::run(&args),
-        Command::Interpolate(args) => interpolate::run(&args),
-        Command::Sample(args) => sample::run(&args),
-        Command::Score(args) => score::run(&args),
-        Command::Export(args) => export::run(&args),
-        Command::Import(args) => import::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args, registry),
+        Command::Compare(args) => compare::run(&args, registry),
+        Command::Encode(args) => encode::run(&args, registry),
+        Command::Decode(args) => decode::run(&args, registry),
+        Command::Report(args) => report::run(&args, registry),
+        Command::Reconstruct(args) => reconstruct::run(&args, registry),
+        Command::Impute(args) => impute::run(&args, registry),
+        Command::Interpolate(args) => interpolate::run(&args, registry),
+        Command::Sample(args) => sample::run(&args, registry),
+        Command::Score(args) => score::run(&args, registry),
+        Command::Export(args) => export::run(&args, registry),
+        Command::Import(args) => import::run(&args, registry),
         Command::Variants => variants::run(),
         Command::Datasets => datasets::run(),
         Command::Devices => devices::run(),
@@ -62,12 +63,12 @@ pub fn run(cli: Cli) -> Result<()> {
 }
 
 /// The configuration of all layers.
-fn configuration(args: &ConfigArgs) -> Result<Config> {
-    configuration_with(args, Vec::new())
+fn configuration(args: &ConfigArgs, registry: &Registry) -> Result<Config> {
+    configuration_with(args, Vec::new(), registry)
 }
 
 /// The same over what is known beforehand.
-fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>) -> Result<Config> {
+fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>, registry: &Registry) -> Result<Config> {
     let mut flags = Vec::new();
     flags.extend(args.data.clone().map(|data| ("data.source", Value::String(data))));
     let read = &args.read;
@@ -110,7 +111,8 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>) -> R
     flags.extend(args.code_dim.map(|value| ("model.code_dim", Value::Integer(value))));
     flags.extend(args.epochs.map(|value| ("training.epochs", Value::Integer(value))));
     flags.extend(args.seed.map(|value| ("seed", Value::Integer(value))));
-    Config::from_layers(&Layers { given, variant: args.variant.as_deref(), file: args.config.as_deref(), set: &args.set, flags })
+    let layers = Layers { given, variant: args.variant.as_deref(), file: args.config.as_deref(), set: &args.set, flags };
+    Config::from_layers(&layers, registry)
 }
 
 /// What a person says about how to read.
@@ -169,8 +171,8 @@ struct Used {
     rows: Dataset,
 }
 
-fn use_run(args: &RowsArgs) -> Result<Used> {
-    let run = Run::open(&args.run)?;
+fn use_run(args: &RowsArgs, registry: &Registry) -> Result<Used> {
+    let run = Run::open_with(&args.run, registry)?;
     let trained = run.trained(open_for_results(args.device.as_deref())?.device)?;
     let rows = trained.rows(args.data.as_deref(), &options(&args.read), args.rows.into())?;
     if (args.read.resize.is_some() || args.read.grey) && rows.rows().white.is_none() {

@@ -1,0 +1,200 @@
+//! What each field of a configuration means, taken from the doc comments of the types that it is read into.
+
+use ae_model::{Registry, registry::Kind};
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
+
+use crate::Config;
+
+/// A field of a configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Dotted path, such as `model.code.k`.
+    pub path: String,
+    /// Meaning, unit, range and default, in sentences.
+    pub meaning: String,
+    /// What it may be, if those are words.
+    pub choices: Vec<String>,
+    /// Its default, where its table has defaults.
+    pub default: Option<Value>,
+    /// The kinds of its table that have it, where a table has a `kind`.
+    pub kinds: Vec<String>,
+}
+
+impl Field {
+    /// Meaning and choices, for people.
+    pub fn describe(&self) -> String {
+        match self.choices.as_slice() {
+            [] => self.meaning.clone(),
+            choices => format!("{} One of: {}.", self.meaning, choices.join(", ")).trim_start().to_string(),
+        }
+    }
+}
+
+/// A part that a configuration can name, with its fields.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Dotted path, such as `model.penalty.l1`; of a part that is chosen by its `kind`, where that stands.
+    pub path: String,
+    /// Name of the part.
+    pub name: &'static str,
+    /// What it is.
+    pub meaning: String,
+    /// Its fields.
+    pub fields: Vec<Field>,
+}
+
+/// The fields of every configuration, without those of the parts.
+pub fn fields(registry: &Registry) -> Vec<Field> {
+    let mut fields = of(&SchemaGenerator::default().into_root_schema_for::<Config>(), "");
+    for (path, names) in [
+        ("model.code.kind", names(registry.codes())),
+        ("model.reconstruction", names(registry.losses())),
+        ("model.reconstruction.kind", names(registry.losses())),
+    ] {
+        let parent = fields.iter().find(|field| path.starts_with(&field.path) && field.path.matches('.').count() == 1).cloned();
+        fields.retain(|field| field.path != path);
+        fields.extend(parent.map(|parent| Field { path: path.to_string(), choices: names, ..parent }));
+    }
+    fields
+}
+
+/// The parts of the registry, each with its fields.
+pub fn parts(registry: &Registry) -> Vec<Table> {
+    fn of_kind<T: ?Sized>(tables: &mut Vec<Table>, kinds: &[Kind<T>], path: &dyn Fn(&str) -> String) {
+        tables.extend(kinds.iter().map(|kind| {
+            let mut generator = SchemaGenerator::default();
+            let schema = (kind.schema)(&mut generator);
+            let mut root = schema.to_value();
+            root["$defs"] = Value::Object(generator.take_definitions(true));
+            let meaning = meaning(&root);
+            let path = path(kind.name);
+            let schema = Schema::try_from(root).expect("a table");
+            Table { fields: of(&schema, &path), path, name: kind.name, meaning }
+        }));
+    }
+    let mut tables = Vec::new();
+    of_kind(&mut tables, registry.codes(), &|_| "model.code".to_string());
+    of_kind(&mut tables, registry.losses(), &|_| "model.reconstruction".to_string());
+    of_kind(&mut tables, registry.corruptions(), &|name| format!("model.corruption.{name}"));
+    of_kind(&mut tables, registry.penalties(), &|name| format!("model.penalty.{name}"));
+    tables
+}
+
+fn names<T: ?Sized>(kinds: &[Kind<T>]) -> Vec<String> {
+    kinds.iter().map(|kind| kind.name.to_string()).collect()
+}
+
+/// The fields that a schema describes, below `path`.
+fn of(schema: &Schema, path: &str) -> Vec<Field> {
+    let root = schema.as_value();
+    let mut fields = Vec::new();
+    walk(root, root, path, None, &mut fields);
+    fields
+}
+
+fn walk(schema: &Value, root: &Value, path: &str, kind: Option<&str>, fields: &mut Vec<Field>) {
+    let schema = resolved(schema, root);
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let own = meaning(property);
+        let meaning = if own.is_empty() { meaning(resolved(property, root)) } else { own };
+        let choices = choices(property, root);
+        match fields.iter_mut().find(|field| field.path == path) {
+            // Alternatives of one field: the kinds of a network.
+            Some(field) => {
+                field.choices.extend(choices.into_iter().filter(|choice| !field.choices.contains(choice)).collect::<Vec<_>>());
+                field.kinds.extend(kind.map(str::to_string));
+            }
+            None => {
+                let kinds = kind.map(str::to_string).into_iter().collect();
+                fields.push(Field { path: path.clone(), meaning, choices, default: property.get("default").cloned(), kinds });
+            }
+        }
+        walk(property, root, &path, None, fields);
+    }
+    for alternatives in ["anyOf", "oneOf", "allOf"] {
+        for alternative in schema[alternatives].as_array().into_iter().flatten() {
+            let kind = alternative["properties"]["kind"]["const"].as_str();
+            walk(alternative, root, path, kind, fields);
+        }
+    }
+}
+
+/// The schema that a reference stands for.
+fn resolved<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
+    let name = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/"));
+    name.map_or(schema, |name| resolved(&root["$defs"][name], root))
+}
+
+/// The words that a field may be.
+fn choices(schema: &Value, root: &Value) -> Vec<String> {
+    let schema = resolved(schema, root);
+    let word = |value: &Value| value.as_str().map(str::to_string);
+    let mut words: Vec<String> = schema["enum"].as_array().into_iter().flatten().filter_map(word).collect();
+    words.extend(word(&schema["const"]));
+    for alternatives in ["anyOf", "oneOf"] {
+        for alternative in schema[alternatives].as_array().into_iter().flatten() {
+            words.extend(choices(alternative, root));
+            let alternative = resolved(alternative, root);
+            if alternative["type"] == "number" {
+                words.push("a number".to_string());
+            }
+            let required = alternative["required"].as_array().into_iter().flatten();
+            let required: Vec<_> = required.filter_map(|name| name.as_str()).collect();
+            if alternative["type"] == "object" && !required.contains(&"kind") {
+                words.push(format!("{{ {} }}", required.join(", ")));
+            }
+        }
+    }
+    words
+}
+
+/// The first paragraph of a doc comment, without the marks of links.
+fn meaning(schema: &Value) -> String {
+    let text = schema["description"].as_str().unwrap_or_default();
+    let paragraph = text.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+    let mut plain = String::new();
+    let mut rest = paragraph.as_str();
+    while let Some((before, link)) = rest.split_once("[`") {
+        plain += before;
+        let Some((name, after)) = link.split_once("`]") else {
+            plain += "[`";
+            rest = link;
+            continue;
+        };
+        plain += &format!("`{name}`");
+        // The address of a link is not for the terminal.
+        rest = match after.strip_prefix('(').and_then(|address| address.split_once(')')) {
+            Some((_, after)) => after,
+            None => after,
+        };
+    }
+    plain + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_that_is_said_is_the_default() {
+        let registry = Registry::default();
+        let all = fields(&registry).into_iter().chain(parts(&registry).into_iter().flat_map(|part| part.fields));
+        let mut compared = 0;
+        for field in all {
+            assert!(!field.describe().is_empty(), "`{}` has no meaning", field.path);
+            let said = field.meaning.split_once("Default: ").map(|(_, said)| said.trim_end_matches('.').replace('`', ""));
+            let (Some(said), Some(default)) = (said, field.default.filter(|default| !default.is_object() && !default.is_null())) else {
+                continue;
+            };
+            let is_same = match default.as_f64() {
+                Some(number) => said.parse() == Ok(number),
+                None => default.to_string().replace('"', "").replace(',', ", ") == said,
+            };
+            assert!(is_same, "`{}`: the default is {default}, not {said}", field.path);
+            compared += 1;
+        }
+        assert!(compared > 30, "only {compared} fields say their default");
+    }
+}
