@@ -9,7 +9,6 @@
 //! `cargo run --example capacity`
 
 use ae_data::{Batcher, Dataset, Loader, Order, Scaling, ScalingMethod, open};
-use ae_kernels::Adam;
 use ae_model::{
     Activation, Inputs, Model, Objective, Recipe,
     network::{MlpConfig, Network},
@@ -21,12 +20,12 @@ use ae_train::{
     device,
     evaluation::model_errors,
 };
-use burn::{
-    data::dataloader::DataLoader,
-    module::Module,
-    optim::{GradientsParams, ModuleOptimizer},
-    tensor::Device,
-};
+use burn::{module::Module, tensor::Device};
+
+/// The loop, and a `main` of its own.
+#[path = "custom_loop.rs"]
+#[allow(dead_code)]
+mod custom_loop;
 
 /// Images to memorise.
 const FEW: usize = 50;
@@ -99,19 +98,9 @@ fn train(trial: &Trial, dataset: &Dataset, scaling: &Scaling, device: &Device) -
     training.seed(1);
     let output = if trial.network == linear() { Output::Fixed(Activation::Identity) } else { Output::Auto };
     let recipe = Recipe { code_dim: 1, network: trial.network.clone(), output, ..Recipe::default() };
-    let mut model = recipe.init(&Inputs::unit(64), &training);
-    let mut optimizer = ModuleOptimizer::from(Adam::default());
+    let model = recipe.init(&Inputs::unit(64), &training);
     let loader = Loader::new(dataset.clone(), Batcher::new(scaling.clone()), 64, Order::Shuffled { seed: 1 }, training);
-    let mut step = 0;
-    while step < trial.steps {
-        for batch in loader.iter().take(trial.steps - step) {
-            let batch = batch.map_err(|error| Error::Failed(error.to_string()))?;
-            let loss = Objective::default().evaluate(&model, batch.x).loss();
-            let gradients = GradientsParams::from_grads(loss.backward(), &model);
-            let rate = 0.5 * trial.rate * (1.0 + (std::f64::consts::PI * step as f64 / trial.steps as f64).cos());
-            model = optimizer.step(rate.max(1e-9), model, gradients);
-            step += 1;
-        }
-    }
-    Ok(model.valid())
+    let (samples, rate) = (custom_loop::batches(&loader), custom_loop::cosine(trial.rate));
+    let model = custom_loop::train(model, Objective::default(), samples, trial.steps, rate, |_, _| {});
+    Ok(model.map_err(|error| Error::Failed(error.to_string()))?.valid())
 }

@@ -8,9 +8,8 @@
 //!
 //! `cargo run --example sparse_features`
 
-use ae_kernels::Adam;
 use ae_model::{
-    Activation, AnyCode, Autoencoder, Objective,
+    Activation, AnyCode, Autoencoder, Objective, Sample,
     code::TopKConfig,
     constraint::UnitNorm,
     network::{Mlp, MlpConfig, Sizes},
@@ -24,9 +23,13 @@ use ae_train::{
 };
 use burn::{
     module::Module,
-    optim::ModuleOptimizer,
     tensor::{Device, Distribution, Tensor},
 };
+
+/// The loop, and a `main` of its own.
+#[path = "custom_loop.rs"]
+#[allow(dead_code)]
+mod custom_loop;
 
 const ATOMS: usize = 64;
 const DIMENSIONS: usize = 32;
@@ -68,7 +71,7 @@ fn main() -> Result<(), Error> {
         ("sparse, l1 0.03", AnyCode::from(Activation::Relu), l1),
         ("top-k, k from 24 to 3", AnyCode::new(top_k.init(2 * ATOMS, &device)), free),
     ] {
-        let model = train(code, objective, &atoms, &training);
+        let model = train(code, objective, &atoms, &training)?;
         line(name, unit(model.decoder.layers[0].weight.val()))?;
     }
     Ok(())
@@ -84,17 +87,11 @@ fn rows(atoms: &Tensor<2>, count: usize) -> Tensor<2> {
     weights.mask_fill(draw.clone().lower(least.expand(draw.shape())), 0.0).matmul(atoms.clone())
 }
 
-fn train(code: AnyCode, mut objective: Objective, atoms: &Tensor<2>, device: &Device) -> Autoencoder<Mlp, Mlp> {
+fn train(code: AnyCode, objective: Objective, atoms: &Tensor<2>, device: &Device) -> Result<Autoencoder<Mlp, Mlp>, Error> {
     device.seed(2);
     let (config, sizes) = (MlpConfig { hidden: Vec::new(), ..MlpConfig::default() }, Sizes::new(DIMENSIONS, 2 * ATOMS));
     let (encoder, decoder) = (config.encoder(&sizes, device), config.decoder(&sizes, Activation::Identity, device));
-    let mut model = Autoencoder::new(encoder, decoder).with_code(code);
-    let mut optimizer = ModuleOptimizer::from(Adam::default());
-    for step in 0..STEPS {
-        let progress = step as f64 / STEPS as f64;
-        let x = Tensor::from_inner(rows(atoms, BATCH));
-        let rate = 1.5e-3 * (1.0 + (std::f64::consts::PI * progress).cos());
-        (model, _) = objective.step(model, &mut optimizer, rate.max(1e-9), x, progress);
-    }
-    model.valid()
+    let model = Autoencoder::new(encoder, decoder).with_code(code);
+    let samples = std::iter::repeat_with(|| Ok(Sample::from(Tensor::from_inner(rows(atoms, BATCH)))));
+    custom_loop::train(model, objective, samples, STEPS, custom_loop::cosine(3e-3), |_, _| {}).map(|model| model.valid())
 }

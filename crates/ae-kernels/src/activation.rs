@@ -10,32 +10,16 @@ use burn::{
         },
         flex::FlexTensor,
     },
-    tensor::{Tensor, activation as burn_activation},
+    tensor::Tensor,
 };
 
 use crate::{
+    Activation,
     cpu::{self, Operand},
     math,
     simd::vectorised,
     threads,
 };
-
-/// An activation `phi` whose slope follows from its value.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Activation {
-    /// `z`.
-    Identity,
-    /// `max(z, 0)`.
-    Relu,
-    /// `z` above zero, this multiple of it below, which is positive: the slope follows from the value's sign.
-    LeakyRelu(f64),
-    /// `z` above zero, `e^z - 1` below (Clevert et al. 2016). Its slope there, the value plus 1, is exact to 6e-8, not to so small a share of itself.
-    Elu,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// `1 / (1 + e^-z)`.
-    Sigmoid,
-}
 
 /// Names of a GPU's operations with an activation, one for each: fusion remembers what it decided by the name.
 #[cfg(feature = "gpu")]
@@ -237,19 +221,6 @@ vectorised! {
 }
 
 impl Activation {
-    /// `phi` by Burn's operations.
-    pub(crate) fn by_burn<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Identity => z,
-            Self::Relu => burn_activation::relu(z),
-            Self::LeakyRelu(below) => burn_activation::leaky_relu(z, below),
-            // Burn's own ELU lets exp overflow on the side that it masks out, and the backward pass then meets inf * 0.
-            Self::Elu => burn_activation::relu(z.clone()) + z.clamp_max(0.0).exp().sub_scalar(1.0),
-            Self::Tanh => burn_activation::tanh(z),
-            Self::Sigmoid => burn_activation::sigmoid(z),
-        }
-    }
-
     /// `z = phi(z)`.
     pub(crate) fn apply(self, z: &mut [f32]) {
         self.apply_shifted(z, 0.0);

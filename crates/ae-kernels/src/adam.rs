@@ -30,7 +30,7 @@ pub fn step<M: Module>(optimizer: &mut ModuleOptimizer, rate: impl Into<ModuleLe
     #[cfg(feature = "gpu")]
     return crate::gpu::adam::together(|| optimizer.step(rate, module, gradients));
     #[cfg(not(feature = "gpu"))]
-    optimizer.step(rate, module, gradients)
+    crate::by_burn::step(optimizer, rate, module, gradients)
 }
 
 /// What Burn keeps of a parameter between two steps: the state of Burn's own optimizer, with the same records. It is there when the step that

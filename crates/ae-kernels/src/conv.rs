@@ -14,15 +14,11 @@ use burn::{
         },
         flex::FlexTensor,
     },
-    tensor::{
-        Tensor,
-        module::{conv_transpose2d as burn_conv_transpose2d, conv2d as burn_conv2d},
-        ops::{ConvOptions, ConvTransposeOptions},
-    },
+    tensor::Tensor,
 };
 
 use crate::{
-    Activation,
+    Activation, by_burn,
     cpu::{self, Operand, Tracked},
     gemm::{Matrix, multiply},
     simd::vectorised,
@@ -40,8 +36,7 @@ pub fn conv2d(
 ) -> Tensor<4> {
     let kernel = || Operands::new(&x, &weight, bias.as_ref());
     let Some(operands) = kernel() else {
-        let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
-        return activation.by_burn(burn_conv2d(x, weight, bias, options));
+        return by_burn::conv2d(x, weight, bias, stride, padding, activation);
     };
     let ([batch, channels, height, width], [units, reads, kernel, _]) = (x.dims(), weight.dims());
     assert_eq!(channels, reads, "channels of the images, and of the weights");
@@ -64,8 +59,7 @@ pub fn conv_transpose2d(
 ) -> Tensor<4> {
     let kernel = || Operands::new(&x, &weight, bias.as_ref());
     let Some(operands) = kernel() else {
-        let options = ConvTransposeOptions::new([stride; 2], [padding; 2], rest, [1, 1], 1);
-        return activation.by_burn(burn_conv_transpose2d(x, weight, bias, options));
+        return by_burn::conv_transpose2d(x, weight, bias, stride, padding, rest, activation);
     };
     let ([batch, units, height, width], [reads, channels, kernel, _]) = (x.dims(), weight.dims());
     assert_eq!(units, reads, "channels of the images, and of the weights");

@@ -11,42 +11,71 @@
 //! - [`layer_jacobian_norm2`]: the contractive penalty of one layer;
 //! - [`normal_like`]: Gaussian noise;
 //! - [`units`]: what the units of a code do, for metrics;
-//! - [`Adam`] and [`AdamW`]: one pass over memory a step.
+//! - `Adam` and `AdamW`: one pass over memory a step.
 //!
-//! With the feature `wgpu` there is also `adapter_memory`, what `wgpu` does not say of a GPU.
+//! The kernels are there with the feature `flex`, which is on by default and brings that backend. Without it every function is by Burn's
+//! operations, whatever the backend, [`jvp`], [`layer_jacobian_norm2`] and [`Sparse`] give none, and Adam is Burn's own to take. With the feature
+//! `wgpu` there is also `adapter_memory`, what `wgpu` does not say of a GPU.
 //!
 //! The instructions are chosen when the program runs: AVX-512, AVX2 or NEON where the machine has them, plain code elsewhere.
 
+#[cfg(feature = "flex")]
 mod activation;
+#[cfg(feature = "flex")]
 mod adam;
 #[cfg(feature = "wgpu")]
 mod adapter;
+#[cfg(feature = "flex")]
 mod buffer;
+mod by_burn;
+#[cfg(feature = "flex")]
 mod contraction;
+#[cfg(feature = "flex")]
 mod conv;
+#[cfg(feature = "flex")]
 mod cpu;
+#[cfg(feature = "flex")]
 mod gemm;
 #[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(feature = "flex")]
 mod linear;
+#[cfg(feature = "flex")]
 mod loss;
+#[cfg(feature = "flex")]
 mod math;
+#[cfg(feature = "flex")]
 mod noise;
+#[cfg(feature = "flex")]
 mod simd;
+#[cfg(feature = "flex")]
 mod sparse;
-#[cfg(test)]
+#[cfg(all(test, feature = "flex"))]
 mod tests;
+#[cfg(feature = "flex")]
 mod threads;
+#[cfg(feature = "flex")]
 mod units;
+#[cfg(not(feature = "flex"))]
+mod without_kernels;
 
-pub use activation::{Activation, activate, jvp};
-pub use adam::{Adam, AdamW, Kept, step};
 #[cfg(feature = "wgpu")]
 pub use adapter::adapter_memory;
-pub use contraction::layer_jacobian_norm2;
-pub use conv::{conv_transpose2d, conv2d};
-pub use linear::{dense, linear, matmul};
-pub use loss::{batch_mean, bernoulli, squared_error, squared_error_of_logits};
-pub use noise::{normal_like, signs_like};
-pub use sparse::Sparse;
-pub use units::{Units, units};
+pub use by_burn::{Activation, Units};
+#[cfg(not(feature = "flex"))]
+pub use without_kernels::{
+    Sparse, activate, batch_mean, bernoulli, conv_transpose2d, conv2d, dense, jvp, layer_jacobian_norm2, linear, matmul, normal_like,
+    signs_like, squared_error, squared_error_of_logits, step, units,
+};
+#[cfg(feature = "flex")]
+pub use {
+    activation::{activate, jvp},
+    adam::{Adam, AdamW, Kept, step},
+    contraction::layer_jacobian_norm2,
+    conv::{conv_transpose2d, conv2d},
+    linear::{dense, linear, matmul},
+    loss::{batch_mean, bernoulli, squared_error, squared_error_of_logits},
+    noise::{normal_like, signs_like},
+    sparse::Sparse,
+    units::units,
+};

@@ -17,12 +17,13 @@ use burn::{
         flex::FlexTensor,
     },
     nn::Linear,
-    tensor::{Tensor, module},
+    tensor::Tensor,
 };
 
 use crate::{
     Activation,
     activation::{activate, sum_rows},
+    by_burn,
     cpu::{self, Operand},
     gemm::{Matrix, product},
     sparse::Entries,
@@ -41,10 +42,10 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Acti
         if let Some(y) = crate::gpu::linear(&x, &weight, &bias, activation) {
             return y;
         }
-        return activation.by_burn(module::linear(x, weight, Some(bias)));
+        return by_burn::linear(x, weight, bias, activation);
     };
     if Matrix::of(x_cpu.primitive()).is_none() || Matrix::of(w_cpu.primitive()).is_none() {
-        return activation.by_burn(module::linear(x, weight, Some(bias)));
+        return by_burn::linear(x, weight, bias, activation);
     }
     drop((x, weight, bias));
     if !(x_cpu.is_autodiff() || w_cpu.is_autodiff() || b_cpu.is_autodiff()) {

@@ -16,6 +16,7 @@ use burn::{
 };
 
 use crate::{
+    by_burn,
     cpu::{self, Operand},
     math,
     simd::vectorised,
@@ -53,7 +54,7 @@ pub fn batch_mean(values: Tensor<1>) -> Tensor<1> {
     if let Some(mean) = crate::gpu::batch_mean(&values) {
         return mean;
     }
-    values.mean()
+    by_burn::batch_mean(values)
 }
 
 #[cfg(feature = "gpu")]
@@ -78,16 +79,6 @@ impl Loss {
 }
 
 impl Loss {
-    /// By Burn's operations, of each number.
-    fn by_burn(self, x: Tensor<2>, r: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::SquaredError => (x - r).square().mul_scalar(0.5),
-            Self::SquaredErrorOfLogits => Self::SquaredError.by_burn(x, burn::tensor::activation::sigmoid(r)),
-            // log(1 + exp(l)) - x l, with the exponent kept from overflowing.
-            Self::Bernoulli => r.clone().clamp_min(0.0) - x * r.clone() + r.abs().neg().exp().log1p(),
-        }
-    }
-
     fn of(self, x: Tensor<2>, r: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         let kernel = || {
             let (x, r) = (Operand::new(&x)?, Operand::new(&r)?);
@@ -105,12 +96,11 @@ impl Loss {
             if let Some(rows) = crate::gpu::loss(self, &x, &r, weights.as_ref()) {
                 return rows;
             }
-            let error = self.by_burn(x, r);
-            let error = match weights {
-                Some(weights) => error * weights,
-                None => error,
+            return match self {
+                Self::SquaredError => by_burn::squared_error(x, r, weights),
+                Self::Bernoulli => by_burn::bernoulli(x, r, weights),
+                Self::SquaredErrorOfLogits => by_burn::squared_error_of_logits(x, r, weights),
             };
-            return error.sum_dim(1).squeeze_dim(1);
         };
         drop((x, r, weights));
         let context = match &weights_cpu {

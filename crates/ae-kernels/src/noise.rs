@@ -6,6 +6,7 @@
 use burn::tensor::{Distribution, Int, Tensor};
 
 use crate::{
+    by_burn,
     cpu::{self, Operand},
     math,
     simd::vectorised,
@@ -18,12 +19,12 @@ const STREAM: usize = 1 << 14;
 
 /// Draws from `N(0, std^2)`, in the shape of `x` and on its device.
 pub fn normal_like<const D: usize>(x: &Tensor<D>, std: f64) -> Tensor<D> {
-    drawn_like(x, |values, seed| normals(values, std as f32, seed)).unwrap_or_else(|| x.random_like(Distribution::Normal(0.0, std)))
+    drawn_like(x, |values, seed| normals(values, std as f32, seed)).unwrap_or_else(|| by_burn::normal_like(x, std))
 }
 
 /// Draws of 1 and -1 with equal chances, in the shape of `x` and on its device.
 pub fn signs_like<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
-    drawn_like(x, signs).unwrap_or_else(|| x.random_like(Distribution::Bernoulli(0.5)).mul_scalar(2.0).sub_scalar(1.0))
+    drawn_like(x, signs).unwrap_or_else(|| by_burn::signs_like(x))
 }
 
 /// What `fill` makes of the numbers of a stream and its seed; none where no kernel can.

@@ -110,7 +110,7 @@ fn what_units_do() {
     for shape in [[1, 1], [5, 3], [33, 70], [257, 513]] {
         let code: Tensor<2> = random(shape, &device);
         for bounds in [[None, None], [Some(-0.5), None], [Some(-0.5), Some(0.75)]] {
-            let (ours, burn) = (units(&code, 0.3, bounds).unwrap(), crate::units::by_burn(&code, 0.3, bounds).unwrap());
+            let (ours, burn) = (units(&code, 0.3, bounds).unwrap(), crate::by_burn::units(&code, 0.3, bounds).unwrap());
             assert_eq!((ours.active, ours.saturated, &ours.peak), (burn.active, burn.saturated, &burn.peak), "{shape:?} {bounds:?}");
             assert!((ours.size - burn.size).abs() <= 1e-5 * burn.size, "{} and {} by Burn", ours.size, burn.size);
         }

@@ -3,22 +3,10 @@
 use burn::tensor::{ExecutionError, Tensor};
 
 use crate::{
+    Units, by_burn,
     cpu::{self, Operand},
     simd::vectorised,
 };
-
-/// Figures of a code, over its batch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Units {
-    /// Values whose size is above that of an inactive unit.
-    pub active: f64,
-    /// Sum of the sizes.
-    pub size: f64,
-    /// Values at a bound.
-    pub saturated: f64,
-    /// Largest size of each unit.
-    pub peak: Vec<f32>,
-}
 
 /// The figures of `code`, `[batch, d_code]`. A value is active if its size is above `inactive`, and saturated at or below the first of `bounds`
 /// or at or above the second.
@@ -26,7 +14,7 @@ pub struct Units {
 /// # Errors
 /// A device that fails to give its results back.
 pub fn units(code: &Tensor<2>, inactive: f32, bounds: [Option<f32>; 2]) -> Result<Units, ExecutionError> {
-    let Some(operand) = Operand::new(code) else { return by_burn(code, inactive, bounds) };
+    let Some(operand) = Operand::new(code) else { return by_burn::units(code, inactive, bounds) };
     let code = cpu::in_order(operand.into_primitive());
     let [_, width] = cpu::dims(&code);
     let bounds = [bounds[0].unwrap_or(f32::NEG_INFINITY), bounds[1].unwrap_or(f32::INFINITY)];
@@ -38,24 +26,6 @@ pub fn units(code: &Tensor<2>, inactive: f32, bounds: [Option<f32>; 2]) -> Resul
         units.size += f64::from(size);
     }
     Ok(units)
-}
-
-/// By Burn's operations, with one reading of the sums and one of the peaks.
-pub(crate) fn by_burn(code: &Tensor<2>, inactive: f32, [low, high]: [Option<f32>; 2]) -> Result<Units, ExecutionError> {
-    let size = code.clone().abs();
-    let count = |which: Option<Tensor<2, burn::tensor::Bool>>| match which {
-        Some(which) => which.float().sum(),
-        None => Tensor::zeros([1], &code.device()),
-    };
-    let sums = vec![
-        count(Some(size.clone().greater_elem(inactive))),
-        size.clone().sum(),
-        count(low.map(|low| code.clone().lower_equal_elem(low))),
-        count(high.map(|high| code.clone().greater_equal_elem(high))),
-    ];
-    let sums: Vec<f64> = Tensor::cat(sums, 0).try_into_data()?.iter::<f32>().map(f64::from).collect();
-    let peak = size.max_dim(0).try_into_data()?.iter::<f32>().collect();
-    Ok(Units { active: sums[0], size: sums[1], saturated: sums[2] + sums[3], peak })
 }
 
 const LANES: usize = 16;

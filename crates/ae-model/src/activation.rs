@@ -90,7 +90,7 @@ impl Activation {
     }
 
     /// The kernel that computes it, where there is one.
-    pub fn kernel(self) -> Option<ae_kernels::Activation> {
+    pub(crate) fn kernel(self) -> Option<ae_kernels::Activation> {
         match self {
             Self::Identity => Some(ae_kernels::Activation::Identity),
             Self::Relu => Some(ae_kernels::Activation::Relu),

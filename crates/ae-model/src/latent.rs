@@ -1,6 +1,6 @@
 //! What a code makes of the encoder's output.
 
-use ae_kernels::Sparse;
+pub use ae_kernels::Sparse;
 use burn::tensor::{Int, Tensor};
 
 /// The code of some rows, and what else its terms and the decoder may need of it.

@@ -12,11 +12,12 @@ use std::time::Instant;
 use ae_data::{Batcher, Dataset, Loader, Order, Rows, Scaling, ScalingMethod, Split, SplitConfig, Values, open};
 use ae_model::{Inputs, Model, Objective, Variant};
 use ae_train::{
-    Progress, Trainee,
+    Progress,
     config::TrainingConfig,
     history::{self, History},
     learner::Fit,
     metrics::Variances,
+    trainee,
 };
 use burn::{
     data::{dataloader::DataLoader, dataset::Dataset as _},
@@ -120,7 +121,7 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
             interrupter: Interrupter::new(),
             device: device.clone(),
         };
-        fit.run(Trainee::new(model(), objective.clone()))?;
+        fit.run(trainee(model(), objective.clone()))?;
         times[3].extend(history::losses(&metrics)?.iter().skip(1).map(|epoch| 1e3 * epoch.seconds));
         let [_, loaded, pass, learner] = times.each_ref().map(|times| median(times[times.len() - epochs..].to_vec()));
         overheads.push(learner / (loaded + pass) - 1.0);

@@ -4,7 +4,11 @@
 //! with each feature's mean over the same rows: the fraction of variance unexplained, 0 for a perfect copy and 1 for predicting the mean.
 
 use ae_data::{Batcher, Dataset, progress::Progress};
-use ae_model::{Autoencoder, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder, jacobian::Method};
+use ae_model::{
+    Autoencoder, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder,
+    jacobian::Method,
+    units::{has_bounds, units},
+};
 use burn::{
     data::dataset::Dataset as _,
     tensor::{DType, Device, ExecutionError, Tensor, TensorData},
@@ -13,11 +17,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Error, Result,
-    baseline::Matrix,
-    step::{code_units, has_bounds},
-};
+use crate::{Error, Result, baseline::Matrix};
 
 /// Examples that go through the model at a time.
 pub(crate) const BATCH: usize = 1024;
@@ -154,7 +154,7 @@ pub fn code_figures<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         progress.steps(end - start);
         let batch = dataset.batch(start..end, batcher, device)?;
         let code = model.encode_visible(batch.x.clone(), batch.observed.clone());
-        let units = code_units(&code, activation).map_err(failed)?;
+        let units = units(&code, activation).map_err(failed)?;
         let norm2 = match start < JACOBIAN_ROWS {
             true => numbers(jacobian.norm2(&model.parts(), batch.x, batch.observed))?.into_iter().map(f64::from).sum(),
             false => 0.0,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ae_data::{Batcher, Dataset, Loader, Order, Split};
 use ae_kernels::{Adam, AdamW};
-use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder};
+use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder, train::Silent};
 use burn::{
     data::dataset::Dataset as _,
     grad_clipping::GradientClippingConfig,
@@ -27,7 +27,6 @@ use crate::{
     history::History,
     log::Warnings,
     metrics::{self, Variances},
-    renderer::Silent,
     step::Trainee,
 };
 
@@ -136,7 +135,8 @@ impl Fit<'_> {
             loader(&self.split.validation, Order::Sequential, self.config.batch_size.max(256).min(self.split.validation.len()));
         let schedule = self.config.schedule(train.batches())?;
         let every = if device::is_cpu(&plain) { 1 } else { READ_EVERY };
-        let trainee = trainee.after(self.done * train.batches(), self.config.epochs * train.batches()).reading_every(every);
+        let trainee =
+            trainee.after(self.done * train.batches(), self.config.epochs * train.batches()).reading_every(every, |batch| batch.is_last);
 
         let mut training = SupervisedTraining::new(self.folder, std::sync::Arc::new(train), std::sync::Arc::new(validation))
             .with_metric_logger(self.history)

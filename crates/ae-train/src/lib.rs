@@ -26,7 +26,7 @@
 //! | [`run`] | a run from its configuration to its result |
 //! | [`pretrain`] | greedy layer-wise pre-training of deep networks |
 //! | [`learner`] | Burn's Learner, put together from a configuration |
-//! | [`step`] | one step, as the Learner asks for it; [`Trainee`] makes any [`ae_model::Autoencoder`] trainable |
+//! | [`step`] | [`trainee`] makes any [`ae_model::Autoencoder`] trainable on the batches of `ae-data` |
 //! | [`metrics`] | what every step measures |
 //! | [`history`], [`checkpoint`], [`run_folder`] | what is kept |
 //! | [`baseline`], [`evaluation`], [`probe`] | the result, beside PCA and the mean |
@@ -59,7 +59,6 @@ pub mod neighbours;
 pub mod pretrain;
 pub mod probe;
 pub mod ranking;
-pub mod renderer;
 pub mod report;
 pub mod results;
 pub mod run;
@@ -74,5 +73,5 @@ pub use error::{Error, Result};
 pub use learner::Progress;
 pub use results::Table;
 pub use run::{Fitted, Outcome, Run, fit, fit_on};
-pub use step::Trainee;
+pub use step::{Trainee, trainee};
 pub use trained::{Trained, Which};

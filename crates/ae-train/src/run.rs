@@ -25,7 +25,7 @@ use crate::{
     metrics::Variances,
     pretrain::Pretrain,
     run_folder::{Part, RunFolder, Schema, Summary},
-    step::Trainee,
+    step::trainee,
     trained::{Trained, Which, fingerprint_of},
 };
 
@@ -298,7 +298,7 @@ impl Run {
             _ => Some(model), // the checkpoint has what it led to
         };
         let Some(model) = model else { return Ok(Learned::Interrupted { epochs: 0 }) };
-        let trainee = Trainee::new(model, objective);
+        let trainee = trainee(model, objective);
         let variance = |dataset: &Dataset| -> Result<f64> {
             let values = dataset.sample(SAMPLE).scaled(&data.schema.scaling)?;
             Ok(mean_variance(Matrix { values: &values, width: data.schema.d_input }))

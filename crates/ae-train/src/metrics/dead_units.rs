@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
+use ae_model::train::Reading;
 use burn::{
     tensor::TensorReadError,
     train::metric::{Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry},
 };
-
-use crate::step::Reading;
 
 /// Counts units whose size never passed that of an inactive one ([`ae_model::Activation::inactive`]).
 #[derive(Clone, Default)]

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use ae_model::train::{Reading, Statistics};
 use burn::{
     tensor::TensorReadError,
     train::metric::{
@@ -9,8 +10,6 @@ use burn::{
         state::{FormatOptions, NumericMetricState},
     },
 };
-
-use crate::step::{Reading, Statistics};
 
 /// Reads a value and its weight from a step.
 type Read = Arc<dyn Fn(&Statistics) -> (f64, f64) + Send + Sync>;

@@ -5,7 +5,7 @@
 mod dead_units;
 mod mean;
 
-use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder};
+use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder, train::Reading, units::has_bounds};
 use burn::train::{
     SupervisedTraining,
     metric::{LearningRateMetric, Metric, Numeric},
@@ -13,7 +13,7 @@ use burn::train::{
 pub use dead_units::DeadUnits;
 pub use mean::Mean;
 
-use crate::step::{Trainee, has_bounds};
+use crate::Trainee;
 
 /// Name of the metric that the best epoch is chosen by, on the validation rows.
 pub const LOSS: &str = "loss";
@@ -57,7 +57,7 @@ where
     E: ModuleEncoder,
     D: ModuleDecoder,
     C: ModuleCode,
-    M: Metric<Input = crate::step::Reading> + Numeric + 'static,
+    M: Metric<Input = Reading> + Numeric + 'static,
 {
     training.metric_train_numeric(metric.clone()).metric_valid_numeric(metric)
 }

@@ -1,4 +1,4 @@
-//! The renderer where there is no terminal: Burn's own prints every step, here [`History`](crate::history::History) prints every epoch.
+//! A renderer that shows nothing: Burn's own prints every step where there is no terminal.
 
 use burn::train::{
     LearnerSummary,
