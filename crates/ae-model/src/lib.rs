@@ -28,7 +28,7 @@
 //! use burn::tensor::{Device, Tensor};
 //!
 //! let device = Device::default();
-//! let config = MlpConfig { hidden: vec![32], activation: Activation::Relu, ..Default::default() };
+//! let config = MlpConfig::new().with_hidden([32]).with_activation(Activation::Relu);
 //! let sizes = Sizes::new(64, 10);
 //! let model = Autoencoder::new(config.encoder(&sizes, &device), config.decoder(&sizes, Activation::Sigmoid, &device));
 //! let x = Tensor::<2>::zeros([4, 64], &device);
@@ -46,10 +46,12 @@ pub mod jacobian;
 pub mod latent;
 pub mod layout;
 pub mod likelihood;
+mod macros;
 pub mod network;
 pub mod objective;
 pub mod parts;
 pub mod penalty;
+mod precision;
 pub mod recipe;
 pub mod reconstruction;
 pub mod variance;

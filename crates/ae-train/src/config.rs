@@ -205,12 +205,21 @@ const FIELDS: &[(&str, &str)] = &[
     ("model.mask_input", "whether the encoder also reads which values are there, as a second half of its input"),
     ("model.network.kind", "mlp, conv (images)"),
     ("model.network.hidden", "mlp: widths of the encoder's hidden layers; the decoder mirrors them"),
+    (
+        "model.network.decoder_hidden",
+        "mlp: widths of the decoder's hidden layers, code side first, if they are not the encoder's in reverse; not with tied or pre-training",
+    ),
     ("model.network.channels", "conv: channels of the encoder's layers; the decoder mirrors them"),
     ("model.network.kernel", "conv: side of the kernels in pixels, odd"),
     ("model.network.stride", "conv: what each layer divides the sides of the image by, 1 or more"),
     ("model.network.norm", "of the hidden layers: none, layer, batch"),
     ("model.network.dropout", "share of the hidden units switched off in each training step, in [0, 1)"),
     ("model.network.activation", "of the hidden layers: identity, relu, leaky_relu, elu, gelu, silu, tanh, sigmoid, softplus"),
+    (
+        "model.network.initializer",
+        "how the weights are drawn before training: auto (uniform in +-1/sqrt(d_in)), xavier_uniform, xavier_normal, kaiming_uniform, \
+         kaiming_normal, orthogonal",
+    ),
     ("model.network.tied", "whether the decoder reads the encoder's weights transposed"),
     ("model.code.kind", "deterministic, top_k, lifetime, gaussian"),
     ("model.code.activation", "of the code: any activation"),
@@ -413,6 +422,13 @@ impl Config {
         }
         if training.pretrain_epochs > 0 && !matches!(&self.model.network, Network::Mlp(MlpConfig { norm: NormKind::None, .. })) {
             let allowed = "0 unless `model.network` is an mlp without `norm`: only its layers are autoencoders by themselves";
+            return Err(ConfigError::new("training.pretrain_epochs", training.pretrain_epochs, allowed).into());
+        }
+        if let Network::Mlp(network) = &self.model.network
+            && training.pretrain_epochs > 0
+            && !network.is_mirrored()
+        {
+            let allowed = "0 with `model.network.decoder_hidden`: each layer is trained with its mirror in the decoder";
             return Err(ConfigError::new("training.pretrain_epochs", training.pretrain_epochs, allowed).into());
         }
         if training.warmup_epochs >= training.epochs {

@@ -6,7 +6,7 @@ use burn::{
 };
 
 use super::{Affine, ConvDecoder, ConvEncoder, Mlp, NetworkDecoder, NetworkEncoder, Norm, TiedMlp, conv::ConvLayer, norm::LayerNorm};
-use crate::{Activation, Model};
+use crate::{Activation, Encoder, Model};
 
 /// A layer with its parameters.
 #[expect(clippy::large_enum_variant, reason = "a network has a handful of layers")]
@@ -70,10 +70,15 @@ pub enum Layer {
 /// Calls a function with each layer in its order; what it returns takes the layer's place.
 type Visit<'a> = &'a mut dyn FnMut(Layer) -> Layer;
 
-fn affine(weight: Tensor<2>, bias: Tensor<1>, visit: Visit) -> Affine {
+fn linear(weight: Tensor<2>, bias: Tensor<1>, visit: Visit) -> (Tensor<2>, Tensor<1>) {
     let Layer::Linear { weight, bias } = visit(Layer::Linear { weight, bias }) else {
         panic!("a linear layer takes a linear layer's place")
     };
+    (weight, bias)
+}
+
+fn affine(layer: &Affine, visit: Visit) -> Affine {
+    let (weight, bias) = linear(layer.weight.val(), layer.bias.val(), visit);
     Affine::from_tensors(weight, bias)
 }
 
@@ -140,7 +145,7 @@ impl Mlp {
     fn map_layers(mut self, visit: Visit) -> Self {
         let layers = &mut self.layers;
         self.norms = stack(layers.len(), self.norms, [self.activation, self.output], visit, |index, visit| {
-            layers[index] = affine(layers[index].weight.val(), layers[index].bias.val(), visit);
+            layers[index] = affine(&layers[index], visit);
         });
         self
     }
@@ -152,7 +157,8 @@ impl TiedMlp {
         weights.reverse();
         let biases = &mut self.biases;
         self.norms = stack(biases.len(), self.norms, [self.activation, self.output], visit, |index, visit| {
-            biases[index] = affine(weights[index].clone().transpose(), biases[index].val(), visit).bias;
+            let (_, bias) = linear(weights[index].clone().transpose(), biases[index].val(), visit);
+            biases[index] = Param::from_tensor(bias);
         });
         self
     }
@@ -169,13 +175,13 @@ impl ConvEncoder {
             activate(self.activation, visit);
         }
         visit(Layer::Flatten);
-        Self { convolutions, norms: new_norms, code: affine(self.code.weight.val(), self.code.bias.val(), visit), ..self }
+        Self { convolutions, norms: new_norms, code: affine(&self.code, visit), ..self }
     }
 }
 
 impl ConvDecoder {
     fn map_layers(self, visit: Visit) -> Self {
-        let code = affine(self.code.weight.val(), self.code.bias.val(), visit);
+        let code = affine(&self.code, visit);
         visit(Layer::Unflatten(self.image));
         let mut norms = self.norms.into_iter();
         let (mut convolutions, mut new_norms) = (Vec::new(), Vec::new());
@@ -197,16 +203,16 @@ impl Model {
     /// # Panics
     /// A layer of another kind.
     pub fn map_layers(self, mut visit: impl FnMut(bool, Layer) -> Layer) -> Self {
+        let of_encoder = &mut |layer| visit(false, layer);
         let encoder = match self.encoder {
-            NetworkEncoder::Mlp(network) => NetworkEncoder::Mlp(network.map_layers(&mut |layer| visit(false, layer))),
-            NetworkEncoder::Conv(network) => NetworkEncoder::Conv(network.map_layers(&mut |layer| visit(false, layer))),
+            NetworkEncoder::Mlp(network) => NetworkEncoder::Mlp(network.map_layers(of_encoder)),
+            NetworkEncoder::Conv(network) => NetworkEncoder::Conv(network.map_layers(of_encoder)),
         };
+        let of_decoder = &mut |layer| visit(true, layer);
         let decoder = match self.decoder {
-            NetworkDecoder::Mlp(network) => NetworkDecoder::Mlp(network.map_layers(&mut |layer| visit(true, layer))),
-            NetworkDecoder::Tied(network) => {
-                NetworkDecoder::Tied(network.map_layers(crate::Encoder::weights(&encoder), &mut |layer| visit(true, layer)))
-            }
-            NetworkDecoder::Conv(network) => NetworkDecoder::Conv(network.map_layers(&mut |layer| visit(true, layer))),
+            NetworkDecoder::Mlp(network) => NetworkDecoder::Mlp(network.map_layers(of_decoder)),
+            NetworkDecoder::Tied(network) => NetworkDecoder::Tied(network.map_layers(encoder.weights(), of_decoder)),
+            NetworkDecoder::Conv(network) => NetworkDecoder::Conv(network.map_layers(of_decoder)),
         };
         Self { encoder, decoder, ..self }
     }

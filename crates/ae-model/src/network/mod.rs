@@ -5,6 +5,7 @@
 
 pub mod affine;
 pub mod conv;
+pub mod initialization;
 pub mod layers;
 pub mod mlp;
 pub mod norm;
@@ -15,12 +16,17 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-pub use affine::Affine;
-pub use conv::{ConvConfig, ConvDecoder, ConvEncoder};
+pub use affine::{Affine, AffineConfig};
+pub use conv::{ConvConfig, ConvDecoder, ConvEncoder, ConvLayer, ConvLayerConfig};
+pub use initialization::Initialization;
 pub use mlp::{Mlp, MlpConfig, TiedMlp};
 pub use norm::{Norm, NormKind};
 
-use crate::{Activation, ConfigError, Latent, layout::epsilon};
+use crate::{
+    Activation, ConfigError, Latent,
+    macros::delegate,
+    precision::{epsilon, tiny},
+};
 
 /// The map from inputs to codes, before the code's own activation.
 pub trait Encoder {
@@ -101,10 +107,10 @@ impl<D: Decoder> Decode for D {
 /// The step is the cube root of the machine epsilon, relative to the input: there the truncation error (`e^2`) and the rounding error
 /// (`epsilon / e`) are of the same size.
 pub fn finite_difference_jvp(f: impl Fn(Tensor<2>) -> Tensor<2>, x: Tensor<2>, v: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-    let epsilon = epsilon(x.dtype());
+    let dtype = x.dtype();
     let size = x.clone().detach().abs().max_dim(1).add_scalar(1.0); // [batch, 1]
-    let reach = v.clone().detach().abs().max_dim(1).clamp_min(1e-30); // [batch, 1]
-    let step = (size / reach).mul_scalar(epsilon.cbrt());
+    let reach = v.clone().detach().abs().max_dim(1).clamp_min(tiny(dtype).max(1e-30)); // [batch, 1]
+    let step = (size / reach).mul_scalar(epsilon(dtype).cbrt());
     let offset = v * step.clone();
     let up = f(x.clone() + offset.clone());
     let down = f(x.clone() - offset);
@@ -194,15 +200,13 @@ impl Network {
         matches!(self, Self::Mlp(MlpConfig { tied: true, .. }))
     }
 
-    /// The numbers that are trained, up to a few biases; none if there are more than can be counted.
+    /// The weights of encoder and decoder, tied ones twice; none if there are more than can be counted.
     fn weights(&self, sizes: &Sizes) -> Option<usize> {
-        let chain = |widths: &[usize]| widths.windows(2).try_fold(0usize, |sum, pair| sum.checked_add(pair[0].checked_mul(pair[1])?));
-        let (from, to) = (sizes.d_input.max(sizes.d_output), sizes.d_code.max(sizes.reads));
-        let one_way = match self {
-            Self::Mlp(config) => chain(&[&[from], config.hidden.as_slice(), &[to]].concat()),
-            Self::Conv(config) => config.weights(sizes),
-        };
-        one_way?.checked_mul(2)
+        let chain = |widths: Vec<usize>| widths.windows(2).try_fold(0usize, |sum, pair| sum.checked_add(pair[0].checked_mul(pair[1])?));
+        match self {
+            Self::Mlp(config) => chain(config.encoder_widths(sizes))?.checked_add(chain(config.decoder_widths(sizes))?),
+            Self::Conv(config) => config.weights(sizes)?.checked_mul(2),
+        }
     }
 
     /// Whether the settings can be built for data of these sizes.
@@ -238,9 +242,10 @@ impl Network {
         match self {
             Self::Mlp(config) => {
                 let encoder = NetworkEncoder::Mlp(config.encoder(sizes, device));
-                let decoder = match config.tied {
-                    true => NetworkDecoder::Tied(config.tied_decoder(sizes, output, device)),
-                    false => NetworkDecoder::Mlp(config.decoder(sizes, output, device)),
+                let decoder = if config.tied {
+                    NetworkDecoder::Tied(config.tied_decoder(sizes, output, device))
+                } else {
+                    NetworkDecoder::Mlp(config.decoder(sizes, output, device))
                 };
                 (encoder, decoder)
             }
@@ -271,24 +276,12 @@ impl NetworkEncoder {
 }
 
 impl Encoder for NetworkEncoder {
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.part().forward(x)
-    }
-
-    fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        self.part().jvp(x, v)
-    }
-
-    fn vjp(&self, x: Tensor<2>, u: Tensor<2>) -> Option<Tensor<2>> {
-        self.part().vjp(x, u)
-    }
-
-    fn weights(&self) -> Vec<Tensor<2>> {
-        self.part().weights()
-    }
-
-    fn affine(&self) -> Option<Tensor<2>> {
-        self.part().affine()
+    delegate! {
+        fn forward(&self, x: Tensor<2>) -> Tensor<2>;
+        fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)>;
+        fn vjp(&self, x: Tensor<2>, u: Tensor<2>) -> Option<Tensor<2>>;
+        fn weights(&self) -> Vec<Tensor<2>>;
+        fn affine(&self) -> Option<Tensor<2>>;
     }
 }
 
@@ -303,19 +296,25 @@ pub enum NetworkDecoder {
     Conv(ConvDecoder),
 }
 
-impl Decode for NetworkDecoder {
-    fn decode(&self, latent: &Latent, encoder: &dyn Encoder) -> Tensor<2> {
+impl NetworkDecoder {
+    fn part(&self) -> &dyn Decode {
         match self {
-            Self::Mlp(network) => network.decode(latent, encoder),
-            Self::Tied(network) => network.decode(latent, encoder),
-            Self::Conv(network) => network.decode(latent, encoder),
+            Self::Mlp(network) => network,
+            Self::Tied(network) => network,
+            Self::Conv(network) => network,
         }
+    }
+}
+
+impl Decode for NetworkDecoder {
+    delegate! {
+        fn decode(&self, latent: &Latent, encoder: &dyn Encoder) -> Tensor<2>;
     }
 
     fn map_atoms(self, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Option<Self> {
         match self {
             Self::Mlp(network) => network.map_atoms(project).map(Self::Mlp),
-            Self::Tied(network) => network.map_atoms(project).map(Self::Tied),
+            Self::Tied(_) => None,
             Self::Conv(network) => Decode::map_atoms(network, project).map(Self::Conv),
         }
     }

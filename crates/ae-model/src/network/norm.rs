@@ -79,6 +79,8 @@ impl Norm {
                 let shape = z.dims();
                 LayerNorm::unit(z).0.reshape(shape) * per_channel(norm.gamma.val()) + per_channel(norm.beta.val())
             }
+            // No rows have no statistics, which would be averaged in.
+            Self::Batch(_) if z.dims()[0] == 0 => z,
             Self::Batch(norm) => norm.forward(z),
         }
     }
