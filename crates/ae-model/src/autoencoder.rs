@@ -166,10 +166,10 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
 
     /// The name of the reconstruction's term in logs and tables.
     pub fn loss_name(&self) -> Cow<'static, str> {
-        match self.variance.is_some() && self.reconstruction.layout.is_none() {
-            true => "gaussian".into(),
-            false => self.reconstruction.name(),
+        if self.variance.is_some() && self.reconstruction.layout.is_none() {
+            return "gaussian".into();
         }
+        self.reconstruction.name()
     }
 
     /// The reconstruction loss of the decoder's `output` for the target `x` (both `[batch, d_output]`), per example: `[batch]`, nats. `weights` as in

@@ -24,6 +24,13 @@ impl Default for DeterministicConfig {
     }
 }
 
+impl DeterministicConfig {
+    /// The code `h = phi(z)` of this activation.
+    pub fn new(activation: Activation) -> Self {
+        Self { activation }
+    }
+}
+
 impl CodeSettings for DeterministicConfig {
     type Code = Deterministic;
 

@@ -16,7 +16,7 @@ use burn::{
 };
 
 use super::{CodeSettings, Plain};
-use crate::{Activation, Code, ConfigError, Latent, Term, Weight, weight::Ramp};
+use crate::{Activation, Code, ConfigError, Latent, Term, Weight, macros::setters, weight::Ramp};
 
 /// Bounds of the logarithm of a variance: beyond, its exponential would leave `f32`.
 const LOG_VARIANCE: f64 = 20.0;
@@ -38,15 +38,29 @@ impl Default for GaussianConfig {
     }
 }
 
+setters! {
+    GaussianConfig {
+        with_beta(beta: impl Into<Weight>),
+        with_free_bits(free_bits: f64),
+    }
+}
+
+impl GaussianConfig {
+    /// The default settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
 impl CodeSettings for GaussianConfig {
     type Code = Gaussian;
 
     fn check(&self, _d_code: usize) -> Result<(), ConfigError> {
         self.beta.check("beta")?;
-        match self.free_bits >= 0.0 && self.free_bits.is_finite() {
-            true => Ok(()),
-            false => Err(ConfigError::new("free_bits", self.free_bits, "0 or more")),
+        if self.free_bits >= 0.0 && self.free_bits.is_finite() {
+            return Ok(());
         }
+        Err(ConfigError::new("free_bits", self.free_bits, "0 or more"))
     }
 
     fn reads(&self, d_code: usize) -> usize {

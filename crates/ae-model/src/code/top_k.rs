@@ -11,7 +11,7 @@ use burn::{
 };
 
 use super::{CodeSettings, Plain};
-use crate::{Activation, Code, ConfigError, Latent};
+use crate::{Activation, Code, ConfigError, Latent, macros::setters};
 
 /// How many times as many units there must be as are kept for the others to be left out of products: below, leaving them out costs more.
 const SPARSE: usize = 8;
@@ -36,6 +36,21 @@ impl Default for TopKConfig {
     }
 }
 
+setters! {
+    TopKConfig {
+        with_k_start(k_start: usize),
+        with_anneal(anneal: f64),
+        with_activation(activation: Activation),
+    }
+}
+
+impl TopKConfig {
+    /// A code of which each example keeps `k` units, at least 1 and at most the code's width.
+    pub fn new(k: usize) -> Self {
+        Self { k, ..Self::default() }
+    }
+}
+
 impl CodeSettings for TopKConfig {
     type Code = TopK;
 
@@ -47,10 +62,10 @@ impl CodeSettings for TopKConfig {
             let allowed = format!("0 (no annealing), or `k` ({}) to the width of the code ({d_code})", self.k);
             return Err(ConfigError::new("k_start", self.k_start, allowed));
         }
-        match self.anneal > 0.0 && self.anneal <= 1.0 {
-            true => Ok(()),
-            false => Err(ConfigError::new("anneal", self.anneal, "greater than 0 and at most 1")),
+        if self.anneal > 0.0 && self.anneal <= 1.0 {
+            return Ok(());
         }
+        Err(ConfigError::new("anneal", self.anneal, "greater than 0 and at most 1"))
     }
 
     fn activation(&self) -> Activation {

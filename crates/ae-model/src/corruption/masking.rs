@@ -12,7 +12,7 @@ use burn::{
 };
 
 use super::{Change, Corrupt};
-use crate::{ConfigError, Inputs, Layout};
+use crate::{ConfigError, Inputs, Layout, macros::setters};
 
 /// Settings of masking.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -30,15 +30,26 @@ impl Default for Masking {
     }
 }
 
+setters! {
+    Masking {
+        with_rate_max(rate_max: f64),
+    }
+}
+
 impl Masking {
+    /// Masking of this share of the values, in `(0, 1)`.
+    pub fn new(rate: f64) -> Self {
+        Self { rate, ..Self::default() }
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !(self.rate > 0.0 && self.rate < 1.0) {
             return Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1"));
         }
-        match self.rate_max == 0.0 || (self.rate_max >= self.rate && self.rate_max < 1.0) {
-            true => Ok(()),
-            false => Err(ConfigError::new("rate_max", self.rate_max, format!("0 (no range), or `rate` ({}) to less than 1", self.rate))),
+        if self.rate_max == 0.0 || (self.rate_max >= self.rate && self.rate_max < 1.0) {
+            return Ok(());
         }
+        Err(ConfigError::new("rate_max", self.rate_max, format!("0 (no range), or `rate` ({}) to less than 1", self.rate)))
     }
 
     pub(super) fn init(&self, _inputs: &Inputs) -> Arc<dyn Corrupt> {
@@ -64,9 +75,10 @@ impl Corrupt for Masking {
     }
 
     fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change {
-        let hidden = match columns.categories.is_empty() {
-            true => self.draw(&x),
-            false => columns.spread(self.draw(&x.clone().slice([0..x.dims()[0], 0..columns.columns()]))),
+        let hidden = if columns.categories.is_empty() {
+            self.draw(&x)
+        } else {
+            columns.spread(self.draw(&x.clone().slice([0..x.dims()[0], 0..columns.columns()])))
         };
         Change { x, replaced: None, hidden: Some(hidden) }
     }

@@ -9,7 +9,7 @@ use burn::{
 };
 
 use super::{Change, Corrupt};
-use crate::{ConfigError, Inputs, Layout};
+use crate::{ConfigError, Inputs, Layout, macros::setters};
 
 /// Settings of salt-and-pepper noise.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -29,7 +29,19 @@ impl Default for SaltAndPepper {
     }
 }
 
+setters! {
+    SaltAndPepper {
+        with_low(low: f64),
+        with_high(high: f64),
+    }
+}
+
 impl SaltAndPepper {
+    /// Noise that changes this share of the values, in `(0, 1)`.
+    pub fn new(rate: f64) -> Self {
+        Self { rate, ..Self::default() }
+    }
+
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !(self.rate > 0.0 && self.rate < 1.0) {
             return Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1"));

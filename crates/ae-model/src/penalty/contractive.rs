@@ -14,6 +14,7 @@ use super::{Context, Penalty, check_probes};
 use crate::{
     ConfigError, Weight,
     jacobian::{Jacobian, Method},
+    macros::setters,
 };
 
 /// Settings of the contractive penalty.
@@ -31,6 +32,20 @@ pub struct Contractive {
 impl Default for Contractive {
     fn default() -> Self {
         Self { weight: 0.1.into(), method: Method::Auto, probes: 1 }
+    }
+}
+
+setters! {
+    Contractive {
+        with_method(method: Method),
+        with_probes(probes: usize),
+    }
+}
+
+impl Contractive {
+    /// The penalty with this factor in the loss, at least 0.
+    pub fn new(weight: impl Into<Weight>) -> Self {
+        Self { weight: weight.into(), ..Self::default() }
     }
 }
 

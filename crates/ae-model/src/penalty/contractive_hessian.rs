@@ -14,6 +14,7 @@ use super::{Context, Penalty, check_probes};
 use crate::{
     ConfigError, Weight,
     jacobian::{Jacobian, Method},
+    macros::setters,
 };
 
 /// Settings of the higher-order contractive penalty.
@@ -35,6 +36,22 @@ pub struct ContractiveHessian {
 impl Default for ContractiveHessian {
     fn default() -> Self {
         Self { weight: 0.1.into(), std: 0.1, samples: 1, method: Method::Auto, probes: 1 }
+    }
+}
+
+setters! {
+    ContractiveHessian {
+        with_std(std: f64),
+        with_samples(samples: usize),
+        with_method(method: Method),
+        with_probes(probes: usize),
+    }
+}
+
+impl ContractiveHessian {
+    /// The penalty with this factor in the loss, at least 0.
+    pub fn new(weight: impl Into<Weight>) -> Self {
+        Self { weight: weight.into(), ..Self::default() }
     }
 }
 

@@ -24,6 +24,13 @@ impl Default for L1 {
     }
 }
 
+impl L1 {
+    /// The penalty with this factor in the loss, at least 0.
+    pub fn new(weight: impl Into<Weight>) -> Self {
+        Self { weight: weight.into() }
+    }
+}
+
 impl Penalty for L1 {
     fn name(&self) -> Cow<'static, str> {
         "l1".into()
