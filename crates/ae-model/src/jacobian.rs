@@ -15,7 +15,7 @@ use burn::{
     tensor::Tensor,
 };
 
-use crate::Parts;
+use crate::{Parts, macros::setters};
 
 /// Rows that go through the network at a time when a Jacobian is computed exactly.
 const ROWS: usize = 4096;
@@ -38,15 +38,32 @@ pub enum Method {
 }
 
 /// How to take the derivative of the code at some points.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jacobian {
-    /// How the norm is computed.
+    /// How the norm is computed. Default: `auto`.
     pub method: Method,
-    /// Probes of Hutchinson's estimate, at least 1.
+    /// Probes of Hutchinson's estimate, at least 1. Default: 1.
     pub probes: usize,
 }
 
+impl Default for Jacobian {
+    fn default() -> Self {
+        Self { method: Method::Auto, probes: 1 }
+    }
+}
+
+setters! {
+    Jacobian {
+        with_probes(probes: usize),
+    }
+}
+
 impl Jacobian {
+    /// The derivative by this method.
+    pub fn new(method: Method) -> Self {
+        Self { method, ..Self::default() }
+    }
+
     /// `||J(x)||_F^2` of the code of `x` (`[batch, d_input]`; `visible` as in [`Parts::encode`]), per example: `[batch]`.
     pub fn norm2(&self, model: &Parts, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<1> {
         self.sum(model, &[x], visible)
@@ -76,6 +93,10 @@ impl Jacobian {
     /// The whole derivative of the code of `x`, `[batch, d_input, d_code]`: row `i` is `dh / dx_i`. Exact, whatever the method.
     pub fn matrix(model: &Parts, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<3> {
         let [batch, features] = x.dims();
+        if batch == 0 {
+            let units = model.encode(x.clone(), visible).code.dims()[1];
+            return Tensor::zeros([0, features, units], (&x.device(), x.dtype()));
+        }
         let parts = chunks(features, batch).map(|(first, count)| {
             let repeat = |rows: &Tensor<2>| rows.clone().repeat_dim(0, count);
             let v = directions(&x, features, first, count);
@@ -89,6 +110,9 @@ impl Jacobian {
     /// The squared norm of the first point's Jacobian, less that of the second one if there is a second.
     fn sum(&self, model: &Parts, points: &[Tensor<2>], visible: Option<Tensor<2>>) -> Tensor<1> {
         let [batch, features] = points[0].dims();
+        if batch == 0 {
+            return points[0].clone().sum_dim(1).squeeze_dim(1);
+        }
         if self.method != Method::Hutchinson
             && model.code.is_diagonal()
             && let Some(weight) = model.encoder.affine()
@@ -117,7 +141,7 @@ impl Jacobian {
                 return parts.reduce(|sum, part| sum + part).expect("an input has at least one feature");
             }
             let probes = (0..self.probes).map(|_| tangent(ae_kernels::signs_like(&points[0]), 1).reshape([batch]));
-            probes.reduce(|sum, probe| sum + probe).expect("there is at least one probe").div_scalar(self.probes as f64)
+            probes.reduce(|sum, probe| sum + probe).expect("at least 1 probe is needed").div_scalar(self.probes as f64)
         })
     }
 

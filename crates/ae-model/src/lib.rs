@@ -54,6 +54,8 @@ pub mod penalty;
 mod precision;
 pub mod recipe;
 pub mod reconstruction;
+#[cfg(test)]
+mod tests;
 pub mod variance;
 pub mod variants;
 pub mod weight;
