@@ -1,14 +1,16 @@
 //! The derivative of the code: `||J(x)||_F^2 = sum_ij (dh_j / dx_i)^2`, per example.
 //!
-//! - closed form, where the network is one affine map and the code [diagonal](crate::Code::is_diagonal): `J = diag(phi'(z)) W^T`, so that
-//!   `||J||^2 = sum_j phi'_j^2 sum_i W_ij^2` (Rifai et al. 2011a);
-//! - exact: one tangent for each input by forward mode, `sum_i ||J e_i||^2`, or one for each unit of the code backwards, `sum_j ||J^T e_j||^2`,
-//!   whichever are fewer, where the network can go backwards ([`Encoder::vjp`](crate::Encoder::vjp));
-//! - an estimate by random probes, for networks of many inputs: `E ||J v||^2` with independent signs `v_i = +-1`, one tangent a probe, unbiased
-//!   (Hutchinson 1990; its variance is smaller than that of Gaussian probes).
+//! - closed form, where the network is one affine map and the code [diagonal](crate::Code::is_diagonal):
+//!   `J = diag(phi'(z)) W^T`, so that `||J||^2 = sum_j phi'_j^2 sum_i W_ij^2` (Rifai et al. 2011a);
+//! - exact: one tangent for each input by forward mode, `sum_i ||J e_i||^2`, or one for each unit of the code
+//!   backwards, `sum_j ||J^T e_j||^2`, whichever are fewer, where the network can go backwards
+//!   ([`Encoder::vjp`](crate::Encoder::vjp));
+//! - an estimate by random probes, for networks of many inputs: `E ||J v||^2` with independent signs `v_i = +-1`, one
+//!   tangent a probe, unbiased (Hutchinson 1990; its variance is smaller than that of Gaussian probes).
 //!
-//! All are ordinary differentiable tensor operations: a loss on them trains the network, and without gradients they give the same value. The
-//! derivative is the one at what the network reads: a value that is not visible is read as 0, and its column is that of the network there.
+//! All are ordinary differentiable tensor operations: a loss on them trains the network, and without gradients they
+//! give the same value. The derivative is the one at what the network reads: a value that is not visible is read as 0,
+//! and its column is that of the network there.
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -20,18 +22,20 @@ use crate::{Parts, macros::setters};
 /// Rows that go through the network at a time when a Jacobian is computed exactly.
 const ROWS: usize = 4096;
 
-/// Inputs up to which [`Method::Auto`] computes exactly: beyond, the tangents would cost far more than the step that they belong to.
+/// Inputs up to which [`Method::Auto`] computes exactly: beyond, the tangents would cost far more than the step that
+/// they belong to.
 pub const EXACT_UP_TO: usize = 32;
 
 /// How the norm is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", rename_all = "snake_case")]
 pub enum Method {
-    /// In closed form for one affine map; else exactly for up to [`EXACT_UP_TO`] inputs, whose tangents cost one pass each; else by
-    /// Hutchinson's estimate.
+    /// In closed form for one affine map; else exactly for up to [`EXACT_UP_TO`] inputs, whose tangents cost one pass
+    /// each; else by Hutchinson's estimate.
     #[default]
     Auto,
-    /// One pass for each input, or for each unit of the code if those are fewer; the closed form where there is one, which is the same number.
+    /// One pass for each input, or for each unit of the code if those are fewer; the closed form where there is one,
+    /// which is the same number.
     Exact,
     /// By random probes, even where there is a closed form.
     Hutchinson,
@@ -42,7 +46,7 @@ pub enum Method {
 pub struct Jacobian {
     /// How the norm is computed. Default: `auto`.
     pub method: Method,
-    /// Probes of Hutchinson's estimate, at least 1. Default: 1.
+    /// Probes of Hutchinson's estimate, at least 1; an estimate by none panics. Default: 1.
     pub probes: usize,
 }
 
@@ -64,7 +68,8 @@ impl Jacobian {
         Self { method, ..Self::default() }
     }
 
-    /// `||J(x)||_F^2` of the code of `x` (`[batch, d_input]`; `visible` as in [`Parts::encode`]), per example: `[batch]`.
+    /// `||J(x)||_F^2` of the code of `x` (`[batch, d_input]`; `visible` as in [`Parts::encode`]), per example:
+    /// `[batch]`.
     pub fn norm2(&self, model: &Parts, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<1> {
         self.sum(model, &[x], visible)
     }
@@ -90,7 +95,8 @@ impl Jacobian {
         self.sum(model, &[x, y], visible)
     }
 
-    /// The whole derivative of the code of `x`, `[batch, d_input, d_code]`: row `i` is `dh / dx_i`. Exact, whatever the method.
+    /// The whole derivative of the code of `x`, `[batch, d_input, d_code]`: row `i` is `dh / dx_i`. Exact, whatever the
+    /// method.
     pub fn matrix(model: &Parts, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<3> {
         let [batch, features] = x.dims();
         if batch == 0 {
@@ -145,7 +151,8 @@ impl Jacobian {
         })
     }
 
-    /// [`sum`](Self::sum) by one pass for each unit of the code; none where those are not fewer than the inputs, or the network cannot go backwards.
+    /// [`sum`](Self::sum) by one pass for each unit of the code; none where those are not fewer than the inputs, or the
+    /// network cannot go backwards.
     fn backwards(&self, model: &Parts, points: &[Tensor<2>], visible: Option<&Tensor<2>>) -> Option<Tensor<1>> {
         let [batch, features] = points[0].dims();
         if !model.code.is_diagonal() {
@@ -178,7 +185,8 @@ fn chunks(count: usize, batch: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count).step_by(at_once).map(move |first| (first, at_once.min(count - first)))
 }
 
-/// Unit vectors `first`, `first + 1`, ... of `width` coordinates, each for the whole batch of `like`, one after the other: `[count * batch, width]`.
+/// Unit vectors `first`, `first + 1`, ... of `width` coordinates, each for the whole batch of `like`, one after the
+/// other: `[count * batch, width]`.
 fn directions(like: &Tensor<2>, width: usize, first: usize, count: usize) -> Tensor<2> {
     let batch = like.dims()[0];
     let identity = Tensor::<2>::eye(width, &like.device()).cast(like.dtype());

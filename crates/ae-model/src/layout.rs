@@ -2,7 +2,8 @@
 
 use burn::tensor::{Int, Shape, Tensor};
 
-/// How many features are of each kind, in this order: numbers first, then truth values, then the levels of each category.
+/// How many features are of each kind, in this order: numbers first, then truth values, then the levels of each
+/// category.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     /// Features that are numbers.
@@ -34,7 +35,7 @@ impl Layout {
         self.numbers + self.booleans + self.categories.len()
     }
 
-    /// First feature and the one behind the last, for each category.
+    /// The features of each category, as the half-open range `start, end`.
     pub fn levels(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut start = self.numbers + self.booleans;
         self.categories.iter().map(move |levels| {
@@ -43,7 +44,8 @@ impl Layout {
         })
     }
 
-    /// One value for each column, `[batch, columns]`, as one for each feature: `[batch, width]`, where the levels of a category share theirs.
+    /// One value for each column, `[batch, columns]`, as one for each feature: `[batch, width]`, where the levels of a
+    /// category share theirs.
     pub(crate) fn spread(&self, values: Tensor<2>) -> Tensor<2> {
         if self.categories.is_empty() {
             return values;

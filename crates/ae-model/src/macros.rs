@@ -1,7 +1,7 @@
 //! What would otherwise be written out once for each field or method.
 
-/// Declares methods `with_FIELD` for the fields of a configuration, in the manner of Burn's `#[derive(Config)]`, which cannot be used here: it drops
-/// the attributes of serde.
+/// Declares methods `with_FIELD` for the fields of a configuration, in the manner of Burn's `#[derive(Config)]`, which
+/// cannot be used here: it drops the attributes of serde.
 macro_rules! setters {
     ($config:ident { $($set:ident($field:ident: $kind:ty),)* }) => {
         impl $config {

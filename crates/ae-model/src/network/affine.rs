@@ -1,7 +1,7 @@
 //! An affine layer: `y = x W + b` with `W` of `[d_in, d_out]`.
 //!
-//! An encoder and a decoder of one such layer each, an identity output and squared error span the subspace of the first `d_code` principal
-//! components at their optimum (Bourlard and Kamp 1988; Baldi and Hornik 1989).
+//! An encoder and a decoder of one such layer each, an identity output and squared error span the subspace of the first
+//! `d_code` principal components at their optimum (Bourlard and Kamp 1988; Baldi and Hornik 1989).
 
 use ae_kernels::Sparse;
 use burn::{
@@ -21,8 +21,8 @@ pub struct AffineConfig {
     pub d_input: usize,
     /// Features that it gives, at least 1.
     pub d_output: usize,
-    /// How the weight is drawn; the bias is uniform in `+-1/sqrt(d_input)` whatever it says. Default: as the bias, which
-    /// is how Burn's and PyTorch's linear layers begin.
+    /// How the weight is drawn; the bias is uniform in `+-1/sqrt(d_input)` whatever it says. Default: as the bias,
+    /// which is how Burn's and PyTorch's linear layers begin.
     #[config(default = "UNIFORM")]
     pub initializer: Initializer,
 }

@@ -1,9 +1,10 @@
-//! Convolutional networks: strided convolutions down to a small image and an affine layer to the code; an affine layer and transposed
-//! convolutions back (Masci et al. 2011).
+//! Convolutional networks: strided convolutions down to a small image and an affine layer to the code; an affine layer
+//! and transposed convolutions back (Masci et al. 2011).
 //!
-//! With an odd kernel `k`, padding `(k - 1) / 2` and stride `s`, a side of `n` pixels becomes `ceil(n / s)`. The transposed convolution that
-//! mirrors it gives `s (ceil(n / s) - 1) + 1` pixels and pads what is left, at most `s - 1`, so that any size comes back, odd ones too. A
-//! convolution is linear: its tangent is the same convolution of the tangent, without the bias.
+//! With an odd kernel `k`, padding `(k - 1) / 2` and stride `s`, a side of `n` pixels becomes `ceil(n / s)`. The
+//! transposed convolution that mirrors it gives `s (ceil(n / s) - 1) + 1` pixels and pads what is left, at most
+//! `s - 1`, so that any size comes back, odd ones too. A convolution is linear: its tangent is the same convolution of
+//! the tangent, without the bias.
 
 use burn::{
     config::Config,
@@ -25,7 +26,8 @@ use crate::{Activation, ConfigError, macros::setters};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct ConvConfig {
-    /// Channels of each convolution, input side first; the decoder has them in reverse. Each at least 1. Default: `[16, 32]`.
+    /// Channels of each convolution, input side first; the decoder has them in reverse. Each at least 1. Default:
+    /// `[16, 32]`.
     pub channels: Vec<usize>,
     /// Side of the kernels in pixels, odd. Default: 3.
     pub kernel: usize,
@@ -235,8 +237,8 @@ impl ConvLayerConfig {
     /// The layer, with parameters from the device's generator, drawn when they are first asked for.
     pub fn init(&self, device: &Device) -> ConvLayer {
         let (from, to, k) = (self.channels_in, self.channels_out, self.kernel);
-        // Of a transposed convolution an output pixel sees about one in stride^2 of the kernel's entries, and of any other
-        // an input pixel is seen by so many.
+        // Of a transposed convolution an output pixel sees about one in stride^2 of the kernel's entries, and of any
+        // other an input pixel is seen by so many.
         let (all, some) = (|channels: usize| channels * k * k, |channels: usize| (channels * k * k).div_ceil(self.stride * self.stride));
         let (shape, fan_in, fan_out) = match self.padding_out {
             Some(_) => ([from, to, k, k], some(from), all(to)),

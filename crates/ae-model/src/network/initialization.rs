@@ -13,7 +13,8 @@ pub enum Initialization {
     /// Uniform in `+-1/sqrt(d_in)`, as in Burn's and PyTorch's layers.
     #[default]
     Auto,
-    /// Uniform, of variance `2 / (d_in + d_out)`: for units that are linear near 0, such as tanh (Glorot and Bengio 2010).
+    /// Uniform, of variance `2 / (d_in + d_out)`: for units that are linear near 0, such as tanh (Glorot and Bengio
+    /// 2010).
     XavierUniform,
     /// Normal, of the same variance.
     XavierNormal,

@@ -1,4 +1,5 @@
-//! A network as a list of plain layers, one after the other: what another framework needs to rebuild it, and what weights from there replace.
+//! A network as a list of plain layers, one after the other: what another framework needs to rebuild it, and what
+//! weights from there replace.
 
 use burn::{
     module::{Param, RunningState},
@@ -39,7 +40,8 @@ pub enum Layer {
         /// Rows and columns that are added at the end of the output.
         padding_out: [usize; 2],
     },
-    /// `gamma (x - m) / sqrt(s^2 + 1e-5) + beta` over all of an example; `gamma` and `beta` are one for each unit or channel.
+    /// `gamma (x - m) / sqrt(s^2 + 1e-5) + beta` over all of an example; `gamma` and `beta` are one for each unit or
+    /// channel.
     LayerNorm {
         /// `[units]` or `[channels]`.
         gamma: Tensor<1>,
@@ -197,11 +199,12 @@ impl ConvDecoder {
 }
 
 impl Model {
-    /// Calls `visit` with each layer of the encoder and then of the decoder (`true`), in their order, without what only training needs. What it
-    /// returns takes the layer's place: a layer of the same kind and shape. A decoder with tied weights keeps the encoder's.
+    /// Calls `visit` with each layer of the encoder and then of the decoder (`true`), in their order, without what only
+    /// training needs. What it returns takes the layer's place: a layer of the same kind and shape. A decoder with tied
+    /// weights keeps the encoder's.
     ///
     /// # Panics
-    /// A layer of another kind.
+    /// A layer of another kind in a layer's place.
     pub fn map_layers(self, mut visit: impl FnMut(bool, Layer) -> Layer) -> Self {
         let of_encoder = &mut |layer| visit(false, layer);
         let encoder = match self.encoder {

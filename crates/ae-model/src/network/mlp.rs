@@ -81,7 +81,7 @@ impl MlpConfig {
         self
     }
 
-    /// Whether the settings can be built.
+    /// Whether the settings can be used.
     ///
     /// # Errors
     /// A hidden layer of width 0, a decoder that is tied and no mirror, or a dropout outside `[0, 1)`.
@@ -103,7 +103,8 @@ impl MlpConfig {
         self.decoder_hidden.as_ref().is_none_or(|widths| widths.iter().eq(self.hidden.iter().rev()))
     }
 
-    /// The encoder `d_input -> hidden -> reads`, with random weights drawn from the device's generator.
+    /// The encoder `d_input -> hidden -> reads`, with random weights from the device's generator, drawn when they are
+    /// first asked for.
     pub fn encoder(&self, sizes: &Sizes, device: &Device) -> Mlp {
         self.stack(&self.encoder_widths(sizes), Activation::Identity, device)
     }
@@ -226,7 +227,8 @@ impl<'a> Between<'a> {
         Self { norms, dropout: dropout.as_ref(), activation, output }
     }
 
-    /// A stack of so many layers, applied to `x`: `apply(index, x, activation)` is what a layer gives, with an activation.
+    /// A stack of so many layers, applied to `x`: `apply(index, x, activation)` is what a layer gives, with an
+    /// activation.
     fn run(&self, x: Tensor<2>, layers: usize, apply: impl Fn(usize, Tensor<2>, Activation) -> Tensor<2>) -> Tensor<2> {
         (0..layers).fold(x, |x, index| {
             if index + 1 == layers {
@@ -361,7 +363,8 @@ mod tests {
 
     #[test]
     fn gradients_of_tied_weights_come_from_both_uses() {
-        // r = x W W^T with W = w (one by one): r = w^2 x, so d(r)/d(w) = 2 w x, while an untied encoder alone would give w x.
+        // r = x W W^T with W = w (one by one): r = w^2 x, so d(r)/d(w) = 2 w x, while an untied encoder alone would
+        // give w x.
         let device = Device::default().autodiff();
         let config = MlpConfig { hidden: vec![], tied: true, ..Default::default() };
         let sizes = Sizes::new(1, 1);
@@ -377,6 +380,17 @@ mod tests {
     fn a_layer_of_no_units_is_refused_by_name() {
         let error = MlpConfig { hidden: vec![4, 0], ..Default::default() }.check().unwrap_err();
         assert_eq!(error.field, "hidden[1]");
+    }
+
+    #[test]
+    fn a_stack_without_layers_changes_nothing() {
+        let x = Tensor::<2>::from_floats([[1.0, -2.0]], &Device::default());
+        let (stack, data) = (Mlp::new(Vec::new(), Activation::Relu), x.clone().into_data());
+        Encoder::forward(&stack, x.clone()).into_data().assert_eq(&data, true);
+        stack.decode(&x.clone().into(), &stack).into_data().assert_eq(&data, true);
+        stack.jvp(x.ones_like(), x.clone()).unwrap().1.into_data().assert_eq(&data, true);
+        stack.vjp(x.ones_like(), x.clone()).unwrap().into_data().assert_eq(&data, true);
+        assert!(stack.affine().is_none() && stack.weights().is_empty());
     }
 
     #[test]
