@@ -16,7 +16,7 @@ use burn::{
 };
 
 use super::{CodeSettings, Plain};
-use crate::{Activation, Code, ConfigError, Latent, Term, Weight, macros::setters, weight::Ramp};
+use crate::{Activation, Code, ConfigError, Latent, Term, Weight, weight::Ramp};
 
 /// Bounds of the logarithm of a variance: beyond, its exponential would leave `f32`.
 const LOG_VARIANCE: f64 = 20.0;
@@ -32,13 +32,7 @@ pub struct GaussianConfig {
     pub free_bits: f64,
 }
 
-impl Default for GaussianConfig {
-    fn default() -> Self {
-        Self { beta: Weight::Ramp(Ramp { from: 0.0, to: 1.0, over: 0.2 }), free_bits: 0.0 }
-    }
-}
-
-setters! {
+crate::macros::setters! {
     GaussianConfig {
         with_beta(beta: impl Into<Weight>),
         with_free_bits(free_bits: f64),
@@ -49,6 +43,12 @@ impl GaussianConfig {
     /// The default settings.
     pub fn new() -> Self {
         Self::default()
+    }
+}
+
+impl Default for GaussianConfig {
+    fn default() -> Self {
+        Self { beta: Weight::Ramp(Ramp { from: 0.0, to: 1.0, over: 0.2 }), free_bits: 0.0 }
     }
 }
 

@@ -12,7 +12,7 @@ use burn::{
 };
 
 use super::{CodeSettings, Plain};
-use crate::{Activation, Code, ConfigError, Latent, macros::setters};
+use crate::{Activation, Code, ConfigError, Latent};
 
 /// Weight of a batch in the running average of the least value that won.
 const MOMENTUM: f64 = 0.05;
@@ -27,13 +27,7 @@ pub struct LifetimeConfig {
     pub activation: Activation,
 }
 
-impl Default for LifetimeConfig {
-    fn default() -> Self {
-        Self { rate: 0.1, activation: Activation::Relu }
-    }
-}
-
-setters! {
+crate::macros::setters! {
     LifetimeConfig {
         with_activation(activation: Activation),
     }
@@ -43,6 +37,12 @@ impl LifetimeConfig {
     /// A code of which each unit keeps this share of the batch's examples, in `(0, 1]`.
     pub fn new(rate: f64) -> Self {
         Self { rate, ..Self::default() }
+    }
+}
+
+impl Default for LifetimeConfig {
+    fn default() -> Self {
+        Self { rate: 0.1, activation: Activation::Relu }
     }
 }
 

@@ -11,7 +11,7 @@ use burn::{
 };
 
 use super::{CodeSettings, Plain};
-use crate::{Activation, Code, ConfigError, Latent, macros::setters};
+use crate::{Activation, Code, ConfigError, Latent};
 
 /// How many times as many units there must be as are kept for the others to be left out of products: below, leaving them out costs more.
 const SPARSE: usize = 8;
@@ -30,13 +30,7 @@ pub struct TopKConfig {
     pub activation: Activation,
 }
 
-impl Default for TopKConfig {
-    fn default() -> Self {
-        Self { k: 25, k_start: 0, anneal: 0.5, activation: Activation::Relu }
-    }
-}
-
-setters! {
+crate::macros::setters! {
     TopKConfig {
         with_k_start(k_start: usize),
         with_anneal(anneal: f64),
@@ -48,6 +42,12 @@ impl TopKConfig {
     /// A code of which each example keeps `k` units, at least 1 and at most the code's width.
     pub fn new(k: usize) -> Self {
         Self { k, ..Self::default() }
+    }
+}
+
+impl Default for TopKConfig {
+    fn default() -> Self {
+        Self { k: 25, k_start: 0, anneal: 0.5, activation: Activation::Relu }
     }
 }
 

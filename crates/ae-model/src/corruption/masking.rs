@@ -12,7 +12,7 @@ use burn::{
 };
 
 use super::{Change, Corrupt};
-use crate::{ConfigError, Inputs, Layout, macros::setters};
+use crate::{ConfigError, Inputs, Layout};
 
 /// Settings of masking.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -24,13 +24,7 @@ pub struct Masking {
     pub rate_max: f64,
 }
 
-impl Default for Masking {
-    fn default() -> Self {
-        Self { rate: 0.25, rate_max: 0.0 }
-    }
-}
-
-setters! {
+crate::macros::setters! {
     Masking {
         with_rate_max(rate_max: f64),
     }
@@ -41,7 +35,15 @@ impl Masking {
     pub fn new(rate: f64) -> Self {
         Self { rate, ..Self::default() }
     }
+}
 
+impl Default for Masking {
+    fn default() -> Self {
+        Self { rate: 0.25, rate_max: 0.0 }
+    }
+}
+
+impl Masking {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !(self.rate > 0.0 && self.rate < 1.0) {
             return Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1"));

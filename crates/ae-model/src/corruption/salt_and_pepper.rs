@@ -9,7 +9,7 @@ use burn::{
 };
 
 use super::{Change, Corrupt};
-use crate::{ConfigError, Inputs, Layout, macros::setters};
+use crate::{ConfigError, Inputs, Layout};
 
 /// Settings of salt-and-pepper noise.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -23,13 +23,7 @@ pub struct SaltAndPepper {
     pub high: f64,
 }
 
-impl Default for SaltAndPepper {
-    fn default() -> Self {
-        Self { rate: 0.1, low: 0.0, high: 1.0 }
-    }
-}
-
-setters! {
+crate::macros::setters! {
     SaltAndPepper {
         with_low(low: f64),
         with_high(high: f64),
@@ -41,7 +35,15 @@ impl SaltAndPepper {
     pub fn new(rate: f64) -> Self {
         Self { rate, ..Self::default() }
     }
+}
 
+impl Default for SaltAndPepper {
+    fn default() -> Self {
+        Self { rate: 0.1, low: 0.0, high: 1.0 }
+    }
+}
+
+impl SaltAndPepper {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if !(self.rate > 0.0 && self.rate < 1.0) {
             return Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1"));

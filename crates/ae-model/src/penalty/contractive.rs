@@ -14,7 +14,6 @@ use super::{Context, Penalty, check_probes};
 use crate::{
     ConfigError, Weight,
     jacobian::{Jacobian, Method},
-    macros::setters,
 };
 
 /// Settings of the contractive penalty.
@@ -29,13 +28,7 @@ pub struct Contractive {
     pub probes: usize,
 }
 
-impl Default for Contractive {
-    fn default() -> Self {
-        Self { weight: 0.1.into(), method: Method::Auto, probes: 1 }
-    }
-}
-
-setters! {
+crate::macros::setters! {
     Contractive {
         with_method(method: Method),
         with_probes(probes: usize),
@@ -46,6 +39,12 @@ impl Contractive {
     /// The penalty with this factor in the loss, at least 0.
     pub fn new(weight: impl Into<Weight>) -> Self {
         Self { weight: weight.into(), ..Self::default() }
+    }
+}
+
+impl Default for Contractive {
+    fn default() -> Self {
+        Self { weight: 0.1.into(), method: Method::Auto, probes: 1 }
     }
 }
 

@@ -14,7 +14,6 @@ use super::{Context, Penalty, check_probes};
 use crate::{
     ConfigError, Weight,
     jacobian::{Jacobian, Method},
-    macros::setters,
 };
 
 /// Settings of the higher-order contractive penalty.
@@ -33,13 +32,7 @@ pub struct ContractiveHessian {
     pub probes: usize,
 }
 
-impl Default for ContractiveHessian {
-    fn default() -> Self {
-        Self { weight: 0.1.into(), std: 0.1, samples: 1, method: Method::Auto, probes: 1 }
-    }
-}
-
-setters! {
+crate::macros::setters! {
     ContractiveHessian {
         with_std(std: f64),
         with_samples(samples: usize),
@@ -52,6 +45,12 @@ impl ContractiveHessian {
     /// The penalty with this factor in the loss, at least 0.
     pub fn new(weight: impl Into<Weight>) -> Self {
         Self { weight: weight.into(), ..Self::default() }
+    }
+}
+
+impl Default for ContractiveHessian {
+    fn default() -> Self {
+        Self { weight: 0.1.into(), std: 0.1, samples: 1, method: Method::Auto, probes: 1 }
     }
 }
 

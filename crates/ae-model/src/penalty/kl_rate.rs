@@ -11,11 +11,7 @@ use burn::{
 };
 
 use super::{Context, Penalty};
-use crate::{
-    ConfigError, Weight,
-    macros::setters,
-    precision::{epsilon, tiny},
-};
+use crate::{ConfigError, Weight};
 
 /// Settings of the KL-rate penalty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -27,13 +23,7 @@ pub struct KlRate {
     pub rate: f64,
 }
 
-impl Default for KlRate {
-    fn default() -> Self {
-        Self { weight: 0.1.into(), rate: 0.05 }
-    }
-}
-
-setters! {
+crate::macros::setters! {
     KlRate {
         with_weight(weight: impl Into<Weight>),
     }
@@ -43,6 +33,12 @@ impl KlRate {
     /// The penalty towards this rate of activity, in `(0, 1)`.
     pub fn new(rate: f64) -> Self {
         Self { rate, ..Self::default() }
+    }
+}
+
+impl Default for KlRate {
+    fn default() -> Self {
+        Self { weight: 0.1.into(), rate: 0.05 }
     }
 }
 
@@ -67,10 +63,11 @@ impl Penalty for KlRate {
         // The divergence is infinite at 0 and 1. A unit there learns nothing, so that they are cut off as late as the precision allows: a dead unit
         // of a sigmoid still has a mean above that, and a gradient that revives it.
         let dtype = context.latent.code.dtype();
-        let mean = context.latent.code.clone().mean_dim(0).clamp(tiny(dtype), 1.0 - epsilon(dtype)); // [1, d_code]
+        let (least, most) = (crate::precision::tiny(dtype), 1.0 - crate::precision::epsilon(dtype));
+        let mean = context.latent.code.clone().mean_dim(0).clamp(least, most); // [1, d_code]
         let rho = self.rate;
         let entropy = rho * rho.ln() + (1.0 - rho) * (1.0 - rho).ln();
         let cross = mean.clone().log().mul_scalar(rho) + mean.neg().add_scalar(1.0).log().mul_scalar(1.0 - rho);
-        cross.neg().add_scalar(entropy).sum().expand(Shape::new([batch])) // of a shape, which may be of no rows
+        cross.neg().add_scalar(entropy).sum().expand(Shape::new([batch])) // an array of sizes would be refused where it is 0
     }
 }
