@@ -46,19 +46,20 @@ pub mod jacobian;
 pub mod latent;
 pub mod layout;
 pub mod likelihood;
-mod macros;
 pub mod network;
 pub mod objective;
 pub mod parts;
 pub mod penalty;
-mod precision;
 pub mod recipe;
 pub mod reconstruction;
-#[cfg(test)]
-mod tests;
 pub mod variance;
 pub mod variants;
 pub mod weight;
+
+mod macros;
+mod precision;
+#[cfg(test)]
+mod tests;
 
 pub use activation::Activation;
 pub use autoencoder::{Autoencoder, Forward, ModuleCode, ModuleDecoder, ModuleEncoder};

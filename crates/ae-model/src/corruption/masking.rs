@@ -48,10 +48,10 @@ impl Masking {
         if !(self.rate > 0.0 && self.rate < 1.0) {
             return Err(ConfigError::new("rate", self.rate, "greater than 0 and less than 1"));
         }
-        if self.rate_max == 0.0 || (self.rate_max >= self.rate && self.rate_max < 1.0) {
-            return Ok(());
+        match self.rate_max == 0.0 || (self.rate_max >= self.rate && self.rate_max < 1.0) {
+            true => Ok(()),
+            false => Err(ConfigError::new("rate_max", self.rate_max, format!("0 (no range), or `rate` ({}) to less than 1", self.rate))),
         }
-        Err(ConfigError::new("rate_max", self.rate_max, format!("0 (no range), or `rate` ({}) to less than 1", self.rate)))
     }
 
     pub(super) fn init(&self, _inputs: &Inputs) -> Arc<dyn Corrupt> {
