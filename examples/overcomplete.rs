@@ -9,7 +9,7 @@
 //! `cargo run --example overcomplete`, or `cargo run --example overcomplete -- 600`
 
 use ae_data::{Batcher, Dataset, Rows, open};
-use ae_model::network::{MlpConfig, Network};
+use ae_model::network::MlpConfig;
 use ae_train::{
     Config, Error, Fitted,
     baseline::{Matrix, Pca},
@@ -26,7 +26,7 @@ const NOISE: f64 = 0.3;
 /// The plain variant with tied weights after the first even number of epochs that gives a copy error of at most `copy`.
 fn stopped_at(copy: f64, device: &Device) -> Result<Fitted, Error> {
     let mut config = Config::of_variant("overcomplete")?;
-    config.model.network = Network::Mlp(MlpConfig { hidden: Vec::new(), tied: true, ..MlpConfig::default() });
+    config.model.network = MlpConfig::new().with_hidden([]).with_tied(true).into();
     config.training.epochs = 0;
     loop {
         config.training.epochs += 2;

@@ -351,6 +351,12 @@ const WRONG: &[(&[&str], &str)] = &[
     (&["training.batch_size=0"], "training.batch_size"),
     (&["training.epochs=0"], "training.epochs"),
     (&["model.network.kind=conv", "training.pretrain_epochs=3"], "training.pretrain_epochs"),
+    (&["model.network.kind=mlp", "model.network.decoder_hidden=[4,0]"], "model.network.decoder_hidden[1]"),
+    (&["model.network.kind=mlp", "model.network.tied=true", "model.network.decoder_hidden=[3]"], "model.network.decoder_hidden"),
+    (
+        &["model.network.kind=mlp", "model.network.tied=false", "model.network.decoder_hidden=[3]", "training.pretrain_epochs=3"],
+        "training.pretrain_epochs",
+    ),
 ];
 
 #[test]

@@ -234,6 +234,24 @@ fn bernoulli_clipping_tied_weights_and_standard_scaling_train() {
 }
 
 #[test]
+fn a_decoder_of_its_own_widths_trains_and_travels() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mut args = vec!["train", "--epochs", "3", "--out", "wide"];
+    for setting in ["model.network.hidden=[32]", "model.network.decoder_hidden=[24,48]", "model.network.initializer=orthogonal"] {
+        args.extend(["--set", setting]);
+    }
+    ae_ok(here, &args);
+    let fvu = summary(&here.join("wide"))["test"]["fvu"].as_f64().unwrap();
+    assert!(fvu < 1.0, "fvu {fvu} after three epochs");
+    ae_ok(here, &["export", "wide"]);
+    ae_ok(here, &["import", "wide/export/model.safetensors", "--out", "back"]);
+    let config = ae_train::Config::load(&here.join("back/config.toml"), &Default::default()).unwrap().to_toml();
+    assert!(config.contains("\nhidden = [32]\n") && config.contains("\ndecoder_hidden = [24, 48]\n"), "{config}");
+    assert_eq!(ae_ok(here, &["reconstruct", "back"]), ae_ok(here, &["reconstruct", "wide"]));
+}
+
+#[test]
 fn a_loss_that_diverges_is_said_and_not_saved_as_a_result() {
     let folder = tempfile::tempdir().unwrap();
     let args = [

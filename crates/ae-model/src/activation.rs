@@ -132,7 +132,7 @@ impl Activation {
                 (self.forward(z), t.mask_fill(off, 0.0))
             }
             Self::LeakyRelu => {
-                let off = z.clone().lower_equal_elem(0.0);
+                let off = z.clone().lower_elem(0.0); // at 0 the slope is that of Burn's gradient
                 (self.forward(z), t.clone().mask_where(off, t.mul_scalar(LEAKY_SLOPE)))
             }
             Self::Elu => {
@@ -220,6 +220,18 @@ mod tests {
             let down = activation.forward(z.clone().sub_scalar(step));
             let slope = (up - down).div_scalar(step);
             t.into_data().assert_approx_eq::<f64>(&slope.into_data(), Tolerance::absolute(1e-7));
+        }
+    }
+
+    #[test]
+    fn tangents_at_zero_are_those_of_the_gradient() {
+        for activation in Activation::ALL {
+            let z = Tensor::<1>::zeros([1], &Device::default().autodiff()).require_grad();
+            let gradient = z.grad(&activation.forward(z.clone()).backward()).unwrap().into_scalar::<f32>();
+            for z in [z.clone(), z.without_autodiff()] {
+                let slope = activation.jvp(z.clone(), z.ones_like()).1.into_scalar::<f32>();
+                assert!((slope - gradient).abs() < 1e-6, "{activation}: {slope}, expected {gradient}");
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The autoencoder: an encoder, a code and a decoder of any kind, put together.
 //!
-//! `z = f(x)`, `h = code(z)`, `o = g(h)`, and the reconstruction `r` is what `o` stands for under the reconstruction loss: `o` itself for
-//! squared error, `sigmoid(o)` for Bernoulli.
+//! `z = f(x)`, `h = code(z)`, `o = g(h)`, and the reconstruction `r` is what `o` stands for under the reconstruction
+//! loss: `o` itself for squared error, `sigmoid(o)` for Bernoulli.
 
 use std::borrow::Cow;
 
@@ -67,7 +67,8 @@ pub struct Autoencoder<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode = AnyCo
     /// What the decoder's output stands for, and how its error is counted.
     #[module(skip)]
     pub reconstruction: Head,
-    /// The variance of the numbers around their reconstruction, for a Gaussian likelihood with all of its constants; none for a squared error alone.
+    /// The variance of the numbers around their reconstruction, for a Gaussian likelihood with all of its constants;
+    /// none for a squared error alone.
     pub variance: Option<Variance>,
     /// Whether the encoder also reads which values are visible (1 or 0), as a second half of its input.
     #[module(skip)]
@@ -132,8 +133,8 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
         self.encode_visible(x, None)
     }
 
-    /// The code of an input of which only some values are `visible` (1 or 0, like `x` `[batch, d_input]`; all if none). Whatever `x` holds
-    /// elsewhere, `NaN` too, is not looked at.
+    /// The code of an input of which only some values are `visible` (1 or 0, like `x` `[batch, d_input]`; all if none).
+    /// Whatever `x` holds elsewhere, `NaN` too, is not looked at.
     pub fn encode_visible(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<2> {
         self.parts().encode(x, visible).code
     }
@@ -158,7 +159,8 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
         self.reconstruction.mean(self.forward(x, visible).output)
     }
 
-    /// `x` with what is not `visible` (0; both `[batch, d_input]`) filled in by the reconstruction. What is visible stays as it is.
+    /// `x` with what is not `visible` (0; both `[batch, d_input]`) filled in by the reconstruction. What is visible
+    /// stays as it is.
     pub fn impute(&self, x: Tensor<2>, visible: Tensor<2>) -> Tensor<2> {
         let filled = self.reconstruct_visible(x.clone(), Some(visible.clone()));
         x.mask_where(visible.lower_equal_elem(0.5), filled)
@@ -166,14 +168,14 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
 
     /// The name of the reconstruction's term in logs and tables.
     pub fn loss_name(&self) -> Cow<'static, str> {
-        match self.variance.is_some() && self.reconstruction.layout.is_none() {
-            true => "gaussian".into(),
-            false => self.reconstruction.name(),
+        if self.variance.is_some() && self.reconstruction.layout.is_none() {
+            return "gaussian".into();
         }
+        self.reconstruction.name()
     }
 
-    /// The reconstruction loss of the decoder's `output` for the target `x` (both `[batch, d_output]`), per example: `[batch]`, nats. `weights` as in
-    /// [`Loss::loss`](crate::Loss::loss).
+    /// The reconstruction loss of the decoder's `output` for the target `x` (both `[batch, d_output]`), per example:
+    /// `[batch]`, nats. `weights` as in [`Loss::loss`](crate::Loss::loss).
     pub fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         match &self.variance {
             Some(variance) => self.reconstruction.loss_with(variance, x, output, weights),

@@ -1,10 +1,12 @@
 //! Constraints: what a weight is brought back to after each step.
 //!
-//! An objective must have a minimum. Where a penalty bounds the code, the encoder can shrink and the decoder grow, so that copy **and** penalty fall
-//! for ever and nothing is learned about the data (Goodfellow et al. 2016, 14.7). Tied weights forbid it (Rifai et al. 2011), and so does a decoder
-//! whose rows keep their length (Olshausen and Field 1996).
+//! An objective must have a minimum. Where a penalty bounds the code, the encoder can shrink and the decoder grow, so
+//! that copy **and** penalty fall for ever and nothing is learned about the data (Goodfellow et al. 2016, 14.7). Tied
+//! weights forbid it (Rifai et al. 2011), and so does a decoder whose rows keep their length (Olshausen and Field
+//! 1996).
 //!
-//! A constraint of another crate implements [`Constraint`]; one that a [`Recipe`](crate::Recipe) can name is also one line in the list below.
+//! A constraint of another crate implements [`Constraint`]; one that a [`Recipe`](crate::Recipe) can name is also one
+//! line in the list below.
 
 use std::{borrow::Cow, fmt::Debug, sync::Arc};
 
@@ -19,7 +21,8 @@ pub trait Constraint: Debug + Send + Sync {
     /// Name in messages.
     fn name(&self) -> Cow<'static, str>;
 
-    /// What takes the place of `atoms`, of the same shape `[d_code, width]`: row `j` is what unit `j` adds to the decoder's first layer.
+    /// What takes the place of `atoms`, of the same shape `[d_code, width]`: row `j` is what unit `j` adds to the
+    /// decoder's first layer.
     fn project(&self, atoms: Tensor<2>) -> Tensor<2>;
 }
 

@@ -1,14 +1,16 @@
 //! The derivative of the code: `||J(x)||_F^2 = sum_ij (dh_j / dx_i)^2`, per example.
 //!
-//! - closed form, where the network is one affine map and the code [diagonal](crate::Code::is_diagonal): `J = diag(phi'(z)) W^T`, so that
-//!   `||J||^2 = sum_j phi'_j^2 sum_i W_ij^2` (Rifai et al. 2011a);
-//! - exact: one tangent for each input by forward mode, `sum_i ||J e_i||^2`, or one for each unit of the code backwards, `sum_j ||J^T e_j||^2`,
-//!   whichever are fewer, where the network can go backwards ([`Encoder::vjp`](crate::Encoder::vjp));
-//! - an estimate by random probes, for networks of many inputs: `E ||J v||^2` with independent signs `v_i = +-1`, one tangent a probe, unbiased
-//!   (Hutchinson 1990; its variance is smaller than that of Gaussian probes).
+//! - closed form, where the network is one affine map and the code [diagonal](crate::Code::is_diagonal):
+//!   `J = diag(phi'(z)) W^T`, so that `||J||^2 = sum_j phi'_j^2 sum_i W_ij^2` (Rifai et al. 2011a);
+//! - exact: one tangent for each input by forward mode, `sum_i ||J e_i||^2`, or one for each unit of the code
+//!   backwards, `sum_j ||J^T e_j||^2`, whichever are fewer, where the network can go backwards
+//!   ([`Encoder::vjp`](crate::Encoder::vjp));
+//! - an estimate by random probes, for networks of many inputs: `E ||J v||^2` with independent signs `v_i = +-1`, one
+//!   tangent a probe, unbiased (Hutchinson 1990; its variance is smaller than that of Gaussian probes).
 //!
-//! All are ordinary differentiable tensor operations: a loss on them trains the network, and without gradients they give the same value. The
-//! derivative is the one at what the network reads: a value that is not visible is read as 0, and its column is that of the network there.
+//! All are ordinary differentiable tensor operations: a loss on them trains the network, and without gradients they
+//! give the same value. The derivative is the one at what the network reads: a value that is not visible is read as 0,
+//! and its column is that of the network there.
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -16,39 +18,59 @@ use burn::{
 };
 use schemars::JsonSchema;
 
-use crate::Parts;
+use crate::{Parts, macros::setters};
 
 /// Rows that go through the network at a time when a Jacobian is computed exactly.
 const ROWS: usize = 4096;
 
-/// Inputs up to which [`Method::Auto`] computes exactly: beyond, the tangents would cost far more than the step that they belong to.
+/// Inputs up to which [`Method::Auto`] computes exactly: beyond, the tangents would cost far more than the step that
+/// they belong to.
 pub const EXACT_UP_TO: usize = 32;
 
 /// How the norm is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", rename_all = "snake_case")]
 pub enum Method {
-    /// In closed form for one affine map; else exactly for up to [`EXACT_UP_TO`] inputs, whose tangents cost one pass each; else by
-    /// Hutchinson's estimate.
+    /// In closed form for one affine map; else exactly for up to [`EXACT_UP_TO`] inputs, whose tangents cost one pass
+    /// each; else by Hutchinson's estimate.
     #[default]
     Auto,
-    /// One pass for each input, or for each unit of the code if those are fewer; the closed form where there is one, which is the same number.
+    /// One pass for each input, or for each unit of the code if those are fewer; the closed form where there is one,
+    /// which is the same number.
     Exact,
     /// By random probes, even where there is a closed form.
     Hutchinson,
 }
 
 /// How to take the derivative of the code at some points.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jacobian {
-    /// How the norm is computed.
+    /// How the norm is computed. Default: `auto`.
     pub method: Method,
-    /// Probes of Hutchinson's estimate, at least 1.
+    /// Probes of Hutchinson's estimate, at least 1; an estimate by none panics. Default: 1.
     pub probes: usize,
 }
 
+impl Default for Jacobian {
+    fn default() -> Self {
+        Self { method: Method::Auto, probes: 1 }
+    }
+}
+
+setters! {
+    Jacobian {
+        with_probes(probes: usize),
+    }
+}
+
 impl Jacobian {
-    /// `||J(x)||_F^2` of the code of `x` (`[batch, d_input]`; `visible` as in [`Parts::encode`]), per example: `[batch]`.
+    /// The derivative by this method.
+    pub fn new(method: Method) -> Self {
+        Self { method, ..Self::default() }
+    }
+
+    /// `||J(x)||_F^2` of the code of `x` (`[batch, d_input]`; `visible` as in [`Parts::encode`]), per example:
+    /// `[batch]`.
     pub fn norm2(&self, model: &Parts, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<1> {
         self.sum(model, &[x], visible)
     }
@@ -74,9 +96,14 @@ impl Jacobian {
         self.sum(model, &[x, y], visible)
     }
 
-    /// The whole derivative of the code of `x`, `[batch, d_input, d_code]`: row `i` is `dh / dx_i`. Exact, whatever the method.
+    /// The whole derivative of the code of `x`, `[batch, d_input, d_code]`: row `i` is `dh / dx_i`. Exact, whatever the
+    /// method.
     pub fn matrix(model: &Parts, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<3> {
         let [batch, features] = x.dims();
+        if batch == 0 {
+            let units = model.encode(x.clone(), visible).code.dims()[1];
+            return Tensor::zeros([0, features, units], (&x.device(), x.dtype()));
+        }
         let parts = chunks(features, batch).map(|(first, count)| {
             let repeat = |rows: &Tensor<2>| rows.clone().repeat_dim(0, count);
             let v = directions(&x, features, first, count);
@@ -90,6 +117,9 @@ impl Jacobian {
     /// The squared norm of the first point's Jacobian, less that of the second one if there is a second.
     fn sum(&self, model: &Parts, points: &[Tensor<2>], visible: Option<Tensor<2>>) -> Tensor<1> {
         let [batch, features] = points[0].dims();
+        if batch == 0 {
+            return points[0].clone().sum_dim(1).squeeze_dim(1);
+        }
         if self.method != Method::Hutchinson
             && model.code.is_diagonal()
             && let Some(weight) = model.encoder.affine()
@@ -118,11 +148,12 @@ impl Jacobian {
                 return parts.reduce(|sum, part| sum + part).expect("an input has at least one feature");
             }
             let probes = (0..self.probes).map(|_| tangent(ae_kernels::signs_like(&points[0]), 1).reshape([batch]));
-            probes.reduce(|sum, probe| sum + probe).expect("there is at least one probe").div_scalar(self.probes as f64)
+            probes.reduce(|sum, probe| sum + probe).expect("at least 1 probe is needed").div_scalar(self.probes as f64)
         })
     }
 
-    /// [`sum`](Self::sum) by one pass for each unit of the code; none where those are not fewer than the inputs, or the network cannot go backwards.
+    /// [`sum`](Self::sum) by one pass for each unit of the code; none where those are not fewer than the inputs, or the
+    /// network cannot go backwards.
     fn backwards(&self, model: &Parts, points: &[Tensor<2>], visible: Option<&Tensor<2>>) -> Option<Tensor<1>> {
         let [batch, features] = points[0].dims();
         if !model.code.is_diagonal() {
@@ -155,7 +186,8 @@ fn chunks(count: usize, batch: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count).step_by(at_once).map(move |first| (first, at_once.min(count - first)))
 }
 
-/// Unit vectors `first`, `first + 1`, ... of `width` coordinates, each for the whole batch of `like`, one after the other: `[count * batch, width]`.
+/// Unit vectors `first`, `first + 1`, ... of `width` coordinates, each for the whole batch of `like`, one after the
+/// other: `[count * batch, width]`.
 fn directions(like: &Tensor<2>, width: usize, first: usize, count: usize) -> Tensor<2> {
     let batch = like.dims()[0];
     let identity = Tensor::<2>::eye(width, &like.device()).cast(like.dtype());

@@ -1,8 +1,9 @@
 //! Which features of a row belong together: the columns of a table.
 
-use burn::tensor::{DType, Int, Tensor};
+use burn::tensor::{Int, Shape, Tensor};
 
-/// How many features are of each kind, in this order: numbers first, then truth values, then the levels of each category.
+/// How many features are of each kind, in this order: numbers first, then truth values, then the levels of each
+/// category.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     /// Features that are numbers.
@@ -34,7 +35,7 @@ impl Layout {
         self.numbers + self.booleans + self.categories.len()
     }
 
-    /// First feature and the one behind the last, for each category.
+    /// The features of each category, as the half-open range `start, end`.
     pub fn levels(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut start = self.numbers + self.booleans;
         self.categories.iter().map(move |levels| {
@@ -43,7 +44,8 @@ impl Layout {
         })
     }
 
-    /// One value for each column, `[batch, columns]`, as one for each feature: `[batch, width]`, where the levels of a category share theirs.
+    /// One value for each column, `[batch, columns]`, as one for each feature: `[batch, width]`, where the levels of a
+    /// category share theirs.
     pub(crate) fn spread(&self, values: Tensor<2>) -> Tensor<2> {
         if self.categories.is_empty() {
             return values;
@@ -58,26 +60,17 @@ impl Layout {
 
     /// A level of each category at random, all equally likely, as its features: `[batch, levels of all categories]`.
     pub(crate) fn random_levels(&self, like: &Tensor<2>) -> Option<Tensor<2>> {
-        let [batch, _] = like.dims();
+        let batch = like.dims()[0];
         let parts = self.categories.iter().map(|&levels| {
             let draw = like.clone().slice([0..batch, 0..1]).random_like(burn::tensor::Distribution::Uniform(0.0, 1.0));
             let level = draw.mul_scalar(levels as f64).floor().clamp_max(levels as f64 - 1.0); // [batch, 1]
             let all = Tensor::<1, Int>::arange(0..levels as i64, &like.device()).float().cast(like.dtype());
-            let is = level.expand([batch, levels]).equal(all.unsqueeze::<2>().expand([batch, levels]));
+            let shape = Shape::new([batch, levels]); // an array of sizes would be refused where one of them is 0
+            let is = level.expand(shape.clone()).equal(all.unsqueeze::<2>().expand(shape));
             like.clone().slice([0..batch, 0..levels]).zeros_like().mask_fill(is, 1.0)
         });
         let parts: Vec<_> = parts.collect();
         if parts.is_empty() { None } else { Some(Tensor::cat(parts, 1)) }
-    }
-}
-
-/// The relative precision of a type: the distance from 1 to the next number.
-pub(crate) fn epsilon(dtype: DType) -> f64 {
-    match dtype {
-        DType::F64 => f64::EPSILON,
-        DType::F16 => 1.0 / 1024.0,
-        DType::BF16 => 1.0 / 128.0,
-        _ => f64::from(f32::EPSILON),
     }
 }
 

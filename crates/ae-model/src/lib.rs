@@ -32,7 +32,7 @@
 //! use burn::tensor::{Device, Tensor};
 //!
 //! let device = Device::default();
-//! let config = MlpConfig { hidden: vec![32], activation: Activation::Relu, ..Default::default() };
+//! let config = MlpConfig::new().with_hidden([32]).with_activation(Activation::Relu);
 //! let sizes = Sizes::new(64, 10);
 //! let model = Autoencoder::new(config.encoder(&sizes, &device), config.decoder(&sizes, Activation::Sigmoid, &device));
 //! let x = Tensor::<2>::zeros([4, 64], &device);
@@ -106,6 +106,11 @@ pub mod units;
 pub mod variance;
 pub mod variants;
 pub mod weight;
+
+mod macros;
+mod precision;
+#[cfg(test)]
+mod tests;
 
 pub use activation::Activation;
 pub use autoencoder::{Autoencoder, Forward, ModuleCode, ModuleDecoder, ModuleEncoder};

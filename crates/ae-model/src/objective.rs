@@ -100,7 +100,7 @@ impl Evaluation {
         rest.iter().filter(|term| term.weight != 0.0).fold(weighted(first), |sum, term| sum + weighted(term))
     }
 
-    /// The number that is minimised: the mean over the batch, `[1]`.
+    /// The number that is minimised: the mean over the batch, `[1]`; `NaN` for a batch of no rows.
     pub fn loss(&self) -> Tensor<1> {
         ae_kernels::batch_mean(self.per_example())
     }
@@ -214,7 +214,7 @@ impl Objective {
     /// began, in `[0, 1)`, for a code and for weights that change with it.
     ///
     /// # Panics
-    /// As [`after_step`](Self::after_step).
+    /// A sample of no rows; and as [`after_step`](Self::after_step).
     pub fn step<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         &mut self,
         mut model: Autoencoder<E, D, C>,
@@ -223,6 +223,8 @@ impl Objective {
         sample: impl Into<Sample>,
         progress: f64,
     ) -> (Autoencoder<E, D, C>, Evaluation) {
+        let sample = sample.into();
+        assert!(sample.input.dims()[0] > 0, "a step of training needs at least one row");
         self.progress = progress;
         model.code.after_step(progress);
         let evaluation = self.evaluate(&model, sample);

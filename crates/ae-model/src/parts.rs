@@ -29,7 +29,8 @@ pub struct Parts<'a> {
 type Settled<'a> = Box<dyn Fn() -> (Box<dyn Encoder>, Box<dyn Code>) + 'a>;
 
 impl Parts<'_> {
-    /// The latent of an input of which only some values are `visible` (1 or 0, `[batch, d_input]` like `x`; all if none).
+    /// The latent of an input of which only some values are `visible` (1 or 0, `[batch, d_input]` like `x`; all if
+    /// none).
     pub fn encode(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Latent {
         self.code.forward(self.encoder.forward(self.read(x, visible)))
     }
@@ -39,8 +40,9 @@ impl Parts<'_> {
         self.decoder.decode(latent, self.encoder)
     }
 
-    /// The code and its derivative along `v`, `(h, J_h v)`, at what the network reads; `x`, `v` and `visible` are `[batch, d_input]`. What is not
-    /// visible is read as 0 whatever `x` holds there, and yet `v` is followed there: set it to 0 where the derivative by `x` itself is meant.
+    /// The code and its derivative along `v`, `(h, J_h v)`, at what the network reads; `x`, `v` and `visible` are
+    /// `[batch, d_input]`. What is not visible is read as 0 whatever `x` holds there, and yet `v` is followed there:
+    /// set it to 0 where the derivative by `x` itself is meant.
     pub fn encode_jvp(&self, x: Tensor<2>, v: Tensor<2>, visible: Option<Tensor<2>>) -> (Tensor<2>, Tensor<2>) {
         // What is visible is no input to differentiate by.
         let v = if self.mask_input { Tensor::cat(vec![v.clone(), v.zeros_like()], 1) } else { v };
@@ -60,7 +62,8 @@ impl Parts<'_> {
         })
     }
 
-    /// The slope of each unit, `dh_j / dz_j`, `[batch, d_code]`, of a code whose derivative is [diagonal](Code::is_diagonal).
+    /// The slope of each unit, `dh_j / dz_j`, `[batch, d_code]`, of a code whose derivative is
+    /// [diagonal](Code::is_diagonal).
     pub(crate) fn slopes(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<2> {
         let z = self.encoder.forward(self.read(x, visible));
         let ones = z.ones_like();
@@ -86,7 +89,8 @@ pub(crate) fn blank(x: Tensor<2>, visible: &Tensor<2>) -> Tensor<2> {
     x.mask_fill(visible.clone().lower_equal_elem(0.5), 0.0)
 }
 
-/// A copy of a module with every training flag off: as it is after training, with parameters that are trained like the module's own.
+/// A copy of a module with every training flag off: as it is after training, with parameters that are trained like the
+/// module's own.
 pub(crate) fn settled<M: Module>(module: &M) -> M {
     struct Off;
     impl ModuleMapper for Off {

@@ -313,6 +313,13 @@ impl Config {
             let allowed = "0 unless `model.network` is an mlp without `norm`: only its layers are autoencoders by themselves";
             return Err(ConfigError::new("training.pretrain_epochs", training.pretrain_epochs, allowed).into());
         }
+        if let Network::Mlp(network) = &self.model.network
+            && training.pretrain_epochs > 0
+            && !network.is_mirrored()
+        {
+            let allowed = "0 with `model.network.decoder_hidden`: each layer is trained with its mirror in the decoder";
+            return Err(ConfigError::new("training.pretrain_epochs", training.pretrain_epochs, allowed).into());
+        }
         if training.warmup_epochs >= training.epochs {
             let allowed = format!("less than `training.epochs`, which is {}", training.epochs);
             return Err(ConfigError::new("training.warmup_epochs", training.warmup_epochs, allowed).into());

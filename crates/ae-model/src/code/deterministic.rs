@@ -19,6 +19,13 @@ pub struct DeterministicConfig {
     pub activation: Activation,
 }
 
+impl DeterministicConfig {
+    /// The code `h = phi(z)` of this activation.
+    pub fn new(activation: Activation) -> Self {
+        Self { activation }
+    }
+}
+
 impl Default for DeterministicConfig {
     fn default() -> Self {
         Self { activation: Activation::Identity }

@@ -33,6 +33,20 @@ pub struct GaussianConfig {
     pub free_bits: f64,
 }
 
+crate::macros::setters! {
+    GaussianConfig {
+        with_beta(beta: impl Into<Weight>),
+        with_free_bits(free_bits: f64),
+    }
+}
+
+impl GaussianConfig {
+    /// The default settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
 impl Default for GaussianConfig {
     fn default() -> Self {
         Self { beta: Weight::Ramp(Ramp { from: 0.0, to: 1.0, over: 0.2 }), free_bits: 0.0 }
@@ -46,10 +60,10 @@ impl Settings for GaussianConfig {
 impl CodeSettings for GaussianConfig {
     fn check(&self, _d_code: usize) -> Result<(), ConfigError> {
         self.beta.check("beta")?;
-        match self.free_bits >= 0.0 && self.free_bits.is_finite() {
-            true => Ok(()),
-            false => Err(ConfigError::new("free_bits", self.free_bits, "0 or more")),
+        if self.free_bits >= 0.0 && self.free_bits.is_finite() {
+            return Ok(());
         }
+        Err(ConfigError::new("free_bits", self.free_bits, "0 or more"))
     }
 
     fn reads(&self, d_code: usize) -> usize {

@@ -28,6 +28,19 @@ pub struct LifetimeConfig {
     pub activation: Activation,
 }
 
+crate::macros::setters! {
+    LifetimeConfig {
+        with_activation(activation: Activation),
+    }
+}
+
+impl LifetimeConfig {
+    /// A code of which each unit keeps this share of the batch's examples, in `(0, 1]`.
+    pub fn new(rate: f64) -> Self {
+        Self { rate, ..Self::default() }
+    }
+}
+
 impl Default for LifetimeConfig {
     fn default() -> Self {
         Self { rate: 0.1, activation: Activation::Relu }
@@ -85,7 +98,8 @@ pub struct Lifetime {
 impl Code for Lifetime {
     fn forward(&self, z: Tensor<2>) -> Latent {
         let y = self.activation.forward(z);
-        if !(self.training.is_enabled() && y.device().is_autodiff()) {
+        // Of no rows none can win.
+        if !(self.training.is_enabled() && y.device().is_autodiff()) || y.dims()[0] == 0 {
             let kept = self.kept(&y);
             return (y * kept).into();
         }

@@ -31,6 +31,21 @@ pub struct TopKConfig {
     pub activation: Activation,
 }
 
+crate::macros::setters! {
+    TopKConfig {
+        with_k_start(k_start: usize),
+        with_anneal(anneal: f64),
+        with_activation(activation: Activation),
+    }
+}
+
+impl TopKConfig {
+    /// A code of which each example keeps `k` units, at least 1 and at most the code's width.
+    pub fn new(k: usize) -> Self {
+        Self { k, ..Self::default() }
+    }
+}
+
 impl Default for TopKConfig {
     fn default() -> Self {
         Self { k: 25, k_start: 0, anneal: 0.5, activation: Activation::Relu }
@@ -50,10 +65,10 @@ impl CodeSettings for TopKConfig {
             let allowed = format!("0 (no annealing), or `k` ({}) to the width of the code ({d_code})", self.k);
             return Err(ConfigError::new("k_start", self.k_start, allowed));
         }
-        match self.anneal > 0.0 && self.anneal <= 1.0 {
-            true => Ok(()),
-            false => Err(ConfigError::new("anneal", self.anneal, "greater than 0 and at most 1")),
+        if self.anneal > 0.0 && self.anneal <= 1.0 {
+            return Ok(());
         }
+        Err(ConfigError::new("anneal", self.anneal, "greater than 0 and at most 1"))
     }
 
     fn activation(&self) -> Activation {

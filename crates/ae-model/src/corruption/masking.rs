@@ -23,6 +23,19 @@ pub struct Masking {
     pub rate_max: f64,
 }
 
+crate::macros::setters! {
+    Masking {
+        with_rate_max(rate_max: f64),
+    }
+}
+
+impl Masking {
+    /// Masking of this share of the values, in `(0, 1)`.
+    pub fn new(rate: f64) -> Self {
+        Self { rate, ..Self::default() }
+    }
+}
+
 impl Default for Masking {
     fn default() -> Self {
         Self { rate: 0.25, rate_max: 0.0 }
@@ -59,9 +72,10 @@ impl Corrupt for Masking {
     }
 
     fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change {
-        let hidden = match columns.categories.is_empty() {
-            true => self.draw(&x),
-            false => columns.spread(self.draw(&x.clone().slice([0..x.dims()[0], 0..columns.columns()]))),
+        let hidden = if columns.categories.is_empty() {
+            self.draw(&x)
+        } else {
+            columns.spread(self.draw(&x.clone().slice([0..x.dims()[0], 0..columns.columns()])))
         };
         Change { x, replaced: None, hidden: Some(hidden) }
     }

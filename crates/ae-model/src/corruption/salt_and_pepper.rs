@@ -22,6 +22,20 @@ pub struct SaltAndPepper {
     pub high: f64,
 }
 
+crate::macros::setters! {
+    SaltAndPepper {
+        with_low(low: f64),
+        with_high(high: f64),
+    }
+}
+
+impl SaltAndPepper {
+    /// Noise that changes this share of the values, in `(0, 1)`.
+    pub fn new(rate: f64) -> Self {
+        Self { rate, ..Self::default() }
+    }
+}
+
 impl Default for SaltAndPepper {
     fn default() -> Self {
         Self { rate: 0.1, low: 0.0, high: 1.0 }

@@ -1,26 +1,34 @@
-//! Convolutional networks: strided convolutions down to a small image and an affine layer to the code; an affine layer and transposed
-//! convolutions back (Masci et al. 2011).
+//! Convolutional networks: strided convolutions down to a small image and an affine layer to the code; an affine layer
+//! and transposed convolutions back (Masci et al. 2011).
 //!
-//! With an odd kernel `k`, padding `(k - 1) / 2` and stride `s`, a side of `n` pixels becomes `ceil(n / s)`. The transposed convolution that
-//! mirrors it gives `s (ceil(n / s) - 1) + 1` pixels and pads what is left, at most `s - 1`, so that any size comes back, odd ones too. A
-//! convolution is linear: its tangent is the same convolution of the tangent, without the bias.
+//! With an odd kernel `k`, padding `(k - 1) / 2` and stride `s`, a side of `n` pixels becomes `ceil(n / s)`. The
+//! transposed convolution that mirrors it gives `s (ceil(n / s) - 1) + 1` pixels and pads what is left, at most
+//! `s - 1`, so that any size comes back, odd ones too. A convolution is linear: its tangent is the same convolution of
+//! the tangent, without the bias.
 
 use burn::{
+    config::Config,
     module::{Module, Param},
-    nn::{Dropout, DropoutConfig, Initializer},
+    nn::{Dropout, Initializer},
     serde::{Deserialize, Serialize},
     tensor::{Device, Tensor},
 };
 use schemars::JsonSchema;
 
-use super::{Affine, Decoder, Encoder, Norm, NormKind, Sizes, affine::projected, mlp::check_dropout};
-use crate::{Activation, ConfigError};
+use super::{
+    Affine, AffineConfig, Decoder, Encoder, Initialization, Norm, NormKind, Sizes,
+    affine::projected,
+    initialization::UNIFORM,
+    mlp::{check_dropout, dropout},
+};
+use crate::{Activation, ConfigError, macros::setters};
 
 /// Settings of a convolutional encoder and its mirror.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct ConvConfig {
-    /// Channels of each convolution, input side first; the decoder has them in reverse. Each at least 1. Default: `[16, 32]`.
+    /// Channels of each convolution, input side first; the decoder has them in reverse. Each at least 1. Default:
+    /// `[16, 32]`.
     pub channels: Vec<usize>,
     /// Side of the kernels in pixels, odd. Default: 3.
     pub kernel: usize,
@@ -32,15 +40,43 @@ pub struct ConvConfig {
     pub norm: NormKind,
     /// Share of the hidden values switched off in each training step, in `[0, 1)`. Default: 0.
     pub dropout: f64,
+    /// How the weights are drawn before training: `auto` (uniform in `+-1/sqrt(d_in)`), `xavier_uniform`,
+    /// `xavier_normal`, `kaiming_uniform`, `kaiming_normal` or `orthogonal`. Default: `auto`.
+    pub initializer: Initialization,
 }
 
 impl Default for ConvConfig {
     fn default() -> Self {
-        Self { channels: vec![16, 32], kernel: 3, stride: 2, activation: Activation::Elu, norm: NormKind::None, dropout: 0.0 }
+        Self {
+            channels: vec![16, 32],
+            kernel: 3,
+            stride: 2,
+            activation: Activation::Elu,
+            norm: NormKind::None,
+            dropout: 0.0,
+            initializer: Initialization::Auto,
+        }
+    }
+}
+
+setters! {
+    ConvConfig {
+        with_channels(channels: impl Into<Vec<usize>>),
+        with_kernel(kernel: usize),
+        with_stride(stride: usize),
+        with_activation(activation: Activation),
+        with_norm(norm: NormKind),
+        with_dropout(dropout: f64),
+        with_initializer(initializer: Initialization),
     }
 }
 
 impl ConvConfig {
+    /// The default settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Whether the settings can be built for some image.
     ///
     /// # Errors
@@ -56,10 +92,10 @@ impl ConvConfig {
         if self.kernel.is_multiple_of(2) {
             return Err(ConfigError::new("kernel", self.kernel, "odd, so that it has a middle: 3, 5, 7"));
         }
-        match self.stride {
-            0 => Err(ConfigError::new("stride", 0, "at least 1")),
-            _ => Ok(()),
+        if self.stride == 0 {
+            return Err(ConfigError::new("stride", 0, "at least 1"));
         }
+        Ok(())
     }
 
     /// Whether the settings suit images of `channels, height, width`.
@@ -103,42 +139,118 @@ impl ConvConfig {
     /// # Panics
     /// Sizes that [`check_image`](Self::check_image) refuses.
     pub fn init(&self, sizes: &Sizes, output: Activation, device: &Device) -> (ConvEncoder, ConvDecoder) {
-        let [image_channels, height, width] = sizes.image.expect("a convolutional network is for images");
-        let stages = self.stages(height, width);
-        let read = sizes.d_input / (height * width);
-        let [last_height, last_width] = stages[stages.len() - 1];
-        let last = self.channels[self.channels.len() - 1];
-        let flat = last * last_height * last_width;
-        let dropout = (self.dropout > 0.0).then(|| DropoutConfig::new(self.dropout).init());
-        let layer = |from: usize, to: usize, padding_out: Option<[usize; 2]>| ConvLayer::init(self, from, to, padding_out, device);
-        let norms = |channels: &[usize]| channels.iter().filter_map(|&channels| self.norm.init(channels, device)).collect();
+        (self.encoder(sizes, device), self.decoder(sizes, output, device))
+    }
 
-        let down: Vec<usize> = std::iter::once(read).chain(self.channels.iter().copied()).collect();
-        let encoder = ConvEncoder {
-            convolutions: down.windows(2).map(|pair| layer(pair[0], pair[1], None)).collect(),
-            norms: norms(&self.channels),
-            dropout: dropout.clone(),
-            code: Affine::init(flat, sizes.reads, device),
-            image: [read, height, width],
+    /// The encoder: convolutions, and an affine layer to what the code reads.
+    ///
+    /// # Panics
+    /// Sizes that [`check_image`](Self::check_image) refuses.
+    pub fn encoder(&self, sizes: &Sizes, device: &Device) -> ConvEncoder {
+        let [_, height, width] = image(sizes);
+        let channels = sizes.d_input / (height * width);
+        let down: Vec<usize> = std::iter::once(channels).chain(self.channels.iter().copied()).collect();
+        ConvEncoder {
+            convolutions: down.windows(2).map(|pair| self.layer(pair[0], pair[1]).init(device)).collect(),
+            norms: self.norms(&self.channels, device),
+            dropout: dropout(self.dropout),
+            code: self.affine(self.smallest(sizes).iter().product(), sizes.reads, device),
+            image: [channels, height, width],
             activation: self.activation,
-        };
-        let up: Vec<usize> = self.channels.iter().rev().copied().chain(std::iter::once(image_channels)).collect();
-        let convolutions = (0..self.channels.len()).map(|index| {
-            let (small, large) = (stages[stages.len() - 1 - index], stages[stages.len() - 2 - index]);
+        }
+    }
+
+    /// The decoder: an affine layer from the code, and transposed convolutions with weights of their own. It is always
+    /// the mirror of [`encoder`](Self::encoder): that is what brings the image back to its size. One of other channels
+    /// is that of another configuration, since all that it shares with the encoder is the code.
+    ///
+    /// # Panics
+    /// Sizes that [`check_image`](Self::check_image) refuses.
+    pub fn decoder(&self, sizes: &Sizes, output: Activation, device: &Device) -> ConvDecoder {
+        let [channels, height, width] = image(sizes);
+        let up: Vec<usize> = self.channels.iter().rev().copied().chain(std::iter::once(channels)).collect();
+        let stages: Vec<[usize; 2]> = self.stages(height, width).into_iter().rev().collect();
+        let convolutions = up.windows(2).zip(stages.windows(2)).map(|(channels, sides)| {
             // The padding brings the mirrored size up to the original one.
-            let rest = [0, 1].map(|side| large[side] - ((small[side] - 1) * self.stride + 1));
-            layer(up[index], up[index + 1], Some(rest))
+            let rest = [0, 1].map(|side| sides[1][side] - ((sides[0][side] - 1) * self.stride + 1));
+            self.layer(channels[0], channels[1]).with_padding_out(Some(rest)).init(device)
         });
-        let decoder = ConvDecoder {
-            code: Affine::init(sizes.d_code, flat, device),
+        let image = self.smallest(sizes);
+        ConvDecoder {
+            code: self.affine(sizes.d_code, image.iter().product(), device),
             convolutions: convolutions.collect(),
-            norms: norms(&up[..up.len() - 1]),
-            dropout,
-            image: [last, last_height, last_width],
+            norms: self.norms(&up[..up.len() - 1], device),
+            dropout: dropout(self.dropout),
+            image,
             activation: self.activation,
             output,
+        }
+    }
+
+    /// Channels, height and width after the last convolution of the encoder.
+    fn smallest(&self, sizes: &Sizes) -> [usize; 3] {
+        let [_, height, width] = image(sizes);
+        let stages = self.stages(height, width);
+        let [height, width] = stages[stages.len() - 1];
+        [self.channels[self.channels.len() - 1], height, width]
+    }
+
+    fn layer(&self, from: usize, to: usize) -> ConvLayerConfig {
+        ConvLayerConfig::new(from, to).with_kernel(self.kernel).with_stride(self.stride).with_initializer(self.initializer.into())
+    }
+
+    fn affine(&self, from: usize, to: usize, device: &Device) -> Affine {
+        AffineConfig::new(from, to).with_initializer(self.initializer.into()).init(device)
+    }
+
+    fn norms(&self, channels: &[usize], device: &Device) -> Vec<Norm> {
+        channels.iter().filter_map(|&channels| self.norm.init(channels, device)).collect()
+    }
+}
+
+fn image(sizes: &Sizes) -> [usize; 3] {
+    sizes.image.expect("a convolutional network is for images")
+}
+
+/// Settings of a [`ConvLayer`].
+#[derive(Config, Debug, PartialEq)]
+pub struct ConvLayerConfig {
+    /// Channels that it reads, at least 1.
+    pub channels_in: usize,
+    /// Channels that it gives, at least 1.
+    pub channels_out: usize,
+    /// Side of the kernels in pixels, odd. Default: 3.
+    #[config(default = 3)]
+    pub kernel: usize,
+    /// Step in pixels, at least 1. Default: 1.
+    #[config(default = 1)]
+    pub stride: usize,
+    /// Rows and columns added at the end of the result of a transposed convolution, each less than `stride`. Default:
+    /// none, a convolution that is not transposed.
+    pub padding_out: Option<[usize; 2]>,
+    /// How the weight is drawn; the bias is uniform in `+-1/sqrt(d_in)` whatever it says, where `d_in` is how many
+    /// values an output pixel sees. Default: as the bias.
+    #[config(default = "UNIFORM")]
+    pub initializer: Initializer,
+}
+
+impl ConvLayerConfig {
+    /// The layer, with parameters from the device's generator, drawn when they are first asked for.
+    pub fn init(&self, device: &Device) -> ConvLayer {
+        let (from, to, k) = (self.channels_in, self.channels_out, self.kernel);
+        // Of a transposed convolution an output pixel sees about one in stride^2 of the kernel's entries, and of any
+        // other an input pixel is seen by so many.
+        let (all, some) = (|channels: usize| channels * k * k, |channels: usize| (channels * k * k).div_ceil(self.stride * self.stride));
+        let (shape, fan_in, fan_out) = match self.padding_out {
+            Some(_) => ([from, to, k, k], some(from), all(to)),
+            None => ([to, from, k, k], all(from), some(to)),
         };
-        (encoder, decoder)
+        ConvLayer {
+            weight: self.initializer.init_with(shape, Some(fan_in), Some(fan_out), device),
+            bias: UNIFORM.init_with([to], Some(fan_in), None, device),
+            stride: self.stride,
+            padding_out: self.padding_out,
+        }
     }
 }
 
@@ -158,20 +270,6 @@ pub struct ConvLayer {
 }
 
 impl ConvLayer {
-    fn init(config: &ConvConfig, from: usize, to: usize, padding_out: Option<[usize; 2]>, device: &Device) -> Self {
-        let k = config.kernel;
-        let shape = if padding_out.is_some() { [from, to, k, k] } else { [to, from, k, k] };
-        // An output pixel of a transposed convolution sees about one in stride^2 of the kernel's entries.
-        let fan_in = if padding_out.is_some() { (from * k * k).div_ceil(config.stride * config.stride) } else { from * k * k };
-        let uniform = Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false };
-        Self {
-            weight: uniform.init_with(shape, Some(fan_in), None, device),
-            bias: uniform.init_with([to], Some(fan_in), None, device),
-            stride: config.stride,
-            padding_out,
-        }
-    }
-
     /// A convolution with the given weight (`[channels_out, channels_in, k, k]`) and bias (`[channels_out]`).
     pub fn from_tensors(weight: Tensor<4>, bias: Tensor<1>, stride: usize) -> Self {
         Self { weight: Param::from_tensor(weight), bias: Param::from_tensor(bias), stride, padding_out: None }

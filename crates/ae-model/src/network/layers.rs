@@ -1,4 +1,5 @@
-//! A network as a list of plain layers, one after the other: what another framework needs to rebuild it, and what weights from there replace.
+//! A network as a list of plain layers, one after the other: what another framework needs to rebuild it, and what
+//! weights from there replace.
 
 use burn::{
     module::{Param, RunningState},
@@ -6,7 +7,7 @@ use burn::{
 };
 
 use super::{Affine, ConvDecoder, ConvEncoder, Mlp, NetworkDecoder, NetworkEncoder, Norm, TiedMlp, conv::ConvLayer, norm::LayerNorm};
-use crate::{Activation, Model};
+use crate::{Activation, Encoder, Model};
 
 /// A layer with its parameters.
 #[expect(clippy::large_enum_variant, reason = "a network has a handful of layers")]
@@ -39,7 +40,8 @@ pub enum Layer {
         /// Rows and columns that are added at the end of the output.
         padding_out: [usize; 2],
     },
-    /// `gamma (x - m) / sqrt(s^2 + 1e-5) + beta` over all of an example; `gamma` and `beta` are one for each unit or channel.
+    /// `gamma (x - m) / sqrt(s^2 + 1e-5) + beta` over all of an example; `gamma` and `beta` are one for each unit or
+    /// channel.
     LayerNorm {
         /// `[units]` or `[channels]`.
         gamma: Tensor<1>,
@@ -70,10 +72,15 @@ pub enum Layer {
 /// Calls a function with each layer in its order; what it returns takes the layer's place.
 type Visit<'a> = &'a mut dyn FnMut(Layer) -> Layer;
 
-fn affine(weight: Tensor<2>, bias: Tensor<1>, visit: Visit) -> Affine {
+fn linear(weight: Tensor<2>, bias: Tensor<1>, visit: Visit) -> (Tensor<2>, Tensor<1>) {
     let Layer::Linear { weight, bias } = visit(Layer::Linear { weight, bias }) else {
         panic!("a linear layer takes a linear layer's place")
     };
+    (weight, bias)
+}
+
+fn affine(layer: &Affine, visit: Visit) -> Affine {
+    let (weight, bias) = linear(layer.weight.val(), layer.bias.val(), visit);
     Affine::from_tensors(weight, bias)
 }
 
@@ -140,7 +147,7 @@ impl Mlp {
     fn map_layers(mut self, visit: Visit) -> Self {
         let layers = &mut self.layers;
         self.norms = stack(layers.len(), self.norms, [self.activation, self.output], visit, |index, visit| {
-            layers[index] = affine(layers[index].weight.val(), layers[index].bias.val(), visit);
+            layers[index] = affine(&layers[index], visit);
         });
         self
     }
@@ -152,7 +159,8 @@ impl TiedMlp {
         weights.reverse();
         let biases = &mut self.biases;
         self.norms = stack(biases.len(), self.norms, [self.activation, self.output], visit, |index, visit| {
-            biases[index] = affine(weights[index].clone().transpose(), biases[index].val(), visit).bias;
+            let (_, bias) = linear(weights[index].clone().transpose(), biases[index].val(), visit);
+            biases[index] = Param::from_tensor(bias);
         });
         self
     }
@@ -169,13 +177,13 @@ impl ConvEncoder {
             activate(self.activation, visit);
         }
         visit(Layer::Flatten);
-        Self { convolutions, norms: new_norms, code: affine(self.code.weight.val(), self.code.bias.val(), visit), ..self }
+        Self { convolutions, norms: new_norms, code: affine(&self.code, visit), ..self }
     }
 }
 
 impl ConvDecoder {
     fn map_layers(self, visit: Visit) -> Self {
-        let code = affine(self.code.weight.val(), self.code.bias.val(), visit);
+        let code = affine(&self.code, visit);
         visit(Layer::Unflatten(self.image));
         let mut norms = self.norms.into_iter();
         let (mut convolutions, mut new_norms) = (Vec::new(), Vec::new());
@@ -191,22 +199,23 @@ impl ConvDecoder {
 }
 
 impl Model {
-    /// Calls `visit` with each layer of the encoder and then of the decoder (`true`), in their order, without what only training needs. What it
-    /// returns takes the layer's place: a layer of the same kind and shape. A decoder with tied weights keeps the encoder's.
+    /// Calls `visit` with each layer of the encoder and then of the decoder (`true`), in their order, without what only
+    /// training needs. What it returns takes the layer's place: a layer of the same kind and shape. A decoder with tied
+    /// weights keeps the encoder's.
     ///
     /// # Panics
-    /// A layer of another kind.
+    /// A layer of another kind in a layer's place.
     pub fn map_layers(self, mut visit: impl FnMut(bool, Layer) -> Layer) -> Self {
+        let of_encoder = &mut |layer| visit(false, layer);
         let encoder = match self.encoder {
-            NetworkEncoder::Mlp(network) => NetworkEncoder::Mlp(network.map_layers(&mut |layer| visit(false, layer))),
-            NetworkEncoder::Conv(network) => NetworkEncoder::Conv(network.map_layers(&mut |layer| visit(false, layer))),
+            NetworkEncoder::Mlp(network) => NetworkEncoder::Mlp(network.map_layers(of_encoder)),
+            NetworkEncoder::Conv(network) => NetworkEncoder::Conv(network.map_layers(of_encoder)),
         };
+        let of_decoder = &mut |layer| visit(true, layer);
         let decoder = match self.decoder {
-            NetworkDecoder::Mlp(network) => NetworkDecoder::Mlp(network.map_layers(&mut |layer| visit(true, layer))),
-            NetworkDecoder::Tied(network) => {
-                NetworkDecoder::Tied(network.map_layers(crate::Encoder::weights(&encoder), &mut |layer| visit(true, layer)))
-            }
-            NetworkDecoder::Conv(network) => NetworkDecoder::Conv(network.map_layers(&mut |layer| visit(true, layer))),
+            NetworkDecoder::Mlp(network) => NetworkDecoder::Mlp(network.map_layers(of_decoder)),
+            NetworkDecoder::Tied(network) => NetworkDecoder::Tied(network.map_layers(encoder.weights(), of_decoder)),
+            NetworkDecoder::Conv(network) => NetworkDecoder::Conv(network.map_layers(of_decoder)),
         };
         Self { encoder, decoder, ..self }
     }

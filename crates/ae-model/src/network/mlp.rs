@@ -1,9 +1,10 @@
 //! Multi-layer perceptrons: `h_0 = x`, `h_{l+1} = phi(h_l W_l + b_l)`, and a last layer without `phi`.
 //!
-//! Without hidden layers it is one affine map. The decoder mirrors the encoder's widths. Tied weights (each decoder weight is the transpose of the
-//! encoder's opposite one, [`TiedMlp`]) halve the parameters, act as a mild regularizer (Vincent et al. 2010), and keep encoder and decoder from
-//! being scaled against one another (Rifai et al. 2011). The tangent is carried beside the activation, exactly. Hidden layers may
-//! be normalised before their activation ([`norm`](super::norm)) and thinned after it (dropout, Srivastava et al. 2014).
+//! Without hidden layers it is one affine map. The decoder mirrors the encoder's widths unless it is given its own.
+//! Tied weights (each decoder weight is the transpose of the encoder's opposite one, [`TiedMlp`]) halve the
+//! parameters, act as a mild regularizer (Vincent et al. 2010), and keep encoder and decoder from being scaled against
+//! one another (Rifai et al. 2011). The tangent is carried beside the activation, exactly. Hidden layers may be
+//! normalised before their activation ([`norm`](super::norm)) and thinned after it (dropout, Srivastava et al. 2014).
 
 use burn::{
     module::{Module, Param},
@@ -14,17 +15,22 @@ use burn::{
 use schemars::JsonSchema;
 
 use super::{
-    Affine, Decode, Encoder, Norm, NormKind, Sizes,
-    affine::{bias, projected},
+    Affine, AffineConfig, Decode, Encoder, Initialization, Norm, NormKind, Sizes,
+    affine::{activated, bias, projected},
 };
-use crate::{Activation, ConfigError, Latent};
+use crate::{Activation, ConfigError, Latent, macros::setters};
 
-/// Settings of a multi-layer perceptron and its mirror.
+/// Settings of a multi-layer perceptron and its decoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct MlpConfig {
-    /// Widths of the encoder's hidden layers, input side first; the decoder has them in reverse. Each at least 1. Default: `[256, 128]`.
+    /// Widths of the encoder's hidden layers in units, input side first, each at least 1; the decoder has them in
+    /// reverse. Default: `[256, 128]`.
     pub hidden: Vec<usize>,
+    /// Widths of the decoder's hidden layers in units, code side first, each at least 1; not with `tied` or with
+    /// pre-training, which need the mirror. Default: the encoder's in reverse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoder_hidden: Option<Vec<usize>>,
     /// Activation of the hidden layers. Default: `elu`.
     pub activation: Activation,
     /// Whether the decoder reads the encoder's weights transposed. Default: false.
@@ -33,59 +39,116 @@ pub struct MlpConfig {
     pub norm: NormKind,
     /// Share of the hidden units switched off in each training step, in `[0, 1)`. Default: 0.
     pub dropout: f64,
+    /// How the weights are drawn before training: `auto` (uniform in `+-1/sqrt(d_in)`), `xavier_uniform`,
+    /// `xavier_normal`, `kaiming_uniform`, `kaiming_normal` or `orthogonal`. Default: `auto`.
+    pub initializer: Initialization,
 }
 
 impl Default for MlpConfig {
     fn default() -> Self {
-        Self { hidden: vec![256, 128], activation: Activation::Elu, tied: false, norm: NormKind::None, dropout: 0.0 }
+        Self {
+            hidden: vec![256, 128],
+            decoder_hidden: None,
+            activation: Activation::Elu,
+            tied: false,
+            norm: NormKind::None,
+            dropout: 0.0,
+            initializer: Initialization::Auto,
+        }
+    }
+}
+
+setters! {
+    MlpConfig {
+        with_hidden(hidden: impl Into<Vec<usize>>),
+        with_activation(activation: Activation),
+        with_tied(tied: bool),
+        with_norm(norm: NormKind),
+        with_dropout(dropout: f64),
+        with_initializer(initializer: Initialization),
     }
 }
 
 impl MlpConfig {
-    /// Whether the settings can be built.
+    /// The default settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with a decoder of these hidden layers, code side first, in place of the encoder's in reverse.
+    #[must_use]
+    pub fn with_decoder_hidden(mut self, widths: impl Into<Vec<usize>>) -> Self {
+        self.decoder_hidden = Some(widths.into());
+        self
+    }
+
+    /// Whether the settings can be used.
     ///
     /// # Errors
-    /// A hidden layer of width 0, or a dropout outside `[0, 1)`.
+    /// A hidden layer of width 0, a decoder that is tied and no mirror, or a dropout outside `[0, 1)`.
     pub fn check(&self) -> Result<(), ConfigError> {
         check_dropout(self.dropout)?;
-        match self.hidden.iter().position(|&width| width == 0) {
-            Some(layer) => Err(ConfigError::new(format!("hidden[{layer}]"), 0, "at least 1 unit (an empty list means no hidden layer)")),
-            None => Ok(()),
+        check_widths("hidden", &self.hidden)?;
+        if let Some(widths) = &self.decoder_hidden {
+            check_widths("decoder_hidden", widths)?;
+            if self.tied && !self.is_mirrored() {
+                let allowed = "left out with `tied`: a tied decoder has the encoder's layers in reverse";
+                return Err(ConfigError::new("decoder_hidden", format!("{widths:?}"), allowed));
+            }
         }
+        Ok(())
     }
 
-    /// The encoder `d_input -> hidden -> d_code`, with random weights drawn from the device's generator.
+    /// Whether the decoder has the encoder's hidden widths in reverse, as tied weights and pre-training need it.
+    pub fn is_mirrored(&self) -> bool {
+        self.decoder_hidden.as_ref().is_none_or(|widths| widths.iter().eq(self.hidden.iter().rev()))
+    }
+
+    /// The encoder `d_input -> hidden -> reads`, with random weights from the device's generator, drawn when they are
+    /// first asked for.
     pub fn encoder(&self, sizes: &Sizes, device: &Device) -> Mlp {
-        self.stack(&[&[sizes.d_input], self.hidden.as_slice(), &[sizes.reads]].concat(), Activation::Identity, device)
+        self.stack(&self.encoder_widths(sizes), Activation::Identity, device)
     }
 
-    /// Its mirror `d_code -> hidden, reversed -> d_output` with weights of its own, whatever [`tied`](Self::tied) says; `output` is the activation of its
-    /// last layer. A decoder of other widths than the encoder's is that of another configuration.
+    /// The decoder `d_code -> decoder_hidden -> d_output` with weights of its own, whatever [`tied`](Self::tied) says;
+    /// `output` is the activation of its last layer.
     pub fn decoder(&self, sizes: &Sizes, output: Activation, device: &Device) -> Mlp {
-        self.stack(&self.mirrored(sizes), output, device)
+        self.stack(&self.decoder_widths(sizes), output, device)
     }
 
-    /// Its mirror with the encoder's weights.
+    /// The mirror of the encoder, with the encoder's weights.
+    ///
+    /// # Panics
+    /// A decoder that is no [mirror](Self::is_mirrored).
     pub fn tied_decoder(&self, sizes: &Sizes, output: Activation, device: &Device) -> TiedMlp {
-        let widths = self.mirrored(sizes);
+        assert!(self.is_mirrored(), "a tied decoder has the encoder's layers in reverse");
+        let widths = self.decoder_widths(sizes);
         TiedMlp {
             biases: widths.windows(2).map(|pair| bias(pair[0], pair[1], device)).collect(),
             norms: self.norms(&widths, device),
-            dropout: self.dropout_layer(),
+            dropout: dropout(self.dropout),
             activation: self.activation,
             output,
         }
     }
 
-    fn mirrored(&self, sizes: &Sizes) -> Vec<usize> {
-        std::iter::once(sizes.d_code).chain(self.hidden.iter().rev().copied()).chain(std::iter::once(sizes.d_output)).collect()
+    /// Widths from the encoder's input to its output.
+    pub(super) fn encoder_widths(&self, sizes: &Sizes) -> Vec<usize> {
+        [&[sizes.d_input], self.hidden.as_slice(), &[sizes.reads]].concat()
+    }
+
+    /// Widths from the decoder's input to its output.
+    pub(super) fn decoder_widths(&self, sizes: &Sizes) -> Vec<usize> {
+        let hidden = self.decoder_hidden.clone().unwrap_or_else(|| self.hidden.iter().rev().copied().collect());
+        [&[sizes.d_code], hidden.as_slice(), &[sizes.d_output]].concat()
     }
 
     fn stack(&self, widths: &[usize], output: Activation, device: &Device) -> Mlp {
+        let layer = |from, to| AffineConfig::new(from, to).with_initializer(self.initializer.into()).init(device);
         Mlp {
-            layers: widths.windows(2).map(|pair| Affine::init(pair[0], pair[1], device)).collect(),
+            layers: widths.windows(2).map(|pair| layer(pair[0], pair[1])).collect(),
             norms: self.norms(widths, device),
-            dropout: self.dropout_layer(),
+            dropout: dropout(self.dropout),
             activation: self.activation,
             output,
         }
@@ -94,9 +157,15 @@ impl MlpConfig {
     fn norms(&self, widths: &[usize], device: &Device) -> Vec<Norm> {
         widths[1..widths.len() - 1].iter().filter_map(|&width| self.norm.init(width, device)).collect()
     }
+}
 
-    fn dropout_layer(&self) -> Option<Dropout> {
-        (self.dropout > 0.0).then(|| DropoutConfig::new(self.dropout).init())
+fn check_widths(field: &str, widths: &[usize]) -> Result<(), ConfigError> {
+    match widths.iter().position(|&width| width == 0) {
+        Some(layer) => {
+            let allowed = "at least 1 unit (an empty list means no hidden layer)";
+            Err(ConfigError::new(format!("{field}[{layer}]"), 0, allowed))
+        }
+        None => Ok(()),
     }
 }
 
@@ -106,6 +175,11 @@ pub(super) fn check_dropout(dropout: f64) -> Result<(), ConfigError> {
         return Ok(());
     }
     Err(ConfigError::new("dropout", dropout, "at least 0 and less than 1"))
+}
+
+/// The dropout of this share of the units; none if none are switched off.
+pub(super) fn dropout(share: f64) -> Option<Dropout> {
+    (share > 0.0).then(|| DropoutConfig::new(share).init())
 }
 
 /// A stack of affine layers with an activation between them and one at the end.
@@ -131,51 +205,45 @@ impl Mlp {
         Self { layers, norms: Vec::new(), dropout: None, activation, output: Activation::Identity }
     }
 
-    /// The stack applied to `x`, `[batch, d_in] -> [batch, d_out]`.
+    /// The stack applied to `x`, `[batch, d_in] -> [batch, d_out]`. Without layers that is `x`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.forward_from(0, x)
-    }
-
-    /// The stack from this layer on.
-    fn forward_from(&self, first: usize, x: Tensor<2>) -> Tensor<2> {
-        let between = self.between();
-        (first..self.layers.len()).fold(x, |x, index| between.layer(index, |activation| self.layers[index].activated(x, activation)))
+        self.between().run(x, self.layers.len(), |index, x, activation| self.layers[index].activated(x, activation))
     }
 
     fn between(&self) -> Between<'_> {
-        Between {
-            norms: &self.norms,
-            dropout: self.dropout.as_ref(),
-            activation: self.activation,
-            output: self.output,
-            layers: self.layers.len(),
-        }
+        Between::new(&self.norms, &self.dropout, self.activation, self.output)
     }
 }
 
-/// What follows each layer of a stack.
+/// What follows the layers of a stack, tied or not.
 struct Between<'a> {
     norms: &'a [Norm],
     dropout: Option<&'a Dropout>,
     activation: Activation,
     output: Activation,
-    layers: usize,
 }
 
-impl Between<'_> {
-    /// One layer and what follows it; `apply` gives the layer's result with an activation, `[batch, width of the layer]`.
-    fn layer(&self, index: usize, apply: impl FnOnce(Activation) -> Tensor<2>) -> Tensor<2> {
-        if index + 1 == self.layers {
-            return apply(self.output);
-        }
-        let y = match self.norms.get(index) {
-            Some(norm) => self.activation.forward(norm.forward(apply(Activation::Identity))),
-            None => apply(self.activation),
-        };
-        match self.dropout {
-            Some(dropout) => dropout.forward(y),
-            None => y,
-        }
+impl<'a> Between<'a> {
+    fn new(norms: &'a [Norm], dropout: &'a Option<Dropout>, activation: Activation, output: Activation) -> Self {
+        Self { norms, dropout: dropout.as_ref(), activation, output }
+    }
+
+    /// A stack of so many layers, applied to `x`: `apply(index, x, activation)` is what a layer gives, with an
+    /// activation.
+    fn run(&self, x: Tensor<2>, layers: usize, apply: impl Fn(usize, Tensor<2>, Activation) -> Tensor<2>) -> Tensor<2> {
+        (0..layers).fold(x, |x, index| {
+            if index + 1 == layers {
+                return apply(index, x, self.output);
+            }
+            let y = match self.norms.get(index) {
+                Some(norm) => self.activation.forward(norm.forward(apply(index, x, Activation::Identity))),
+                None => apply(index, x, self.activation),
+            };
+            match self.dropout {
+                Some(dropout) => dropout.forward(y),
+                None => y,
+            }
+        })
     }
 }
 
@@ -231,9 +299,9 @@ impl Encoder for Mlp {
 
 impl Decode for Mlp {
     fn decode(&self, latent: &Latent, _encoder: &dyn Encoder) -> Tensor<2> {
-        let (Some(h), Some(layer)) = (&latent.sparse, self.layers.first()) else { return Mlp::forward(self, latent.code.clone()) };
-        let first = self.between().layer(0, |activation| layer.activated_sparse(h, activation));
-        self.forward_from(1, first)
+        self.between().run(latent.code.clone(), self.layers.len(), |index, x, activation| {
+            self.layers[index].activated_by(x, latent.sparse.as_ref().filter(|_| index == 0), activation)
+        })
     }
 
     fn map_atoms(mut self, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Option<Self> {
@@ -246,7 +314,7 @@ impl Decode for Mlp {
 /// A stack that reads the weights of its encoder transposed, the last of them first.
 #[derive(Module, Debug)]
 pub struct TiedMlp {
-    /// Of each layer, code side first.
+    /// The bias of each layer, code side first.
     pub biases: Vec<Param<Tensor<1>>>,
     /// Normalisation of each hidden layer; none if empty.
     pub norms: Vec<Norm>,
@@ -264,25 +332,12 @@ impl Decode for TiedMlp {
     /// # Panics
     /// An encoder that has not as many weights as this decoder has layers: it was built with another one.
     fn decode(&self, latent: &Latent, encoder: &dyn Encoder) -> Tensor<2> {
-        let weights = encoder.weights();
-        assert_eq!(weights.len(), self.biases.len(), "a tied decoder needs the encoder that it was built with");
-        let between = Between {
-            norms: &self.norms,
-            dropout: self.dropout.as_ref(),
-            activation: self.activation,
-            output: self.output,
-            layers: self.biases.len(),
-        };
-        let layers = weights.into_iter().rev().zip(&self.biases).enumerate();
-        layers.fold(latent.code.clone(), |x, (index, (weight, bias))| {
-            between.layer(index, |activation| {
-                let (fused, rest) = activation.fused();
-                let (weight, bias) = (weight.transpose(), bias.val());
-                rest.forward(match latent.sparse.as_ref().filter(|_| index == 0) {
-                    Some(h) => h.linear(weight, bias, fused),
-                    None => ae_kernels::linear(x, weight, bias, fused),
-                })
-            })
+        let (weights, layers) = (encoder.weights(), self.biases.len());
+        assert_eq!(weights.len(), layers, "a tied decoder needs the encoder that it was built with");
+        let between = Between::new(&self.norms, &self.dropout, self.activation, self.output);
+        between.run(latent.code.clone(), layers, |index, x, activation| {
+            let (weight, bias) = (weights[layers - 1 - index].clone().transpose(), self.biases[index].val());
+            activated(x, latent.sparse.as_ref().filter(|_| index == 0), weight, bias, activation)
         })
     }
 }
@@ -290,7 +345,10 @@ impl Decode for TiedMlp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Autoencoder;
+    use crate::{
+        Autoencoder,
+        network::{NetworkDecoder, NetworkEncoder},
+    };
 
     #[test]
     fn a_tied_decoder_halves_the_weights_and_still_decodes() {
@@ -306,7 +364,8 @@ mod tests {
 
     #[test]
     fn gradients_of_tied_weights_come_from_both_uses() {
-        // r = x W W^T with W = w (one by one): r = w^2 x, so d(r)/d(w) = 2 w x, while an untied encoder alone would give w x.
+        // r = x W W^T with W = w (one by one): r = w^2 x, so d(r)/d(w) = 2 w x, while an untied encoder alone would
+        // give w x.
         let device = Device::default().autodiff();
         let config = MlpConfig { hidden: vec![], tied: true, ..Default::default() };
         let sizes = Sizes::new(1, 1);
@@ -322,6 +381,47 @@ mod tests {
     fn a_layer_of_no_units_is_refused_by_name() {
         let error = MlpConfig { hidden: vec![4, 0], ..Default::default() }.check().unwrap_err();
         assert_eq!(error.field, "hidden[1]");
+    }
+
+    #[test]
+    fn a_stack_without_layers_changes_nothing() {
+        let x = Tensor::<2>::from_floats([[1.0, -2.0]], &Device::default());
+        let (stack, data) = (Mlp::new(Vec::new(), Activation::Relu), x.clone().into_data());
+        Encoder::forward(&stack, x.clone()).into_data().assert_eq(&data, true);
+        stack.decode(&x.clone().into(), &stack).into_data().assert_eq(&data, true);
+        stack.jvp(x.ones_like(), x.clone()).unwrap().1.into_data().assert_eq(&data, true);
+        stack.vjp(x.ones_like(), x.clone()).unwrap().into_data().assert_eq(&data, true);
+        assert!(stack.affine().is_none() && stack.weights().is_empty());
+    }
+
+    #[test]
+    fn a_decoder_has_widths_of_its_own_where_it_is_given_them() {
+        let device = Device::default();
+        let sizes = Sizes::new(8, 3).with_reads(6);
+        let widths = |decoder: &Mlp| decoder.layers.iter().map(|layer| layer.weight.val().dims()).collect::<Vec<_>>();
+        let mirror = MlpConfig::new().with_hidden([7, 5]);
+        assert!(mirror.is_mirrored() && mirror.clone().with_decoder_hidden([5, 7]).is_mirrored());
+        assert_eq!(widths(&mirror.decoder(&sizes, Activation::Identity, &device)), [[3, 5], [5, 7], [7, 8]]);
+        for (given, expected) in [(vec![], vec![[3, 8]]), (vec![4], vec![[3, 4], [4, 8]])] {
+            let config = mirror.clone().with_norm(NormKind::Layer).with_decoder_hidden(given);
+            config.check().unwrap();
+            assert!(!config.is_mirrored());
+            let network = crate::network::Network::from(config.clone());
+            let (encoder, decoder) = network.init(&sizes, Activation::Identity, &device);
+            let (NetworkEncoder::Mlp(encoder), NetworkDecoder::Mlp(decoder)) = (encoder, decoder) else { panic!("perceptrons") };
+            assert_eq!((widths(&encoder), widths(&decoder)), (vec![[8, 7], [7, 5], [5, 6]], expected));
+            assert_eq!(decoder.norms.len(), decoder.layers.len() - 1);
+            assert_eq!(decoder.forward(Tensor::zeros([2, 3], &device)).dims(), [2, 8]);
+        }
+    }
+
+    #[test]
+    fn a_decoder_of_its_own_widths_cannot_be_tied() {
+        let config = MlpConfig::new().with_hidden([7, 5]).with_tied(true);
+        config.clone().with_decoder_hidden([5, 7]).check().unwrap();
+        let error = config.with_decoder_hidden([5]).check().unwrap_err().to_string();
+        assert!(error.starts_with("`decoder_hidden` is [5], but must be left out with `tied`"), "{error}");
+        assert_eq!(MlpConfig::new().with_decoder_hidden([3, 0]).check().unwrap_err().field, "decoder_hidden[1]");
     }
 
     #[test]

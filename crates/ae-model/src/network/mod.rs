@@ -1,10 +1,12 @@
 //! Networks: the functions `f` and `g`, without what is done to the code between them.
 //!
-//! A network is anything that implements [`Encoder`] and [`Decoder`]. The ones here are chosen by a [`Network`] configuration; another Burn
-//! project brings its own types and hands them to [`Autoencoder::new`](crate::Autoencoder::new).
+//! A network is anything that implements [`Encoder`] and [`Decoder`]. The ones here are chosen by a [`Network`]
+//! configuration; another Burn project brings its own types and hands them to
+//! [`Autoencoder::new`](crate::Autoencoder::new).
 
 pub mod affine;
 pub mod conv;
+pub mod initialization;
 pub mod layers;
 pub mod mlp;
 pub mod norm;
@@ -16,40 +18,47 @@ use burn::{
 };
 use schemars::JsonSchema;
 
-pub use affine::Affine;
-pub use conv::{ConvConfig, ConvDecoder, ConvEncoder};
+pub use affine::{Affine, AffineConfig};
+pub use conv::{ConvConfig, ConvDecoder, ConvEncoder, ConvLayer, ConvLayerConfig};
+pub use initialization::Initialization;
 pub use mlp::{Mlp, MlpConfig, TiedMlp};
 pub use norm::{Norm, NormKind};
 
-use crate::{Activation, ConfigError, Latent, layout::epsilon};
+use crate::{
+    Activation, ConfigError, Latent,
+    macros::delegate,
+    precision::{epsilon, tiny},
+};
 
 /// The map from inputs to codes, before the code's own activation.
 pub trait Encoder {
     /// `f(x)`: `[batch, d_input] -> [batch, d_code]`, or as many numbers as the [code reads](crate::Code::reads).
     fn forward(&self, x: Tensor<2>) -> Tensor<2>;
 
-    /// `(f(x), J_f(x) v)`: the result and its derivative along `v` (`[batch, d_input]`, one direction per example), of the network as it is
-    /// used after training: without dropout, and with the running statistics of a batch norm. In differentiable tensor operations, so that a loss on the
-    /// tangent trains the network. None by default: central differences of the network with its training flags off are then taken, with a relative
-    /// error near 1e-4 in `f32`.
+    /// `(f(x), J_f(x) v)`: the result and its derivative along `v` (`[batch, d_input]`, one direction per example), of
+    /// the network as it is used after training: without dropout, and with the running statistics of a batch norm. In
+    /// differentiable tensor operations, so that a loss on the tangent trains the network. None by default: central
+    /// differences of the network with its training flags off are then taken, with a relative error near 1e-4 in `f32`.
     fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
         let _ = (x, v);
         None
     }
 
-    /// `J_f(x)^T u` for `u` of `[batch, d_code]`, of the same network and differentiable in the same way. None by default: an exact norm of the derivative
-    /// then takes a pass for each input, never one for each unit of the code.
+    /// `J_f(x)^T u` for `u` of `[batch, d_code]`, of the same network and differentiable in the same way. None by
+    /// default: an exact norm of the derivative then takes a pass for each input, never one for each unit of the code.
     fn vjp(&self, x: Tensor<2>, u: Tensor<2>) -> Option<Tensor<2>> {
         let _ = (x, u);
         None
     }
 
-    /// The weight matrices, input side first, that a tied decoder reads transposed. None by default: such a network cannot be tied.
+    /// The weight matrices, input side first, that a tied decoder reads transposed. None by default: such a network
+    /// cannot be tied.
     fn weights(&self) -> Vec<Tensor<2>> {
         Vec::new()
     }
 
-    /// The weight `[d_input, d_code]` if the whole network is one affine map: its derivative then has a closed form. None by default.
+    /// The weight `[d_input, d_code]` if the whole network is one affine map: its derivative then has a closed form.
+    /// None by default.
     fn affine(&self) -> Option<Tensor<2>> {
         None
     }
@@ -60,8 +69,8 @@ pub trait Decoder {
     /// `g(h)`: `[batch, d_code] -> [batch, d_output]`. Under a Bernoulli reconstruction these are logits.
     fn forward(&self, h: Tensor<2>) -> Tensor<2>;
 
-    /// The decoder with `project(weight)` in the place of the weight `[d_code, width]` by which the units of the code enter it, for a
-    /// [constraint](crate::constraint). None by default: a decoder without such a weight.
+    /// The decoder with `project(weight)` in the place of the weight `[d_code, width]` by which the units of the code
+    /// enter it, for a [constraint](crate::constraint). None by default: a decoder without such a weight.
     fn map_atoms(self, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Option<Self>
     where
         Self: Sized,
@@ -71,8 +80,8 @@ pub trait Decoder {
     }
 }
 
-/// A decoder as a model uses it. Every [`Decoder`] is one; implement it directly for a decoder that reads more than the code: the encoder's weights, as a
-/// [tied](TiedMlp) one does, or the active units alone.
+/// A decoder as a model uses it. Every [`Decoder`] is one; implement it directly for a decoder that reads more than the
+/// code: the encoder's weights, as a [tied](TiedMlp) one does, or the active units alone.
 pub trait Decode {
     /// The decoder's output for a latent, `[batch, d_output]`.
     fn decode(&self, latent: &Latent, encoder: &dyn Encoder) -> Tensor<2>;
@@ -97,15 +106,16 @@ impl<D: Decoder> Decode for D {
     }
 }
 
-/// `(f(x), (f(x + e v) - f(x - e v)) / 2e)` with a step `e` chosen for each example from the sizes of `x` and `v`.
+/// `(f(x), (f(x + e v) - f(x - e v)) / 2e)` with a step `e` chosen for each example from the sizes of `x` and `v`
+/// (both `[batch, d_input]`); each of `[batch, d_code]`.
 ///
-/// The step is the cube root of the machine epsilon, relative to the input: there the truncation error (`e^2`) and the rounding error
-/// (`epsilon / e`) are of the same size.
+/// The step is the cube root of the machine epsilon, relative to the input: there the truncation error (`e^2`) and the
+/// rounding error (`epsilon / e`) are of the same size.
 pub fn finite_difference_jvp(f: impl Fn(Tensor<2>) -> Tensor<2>, x: Tensor<2>, v: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-    let epsilon = epsilon(x.dtype());
+    let dtype = x.dtype();
     let size = x.clone().detach().abs().max_dim(1).add_scalar(1.0); // [batch, 1]
-    let reach = v.clone().detach().abs().max_dim(1).clamp_min(1e-30); // [batch, 1]
-    let step = (size / reach).mul_scalar(epsilon.cbrt());
+    let reach = v.clone().detach().abs().max_dim(1).clamp_min(tiny(dtype).max(1e-30)); // [batch, 1]
+    let step = (size / reach).mul_scalar(epsilon(dtype).cbrt());
     let offset = v * step.clone();
     let up = f(x.clone() + offset.clone());
     let down = f(x.clone() - offset);
@@ -121,9 +131,11 @@ pub struct Sizes {
     pub d_output: usize,
     /// Units of the code.
     pub d_code: usize,
-    /// Numbers that the encoder gives, of which the code makes its units: as many, or more ([`Code::reads`](crate::Code::reads)).
+    /// Numbers that the encoder gives, of which the code makes its units: as many, or more
+    /// ([`Code::reads`](crate::Code::reads)).
     pub reads: usize,
-    /// Channels, height and width of the images that the decoder gives, if they are images. Channels of a mask come after the image's own.
+    /// Channels, height and width of the images that the decoder gives, if they are images. Channels of a mask come
+    /// after the image's own.
     pub image: Option<[usize; 3]>,
 }
 
@@ -152,15 +164,15 @@ impl Sizes {
     }
 }
 
-/// The largest network that is built: 8 GB of weights, and four times that while it is trained. More is a slip of the keyboard, and would end
-/// in the system killing the program.
+/// The largest network that is built: 8 GB of weights, and four times that while it is trained. More is a slip of the
+/// keyboard, and would end in the system killing the program.
 pub const MOST_WEIGHTS: usize = 2_000_000_000;
 
 /// Which of this crate's networks to build.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", tag = "kind", rename_all = "snake_case")]
 pub enum Network {
-    /// Hidden layers, or none, mirrored in the decoder: [`mlp`].
+    /// Hidden layers, or none, mirrored in the decoder unless it has its own: [`mlp`].
     Mlp(MlpConfig),
     /// Strided convolutions, mirrored by transposed ones in the decoder: [`conv`].
     Conv(ConvConfig),
@@ -179,10 +191,10 @@ impl From<ConvConfig> for Network {
 }
 
 impl Network {
-    /// Whether the settings can be built for some data.
+    /// Whether the settings can be used, as far as that can be said without the data.
     ///
     /// # Errors
-    /// A field outside its range.
+    /// A field outside its range, or settings that exclude each other.
     pub fn check(&self) -> Result<(), ConfigError> {
         match self {
             Self::Mlp(config) => config.check(),
@@ -195,30 +207,37 @@ impl Network {
         matches!(self, Self::Mlp(MlpConfig { tied: true, .. }))
     }
 
-    /// The numbers that are trained, up to a few biases; none if there are more than can be counted.
+    /// The weights of encoder and decoder, tied ones twice; none if there are more than can be counted.
     fn weights(&self, sizes: &Sizes) -> Option<usize> {
-        let chain = |widths: &[usize]| widths.windows(2).try_fold(0usize, |sum, pair| sum.checked_add(pair[0].checked_mul(pair[1])?));
-        let (from, to) = (sizes.d_input.max(sizes.d_output), sizes.d_code.max(sizes.reads));
-        let one_way = match self {
-            Self::Mlp(config) => chain(&[&[from], config.hidden.as_slice(), &[to]].concat()),
-            Self::Conv(config) => config.weights(sizes),
-        };
-        one_way?.checked_mul(2)
+        let chain = |widths: Vec<usize>| widths.windows(2).try_fold(0usize, |sum, pair| sum.checked_add(pair[0].checked_mul(pair[1])?));
+        match self {
+            Self::Mlp(config) => chain(config.encoder_widths(sizes))?.checked_add(chain(config.decoder_widths(sizes))?),
+            Self::Conv(config) => config.weights(sizes)?.checked_mul(2),
+        }
     }
 
     /// Whether the settings can be built for data of these sizes.
     ///
     /// # Errors
-    /// A network of more than [`MOST_WEIGHTS`]; a convolutional network for data without an image shape, or with more layers than the image
-    /// can be halved; tied weights for an encoder that reads a mask.
+    /// A network of more than [`MOST_WEIGHTS`]; a convolutional network for data without an image shape, or with more
+    /// layers than the image can be halved; tied weights for an encoder that reads a mask, or that gives more numbers
+    /// than the code has units.
     pub fn check_sizes(&self, sizes: &Sizes) -> Result<(), ConfigError> {
         if let Self::Conv(config) = self {
             config.check_image(sizes.image)?;
         }
-        if self.weights(sizes).is_none_or(|weights| weights > MOST_WEIGHTS) {
-            let found = self.weights(sizes).map_or("beyond counting".to_string(), |weights| weights.to_string());
-            let allowed = format!("at most {MOST_WEIGHTS}: make its layers or `code_dim` (now {}) narrower", sizes.d_code);
-            return Err(ConfigError::new("number of weights", found, allowed));
+        let weights = self.weights(sizes);
+        if weights.is_none_or(|weights| weights > MOST_WEIGHTS) {
+            let found = weights.map_or("beyond counting".to_string(), |weights| weights.to_string());
+            let allowed = format!(
+                "narrower, or `code_dim` (now {}) smaller: the number of weights is {found}, and at most {MOST_WEIGHTS} are built",
+                sizes.d_code
+            );
+            let (field, widths) = match self {
+                Self::Mlp(config) => ("hidden", &config.hidden),
+                Self::Conv(config) => ("channels", &config.channels),
+            };
+            return Err(ConfigError::new(field, format!("{widths:?}"), allowed));
         }
         if self.is_tied() && sizes.d_input != sizes.d_output {
             let allowed = "false with `mask_input`: the encoder's first layer is then wider than the decoder's last";
@@ -231,7 +250,8 @@ impl Network {
         Ok(())
     }
 
-    /// Encoder and decoder of these sizes, with random weights drawn from the device's generator; `output` is the decoder's last activation.
+    /// Encoder and decoder of these sizes, with random weights drawn from the device's generator; `output` is the
+    /// decoder's last activation.
     ///
     /// # Panics
     /// Sizes that [`check_sizes`](Self::check_sizes) refuses.
@@ -239,9 +259,10 @@ impl Network {
         match self {
             Self::Mlp(config) => {
                 let encoder = NetworkEncoder::Mlp(config.encoder(sizes, device));
-                let decoder = match config.tied {
-                    true => NetworkDecoder::Tied(config.tied_decoder(sizes, output, device)),
-                    false => NetworkDecoder::Mlp(config.decoder(sizes, output, device)),
+                let decoder = if config.tied {
+                    NetworkDecoder::Tied(config.tied_decoder(sizes, output, device))
+                } else {
+                    NetworkDecoder::Mlp(config.decoder(sizes, output, device))
                 };
                 (encoder, decoder)
             }
@@ -272,24 +293,12 @@ impl NetworkEncoder {
 }
 
 impl Encoder for NetworkEncoder {
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.part().forward(x)
-    }
-
-    fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        self.part().jvp(x, v)
-    }
-
-    fn vjp(&self, x: Tensor<2>, u: Tensor<2>) -> Option<Tensor<2>> {
-        self.part().vjp(x, u)
-    }
-
-    fn weights(&self) -> Vec<Tensor<2>> {
-        self.part().weights()
-    }
-
-    fn affine(&self) -> Option<Tensor<2>> {
-        self.part().affine()
+    delegate! {
+        fn forward(&self, x: Tensor<2>) -> Tensor<2>;
+        fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)>;
+        fn vjp(&self, x: Tensor<2>, u: Tensor<2>) -> Option<Tensor<2>>;
+        fn weights(&self) -> Vec<Tensor<2>>;
+        fn affine(&self) -> Option<Tensor<2>>;
     }
 }
 
@@ -304,19 +313,25 @@ pub enum NetworkDecoder {
     Conv(ConvDecoder),
 }
 
-impl Decode for NetworkDecoder {
-    fn decode(&self, latent: &Latent, encoder: &dyn Encoder) -> Tensor<2> {
+impl NetworkDecoder {
+    fn part(&self) -> &dyn Decode {
         match self {
-            Self::Mlp(network) => network.decode(latent, encoder),
-            Self::Tied(network) => network.decode(latent, encoder),
-            Self::Conv(network) => network.decode(latent, encoder),
+            Self::Mlp(network) => network,
+            Self::Tied(network) => network,
+            Self::Conv(network) => network,
         }
+    }
+}
+
+impl Decode for NetworkDecoder {
+    delegate! {
+        fn decode(&self, latent: &Latent, encoder: &dyn Encoder) -> Tensor<2>;
     }
 
     fn map_atoms(self, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Option<Self> {
         match self {
             Self::Mlp(network) => network.map_atoms(project).map(Self::Mlp),
-            Self::Tied(network) => network.map_atoms(project).map(Self::Tied),
+            Self::Tied(_) => None,
             Self::Conv(network) => Decode::map_atoms(network, project).map(Self::Conv),
         }
     }

@@ -1,9 +1,10 @@
 //! Normalisation of a hidden layer, before its activation, with the tangent beside it.
 //!
-//! `y = gamma (z - m) / sqrt(s^2 + 1e-5) + beta`, one `gamma` and `beta` for each unit (or channel). Layer norm takes mean `m` and variance
-//! `s^2` over the units of one example (Ba et al. 2016). Batch norm takes them of each unit over the batch in training, and their running
-//! averages afterwards (Ioffe and Szegedy 2015). The batch's statistics make every code depend on every example, which has no derivative
-//! per example: the tangent of a batch norm is therefore always the one with the running averages, of the network as it is used later.
+//! `y = gamma (z - m) / sqrt(s^2 + 1e-5) + beta`, one `gamma` and `beta` for each unit (or channel). Layer norm takes
+//! mean `m` and variance `s^2` over the units of one example (Ba et al. 2016). Batch norm takes them of each unit over
+//! the batch in training, and their running averages afterwards (Ioffe and Szegedy 2015). The batch's statistics make
+//! every code depend on every example, which has no derivative per example: the tangent of a batch norm is therefore
+//! always the one with the running averages, of the network as it is used later.
 
 use burn::{
     module::{Module, Param},
@@ -43,8 +44,8 @@ impl NormKind {
 /// Keeps the variance from vanishing.
 const EPSILON: f64 = 1e-5;
 
-/// Layer norm over all units of an example, channels and pixels alike. (Burn's normalises the last dimension, which in an image is a row of
-/// pixels, and its group norm refuses two units.)
+/// Layer norm over all units of an example, channels and pixels alike. (Burn's normalises the last dimension, which in
+/// an image is a row of pixels, and its group norm refuses two units.)
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     /// `[channels]`.
@@ -80,6 +81,8 @@ impl Norm {
                 let shape = z.dims();
                 LayerNorm::unit(z).0.reshape(shape) * per_channel(norm.gamma.val()) + per_channel(norm.beta.val())
             }
+            // No rows have no statistics, which would be averaged in.
+            Self::Batch(_) if z.dims()[0] == 0 => z,
             Self::Batch(norm) => norm.forward(z),
         }
     }
@@ -125,7 +128,8 @@ mod tests {
     fn a_layer_norm_worked_by_hand() {
         let device = Device::default();
         let norm = NormKind::Layer.init(2, &device).unwrap();
-        // Mean 2 and variance 1: the normalised pair is -1, 1 whatever the spread, so that only a common shift or stretch is lost.
+        // Mean 2 and variance 1: the normalised pair is -1, 1 whatever the spread, so that only a common shift or
+        // stretch is lost.
         let z = Tensor::<2>::from_floats([[1.0, 3.0]], &device);
         let (y, t) = norm.jvp(z.clone(), Tensor::from_floats([[1.0, 1.0]], &device));
         y.into_data().assert_approx_eq::<f32>(&norm.forward(z).into_data(), Tolerance::absolute(1e-6));

@@ -27,6 +27,20 @@ pub struct Contractive {
     pub probes: usize,
 }
 
+crate::macros::setters! {
+    Contractive {
+        with_method(method: Method),
+        with_probes(probes: usize),
+    }
+}
+
+impl Contractive {
+    /// The penalty with this factor in the loss, at least 0.
+    pub fn new(weight: impl Into<Weight>) -> Self {
+        Self { weight: weight.into(), ..Self::default() }
+    }
+}
+
 impl Default for Contractive {
     fn default() -> Self {
         Self { weight: 0.1.into(), method: Method::Auto, probes: 1 }

@@ -31,6 +31,22 @@ pub struct ContractiveHessian {
     pub probes: usize,
 }
 
+crate::macros::setters! {
+    ContractiveHessian {
+        with_std(std: f64),
+        with_samples(samples: usize),
+        with_method(method: Method),
+        with_probes(probes: usize),
+    }
+}
+
+impl ContractiveHessian {
+    /// The penalty with this factor in the loss, at least 0.
+    pub fn new(weight: impl Into<Weight>) -> Self {
+        Self { weight: weight.into(), ..Self::default() }
+    }
+}
+
 impl Default for ContractiveHessian {
     fn default() -> Self {
         Self { weight: 0.1.into(), std: 0.1, samples: 1, method: Method::Auto, probes: 1 }

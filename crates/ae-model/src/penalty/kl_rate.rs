@@ -5,7 +5,7 @@
 
 use burn::{
     serde::{Deserialize, Serialize},
-    tensor::{DType, Tensor},
+    tensor::{Shape, Tensor},
 };
 use schemars::JsonSchema;
 
@@ -20,6 +20,19 @@ pub struct KlRate {
     pub weight: Weight,
     /// Target rate `rho`, in `(0, 1)`. Default: 0.05.
     pub rate: f64,
+}
+
+crate::macros::setters! {
+    KlRate {
+        with_weight(weight: impl Into<Weight>),
+    }
+}
+
+impl KlRate {
+    /// The penalty towards this rate of activity, in `(0, 1)`.
+    pub fn new(rate: f64) -> Self {
+        Self { rate, ..Self::default() }
+    }
 }
 
 impl Default for KlRate {
@@ -48,21 +61,12 @@ impl Penalty for KlRate {
         let [batch, _] = context.latent.code.dims();
         // The divergence is infinite at 0 and 1. A unit there learns nothing, so that they are cut off as late as the precision allows: a dead unit
         // of a sigmoid still has a mean above that, and a gradient that revives it.
-        let (least, most) = margins(context.latent.code.dtype());
+        let dtype = context.latent.code.dtype();
+        let (least, most) = (crate::precision::tiny(dtype), 1.0 - crate::precision::epsilon(dtype));
         let mean = context.latent.code.clone().mean_dim(0).clamp(least, most); // [1, d_code]
         let rho = self.rate;
         let entropy = rho * rho.ln() + (1.0 - rho) * (1.0 - rho).ln();
         let cross = mean.clone().log().mul_scalar(rho) + mean.neg().add_scalar(1.0).log().mul_scalar(1.0 - rho);
-        cross.neg().add_scalar(entropy).sum().expand([batch])
-    }
-}
-
-/// The smallest and the largest mean whose logarithm and whose complement's are finite in this precision.
-fn margins(dtype: DType) -> (f64, f64) {
-    match dtype {
-        DType::F64 => (1e-300, 1.0 - f64::EPSILON),
-        DType::F16 => (6.2e-5, 1.0 - 1.0 / 1024.0),
-        DType::BF16 => (1e-37, 1.0 - 1.0 / 128.0),
-        _ => (1e-37, 1.0 - f64::from(f32::EPSILON)),
+        cross.neg().add_scalar(entropy).sum().expand(Shape::new([batch])) // an array of sizes would be refused where it is 0
     }
 }

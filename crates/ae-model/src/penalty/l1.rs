@@ -17,6 +17,13 @@ pub struct L1 {
     pub weight: Weight,
 }
 
+impl L1 {
+    /// The penalty with this factor in the loss, at least 0.
+    pub fn new(weight: impl Into<Weight>) -> Self {
+        Self { weight: weight.into() }
+    }
+}
+
 impl Default for L1 {
     fn default() -> Self {
         Self { weight: 0.01.into() }

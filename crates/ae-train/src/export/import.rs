@@ -108,8 +108,14 @@ impl Weights {
             settings.push(("model.code.kind", text("gaussian")));
         }
         if convolutions.is_empty() {
-            let hidden = linear[..linear.len() - 1].iter().map(|shape| shape[0]).collect();
-            settings.extend([("model.network.kind", text("mlp")), ("model.network.hidden", integers(hidden))]);
+            let down: Vec<usize> = linear[..linear.len() - 1].iter().map(|shape| shape[0]).collect();
+            // What a layer reads is what the one before it gives.
+            let up: Vec<usize> = decoder.layers.values().filter(|shape| shape.len() == 2).skip(1).map(|shape| shape[1]).collect();
+            let is_mirrored = up.iter().eq(down.iter().rev());
+            settings.extend([("model.network.kind", text("mlp")), ("model.network.hidden", integers(down))]);
+            if !is_mirrored {
+                settings.push(("model.network.decoder_hidden", integers(up)));
+            }
         } else {
             let channels = convolutions.iter().map(|shape| shape[0]).collect();
             settings.extend([

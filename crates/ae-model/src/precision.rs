@@ -1,0 +1,22 @@
+//! What a type of numbers can tell apart.
+
+use burn::tensor::DType;
+
+/// The relative precision: the distance from 1 to the next number.
+pub(crate) fn epsilon(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => f64::EPSILON,
+        DType::F16 => 1.0 / 1024.0,
+        DType::BF16 => 1.0 / 128.0,
+        _ => f64::from(f32::EPSILON),
+    }
+}
+
+/// A number above 0, near the smallest, whose logarithm is finite, and its reciprocal too.
+pub(crate) fn tiny(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => 1e-300,
+        DType::F16 => 6.2e-5,
+        _ => 1e-37,
+    }
+}
