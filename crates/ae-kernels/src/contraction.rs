@@ -26,8 +26,11 @@ use crate::{
 };
 
 /// `sum_j phi'_j^2 sum_i W_ij^2` of each row, `[batch]`: `h` (`[batch, d_out]`) holds the values `phi(x W + b)`, `weight` is `[d_in, d_out]`.
-/// None where there is no kernel for the tensors.
+/// None where there is no kernel for the tensors, and for GELU and SiLU, whose values do not say their slopes.
 pub fn layer_jacobian_norm2(h: &Tensor<2>, weight: &Tensor<2>, activation: Activation) -> Option<Tensor<1>> {
+    if activation.keeps_slopes() {
+        return None;
+    }
     let (Some(h_cpu), Some(w_cpu)) = (Operand::new(h), Operand::new(weight)) else {
         #[cfg(feature = "gpu")]
         return crate::gpu::layer_jacobian_norm2(h, weight, activation);

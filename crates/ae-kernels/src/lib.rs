@@ -37,6 +37,8 @@ mod sparse;
 #[cfg(test)]
 mod tests;
 mod threads;
+#[cfg(test)]
+mod timings;
 mod units;
 
 pub use activation::{Activation, activate, jvp};

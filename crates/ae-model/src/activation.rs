@@ -85,9 +85,11 @@ impl Activation {
             Self::Relu => Some(ae_kernels::Activation::Relu),
             Self::LeakyRelu => Some(ae_kernels::Activation::LeakyRelu(LEAKY_SLOPE)),
             Self::Elu => Some(ae_kernels::Activation::Elu),
+            Self::Gelu => Some(ae_kernels::Activation::Gelu),
+            Self::Silu => Some(ae_kernels::Activation::Silu),
             Self::Tanh => Some(ae_kernels::Activation::Tanh),
             Self::Sigmoid => Some(ae_kernels::Activation::Sigmoid),
-            Self::Gelu | Self::Silu | Self::Softplus => None,
+            Self::Softplus => Some(ae_kernels::Activation::Softplus),
         }
     }
 

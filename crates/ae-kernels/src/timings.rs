@@ -1,0 +1,53 @@
+//! Timings, with the allocator of whoever runs the tests, which is the system's:
+//! `cargo test -p ae-kernels --lib timings -- --ignored --nocapture --test-threads 1`.
+
+use std::time::Instant;
+
+use burn::tensor::{Device, Distribution, Tensor};
+
+use crate::{Activation, linear};
+
+/// Median time of each piece of work in microseconds, taken in turns; and the median of the ratios of the first's to the others'.
+fn compare<const N: usize>(rounds: usize, calls: usize, mut work: [&mut dyn FnMut(); N]) -> [(f64, f64); N] {
+    let mut times = [(); N].map(|()| Vec::new());
+    for _ in 0..rounds {
+        for (work, times) in work.iter_mut().zip(&mut times) {
+            let began = Instant::now();
+            (0..calls).for_each(|_| work());
+            times.push(began.elapsed().as_secs_f64() * 1e6 / calls as f64);
+        }
+    }
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let first = times[0].clone();
+    times.map(|times| (median(times.clone()), median(first.iter().zip(&times).map(|(first, time)| first / time).collect())))
+}
+
+/// A layer of 784 inputs and 256 units on 128 rows, forward and back: with its activation inside the kernel, and by Burn after it.
+#[test]
+#[ignore = "measures"]
+fn activations_in_a_layer() {
+    let device = Device::flex().autodiff();
+    let random = |shape: [usize; 2]| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    let (x, w) = (random([128, 784]), random([784, 256]).mul_scalar(0.05));
+    let b = Tensor::<1>::zeros([256], &device);
+    for activation in [Activation::Relu, Activation::Elu, Activation::Tanh, Activation::Softplus, Activation::Gelu, Activation::Silu] {
+        let step = |layer: &dyn Fn(Tensor<2>, Tensor<2>, Tensor<1>) -> Tensor<2>| {
+            let (w, b) = (w.clone().require_grad(), b.clone().require_grad());
+            drop(layer(x.clone(), w, b).sum().backward());
+        };
+        let plain = |layer: &dyn Fn(Tensor<2>, Tensor<2>, Tensor<1>) -> Tensor<2>| {
+            drop(layer(x.clone().without_autodiff(), w.clone().without_autodiff(), b.clone().without_autodiff()));
+        };
+        let ours = |x, w, b| linear(x, w, b, activation);
+        let burns = |x, w, b| activation.by_burn(linear(x, w, b, Activation::Identity));
+        for (what, [(before, _), (now, ratio)]) in [
+            ("forward and back", compare(31, 20, [&mut || step(&burns), &mut || step(&ours)])),
+            ("forward alone", compare(31, 20, [&mut || plain(&burns), &mut || plain(&ours)])),
+        ] {
+            println!("{activation:?}, {what}: {before:.0} us by Burn, {now:.0} us in the kernel, ratio {ratio:.2}");
+        }
+    }
+}
