@@ -188,10 +188,7 @@ pub(crate) fn pull_back(activation: Activation, gradient: &mut [f32], kept: Opti
             };
         });
     }
-    let (first, rest) = sums.split_at_mut(width);
-    rest.chunks(width.max(1)).for_each(|part| first.iter_mut().zip(part).for_each(|(sum, part)| *sum += part));
-    sums.truncate(width);
-    (sums, active.iter().sum())
+    (threads::sum_parts(sums, width), active.iter().sum())
 }
 
 #[derive(Debug)]

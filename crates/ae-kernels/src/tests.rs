@@ -553,7 +553,9 @@ fn fingerprint() -> u64 {
     let sloped = with_gradients(&[random([512, 96], &device), random([96, 160], &device)], |t| {
         linear(t[0].clone(), t[1].clone(), b.clone(), Activation::Gelu)
     });
-    let all = [layer, conv, contraction, bias, sloped].into_iter().flatten().flatten();
+    let all = units(&random([700, 300], &device).inner(), 0.3, [Some(-1.0), None]).unwrap();
+    let figures = [all.active, all.size, all.saturated].map(|figure| vec![figure as f32]);
+    let all = [layer, conv, contraction, bias, sloped, vec![all.peak], figures.to_vec()].into_iter().flatten().flatten();
     all.fold(0xcbf2_9ce4_8422_2325, |hash, value| (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0100_0000_01b3))
 }
 

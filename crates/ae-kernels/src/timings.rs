@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
 
-use crate::{Activation, linear};
+use crate::{Activation, layer_jacobian_norm2, linear, units};
 
 /// Median time of each piece of work in microseconds, taken in turns; and the median of the ratios of the first's to the others'.
 fn compare<const N: usize>(rounds: usize, calls: usize, mut work: [&mut dyn FnMut(); N]) -> [(f64, f64); N] {
@@ -50,4 +50,21 @@ fn activations_in_a_layer() {
             println!("{activation:?}, {what}: {before:.0} us by Burn, {now:.0} us in the kernel, ratio {ratio:.2}");
         }
     }
+}
+
+/// The contractive penalty of a layer of 784 inputs and 1,000 units on 256 rows, and the figures of its code.
+#[test]
+#[ignore = "measures"]
+fn penalties_and_figures() {
+    let device = Device::flex().autodiff();
+    let h = Tensor::<2>::random([256, 1000], Distribution::Uniform(0.0, 1.0), &device);
+    let w = Tensor::<2>::random([784, 1000], Distribution::Normal(0.0, 0.05), &device);
+    let plain = h.clone().inner();
+    let mut penalty = || {
+        let (h, w) = (h.clone().require_grad(), w.clone().require_grad());
+        drop(layer_jacobian_norm2(&h, &w, Activation::Sigmoid).expect("a kernel").sum().backward());
+    };
+    let mut figures = || drop(units(&plain, 0.05, [Some(0.01), Some(0.99)]).expect("on this machine"));
+    let [(penalty, _), (figures, _)] = compare(31, 20, [&mut penalty, &mut figures]);
+    println!("penalty forward and back: {penalty:.0} us, figures: {figures:.0} us");
 }
