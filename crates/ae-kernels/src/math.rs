@@ -81,7 +81,8 @@ pub(crate) fn ln_1p_exp(x: f32) -> f32 {
 /// Beyond it the tail of the normal distribution is taken to be 0; it is less than 3e-39.
 const NORMAL_MAX: f32 = 13.1;
 
-/// Distribution function and density of the standard normal distribution at `x`, both to a few units in the last place in either tail.
+/// Distribution function and density of the standard normal distribution at `x`, both to a few units in the last place
+/// in either tail.
 #[inline(always)]
 pub(crate) fn normal(x: f32) -> (f32, f32) {
     let size = x.abs();
@@ -91,13 +92,13 @@ pub(crate) fn normal(x: f32) -> (f32, f32) {
     // What was rounded off the square, which in the exponent is a share of the result.
     let e = fma(-0.5 * e, fma(bounded, bounded, -square), e);
     let e = if size > NORMAL_MAX { 0.0 } else { e };
-    // The tail is e^(-x^2/2) times a function without a trace of the exponential: a polynomial in t = 1 / (1 + c |x|), by interpolation at
-    // Chebyshev's points between 0 and the bound, with a relative error of 6.4e-8.
+    // The tail is e^(-x^2/2) times a function without a trace of the exponential: a polynomial in t = 1 / (1 + c |x|),
+    // by interpolation at Chebyshev's points between 0 and the bound, with a relative error of 6.4e-8.
     let t = 1.0 / fma(bounded, 0.34, 1.0);
     let p = fma(t, -0.027_873_195, 0.147_664_59);
     let p = fma(p, t, -0.289_211_63);
     let p = fma(p, t, 0.219_603_1);
-    let p = fma(p, t, -0.056_033_897);
+    let p = fma(p, t, -0.056_033_9);
     let p = fma(p, t, 0.119_854_41);
     let p = fma(p, t, 0.114_134_83);
     let p = fma(p, t, 0.136_248_54);

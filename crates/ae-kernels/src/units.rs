@@ -79,17 +79,25 @@ const LANES: usize = 16;
 vectorised! {
     /// How many values of a row are active, how many saturated, and the sum of their sizes; `peak` grows to the sizes.
     fn add_row(row: &[f32], inactive: f32, bounds: [f32; 2], peak: &mut [f32]) -> (u32, u32, f32) {
-        let (mut active, mut saturated, mut sizes) = (0u32, 0u32, [0.0f32; LANES]);
-        for (row, peak) in row.chunks(LANES).zip(peak.chunks_mut(LANES)) {
-            for ((value, peak), sum) in row.iter().zip(peak).zip(&mut sizes) {
-                let size = value.abs();
-                // Wrapping, though a row is never so long: a check at each number would keep a debug build from being vectorised.
-                active = active.wrapping_add(u32::from(size > inactive));
-                saturated = saturated.wrapping_add(u32::from(*value <= bounds[0])).wrapping_add(u32::from(*value >= bounds[1]));
-                *sum += size;
-                *peak = if size > *peak { size } else { *peak };
+        let (mut active, mut saturated, mut sizes) = ([0u32; LANES], [0u32; LANES], [0.0f32; LANES]);
+        // Wrapping, though a row is never so long: a check at each number would keep a debug build from being
+        // vectorised.
+        let mut add = |lane: usize, value: f32, peak: &mut f32| {
+            let size = value.abs();
+            active[lane] = active[lane].wrapping_add(u32::from(size > inactive));
+            saturated[lane] = saturated[lane].wrapping_add(u32::from(value <= bounds[0])).wrapping_add(u32::from(value >= bounds[1]));
+            sizes[lane] += size;
+            *peak = if size > *peak { size } else { *peak };
+        };
+        let ((blocks, rest), (peaks, peaks_rest)) = (row.as_chunks::<LANES>(), peak.as_chunks_mut::<LANES>());
+        for (block, peaks) in blocks.iter().zip(peaks) {
+            for lane in 0..LANES {
+                add(lane, block[lane], &mut peaks[lane]);
             }
         }
-        (active, saturated, sizes.iter().sum())
+        for (lane, (value, peak)) in rest.iter().zip(peaks_rest).enumerate() {
+            add(lane, *value, peak);
+        }
+        (active.iter().sum(), saturated.iter().sum(), sizes.iter().sum())
     }
 }
