@@ -1,7 +1,8 @@
 //! Activations, and what of them the backward pass reads.
 //!
-//! The slope of most follows from the value, so that the result is all that is kept. GELU and SiLU fall before they rise: two places have the
-//! same value, and the slope itself is kept, which the forward pass has nearly computed already. Either way one buffer is read on the way back.
+//! The slope of most follows from the value, so that the result is all that is kept. GELU and SiLU fall before they
+//! rise: two places have the same value, and the slope itself is kept, which the forward pass has nearly computed
+//! already. Either way one buffer is read on the way back.
 
 use burn::{
     backend::{
@@ -17,6 +18,7 @@ use burn::{
 };
 
 use crate::{
+    buffer,
     cpu::{self, Operand},
     math,
     simd::vectorised,
@@ -40,7 +42,8 @@ pub enum Activation {
     Sigmoid,
     /// `ln(1 + e^z)`.
     Softplus,
-    /// `z Phi(z)` with the normal distribution function `Phi` (Hendrycks and Gimpel 2016), not its approximation by a hyperbolic tangent.
+    /// `z Phi(z)` with the normal distribution function `Phi` (Hendrycks and Gimpel 2016), not its approximation by a
+    /// hyperbolic tangent.
     Gelu,
     /// `z / (1 + e^-z)` (Elfwing et al. 2018).
     Silu,
@@ -322,7 +325,8 @@ vectorised! {
     fn pull_back_rows<F: Function>(function: F, gradient: &mut [f32], kept: &[f32], sums: &mut [f32]) -> usize {
         let mut active = 0;
         for (row, kept) in gradient.chunks_exact_mut(sums.len()).zip(kept.chunks_exact(sums.len())) {
-            // Wrapping, though a row is never so long: a check at each number would keep a debug build from being vectorised.
+            // Wrapping, though a row is never so long: a check at each number would keep a debug build from being
+            // vectorised.
             let mut count = 0u32;
             for ((g, kept), sum) in row.iter_mut().zip(kept).zip(sums.iter_mut()) {
                 *g = function.pull(*g, *kept);
@@ -337,11 +341,18 @@ vectorised! {
     /// `sum_j phi'(y_j)^2 factors_j`, in sixteen partial sums.
     fn squared_slopes<F: OfValue>(function: F, y: &[f32], factors: &[f32]) -> f32 {
         let mut sums = [0.0f32; 16];
-        for (y, factors) in y.chunks(16).zip(factors.chunks(16)) {
-            for ((y, factor), sum) in y.iter().zip(factors).zip(&mut sums) {
-                let (slope, _) = function.slope(*y);
-                *sum = math::fma(slope * slope, *factor, *sum);
+        let mut add = |lane: usize, y: f32, factor: f32| {
+            let (slope, _) = function.slope(y);
+            sums[lane] = math::fma(slope * slope, factor, sums[lane]);
+        };
+        let ((blocks, rest), (factors, factors_rest)) = (y.as_chunks::<16>(), factors.as_chunks::<16>());
+        for (block, factors) in blocks.iter().zip(factors) {
+            for lane in 0..16 {
+                add(lane, block[lane], factors[lane]);
             }
+        }
+        for (lane, (y, factor)) in rest.iter().zip(factors_rest).enumerate() {
+            add(lane, *y, *factor);
         }
         sums.iter().sum()
     }
@@ -387,8 +398,9 @@ impl Activation {
         }
     }
 
-    /// Whether the backward pass reads slopes of the forward pass, not values. Such an activation is no function of growing values either, and
-    /// what is said of a layer by its values alone (the largest ones, its derivative) cannot be said of this one.
+    /// Whether the backward pass reads slopes of the forward pass, not values. Such an activation is no function of
+    /// growing values either, and what is said of a layer by its values alone (the largest ones, its derivative) cannot
+    /// be said of this one.
     pub(crate) fn keeps_slopes(self) -> bool {
         matches!(self, Self::Gelu | Self::Silu)
     }
@@ -490,7 +502,7 @@ fn forward(z: FlexTensor, activation: Activation, keep: bool) -> (FlexTensor, Op
         threads::for_each_part(values.chunks_mut(length).collect(), |part| activation.apply(part));
         return (cpu::primitive(values, shape), None);
     }
-    let mut slopes = vec![0.0; values.len()];
+    let mut slopes = buffer::numbers(values.len());
     let parts = values.chunks_mut(length).zip(slopes.chunks_mut(length)).collect();
     threads::for_each_part(parts, |(values, slopes): (&mut [f32], &mut [f32])| {
         activation.apply_shifted_keeping(values, 0.0, Some(slopes));

@@ -18,7 +18,7 @@ use burn::{
 };
 
 use crate::{
-    Activation,
+    Activation, buffer,
     cpu::{self, Operand},
     math,
     simd::vectorised,
@@ -124,7 +124,7 @@ impl Backward<Flex, 2> for Step {
         let ([batch, width], [d_in, _]) = (cpu::dims(&h), cpu::dims(&w));
         let [h_node, w_node] = ops.parents;
         // What the weights' columns are worth: `sum over the batch of g phi'^2`.
-        let mut dh = vec![0.0; batch * width];
+        let mut dh = buffer::numbers(batch * width);
         let runs = threads::runs(batch, threads::sums(dh.len()));
         let mut sums = vec![0.0; runs.len().max(1) * width];
         let (numbers, upstream) = (cpu::numbers(&h), cpu::numbers(&gradient));
@@ -142,7 +142,7 @@ impl Backward<Flex, 2> for Step {
         }
         if let Some(node) = w_node {
             let w = cpu::numbers(&w);
-            let mut dw = vec![0.0; w.len()];
+            let mut dw = buffer::numbers(w.len());
             let runs = threads::runs(d_in, threads::parts(w.len()));
             let parts = runs.iter().zip(threads::cut(&mut dw, &runs, width)).collect();
             if width > 0 {

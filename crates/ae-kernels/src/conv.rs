@@ -23,6 +23,7 @@ use burn::{
 
 use crate::{
     Activation,
+    buffer::{self, Scratch},
     cpu::{self, Operand, Tracked},
     gemm::{Matrix, multiply},
     simd::vectorised,
@@ -222,13 +223,13 @@ impl Layer {
         assert_eq!(bias.len(), results, "a bias for {results} channels");
         let pixels = made / results;
         let slopes = if keep && self.activation.keeps_slopes() { made } else { 0 };
-        let (mut y, mut slope) = (vec![0.0; self.batch * made], vec![0.0; self.batch * slopes]);
+        let (mut y, mut slope) = (buffer::numbers(self.batch * made), buffer::numbers(self.batch * slopes));
         // Nothing is summed over the batch.
         let (runs, places) = (threads::runs(self.batch, threads::sums(self.work()).max(threads::parts(self.work()))), patches.runs());
         let parts = runs.iter().zip(threads::cut(&mut y, &runs, made)).zip(threads::cut(&mut slope, &runs, slopes)).collect();
         type Part<'a> = ((&'a std::ops::Range<usize>, &'a mut [f32]), &'a mut [f32]);
         threads::for_each_part(parts, |((run, y), mut slope): Part| {
-            let mut columns = vec![0.0; patches.size() * patches.count()];
+            let mut columns = Scratch::zeros(patches.size() * patches.count());
             for (x, y) in x[run.start * read..run.end * read].chunks_exact(read).zip(y.chunks_exact_mut(made)) {
                 let mut slope = slope.split_off_mut(..slopes).filter(|slope| !slope.is_empty());
                 if self.transposed {
@@ -278,18 +279,18 @@ impl Backward<Flex, 3> for Step {
         let (patches, results, [read, made]) = (layer.patches, layer.results(), layer.sizes());
         let (x_shape, weight_shape) = (x.layout().shape().clone(), weight.layout().shape().clone());
         let [x_node, weight_node, bias_node] = ops.parents;
-        let mut gradient = cpu::into_vec(gradient);
+        let mut gradient = Scratch::of(cpu::into_vec(gradient));
         let (x, matrix, kept) = (cpu::numbers(&x), layer.matrix(cpu::numbers(&weight)), kept.as_ref().map(cpu::numbers));
         let (runs, places) = (layer.runs(), patches.runs());
-        let mut dx = vec![0.0; if x_node.is_some() { layer.batch * read } else { 0 }];
+        let mut dx = buffer::zeros(if x_node.is_some() { layer.batch * read } else { 0 });
         let weights = layer.units * patches.size();
         let mut sums = vec![(vec![0.0; weights], vec![0.0; results]); runs.len()];
         let dx_parts = threads::cut(&mut dx, &runs, if x_node.is_some() { read } else { 0 });
         let parts = runs.iter().zip(threads::cut(&mut gradient, &runs, made)).zip(dx_parts).zip(&mut sums).collect();
         type Part<'a> = (((&'a std::ops::Range<usize>, &'a mut [f32]), &'a mut [f32]), &'a mut (Vec<f32>, Vec<f32>));
         threads::for_each_part(parts, |(((run, gradient), dx), (dw, db)): Part| {
-            let mut columns = vec![0.0; patches.size() * patches.count()];
-            let mut pulled = if layer.transposed || x_node.is_none() { Vec::new() } else { columns.clone() };
+            let mut columns = Scratch::zeros(patches.size() * patches.count());
+            let mut pulled = Scratch::numbers(if layer.transposed || x_node.is_none() { 0 } else { columns.len() });
             for (index, dz) in run.clone().zip(gradient.chunks_exact_mut(made)) {
                 if let Some(kept) = kept {
                     layer.activation.pull_back(dz, &kept[index * made..][..made]);

@@ -8,7 +8,7 @@ use std::{borrow::Cow, ops::Range};
 use burn::backend::flex::FlexTensor;
 
 use crate::{
-    buffer::{Unwritten, written_by},
+    buffer::{Scratch, Unwritten, numbers, written_by},
     cpu, threads,
 };
 
@@ -101,12 +101,13 @@ pub(crate) fn product(a: Matrix, b: Matrix, finish: impl Fn(&Range<usize>, &mut 
     unsafe { written_by(a.rows * b.cols, |out| product_into(a, b, out, |columns, _, numbers| finish(columns, numbers))) }
 }
 
-/// [`product`] with a second result as large as the first: `finish` gets both at the same places, the second with zeros.
+/// [`product`] with a second result as large as the first: `finish` gets both at the same places, the second with
+/// whatever numbers, to be written over.
 pub(crate) fn product_and(a: Matrix, b: Matrix, finish: impl Fn(&Range<usize>, &mut [f32], &mut [f32]) + Sync) -> [Vec<f32>; 2] {
-    let mut second = vec![0.0; a.rows * b.cols];
+    let mut second = numbers(a.rows * b.cols);
     let beside = Shared(second.as_mut_ptr());
-    // SAFETY: as above; `product_into` gives each place to `finish` once, so that the slices of the second result are as much apart as the
-    // first's are, and inside it, since it is as long.
+    // SAFETY: as above; `product_into` gives each place to `finish` once, so that the slices of the second result are
+    // as much apart as the first's are, and inside it, since it is as long.
     let first = unsafe {
         written_by(a.rows * b.cols, |out| {
             product_into(a, b, out, |columns, place, numbers| {
@@ -200,7 +201,7 @@ unsafe fn block(a: Matrix, b: Matrix, out: *mut f32, stride: usize) {
     } else if a.rows > 0 && b.cols > 0 {
         // As in the gradient of weights: every multiplication would read from another page.
         let turned = a.row_stride == 1 && a.col_stride > 1 && a.cols >= DEEP && b.cols >= WIDE;
-        let mut rows = vec![0.0; if turned { a.rows * a.cols } else { 0 }];
+        let mut rows = Scratch::numbers(if turned { a.rows * a.cols } else { 0 });
         if turned {
             a.turned(&mut rows);
         }

@@ -15,6 +15,9 @@
 //!
 //! With the feature `wgpu` there is also `adapter_memory`, what `wgpu` does not say of a GPU.
 //!
+//! Large buffers of results are kept for a second after Burn has dropped them, for the next result: with an allocator
+//! that returns memory to the system, page faults would take longer than a step's arithmetic.
+//!
 //! The instructions are chosen when the program runs: AVX-512, AVX2 or NEON where the machine has them, plain code elsewhere.
 
 mod activation;

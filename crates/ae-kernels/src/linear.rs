@@ -1,9 +1,9 @@
 //! `phi(x W + b)` as one operation.
 //!
-//! The forward pass adds the bias and applies `phi` to each part of the product while it is in the cache, and keeps its value alone, or the
-//! slope where the value does not say it. The
-//! backward pass goes over the gradient once (slope, sums over the batch for the bias, how much of it is not 0) and multiplies twice. Where
-//! hardly any of the gradient is left, as behind a sparse code, the weights' gradient is summed over what is left.
+//! The forward pass adds the bias and applies `phi` to each part of the product while it is in the cache, and keeps its
+//! value alone, or the slope where the value does not say it. The backward pass goes over the gradient once (slope,
+//! sums over the batch for the bias, how much of it is not 0) and multiplies twice. Where hardly any of the gradient is
+//! left, as behind a sparse code, the weights' gradient is summed over what is left.
 
 use std::ops::Range;
 
@@ -24,6 +24,7 @@ use burn::{
 use crate::{
     Activation,
     activation::{activate, sum_rows},
+    buffer::Scratch,
     cpu::{self, Operand},
     gemm::{Matrix, product, product_and},
     sparse::Entries,
@@ -148,7 +149,7 @@ impl Backward<Flex, 3> for Step {
         let State { x, w, kept } = ops.state;
         let [x_node, w_node, b_node] = ops.parents;
         let [batch, width] = cpu::dims(&gradient);
-        let mut gradient = cpu::into_vec(gradient);
+        let mut gradient = Scratch::of(cpu::into_vec(gradient));
         let (sums, active) = pull_back(self.activation, &mut gradient, kept.as_ref(), width);
         if let Some(node) = b_node {
             gradients.register::<Flex>(node.id, cpu::primitive(sums, [width]));

@@ -20,6 +20,7 @@ use burn::{
 
 use crate::{
     Activation,
+    buffer::{self, Scratch},
     cpu::{self, Operand},
     gemm::Matrix,
     linear::pull_back,
@@ -39,9 +40,9 @@ pub struct Sparse {
 }
 
 impl Sparse {
-    /// `phi` of the `k` largest numbers in each row of `z` (`[batch, width]`); of equal ones the first. The gradient passes through them alone.
-    /// None where there is no kernel for the tensor, which is left to Burn's operations, and for GELU and SiLU, whose largest values are not
-    /// those of the largest numbers.
+    /// `phi` of the `k` largest numbers in each row of `z` (`[batch, width]`); of equal ones the first. The gradient
+    /// passes through them alone. None where there is no kernel for the tensor, which is left to Burn's operations, and
+    /// for GELU and SiLU, whose largest values are not those of the largest numbers.
     ///
     /// # Panics
     /// A `k` of 0, or beyond the width.
@@ -282,7 +283,7 @@ fn select(row: &[f32], k: usize, candidates: &mut Vec<u32>) {
 /// `values` at their `places`, `k` in each row of `width` numbers, which else are 0.
 fn scatter(values: &[f32], places: &[u32], k: usize, width: usize) -> Vec<f32> {
     let rows = places.len() / k;
-    let mut dense = vec![0.0; rows * width];
+    let mut dense = buffer::zeros(rows * width);
     let runs = threads::runs(rows, threads::parts(dense.len()));
     let parts = runs.iter().zip(threads::cut(&mut dense, &runs, width)).collect();
     threads::for_each_part(parts, |(run, dense): (&Range<usize>, &mut [f32])| {
@@ -314,7 +315,7 @@ fn combine(
 ) -> (Vec<f32>, Option<Vec<f32>>) {
     let (rows, d_out) = (places.len() / k, bias.len());
     let width = if keep && activation.keeps_slopes() { d_out } else { 0 };
-    let (mut y, mut slopes) = (vec![0.0; rows * d_out], vec![0.0; rows * width]);
+    let (mut y, mut slopes) = (buffer::numbers(rows * d_out), buffer::numbers(rows * width));
     let runs = threads::runs(rows, threads::parts(places.len() * d_out));
     let parts = runs.iter().zip(threads::cut(&mut y, &runs, d_out)).zip(threads::cut(&mut slopes, &runs, width)).collect();
     threads::for_each_part(parts, |((run, y), slopes): ((&Range<usize>, &mut [f32]), &mut [f32])| {
@@ -390,7 +391,7 @@ impl Entries {
     pub(crate) fn outer(&self, x: Matrix) -> Outer {
         let (width, depth) = (self.first.len() - 1, x.cols());
         let x = x.in_order();
-        let mut sums = vec![0.0; width * depth];
+        let mut sums = buffer::zeros(width * depth);
         let runs = threads::runs(width, threads::parts(self.entries.len() * depth + sums.len()));
         let parts = runs.iter().zip(threads::cut(&mut sums, &runs, depth)).collect();
         if depth > 0 {
@@ -411,11 +412,12 @@ impl Outer {
     /// The same, `depth` rows of `width` numbers.
     pub(crate) fn transposed(self) -> Vec<f32> {
         let Self { sums, width, depth } = self;
-        let mut out = vec![0.0; sums.len()];
+        let mut out = buffer::numbers(sums.len());
         let runs = threads::runs(depth, threads::parts(sums.len()));
         let parts = runs.iter().zip(threads::cut(&mut out, &runs, width)).collect();
         let columns = Matrix::new(&sums, width, depth).transposed();
         threads::for_each_part(parts, |(run, out): (&Range<usize>, &mut [f32])| columns.rows_of(run).turned(out));
+        buffer::keep(sums);
         out
     }
 }
@@ -434,7 +436,7 @@ impl Backward<Flex, 1> for Selection {
         let [Some(parent)] = ops.parents else { return };
         let (places, y) = ops.state;
         let [rows, k] = cpu::dims(&gradient);
-        let mut gradient = cpu::into_vec(gradient);
+        let mut gradient = Scratch::of(cpu::into_vec(gradient));
         self.activation.pull_back(&mut gradient, cpu::numbers(&y));
         let dense = scatter(&gradient, &places, k, self.width);
         gradients.register::<Flex>(parent.id, cpu::primitive(dense, [rows, self.width]));
@@ -479,7 +481,7 @@ impl Backward<Flex, 3> for Combination {
         let CombinationState { places, h, w, kept } = ops.state;
         let [h_node, w_node, b_node] = ops.parents;
         let ([rows, d_out], [_, k], [width, _]) = (cpu::dims(&gradient), cpu::dims(&h), cpu::dims(&w));
-        let mut gradient = cpu::into_vec(gradient);
+        let mut gradient = Scratch::of(cpu::into_vec(gradient));
         let (sums, _) = pull_back(self.activation, &mut gradient, kept.as_ref(), d_out);
         if let Some(node) = b_node {
             gradients.register::<Flex>(node.id, cpu::primitive(sums, [d_out]));

@@ -286,7 +286,8 @@ impl Backward<Cube, 1> for Mean {
     }
 }
 
-/// [`crate::layer_jacobian_norm2`] on a GPU; none if the tensors are not there, or there is no kernel for the activation.
+/// [`crate::layer_jacobian_norm2`] on a GPU; none if the tensors are not there, or there is no kernel for the
+/// activation.
 pub(crate) fn layer_jacobian_norm2(h: &Tensor<2>, weight: &Tensor<2>, activation: Activation) -> Option<Tensor<1>> {
     if !has_kernel(activation) {
         return None;
