@@ -11,7 +11,7 @@ use burn::{
     },
 };
 
-/// An activation `phi` whose slope follows from its value.
+/// An activation `phi`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Activation {
     /// `z`.
@@ -26,6 +26,13 @@ pub enum Activation {
     Tanh,
     /// `1 / (1 + e^-z)`.
     Sigmoid,
+    /// `ln(1 + e^z)`.
+    Softplus,
+    /// `z Phi(z)` with the normal distribution function `Phi` (Hendrycks and Gimpel 2016), not its approximation by a
+    /// hyperbolic tangent.
+    Gelu,
+    /// `z / (1 + e^-z)` (Elfwing et al. 2018).
+    Silu,
 }
 
 impl Activation {
@@ -39,6 +46,9 @@ impl Activation {
             Self::Elu => activation::relu(z.clone()) + z.clamp_max(0.0).exp().sub_scalar(1.0),
             Self::Tanh => activation::tanh(z),
             Self::Sigmoid => activation::sigmoid(z),
+            Self::Softplus => activation::softplus(z, 1.0),
+            Self::Gelu => activation::gelu(z),
+            Self::Silu => activation::silu(z),
         }
     }
 }

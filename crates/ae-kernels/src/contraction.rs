@@ -18,16 +18,19 @@ use burn::{
 };
 
 use crate::{
-    Activation,
+    Activation, buffer,
     cpu::{self, Operand},
     math,
     simd::vectorised,
-    threads,
+    threads::{self, sum_parts},
 };
 
 /// `sum_j phi'_j^2 sum_i W_ij^2` of each row, `[batch]`: `h` (`[batch, d_out]`) holds the values `phi(x W + b)`, `weight` is `[d_in, d_out]`.
-/// None where there is no kernel for the tensors.
+/// None where there is no kernel for the tensors, and for GELU and SiLU, whose values do not say their slopes.
 pub fn layer_jacobian_norm2(h: &Tensor<2>, weight: &Tensor<2>, activation: Activation) -> Option<Tensor<1>> {
+    if activation.keeps_slopes() {
+        return None;
+    }
     let (Some(h_cpu), Some(w_cpu)) = (Operand::new(h), Operand::new(weight)) else {
         #[cfg(feature = "gpu")]
         return crate::gpu::layer_jacobian_norm2(h, weight, activation);
@@ -83,17 +86,21 @@ fn column_norms(w: &FlexTensor) -> Vec<f32> {
         let parts = runs.iter().zip(sums.chunks_mut(width)).collect();
         threads::for_each_part(parts, |(run, sums): (&Range<usize>, &mut [f32])| add_squares(&w[run.start * width..run.end * width], sums));
     }
-    let (first, rest) = sums.split_at_mut(width);
-    rest.chunks(width.max(1)).for_each(|part| first.iter_mut().zip(part).for_each(|(sum, part)| *sum += part));
-    sums.truncate(width);
-    sums
+    sum_parts(sums, width)
 }
 
 fn forward(h: &FlexTensor, norms: &[f32], activation: Activation) -> FlexTensor {
     let [batch, width] = cpu::dims(h);
     assert_eq!(norms.len(), width, "weights of another width");
-    let rows = cpu::numbers(h).chunks_exact(width.max(1));
-    cpu::primitive(rows.map(|row| activation.squared_slopes(row, norms)).collect(), [batch])
+    let (h, mut y) = (cpu::numbers(h), vec![0.0; batch]);
+    // Each row is summed by one thread: on how many threads changes nothing.
+    let runs = threads::runs(batch, threads::parts(h.len()));
+    let parts = runs.iter().zip(threads::cut(&mut y, &runs, 1)).collect();
+    threads::for_each_part(parts, |(run, y): (&Range<usize>, &mut [f32])| {
+        let rows = h[run.start * width..run.end * width].chunks_exact(width.max(1));
+        y.iter_mut().zip(rows).for_each(|(y, row)| *y = activation.squared_slopes(row, norms));
+    });
+    cpu::primitive(y, [batch])
 }
 
 #[derive(Debug)]
@@ -117,18 +124,25 @@ impl Backward<Flex, 2> for Step {
         let ([batch, width], [d_in, _]) = (cpu::dims(&h), cpu::dims(&w));
         let [h_node, w_node] = ops.parents;
         // What the weights' columns are worth: `sum over the batch of g phi'^2`.
-        let mut factors = vec![0.0; width];
-        let mut dh = vec![0.0; batch * width];
-        let rows = dh.chunks_exact_mut(width.max(1)).zip(cpu::numbers(&h).chunks_exact(width.max(1))).zip(cpu::numbers(&gradient));
-        for ((dh, h), gradient) in rows {
-            self.activation.squared_slopes_gradient(h, &norms, *gradient, dh, &mut factors);
-        }
+        let mut dh = buffer::numbers(batch * width);
+        let runs = threads::runs(batch, threads::sums(dh.len()));
+        let mut sums = vec![0.0; runs.len().max(1) * width];
+        let (numbers, upstream) = (cpu::numbers(&h), cpu::numbers(&gradient));
+        let parts = runs.iter().zip(threads::cut(&mut dh, &runs, width)).zip(sums.chunks_mut(width.max(1))).collect();
+        type Part<'a> = ((&'a Range<usize>, &'a mut [f32]), &'a mut [f32]);
+        threads::for_each_part(parts, |((run, dh), factors): Part| {
+            let h = numbers[run.start * width..run.end * width].chunks_exact(width.max(1));
+            for ((dh, h), gradient) in dh.chunks_exact_mut(width.max(1)).zip(h).zip(&upstream[run.clone()]) {
+                self.activation.squared_slopes_gradient(h, &norms, *gradient, dh, factors);
+            }
+        });
+        let factors = sum_parts(sums, width);
         if let Some(node) = h_node {
             gradients.register::<Flex>(node.id, cpu::primitive(dh, [batch, width]));
         }
         if let Some(node) = w_node {
             let w = cpu::numbers(&w);
-            let mut dw = vec![0.0; w.len()];
+            let mut dw = buffer::numbers(w.len());
             let runs = threads::runs(d_in, threads::parts(w.len()));
             let parts = runs.iter().zip(threads::cut(&mut dw, &runs, width)).collect();
             if width > 0 {

@@ -18,7 +18,9 @@ use burn::{
 };
 
 use crate::{
-    Activation, by_burn,
+    Activation,
+    buffer::{self, Scratch},
+    by_burn,
     cpu::{self, Operand, Tracked},
     gemm::{Matrix, multiply},
     simd::vectorised,
@@ -96,19 +98,19 @@ impl Operands {
         };
         if !autodiff {
             let [x, weight] = [x, weight].map(|operand| cpu::in_order(operand.into_primitive()));
-            return cpu::plain(layer.forward(&x, &weight, &bias.map_or_else(no_bias, |bias| cpu::in_order(bias.into_primitive()))));
+            let bias = bias.map_or_else(no_bias, |bias| cpu::in_order(bias.into_primitive()));
+            return cpu::plain(layer.forward(&x, &weight, &bias, false).0);
         }
         let (x, x_node) = x.tracked().into_parts();
         let (weight, weight_node) = weight.tracked().into_parts();
         let (bias, bias_node) = bias.map_or_else(|| Tracked::new(no_bias()), Operand::tracked).into_parts();
         let [x, weight, bias] = [x, weight, bias].map(cpu::in_order);
-        let y = layer.forward(&x, &weight, &bias);
         let tracked = match Step(layer).prepare::<NoCheckpointing>([x_node, weight_node, bias_node]).compute_bound().stateful() {
             OpsKind::Tracked(step) => {
-                let value = (layer.activation != Activation::Identity).then(|| y.clone());
-                step.finish(State { x, weight, y: value }, y)
+                let (y, kept) = layer.forward(&x, &weight, &bias, true);
+                step.finish(State { x, weight, kept }, y)
             }
-            OpsKind::UnTracked(step) => step.finish(y),
+            OpsKind::UnTracked(step) => step.finish(layer.forward(&x, &weight, &bias, false).0),
         };
         cpu::wrap(tracked, context)
     }
@@ -209,32 +211,46 @@ impl Layer {
         threads::runs(self.batch, threads::sums(self.work()))
     }
 
-    fn forward(&self, x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
+    /// The values, and what the backward pass reads of them if it is to `keep` something.
+    fn forward(&self, x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor, keep: bool) -> (FlexTensor, Option<FlexTensor>) {
         let (patches, results, [read, made]) = (self.patches, self.results(), self.sizes());
         let (x, weight, bias) = (cpu::numbers(x), self.matrix(cpu::numbers(weight)), cpu::numbers(bias));
         assert_eq!(bias.len(), results, "a bias for {results} channels");
         let pixels = made / results;
-        let mut y = vec![0.0; self.batch * made];
+        let slopes = if keep && self.activation.keeps_slopes() { made } else { 0 };
+        let (mut y, mut slope) = (buffer::numbers(self.batch * made), buffer::numbers(self.batch * slopes));
         // Nothing is summed over the batch.
         let (runs, places) = (threads::runs(self.batch, threads::sums(self.work()).max(threads::parts(self.work()))), patches.runs());
-        let parts = runs.iter().zip(threads::cut(&mut y, &runs, made)).collect();
-        threads::for_each_part(parts, |(run, y): (&std::ops::Range<usize>, &mut [f32])| {
-            let mut columns = vec![0.0; patches.size() * patches.count()];
+        let parts = runs.iter().zip(threads::cut(&mut y, &runs, made)).zip(threads::cut(&mut slope, &runs, slopes)).collect();
+        type Part<'a> = ((&'a std::ops::Range<usize>, &'a mut [f32]), &'a mut [f32]);
+        threads::for_each_part(parts, |((run, y), mut slope): Part| {
+            let mut columns = Scratch::zeros(patches.size() * patches.count());
             for (x, y) in x[run.start * read..run.end * read].chunks_exact(read).zip(y.chunks_exact_mut(made)) {
+                let mut slope = slope.split_off_mut(..slopes).filter(|slope| !slope.is_empty());
                 if self.transposed {
                     multiply(weight.transposed(), Matrix::new(x, self.units, patches.count()), &mut columns, false);
                     y.chunks_exact_mut(pixels).zip(bias).for_each(|(y, bias)| y.fill(*bias));
                     add_patches(&places, patches.stride, &columns, y);
-                    self.activation.apply(y);
+                    self.activation.apply_shifted_keeping(y, 0.0, slope);
                 } else {
                     read_patches(&places, patches.stride, x, &mut columns);
                     multiply(weight, Matrix::new(&columns, patches.size(), patches.count()), y, false);
-                    y.chunks_exact_mut(pixels).zip(bias).for_each(|(y, bias)| self.activation.apply_shifted(y, *bias));
+                    for (y, bias) in y.chunks_exact_mut(pixels).zip(bias) {
+                        let slope = slope.as_mut().and_then(|slope| slope.split_off_mut(..pixels));
+                        self.activation.apply_shifted_keeping(y, *bias, slope);
+                    }
                 }
             }
         });
         let [height, width] = if self.transposed { patches.image } else { patches.grid };
-        cpu::primitive(y, [self.batch, results, height, width])
+        let shape = [self.batch, results, height, width];
+        let y = cpu::primitive(y, shape);
+        let kept = match self.activation {
+            Activation::Identity => None,
+            activation if activation.keeps_slopes() => keep.then(|| cpu::primitive(slope, shape)),
+            _ => keep.then(|| y.clone()),
+        };
+        (y, kept)
     }
 }
 
@@ -245,7 +261,8 @@ struct Step(Layer);
 struct State {
     x: FlexTensor,
     weight: FlexTensor,
-    y: Option<FlexTensor>,
+    /// The values or their slopes; nothing without an activation.
+    kept: Option<FlexTensor>,
 }
 
 impl Backward<Flex, 3> for Step {
@@ -253,25 +270,25 @@ impl Backward<Flex, 3> for Step {
 
     fn backward(self, ops: Ops<State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = cpu::in_order(gradients.consume::<Flex>(&ops.node));
-        let (layer, State { x, weight, y }) = (self.0, ops.state);
+        let (layer, State { x, weight, kept }) = (self.0, ops.state);
         let (patches, results, [read, made]) = (layer.patches, layer.results(), layer.sizes());
         let (x_shape, weight_shape) = (x.layout().shape().clone(), weight.layout().shape().clone());
         let [x_node, weight_node, bias_node] = ops.parents;
-        let mut gradient = cpu::into_vec(gradient);
-        let (x, matrix, y) = (cpu::numbers(&x), layer.matrix(cpu::numbers(&weight)), y.as_ref().map(cpu::numbers));
+        let mut gradient = Scratch::of(cpu::into_vec(gradient));
+        let (x, matrix, kept) = (cpu::numbers(&x), layer.matrix(cpu::numbers(&weight)), kept.as_ref().map(cpu::numbers));
         let (runs, places) = (layer.runs(), patches.runs());
-        let mut dx = vec![0.0; if x_node.is_some() { layer.batch * read } else { 0 }];
+        let mut dx = buffer::zeros(if x_node.is_some() { layer.batch * read } else { 0 });
         let weights = layer.units * patches.size();
         let mut sums = vec![(vec![0.0; weights], vec![0.0; results]); runs.len()];
         let dx_parts = threads::cut(&mut dx, &runs, if x_node.is_some() { read } else { 0 });
         let parts = runs.iter().zip(threads::cut(&mut gradient, &runs, made)).zip(dx_parts).zip(&mut sums).collect();
         type Part<'a> = (((&'a std::ops::Range<usize>, &'a mut [f32]), &'a mut [f32]), &'a mut (Vec<f32>, Vec<f32>));
         threads::for_each_part(parts, |(((run, gradient), dx), (dw, db)): Part| {
-            let mut columns = vec![0.0; patches.size() * patches.count()];
-            let mut pulled = if layer.transposed || x_node.is_none() { Vec::new() } else { columns.clone() };
+            let mut columns = Scratch::zeros(patches.size() * patches.count());
+            let mut pulled = Scratch::numbers(if layer.transposed || x_node.is_none() { 0 } else { columns.len() });
             for (index, dz) in run.clone().zip(gradient.chunks_exact_mut(made)) {
-                if let Some(y) = y {
-                    layer.activation.pull_back(dz, &y[index * made..][..made]);
+                if let Some(kept) = kept {
+                    layer.activation.pull_back(dz, &kept[index * made..][..made]);
                 }
                 dz.chunks_exact(made / results).zip(db.iter_mut()).for_each(|(dz, sum)| *sum += total(dz));
                 let x = &x[index * read..][..read];

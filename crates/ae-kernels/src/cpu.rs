@@ -9,6 +9,8 @@ use burn::{
     tensor::{DType, Shape, Tensor, TensorData},
 };
 
+use crate::buffer;
+
 /// A float tensor of `Autodiff<Flex>`.
 pub(crate) type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -94,7 +96,7 @@ pub(crate) fn wrap<const D: usize>(tracked: Tracked, autodiff: DispatchAutodiffC
 
 /// A primitive of these numbers.
 pub(crate) fn primitive(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape.into()))
+    FlexTensor::from_data(TensorData::from_bytes(buffer::into_bytes(values), shape.into(), DType::F32))
 }
 
 /// The same numbers, in order and from the start of their buffer: without a copy if they lie so already.
@@ -111,7 +113,7 @@ pub(crate) fn numbers(tensor: &FlexTensor) -> &[f32] {
 /// The numbers of a tensor that [`in_order`] has seen, to write to: its own buffer if nobody else reads it, a copy otherwise.
 pub(crate) fn into_vec(tensor: FlexTensor) -> Vec<f32> {
     if !tensor.is_unique() {
-        return numbers(&tensor).to_vec();
+        return buffer::copy(numbers(&tensor));
     }
     tensor.into_data().try_into_vec().expect("f32 data")
 }

@@ -7,7 +7,10 @@ use std::{borrow::Cow, ops::Range};
 
 use burn::backend::flex::FlexTensor;
 
-use crate::{buffer::written_by, cpu, threads};
+use crate::{
+    buffer::{Scratch, Unwritten, numbers, written_by},
+    cpu, threads,
+};
 
 /// Side of the squares that are turned at a time: a row of one is as long as what the cache reads at once.
 const TILE: usize = 16;
@@ -94,29 +97,49 @@ impl<'a> Matrix<'a> {
 /// Where rows are few, the threads divide the columns: each packs its own columns of `b` in the order of the multiplications, whereas threads
 /// that divide the rows each pack all of `b`, which takes many rows to pay.
 pub(crate) fn product(a: Matrix, b: Matrix, finish: impl Fn(&Range<usize>, &mut [f32]) + Sync) -> Vec<f32> {
+    // SAFETY: `product_into` writes every number.
+    unsafe { written_by(a.rows * b.cols, |out| product_into(a, b, out, |columns, _, numbers| finish(columns, numbers))) }
+}
+
+/// [`product`] with a second result as large as the first: `finish` gets both at the same places, the second with
+/// whatever numbers, to be written over.
+pub(crate) fn product_and(a: Matrix, b: Matrix, finish: impl Fn(&Range<usize>, &mut [f32], &mut [f32]) + Sync) -> [Vec<f32>; 2] {
+    let mut second = numbers(a.rows * b.cols);
+    let beside = Shared(second.as_mut_ptr());
+    // SAFETY: as above; `product_into` gives each place to `finish` once, so that the slices of the second result are
+    // as much apart as the first's are, and inside it, since it is as long.
+    let first = unsafe {
+        written_by(a.rows * b.cols, |out| {
+            product_into(a, b, out, |columns, place, numbers| {
+                finish(columns, numbers, std::slice::from_raw_parts_mut(beside.at(place), numbers.len()));
+            });
+        })
+    };
+    [first, second]
+}
+
+/// Writes every number of `out`, and calls `finish(columns, place of the first number, numbers)` with each place once.
+fn product_into(a: Matrix, b: Matrix, out: &mut Unwritten, finish: impl Fn(&Range<usize>, usize, &mut [f32]) + Sync) {
     let (rows, cols) = (a.rows, b.cols);
-    assert_eq!(a.cols, b.rows, "a product of {rows} x {} and {} x {cols} numbers", a.cols, b.rows);
+    assert!(a.cols == b.rows && out.len() == rows * cols, "a product of {rows} x {} and {} x {cols} numbers", a.cols, b.rows);
     let parts = parts(rows, cols, a.cols);
     let across = if rows / parts >= TALL { 1 } else { parts.min(cols / NARROW).max(1) };
     let bands = threads::runs_of(cols, across, VECTOR);
     let runs = threads::runs(rows, parts / across);
     let blocks = runs.iter().flat_map(|run| bands.iter().map(move |band| (run, band))).collect();
-    // SAFETY: the blocks cover every number, each is written by its product, and no two of them share one.
-    unsafe {
-        written_by(rows * cols, |out| {
-            let out = Shared(out.as_mut_ptr().cast::<f32>());
-            threads::for_each_part(blocks, |(run, band): (&Range<usize>, &Range<usize>)| {
-                let first = out.at(run.start * cols + band.start);
-                block(a.rows_of(run), b.columns_of(band), first, cols);
-                // Whole rows follow each other.
-                let pieces = if band.len() == cols { 1 } else { run.len() };
-                for piece in 0..pieces {
-                    let length = run.len() / pieces * band.len();
-                    finish(band, std::slice::from_raw_parts_mut(first.add(piece * cols), length));
-                }
-            });
-        })
-    }
+    let out = Shared(out.as_mut_ptr().cast::<f32>());
+    threads::for_each_part(blocks, |(run, band): (&Range<usize>, &Range<usize>)| {
+        let place = run.start * cols + band.start;
+        // SAFETY: the blocks cover every number, each is written by its product, and no two of them share one.
+        unsafe {
+            block(a.rows_of(run), b.columns_of(band), out.at(place), cols);
+            // Whole rows follow each other.
+            let pieces = if band.len() == cols { 1 } else { run.len() };
+            for place in (0..pieces).map(|piece| place + piece * cols) {
+                finish(band, place, std::slice::from_raw_parts_mut(out.at(place), run.len() / pieces * band.len()));
+            }
+        }
+    });
 }
 
 /// Rows from which a thread pays for packing all of `b`.
@@ -178,7 +201,7 @@ unsafe fn block(a: Matrix, b: Matrix, out: *mut f32, stride: usize) {
     } else if a.rows > 0 && b.cols > 0 {
         // As in the gradient of weights: every multiplication would read from another page.
         let turned = a.row_stride == 1 && a.col_stride > 1 && a.cols >= DEEP && b.cols >= WIDE;
-        let mut rows = vec![0.0; if turned { a.rows * a.cols } else { 0 }];
+        let mut rows = Scratch::numbers(if turned { a.rows * a.cols } else { 0 });
         if turned {
             a.turned(&mut rows);
         }

@@ -17,6 +17,9 @@
 //! operations, whatever the backend, [`jvp`], [`layer_jacobian_norm2`] and [`Sparse`] give none, and Adam is Burn's own to take. With the feature
 //! `wgpu` there is also `adapter_memory`, what `wgpu` does not say of a GPU.
 //!
+//! Large buffers of results are kept for a second after Burn has dropped them, for the next result: with an allocator
+//! that returns memory to the system, page faults would take longer than a step's arithmetic.
+//!
 //! The instructions are chosen when the program runs: AVX-512, AVX2 or NEON where the machine has them, plain code elsewhere.
 
 #[cfg(feature = "flex")]
@@ -54,6 +57,8 @@ mod sparse;
 mod tests;
 #[cfg(feature = "flex")]
 mod threads;
+#[cfg(all(test, feature = "flex"))]
+mod timings;
 #[cfg(feature = "flex")]
 mod units;
 #[cfg(not(feature = "flex"))]

@@ -1,8 +1,9 @@
 //! `phi(x W + b)` as one operation.
 //!
-//! The forward pass adds the bias and applies `phi` to each part of the product while it is in the cache, and keeps its value alone. The
-//! backward pass goes over the gradient once (slope, sums over the batch for the bias, how much of it is not 0) and multiplies twice. Where
-//! hardly any of the gradient is left, as behind a sparse code, the weights' gradient is summed over what is left.
+//! The forward pass adds the bias and applies `phi` to each part of the product while it is in the cache, and keeps its
+//! value alone, or the slope where the value does not say it. The backward pass goes over the gradient once (slope,
+//! sums over the batch for the bias, how much of it is not 0) and multiplies twice. Where hardly any of the gradient is
+//! left, as behind a sparse code, the weights' gradient is summed over what is left.
 
 use std::ops::Range;
 
@@ -23,9 +24,10 @@ use burn::{
 use crate::{
     Activation,
     activation::{activate, sum_rows},
+    buffer::Scratch,
     by_burn,
     cpu::{self, Operand},
-    gemm::{Matrix, product},
+    gemm::{Matrix, product, product_and},
     sparse::Entries,
     threads,
 };
@@ -49,19 +51,18 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Acti
     }
     drop((x, weight, bias));
     if !(x_cpu.is_autodiff() || w_cpu.is_autodiff() || b_cpu.is_autodiff()) {
-        return cpu::plain(forward(x_cpu.primitive(), w_cpu.primitive(), b_cpu.primitive(), activation));
+        return cpu::plain(forward(x_cpu.primitive(), w_cpu.primitive(), b_cpu.primitive(), activation, false).0);
     }
     let context = cpu::context([&x_cpu, &w_cpu, &b_cpu]);
     let (x, x_node) = x_cpu.tracked().into_parts();
     let (w, w_node) = w_cpu.tracked().into_parts();
     let (b, b_node) = b_cpu.tracked().into_parts();
-    let y = forward(&x, &w, &b, activation);
     let tracked = match (Step { activation }).prepare::<NoCheckpointing>([x_node, w_node, b_node]).compute_bound().stateful() {
         OpsKind::Tracked(step) => {
-            let value = (activation != Activation::Identity).then(|| y.clone());
-            step.finish(State { x, w, y: value }, y)
+            let (y, kept) = forward(&x, &w, &b, activation, true);
+            step.finish(State { x, w, kept }, y)
         }
-        OpsKind::UnTracked(step) => step.finish(y),
+        OpsKind::UnTracked(step) => step.finish(forward(&x, &w, &b, activation, false).0),
     };
     cpu::wrap(tracked, context)
 }
@@ -112,12 +113,20 @@ fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
     Matrix::of(tensor).expect("looked at before")
 }
 
-fn forward(x: &FlexTensor, w: &FlexTensor, b: &FlexTensor, activation: Activation) -> FlexTensor {
+/// The layer's values, and what the backward pass reads of them if it is to `keep` something.
+fn forward(x: &FlexTensor, w: &FlexTensor, b: &FlexTensor, activation: Activation, keep: bool) -> (FlexTensor, Option<FlexTensor>) {
     let (x, w, b) = (matrix(x), matrix(w), cpu::in_order(b.clone()));
     let bias = cpu::numbers(&b);
     assert!(x.cols() == w.rows() && bias.len() == w.cols(), "a layer from {} to {} reads {} features", w.rows(), w.cols(), x.cols());
-    let y = product(x, w, |columns, rows| activation.apply_biased(rows, &bias[columns.clone()]));
-    cpu::primitive(y, [x.rows(), w.cols()])
+    let shape = [x.rows(), w.cols()];
+    if keep && activation.keeps_slopes() {
+        let [y, slopes] =
+            product_and(x, w, |columns, rows, slopes| activation.apply_biased_keeping(rows, &bias[columns.clone()], Some(slopes)));
+        return (cpu::primitive(y, shape), Some(cpu::primitive(slopes, shape)));
+    }
+    let y = cpu::primitive(product(x, w, |columns, rows| activation.apply_biased(rows, &bias[columns.clone()])), shape);
+    let kept = (keep && activation != Activation::Identity).then(|| y.clone());
+    (y, kept)
 }
 
 #[derive(Debug)]
@@ -129,7 +138,8 @@ struct Step {
 struct State {
     x: FlexTensor,
     w: FlexTensor,
-    y: Option<FlexTensor>,
+    /// The layer's values or their slopes; nothing without an activation.
+    kept: Option<FlexTensor>,
 }
 
 impl Backward<Flex, 3> for Step {
@@ -137,11 +147,11 @@ impl Backward<Flex, 3> for Step {
 
     fn backward(self, ops: Ops<State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = cpu::in_order(gradients.consume::<Flex>(&ops.node));
-        let State { x, w, y } = ops.state;
+        let State { x, w, kept } = ops.state;
         let [x_node, w_node, b_node] = ops.parents;
         let [batch, width] = cpu::dims(&gradient);
-        let mut gradient = cpu::into_vec(gradient);
-        let (sums, active) = pull_back(self.activation, &mut gradient, y.as_ref(), width);
+        let mut gradient = Scratch::of(cpu::into_vec(gradient));
+        let (sums, active) = pull_back(self.activation, &mut gradient, kept.as_ref(), width);
         if let Some(node) = b_node {
             gradients.register::<Flex>(node.id, cpu::primitive(sums, [width]));
         }
@@ -162,28 +172,25 @@ impl Backward<Flex, 3> for Step {
 }
 
 /// The gradient before the activation, in place; its sums over the rows, and how many of its numbers are not 0.
-pub(crate) fn pull_back(activation: Activation, gradient: &mut [f32], y: Option<&FlexTensor>, width: usize) -> (Vec<f32>, usize) {
+pub(crate) fn pull_back(activation: Activation, gradient: &mut [f32], kept: Option<&FlexTensor>, width: usize) -> (Vec<f32>, usize) {
     let rows = gradient.len() / width.max(1);
     let runs = threads::runs(rows, threads::sums(gradient.len()));
     let mut sums = vec![0.0; runs.len().max(1) * width];
     let mut active = vec![0; runs.len()];
     if width > 0 {
-        let y: Option<&[f32]> = y.map(cpu::numbers);
+        let kept: Option<&[f32]> = kept.map(cpu::numbers);
         let parts = runs.iter().zip(threads::cut(gradient, &runs, width)).zip(sums.chunks_mut(width)).zip(&mut active).collect();
         type Part<'a> = (((&'a Range<usize>, &'a mut [f32]), &'a mut [f32]), &'a mut usize);
         threads::for_each_part(parts, |(((run, gradient), sums), active): Part| {
-            // Without an activation the value is not looked at.
-            let y = y.map(|y| &y[run.start * width..run.end * width]);
-            *active = match y {
-                Some(y) => activation.pull_back_rows(gradient, y, sums),
+            // Without an activation nothing was kept.
+            let kept = kept.map(|kept| &kept[run.start * width..run.end * width]);
+            *active = match kept {
+                Some(kept) => activation.pull_back_rows(gradient, kept, sums),
                 None => sum_rows(gradient, sums),
             };
         });
     }
-    let (first, rest) = sums.split_at_mut(width);
-    rest.chunks(width.max(1)).for_each(|part| first.iter_mut().zip(part).for_each(|(sum, part)| *sum += part));
-    sums.truncate(width);
-    (sums, active.iter().sum())
+    (threads::sum_parts(sums, width), active.iter().sum())
 }
 
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 use burn::tensor::{Distribution, Int, Tensor};
 
 use crate::{
-    by_burn,
+    buffer, by_burn,
     cpu::{self, Operand},
     math,
     simd::vectorised,
@@ -33,7 +33,7 @@ fn drawn_like<const D: usize>(x: &Tensor<D>, fill: impl Fn(&mut [f32], u64) + Sy
     let words = Tensor::<1, Int>::random([2], Distribution::Uniform(0.0, f64::from(i32::MAX)), &x.device().inner()).into_data();
     let seed = words.iter::<u32>().fold(0u64, |seed, word| seed << 32 | u64::from(word));
     let shape = operand.primitive().layout().shape().clone();
-    let mut values = vec![0.0; shape.num_elements()];
+    let mut values = buffer::numbers(shape.num_elements());
     let streams: Vec<_> = values.chunks_mut(STREAM).enumerate().collect();
     threads::for_each_part(streams, |(stream, values): (usize, &mut [f32])| fill(values, seed.wrapping_add(stream as u64)));
     let noise = cpu::primitive(values, shape);

@@ -20,6 +20,7 @@ use burn::{
 
 use crate::{
     Activation,
+    buffer::{self, Scratch},
     cpu::{self, Operand},
     gemm::Matrix,
     linear::pull_back,
@@ -39,13 +40,14 @@ pub struct Sparse {
 }
 
 impl Sparse {
-    /// `phi` of the `k` largest numbers in each row of `z` (`[batch, width]`); of equal ones the first. The gradient passes through them alone.
-    /// None where there is no kernel for the tensor, which is left to Burn's operations.
+    /// `phi` of the `k` largest numbers in each row of `z` (`[batch, width]`); of equal ones the first. The gradient
+    /// passes through them alone. None where there is no kernel for the tensor, which is left to Burn's operations, and
+    /// for GELU and SiLU, whose largest values are not those of the largest numbers.
     ///
     /// # Panics
     /// A `k` of 0, or beyond the width.
     pub fn top_k(z: &Tensor<2>, k: usize, activation: Activation) -> Option<Self> {
-        let operand = Operand::new(z)?;
+        let operand = Operand::new(z).filter(|_| !activation.keeps_slopes())?;
         let width = z.dims()[1];
         assert!(k > 0 && k <= width, "the {k} largest of {width} units");
         let values = cpu::in_order(operand.primitive().clone());
@@ -118,29 +120,32 @@ impl Sparse {
         };
         drop((weight, bias));
         let h_cpu = Operand::new(&self.values).expect("made by a kernel");
-        let run = |h: &FlexTensor, w: &FlexTensor, b: &FlexTensor| {
+        let run = |h: &FlexTensor, w: &FlexTensor, b: &FlexTensor, keep: bool| {
             let [_, k] = cpu::dims(h);
             let [width, d_out] = cpu::dims(w);
             assert_eq!(width, self.width, "weights for another width");
-            let y = combine(cpu::numbers(h), &self.places, k, cpu::numbers(w), cpu::numbers(&cpu::in_order(b.clone())), activation);
-            cpu::primitive(y, [self.places.len() / k, d_out])
+            let (b, keep) = (cpu::in_order(b.clone()), keep && activation != Activation::Identity);
+            let (y, slopes) = combine(cpu::numbers(h), &self.places, k, cpu::numbers(w), cpu::numbers(&b), activation, keep);
+            let shape = [self.places.len() / k, d_out];
+            let y = cpu::primitive(y, shape);
+            let kept = keep.then(|| slopes.map_or_else(|| y.clone(), |slopes| cpu::primitive(slopes, shape)));
+            (y, kept)
         };
         if !(h_cpu.is_autodiff() || w_cpu.is_autodiff() || b_cpu.is_autodiff()) {
             let w = cpu::in_order(w_cpu.into_primitive());
-            return cpu::plain(run(&cpu::in_order(h_cpu.into_primitive()), &w, b_cpu.primitive()));
+            return cpu::plain(run(&cpu::in_order(h_cpu.into_primitive()), &w, b_cpu.primitive(), false).0);
         }
         let context = cpu::context([&h_cpu, &w_cpu, &b_cpu]);
         let (h, h_node) = h_cpu.tracked().into_parts();
         let (w, w_node) = w_cpu.tracked().into_parts();
         let (b, b_node) = b_cpu.tracked().into_parts();
         let (h, w) = (cpu::in_order(h), cpu::in_order(w));
-        let y = run(&h, &w, &b);
         let tracked = match (Combination { activation }).prepare::<NoCheckpointing>([h_node, w_node, b_node]).compute_bound().stateful() {
             OpsKind::Tracked(step) => {
-                let value = (activation != Activation::Identity).then(|| y.clone());
-                step.finish(CombinationState { places: self.places.clone(), h, w, y: value }, y)
+                let (y, kept) = run(&h, &w, &b, true);
+                step.finish(CombinationState { places: self.places.clone(), h, w, kept }, y)
             }
-            OpsKind::UnTracked(step) => step.finish(y),
+            OpsKind::UnTracked(step) => step.finish(run(&h, &w, &b, false).0),
         };
         cpu::wrap(tracked, context)
     }
@@ -278,7 +283,7 @@ fn select(row: &[f32], k: usize, candidates: &mut Vec<u32>) {
 /// `values` at their `places`, `k` in each row of `width` numbers, which else are 0.
 fn scatter(values: &[f32], places: &[u32], k: usize, width: usize) -> Vec<f32> {
     let rows = places.len() / k;
-    let mut dense = vec![0.0; rows * width];
+    let mut dense = buffer::zeros(rows * width);
     let runs = threads::runs(rows, threads::parts(dense.len()));
     let parts = runs.iter().zip(threads::cut(&mut dense, &runs, width)).collect();
     threads::for_each_part(parts, |(run, dense): (&Range<usize>, &mut [f32])| {
@@ -298,18 +303,27 @@ fn gather(dense: &[f32], places: &[u32], k: usize, width: usize) -> Vec<f32> {
     rows.flat_map(|(row, places)| places.iter().map(|place| row[*place as usize])).collect()
 }
 
-/// `phi(b + sum_j values_j w_{places_j})` of each row.
-fn combine(values: &[f32], places: &[u32], k: usize, w: &[f32], bias: &[f32], activation: Activation) -> Vec<f32> {
+/// `phi(b + sum_j values_j w_{places_j})` of each row, and the slopes of `phi` if they are what is to be kept.
+fn combine(
+    values: &[f32],
+    places: &[u32],
+    k: usize,
+    w: &[f32],
+    bias: &[f32],
+    activation: Activation,
+    keep: bool,
+) -> (Vec<f32>, Option<Vec<f32>>) {
     let (rows, d_out) = (places.len() / k, bias.len());
-    let mut y = vec![0.0; rows * d_out];
+    let width = if keep && activation.keeps_slopes() { d_out } else { 0 };
+    let (mut y, mut slopes) = (buffer::numbers(rows * d_out), buffer::numbers(rows * width));
     let runs = threads::runs(rows, threads::parts(places.len() * d_out));
-    let parts = runs.iter().zip(threads::cut(&mut y, &runs, d_out)).collect();
-    threads::for_each_part(parts, |(run, y): (&Range<usize>, &mut [f32])| {
+    let parts = runs.iter().zip(threads::cut(&mut y, &runs, d_out)).zip(threads::cut(&mut slopes, &runs, width)).collect();
+    threads::for_each_part(parts, |((run, y), slopes): ((&Range<usize>, &mut [f32]), &mut [f32])| {
         let range = run.start * k..run.end * k;
         combine_rows(y, &values[range.clone()], &places[range], k, w, bias);
-        activation.apply(y);
+        activation.apply_shifted_keeping(y, 0.0, (width > 0).then_some(slopes));
     });
-    y
+    (y, (width > 0).then_some(slopes))
 }
 
 /// `sum += factor * row`.
@@ -377,7 +391,7 @@ impl Entries {
     pub(crate) fn outer(&self, x: Matrix) -> Outer {
         let (width, depth) = (self.first.len() - 1, x.cols());
         let x = x.in_order();
-        let mut sums = vec![0.0; width * depth];
+        let mut sums = buffer::zeros(width * depth);
         let runs = threads::runs(width, threads::parts(self.entries.len() * depth + sums.len()));
         let parts = runs.iter().zip(threads::cut(&mut sums, &runs, depth)).collect();
         if depth > 0 {
@@ -398,11 +412,12 @@ impl Outer {
     /// The same, `depth` rows of `width` numbers.
     pub(crate) fn transposed(self) -> Vec<f32> {
         let Self { sums, width, depth } = self;
-        let mut out = vec![0.0; sums.len()];
+        let mut out = buffer::numbers(sums.len());
         let runs = threads::runs(depth, threads::parts(sums.len()));
         let parts = runs.iter().zip(threads::cut(&mut out, &runs, width)).collect();
         let columns = Matrix::new(&sums, width, depth).transposed();
         threads::for_each_part(parts, |(run, out): (&Range<usize>, &mut [f32])| columns.rows_of(run).turned(out));
+        buffer::keep(sums);
         out
     }
 }
@@ -421,7 +436,7 @@ impl Backward<Flex, 1> for Selection {
         let [Some(parent)] = ops.parents else { return };
         let (places, y) = ops.state;
         let [rows, k] = cpu::dims(&gradient);
-        let mut gradient = cpu::into_vec(gradient);
+        let mut gradient = Scratch::of(cpu::into_vec(gradient));
         self.activation.pull_back(&mut gradient, cpu::numbers(&y));
         let dense = scatter(&gradient, &places, k, self.width);
         gradients.register::<Flex>(parent.id, cpu::primitive(dense, [rows, self.width]));
@@ -454,7 +469,8 @@ struct CombinationState {
     places: Arc<Vec<u32>>,
     h: FlexTensor,
     w: FlexTensor,
-    y: Option<FlexTensor>,
+    /// The values or their slopes; nothing without an activation.
+    kept: Option<FlexTensor>,
 }
 
 impl Backward<Flex, 3> for Combination {
@@ -462,11 +478,11 @@ impl Backward<Flex, 3> for Combination {
 
     fn backward(self, ops: Ops<CombinationState, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = cpu::in_order(gradients.consume::<Flex>(&ops.node));
-        let CombinationState { places, h, w, y } = ops.state;
+        let CombinationState { places, h, w, kept } = ops.state;
         let [h_node, w_node, b_node] = ops.parents;
         let ([rows, d_out], [_, k], [width, _]) = (cpu::dims(&gradient), cpu::dims(&h), cpu::dims(&w));
-        let mut gradient = cpu::into_vec(gradient);
-        let (sums, _) = pull_back(self.activation, &mut gradient, y.as_ref(), d_out);
+        let mut gradient = Scratch::of(cpu::into_vec(gradient));
+        let (sums, _) = pull_back(self.activation, &mut gradient, kept.as_ref(), d_out);
         if let Some(node) = b_node {
             gradients.register::<Flex>(node.id, cpu::primitive(sums, [d_out]));
         }

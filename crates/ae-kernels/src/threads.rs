@@ -69,6 +69,14 @@ pub(crate) fn cut<'a, T>(mut slice: &'a mut [T], runs: &[Range<usize>], width: u
     runs.iter().map(take).collect()
 }
 
+/// The sums of each part, `width` numbers each, added up in the order of the parts.
+pub(crate) fn sum_parts(mut sums: Vec<f32>, width: usize) -> Vec<f32> {
+    let (first, rest) = sums.split_at_mut(width);
+    rest.chunks(width.max(1)).for_each(|part| first.iter_mut().zip(part).for_each(|(sum, part)| *sum += part));
+    sums.truncate(width);
+    sums
+}
+
 /// `work(part)` for every part, on all threads.
 pub(crate) fn for_each_part<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync) {
     let helpers = count().min(parts.len()).saturating_sub(1);

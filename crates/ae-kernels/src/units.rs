@@ -1,11 +1,14 @@
 //! What the units of a code do over a batch, in one pass over the code.
 
+use std::ops::Range;
+
 use burn::tensor::{ExecutionError, Tensor};
 
 use crate::{
     Units, by_burn,
     cpu::{self, Operand},
     simd::vectorised,
+    threads,
 };
 
 /// The figures of `code`, `[batch, d_code]`. A value is active if its size is above `inactive`, and saturated at or below the first of `bounds`
@@ -16,15 +19,28 @@ use crate::{
 pub fn units(code: &Tensor<2>, inactive: f32, bounds: [Option<f32>; 2]) -> Result<Units, ExecutionError> {
     let Some(operand) = Operand::new(code) else { return by_burn::units(code, inactive, bounds) };
     let code = cpu::in_order(operand.into_primitive());
-    let [_, width] = cpu::dims(&code);
+    let [rows, width] = cpu::dims(&code);
     let bounds = [bounds[0].unwrap_or(f32::NEG_INFINITY), bounds[1].unwrap_or(f32::INFINITY)];
-    let mut units = Units { active: 0.0, size: 0.0, saturated: 0.0, peak: vec![0.0; width] };
-    for row in cpu::numbers(&code).chunks_exact(width.max(1)) {
-        let (active, saturated, size) = add_row(row, inactive, bounds, &mut units.peak);
-        units.active += f64::from(active);
-        units.saturated += f64::from(saturated);
-        units.size += f64::from(size);
-    }
+    let numbers = cpu::numbers(&code);
+    let none = || Units { active: 0.0, size: 0.0, saturated: 0.0, peak: vec![0.0; width] };
+    // As many parts on any number of threads: what they find is summed in their order.
+    let runs = threads::runs(rows, threads::sums(numbers.len()));
+    let mut found: Vec<Units> = runs.iter().map(|_| none()).collect();
+    threads::for_each_part(runs.iter().zip(&mut found).collect(), |(run, units): (&Range<usize>, &mut Units)| {
+        for row in numbers[run.start * width..run.end * width].chunks_exact(width.max(1)) {
+            let (active, saturated, size) = add_row(row, inactive, bounds, &mut units.peak);
+            units.active += f64::from(active);
+            units.saturated += f64::from(saturated);
+            units.size += f64::from(size);
+        }
+    });
+    let units = found.into_iter().fold(none(), |mut all, part| {
+        all.active += part.active;
+        all.size += part.size;
+        all.saturated += part.saturated;
+        all.peak.iter_mut().zip(part.peak).for_each(|(all, part)| *all = all.max(part));
+        all
+    });
     Ok(units)
 }
 
@@ -33,16 +49,25 @@ const LANES: usize = 16;
 vectorised! {
     /// How many values of a row are active, how many saturated, and the sum of their sizes; `peak` grows to the sizes.
     fn add_row(row: &[f32], inactive: f32, bounds: [f32; 2], peak: &mut [f32]) -> (u32, u32, f32) {
-        let (mut active, mut saturated, mut sizes) = (0u32, 0u32, [0.0f32; LANES]);
-        for (row, peak) in row.chunks(LANES).zip(peak.chunks_mut(LANES)) {
-            for ((value, peak), sum) in row.iter().zip(peak).zip(&mut sizes) {
-                let size = value.abs();
-                active += u32::from(size > inactive);
-                saturated += u32::from(*value <= bounds[0]) + u32::from(*value >= bounds[1]);
-                *sum += size;
-                *peak = if size > *peak { size } else { *peak };
+        let (mut active, mut saturated, mut sizes) = ([0u32; LANES], [0u32; LANES], [0.0f32; LANES]);
+        // Wrapping, though a row is never so long: a check at each number would keep a debug build from being
+        // vectorised.
+        let mut add = |lane: usize, value: f32, peak: &mut f32| {
+            let size = value.abs();
+            active[lane] = active[lane].wrapping_add(u32::from(size > inactive));
+            saturated[lane] = saturated[lane].wrapping_add(u32::from(value <= bounds[0])).wrapping_add(u32::from(value >= bounds[1]));
+            sizes[lane] += size;
+            *peak = if size > *peak { size } else { *peak };
+        };
+        let ((blocks, rest), (peaks, peaks_rest)) = (row.as_chunks::<LANES>(), peak.as_chunks_mut::<LANES>());
+        for (block, peaks) in blocks.iter().zip(peaks) {
+            for lane in 0..LANES {
+                add(lane, block[lane], &mut peaks[lane]);
             }
         }
-        (active, saturated, sizes.iter().sum())
+        for (lane, (value, peak)) in rest.iter().zip(peaks_rest).enumerate() {
+            add(lane, *value, peak);
+        }
+        (active.iter().sum(), saturated.iter().sum(), sizes.iter().sum())
     }
 }

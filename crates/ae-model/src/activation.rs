@@ -89,40 +89,29 @@ impl Activation {
         }
     }
 
-    /// The kernel that computes it, where there is one.
-    pub(crate) fn kernel(self) -> Option<ae_kernels::Activation> {
+    /// The kernel that computes it: there is one for each.
+    pub(crate) fn kernel(self) -> ae_kernels::Activation {
         match self {
-            Self::Identity => Some(ae_kernels::Activation::Identity),
-            Self::Relu => Some(ae_kernels::Activation::Relu),
-            Self::LeakyRelu => Some(ae_kernels::Activation::LeakyRelu(LEAKY_SLOPE)),
-            Self::Elu => Some(ae_kernels::Activation::Elu),
-            Self::Tanh => Some(ae_kernels::Activation::Tanh),
-            Self::Sigmoid => Some(ae_kernels::Activation::Sigmoid),
-            Self::Gelu | Self::Silu | Self::Softplus => None,
-        }
-    }
-
-    /// What a layer computes with its kernel (the identity if there is none), and what is then left to do.
-    pub(crate) fn fused(self) -> (ae_kernels::Activation, Self) {
-        match self.kernel() {
-            Some(kernel) => (kernel, Self::Identity),
-            None => (ae_kernels::Activation::Identity, self),
+            Self::Identity => ae_kernels::Activation::Identity,
+            Self::Relu => ae_kernels::Activation::Relu,
+            Self::LeakyRelu => ae_kernels::Activation::LeakyRelu(LEAKY_SLOPE),
+            Self::Elu => ae_kernels::Activation::Elu,
+            Self::Gelu => ae_kernels::Activation::Gelu,
+            Self::Silu => ae_kernels::Activation::Silu,
+            Self::Tanh => ae_kernels::Activation::Tanh,
+            Self::Sigmoid => ae_kernels::Activation::Sigmoid,
+            Self::Softplus => ae_kernels::Activation::Softplus,
         }
     }
 
     /// `phi(z)`, element by element.
     pub fn forward<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
-        match (self, self.kernel()) {
-            (_, Some(kernel)) => ae_kernels::activate(kernel, z),
-            (Self::Gelu, _) => activation::gelu(z),
-            (Self::Silu, _) => activation::silu(z),
-            (_, None) => activation::softplus(z, 1.0),
-        }
+        ae_kernels::activate(self.kernel(), z)
     }
 
     /// `(phi(z), phi'(z) * t)`: the activation with a tangent `t` carried beside it.
     pub fn jvp<const D: usize>(self, z: Tensor<D>, t: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
-        if let Some(both) = self.kernel().and_then(|kernel| ae_kernels::jvp(kernel, &z, &t)) {
+        if let Some(both) = ae_kernels::jvp(self.kernel(), &z, &t) {
             return both;
         }
         match self {

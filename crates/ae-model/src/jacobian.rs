@@ -85,7 +85,7 @@ impl Jacobian {
         if self.method == Method::Hutchinson || !model.code.is_elementwise() {
             return None;
         }
-        let (weight, activation) = (model.encoder.affine()?, model.code.activation().kernel()?);
+        let (weight, activation) = (model.encoder.affine()?, model.code.activation().kernel());
         // The rows of a mask carry no derivative by the inputs.
         let weight = if weight.dims()[0] == features { weight } else { weight.slice(0..features) };
         ae_kernels::layer_jacobian_norm2(h, &weight, activation)

@@ -25,6 +25,7 @@ fn code(activation: Activation) -> (u32, f32) {
         Activation::Elu => (3, 0.0),
         Activation::Tanh => (4, 0.0),
         Activation::Sigmoid => (5, 0.0),
+        Activation::Softplus | Activation::Gelu | Activation::Silu => unreachable!("declined by `has_kernel`"),
     }
 }
 

@@ -139,8 +139,16 @@ where
     operation
 }
 
+/// Whether the kernels here compute an activation. Softplus, GELU and SiLU are left to Burn's operations, which fuse.
+fn has_kernel(activation: Activation) -> bool {
+    !matches!(activation, Activation::Softplus | Activation::Gelu | Activation::Silu)
+}
+
 /// [`crate::linear`] on a GPU; none if the tensors are not there.
 pub(crate) fn linear(x: &Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>, activation: Activation) -> Option<Tensor<2>> {
+    if !has_kernel(activation) {
+        return linear(x, weight, bias, Activation::Identity).map(|z| activation.by_burn(z));
+    }
     let (x, w, b) = (Operand::new(x)?, Operand::new(weight)?, Operand::new(bias)?);
     let forward = |x: Lazy, w: Lazy, b: Lazy| {
         let z = Cube::float_matmul(x, w);
@@ -278,8 +286,12 @@ impl Backward<Cube, 1> for Mean {
     }
 }
 
-/// [`crate::layer_jacobian_norm2`] on a GPU; none if the tensors are not there.
+/// [`crate::layer_jacobian_norm2`] on a GPU; none if the tensors are not there, or there is no kernel for the
+/// activation.
 pub(crate) fn layer_jacobian_norm2(h: &Tensor<2>, weight: &Tensor<2>, activation: Activation) -> Option<Tensor<1>> {
+    if !has_kernel(activation) {
+        return None;
+    }
     let (h, w) = (Operand::new(h)?, Operand::new(weight)?);
     let forward = |h: Lazy, w: Lazy| {
         let (rows, width) = (h.shape[0], h.shape[1]);

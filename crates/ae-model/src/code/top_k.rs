@@ -123,11 +123,9 @@ pub struct TopK {
 impl Code for TopK {
     fn forward(&self, z: Tensor<2>) -> Latent {
         let k = self.kept_of(&z);
-        // Kernels are there for activations that never fall, under which the largest of `z` are the largest of `phi(z)`.
+        // It declines activations that fall somewhere: under the others the largest of `z` are the largest of `phi(z)`.
         let few = k * SPARSE <= z.dims()[1];
-        if let Some(activation) = self.activation.kernel().filter(|_| few)
-            && let Some(h) = Sparse::top_k(&z, k, activation)
-        {
+        if few && let Some(h) = Sparse::top_k(&z, k, self.activation.kernel()) {
             drop(z); // the widest tensor of all: its memory becomes the code's
             return h.into();
         }

@@ -55,11 +55,10 @@ pub(super) fn bias(d_in: usize, d_out: usize, device: &Device) -> Param<Tensor<1
 /// `phi(x W + b)`, in one pass where there is a kernel for it, and by the active features of `x` alone where they are
 /// known: `[batch, d_in] -> [batch, d_out]`.
 pub(super) fn activated(x: Tensor<2>, active: Option<&Sparse>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
-    let (fused, rest) = activation.fused();
-    rest.forward(match active {
-        Some(active) => active.linear(weight, bias, fused),
-        None => ae_kernels::linear(x, weight, bias, fused),
-    })
+    match active {
+        Some(active) => active.linear(weight, bias, activation.kernel()),
+        None => ae_kernels::linear(x, weight, bias, activation.kernel()),
+    }
 }
 
 impl Affine {

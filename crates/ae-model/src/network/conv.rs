@@ -282,8 +282,7 @@ impl ConvLayer {
 
     /// `phi` of it, in one pass where there is a kernel for it.
     pub fn activated(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
-        let (fused, rest) = activation.fused();
-        rest.forward(self.apply(x, Some(self.bias.val()), fused))
+        self.apply(x, Some(self.bias.val()), activation.kernel())
     }
 
     /// The tangent of the result along `t`.
