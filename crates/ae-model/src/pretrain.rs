@@ -42,13 +42,20 @@ pub struct Pass {
     pub loss: f32,
 }
 
-/// How many layers of a model can be trained one after the other: those of the encoder, if it is a perceptron; else
-/// none.
+/// How many layers of a model can be trained one after the other: those of the encoder, if it is a perceptron and the
+/// decoder its mirror; else none.
 pub fn layers(model: &Model) -> usize {
-    match &model.encoder {
-        NetworkEncoder::Mlp(encoder) => encoder.layers.len(),
-        _ => 0,
-    }
+    let NetworkEncoder::Mlp(encoder) = &model.encoder else { return 0 };
+    let widths = |network: &Mlp| network.layers.iter().map(|layer| layer.weight.lazy_shape()[1]).collect::<Vec<_>>();
+    let mut hidden = widths(encoder);
+    hidden.pop();
+    hidden.reverse();
+    let is_mirror = match &model.decoder {
+        NetworkDecoder::Mlp(decoder) => widths(decoder).split_last().is_some_and(|(_, others)| others == hidden),
+        NetworkDecoder::Tied(_) => true,
+        NetworkDecoder::Conv(_) => false,
+    };
+    if is_mirror { encoder.layers.len() } else { 0 }
 }
 
 impl Pretraining {
@@ -65,9 +72,9 @@ impl Pretraining {
         mut samples: impl FnMut(usize) -> I,
         mut report: impl FnMut(Pass) -> Result<(), E>,
     ) -> Result<Model, E> {
+        let depth = layers(&model);
         let NetworkEncoder::Mlp(mut encoder) = model.encoder.clone() else { return Ok(model) };
         let mut decoder = model.decoder.clone();
-        let depth = encoder.layers.len();
         for layer in (0..depth).filter(|_| self.epochs > 0) {
             let (single, objective) = single(&model, &encoder, &decoder, objective, layer);
             // What is read: what the layers below give.
@@ -204,6 +211,11 @@ mod tests {
         for (layer, before) in encoder.layers.iter().zip(&before.layers) {
             assert_ne!(layer.weight.val().into_data(), before.weight.val().into_data());
         }
+
+        // Layers without a mirror are left as they are.
+        let network = crate::network::MlpConfig::new().with_hidden([6, 4]).with_decoder_hidden([5]);
+        let other = crate::Recipe { network: network.into(), ..recipe }.init(&inputs, &device);
+        assert_eq!(layers(&other), 0);
 
         #[derive(Debug, PartialEq)]
         struct Enough;
