@@ -4,8 +4,10 @@
 //!
 //! `cargo run --example quickstart`
 
+use std::sync::Arc;
+
 use ae_data::{Batcher, Dataset, open};
-use ae_train::{Config, Outcome, Progress, Run, device};
+use ae_train::{Config, Outcome, Run, device, reporter::Lines};
 use burn::train::Interrupter;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let device = device::open("auto")?;
     let run = Run::create(config, Some(&folder.path().join("run")))?;
-    let Outcome::Finished(summary) = run.train(device.device.clone(), &device.name, Progress::Lines, Interrupter::new())? else {
+    let Outcome::Finished(summary) = run.train(device.device.clone(), &device.name, Arc::new(Lines), Interrupter::new())? else {
         return Err("nobody interrupts this".into());
     };
     println!(

@@ -191,7 +191,6 @@ fn no_penalty_is_escaped_by_scaling_encoder_against_decoder() {
     assert!(scaled_away(&free, 0.9) < 0.0, "without tied weights the contractive objective has no minimum");
 }
 
-/// In a process of its own: tests beside it would draw from the same generator.
 /// Every code, on a small network, with every penalty that suits it and every corruption.
 fn of_every_code(check: impl Fn(&str, &Recipe)) {
     for code in CodeConfig::all(&Registry::default()) {

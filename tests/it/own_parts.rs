@@ -1,7 +1,9 @@
 //! Parts of another crate: what the registry, the configuration and a run folder make of them.
 
+use std::sync::Arc;
+
 use ae_model::{AnyCode, ConfigError, code::CodeSettings, prelude::*};
-use ae_train::{Config, Outcome, Progress, Run, config::Layers};
+use ae_train::{Config, Outcome, Quiet, Run, config::Layers};
 use burn::{
     module::{Flag, Module, Param, RunningState},
     tensor::{Device, Tensor, TensorData, activation::sigmoid},
@@ -106,7 +108,7 @@ fn parts_of_another_crate_are_trained_kept_and_read_again() {
     let path = folder.path().join("run");
     let config = config(&["model.reconstruction=absolute"]).unwrap();
     let run = Run::create(config.clone(), Some(&path)).unwrap();
-    let outcome = run.train(Device::default(), "flex", Progress::Quiet, Interrupter::new()).unwrap();
+    let outcome = run.train(Device::default(), "flex", Arc::new(Quiet), Interrupter::new()).unwrap();
     assert!(matches!(outcome, Outcome::Finished(_)));
     let again = Run::open_with(&path, &registry()).unwrap();
     assert_eq!(again.config.model, config.model);
@@ -195,4 +197,132 @@ fn a_name_is_there_once() {
         }
     }
     Registry::default().with_penalty::<L1>();
+}
+
+/// A setting that is written and cannot be read again is refused before the training, not after it.
+#[test]
+fn a_configuration_that_cannot_be_read_again_is_refused_before_the_training() {
+    let refused = |config: Config| Run::create(config, Some(&tempfile::tempdir().unwrap().path().join("run"))).unwrap_err().to_string();
+    let mut unknown = Config::of_variant("undercomplete").unwrap();
+    unknown.model.penalty = StudentT::default().into();
+    assert!(refused(unknown.clone()).contains("with_penalty"), "{}", refused(unknown));
+    let mut infinite = config(&[]).unwrap();
+    infinite.model.code = Gated { steepness: f64::INFINITY }.into();
+    assert!(refused(infinite).contains("`model.code.steepness` is inf"));
+    let mut order = Config::of_variant("undercomplete").unwrap();
+    let [salt, masking] = [ae_model::corruption::SaltAndPepper::default().into(), ae_model::corruption::Masking::default().into()];
+    order.model.corruption.put(masking);
+    order.model.corruption.put(salt);
+    assert!(refused(order).contains("another order"));
+    let mut seed = Config::of_variant("undercomplete").unwrap();
+    seed.seed = u64::MAX;
+    assert!(!refused(seed).is_empty());
+}
+
+/// A type that is called otherwise than its settings: what is logged is what the configuration says.
+#[test]
+fn a_term_is_called_as_in_the_configuration() {
+    settings! {
+        /// Not the one of this project.
+        struct L1("smooth_l1");
+        /// A squared error.
+        struct Square("square");
+    }
+    impl Penalty for L1 {
+        fn weight(&self, _progress: f64) -> f64 {
+            1.0
+        }
+
+        fn value(&self, context: &Context) -> Tensor<1> {
+            context.latent.code.clone().square().sum_dim(1).squeeze_dim(1)
+        }
+    }
+    impl Loss for Square {
+        fn name(&self) -> std::borrow::Cow<'static, str> {
+            "another".into()
+        }
+
+        fn loss(&self, x: Tensor<2>, output: Tensor<2>, _weights: Option<Tensor<2>>) -> Tensor<1> {
+            (x - output).square().sum_dim(1).squeeze_dim(1)
+        }
+    }
+    let recipe = Recipe { penalty: L1::default().into(), reconstruction: Square::default().into(), ..Recipe::default() };
+    let recipe = Recipe { penalty: recipe.penalty.with(ae_model::penalty::L1::default()), ..recipe };
+    let (inputs, device) = (ae_model::Inputs::unit(64), Device::default());
+    let terms = recipe.objective(&inputs).terms(&recipe.init(&inputs, &device));
+    assert_eq!(terms, ["square", "smooth_l1", "l1"]);
+}
+
+/// A penalty whose settings are a unit struct, and settings with an option.
+#[test]
+fn settings_of_any_shape_are_written_and_read_again() {
+    #[derive(Debug, Clone, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    struct Unit;
+    impl Settings for Unit {
+        const NAME: &'static str = "unit";
+    }
+    impl Penalty for Unit {
+        fn weight(&self, _progress: f64) -> f64 {
+            0.0
+        }
+
+        fn value(&self, context: &Context) -> Tensor<1> {
+            context.latent.code.clone().sum_dim(1).squeeze_dim(1)
+        }
+    }
+    settings! {
+        /// A loss with settings.
+        struct Power("power") {
+            /// The exponent, greater than 0. Default: 2.
+            exponent: f64 = 2.0,
+            /// Nothing.
+            other: Option<usize> = None,
+        }
+    }
+    impl Loss for Power {
+        fn loss(&self, x: Tensor<2>, output: Tensor<2>, _weights: Option<Tensor<2>>) -> Tensor<1> {
+            (x - output).abs().powf_scalar(self.exponent).sum_dim(1).squeeze_dim(1)
+        }
+    }
+    let registry = Registry::default().with_penalty::<Unit>().with_loss::<Power>();
+    let read = |set: &[&str]| {
+        let set: Vec<_> = set.iter().map(|setting| setting.to_string()).collect();
+        Config::from_layers(&Layers { set: &set, ..Default::default() }, &registry)
+    };
+    let config = read(&["model.penalty.unit={}", "model.reconstruction=power", "model.reconstruction.exponent=3"]).unwrap();
+    assert_eq!(config.model.reconstruction.get::<Power>().unwrap().exponent, 3.0);
+    config.check_written().unwrap();
+    let text = config.to_toml();
+    assert!(text.contains("[model.penalty.unit]") && text.contains("kind = \"power\""), "{text}");
+    let error = read(&["model.reconstruction.kind=squared_error", "model.reconstruction.exponent=3"]).unwrap_err().to_string();
+    assert!(error.contains("`squared_error` has no settings"), "{error}");
+}
+
+#[test]
+fn names_that_mean_something_else_are_refused() {
+    settings! {
+        /// No name for a part.
+        struct Emphasis("emphasis");
+        /// A field that cannot be.
+        struct Fielded("fielded") {
+            /// It names the part.
+            kind: usize = 1,
+        }
+    }
+    macro_rules! as_penalty {
+        ($($Type:ty)*) => {$(
+            impl Penalty for $Type {
+                fn weight(&self, _progress: f64) -> f64 {
+                    1.0
+                }
+
+                fn value(&self, context: &Context) -> Tensor<1> {
+                    context.latent.code.clone().sum_dim(1).squeeze_dim(1)
+                }
+            }
+        )*};
+    }
+    as_penalty!(Emphasis Fielded);
+    assert!(std::panic::catch_unwind(|| Registry::default().with_penalty::<Emphasis>()).is_err());
+    assert!(std::panic::catch_unwind(|| Registry::default().with_penalty::<Fielded>()).is_err());
 }

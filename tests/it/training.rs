@@ -111,6 +111,60 @@ fn a_resumed_run_has_the_weights_of_one_never_interrupted() {
     resumes_bit_for_bit(&settings.map(|setting| ["--set", setting]).concat());
 }
 
+/// Killed again and again, wherever it is at the moment, and resumed.
+#[cfg(unix)]
+#[test]
+fn a_run_that_was_killed_goes_on_to_the_same_weights() {
+    let settings = ["--epochs", "30", "--seed", "3", "--out", "run"];
+    let [whole, cut] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    ae_ok(whole.path(), &settings);
+    for (kill, args) in std::iter::once(&settings[..]).chain(std::iter::repeat_n(&["train", "--resume", "run"][..], 5)).enumerate() {
+        let command = &mut Command::new(env!("CARGO_BIN_EXE_ae"));
+        let mut child = command.args(args).current_dir(cut.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let config = cut.path().join("run/config.toml");
+        while !config.exists() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis([40, 150, 90, 220, 60, 130][kill]));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    ae_ok(cut.path(), &["train", "--resume", "run"]);
+    assert!(weights(&cut.path().join("run")) == weights(&whole.path().join("run")), "other weights");
+    let rows = |folder: &Path| fs::read_to_string(folder.join("run/metrics.csv")).unwrap().lines().count();
+    assert_eq!(rows(cut.path()), rows(whole.path()));
+}
+
+/// Two processes at work in one folder: the second is refused, and neither harms the other.
+#[test]
+fn a_folder_is_changed_by_one_process_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let command = &mut Command::new(env!("CARGO_BIN_EXE_ae"));
+    let long = ["--epochs", "100000", "--out", "run", "--set", "training.patience=0"];
+    let mut child = command.args(long).current_dir(here).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !here.join("run/metrics.csv").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let second = crate::ae(here, &["train", "--resume", "run"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(second.status.code() == Some(1) && said.contains("another process is working in run"), "{said}");
+}
+
+/// `ae train 2>&1 | head`: a reader that goes away is no reason to stop.
+#[test]
+fn a_closed_standard_error_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = &mut Command::new(env!("CARGO_BIN_EXE_ae"));
+    let args = ["--epochs", "5", "--out", "run", "--set", "training.pretrain_epochs=2"];
+    let mut child = command.args(args).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert!(child.wait().unwrap().success());
+    assert_eq!(summary(&folder.path().join("run"))["epochs"], 5);
+}
+
 #[cfg(unix)]
 #[test]
 fn noise_dropout_running_statistics_and_annealing_are_resumed_too() {
@@ -254,21 +308,18 @@ fn a_decoder_of_its_own_widths_trains_and_travels() {
 #[test]
 fn a_loss_that_diverges_is_said_and_not_saved_as_a_result() {
     let folder = tempfile::tempdir().unwrap();
-    let args = [
-        "--epochs",
-        "3",
-        "--out",
-        "run",
-        "--set",
-        "training.learning_rate=1",
-        "--set",
-        "data.scaling=none",
-        "--set",
-        "model.network.activation=relu",
-    ];
-    let output = ae(folder.path(), &args);
-    let said = text(&output.stderr);
-    // Adam's steps are bounded, so that a large one may still end in finite numbers; whatever happens is said without a panic.
-    assert!(output.status.success() || said.contains("training.learning_rate"), "{said}");
-    assert!(!said.contains("PANIC") && !said.contains("panicked"), "{said}");
+    let here = folder.path();
+    // Squares of such numbers are beyond what f32 holds.
+    let rows: String = (0..40).map(|row| format!("{0}e25,{1}e25,{2}e25\n", 1 + row % 7, 2 + row % 5, 3 + row % 3)).collect();
+    fs::write(here.join("large.csv"), format!("a,b,c\n{rows}")).unwrap();
+    let args = ["--data", "large.csv", "--code-dim", "2", "--epochs", "3", "--out", "run", "--set", "data.scaling=none"];
+    for args in [&args[..], &["train", "--resume", "run"]] {
+        let output = ae(here, args);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let error = said.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        assert!(error.contains("infinite in epoch 1") && error.contains("training.learning_rate"), "{said}");
+        assert!(!said.contains("PANIC") && !said.contains("panicked"), "{said}");
+        assert!(!here.join("run/summary.json").exists());
+    }
 }

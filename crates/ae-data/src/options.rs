@@ -17,13 +17,13 @@ pub struct Options {
     /// Column of a table that identifies each row: carried along, not learned from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Columns of a table not to learn from, with commas between; '' is the column without a name.
+    /// Columns of a table not to learn from; '' is the column without a name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<String>,
     /// Columns that the data is cut by, by group or by time: not learned from.
     #[serde(skip)]
     pub cut_by: Vec<String>,
-    /// Columns of a table to learn from, if not all, with commas between.
+    /// Columns of a table to learn from, if not all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<String>,
     /// Columns whose cells are names, even where they look like numbers.
@@ -41,7 +41,7 @@ pub struct Options {
     /// What becomes of a category's value that training did not have: `score` it as an anomaly, or `refuse` the file. Default: score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<Unknown>,
-    /// Texts and numbers that stand for a missing value, such as -999, with commas between; in a text table in place of NA, ? and the like.
+    /// Texts and numbers that stand for a missing value, such as -999; in a text table in place of NA, ? and the like.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// Name of the array, where a file holds several.
@@ -53,7 +53,7 @@ pub struct Options {
     /// Read images in shades of grey. Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub grey: bool,
-    /// What separates the cells of a text table, such as ';' or $'\\t'; ' ' stands for any number of spaces. Found out by default.
+    /// What separates the cells of a text table, such as ;, or a tab; a space stands for any number of spaces. Found out by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
     /// The decimal mark of a text table, `.` or `,`. Found out by default.

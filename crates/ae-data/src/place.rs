@@ -19,9 +19,27 @@ pub fn write_with<E: From<DataError>>(path: &Path, write: impl FnOnce(File) -> R
     let (file, partial) = place(path).map_err(|error| failed(error.to_string()))?;
     write(file)?;
     if let Some(partial) = partial {
+        // On the disk before it takes its place, and so is the place itself: what was there before is not lost to a power failure.
+        partial.as_file().sync_all().map_err(|error| failed(error.to_string()))?;
         partial.persist(path).map_err(|error| failed(error.error.to_string()))?;
+        sync_folder(path);
     }
     Ok(())
+}
+
+/// Has the name of a file reach the disk, where a folder can be asked for that.
+fn sync_folder(path: &Path) {
+    #[cfg(unix)]
+    if let Ok(folder) = File::open(folder_of(path)) {
+        // Some file systems cannot; the file itself is on the disk already.
+        let _ = folder.sync_all();
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes a whole file: what was there before stays until the new one is complete.
@@ -47,6 +65,6 @@ pub(crate) fn place(path: &Path) -> std::io::Result<(File, Option<NamedTempFile>
         let mode = before.as_ref().map_or(0o666, |before| before.permissions().mode());
         builder.permissions(std::fs::Permissions::from_mode(mode));
     }
-    let partial = builder.tempfile_in(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+    let partial = builder.tempfile_in(folder_of(path))?;
     Ok((partial.reopen()?, Some(partial)))
 }

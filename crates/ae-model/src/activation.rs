@@ -9,7 +9,7 @@ use std::{f64::consts, fmt, str::FromStr};
 
 use burn::{
     serde::{Deserialize, Serialize},
-    tensor::{Tensor, activation},
+    tensor::Tensor,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -132,7 +132,7 @@ impl Activation {
                 let cdf = z.clone().mul_scalar(consts::FRAC_1_SQRT_2).erf().add_scalar(1.0).mul_scalar(0.5);
                 let pdf = z.clone().square().mul_scalar(-0.5).exp().mul_scalar(0.5 * consts::FRAC_2_SQRT_PI * consts::FRAC_1_SQRT_2);
                 let slope = cdf + z.clone() * pdf;
-                (activation::gelu(z), t * slope)
+                (self.forward(z), t * slope)
             }
             Self::Silu => {
                 let s = Self::Sigmoid.forward(z.clone());

@@ -80,9 +80,9 @@ macro_rules! constraints {
 }
 
 constraints! {
-    /// No entry of the decoder's first weight is below 0.
+    /// Whether no entry of the decoder's first weight is below 0: true or false. Default: false.
     non_negative: NonNegative,
-    /// Each row of the decoder's first weight has length 1: what a unit adds.
+    /// Whether each row of the decoder's first weight, which is what a unit adds, has length 1: true or false. Default: false.
     unit_norm: UnitNorm,
 }
 

@@ -7,7 +7,7 @@
 //! | part | module | what there is |
 //! |---|---|---|
 //! | network `f`, `g` | [`network`] | [`network::mlp`], [`network::conv`], or your own: implement [`Encoder`] and [`Decoder`] |
-//! | code `h` | [`code`] | [`code::deterministic`], [`code::top_k`], [`code::lifetime`], or your own [`Code`] |
+//! | code `h` | [`code`] | [`code::deterministic`], [`code::top_k`], [`code::lifetime`], [`code::gaussian`], or your own [`Code`] |
 //! | corruption | [`corruption`] | [`corruption::gaussian`], [`corruption::masking`], [`corruption::salt_and_pepper`], or your own [`Corrupt`]: in training only, the target stays clean |
 //! | reconstruction loss `L` | [`reconstruction`] | squared error, Bernoulli with logits, categorical; by kind of column; or your own [`Loss`] |
 //! | variance of the reconstruction | [`variance`] | fixed, fitted, one for each column |
@@ -18,6 +18,7 @@
 //! | likelihood | [`likelihood`] | `log p(x)` by importance sampling, where the code is stochastic |
 //! | pre-training | [`pretrain`] | the layers of a perceptron one after the other |
 //! | Burn's Learner | `train`, a feature | `Trainee`: a model with its objective, as Burn's Learner trains it, with what its metrics read |
+//! | parts by name | [`registry`], [`recipe`] | what a configuration can name, and the model that it describes |
 //! | variant | [`variants`] | recipes of the parts above, each with its reference and its defaults |
 //!
 //! Conventions: every tensor between parts is `[batch, features]`; `x` is the input, `h` the code, `r` the reconstruction; every loss term is

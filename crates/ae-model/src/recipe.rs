@@ -164,7 +164,7 @@ impl Default for Recipe {
 
 /// A recipe whose parts have not been looked up.
 #[derive(Deserialize)]
-#[serde(crate = "burn::serde", deny_unknown_fields)]
+#[serde(crate = "burn::serde", deny_unknown_fields, expecting = "must be a table of a model's parts")]
 struct Unread {
     code_dim: usize,
     reconstruction: Value,
@@ -290,7 +290,7 @@ impl Recipe {
         let (encoder, decoder) = self.network.init(&self.sizes(inputs), output, device);
         let model = Autoencoder::new(encoder, decoder)
             .with_code(self.code.build(self.code_dim, device))
-            .with_reconstruction(Head::of(self.reconstruction.shared(), inputs.layout.clone()))
+            .with_reconstruction(Head::of(self.reconstruction.shared(), inputs.layout.clone()).called(self.reconstruction.name()))
             .with_variance(self.variance.init(inputs.numbers(), device))
             .with_mask_input(self.mask_input);
         model.visit(&mut Draw);

@@ -168,6 +168,8 @@ impl Loss for Categorical {
 pub struct Head {
     /// How numbers are explained.
     pub numbers: Arc<dyn Loss>,
+    /// What it is called, if not as its type is.
+    name: Option<&'static str>,
     /// Where the features are not all numbers: truth values are explained by Bernoulli logits, categories by the logits of their levels.
     pub layout: Option<Layout>,
 }
@@ -180,7 +182,7 @@ impl Default for Head {
 
 impl<L: Loss + 'static> From<L> for Head {
     fn from(numbers: L) -> Self {
-        Self { numbers: Arc::new(numbers), layout: None }
+        Self { numbers: Arc::new(numbers), name: None, layout: None }
     }
 }
 
@@ -192,12 +194,22 @@ impl Head {
 
     /// The same with a loss of any type.
     pub fn of(numbers: Arc<dyn Loss>, layout: Option<Layout>) -> Self {
-        Self { numbers, layout: layout.filter(|layout| !layout.is_numbers()) }
+        Self { numbers, name: None, layout: layout.filter(|layout| !layout.is_numbers()) }
+    }
+
+    /// The same under another name in logs and tables.
+    pub fn called(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
     }
 
     /// The term's name in logs and tables.
     pub fn name(&self) -> Cow<'static, str> {
-        if self.layout.is_some() { "reconstruction".into() } else { self.numbers.name() }
+        match (&self.layout, self.name) {
+            (Some(_), _) => "reconstruction".into(),
+            (None, Some(name)) => name.into(),
+            (None, None) => self.numbers.name(),
+        }
     }
 
     /// The loss of each part of `features` features, with the part as a half-open range.

@@ -57,7 +57,10 @@ pub trait Settings: fmt::Debug + Serialize + DeserializeOwned + JsonSchema + Sen
     const NAME: &'static str;
 }
 
-/// Declares types of [`Settings`]: the name in configurations, and each field with its default.
+/// Declares types of [`Settings`]: the name in configurations, and each field with its default. The crate that uses it depends on this one by the name
+/// `ae_model`. A field whose type is an enum of that crate needs serde's and schemars' traits on it.
+///
+/// Names are lower-case letters, digits and `_`. A field cannot be called `kind`, which is how configurations name a part.
 ///
 /// ```
 /// ae_model::settings! {
@@ -87,7 +90,7 @@ macro_rules! settings {
         $(#[$about])*
         #[derive(Debug, Clone, PartialEq)]
         #[derive($crate::registry::derive::Serialize, $crate::registry::derive::Deserialize, $crate::registry::derive::JsonSchema)]
-        #[serde(crate = "ae_model::registry::derive::serde", default, deny_unknown_fields)]
+        #[serde(crate = "ae_model::registry::derive::serde", default, deny_unknown_fields, expecting = "must be a table of settings")]
         #[schemars(crate = "ae_model::registry::derive::schemars")]
         $visible struct $Type {
             $($(#[$meaning])* $shown $field: $type,)*
@@ -163,7 +166,7 @@ impl<T: ?Sized> Part<T> {
     }
 
     /// Its settings, to be written.
-    pub(crate) fn settings(&self) -> &dyn erased_serde::Serialize {
+    fn settings(&self) -> &dyn erased_serde::Serialize {
         &*self.settings
     }
 
@@ -217,7 +220,8 @@ impl<T: ?Sized> fmt::Debug for Part<T> {
 /// The same name and the same settings.
 impl<T: ?Sized> PartialEq for Part<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.value() == other.value()
+        // As they are printed: a tree of values has no infinite numbers.
+        self.name == other.name && format!("{self:?}") == format!("{other:?}")
     }
 }
 
@@ -235,12 +239,6 @@ impl ReadError {
         let what = what.to_string();
         let what = what.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("cannot be read");
         Self { place: place.into(), what: what.to_string() }
-    }
-
-    /// Whether a number is there that is infinite or none.
-    pub fn is_not_finite(&self) -> bool {
-        // What becomes of it in a tree of values.
-        self.what.starts_with("invalid type: null")
     }
 }
 
@@ -308,6 +306,31 @@ fn read_settings<S: Settings>(place: &str, value: Value) -> Result<S, ReadError>
     read_at(place, value).or_else(|error| if is_empty { read_at(place, Value::Null).map_err(|_: ReadError| error) } else { Err(error) })
 }
 
+/// Names that no part can have: they mean something else in a configuration, or in the log of a training.
+pub const RESERVED: [&str; 13] = [
+    "kind",
+    "emphasis",
+    "loss",
+    "mse",
+    "fvu",
+    "code_l0",
+    "dead_units",
+    "mean_activation",
+    "saturation",
+    "jacobian_norm2",
+    "learning_rate",
+    "seconds",
+    "epoch",
+];
+
+fn check_settings<S: Settings>() {
+    let is_plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+    assert!(!S::NAME.is_empty() && S::NAME.chars().all(is_plain), "`{}` has other characters than a-z, 0-9 and _", S::NAME);
+    assert!(!RESERVED.contains(&S::NAME), "no part can be called `{}`", S::NAME);
+    let schema = SchemaGenerator::default().into_root_schema_for::<S>();
+    assert!(schema.as_value()["properties"].get("kind").is_none(), "`{}` has a field called `kind`, which is how parts are named", S::NAME);
+}
+
 /// Every type of part that a configuration can name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registry {
@@ -329,8 +352,10 @@ macro_rules! kinds {
             $($(#[$about])*
             ///
             /// # Panics
-            /// A name that there is already.
+            /// A name that there is already, that is one of [`RESERVED`], or that has other characters than lower-case letters, digits and `_`; a field called
+            /// `kind`.
             pub fn $with<S: $part + Settings>(mut self) -> Self {
+                check_settings::<S>();
                 assert!(self.$list.iter().all(|kind| kind.name != S::NAME), "two parts are called `{}`", S::NAME);
                 self.$list.push(Kind {
                     name: S::NAME,
@@ -389,9 +414,17 @@ impl Default for Registry {
 pub(crate) fn read_part<T: ?Sized>(kinds: &[Kind<T>], name: &str, place: &str, value: Value) -> Result<Part<T>, ReadError> {
     let kind = kinds.iter().find(|kind| kind.name == name).ok_or_else(|| {
         let names: Vec<_> = kinds.iter().map(|kind| format!("`{}`", kind.name)).collect();
-        ReadError::new(place, format!("unknown part `{name}`, expected one of {}", names.join(", ")))
+        let advice = "a run with parts of its own is opened by the program that trained it";
+        ReadError::new(place, format!("there is no `{name}`, only {}; {advice}", names.join(", ")))
     })?;
-    (kind.read)(place, value)
+    let Value::Object(settings) = &value else {
+        return Err(ReadError::new(place, format!("it is {value}, but must be a table of settings")));
+    };
+    let default = kind.default_part();
+    match settings.keys().next() {
+        Some(field) if default.is_plain() => Err(ReadError::new(format!("{place}.{field}"), format!("`{name}` has no settings"))),
+        _ => (kind.read)(place, value),
+    }
 }
 
 /// The part that a table with a `kind`, or the bare name of one, stands for.
@@ -401,7 +434,10 @@ pub(crate) fn read_tagged<T: ?Sized>(kinds: &[Kind<T>], place: &str, value: Valu
         Value::Object(mut table) => match table.remove("kind") {
             Some(Value::String(name)) => read_part(kinds, &name, place, Value::Object(table)),
             Some(other) => Err(ReadError::new(format!("{place}.kind"), format!("it is {other}, but must be a name in quotes"))),
-            None => Err(ReadError::new(place, "its `kind` is missing")),
+            None => Err(ReadError::new(
+                place,
+                format!("its `kind` is missing, such as kind = \"{}\"", kinds.first().map_or("", |kind| kind.name)),
+            )),
         },
         other => Err(ReadError::new(place, format!("it is {other}, but must be a table with a `kind`"))),
     }
@@ -436,6 +472,14 @@ pub(crate) struct Named<'a, T: ?Sized>(pub &'a [Part<T>]);
 
 impl<T: ?Sized> Serialize for Named<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|part| (part.name, part.settings())))
+        /// A part without settings is an empty table, whatever its type is.
+        struct Table<'a, T: ?Sized>(&'a Part<T>);
+
+        impl<T: ?Sized> Serialize for Table<'_, T> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if self.0.is_plain() { serializer.collect_map([("", ""); 0]) } else { self.0.settings().serialize(serializer) }
+            }
+        }
+        serializer.collect_map(self.0.iter().map(|part| (part.name, Table(part))))
     }
 }

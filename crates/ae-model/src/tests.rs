@@ -180,7 +180,7 @@ fn corruptions_and_losses() {
             }
             for weights in [None, Some(x.ones_like())] {
                 let name = format!("{batch} rows of {layout:?}");
-                let head = Head { layout: layout.clone(), ..Head::default() };
+                let head = Head::new(crate::SquaredError, layout.clone());
                 numbers(head.mean(x.clone()), shape, &name);
                 numbers(head.loss(x.clone(), x.ones_like(), weights.clone()), [batch], &name);
                 numbers(head.constant(x.clone(), weights.clone()), [batch], &name);

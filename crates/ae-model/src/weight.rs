@@ -22,9 +22,9 @@ pub enum Weight {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", deny_unknown_fields)]
 pub struct Ramp {
-    /// When training begins, 0 or more.
+    /// The factor when training begins, 0 or more.
     pub from: f64,
-    /// When it has been reached, 0 or more.
+    /// The factor that is reached, 0 or more.
     pub to: f64,
     /// The share of the training that it takes, in `(0, 1]`.
     pub over: f64,

@@ -7,12 +7,12 @@
 //!
 //! `cargo bench -p ae-train --bench trainer`. Fashion-MNIST of 60,000 images is made of the 2,500 that the project carries, again and again.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use ae_data::{Batcher, Dataset, Loader, Order, Rows, Scaling, ScalingMethod, Split, SplitConfig, Values, open};
 use ae_model::{Inputs, Model, Objective, Variant};
 use ae_train::{
-    Progress,
+    Quiet,
     config::TrainingConfig,
     history::{self, History},
     learner::Fit,
@@ -116,8 +116,8 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
             variances: Variances { train: 1.0, validation: 1.0 },
             folder: folder.path(),
             done: 0,
-            history: History::open(&metrics, epochs, 0, false)?,
-            progress: Progress::Quiet,
+            history: History::open(&metrics, epochs, 0, Arc::new(Quiet))?,
+            reporter: &Quiet,
             interrupter: Interrupter::new(),
             device: device.clone(),
         };

@@ -1,13 +1,17 @@
-//! Checkpoints: Burn's records of model, optimizer and schedule after each epoch, written so that a crash leaves the last good one whole.
+//! Checkpoints: Burn's records of model, optimizer and schedule after each epoch.
+//!
+//! An epoch is saved when a fourth file says so, which is written last: `epoch-N.json` holds the size and the digest of each of its three records.
+//! Whatever a crash leaves behind without it does not count, and a record that has changed since is noticed before it is trained on.
 
 use std::{
-    collections::BTreeSet,
-    fs, io,
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io::{self, Read},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use ae_data::caught::caught;
+use ae_data::{caught::caught, sink::write_bytes};
 use burn::{
     store::ModuleRecord,
     train::{
@@ -16,85 +20,230 @@ use burn::{
         metric::store::{Aggregate, Direction, EventStoreClient, Split},
     },
 };
+use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_128;
 
 use crate::{Error, Result, metrics::LOSS};
 
 /// The records of an epoch.
 pub const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
 
+/// What tells a record from any other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Digest {
+    bytes: u64,
+    xxh3: String,
+}
+
+/// What `epoch-N.json` holds: the digest of each record, by its name.
+type Manifest = BTreeMap<String, Digest>;
+
 /// Where one record of an epoch lies.
 pub fn path(folder: &Path, part: &str, epoch: usize) -> PathBuf {
     folder.join(format!("{part}-{epoch}.bpk"))
 }
 
-/// Epochs whose three records are all in `folder`.
-pub fn epochs(folder: &Path) -> BTreeSet<usize> {
-    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_prefix("model-")?.strip_suffix(".bpk")?.parse().ok();
-    let found: BTreeSet<usize> = fs::read_dir(folder).map(|entries| entries.flatten().filter_map(number).collect()).unwrap_or_default();
-    found.into_iter().filter(|&epoch| PARTS.iter().all(|part| path(folder, part, epoch).is_file())).collect()
+fn manifest_path(folder: &Path, epoch: usize) -> PathBuf {
+    folder.join(format!("epoch-{epoch}.json"))
 }
 
-/// One record of epoch `epoch`.
+/// Epochs that were saved whole, whatever has become of their records since; none if there is no folder.
 ///
 /// # Errors
-/// A file that is missing or damaged, with what to do.
+/// A folder that cannot be read.
+pub fn epochs(folder: &Path) -> Result<BTreeSet<usize>> {
+    let number = |name: &str| name.strip_prefix("epoch-")?.strip_suffix(".json")?.parse().ok();
+    Ok(names(folder)?.iter().filter_map(|name| number(name)).collect())
+}
+
+/// The names of the files in a folder; none if there is none.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let failed = |error: io::Error| Error::at("read", folder, error);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    entries.map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+/// The last epoch that can be gone on from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Last {
+    /// Its number; 0 if there is none.
+    pub epoch: usize,
+    /// Later ones, and why they cannot be, a sentence each.
+    pub passed_over: Vec<String>,
+}
+
+/// The last epoch whose records are as they were saved.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn last(folder: &Path) -> Result<Last> {
+    let mut last = Last::default();
+    for epoch in epochs(folder)?.into_iter().rev() {
+        match damage(folder, epoch) {
+            None => {
+                last.epoch = epoch;
+                break;
+            }
+            Some(reason) => last.passed_over.push(format!("the checkpoint of epoch {epoch} is damaged: {reason}")),
+        }
+    }
+    Ok(last)
+}
+
+/// The epochs whose records are as they were saved.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn sound(folder: &Path) -> Result<BTreeSet<usize>> {
+    Ok(epochs(folder)?.into_iter().filter(|&epoch| damage(folder, epoch).is_none()).collect())
+}
+
+/// What is wrong with the records of an epoch; none if nothing is.
+fn damage(folder: &Path, epoch: usize) -> Option<String> {
+    let manifest = match read_manifest(folder, epoch) {
+        Ok(manifest) => manifest,
+        Err(reason) => return Some(reason),
+    };
+    PARTS.iter().find_map(|part| {
+        let path = path(folder, part, epoch);
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match (manifest.get(*part), digest(&path)) {
+            (None, _) => Some(format!("{name} is not listed")),
+            (_, Err(error)) => Some(format!("{name}: {error}")),
+            (Some(saved), Ok(found)) if found != *saved => Some(format!("{name} is not what was saved")),
+            _ => None,
+        }
+    })
+}
+
+fn read_manifest(folder: &Path, epoch: usize) -> std::result::Result<Manifest, String> {
+    let path = manifest_path(folder, epoch);
+    let failed = |reason: String| format!("epoch-{epoch}.json: {reason}");
+    let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
+}
+
+/// Size and digest of a file, read in pieces.
+fn digest(path: &Path) -> io::Result<Digest> {
+    let (mut file, mut hash, mut bytes) = (File::open(path)?, XxHash3_128::new(), 0);
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Digest { bytes, xxh3: format!("{:032x}", hash.finish_128()) }),
+            count => {
+                hash.write(&buffer[..count]);
+                bytes += count as u64;
+            }
+        }
+    }
+}
+
+/// Removes what belongs to no epoch that was saved whole, and epochs after `last`, which are trained again.
+///
+/// # Errors
+/// A folder that cannot be read, or a file that cannot be removed.
+pub fn clean(folder: &Path, last: usize) -> Result<()> {
+    let saved = epochs(folder)?;
+    for epoch in saved.iter().filter(|epoch| **epoch > last) {
+        remove(folder, *epoch).map_err(|error| Error::at("remove", &manifest_path(folder, *epoch), error))?;
+    }
+    let kept: BTreeSet<String> = saved
+        .range(..=last)
+        .flat_map(|&epoch| PARTS.iter().map(move |part| path(Path::new(""), part, epoch)).chain([manifest_path(Path::new(""), epoch)]))
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
+    // Files of ours alone, and what they are called while they are written.
+    let is_ours = |name: &str| PARTS.iter().any(|part| name.trim_start_matches('.').starts_with(&format!("{part}-")));
+    for name in names(folder)?.into_iter().filter(|name| is_ours(name) && !kept.contains(name)) {
+        let path = folder.join(&name);
+        fs::remove_file(&path).map_err(|error| Error::at("remove", &path, error))?;
+    }
+    Ok(())
+}
+
+/// Removes an epoch: first what says that it is whole.
+fn remove(folder: &Path, epoch: usize) -> io::Result<()> {
+    let paths = [manifest_path(folder, epoch)].into_iter().chain(PARTS.iter().map(|part| path(folder, part, epoch)));
+    paths.map(fs::remove_file).find(|result| matches!(result, Err(error) if error.kind() != io::ErrorKind::NotFound)).unwrap_or(Ok(()))
+}
+
+/// One record of an epoch that [`last`] found sound.
+///
+/// # Errors
+/// A file that is missing, or that this program cannot read.
 pub fn load<R: Checkpoint>(folder: &Path, part: &str, epoch: usize) -> Result<R> {
     let path = path(folder, part, epoch);
-    // A damaged file can make the reader panic rather than return; to the person it is the same thing.
+    // A file that is none of Burn's records can make the reader panic rather than return; to the person it is the same thing.
     let reason = match caught(|| R::load(path.clone())) {
         Some(Ok(record)) => return Ok(record),
         Some(Err(error)) => error.to_string().replace('\n', " "),
-        None => "its contents make no sense".to_string(),
+        None => "its contents are no record".to_string(),
     };
-    let earlier = epochs(folder).into_iter().rfind(|&other| other < epoch);
-    let advice = match earlier {
-        Some(other) => format!("delete the files of epoch {epoch} in its folder to resume from epoch {other}"),
-        None => "there is no earlier checkpoint: train again with another `--out`".to_string(),
-    };
-    Err(Error::Failed(format!("damaged checkpoint {}: {reason}; {advice}", path.display())))
+    Err(Error::at("read the checkpoint", &path, format!("{reason}; train again with another `--out`")))
 }
 
-/// The model's record of epoch `epoch`.
+/// The model's record of an epoch.
 ///
 /// # Errors
-/// As [`load`].
+/// A record that is not what was saved, or that cannot be read.
 pub fn model(folder: &Path, epoch: usize) -> Result<ModuleRecord> {
-    load(folder, PARTS[0], epoch)
+    match damage(folder, epoch) {
+        None => load(folder, PARTS[0], epoch),
+        Some(reason) => Err(Error::Failed(format!("the checkpoint of epoch {epoch}, the best one, is damaged: {reason}"))),
+    }
 }
+
+/// Digests of the records that have been written, by epoch, until the third of an epoch is there.
+type Written = Arc<Mutex<BTreeMap<usize, Manifest>>>;
 
 /// Records as files, which Burn writes beside their place and moves there when they are whole.
 pub struct Files {
     folder: PathBuf,
     part: &'static str,
+    written: Written,
     /// To be deleted behind the next one that is written: Burn's training waits for a deletion, for a writing it does not.
-    stale: Mutex<Vec<PathBuf>>,
+    stale: Mutex<Vec<usize>>,
 }
 
 impl Files {
-    /// The records of `part` in `folder`.
-    pub fn new(folder: &Path, part: &'static str) -> Self {
-        Self { folder: folder.to_owned(), part, stale: Mutex::default() }
+    /// The records of each of [`PARTS`] in `folder`.
+    pub fn of(folder: &Path) -> [Self; 3] {
+        let written = Written::default();
+        PARTS.map(|part| Self { folder: folder.to_owned(), part, written: written.clone(), stale: Mutex::default() })
     }
 
-    fn stale(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+    fn stale(&self) -> MutexGuard<'_, Vec<usize>> {
         self.stale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<R: Checkpoint> Checkpointer<R> for Files {
     fn save(&self, epoch: usize, record: R) -> std::result::Result<(), CheckpointerError> {
-        record.save(path(&self.folder, self.part, epoch))?;
+        let path = path(&self.folder, self.part, epoch);
+        record.save(path.clone())?;
+        let digest = digest(&path).map_err(CheckpointerError::IOError)?;
+        let whole = {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            let manifest = written.entry(epoch).or_default();
+            manifest.insert(self.part.to_string(), digest);
+            if manifest.len() == PARTS.len() { written.remove(&epoch) } else { None }
+        };
+        if let Some(manifest) = whole {
+            let text = serde_json::to_vec_pretty(&manifest).expect("digests are JSON");
+            let failed = |error: ae_data::DataError| CheckpointerError::IOError(io::Error::other(error.to_string()));
+            write_bytes(&manifest_path(&self.folder, epoch), &text).map_err(failed)?;
+        }
+        // One of the three removes the whole epoch.
         let stale = std::mem::take(&mut *self.stale());
-        let failed = |error: &io::Error| error.kind() != io::ErrorKind::NotFound;
-        stale
-            .iter()
-            .filter_map(|path| fs::remove_file(path).err())
-            .find(failed)
-            .map_or(Ok(()), |error| Err(CheckpointerError::IOError(error)))
+        let removed = stale.iter().filter(|_| self.part == PARTS[0]).try_for_each(|&epoch| remove(&self.folder, epoch));
+        removed.map_err(CheckpointerError::IOError)
     }
 
     fn delete(&self, epoch: usize) -> std::result::Result<(), CheckpointerError> {
-        self.stale().push(path(&self.folder, self.part, epoch));
+        self.stale().push(epoch);
         Ok(())
     }
 
@@ -119,8 +268,11 @@ pub struct BestAndLast {
 
 impl BestAndLast {
     /// With what is already in `folder`.
-    pub fn new(folder: &Path) -> Self {
-        Self { kept: epochs(folder) }
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn new(folder: &Path) -> Result<Self> {
+        Ok(Self { kept: epochs(folder)? })
     }
 }
 
@@ -150,5 +302,67 @@ impl EarlyStoppingStrategy for Patience {
         let diverged = loss.is_some_and(|loss| !loss.is_finite());
         let stale = self.epochs > 0 && best_epoch(store).is_some_and(|best| epoch.saturating_sub(best) >= self.epochs);
         diverged || stale
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An epoch as a training saves it, with some bytes for records.
+    fn save(folder: &Path, epoch: usize) {
+        let record = |part: &str| {
+            fs::write(path(folder, part, epoch), format!("{part} of {epoch}")).unwrap();
+            (part.to_string(), digest(&path(folder, part, epoch)).unwrap())
+        };
+        let manifest: Manifest = PARTS.iter().map(|part| record(part)).collect();
+        fs::write(manifest_path(folder, epoch), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn the_last_sound_epoch_is_found_and_what_was_passed_over_is_said() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path();
+        assert_eq!(last(&folder.join("none")).unwrap(), Last::default());
+        (3..=6).for_each(|epoch| save(folder, epoch));
+        assert_eq!(last(folder).unwrap(), Last { epoch: 6, passed_over: Vec::new() });
+        fs::write(path(folder, "optim", 6), "optim of 7").unwrap();
+        fs::remove_file(path(folder, "scheduler", 5)).unwrap();
+        // Records without the file that says that they are whole: a crash in between.
+        fs::write(path(folder, "model", 7), "model of 7").unwrap();
+        fs::write(folder.join(".model-8.bpk.tmp"), "mod").unwrap();
+        let found = last(folder).unwrap();
+        assert_eq!(found.epoch, 4);
+        assert!(found.passed_over[0].contains("epoch 6") && found.passed_over[0].contains("optim-6.bpk is not what was saved"));
+        assert!(found.passed_over[1].contains("epoch 5") && found.passed_over[1].contains("scheduler-5.bpk"));
+        clean(folder, 4).unwrap();
+        let mut left = names(folder).unwrap();
+        left.sort();
+        let of = |epoch: usize| {
+            ["epoch-N.json", "model-N.bpk", "optim-N.bpk", "scheduler-N.bpk"].map(|name| name.replace('N', &epoch.to_string()))
+        };
+        let mut expected = [of(3), of(4)].concat();
+        expected.sort();
+        assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path();
+        save(folder, 1);
+        let names: Vec<PathBuf> = PARTS.iter().map(|part| path(folder, part, 1)).chain([manifest_path(folder, 1)]).collect();
+        for name in names {
+            let good = fs::read(&name).unwrap();
+            for bit in 0..good.len() * 8 {
+                let mut bytes = good.clone();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                fs::write(&name, &bytes).unwrap();
+                // A name or a digest of the manifest that has changed is no longer that of the record.
+                assert!(damage(folder, 1).is_some(), "bit {bit} of {}", name.display());
+            }
+            fs::write(&name, &good).unwrap();
+        }
+        assert_eq!(damage(folder, 1), None);
     }
 }

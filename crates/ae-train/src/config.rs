@@ -260,11 +260,11 @@ impl Config {
             cannot(place, &what)
         })?;
         let Unread { variant, seed, data, model, training } = unread;
+        if let Some((place, number)) = not_finite("model", &model) {
+            return Err(ConfigError::new(place, number, "a finite number").into());
+        }
         let model = Recipe::read(model, registry).map_err(|error| {
             let place = if error.place.is_empty() { "model".to_string() } else { format!("model.{}", error.place) };
-            if error.is_not_finite() {
-                return ConfigError::new(place, "nan or infinite", "a finite number").into();
-            }
             cannot(format!(" in `{place}`"), &error.what)
         })?;
         Ok(Self { variant, seed, data, model, training, registry: registry.clone() })
@@ -361,11 +361,44 @@ impl Config {
         Ok((Split::one_class(sets, &normal, &config)?, Some(normal)))
     }
 
+    /// Whether what is written of it is read again as what it is: its parts are in its registry, and their settings are such as TOML has.
+    ///
+    /// # Errors
+    /// A part that the registry does not know, or settings that change on the way.
+    pub fn check_written(&self) -> Result<()> {
+        let text = toml::to_string(self).map_err(|error| Error::Usage(format!("this configuration cannot be written as TOML: {error}")))?;
+        let advice = "parts of your own belong into its `registry`, such as `config.registry = Registry::default().with_penalty::<Mine>()`";
+        let again = text
+            .parse()
+            .map_err(|error: toml::de::Error| error.to_string())
+            .and_then(|table| Self::from_table(table, &self.registry).map_err(|error| error.to_string()));
+        match again {
+            Ok(again) if again == *self => Ok(()),
+            Ok(_) => Err(Error::Usage(
+                "this configuration is another one when it is read again: its parts stand in another order than in its `registry`, or a \
+                 setting has a value that TOML does not have"
+                    .to_string(),
+            )),
+            Err(reason) => Err(Error::Usage(format!("this configuration cannot be read again: {}; {advice}", reason.replace('\n', " ")))),
+        }
+    }
+
     /// The configuration as TOML, with the meaning of each field beside it, and the parts that could be added.
     pub fn to_toml(&self) -> String {
         let plain = toml::to_string(self).expect("a configuration is TOML");
-        let header = "# Every field of a run, with its meaning, unit and range. Read with `ae train --config FILE`.\n";
+        let header = "# Every field of a run, with its meaning, unit and range. Read with `ae train --config FILE`. What is left out is as the variant has it;\n\
+                      # a default that is named is that of the part by itself.\n";
         format!("{header}{}", fields::explained(&plain, self))
+    }
+}
+
+/// The first number that is infinite or none, with its place.
+fn not_finite(place: &str, value: &Value) -> Option<(String, f64)> {
+    match value {
+        Value::Float(number) if !number.is_finite() => Some((place.to_string(), *number)),
+        Value::Table(table) => table.iter().find_map(|(key, value)| not_finite(&format!("{place}.{key}"), value)),
+        Value::Array(values) => values.iter().enumerate().find_map(|(index, value)| not_finite(&format!("{place}[{index}]"), value)),
+        _ => None,
     }
 }
 
@@ -403,9 +436,27 @@ fn nested(key: &str, value: Value) -> Table {
     Table::from_iter([(first.to_string(), value)])
 }
 
-/// Puts `layer` over `base`. A part of another `kind` replaces the one below: its fields are others.
+/// Tables of parts that come and go: an empty one says that there is none.
+const PARTS: [&str; 3] = ["corruption", "penalty", "constraint"];
+
+/// Puts `layer` over `base`. A part of another `kind` replaces the one below: its fields are others. A part may be named alone: `code = "top_k"` is a
+/// table with this kind.
 fn merge(base: &mut Table, layer: Table) {
-    for (key, value) in layer {
+    for (key, mut value) in layer {
+        if PARTS.contains(&key.as_str()) && value.as_table().is_some_and(Table::is_empty) {
+            base.insert(key, value);
+            continue;
+        }
+        if let (Some(Value::String(kind)), Value::Table(layer)) = (base.get(&key), &mut value)
+            && !layer.contains_key("kind")
+        {
+            layer.insert("kind".to_string(), Value::String(kind.clone()));
+        }
+        if let (Some(Value::Table(_)), Value::String(kind)) = (base.get(&key), &value)
+            && ["network", "code", "reconstruction"].contains(&key.as_str())
+        {
+            value = Value::Table(Table::from_iter([("kind".to_string(), Value::String(kind.clone()))]));
+        }
         match (base.get_mut(&key), value) {
             (Some(Value::Table(base)), Value::Table(layer)) if layer.get("kind").is_none_or(|kind| base.get("kind") == Some(kind)) => {
                 merge(base, layer);
@@ -434,6 +485,26 @@ mod tests {
         assert!(text.contains("\"gelu\"") && text.contains("[5, 4]"), "{text}");
         let conv = set(&["model.network.kind=conv"]).unwrap();
         assert!(matches!(conv.model.network, ae_model::network::Network::Conv(_)));
+    }
+
+    #[test]
+    fn a_part_that_is_named_alone_is_kept_by_what_follows() {
+        for parts in [["model.code=top_k", "model.code.activation=elu"], ["model.code.activation=elu", "model.code=top_k"]] {
+            let settings = ["model.code_dim=40", parts[0], parts[1]];
+            assert_eq!(set(&settings).unwrap().model.code.name(), "top_k", "{settings:?}");
+        }
+        let conv = set(&["model.network=conv", "model.network.activation=relu"]).unwrap();
+        assert!(matches!(conv.model.network, Network::Conv(_)));
+        let sparse = ["variant=sparse", "model.penalty={}"];
+        assert!(set(&sparse[..1]).unwrap().model.penalty.get::<ae_model::penalty::L1>().is_some());
+        assert!(set(&sparse).unwrap().model.penalty.is_empty());
+    }
+
+    #[test]
+    fn a_text_of_several_lines_is_left_as_it_is() {
+        let mut config = Config::of_variant("undercomplete").unwrap();
+        config.data.group = Some("a\nsource = \"x\"\n[data]".to_string());
+        assert_eq!(Config::from_table(config.to_toml().parse().unwrap(), &Registry::default()).unwrap(), config);
     }
 
     #[test]

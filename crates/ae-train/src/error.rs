@@ -7,6 +7,7 @@ use ae_model::ConfigError;
 
 /// A failure that a person can do something about.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The command line or the configuration is wrong.
     #[error("{0}")]
@@ -20,6 +21,22 @@ pub enum Error {
     /// Somebody stopped it: what is saved, and how to go on.
     #[error("{0}")]
     Interrupted(String),
+    /// The loss became infinite before there was any epoch to keep.
+    #[error("the loss became infinite in epoch {epoch}: {advice}")]
+    Diverged {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// What to do about it.
+        advice: String,
+    },
+    /// The data of a run is not what it was when the run began.
+    #[error("`{source_name}` has changed since the run began{what}: bring the old data back, or train anew")]
+    DataChanged {
+        /// What the configuration calls it.
+        source_name: String,
+        /// The columns that differ, if some do.
+        what: String,
+    },
     /// Something failed on the way.
     #[error("{0}")]
     Failed(String),
@@ -40,7 +57,7 @@ impl Error {
             Self::Usage(_) | Self::Config(_) => 2,
             Self::Data(error) if error.is_usage() => 2,
             Self::Interrupted(_) => 130,
-            Self::Data(_) | Self::Failed(_) => 1,
+            Self::Data(_) | Self::Diverged { .. } | Self::DataChanged { .. } | Self::Failed(_) => 1,
         }
     }
 }

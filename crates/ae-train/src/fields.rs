@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::Config;
 
+/// Tables within tables that are explained.
+const DEEPEST: usize = 6;
+
 /// A field of a configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
@@ -67,12 +70,11 @@ pub fn parts(registry: &Registry) -> Vec<Table> {
         tables.extend(kinds.iter().map(|kind| {
             let mut generator = SchemaGenerator::default();
             let schema = (kind.schema)(&mut generator);
-            let mut root = schema.to_value();
-            root["$defs"] = Value::Object(generator.take_definitions(true));
-            let meaning = meaning(&root);
-            let path = path(kind.name);
-            let schema = Schema::try_from(root).expect("a table");
-            Table { fields: of(&schema, &path), path, name: kind.name, meaning }
+            // A schema of `true` or `false` describes no fields.
+            let mut root = schema.to_value().as_object().cloned().unwrap_or_default();
+            root.insert("$defs".to_string(), Value::Object(generator.take_definitions(true)));
+            let (schema, path) = (Schema::from(root), path(kind.name));
+            Table { fields: of(&schema, &path), path, name: kind.name, meaning: meaning(schema.as_value()) }
         }));
     }
     let mut tables = Vec::new();
@@ -89,32 +91,29 @@ fn names<T: ?Sized>(kinds: &[Kind<T>]) -> Vec<String> {
 
 /// A configuration in TOML, with the meaning above each field and each table, and what could be set and is not.
 pub(crate) fn explained(plain: &str, config: &Config) -> String {
-    let registry = &config.registry;
-    let (mut fields, parts) = (fields(registry), parts(registry));
-    let is_chosen = |part: &&Table| match part.path.as_str() {
-        "model.code" => part.name == config.model.code.name(),
-        "model.reconstruction" => part.name == config.model.reconstruction.name(),
-        _ => true,
-    };
-    fields.extend(parts.iter().filter(is_chosen).flat_map(|part| part.fields.iter().cloned()));
-    let chosen = parts.iter().filter(is_chosen).cloned().collect();
-    let meanings = Meanings { fields, parts: chosen, values: values(plain) };
-    let (mut table, mut text) = (String::new(), String::new());
+    let meanings = Meanings::new(plain, config);
+    let (mut table, mut text, mut is_inside) = (String::new(), String::new(), false);
     for line in plain.lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+        if is_inside {
+            text += line;
+        } else if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             // Of a table that only has tables TOML writes no line.
-            let above = name.rsplit_once('.').map_or("", |(above, _)| above);
-            if !above.is_empty() && !text.contains(&format!("[{above}]\n")) {
-                text += &format!("{}# [{above}]\n{}", meanings.of(above), meanings.not_set(above));
+            for above in name.match_indices('.').map(|(end, _)| &name[..end]).filter(|above| above.contains('.')) {
+                if !text.contains(&format!("[{above}]\n")) {
+                    text += &format!("{}# [{above}]\n{}", meanings.of(above), meanings.not_set(above));
+                }
             }
             text += &format!("{}{line}\n{}", meanings.of(name), meanings.not_set(name));
             table = format!("{name}.");
             continue;
+        } else {
+            if let Some((key, _)) = line.split_once(" = ") {
+                text += &meanings.of(&format!("{table}{key}"));
+            }
+            text += line;
         }
-        if let Some((key, _)) = line.split_once(" = ") {
-            text += &meanings.of(&format!("{table}{key}"));
-        }
-        text += line;
+        // A text of several lines is none of ours to explain.
+        is_inside ^= line.matches("\"\"\"").count() % 2 == 1;
         text.push('\n');
     }
     text
@@ -123,55 +122,97 @@ pub(crate) fn explained(plain: &str, config: &Config) -> String {
 /// What there is to say about a configuration.
 struct Meanings {
     fields: Vec<Field>,
+    /// Of the parts that are tables of their own, all; of the others the chosen one.
     parts: Vec<Table>,
+    /// Codes and losses that are not chosen.
+    others: Vec<Table>,
     /// What is set.
     values: HashMap<String, String>,
 }
 
 impl Meanings {
-    /// The meaning of a field or a table, as a line of its own.
+    fn new(plain: &str, config: &Config) -> Self {
+        let registry = &config.registry;
+        let (parts, others): (Vec<_>, Vec<_>) = parts(registry).into_iter().partition(|part| match part.path.as_str() {
+            "model.code" => part.name == config.model.code.name(),
+            "model.reconstruction" => part.name == config.model.reconstruction.name(),
+            _ => true,
+        });
+        let mut fields = fields(registry);
+        fields.extend(parts.iter().flat_map(|part| part.fields.iter().cloned()));
+        let mut values = HashMap::new();
+        if let Ok(table) = plain.parse() {
+            flatten(&toml::Value::Table(table), "", &mut values);
+        }
+        Self { fields, parts, others, values }
+    }
+
+    /// The meaning of a field or a table, a line each for what it is and for what is chosen.
     fn of(&self, path: &str) -> String {
+        let table = path.rsplit_once('.').map_or("", |(table, _)| table);
+        let field = self.fields.iter().find(|field| field.path == path && self.is_of_kind(field, table)).map(Field::describe);
         let part = self.parts.iter().find(|part| part.path == path).map(|part| part.meaning.clone());
-        let meaning = part.or_else(|| self.fields.iter().find(|field| field.path == path).map(Field::describe));
-        meaning.map(|meaning| format!("# {meaning}\n")).unwrap_or_default()
+        field.into_iter().chain(part).map(|meaning| format!("# {meaning}\n")).collect()
+    }
+
+    /// Whether the table, as it is, can have the field.
+    fn is_of_kind(&self, field: &Field, table: &str) -> bool {
+        field.kinds.is_empty() || self.values.get(&format!("{table}.kind")).is_some_and(|kind| field.kinds.contains(kind))
     }
 
     /// What could be set in a table and is not, a line each.
     fn not_set(&self, table: &str) -> String {
-        let is_below =
-            |path: &str, table: &str| path.strip_prefix(table).is_some_and(|rest| rest.starts_with('.') && !rest[1..].contains('.'));
         let is_missing = |path: &str| is_below(path, table) && !self.values.contains_key(path);
-        let kind = self.values.get(&format!("{table}.kind"));
-        let is_of_kind = |field: &&Field| field.kinds.is_empty() || kind.is_some_and(|kind| field.kinds.contains(kind));
         let mut text = String::new();
-        for field in self.fields.iter().filter(|field| is_missing(&field.path)).filter(is_of_kind) {
-            text += &format!("# {} (not set): {}\n", &field.path[table.len() + 1..], field.describe());
+        for field in self.fields.iter().filter(|field| is_missing(&field.path) && self.is_of_kind(field, table)) {
+            let below: Vec<&Field> = self.fields.iter().filter(|other| is_below(&other.path, &field.path)).collect();
+            // Of a table or a number the number is the usual one.
+            if below.is_empty() || !field.choices.is_empty() {
+                text += &format!("# {} (not set): {}\n", &field.path[table.len() + 1..], field.describe());
+            } else {
+                text += &format!("# [{}] (not set): {}\n{}", field.path, field.describe(), listed(&field.path, &below));
+            }
         }
         for part in self.parts.iter().filter(|part| is_missing(&part.path)) {
-            text += &format!("# [{}] (not set): {}\n", part.path, part.meaning);
-            for field in part.fields.iter().filter(|field| is_below(&field.path, &part.path)) {
-                let default = field.default.as_ref().map(|default| format!(" = {default}")).unwrap_or_default();
-                text += &format!("#     {}{default}: {}\n", &field.path[part.path.len() + 1..], field.describe());
-            }
+            text +=
+                &format!("# [{}] (not set): {}\n{}", part.path, part.meaning, listed(&part.path, &part.fields.iter().collect::<Vec<_>>()));
+        }
+        for part in self.others.iter().filter(|part| part.path == table) {
+            text += &format!(
+                "# kind = \"{}\" (not chosen): {}\n{}",
+                part.name,
+                part.meaning,
+                listed(table, &part.fields.iter().collect::<Vec<_>>())
+            );
         }
         text
     }
 }
 
-/// The dotted paths of the tables and fields that a TOML text has, and the values of the fields.
-fn values(toml: &str) -> HashMap<String, String> {
-    let mut table = String::new();
-    let mut values = HashMap::new();
-    for line in toml.lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            let above = name.match_indices('.').map(|(end, _)| name[..end].to_string());
-            values.extend(above.chain([name.to_string()]).map(|name| (name, String::new())));
-            table = format!("{name}.");
-        } else if let Some((key, value)) = line.split_once(" = ") {
-            values.insert(format!("{table}{key}"), value.trim_matches('"').to_string());
+/// Whether a path is that of a field of this table.
+fn is_below(path: &str, table: &str) -> bool {
+    path.strip_prefix(table).is_some_and(|rest| rest.starts_with('.') && !rest[1..].contains('.'))
+}
+
+/// The fields of a table that is not there, a line each, with their defaults.
+fn listed(table: &str, fields: &[&Field]) -> String {
+    let line = |field: &&Field| {
+        let default = field.default.as_ref().and_then(|default| toml::Value::try_from(default).ok());
+        let default = default.map(|default| format!(" = {default}")).unwrap_or_default();
+        format!("#     {}{default}: {}\n", &field.path[table.len() + 1..], field.describe())
+    };
+    fields.iter().copied().filter(|field| is_below(&field.path, table)).map(|field| line(&field)).collect()
+}
+
+/// The dotted paths of what is set, with the values of those that are texts.
+fn flatten(value: &toml::Value, path: &str, values: &mut HashMap<String, String>) {
+    if let toml::Value::Table(table) = value {
+        for (key, value) in table {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            flatten(value, &path, values);
+            values.insert(path, value.as_str().unwrap_or_default().to_string());
         }
     }
-    values
 }
 
 /// The fields that a schema describes, below `path`.
@@ -183,20 +224,24 @@ fn of(schema: &Schema, path: &str) -> Vec<Field> {
 }
 
 fn walk(schema: &Value, root: &Value, path: &str, kind: Option<&str>, fields: &mut Vec<Field>) {
+    // Settings within settings of the same type have no end.
+    if path.matches('.').count() > DEEPEST {
+        return;
+    }
     let schema = resolved(schema, root);
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let own = meaning(property);
         let meaning = if own.is_empty() { meaning(resolved(property, root)) } else { own };
         let choices = choices(property, root);
-        match fields.iter_mut().find(|field| field.path == path) {
+        match fields.iter_mut().find(|field| field.path == path && (field.meaning == meaning || name == "kind")) {
             // Alternatives of one field: the kinds of a network.
             Some(field) => {
                 field.choices.extend(choices.into_iter().filter(|choice| !field.choices.contains(choice)).collect::<Vec<_>>());
-                field.kinds.extend(kind.map(str::to_string));
+                field.kinds.extend(kind.filter(|_| name != "kind").map(str::to_string));
             }
             None => {
-                let kinds = kind.map(str::to_string).into_iter().collect();
+                let kinds = kind.filter(|_| name != "kind").map(str::to_string).into_iter().collect();
                 fields.push(Field { path: path.clone(), meaning, choices, default: property.get("default").cloned(), kinds });
             }
         }

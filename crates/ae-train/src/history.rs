@@ -1,14 +1,18 @@
-//! What each epoch measured: kept for Burn's best-epoch search, written to `metrics.csv`, and printed as one line where there is no dashboard.
+//! What each epoch measured: kept for Burn's best-epoch search, appended to `metrics.csv`, and told to the reporter in one line.
 //!
-//! A resumed run reads its rows back first, so that the best epoch so far and the patience left are those of a run never interrupted.
+//! A resumed run reads its rows back first, so that the best epoch so far and the patience left are those of a run never interrupted. Rows are known by
+//! their epoch, of several the last one counts, and a last line that was cut off does not.
 
 use std::{
-    collections::BTreeMap,
-    fs::{File, OpenOptions},
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use ae_data::sink::write_bytes;
 
 use burn::train::{
     logger::MetricLogger,
@@ -18,7 +22,7 @@ use burn::train::{
     },
 };
 
-use crate::{Error, Result, metrics::LOSS};
+use crate::{Error, Reporter, Result, metrics::LOSS};
 
 /// Column of the epoch's number.
 const EPOCH: &str = "epoch";
@@ -28,7 +32,7 @@ const SECONDS: &str = "seconds";
 /// The record of a run's epochs.
 pub struct History {
     path: PathBuf,
-    file: File,
+    file: Option<File>,
     columns: Vec<String>,
     /// Value by epoch and column.
     values: BTreeMap<(usize, String), f64>,
@@ -37,53 +41,76 @@ pub struct History {
     first: usize,
     began: Instant,
     epoch_began: Instant,
-    print: bool,
+    reporter: Arc<dyn Reporter>,
 }
 
 impl History {
-    /// Opens `path` for a run of `epochs` epochs, of which the first `done` are read back; `print` says whether each epoch prints a line.
+    /// Opens `path` for a run of `epochs` epochs, of which the first `done` are read back.
     ///
     /// # Errors
     /// A file that cannot be written, or whose rows cannot be read back.
-    pub fn open(path: &Path, epochs: usize, done: usize, print: bool) -> Result<Self> {
-        let values = if done > 0 { read(path, done)? } else { BTreeMap::new() };
-        let file =
-            OpenOptions::new().create(true).write(true).truncate(true).open(path).map_err(|error| Error::at("write", path, error))?;
+    pub fn open(path: &Path, epochs: usize, done: usize, reporter: Arc<dyn Reporter>) -> Result<Self> {
+        let Table { columns, values } = if done > 0 { read(path)? } else { Table::default() };
+        let rows = values.range(..(done + 1, String::new())).map(|((epoch, column), value)| ((*epoch, column.clone()), *value));
+        let values: BTreeMap<(usize, String), f64> = rows.collect();
+        if let Some(epoch) = (1..=done).find(|&epoch| !values.contains_key(&(epoch, Self::key(LOSS, &Split::Valid)))) {
+            return Err(damaged(path, &format!("holds no row of epoch {epoch}")));
+        }
         let now = Instant::now();
         let mut history = Self {
             path: path.to_owned(),
-            file,
-            columns: Vec::new(),
+            file: None,
+            columns,
             values,
             names: Vec::new(),
             epochs,
             first: done + 1,
             began: now,
             epoch_began: now,
-            print,
+            reporter,
         };
-        (1..=done).for_each(|epoch| history.write(epoch));
+        // What is there beyond these rows: a line that was cut off, or epochs that are trained again. A whole file takes its place.
+        let text = if done > 0 { history.text(done) } else { String::new() };
+        if fs::read(path).is_ok_and(|before| before != text.as_bytes()) {
+            write_bytes(path, text.as_bytes())?;
+        }
+        let file = File::options().create(true).append(true).open(path).map_err(|error| Error::at("write", path, error))?;
+        history.file = Some(file);
         Ok(history)
+    }
+
+    /// The file of the first `epochs` epochs.
+    fn text(&self, epochs: usize) -> String {
+        let rows: String = (1..=epochs).map(|epoch| self.row(epoch)).collect();
+        format!("{}{rows}", self.header())
+    }
+
+    fn header(&self) -> String {
+        format!("{EPOCH},{}\n", self.columns.join(","))
+    }
+
+    fn row(&self, epoch: usize) -> String {
+        let cell = |column: &String| self.values.get(&(epoch, column.clone())).map(f64::to_string).unwrap_or_default();
+        format!("{epoch},{}\n", self.columns.iter().map(cell).collect::<Vec<_>>().join(","))
     }
 
     fn key(name: &str, split: &Split) -> String {
         format!("{split}_{}", name.to_lowercase().replace(' ', "_"))
     }
 
-    /// The row of an epoch in the file. The first row also writes the header, from what was measured.
+    /// Appends the row of an epoch; the first also writes the header, from what was measured. It is on the disk before the epoch's checkpoint is.
     fn write(&mut self, epoch: usize) {
-        let row: Vec<(&String, &f64)> =
-            self.values.range((epoch, String::new())..(epoch + 1, String::new())).map(|((_, column), value)| (column, value)).collect();
         let mut text = String::new();
         if self.columns.is_empty() {
-            self.columns = row.iter().map(|(column, _)| column.to_string()).collect();
-            text.push_str(&format!("{EPOCH},{}\n", self.columns.join(",")));
+            let row = self.values.range((epoch, String::new())..(epoch + 1, String::new()));
+            self.columns = row.map(|((_, column), _)| column.clone()).collect();
+            text = self.header();
         }
-        let cell = |column: &String| row.iter().find(|(other, _)| *other == column).map(|(_, value)| value.to_string()).unwrap_or_default();
-        text.push_str(&format!("{epoch},{}\n", self.columns.iter().map(cell).collect::<Vec<_>>().join(",")));
-        if let Err(error) = self.file.write_all(text.as_bytes()).and_then(|()| self.file.flush()) {
+        text += &self.row(epoch);
+        let Some(file) = &mut self.file else { return };
+        if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_data()) {
             tracing::error!("cannot write {}: {error}", self.path.display());
-            eprintln!("warning: cannot write {}: {error}", self.path.display());
+            self.reporter.warning(&format!("cannot write {}: {error}", self.path.display()));
         }
     }
 
@@ -105,7 +132,7 @@ impl History {
         }
         parts.extend(value("valid_dead_units").filter(|&units| units > 0.0).map(|units| format!("{units} dead units")));
         let per_epoch = self.began.elapsed().as_secs_f64() / (epoch + 1 - self.first) as f64;
-        let left = Duration::from_secs_f64(per_epoch * self.epochs.saturating_sub(epoch) as f64);
+        let left = Duration::try_from_secs_f64(per_epoch * self.epochs.saturating_sub(epoch) as f64).unwrap_or(Duration::MAX);
         parts.push(format!("{:.2} s", value(SECONDS).unwrap_or_default()));
         parts.push(format!("{} left", clock(left)));
         parts.join("  ")
@@ -121,23 +148,48 @@ fn clock(time: Duration) -> String {
     }
 }
 
-/// The first `epochs` rows of the file.
-fn read(path: &Path, epochs: usize) -> Result<BTreeMap<(usize, String), f64>> {
-    let damaged = |reason: String| Error::Failed(format!("{}: {reason}; without it the best epoch so far is unknown", path.display()));
-    let mut reader = csv::Reader::from_path(path).map_err(|error| damaged(error.to_string()))?;
-    let header = reader.headers().map_err(|error| damaged(error.to_string()))?.clone();
-    let mut values = BTreeMap::new();
-    for (row, record) in reader.records().take(epochs).enumerate() {
-        let record = record.map_err(|error| damaged(error.to_string()))?;
+fn damaged(path: &Path, reason: &str) -> Error {
+    Error::Failed(format!("{}: {reason}; without it the best epoch so far is unknown: bring the file back, or train anew", path.display()))
+}
+
+/// What `metrics.csv` holds.
+#[derive(Debug, Default)]
+struct Table {
+    columns: Vec<String>,
+    /// Value by epoch and column.
+    values: BTreeMap<(usize, String), f64>,
+}
+
+impl Table {
+    fn epochs(&self) -> BTreeSet<usize> {
+        self.values.keys().map(|(epoch, _)| *epoch).collect()
+    }
+
+    fn value(&self, epoch: usize, column: &str) -> f64 {
+        self.values.get(&(epoch, column.to_string())).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Reads the file, without a last line that was cut off.
+fn read(path: &Path) -> Result<Table> {
+    let text = fs::read_to_string(path).map_err(|error| damaged(path, &error.to_string()))?;
+    let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+    let mut reader = csv::Reader::from_reader(whole.as_bytes());
+    let header = reader.headers().map_err(|error| damaged(path, &error.to_string()))?.clone();
+    if header.get(0) != Some(EPOCH) {
+        return Err(damaged(path, &format!("its first column is not `{EPOCH}`")));
+    }
+    let mut table = Table { columns: header.iter().skip(1).map(str::to_string).collect(), values: BTreeMap::new() };
+    for (row, record) in reader.records().enumerate() {
+        let record = record.map_err(|error| damaged(path, &error.to_string()))?;
+        let number = |column: &str, cell: &str| damaged(path, &format!("`{cell}` in row {}, column `{column}` is no number", row + 1));
+        let epoch: usize = record[0].parse().map_err(|_| number(EPOCH, &record[0]))?;
         for (column, cell) in header.iter().zip(&record).skip(1).filter(|(_, cell)| !cell.is_empty()) {
-            let value = cell.parse().map_err(|_| damaged(format!("`{cell}` in row {}, column `{column}` is no number", row + 1)))?;
-            values.insert((row + 1, column.to_string()), value);
+            let value = cell.parse().map_err(|_| number(column, cell))?;
+            table.values.insert((epoch, column.to_string()), value);
         }
     }
-    match (1..=epochs).find(|&epoch| !values.contains_key(&(epoch, History::key(LOSS, &Split::Valid)))) {
-        Some(epoch) => Err(damaged(format!("holds no row of epoch {epoch}"))),
-        None => Ok(values),
-    }
+    Ok(table)
 }
 
 /// What is needed of an epoch afterwards.
@@ -151,17 +203,15 @@ pub struct Epoch {
     pub seconds: f64,
 }
 
-/// Every epoch that `path` holds.
+/// Every epoch that `path` holds, in their order.
 ///
 /// # Errors
 /// A file that cannot be read.
 pub fn losses(path: &Path) -> Result<Vec<Epoch>> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::at("read", path, error))?;
-    let rows = text.lines().count().saturating_sub(1);
-    let values = read(path, rows)?;
-    let value = |epoch: usize, column: String| values.get(&(epoch, column)).copied().unwrap_or(f64::NAN);
-    let epoch = |epoch| Epoch { epoch, loss: value(epoch, History::key(LOSS, &Split::Valid)), seconds: value(epoch, SECONDS.to_string()) };
-    Ok((1..=rows).map(epoch).collect())
+    let table = read(path)?;
+    let loss = History::key(LOSS, &Split::Valid);
+    let epoch = |epoch| Epoch { epoch, loss: table.value(epoch, &loss), seconds: table.value(epoch, SECONDS) };
+    Ok(table.epochs().into_iter().map(epoch).collect())
 }
 
 /// Every column that `path` holds, by name, epoch by epoch; `NaN` where nothing was measured.
@@ -169,12 +219,10 @@ pub fn losses(path: &Path) -> Result<Vec<Epoch>> {
 /// # Errors
 /// A file that cannot be read.
 pub fn columns(path: &Path) -> Result<Vec<(String, Vec<f64>)>> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::at("read", path, error))?;
-    let rows = text.lines().count().saturating_sub(1);
-    let values = read(path, rows)?;
-    let names: std::collections::BTreeSet<&String> = values.keys().map(|(_, name)| name).collect();
-    let column = |name: &String| (1..=rows).map(|epoch| values.get(&(epoch, name.clone())).copied().unwrap_or(f64::NAN)).collect();
-    Ok(names.into_iter().map(|name| (name.clone(), column(name))).collect())
+    let table = read(path)?;
+    let names: BTreeSet<&String> = table.values.keys().map(|(_, name)| name).collect();
+    let epochs = table.epochs();
+    Ok(names.into_iter().map(|name| (name.clone(), epochs.iter().map(|&epoch| table.value(epoch, name)).collect())).collect())
 }
 
 impl MetricLogger for History {
@@ -206,28 +254,35 @@ impl MetricLogger for History {
         self.values.insert((epoch, SECONDS.to_string()), self.epoch_began.elapsed().as_secs_f64());
         self.epoch_began = Instant::now();
         self.write(epoch);
-        if self.print {
-            eprintln!("{}", self.line(epoch));
-        }
+        self.reporter.progress(&self.line(epoch));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reporter::Quiet;
 
     #[test]
     fn rows_are_read_back_and_a_gap_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.csv");
-        std::fs::write(&path, "epoch,seconds,valid_loss\n1,0.5,3\n2,0.5,2\n3,0.5,1\n").unwrap();
-        let mut history = History::open(&path, 5, 2, false).unwrap();
+        let open = |done: usize| History::open(&path, 5, done, Arc::new(Quiet));
+        // The second epoch was trained twice, and the last line was cut off.
+        std::fs::write(&path, "epoch,seconds,valid_loss\n1,0.5,3\n2,0.5,9\n2,0.5,2\n3,0.5,1\n4,0.5,0.").unwrap();
+        let mut history = open(2).unwrap();
         assert!(matches!(history.read_numeric("loss", 2, &Split::Valid).unwrap()[..], [NumericEntry::Final(2.0)]));
         assert!(history.read_numeric("loss", 3, &Split::Valid).unwrap().is_empty());
+        history.values.insert((3, "valid_loss".to_string()), 0.25);
+        history.write(3);
         drop(history);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "epoch,seconds,valid_loss\n1,0.5,3\n2,0.5,2\n");
-        let error = History::open(&path, 5, 3, false).err().unwrap().to_string();
-        assert!(error.contains("no row of epoch 3"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "epoch,seconds,valid_loss\n1,0.5,3\n2,0.5,2\n3,,0.25\n");
+        assert_eq!(losses(&path).unwrap().iter().map(|epoch| epoch.loss).collect::<Vec<_>>(), [3.0, 2.0, 0.25]);
+        let error = open(4).err().unwrap().to_string();
+        assert!(error.contains("no row of epoch 4"), "{error}");
+        // A training from the start leaves nothing of the one before.
+        drop(open(0).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ae_data::{Batcher, Dataset, Loader, Order, Split};
 use ae_kernels::{Adam, AdamW};
-use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder, train::Silent};
+use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder};
 use burn::{
     data::dataset::Dataset as _,
     grad_clipping::GradientClippingConfig,
@@ -16,11 +16,11 @@ use burn::{
     optim::ModuleOptimizer,
     store::ModuleRecord,
     tensor::Device,
-    train::{Interrupter, Learner, LearningResult, SupervisedTraining, renderer::default_renderer},
+    train::{Interrupter, Learner, LearningResult, SupervisedTraining},
 };
 
 use crate::{
-    Error, Result,
+    Error, Reporter, Result,
     checkpoint::{self, BestAndLast, Files, PARTS, Patience},
     config::{Optimizer, Schedule, TrainingConfig},
     device,
@@ -29,17 +29,6 @@ use crate::{
     metrics::{self, Variances},
     step::Trainee,
 };
-
-/// Where the training shows itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// Burn's dashboard, in the terminal.
-    Dashboard,
-    /// One line an epoch on standard error.
-    Lines,
-    /// Nowhere.
-    Quiet,
-}
 
 /// Steps on a GPU between two readings of what they measured.
 const READ_EVERY: usize = 16;
@@ -62,8 +51,8 @@ pub struct Fit<'a> {
     pub done: usize,
     /// The record of the epochs.
     pub history: History,
-    /// Where the training shows itself.
-    pub progress: Progress,
+    /// What hears of the training.
+    pub reporter: &'a dyn Reporter,
     /// What stops it from outside.
     pub interrupter: Interrupter,
     /// Where it runs.
@@ -117,6 +106,7 @@ impl Fit<'_> {
     ) -> Result<LearningResult<Trainee<E, D, C>>> {
         let checkpoints = self.folder.join("checkpoint");
         std::fs::create_dir_all(&checkpoints).map_err(|error| Error::at("create", &checkpoints, error))?;
+        checkpoint::clean(&checkpoints, self.done)?;
         if self.done > 0 {
             // Burn panics on a checkpoint that it cannot use: look first, and say it in a sentence.
             let record: ModuleRecord = checkpoint::model(&checkpoints, self.done)?;
@@ -138,24 +128,18 @@ impl Fit<'_> {
         let trainee =
             trainee.after(self.done * train.batches(), self.config.epochs * train.batches()).reading_every(every, |batch| batch.is_last);
 
+        let [model, optimizer, scheduler] = Files::of(&checkpoints);
         let mut training = SupervisedTraining::new(self.folder, std::sync::Arc::new(train), std::sync::Arc::new(validation))
             .with_metric_logger(self.history)
             .with_application_logger(Some(Box::new(Warnings::new(&self.folder.join("experiment.log")))))
-            .with_custom_checkpointers(
-                Files::new(&checkpoints, PARTS[0]),
-                Files::new(&checkpoints, PARTS[1]),
-                Files::new(&checkpoints, PARTS[2]),
-            )
-            .with_checkpointing_strategy(BestAndLast::new(&checkpoints))
+            .with_custom_checkpointers(model, optimizer, scheduler)
+            .with_checkpointing_strategy(BestAndLast::new(&checkpoints)?)
             .early_stopping(Patience { epochs: self.config.patience })
             .with_interrupter(self.interrupter.clone())
             .num_epochs(self.config.epochs);
         training = metrics::register(training, &trainee, self.variances);
         let resume = (self.done > 0).then_some(self.done);
-        training = match self.progress {
-            Progress::Dashboard => training.renderer(default_renderer(self.interrupter.clone(), resume)),
-            Progress::Lines | Progress::Quiet => training.renderer(Box::new(Silent)),
-        };
+        training = training.renderer(self.reporter.renderer(&self.interrupter, resume));
         if let Some(epoch) = resume {
             training = training.checkpoint(epoch);
         }

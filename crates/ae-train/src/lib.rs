@@ -1,7 +1,9 @@
 //! Trains autoencoders with Burn's Learner: the library behind the command line `ae`.
 //!
 //! ```no_run
-//! use ae_train::{Config, Outcome, Progress, Run};
+//! use std::sync::Arc;
+//!
+//! use ae_train::{Config, Outcome, Run, reporter::Lines};
 //! use burn::{tensor::Device, train::Interrupter};
 //!
 //! // In one line, leaving nothing behind:
@@ -12,7 +14,7 @@
 //!
 //! // With a run folder, progress, and a way to stop it:
 //! let run = Run::create(config, None)?;
-//! if let Outcome::Finished(summary) = run.train(Device::default(), "default", Progress::Lines, Interrupter::new())? {
+//! if let Outcome::Finished(summary) = run.train(Device::default(), "default", Arc::new(Lines), Interrupter::new())? {
 //!     println!("test sse {:.3}, PCA {:.3}", summary.test.model.sse, summary.test.pca.sse);
 //! }
 //! let model = run.model(Device::default())?;
@@ -22,7 +24,10 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`config`] | the TOML that a run is made from |
+//! | [`config`], [`fields`] | the TOML that a run is made from, and what its fields mean |
+//! | [`cli`] | the command line, for programs with parts of their own, too |
+//! | [`reporter`] | what hears of a training |
+//! | [`ending`] | how a training stands |
 //! | [`run`] | a run from its configuration to its result |
 //! | [`pretrain`] | greedy layer-wise pre-training of deep networks |
 //! | [`learner`] | Burn's Learner, put together from a configuration |
@@ -40,6 +45,7 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod device;
+pub mod ending;
 pub mod error;
 pub mod evaluate;
 pub mod evaluation;
@@ -60,6 +66,7 @@ pub mod pretrain;
 pub mod probe;
 pub mod ranking;
 pub mod report;
+pub mod reporter;
 pub mod results;
 pub mod run;
 pub mod run_folder;
@@ -69,8 +76,9 @@ pub mod trained;
 
 pub use anomaly::Detector;
 pub use config::Config;
+pub use ending::Ending;
 pub use error::{Error, Result};
-pub use learner::Progress;
+pub use reporter::{Quiet, Reporter};
 pub use results::Table;
 pub use run::{Fitted, Outcome, Run, fit, fit_on};
 pub use step::{Trainee, trainee};

@@ -11,7 +11,7 @@ use burn::{
     train::Interrupter,
 };
 
-use crate::{Error, Result, config::TrainingConfig};
+use crate::{Error, Reporter, Result, config::TrainingConfig};
 
 /// Everything that pre-training needs beside the model.
 pub struct Pretrain<'a> {
@@ -27,8 +27,8 @@ pub struct Pretrain<'a> {
     pub batcher: &'a Batcher,
     /// Where it runs: a training device.
     pub device: Device,
-    /// Whether each layer prints a line.
-    pub print: bool,
+    /// What hears of each layer.
+    pub reporter: &'a dyn Reporter,
     /// What stops it from outside.
     pub interrupter: &'a Interrupter,
 }
@@ -87,8 +87,8 @@ impl Pretrain<'_> {
             let message = format!("the loss became infinite while layer {layer} was pre-trained: {advice}");
             return Err(Ended::Failed(Error::Failed(message)));
         }
-        if self.print && (epoch == epochs || epoch % 10 == 0) {
-            eprintln!("pre-training layer {layer}/{layers}  epoch {epoch:>4}/{epochs}  loss {loss:.4}");
+        if epoch == epochs || epoch % 10 == 0 {
+            self.reporter.progress(&format!("pre-training layer {layer}/{layers}  epoch {epoch:>4}/{epochs}  loss {loss:.4}"));
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ae_data::{Batcher, DataError, Dataset, Options, Scaling, Sets, Split, Unknown, fit::SAMPLE, source, table::differences};
-use ae_model::{Model, Registry};
+use ae_model::{Model, Objective, Registry};
 use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
 
 use crate::{
@@ -19,12 +19,14 @@ use crate::{
     checkpoint,
     config::Config,
     device,
+    ending::Ending,
     evaluation::{Errors, code_figures, model_errors},
     history::{self, History},
-    learner::{Fit, Progress},
+    learner::Fit,
     metrics::Variances,
     pretrain::Pretrain,
-    run_folder::{Part, RunFolder, Schema, Summary},
+    reporter::{Quiet, Reporter},
+    run_folder::{Lock, Part, RunFolder, Schema, Summary},
     step::trainee,
     trained::{Trained, Which, fingerprint_of},
 };
@@ -72,6 +74,8 @@ pub struct Ended {
     data: Arc<Data>,
     trained: Trained,
     how: How,
+    /// Until the result is written.
+    _lock: Arc<Lock>,
 }
 
 /// What a training gave, without a folder: the trained model, to be used at once, and the result.
@@ -114,7 +118,7 @@ pub fn fit_on(config: Config, sets: Sets, device: impl Into<Device>) -> Result<F
 fn fitted(device: Device, create: impl FnOnce(&Path) -> Result<Run>) -> Result<Fitted> {
     let folder = tempfile::tempdir().map_err(|error| Error::Failed(format!("cannot make a temporary folder: {error}")))?;
     let run = create(&folder.path().join("run"))?;
-    match run.train(device.clone(), "", Progress::Quiet, Interrupter::new())? {
+    match run.train(device.clone(), "", Arc::new(Quiet), Interrupter::new())? {
         Outcome::Finished(summary) => {
             Ok(Fitted { trained: run.trained(device)?, detector: run.folder.detector()?, pca: run.folder.pca()?, summary: *summary })
         }
@@ -163,6 +167,7 @@ impl Run {
     /// Data that cannot be read, a setting that does not suit it, or a folder that cannot be written.
     pub fn create(config: Config, out: Option<&Path>) -> Result<Self> {
         config.check()?;
+        config.check_written()?;
         let data = Data::open(&config)?;
         Self::of(config, data, out)
     }
@@ -174,6 +179,7 @@ impl Run {
     /// As [`create`](Self::create).
     pub fn create_on(mut config: Config, sets: Sets, out: Option<&Path>) -> Result<Self> {
         config.check()?;
+        config.check_written()?;
         config.data.source = String::new();
         let data = Data::of(&config, sets)?;
         Self::of(config, data, out)
@@ -181,8 +187,9 @@ impl Run {
 
     fn of(config: Config, data: Data, out: Option<&Path>) -> Result<Self> {
         let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name), &config.registry)?;
-        folder.write_config(&config)?;
+        let _lock = folder.lock()?;
         folder.write_schema(&data.schema)?;
+        folder.write_config(&config)?;
         Ok(Self { folder, config, data: Some(Arc::new(data)) })
     }
 
@@ -244,8 +251,14 @@ impl Run {
     ///
     /// # Errors
     /// Whatever stops a training: data that has changed, a damaged checkpoint, a full disk, a device that fails, a loss that diverges.
-    pub fn train(&self, device: impl Into<Device>, device_name: &str, progress: Progress, interrupter: Interrupter) -> Result<Outcome> {
-        match self.learn(device, device_name, progress, interrupter)? {
+    pub fn train(
+        &self,
+        device: impl Into<Device>,
+        device_name: &str,
+        reporter: Arc<dyn Reporter>,
+        interrupter: Interrupter,
+    ) -> Result<Outcome> {
+        match self.learn(device, device_name, reporter, interrupter)? {
             Learned::Measured(summary) => Ok(Outcome::Finished(summary)),
             Learned::Ended(ended) => Ok(Outcome::Finished(Box::new(self.measure(*ended)?))),
             Learned::Interrupted { epochs } => Ok(Outcome::Interrupted { epochs }),
@@ -256,102 +269,95 @@ impl Run {
     ///
     /// # Errors
     /// As [`train`](Self::train).
-    pub fn learn(&self, device: impl Into<Device>, device_name: &str, progress: Progress, interrupter: Interrupter) -> Result<Learned> {
+    pub fn learn(
+        &self,
+        device: impl Into<Device>,
+        device_name: &str,
+        reporter: Arc<dyn Reporter>,
+        interrupter: Interrupter,
+    ) -> Result<Learned> {
         if let Some(summary) = self.folder.summary()? {
             return Ok(Learned::Measured(Box::new(summary)));
         }
+        let lock = Arc::new(self.folder.lock()?);
         let device = device.into();
         let data = match &self.data {
             Some(data) => data.clone(),
             None => Arc::new(Data::open(&self.config)?),
         };
-        let known = self.folder.schema()?;
-        if data.schema != known {
-            let names = |schema: &Schema| schema.columns.iter().map(|column| column.name.clone()).collect::<BTreeSet<_>>();
-            let (before, now) = (names(&known), names(&data.schema));
-            let lists = [before.difference(&now).collect::<Vec<_>>(), now.difference(&before).collect()];
-            let what = if before == now { String::new() } else { format!(" ({})", differences(&lists[0], &lists[1], "the run")) };
-            let source = &self.config.data.source;
-            return Err(Error::Failed(format!("`{source}` has changed since the run began{what}: bring the old data back, or train anew")));
-        }
-
-        let training = self.config.training.clone();
-        let done = self.folder.epochs_done();
-        let history = History::open(&self.folder.metrics_file(), training.epochs, done, progress == Progress::Lines)?;
-        device.seed(self.config.seed);
+        self.check_data(&data)?;
         let plain = device.clone().inner();
+        device.seed(self.config.seed);
         let objective = self.config.model.objective(&data.schema.inputs());
         let model = self.config.model.init(&data.schema.inputs(), &plain.clone().autodiff());
         let parameters = model.num_params();
-        let pretrain = Pretrain {
-            config: &training,
-            seed: self.config.seed,
-            objective: objective.clone(),
-            rows: &data.split.train,
-            batcher: &data.batcher,
-            device: plain.clone().autodiff(),
-            print: progress != Progress::Quiet,
-            interrupter: &interrupter,
-        };
-        let model = match done {
-            0 => pretrain.run(model)?,
-            _ => Some(model), // the checkpoint has what it led to
-        };
-        let Some(model) = model else { return Ok(Learned::Interrupted { epochs: 0 }) };
-        let trainee = trainee(model, objective);
-        let variance = |dataset: &Dataset| -> Result<f64> {
-            let values = dataset.sample(SAMPLE).scaled(&data.schema.scaling)?;
-            Ok(mean_variance(Matrix { values: &values, width: data.schema.d_input }))
-        };
-        let fit = Fit {
-            config: &training,
-            seed: self.config.seed,
-            split: &data.split,
-            batcher: data.batcher.clone(),
-            variances: Variances { train: variance(&data.split.train)?, validation: variance(&data.split.validation)? },
-            folder: self.folder.path(),
-            done,
-            history,
-            progress,
-            interrupter,
-            device: plain.clone(),
-        };
-        let result = fit.run(trainee.clone())?;
-        // The dashboard leaves the terminal when its renderer is dropped; print nothing before.
-        drop(result.renderer);
 
-        let epochs = self.folder.epochs_done();
-        // A validation that was cut short leaves a row of an epoch that has no checkpoint.
-        let mut losses = history::losses(&self.folder.metrics_file())?;
-        losses.retain(|epoch| epoch.epoch <= epochs);
-        let best = losses.iter().filter(|epoch| epoch.loss.is_finite()).min_by(|a, b| a.loss.total_cmp(&b.loss)).map(|epoch| epoch.epoch);
-        let diverged = losses.last().filter(|epoch| !epoch.loss.is_finite());
-        let advice = || format!("lower `training.learning_rate` (now {}) or set `training.gradient_clip`", training.learning_rate);
-        let best = match (best, diverged) {
-            (Some(best), None) => best,
-            (Some(best), Some(epoch)) => {
-                eprintln!("warning: the loss became infinite in epoch {}, kept epoch {best}: {}", epoch.epoch, advice());
-                best
+        let checkpoint::Last { epoch: done, passed_over } = checkpoint::last(&self.folder.checkpoints())?;
+        for reason in &passed_over {
+            let instead = if done > 0 { format!("going on from epoch {done}") } else { "training from the start".to_string() };
+            reporter.warning(&format!("{reason}; {instead}"));
+        }
+        let untrained = trainee(model.clone(), objective.clone());
+        if matches!(self.stands(done)?, Ending::Open { .. }) {
+            let fit = FitRun { run: self, data: &data, done, device: &plain, reporter: &reporter, interrupter: &interrupter };
+            if !fit.run(model, objective)? {
+                return Ok(Learned::Interrupted { epochs: 0 });
             }
-            (None, Some(_)) => return Err(Error::Failed(format!("the loss became infinite in the first epoch: {}", advice()))),
-            (None, None) => return Ok(Learned::Interrupted { epochs: 0 }),
+        }
+        let epochs = checkpoint::last(&self.folder.checkpoints())?.epoch;
+        let (best, diverged, has_ended) = match self.stands(epochs)? {
+            Ending::Open { best: None } => return Ok(Learned::Interrupted { epochs }),
+            Ending::Open { best: Some(best) } => (best, None, false),
+            Ending::Finished { best } => (best, None, true),
+            Ending::Diverged { epoch, best: Some(best) } => {
+                reporter.warning(&format!("the loss became infinite in epoch {epoch}, kept epoch {best}: {}", self.slower()));
+                (best, Some(epoch), true)
+            }
+            Ending::Diverged { epoch, best: None } => return Err(Error::Diverged { epoch, advice: self.slower() }),
         };
         let record = checkpoint::model(&self.folder.checkpoints(), best)?;
-        let loaded = trainee.try_load_record(record);
-        let model = loaded.map_err(|error| Error::Failed(format!("the checkpoint of epoch {best} does not fit: {error}")))?.model.valid();
+        let model = untrained.try_load_record(record).map_err(|error| {
+            Error::Failed(format!("the checkpoint of epoch {best} does not fit `config.toml`: {error}: was it edited?"))
+        })?;
+        let model = model.model.valid();
         self.folder.write_model(&model)?;
-        // Burn's dashboard forgets its stop when it closes, so what was trained is asked rather than Burn: a run that ended neither with its
-        // last epoch nor by its own patience was stopped from outside.
-        let out_of_patience = training.patience > 0 && epochs - best >= training.patience;
-        if epochs < training.epochs && !out_of_patience && diverged.is_none() {
+        if !has_ended {
             return Ok(Learned::Interrupted { epochs });
         }
 
-        let seconds = losses.iter().map(|epoch| epoch.seconds).sum();
+        let losses = history::losses(&self.folder.metrics_file())?;
+        let seconds = losses.iter().filter(|epoch| epoch.epoch <= epochs).map(|epoch| epoch.seconds).sum();
         let device = device::for_results(&plain, parameters);
         let trained = Trained::new(model.to_device(&device), data.schema.clone(), self.config.clone(), device);
-        let how = How { epochs, best, seconds, parameters, device: device_name.to_string() };
-        Ok(Learned::Ended(Box::new(Ended { data, trained, how })))
+        let how = How { epochs, best, seconds, parameters, device: device_name.to_string(), diverged };
+        Ok(Learned::Ended(Box::new(Ended { data, trained, how, _lock: lock })))
+    }
+
+    /// How the training stands when `last` is the last epoch that was saved.
+    fn stands(&self, last: usize) -> Result<Ending> {
+        if last == 0 {
+            return Ok(Ending::Open { best: None });
+        }
+        let sound = checkpoint::sound(&self.folder.checkpoints())?;
+        Ok(Ending::of(&history::losses(&self.folder.metrics_file())?, last, &sound, &self.config.training))
+    }
+
+    /// What to do about a loss that diverges.
+    pub(crate) fn slower(&self) -> String {
+        format!("lower `training.learning_rate` (now {}) or set `training.gradient_clip`", self.config.training.learning_rate)
+    }
+
+    /// Whether the data is that of the run.
+    fn check_data(&self, data: &Data) -> Result<()> {
+        let known = self.folder.schema()?;
+        if data.schema == known {
+            return Ok(());
+        }
+        let names = |schema: &Schema| schema.columns.iter().map(|column| column.name.clone()).collect::<BTreeSet<_>>();
+        let (before, now) = (names(&known), names(&data.schema));
+        let lists = [before.difference(&now).collect::<Vec<_>>(), now.difference(&before).collect()];
+        let what = if before == now { String::new() } else { format!(" ({})", differences(&lists[0], &lists[1], "the run")) };
+        Err(Error::DataChanged { source_name: self.config.data.source.clone(), what })
     }
 
     /// A run whose model was trained elsewhere: `model` gives it, once the data is known. `scaling` is offset
@@ -379,15 +385,16 @@ impl Run {
         }
         let model = model(config.model.init(&data.schema.inputs(), device))?;
         let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name), &config.registry)?;
-        folder.write_config(&config)?;
+        let lock = Arc::new(folder.lock()?);
         folder.write_schema(&data.schema)?;
+        folder.write_config(&config)?;
         folder.write_model(&model)?;
         let data = Arc::new(data);
         let run = Self { folder, config, data: Some(data.clone()) };
         let parameters = model.num_params();
         let trained = Trained::new(model, data.schema.clone(), run.config.clone(), device.clone());
-        let how = How { epochs: 0, best: 0, seconds: 0.0, parameters, device: "elsewhere".to_string() };
-        let summary = run.measure(Ended { data, trained, how })?;
+        let how = How { epochs: 0, best: 0, seconds: 0.0, parameters, device: "elsewhere".to_string(), diverged: None };
+        let summary = run.measure(Ended { data, trained, how, _lock: lock })?;
         Ok((run, summary))
     }
 
@@ -396,7 +403,7 @@ impl Run {
     ///
     /// # Errors
     /// As [`train`](Self::train).
-    pub fn measure(&self, Ended { data, trained, how }: Ended) -> Result<Summary> {
+    pub fn measure(&self, Ended { data, trained, how, _lock }: Ended) -> Result<Summary> {
         let rows = Measured::new(&data);
         trained.device.seed(self.config.seed);
         let code = code_figures(&trained.model, &rows.test, &data.batcher, &trained.device)?;
@@ -418,6 +425,7 @@ impl Run {
             test,
             measured_rows: [rows.train.len(), rows.test.len()],
             code,
+            diverged: how.diverged,
         };
         self.folder.write_summary(&summary)?;
         Ok(summary)
@@ -432,6 +440,62 @@ struct How {
     seconds: f64,
     parameters: usize,
     device: String,
+    diverged: Option<usize>,
+}
+
+/// What is left to train of a run.
+struct FitRun<'a> {
+    run: &'a Run,
+    data: &'a Data,
+    /// Epochs that were saved.
+    done: usize,
+    device: &'a Device,
+    reporter: &'a Arc<dyn Reporter>,
+    interrupter: &'a Interrupter,
+}
+
+impl FitRun<'_> {
+    /// Trains; whether there is anything of it, which there is not if it was stopped while layers were pre-trained.
+    fn run(&self, model: Model, objective: Objective) -> Result<bool> {
+        let (config, data) = (&self.run.config, self.data);
+        let pretrain = Pretrain {
+            config: &config.training,
+            seed: config.seed,
+            objective: objective.clone(),
+            rows: &data.split.train,
+            batcher: &data.batcher,
+            device: self.device.clone().autodiff(),
+            reporter: &**self.reporter,
+            interrupter: self.interrupter,
+        };
+        let model = match self.done {
+            0 => pretrain.run(model)?,
+            _ => Some(model), // the checkpoint has what it led to
+        };
+        let Some(model) = model else { return Ok(false) };
+        let variance = |dataset: &Dataset| -> Result<f64> {
+            let values = dataset.sample(SAMPLE).scaled(&data.schema.scaling)?;
+            Ok(mean_variance(Matrix { values: &values, width: data.schema.d_input }))
+        };
+        let metrics = self.run.folder.metrics_file();
+        let fit = Fit {
+            config: &config.training,
+            seed: config.seed,
+            split: &data.split,
+            batcher: data.batcher.clone(),
+            variances: Variances { train: variance(&data.split.train)?, validation: variance(&data.split.validation)? },
+            folder: self.run.folder.path(),
+            done: self.done,
+            history: History::open(&metrics, config.training.epochs, self.done, self.reporter.clone())?,
+            reporter: &**self.reporter,
+            interrupter: self.interrupter.clone(),
+            device: self.device.clone(),
+        };
+        let result = fit.run(trainee(model, objective))?;
+        // The dashboard leaves the terminal when its renderer is dropped; nothing is said before.
+        drop(result.renderer);
+        Ok(true)
+    }
 }
 
 fn mean_variance(rows: Matrix) -> f64 {

@@ -1,7 +1,8 @@
 //! The folder of a run: the only place that knows file names.
 
 use std::{
-    fs,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -19,7 +20,6 @@ use crate::{
     Error, Result,
     anomaly::Detector,
     baseline::Pca,
-    checkpoint,
     config::Config,
     evaluation::{CodeFigures, Figures},
     nearest::Reference,
@@ -123,6 +123,19 @@ pub struct Summary {
     pub measured_rows: [usize; 2],
     /// What the code does on the test rows.
     pub code: CodeFigures,
+    /// The first epoch whose loss was infinite, which ended the training; none if none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverged: Option<usize>,
+}
+
+/// Name of the file that is locked.
+const LOCK: &str = ".lock";
+
+/// A run's folder that this process alone changes.
+#[derive(Debug)]
+pub struct Lock {
+    /// The lock is that of the open file.
+    _file: File,
 }
 
 /// A run's folder.
@@ -141,7 +154,7 @@ impl RunFolder {
     pub fn create(out: Option<&Path>, name: &str, registry: &Registry) -> Result<Self> {
         let made = |path: PathBuf| Self { path, registry: registry.clone() };
         if let Some(path) = out {
-            if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+            if fs::read_dir(path).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name() != LOCK)) {
                 let reason = format!(
                     "{} is not empty: choose another `--out`, or continue it with `ae train --resume {}`",
                     path.display(),
@@ -207,9 +220,24 @@ impl RunFolder {
         self.path.join("model.safetensors")
     }
 
-    /// The last epoch that has a checkpoint; 0 if none has.
-    pub fn epochs_done(&self) -> usize {
-        checkpoint::epochs(&self.checkpoints()).last().copied().unwrap_or(0)
+    /// Keeps every other process from changing this folder until the lock is dropped, or this process ends.
+    ///
+    /// # Errors
+    /// A folder that another process is changing, or that cannot be written.
+    pub fn lock(&self) -> Result<Lock> {
+        let path = self.path.join(LOCK);
+        let file =
+            File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| Error::at("write", &path, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => {
+                let advice = "wait until it has ended, or stop it";
+                Err(Error::Failed(format!("another process is working in {}: {advice}", self.path.display())))
+            }
+            // A file system without locks.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Lock { _file: file }),
+            Err(TryLockError::Error(error)) => Err(Error::at("lock", &path, error)),
+        }
     }
 
     /// Writes the configuration; a path in it becomes absolute, so that the run can be resumed from any folder.
@@ -405,7 +433,7 @@ impl RunFolder {
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
         let path = self.path.join(name);
-        fs::write(&path, text).map_err(|error| Error::at("write", &path, error))
+        Ok(write_bytes(&path, text.as_bytes())?)
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str, parse: impl Fn(&str) -> std::result::Result<T, String>) -> Result<T> {

@@ -15,7 +15,7 @@ use burn::{
 };
 
 use super::{Code, Deterministic, Plain};
-use crate::{Activation, Latent, ModuleCode, Term};
+use crate::{Activation, ConfigError, Latent, ModuleCode, Term};
 
 /// Any code. Its parameters have at most 6 dimensions.
 #[derive(Debug)]
@@ -57,6 +57,10 @@ impl From<Activation> for AnyCode {
 }
 
 impl Code for AnyCode {
+    fn check(&self, d_code: usize) -> Result<(), ConfigError> {
+        self.0.code().check(d_code)
+    }
+
     fn reads(&self, d_code: usize) -> usize {
         self.0.code().reads(d_code)
     }
@@ -159,6 +163,10 @@ impl Module for AnyCode {
 impl ModuleDisplayDefault for AnyCode {
     fn content(&self, content: Content) -> Option<Content> {
         self.0.shown(content)
+    }
+
+    fn num_params(&self) -> usize {
+        Module::num_params(self)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Corruption: what is done to the input in training, so that the network must know what belongs there. The target stays clean.
 //!
 //! A denoising autoencoder minimises `L(x, g(f(x~)))` for a fresh `x~ ~ q(x~|x)` at each step (Vincent et al. 2008, 2010). Several corruptions
-//! act in the order of the fields. The emphasised loss weights what was replaced or hidden by `alpha` and the rest by `beta`.
+//! act one after the other, in the order in which they were added; those of a configuration in the order of the registry. The emphasised loss weights what was replaced or hidden by `alpha` and the rest by `beta`.
 //!
 //! Every corruption knows the columns of a table: what happens to a category happens to all its levels, and a truth value stays one.
 //!
@@ -167,6 +167,11 @@ impl CorruptionConfig {
         registry::find(&self.parts)
     }
 
+    /// The settings of the corruption of this name, as they are written; none if it is not there.
+    pub fn settings(&self, name: &str) -> Option<Value> {
+        serde_json::to_value(registry::Named(&self.parts)).ok()?.get(name).cloned()
+    }
+
     /// From a table of corruptions by name.
     ///
     /// # Errors
@@ -191,7 +196,7 @@ impl CorruptionConfig {
             return Err(ConfigError::new("emphasis.intact", intact, "0 or more, and more than 0 if `emphasis.changed` is 0"));
         }
         if !self.init(&Inputs::real(1)).parts.iter().any(|part| part.replaces()) {
-            let allowed = "left out unless a corruption replaces or hides values (salt_and_pepper, masking): the weights would be the same everywhere";
+            let allowed = "left out unless a corruption replaces or hides values, such as salt_and_pepper and masking: the weights would be the same everywhere";
             return Err(ConfigError::new("emphasis", "set", allowed));
         }
         Ok(())

@@ -168,7 +168,7 @@ impl Sizes {
 /// keyboard, and would end in the system killing the program.
 pub const MOST_WEIGHTS: usize = 2_000_000_000;
 
-/// Which of this crate's networks to build.
+/// Which of this crate's networks to build: `mlp`, or `conv` for images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", tag = "kind", rename_all = "snake_case")]
 pub enum Network {

@@ -112,9 +112,34 @@ impl PenaltyConfig {
         self.0.iter().try_for_each(|part| part.check().map_err(|error| error.within(part.name())))
     }
 
-    /// The penalties.
+    /// The penalties, called as the configuration calls them.
     pub fn init(&self) -> Vec<Arc<dyn Penalty>> {
-        self.0.iter().map(Part::shared).collect()
+        self.0.iter().map(|part| Arc::new(Called { name: part.name(), penalty: part.shared() }) as Arc<dyn Penalty>).collect()
+    }
+}
+
+/// A penalty under the name of its settings, whatever its type is called.
+#[derive(Debug)]
+struct Called {
+    name: &'static str,
+    penalty: Arc<dyn Penalty>,
+}
+
+impl Penalty for Called {
+    fn name(&self) -> Cow<'static, str> {
+        self.name.into()
+    }
+
+    fn weight(&self, progress: f64) -> f64 {
+        self.penalty.weight(progress)
+    }
+
+    fn value(&self, context: &Context) -> Tensor<1> {
+        self.penalty.value(context)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        self.penalty.check()
     }
 }
 

@@ -112,19 +112,19 @@ pub struct ReadArgs {
     pub label: Option<String>,
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub id: Option<String>,
-    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true)]
     pub drop: Vec<String>,
-    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true)]
     pub keep: Vec<String>,
-    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true)]
     pub categorical: Vec<String>,
-    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true)]
     pub boolean: Vec<String>,
-    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true)]
     pub numeric: Vec<String>,
-    #[arg(long, value_name = "COLUMNS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true)]
     pub integer: Vec<String>,
-    #[arg(long, value_name = "TEXTS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT,...", allow_hyphen_values = true)]
     pub missing: Vec<String>,
     #[arg(long, value_enum, value_name = "WHAT")]
     pub unknown: Option<UnknownChoice>,
@@ -303,7 +303,7 @@ pub struct ReconstructArgs {
     /// Rows.
     #[command(flatten)]
     pub rows: RowsArgs,
-    /// Corrupt the rows first: gaussian=STD, masking=RATE, salt_and_pepper=RATE, with commas between; alone, as in the run's training.
+    /// Corrupt the rows first: gaussian=STD, masking=RATE, salt_and_pepper=RATE, with commas between; without a number, or without anything, as in the run's training.
     #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "", require_equals = true)]
     pub corrupt: Option<String>,
     /// File to write: a table, or for images .png; by default CSV on standard output.
@@ -352,6 +352,7 @@ pub struct SampleArgs {
     /// Gaussians of a mixture.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
     pub components: usize,
+    /// Seed of the draws.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Say how like the test rows 1,000 of them are (more if --rows is more), beside training rows and a mixture of Gaussians on the rows themselves.
@@ -389,6 +390,7 @@ pub struct ScoreArgs {
     /// Write the N columns that score highest in each row, rather than the score of every column.
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
     pub top: Option<usize>,
+    /// Name of the normal class, if the rows have labels; by default the run's, or the one called 0, normal, inlier, false or the like.
     #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]
     pub normal: Option<String>,
     /// Table to write, with the score of each row and of each of its columns; by default CSV on standard output.

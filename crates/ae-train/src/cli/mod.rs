@@ -9,8 +9,8 @@
 mod args;
 mod commands;
 mod devices;
-mod ending;
 mod output;
+mod signals;
 
 use std::{path::Path, process::ExitCode};
 
@@ -32,7 +32,11 @@ pub fn run(registry: Registry) -> ExitCode {
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            let _ = error.print();
+            if program() == NAME {
+                let _ = error.print();
+            } else {
+                let _ = output::print(&renamed(&error.to_string()));
+            }
             return ExitCode::SUCCESS;
         }
         Err(error) => {
@@ -41,7 +45,7 @@ pub fn run(registry: Registry) -> ExitCode {
         }
     };
     ae_data::progress::report_to(|what, done, of| say(&format!("{what}: {done} of {of} ({}%)", 100 * done / of.max(1))));
-    match ending::watch().and_then(|()| ending::guarded(|| commands::run(cli, &registry))) {
+    match signals::watch().and_then(|()| signals::guarded(|| commands::run(cli, &registry))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("error: {error}"));
@@ -72,11 +76,21 @@ fn command(registry: &Registry) -> clap::Command {
     all(args::Cli::command(), &explained).name(program())
 }
 
-/// The name that this program was called by.
+/// The program that messages and documents speak of.
+const NAME: &str = "ae";
+
+/// The name of this program.
 fn program() -> String {
     let called = std::env::args_os().next();
-    let name = called.as_deref().and_then(|path| Path::new(path).file_stem()).map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| "ae".to_string())
+    let name = called.as_deref().and_then(|path| Path::new(path).file_name()).map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_else(|| NAME.to_string());
+    name.strip_suffix(std::env::consts::EXE_SUFFIX).map(str::to_string).unwrap_or(name)
+}
+
+/// A text in which commands of `ae` are those of this program: it has them all, under its own name.
+fn renamed(text: &str) -> String {
+    let program = program();
+    if program == NAME { text.to_string() } else { text.replace("`ae ", &format!("`{program} ")) }
 }
 
 /// Clap's message without its usage text: what is wrong, and its tips.

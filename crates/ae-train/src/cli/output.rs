@@ -1,9 +1,6 @@
 //! Standard output, for results.
 
-use std::{
-    borrow::Cow,
-    io::{self, ErrorKind, Write},
-};
+use std::io::{self, ErrorKind, Write};
 
 use crate::{Error, Result};
 
@@ -16,10 +13,7 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// A line on standard error, for everything that is no result. A reader that has gone away is no reason to stop. Commands that it advises are those of
-/// `ae`; a program of another name has them too, under its own.
+/// A line on standard error, for everything that is no result. A reader that has gone away is no reason to stop.
 pub fn say(line: &str) {
-    let program = super::program();
-    let line = if program == "ae" { Cow::from(line) } else { line.replace("`ae ", &format!("`{program} ")).into() };
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", super::renamed(line));
 }

@@ -4,10 +4,11 @@ use ae_model::Registry;
 use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
-    Config, Error, Outcome, Progress, Result, Run,
+    Config, Error, Outcome, Reporter, Result, Run,
     compare::{Line, compare},
     device::{self, Available},
     run::data_fingerprint,
@@ -16,8 +17,9 @@ use burn::train::Interrupter;
 
 use crate::cli::{
     args::CompareArgs,
-    devices, ending,
+    devices,
     output::{print, say},
+    signals,
 };
 
 /// Prints the comparison.
@@ -39,6 +41,15 @@ pub fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
         return print(&format!("{}\n", serde_json::to_string_pretty(&lines).expect("figures are JSON")));
     }
     print(&table(&lines, io::stdout().is_terminal()))
+}
+
+/// Says what goes wrong, and nothing of each epoch.
+struct Warnings;
+
+impl Reporter for Warnings {
+    fn warning(&self, text: &str) {
+        say(&format!("warning: {text}"));
+    }
 }
 
 /// The runs of these folders, each once.
@@ -89,12 +100,12 @@ fn trained(args: &CompareArgs, device: &Available, registry: &Registry) -> Resul
         say(&format!("run {} of {count}: {}", index + 1, path.display()));
         let interrupter = Interrupter::new();
         let advice = "call the comparison again: it goes on where it was";
-        ending::training(&interrupter, advice);
-        match run.train(device.device.clone(), &device.name, Progress::Quiet, interrupter)? {
+        signals::training(&interrupter, advice);
+        match run.train(device.device.clone(), &device.name, Arc::new(Warnings), interrupter)? {
             Outcome::Finished(_) => runs.push(run),
             Outcome::Interrupted { .. } => return Err(Error::Interrupted(format!("{} was stopped; {advice}", path.display()))),
         }
-        ending::after_training(advice);
+        signals::after_training(advice);
     }
     Ok(runs)
 }

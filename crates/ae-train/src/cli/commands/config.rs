@@ -7,5 +7,5 @@ use crate::cli::{args::ConfigArgs, output::print};
 
 /// Prints the configuration that `ae train` would use with the same flags.
 pub fn run(args: &ConfigArgs, registry: &Registry) -> Result<()> {
-    print(&super::configuration(args, registry)?.to_toml())
+    print(&crate::cli::renamed(&super::configuration(args, registry)?.to_toml()))
 }

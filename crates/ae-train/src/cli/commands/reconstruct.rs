@@ -80,7 +80,12 @@ fn corruption(text: &str, trained: &CorruptionConfig, registry: &Registry) -> Re
         let (name, value) = part.split_once('=').map_or((part.trim(), None), |(name, value)| (name.trim(), Some(value.trim())));
         let path = format!("model.corruption.{name}");
         let table = tables.iter().find(|table| table.path == path).ok_or_else(|| wrong(&format!("`{name}` is no corruption")))?;
-        let mut settings = Map::new();
+        if chosen.contains_key(name) {
+            return Err(wrong(&format!("`{name}` is named twice")));
+        }
+        // Without a number it is as the run has it, if it does.
+        let of_run = trained.settings(name).filter(|_| value.is_none());
+        let mut settings = of_run.and_then(|settings| settings.as_object().cloned()).unwrap_or_default();
         if let Some(value) = value {
             // How strong it is has one of these names.
             let strength =
@@ -93,6 +98,6 @@ fn corruption(text: &str, trained: &CorruptionConfig, registry: &Registry) -> Re
     }
     let corruption =
         CorruptionConfig::read(Value::Object(chosen), registry).map_err(|error| Error::Usage(format!("`--corrupt {text}`: {error}")))?;
-    corruption.check().map_err(|error| error.within("corrupt"))?;
+    corruption.check().map_err(|error| Error::Usage(format!("`--corrupt {text}`: {error}")))?;
     Ok(corruption)
 }

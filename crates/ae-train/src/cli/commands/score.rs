@@ -40,6 +40,7 @@ pub fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
     if let Some(false_alarms) = args.false_alarms {
         detector = detector.with_false_alarms(false_alarms);
         if args.save {
+            let _lock = used.run.folder.lock()?;
             used.run.folder.write_detector(&detector)?;
         }
     }

@@ -1,26 +1,34 @@
 //! `ae train`: trains a model or continues a run, and prints what it learned.
 
 use ae_model::Registry;
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    sync::Arc,
+};
 
 use crate::{
-    Config, Error, Progress, Result, Run,
+    Config, Error, Reporter, Result, Run,
     device::{self, Found},
     evaluation::Figures,
     run::Learned,
     run_folder::Summary,
 };
+use ae_model::train::Silent;
 use ae_model::{
     Activation,
     code::{LifetimeConfig, TopKConfig},
     penalty::{KlRate, L1},
 };
-use burn::train::Interrupter;
+use burn::train::{
+    Interrupter,
+    renderer::{MetricsRenderer, default_renderer},
+};
 
 use crate::cli::{
     args::TrainArgs,
-    devices, ending,
+    devices,
     output::{print, say},
+    signals,
 };
 
 /// Trains, and prints the result.
@@ -37,10 +45,10 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
 
     let resume = format!("continue with `ae train --resume {folder}`");
     let interrupter = Interrupter::new();
-    ending::training(&interrupter, &format!("whole epochs are saved: {resume}"));
-    let progress = if io::stdout().is_terminal() { Progress::Dashboard } else { Progress::Lines };
-    let learned = run.learn(device.device.clone(), &device.name, progress, interrupter)?;
-    ending::after_training(&format!("the model is saved: {resume} for its result"));
+    signals::training(&interrupter, &format!("whole epochs are saved: {resume}"));
+    let reporter = Arc::new(Terminal { dashboard: io::stdout().is_terminal() });
+    let learned = run.learn(device.device.clone(), &device.name, reporter, interrupter)?;
+    signals::after_training(&format!("the model is saved: {resume} for its result"));
     let summary = match learned {
         Learned::Measured(summary) => *summary,
         Learned::Ended(ended) => run.measure(*ended)?,
@@ -53,7 +61,7 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     if let Some(warning) = dead_units(&summary, &run.config) {
         say(&format!("warning: {warning}"));
     }
-    ending::after_training(&format!("the run is complete: `ae report {folder}` makes its page"));
+    signals::after_training(&format!("the run is complete: `ae report {folder}` makes its page"));
     let report = run.folder.report_file();
     let results = device::for_results(&device.device, summary.parameters);
     if !report.exists()
@@ -62,7 +70,33 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
         say(&format!("warning: no report: {error}"));
     }
     let page = if report.exists() { format!("report: {}\n", report.display()) } else { String::new() };
-    print(&format!("run folder: {folder}\n{page}"))
+    print(&format!("run folder: {folder}\n{page}"))?;
+    match summary.diverged {
+        Some(epoch) => Err(Error::Diverged { epoch, advice: format!("epoch {} was kept; {}", summary.best_epoch, run.slower()) }),
+        None => Ok(()),
+    }
+}
+
+/// What a training says, in the terminal.
+struct Terminal {
+    /// Whether Burn's dashboard is shown; else there is a line for each epoch.
+    dashboard: bool,
+}
+
+impl Reporter for Terminal {
+    fn progress(&self, line: &str) {
+        if !self.dashboard {
+            say(line);
+        }
+    }
+
+    fn warning(&self, text: &str) {
+        say(&format!("warning: {text}"));
+    }
+
+    fn renderer(&self, interrupter: &Interrupter, resumed: Option<usize>) -> Box<dyn MetricsRenderer> {
+        if self.dashboard { default_renderer(interrupter.clone(), resumed) } else { Box::new(Silent) }
+    }
 }
 
 /// What is about to be trained, on standard error.
