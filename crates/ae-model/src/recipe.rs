@@ -164,7 +164,7 @@ impl Default for Recipe {
 
 /// A recipe whose parts have not been looked up.
 #[derive(Deserialize)]
-#[serde(crate = "burn::serde", deny_unknown_fields, expecting = "must be a table of a model's parts")]
+#[serde(crate = "burn::serde", deny_unknown_fields, expecting = "a table of the parts of a model")]
 struct Unread {
     code_dim: usize,
     reconstruction: Value,

@@ -90,7 +90,7 @@ macro_rules! settings {
         $(#[$about])*
         #[derive(Debug, Clone, PartialEq)]
         #[derive($crate::registry::derive::Serialize, $crate::registry::derive::Deserialize, $crate::registry::derive::JsonSchema)]
-        #[serde(crate = "ae_model::registry::derive::serde", default, deny_unknown_fields, expecting = "must be a table of settings")]
+        #[serde(crate = "ae_model::registry::derive::serde", default, deny_unknown_fields, expecting = "a table of settings")]
         #[schemars(crate = "ae_model::registry::derive::schemars")]
         $visible struct $Type {
             $($(#[$meaning])* $shown $field: $type,)*

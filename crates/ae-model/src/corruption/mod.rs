@@ -69,7 +69,7 @@ pub struct Change {
 /// Weights of the loss on what a corruption changed and on the rest: `changed * sum over changed + intact * sum over intact` (Vincent et al. 2010,
 /// section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(crate = "burn::serde", default, deny_unknown_fields)]
+#[serde(crate = "burn::serde", default, deny_unknown_fields, expecting = "a table of weights")]
 pub struct Emphasis {
     /// `alpha`, weight of the features that were replaced or hidden, at least 0. Default: 1.
     pub changed: f64,
