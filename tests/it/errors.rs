@@ -132,3 +132,28 @@ fn a_damaged_run_is_refused_with_what_to_do() {
     fs::write(here.join("run/metrics.csv"), metrics).unwrap();
     ae_ok(here, &resume);
 }
+
+#[test]
+fn every_file_of_a_run_that_has_changed_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    ae_ok(here, &["--epochs", "2", "--out", "run", "--set", "model.network.hidden=[8]"]);
+    for (file, command) in [
+        ("data.toml", "encode"),
+        ("model.safetensors", "encode"),
+        ("pca.safetensors", "score"),
+        ("detector.json", "score"),
+        ("neighbours.safetensors", "score"),
+    ] {
+        let path = here.join("run").join(file);
+        let whole = fs::read(&path).unwrap();
+        let middle = whole.len() / 2;
+        let changed = [&whole[..middle], &[whole[middle] ^ 1], &whole[middle + 1..]].concat();
+        fs::write(&path, changed).unwrap();
+        refused(here, &[command, "run"], 1, &[file, "not what was written"]);
+        fs::write(&path, whole).unwrap();
+    }
+    // A threshold that is saved is another file, and no damage.
+    ae_ok(here, &["score", "run", "--false-alarms", "0.1", "--save", "--out", "scores.csv"]);
+    ae_ok(here, &["score", "run", "--out", "scores.csv"]);
+}

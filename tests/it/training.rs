@@ -135,6 +135,20 @@ fn a_run_that_was_killed_goes_on_to_the_same_weights() {
     assert_eq!(rows(cut.path()), rows(whole.path()));
 }
 
+#[test]
+fn a_run_that_has_ended_is_continued() {
+    let [whole, more] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let settings = ["--seed", "3", "--out", "run", "--set", "training.schedule=constant", "--epochs"];
+    ae_ok(whole.path(), &[&settings[..], &["8"]].concat());
+    ae_ok(more.path(), &[&settings[..], &["5"]].concat());
+    ae_ok(more.path(), &["train", "--resume", "run", "--epochs", "8"]);
+    assert!(weights(&more.path().join("run")) == weights(&whole.path().join("run")), "other weights than of one training");
+    assert_eq!(summary(&more.path().join("run"))["epochs"], 8);
+    let refused = ae(more.path(), &["train", "--resume", "run", "--epochs", "8"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("more than the 8 that are trained already"), "{}", text(&refused.stderr));
+}
+
 /// Two processes at work in one folder: the second is refused, and neither harms the other.
 #[test]
 fn a_folder_is_changed_by_one_process_at_a_time() {

@@ -5,8 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
-    io::{self, Read},
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -20,20 +19,11 @@ use burn::{
         metric::store::{Aggregate, Direction, EventStoreClient, Split},
     },
 };
-use serde::{Deserialize, Serialize};
-use twox_hash::XxHash3_128;
 
-use crate::{Error, Result, metrics::LOSS};
+use crate::{Error, Result, digest::Digest, metrics::LOSS};
 
 /// The records of an epoch.
 pub const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
-
-/// What tells a record from any other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Digest {
-    bytes: u64,
-    xxh3: String,
-}
 
 /// What `epoch-N.json` holds: the digest of each record, by its name.
 type Manifest = BTreeMap<String, Digest>;
@@ -110,7 +100,7 @@ fn damage(folder: &Path, epoch: usize) -> Option<String> {
     PARTS.iter().find_map(|part| {
         let path = path(folder, part, epoch);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match (manifest.get(*part), digest(&path)) {
+        match (manifest.get(*part), Digest::of(&path)) {
             (None, _) => Some(format!("{name} is not listed")),
             (_, Err(error)) => Some(format!("{name}: {error}")),
             (Some(saved), Ok(found)) if found != *saved => Some(format!("{name} is not what was saved")),
@@ -124,21 +114,6 @@ fn read_manifest(folder: &Path, epoch: usize) -> std::result::Result<Manifest, S
     let failed = |reason: String| format!("epoch-{epoch}.json: {reason}");
     let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
-}
-
-/// Size and digest of a file, read in pieces.
-fn digest(path: &Path) -> io::Result<Digest> {
-    let (mut file, mut hash, mut bytes) = (File::open(path)?, XxHash3_128::new(), 0);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(Digest { bytes, xxh3: format!("{:032x}", hash.finish_128()) }),
-            count => {
-                hash.write(&buffer[..count]);
-                bytes += count as u64;
-            }
-        }
-    }
 }
 
 /// Removes what belongs to no epoch that was saved whole, and epochs after `last`, which are trained again.
@@ -224,7 +199,7 @@ impl<R: Checkpoint> Checkpointer<R> for Files {
     fn save(&self, epoch: usize, record: R) -> std::result::Result<(), CheckpointerError> {
         let path = path(&self.folder, self.part, epoch);
         record.save(path.clone())?;
-        let digest = digest(&path).map_err(CheckpointerError::IOError)?;
+        let digest = Digest::of(&path).map_err(CheckpointerError::IOError)?;
         let whole = {
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
             let manifest = written.entry(epoch).or_default();
@@ -313,7 +288,7 @@ mod tests {
     fn save(folder: &Path, epoch: usize) {
         let record = |part: &str| {
             fs::write(path(folder, part, epoch), format!("{part} of {epoch}")).unwrap();
-            (part.to_string(), digest(&path(folder, part, epoch)).unwrap())
+            (part.to_string(), Digest::of(&path(folder, part, epoch)).unwrap())
         };
         let manifest: Manifest = PARTS.iter().map(|part| record(part)).collect();
         fs::write(manifest_path(folder, epoch), serde_json::to_vec(&manifest).unwrap()).unwrap();

@@ -45,6 +45,7 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod device;
+mod digest;
 pub mod ending;
 pub mod error;
 pub mod evaluate;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ae_data::{Batcher, DataError, Dataset, Options, Scaling, Sets, Split, Unknown, fit::SAMPLE, source, table::differences};
-use ae_model::{Model, Objective, Registry};
+use ae_model::{ConfigError, Model, Objective, Registry};
 use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
 
 use crate::{
@@ -214,6 +214,37 @@ impl Run {
         let folder = RunFolder::open(path, registry)?;
         let config = folder.config()?;
         Ok(Self { folder, config, data: None })
+    }
+
+    /// Has the training take `epochs` epochs in all, also if it has ended: its result and its page go, and [`train`](Self::train) goes on. A learning rate
+    /// and a code that change with the training do so over the new length from there on.
+    ///
+    /// # Errors
+    /// Fewer epochs than are trained already, a run without checkpoints, or a folder that cannot be written.
+    pub fn extend(&mut self, epochs: usize) -> Result<()> {
+        let _lock = self.folder.lock()?;
+        let done = checkpoint::last(&self.folder.checkpoints())?.epoch;
+        if epochs <= done {
+            let allowed = format!("more than the {done} that are trained already");
+            return Err(ConfigError::new("training.epochs", epochs, allowed).into());
+        }
+        if done == 0 && self.folder.summary()?.is_some() {
+            let reason = "this run has ended and has no checkpoints to go on from";
+            return Err(Error::Failed(format!("{}: {reason}: train anew with `--epochs {epochs}`", self.folder.path().display())));
+        }
+        self.config.training.epochs = epochs;
+        self.config.check()?;
+        match self.stands(done)? {
+            Ending::Open { .. } => {}
+            Ending::Finished { best } => {
+                let patience = self.config.training.patience;
+                let reason = format!("{patience} epochs were no better than epoch {best}, which is the patience of this run");
+                return Err(Error::Failed(format!("{reason}: train anew with another `training.patience`")));
+            }
+            Ending::Diverged { epoch, .. } => return Err(Error::Diverged { epoch, advice: self.slower() }),
+        }
+        self.folder.write_config(&self.config)?;
+        self.folder.reopen()
     }
 
     /// The model of the best epoch.

@@ -1,6 +1,7 @@
 //! The folder of a run: the only place that knows file names.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
@@ -21,6 +22,7 @@ use crate::{
     anomaly::Detector,
     baseline::Pca,
     config::Config,
+    digest::Digest,
     evaluation::{CodeFigures, Figures},
     nearest::Reference,
 };
@@ -127,6 +129,9 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diverged: Option<usize>,
 }
+
+/// Name of the file that holds the digests of others.
+const FILES: &str = "files.json";
 
 /// Name of the file that is locked.
 const LOCK: &str = ".lock";
@@ -268,7 +273,8 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be written.
     pub fn write_schema(&self, schema: &Schema) -> Result<()> {
-        self.write("data.toml", &toml::to_string(schema).expect("a schema is TOML"))
+        let text = toml::to_string(schema).expect("a schema is TOML");
+        self.put("data.toml", |path| Ok(write_bytes(path, text.as_bytes())?))
     }
 
     /// What is known about the data.
@@ -276,6 +282,7 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be read.
     pub fn schema(&self) -> Result<Schema> {
+        self.check("data.toml")?;
         self.read("data.toml", |text| toml::from_str(text).map_err(|error| error.message().to_string()))
     }
 
@@ -298,12 +305,27 @@ impl RunFolder {
         }
     }
 
+    /// Removes what a training leaves when it has ended: its result and its page.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn reopen(&self) -> Result<()> {
+        for path in [self.report_file(), self.path.join("summary.json")] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::at("remove", &path, error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what the scores of training rows are like.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub fn write_detector(&self, detector: &Detector) -> Result<()> {
-        self.write("detector.json", &serde_json::to_string_pretty(detector).expect("a detector is JSON"))?;
+        let text = serde_json::to_string_pretty(detector).expect("a detector is JSON");
+        self.put("detector.json", |path| Ok(write_bytes(path, text.as_bytes())?))?;
         let reference = &detector.reference;
         let (rows, width) = (reference.len(), reference.width);
         let values: Vec<u8> = reference.values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -315,7 +337,7 @@ impl RunFolder {
             parts.push(("missing", view(Dtype::BOOL, vec![rows, width], &missing)));
         }
         let file = safetensors::serialize(parts, None).expect("tensors can be put together");
-        Ok(write_bytes(&self.path.join("neighbours.safetensors"), &file)?)
+        self.put("neighbours.safetensors", |path| Ok(write_bytes(path, &file)?))
     }
 
     /// What the scores of training rows are like.
@@ -323,6 +345,8 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be read, or a run that has not ended.
     pub fn detector(&self) -> Result<Detector> {
+        self.check("detector.json")?;
+        self.check("neighbours.safetensors")?;
         let mut detector: Detector = self.read("detector.json", |text| serde_json::from_str(text).map_err(|error| error.to_string()))?;
         let schema = self.schema()?;
         let columns = if schema.columns.is_empty() { schema.d_input } else { schema.columns.len() };
@@ -372,7 +396,7 @@ impl RunFolder {
             (*name, TensorView::new(Dtype::F64, shape.clone(), bytes).expect("a tensor has as many bytes as its shape says"))
         });
         let file = safetensors::serialize(tensors, None).expect("tensors can be put together");
-        Ok(write_bytes(&self.path.join("pca.safetensors"), &file)?)
+        self.put("pca.safetensors", |path| Ok(write_bytes(path, &file)?))
     }
 
     /// The principal components of the training rows.
@@ -380,6 +404,7 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be read, or a run that has not ended.
     pub fn pca(&self) -> Result<Pca> {
+        self.check("pca.safetensors")?;
         let path = self.path.join("pca.safetensors");
         let failed = |reason: String| Error::at("read", &path, format!("{reason}; bring the file back, or train anew"));
         let bytes = fs::read(&path).map_err(|error| failed(error.to_string()))?;
@@ -406,13 +431,13 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be written.
     pub fn write_model(&self, model: &Model) -> Result<()> {
-        let weights = self.weights_file();
-        let mut store = SafetensorsStore::from_file(&weights).overwrite(true).clear_metadata().metadata("format", "pt");
-        // One entry of metadata, the one that Python's loaders look for: several would be written in random order, and equal weights would
-        // then make different files.
-        model.save_into(&mut store).map_err(|error| Error::at("write", &weights, error))?;
-        let record = self.path.join("model.bpk");
-        model.clone().into_record().save(&record).map_err(|error| Error::at("write", &record, error))
+        self.put("model.safetensors", |path| {
+            // One entry of metadata, the one that Python's loaders look for: several would be written in random order, and equal weights would
+            // then make different files.
+            let mut store = SafetensorsStore::from_file(path).overwrite(true).clear_metadata().metadata("format", "pt");
+            model.save_into(&mut store).map_err(|error| Error::at("write", path, error))
+        })?;
+        self.put("model.bpk", |path| model.clone().into_record().save(path).map_err(|error| Error::at("write", path, error)))
     }
 
     /// The model of the best epoch.
@@ -426,9 +451,47 @@ impl RunFolder {
         if !weights.is_file() {
             return Err(Error::at("read", &weights, "the run has no weights yet; resume it first"));
         }
+        self.check("model.safetensors")?;
         let mut store = SafetensorsStore::from_file(&weights);
         model.load_from(&mut store).map_err(|error| Error::at("read", &weights, error.to_string().replace('\n', " ")))?;
         Ok(model)
+    }
+
+    /// Writes a file whose digest is kept. While it is written it has none, so that a crash leaves a file of which nothing is said, not one that is refused.
+    fn put(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let path = self.path.join(name);
+        let mut digests = self.digests()?;
+        if digests.remove(name).is_some() {
+            self.write_digests(&digests)?;
+        }
+        write(&path)?;
+        digests.insert(name.to_string(), Digest::of(&path).map_err(|error| Error::at("read", &path, error))?);
+        self.write_digests(&digests)
+    }
+
+    /// Whether a file is what was written, as far as is known.
+    fn check(&self, name: &str) -> Result<()> {
+        let path = self.path.join(name);
+        let Some(written) = self.digests()?.remove(name) else { return Ok(()) };
+        let advice = "bring the file back, or train anew";
+        match Digest::of(&path) {
+            Err(error) => Err(Error::at("read", &path, format!("{error}; {advice}"))),
+            Ok(found) if found != written => {
+                Err(Error::at("use", &path, format!("it is not what was written, by its digest in {FILES}; {advice}")))
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    fn digests(&self) -> Result<BTreeMap<String, Digest>> {
+        match self.path.join(FILES).exists() {
+            true => self.read(FILES, |text| serde_json::from_str(text).map_err(|error| error.to_string())),
+            false => Ok(BTreeMap::new()),
+        }
+    }
+
+    fn write_digests(&self, digests: &BTreeMap<String, Digest>) -> Result<()> {
+        self.write(FILES, &serde_json::to_string_pretty(digests).expect("digests are JSON"))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
@@ -480,6 +543,15 @@ mod tests {
         let said = folder.pca().unwrap_err().to_string();
         assert!(said.contains("its mean has 2 features, the run's data 3") && said.contains("bring the file back"), "{said}");
         folder.write_schema(&schema(2)).unwrap();
+
+        // What was damaged is known by its digest, and without one by what it holds.
+        let path = folder.path().join("pca.safetensors");
+        let mut damaged = fs::read(&path).unwrap();
+        let last = damaged.len() - 1;
+        damaged[last] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        assert!(folder.pca().unwrap_err().to_string().contains("not what was written"));
+        fs::remove_file(folder.path().join(FILES)).unwrap();
 
         let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let good = [bytes(&[0.0, 0.0]), bytes(&[1.0, 0.0]), bytes(&[2.0]), bytes(&[3.0])];

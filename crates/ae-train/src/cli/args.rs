@@ -214,8 +214,8 @@ pub struct TrainArgs {
     /// Folder of the run; by default a new one under runs/.
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
-    /// Continue the run in this folder.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["variant", "config", "set", "data", "label", "id", "drop", "keep", "categorical", "boolean", "numeric", "integer", "missing", "unknown", "delimiter", "decimal", "header", "no_header", "comment", "encoding", "stream", "tensor", "resize", "grey", "normal_only", "normal", "code_dim", "epochs", "seed", "split_seed", "stratify", "group", "time", "out"])]
+    /// Continue the run in this folder; with --epochs to that many in all, also if it has ended.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["variant", "config", "set", "data", "label", "id", "drop", "keep", "categorical", "boolean", "numeric", "integer", "missing", "unknown", "delimiter", "decimal", "header", "no_header", "comment", "encoding", "stream", "tensor", "resize", "grey", "normal_only", "normal", "code_dim", "seed", "split_seed", "stratify", "group", "time", "out"])]
     pub resume: Option<PathBuf>,
 }
 

@@ -36,7 +36,17 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     let chosen = devices::choose(&args.device)?;
     let device = chosen.open()?;
     let run = match &args.resume {
-        Some(path) => Run::open_with(path, registry)?,
+        Some(path) => {
+            let mut run = Run::open_with(path, registry)?;
+            if let Some(epochs) = args.config.epochs {
+                let before = run.config.training.epochs;
+                run.extend(usize::try_from(epochs).unwrap_or(0))?;
+                say(&format!(
+                    "note: {epochs} epochs in all instead of {before}; what changes with the training does so over that length from here on"
+                ));
+            }
+            run
+        }
         None => Run::create(super::configuration(&args.config, registry)?, args.out.as_deref())?,
     };
     let folder = run.folder.path().display();
