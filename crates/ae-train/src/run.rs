@@ -187,7 +187,7 @@ impl Run {
 
     fn of(config: Config, data: Data, out: Option<&Path>) -> Result<Self> {
         let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name), &config.registry)?;
-        let _lock = folder.lock()?;
+        let _lock = folder.claim()?;
         folder.write_schema(&data.schema)?;
         folder.write_config(&config)?;
         Ok(Self { folder, config, data: Some(Arc::new(data)) })
@@ -416,7 +416,7 @@ impl Run {
         }
         let model = model(config.model.init(&data.schema.inputs(), device))?;
         let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name), &config.registry)?;
-        let lock = Arc::new(folder.lock()?);
+        let lock = Arc::new(folder.claim()?);
         folder.write_schema(&data.schema)?;
         folder.write_config(&config)?;
         folder.write_model(&model)?;

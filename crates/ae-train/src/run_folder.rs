@@ -160,12 +160,7 @@ impl RunFolder {
         let made = |path: PathBuf| Self { path, registry: registry.clone() };
         if let Some(path) = out {
             if fs::read_dir(path).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name() != LOCK)) {
-                let reason = format!(
-                    "{} is not empty: choose another `--out`, or continue it with `ae train --resume {}`",
-                    path.display(),
-                    path.display()
-                );
-                return Err(Error::Failed(reason));
+                return Err(not_empty(path));
             }
             fs::create_dir_all(path)
                 .map_err(|error| Error::at("create the run folder", path, format!("{error}; choose another `--out`")))?;
@@ -223,6 +218,18 @@ impl RunFolder {
     /// Weights of the best epoch.
     pub fn weights_file(&self) -> PathBuf {
         self.path.join("model.safetensors")
+    }
+
+    /// The [lock](Self::lock) of a folder that is to become a run's.
+    ///
+    /// # Errors
+    /// A folder that another process has made its own since it was looked at.
+    pub(crate) fn claim(&self) -> Result<Lock> {
+        let lock = self.lock()?;
+        match self.config_file().exists() {
+            true => Err(not_empty(&self.path)),
+            false => Ok(lock),
+        }
     }
 
     /// Keeps every other process from changing this folder until the lock is dropped, or this process ends.
@@ -505,6 +512,11 @@ impl RunFolder {
         let text = fs::read_to_string(&path).map_err(|error| Error::at("read", &path, format!("{error}; {advice}")))?;
         parse(&text).map_err(|reason| Error::at("read", &path, format!("{}; {advice}", reason.replace('\n', " "))))
     }
+}
+
+fn not_empty(path: &Path) -> Error {
+    let path = path.display();
+    Error::Failed(format!("{path} is not empty: choose another `--out`, or continue it with `ae train --resume {path}`"))
 }
 
 #[cfg(test)]
