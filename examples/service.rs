@@ -1,4 +1,4 @@
-//! Expect some thousand requests of 8 rows answered a second by four threads, each in about a millisecond; about 10 seconds.
+//! Expect some 5,000 requests of 8 rows answered a second by four threads on two cores, half of them within half a millisecond; about 5 seconds.
 //!
 //! A service: a run that was trained before is opened once, and rows in memory are scored by several threads. Nothing is written, and nothing is printed but
 //! by this program.

@@ -10,7 +10,7 @@ AE = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "target/debug/ae")
 SHOTS = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
 BROWSER = os.environ.get("BROWSER", "chromium")
 COMMON = {"measured", "loss", "reconstructions", "best", "worst", "code", "plane", "activations", "units", "jacobian", "noise", "missing", "copying", "scores", "settings"}
-IMAGES = COMMON | {"decoder", "encoder", "pixels", "classes"}
+IMAGES = COMMON | {"decoder", "encoder", "pixels", "classes", "samples"}
 TABLE = COMMON | {"columns"}
 # What the browser itself says of the page, written where the dumped document shows it.
 PROBE = """<script>window.addEventListener('load', () => {
@@ -33,7 +33,11 @@ def check(name, page, expected):
     outside = [link for link in re.findall(r'(?:src|href)="([^"]*)"', html) if not link.startswith("data:")]
     assert not outside, f"{name}: {outside} would be fetched"
     probe = os.path.abspath(f"{name}-probe.html")
-    open(probe, "w").write(html.replace("</body>", PROBE + "</body>"))
+    # The page forbids scripts; the probe is one. What else the page forbids, the browser complains of.
+    policy = "default-src 'none';"
+    assert html.count(policy) == 1, f"{name}: no content security policy"
+    allowed = html.replace(policy, policy + " script-src 'unsafe-inline';")
+    open(probe, "w").write(allowed.replace("</body>", PROBE + "</body>"))
     for width in (390, 1280):
         done = run(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", f"--window-size={max(width, 500)},900", "--dump-dom", f"file://{probe}")
         complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
