@@ -120,6 +120,15 @@ fn a_damaged_run_is_refused_with_what_to_do() {
             fs::remove_file(here.join("run/summary.json")).unwrap();
         }
     }
+    // An earlier one is said, too: it might have been the best.
+    let earlier = here.join("run/checkpoint/model-2.bpk");
+    let whole = fs::read(&earlier).unwrap();
+    fs::write(&earlier, &whole[..whole.len() / 2]).unwrap();
+    let run = ae(here, &resume);
+    let said = text(&run.stderr);
+    assert!(run.status.success() && said.contains("epoch 2 is damaged") && said.contains("cannot be the one that is kept"), "{said}");
+    fs::write(&earlier, whole).unwrap();
+    fs::remove_file(here.join("run/summary.json")).unwrap();
     let config = fs::read_to_string(here.join("run/config.toml")).unwrap();
     fs::write(here.join("run/config.toml"), config.replace("[8]", "[9]")).unwrap();
     refused(here, &resume, 1, &["does not fit `config.toml`"]);

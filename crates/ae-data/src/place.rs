@@ -10,6 +10,9 @@ use tempfile::NamedTempFile;
 
 use crate::DataError;
 
+/// How the names of files begin that are not complete: what a crash leaves of them can be removed.
+pub const PARTIAL: &str = ".partial-";
+
 /// Writes a whole file by what `write` gives it: what was there before stays until the new one is complete.
 ///
 /// # Errors
@@ -58,6 +61,7 @@ pub(crate) fn place(path: &Path) -> std::io::Result<(File, Option<NamedTempFile>
         return Ok((OpenOptions::new().write(true).open(path)?, None));
     }
     let mut builder = tempfile::Builder::new();
+    builder.prefix(PARTIAL);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

@@ -15,21 +15,27 @@ const EXP_MIN: f32 = -86.6;
 /// Adding it rounds to an integer, which then stands in the last bits.
 const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
 
+/// `x = n ln 2 + r` with `|r|` of at most half of `ln 2`: `n` in the last bits of the first number, `r`, and `p` of `e^r = 1 + r + p r^2`.
+#[inline(always)]
+fn reduced(x: f32) -> (f32, f32, f32) {
+    let shifted = fma(x, std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = fma(n, -0.693_359_4, x);
+    let r = fma(n, 2.121_944_4e-4, r);
+    let p = fma(r, 1.987_569_1e-4, 1.398_199_9e-3);
+    let p = fma(p, r, 8.333_452e-3);
+    let p = fma(p, r, 4.166_579_6e-2);
+    let p = fma(p, r, 1.666_666_5e-1);
+    (shifted, r, fma(p, r, 5e-1))
+}
+
 /// `e^x`; `inf` above 88.72, and not below 2.4e-38.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     // Written so that NaN fails every comparison and is kept.
     let bounded = if x < EXP_MIN { EXP_MIN } else { x };
     let bounded = if bounded > EXP_MAX { EXP_MAX } else { bounded };
-    let shifted = fma(bounded, std::f32::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let r = fma(n, -0.693_359_4, bounded);
-    let r = fma(n, 2.121_944_4e-4, r);
-    let p = fma(r, 1.987_569_1e-4, 1.398_199_9e-3);
-    let p = fma(p, r, 8.333_452e-3);
-    let p = fma(p, r, 4.166_579_6e-2);
-    let p = fma(p, r, 1.666_666_5e-1);
-    let p = fma(p, r, 5e-1);
+    let (shifted, r, p) = reduced(bounded);
     let y = fma(p * r, r, r + 1.0);
     // 2^n in two factors, since 2^128 is none.
     let half = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f00_0000));
@@ -41,15 +47,7 @@ pub(crate) fn exp(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn exp_m1_below(x: f32) -> f32 {
     let bounded = if x < EXP_MIN { EXP_MIN } else { x };
-    let shifted = fma(bounded, std::f32::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let r = fma(n, -0.693_359_4, bounded);
-    let r = fma(n, 2.121_944_4e-4, r);
-    let p = fma(r, 1.987_569_1e-4, 1.398_199_9e-3);
-    let p = fma(p, r, 8.333_452e-3);
-    let p = fma(p, r, 4.166_579_6e-2);
-    let p = fma(p, r, 1.666_666_5e-1);
-    let p = fma(p, r, 5e-1);
+    let (shifted, r, p) = reduced(bounded);
     // 2^n (e^r - 1) + (2^n - 1): for small x, n is 0 and nothing is lost.
     let y = fma(p * r, r, r);
     let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));

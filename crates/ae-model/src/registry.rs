@@ -261,12 +261,8 @@ pub struct Kind<T: ?Sized> {
 
 impl<T: ?Sized> Kind<T> {
     /// The part with its default settings.
-    ///
-    /// # Panics
-    /// Settings without a default for each field.
     pub fn default_part(&self) -> Part<T> {
-        let empty = Value::Object(Map::new());
-        (self.read)(self.name, empty).unwrap_or_else(|error| panic!("`{}` has no default for each of its settings: {error}", self.name))
+        (self.read)(self.name, Value::Object(Map::new())).expect("a part is added to a registry if it has defaults")
     }
 }
 
@@ -327,6 +323,9 @@ fn check_settings<S: Settings>() {
     let is_plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
     assert!(!S::NAME.is_empty() && S::NAME.chars().all(is_plain), "`{}` has other characters than a-z, 0-9 and _", S::NAME);
     assert!(!RESERVED.contains(&S::NAME), "no part can be called `{}`", S::NAME);
+    if let Err(error) = read_settings::<S>(S::NAME, Value::Object(Map::new())) {
+        panic!("`{}` has no default for each of its settings: {error}", S::NAME);
+    }
     let schema = SchemaGenerator::default().into_root_schema_for::<S>();
     assert!(schema.as_value()["properties"].get("kind").is_none(), "`{}` has a field called `kind`, which is how parts are named", S::NAME);
 }
@@ -353,7 +352,7 @@ macro_rules! kinds {
             ///
             /// # Panics
             /// A name that there is already, that is one of [`RESERVED`], or that has other characters than lower-case letters, digits and `_`; a field called
-            /// `kind`.
+            /// `kind`, or one without a default.
             pub fn $with<S: $part + Settings>(mut self) -> Self {
                 check_settings::<S>();
                 assert!(self.$list.iter().all(|kind| kind.name != S::NAME), "two parts are called `{}`", S::NAME);

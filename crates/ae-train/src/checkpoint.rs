@@ -10,8 +10,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use ae_data::{caught::caught, sink::write_bytes};
+use ae_data::{
+    caught::caught,
+    sink::{PARTIAL, write_bytes},
+};
 use burn::{
+    module::Module,
     store::ModuleRecord,
     train::{
         EarlyStoppingStrategy,
@@ -56,39 +60,48 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     entries.map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-/// The last epoch that can be gone on from.
+/// What a folder holds of a training.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Last {
-    /// Its number; 0 if there is none.
-    pub epoch: usize,
-    /// Later ones, and why they cannot be, a sentence each.
-    pub passed_over: Vec<String>,
+pub struct Saved {
+    /// The epochs whose records are as they were saved.
+    pub sound: BTreeSet<usize>,
+    /// The others that were saved, and what is wrong with them.
+    pub damaged: BTreeMap<usize, String>,
 }
 
-/// The last epoch whose records are as they were saved.
-///
-/// # Errors
-/// A folder that cannot be read.
-pub fn last(folder: &Path) -> Result<Last> {
-    let mut last = Last::default();
-    for epoch in epochs(folder)?.into_iter().rev() {
-        match damage(folder, epoch) {
-            None => {
-                last.epoch = epoch;
-                break;
+impl Saved {
+    /// Of a folder; nothing if there is none.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn of(folder: &Path) -> Result<Self> {
+        let mut saved = Self::default();
+        for epoch in epochs(folder)? {
+            match damage(folder, epoch) {
+                None => drop(saved.sound.insert(epoch)),
+                Some(reason) => drop(saved.damaged.insert(epoch, reason)),
             }
-            Some(reason) => last.passed_over.push(format!("the checkpoint of epoch {epoch} is damaged: {reason}")),
         }
+        Ok(saved)
     }
-    Ok(last)
-}
 
-/// The epochs whose records are as they were saved.
-///
-/// # Errors
-/// A folder that cannot be read.
-pub fn sound(folder: &Path) -> Result<BTreeSet<usize>> {
-    Ok(epochs(folder)?.into_iter().filter(|&epoch| damage(folder, epoch).is_none()).collect())
+    /// The last epoch that can be gone on from; 0 if there is none.
+    pub fn last(&self) -> usize {
+        self.sound.last().copied().unwrap_or(0)
+    }
+
+    /// What is damaged and what comes of it, a sentence for each epoch.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let last = self.last();
+        self.damaged.iter().map(move |(&epoch, reason)| {
+            let consequence = match (epoch > last, last) {
+                (true, 0) => "training from the start".to_string(),
+                (true, last) => format!("going on from epoch {last}"),
+                (false, _) => "it cannot be the one that is kept".to_string(),
+            };
+            format!("the checkpoint of epoch {epoch} is damaged: {reason}; {consequence}")
+        })
+    }
 }
 
 /// What is wrong with the records of an epoch; none if nothing is.
@@ -116,22 +129,20 @@ fn read_manifest(folder: &Path, epoch: usize) -> std::result::Result<Manifest, S
     serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
 }
 
-/// Removes what belongs to no epoch that was saved whole, and epochs after `last`, which are trained again.
+/// Removes what belongs to no sound epoch: what a crash left, and what is damaged.
 ///
 /// # Errors
 /// A folder that cannot be read, or a file that cannot be removed.
-pub fn clean(folder: &Path, last: usize) -> Result<()> {
-    let saved = epochs(folder)?;
-    for epoch in saved.iter().filter(|epoch| **epoch > last) {
-        remove(folder, *epoch).map_err(|error| Error::at("remove", &manifest_path(folder, *epoch), error))?;
+pub fn clean(folder: &Path, saved: &Saved) -> Result<()> {
+    for &epoch in saved.damaged.keys() {
+        remove(folder, epoch).map_err(|error| Error::at("remove", &manifest_path(folder, epoch), error))?;
     }
-    let kept: BTreeSet<String> = saved
-        .range(..=last)
-        .flat_map(|&epoch| PARTS.iter().map(move |part| path(Path::new(""), part, epoch)).chain([manifest_path(Path::new(""), epoch)]))
-        .map(|path| path.to_string_lossy().into_owned())
-        .collect();
+    let here = Path::new("");
+    let files = |&epoch: &usize| PARTS.iter().map(move |part| path(here, part, epoch)).chain([manifest_path(here, epoch)]);
+    let kept: BTreeSet<String> = saved.sound.iter().flat_map(files).map(|path| path.to_string_lossy().into_owned()).collect();
     // Files of ours alone, and what they are called while they are written.
-    let is_ours = |name: &str| PARTS.iter().any(|part| name.trim_start_matches('.').starts_with(&format!("{part}-")));
+    let is_record = |name: &str| PARTS.iter().any(|part| name.starts_with(&format!("{part}-")));
+    let is_ours = |name: &str| is_record(name) || name.starts_with(PARTIAL);
     for name in names(folder)?.into_iter().filter(|name| is_ours(name) && !kept.contains(name)) {
         let path = folder.join(&name);
         fs::remove_file(&path).map_err(|error| Error::at("remove", &path, error))?;
@@ -145,7 +156,7 @@ fn remove(folder: &Path, epoch: usize) -> io::Result<()> {
     paths.map(fs::remove_file).find(|result| matches!(result, Err(error) if error.kind() != io::ErrorKind::NotFound)).unwrap_or(Ok(()))
 }
 
-/// One record of an epoch that [`last`] found sound.
+/// One record of an epoch that is [sound](Saved::sound).
 ///
 /// # Errors
 /// A file that is missing, or that this program cannot read.
@@ -160,15 +171,15 @@ pub fn load<R: Checkpoint>(folder: &Path, part: &str, epoch: usize) -> Result<R>
     Err(Error::at("read the checkpoint", &path, format!("{reason}; train again with another `--out`")))
 }
 
-/// The model's record of an epoch.
+/// The module with what it was after an epoch.
 ///
 /// # Errors
-/// A record that is not what was saved, or that cannot be read.
-pub fn model(folder: &Path, epoch: usize) -> Result<ModuleRecord> {
-    match damage(folder, epoch) {
-        None => load(folder, PARTS[0], epoch),
-        Some(reason) => Err(Error::Failed(format!("the checkpoint of epoch {epoch}, the best one, is damaged: {reason}"))),
-    }
+/// As [`load`], and a record of another module than the configuration describes.
+pub fn restore<M: Module>(module: M, folder: &Path, epoch: usize) -> Result<M> {
+    let record: ModuleRecord = load(folder, PARTS[0], epoch)?;
+    module
+        .try_load_record(record)
+        .map_err(|error| Error::Failed(format!("the checkpoint of epoch {epoch} does not fit `config.toml`: {error}: was it edited?")))
 }
 
 /// Digests of the records that have been written, by epoch, until the third of an epoch is there.
@@ -298,19 +309,26 @@ mod tests {
     fn the_last_sound_epoch_is_found_and_what_was_passed_over_is_said() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path();
-        assert_eq!(last(&folder.join("none")).unwrap(), Last::default());
-        (3..=6).for_each(|epoch| save(folder, epoch));
-        assert_eq!(last(folder).unwrap(), Last { epoch: 6, passed_over: Vec::new() });
+        assert_eq!(Saved::of(&folder.join("none")).unwrap(), Saved::default());
+        (2..=6).for_each(|epoch| save(folder, epoch));
+        assert_eq!((Saved::of(folder).unwrap().last(), Saved::of(folder).unwrap().damaged.len()), (6, 0));
         fs::write(path(folder, "optim", 6), "optim of 7").unwrap();
         fs::remove_file(path(folder, "scheduler", 5)).unwrap();
+        fs::write(path(folder, "model", 2), "model of 1").unwrap();
         // Records without the file that says that they are whole: a crash in between.
         fs::write(path(folder, "model", 7), "model of 7").unwrap();
-        fs::write(folder.join(".model-8.bpk.tmp"), "mod").unwrap();
-        let found = last(folder).unwrap();
-        assert_eq!(found.epoch, 4);
-        assert!(found.passed_over[0].contains("epoch 6") && found.passed_over[0].contains("optim-6.bpk is not what was saved"));
-        assert!(found.passed_over[1].contains("epoch 5") && found.passed_over[1].contains("scheduler-5.bpk"));
-        clean(folder, 4).unwrap();
+        fs::write(folder.join("model-8.bpk.77-0.tmp"), "mod").unwrap();
+        fs::write(folder.join(format!("{PARTIAL}x1y2")), "{").unwrap();
+        let saved = Saved::of(folder).unwrap();
+        assert_eq!(saved.last(), 4);
+        let said: Vec<String> = saved.warnings().collect();
+        assert!(said[0].contains("epoch 2") && said[0].ends_with("it cannot be the one that is kept"), "{said:?}");
+        assert!(
+            said[1].contains("epoch 5") && said[1].contains("scheduler-5.bpk") && said[1].ends_with("going on from epoch 4"),
+            "{said:?}"
+        );
+        assert!(said[2].contains("epoch 6") && said[2].contains("optim-6.bpk is not what was saved"), "{said:?}");
+        clean(folder, &saved).unwrap();
         let mut left = names(folder).unwrap();
         left.sort();
         let of = |epoch: usize| {

@@ -27,9 +27,10 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// Of a training that has measured these epochs, of which `last` is the last that was saved and `sound` are those whose records are as they were
-    /// saved. Epochs after the last saved one count for nothing: they are trained again, and the validation of one that was stopped is of some rows alone.
-    pub fn of(epochs: &[Epoch], last: usize, sound: &BTreeSet<usize>, training: &TrainingConfig) -> Self {
+    /// Of a training that has measured these epochs, of which `sound` have their records as they were saved. Epochs after the last of those count for
+    /// nothing: they are trained again, and the validation of one that was stopped is of some rows alone.
+    pub fn of(epochs: &[Epoch], sound: &BTreeSet<usize>, training: &TrainingConfig) -> Self {
+        let last = sound.last().copied().unwrap_or(0);
         let epochs = || epochs.iter().filter(|epoch| epoch.epoch <= last);
         let least = |among: &dyn Fn(&Epoch) -> bool| {
             let some = epochs().filter(|epoch| epoch.loss.is_finite() && among(epoch));
@@ -52,26 +53,26 @@ impl Ending {
 mod tests {
     use super::*;
 
-    fn of(losses: &[f64], last: usize, sound: &[usize], patience: usize) -> Ending {
+    fn of(losses: &[f64], sound: &[usize], patience: usize) -> Ending {
         let epochs: Vec<Epoch> = (1..).zip(losses).map(|(epoch, &loss)| Epoch { epoch, loss, seconds: 1.0 }).collect();
         let training = TrainingConfig { epochs: 5, patience, ..TrainingConfig::default() };
-        Ending::of(&epochs, last, &sound.iter().copied().collect(), &training)
+        Ending::of(&epochs, &sound.iter().copied().collect(), &training)
     }
 
     #[test]
     fn it_is_decided_by_what_was_saved() {
-        assert_eq!(of(&[], 0, &[], 0), Ending::Open { best: None });
-        assert_eq!(of(&[3.0, 2.0, 1.0], 3, &[1, 2, 3], 0), Ending::Open { best: Some(3) });
-        assert_eq!(of(&[3.0, 1.0, 2.0, 2.0, 2.0], 5, &[2, 3, 4, 5], 0), Ending::Finished { best: 2 });
+        assert_eq!(of(&[], &[], 0), Ending::Open { best: None });
+        assert_eq!(of(&[3.0, 2.0, 1.0], &[1, 2, 3], 0), Ending::Open { best: Some(3) });
+        assert_eq!(of(&[3.0, 1.0, 2.0, 2.0, 2.0], &[2, 3, 4, 5], 0), Ending::Finished { best: 2 });
         // Stopped while epoch 4 was validated, on rows that were easy.
-        assert_eq!(of(&[3.0, 2.0, 1.0, 0.1], 3, &[1, 2, 3], 0), Ending::Open { best: Some(3) });
+        assert_eq!(of(&[3.0, 2.0, 1.0, 0.1], &[1, 2, 3], 0), Ending::Open { best: Some(3) });
         // Killed after the patience was over and before the result was written.
-        assert_eq!(of(&[3.0, 1.0, 2.0, 2.0], 4, &[2, 3, 4], 2), Ending::Finished { best: 2 });
-        assert_eq!(of(&[3.0, 1.0, 2.0], 3, &[2, 3], 2), Ending::Open { best: Some(2) });
+        assert_eq!(of(&[3.0, 1.0, 2.0, 2.0], &[2, 3, 4], 2), Ending::Finished { best: 2 });
+        assert_eq!(of(&[3.0, 1.0, 2.0], &[2, 3], 2), Ending::Open { best: Some(2) });
         // The best epoch is damaged: the next best is kept, and the patience is that of before.
-        assert_eq!(of(&[3.0, 1.0, 2.0, 2.5], 4, &[3, 4], 2), Ending::Finished { best: 3 });
-        assert_eq!(of(&[3.0, f64::NAN], 2, &[1, 2], 0), Ending::Diverged { epoch: 2, best: Some(1) });
-        assert_eq!(of(&[f64::NAN], 1, &[1], 0), Ending::Diverged { epoch: 1, best: None });
-        assert_eq!(of(&[3.0, f64::NAN], 1, &[1], 0), Ending::Open { best: Some(1) });
+        assert_eq!(of(&[3.0, 1.0, 2.0, 2.5], &[3, 4], 2), Ending::Finished { best: 3 });
+        assert_eq!(of(&[3.0, f64::NAN], &[1, 2], 0), Ending::Diverged { epoch: 2, best: Some(1) });
+        assert_eq!(of(&[f64::NAN], &[1], 0), Ending::Diverged { epoch: 1, best: None });
+        assert_eq!(of(&[3.0, f64::NAN], &[1], 0), Ending::Open { best: Some(1) });
     }
 }

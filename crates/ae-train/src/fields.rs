@@ -57,6 +57,7 @@ pub fn fields(registry: &Registry) -> Vec<Field> {
         ("model.reconstruction", names(registry.losses())),
         ("model.reconstruction.kind", names(registry.losses())),
     ] {
+        // The names are the registry's; what the choice is about stands at the recipe's own field.
         let parent = fields.iter().find(|field| path.starts_with(&field.path) && field.path.matches('.').count() == 1).cloned();
         fields.retain(|field| field.path != path);
         fields.extend(parent.map(|parent| Field { path: path.to_string(), choices: names, ..parent }));

@@ -12,9 +12,7 @@ use burn::{
         cosine::CosineAnnealingLrSchedulerConfig, linear::LinearLrSchedulerConfig, module_lr_scheduler::ModuleLrScheduler,
         sequential::SequentialLrSchedulerConfig,
     },
-    module::Module,
     optim::ModuleOptimizer,
-    store::ModuleRecord,
     tensor::Device,
     train::{Interrupter, Learner, LearningResult, SupervisedTraining},
 };
@@ -106,13 +104,9 @@ impl Fit<'_> {
     ) -> Result<LearningResult<Trainee<E, D, C>>> {
         let checkpoints = self.folder.join("checkpoint");
         std::fs::create_dir_all(&checkpoints).map_err(|error| Error::at("create", &checkpoints, error))?;
-        checkpoint::clean(&checkpoints, self.done)?;
         if self.done > 0 {
             // Burn panics on a checkpoint that it cannot use: look first, and say it in a sentence.
-            let record: ModuleRecord = checkpoint::model(&checkpoints, self.done)?;
-            trainee.clone().try_load_record(record).map_err(|error| {
-                Error::Failed(format!("the checkpoint of epoch {} does not fit `config.toml`: {error}: was it edited?", self.done))
-            })?;
+            checkpoint::restore(trainee.clone(), &checkpoints, self.done)?;
             checkpoint::load::<burn::optim::OptimizerRecord>(&checkpoints, PARTS[1], self.done)?;
             checkpoint::load::<burn::lr_scheduler::LrSchedulerRecord>(&checkpoints, PARTS[2], self.done)?;
         }

@@ -16,7 +16,7 @@ use crate::{
     Error, Result,
     anomaly::{Detector, FALSE_ALARMS, PCA_SHARE},
     baseline::{Matrix, Pca, mean_errors},
-    checkpoint,
+    checkpoint::{self, Saved},
     config::Config,
     device,
     ending::Ending,
@@ -223,7 +223,8 @@ impl Run {
     /// Fewer epochs than are trained already, a run without checkpoints, or a folder that cannot be written.
     pub fn extend(&mut self, epochs: usize) -> Result<()> {
         let _lock = self.folder.lock()?;
-        let done = checkpoint::last(&self.folder.checkpoints())?.epoch;
+        let saved = Saved::of(&self.folder.checkpoints())?;
+        let done = saved.last();
         if epochs <= done {
             let allowed = format!("more than the {done} that are trained already");
             return Err(ConfigError::new("training.epochs", epochs, allowed).into());
@@ -234,7 +235,7 @@ impl Run {
         }
         self.config.training.epochs = epochs;
         self.config.check()?;
-        match self.stands(done)? {
+        match self.stands(&saved)? {
             Ending::Open { .. } => {}
             Ending::Finished { best } => {
                 let patience = self.config.training.patience;
@@ -323,20 +324,21 @@ impl Run {
         let model = self.config.model.init(&data.schema.inputs(), &plain.clone().autodiff());
         let parameters = model.num_params();
 
-        let checkpoint::Last { epoch: done, passed_over } = checkpoint::last(&self.folder.checkpoints())?;
-        for reason in &passed_over {
-            let instead = if done > 0 { format!("going on from epoch {done}") } else { "training from the start".to_string() };
-            reporter.warning(&format!("{reason}; {instead}"));
-        }
+        let checkpoints = self.folder.checkpoints();
+        let saved = Saved::of(&checkpoints)?;
+        saved.warnings().for_each(|warning| reporter.warning(&warning));
         let untrained = trainee(model.clone(), objective.clone());
-        if matches!(self.stands(done)?, Ending::Open { .. }) {
+        if matches!(self.stands(&saved)?, Ending::Open { .. }) {
+            checkpoint::clean(&checkpoints, &saved)?;
+            let done = saved.last();
             let fit = FitRun { run: self, data: &data, done, device: &plain, reporter: &reporter, interrupter: &interrupter };
             if !fit.run(model, objective)? {
                 return Ok(Learned::Interrupted { epochs: 0 });
             }
         }
-        let epochs = checkpoint::last(&self.folder.checkpoints())?.epoch;
-        let (best, diverged, has_ended) = match self.stands(epochs)? {
+        let saved = Saved::of(&checkpoints)?;
+        let epochs = saved.last();
+        let (best, diverged, has_ended) = match self.stands(&saved)? {
             Ending::Open { best: None } => return Ok(Learned::Interrupted { epochs }),
             Ending::Open { best: Some(best) } => (best, None, false),
             Ending::Finished { best } => (best, None, true),
@@ -346,11 +348,7 @@ impl Run {
             }
             Ending::Diverged { epoch, best: None } => return Err(Error::Diverged { epoch, advice: self.slower() }),
         };
-        let record = checkpoint::model(&self.folder.checkpoints(), best)?;
-        let model = untrained.try_load_record(record).map_err(|error| {
-            Error::Failed(format!("the checkpoint of epoch {best} does not fit `config.toml`: {error}: was it edited?"))
-        })?;
-        let model = model.model.valid();
+        let model = checkpoint::restore(untrained, &checkpoints, best)?.model.valid();
         self.folder.write_model(&model)?;
         if !has_ended {
             return Ok(Learned::Interrupted { epochs });
@@ -364,13 +362,12 @@ impl Run {
         Ok(Learned::Ended(Box::new(Ended { data, trained, how, _lock: lock })))
     }
 
-    /// How the training stands when `last` is the last epoch that was saved.
-    fn stands(&self, last: usize) -> Result<Ending> {
-        if last == 0 {
+    /// How the training stands, of which this was saved.
+    fn stands(&self, saved: &Saved) -> Result<Ending> {
+        if saved.sound.is_empty() {
             return Ok(Ending::Open { best: None });
         }
-        let sound = checkpoint::sound(&self.folder.checkpoints())?;
-        Ok(Ending::of(&history::losses(&self.folder.metrics_file())?, last, &sound, &self.config.training))
+        Ok(Ending::of(&history::losses(&self.folder.metrics_file())?, &saved.sound, &self.config.training))
     }
 
     /// What to do about a loss that diverges.

@@ -18,7 +18,7 @@ use tempfile::NamedTempFile;
 
 pub use self::format::Shape;
 use self::format::{Format, Sink};
-pub use crate::place::{write_bytes, write_with};
+pub use crate::place::{PARTIAL, write_bytes, write_with};
 use crate::{DataError, Geometry, picture::Sheet, place::place};
 
 /// Every format that can be written.
