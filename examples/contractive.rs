@@ -38,14 +38,14 @@ fn main() -> Result<(), Error> {
         let fitted = ae_train::fit(config, device.clone())?;
         if name == "overcomplete" {
             // The derivative of a projection on 32 orthogonal directions is 1 along each of them and 0 along the others.
-            let scaling = &fitted.schema.scaling;
+            let scaling = &fitted.trained.schema.scaling;
             let (train, test) = (Dataset::new(digits.train.clone()).scaled(scaling)?, test.scaled(scaling)?);
             let [train, test] = [&train, &test].map(|values| Matrix { values, width: 64 });
             let shown = SHOWN.map(|number| format!("{:>8.3}", if number <= 32 { 1.0 } else { 0.0 })).concat();
             println!("{:<24}{:>8.3}{:>9.2}{shown}", "PCA 32", Pca::fit(train, 32)?.errors(test).sse(), 32.0);
         }
-        let x = test.batch(0..IMAGES, &Batcher::new(fitted.schema.scaling.clone()), &device)?.x;
-        let matrices = Jacobian::matrix(&fitted.model.parts(), x, None);
+        let x = test.batch(0..IMAGES, &Batcher::new(fitted.trained.schema.scaling.clone()), &device)?.x;
+        let matrices = Jacobian::matrix(&fitted.trained.model.parts(), x, None);
         let [_, inputs, units] = matrices.dims();
         let mut spectrum = vec![0.0; inputs.min(units)];
         for matrix in numbers(matrices)?.chunks_exact(inputs * units) {

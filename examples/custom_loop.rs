@@ -5,7 +5,7 @@
 //!
 //! `cargo run --example custom_loop`
 
-use ae_data::{Batcher, Loader, Order, Scaling, ScalingMethod, Split, SplitConfig, open};
+use ae_data::{Batch, Batcher, Loader, Order, Scaling, ScalingMethod, Split, SplitConfig, open};
 use ae_kernels::Adam;
 use ae_model::{Autoencoder, Evaluation, Inputs, ModuleCode, ModuleDecoder, ModuleEncoder, Objective, Sample, Variant};
 use burn::{
@@ -41,7 +41,8 @@ pub fn cosine(rate: f64) -> impl Fn(f64) -> f64 {
 
 /// Batch after batch, epoch after epoch, without an end.
 pub fn batches(loader: &Loader) -> impl Iterator<Item = Result<Sample, DatasetError>> {
-    (0..).flat_map(|_| loader.iter()).map(|batch| batch.map(|batch| Sample::from(batch.x).with_observed(batch.observed)))
+    let sample = |batch: Batch| Sample::from(batch.x).with_observed(batch.observed).with_seed(batch.seed);
+    (0..).flat_map(|_| loader.iter()).map(move |batch| batch.map(sample))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

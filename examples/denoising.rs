@@ -25,7 +25,7 @@ fn main() -> Result<(), Error> {
         let mut config = Config::of_variant(name)?;
         config.training.epochs = 60;
         let fitted = ae_train::fit(config, device.clone())?;
-        let (train, test) = (train.scaled(&fitted.schema.scaling)?, test.scaled(&fitted.schema.scaling)?);
+        let (train, test) = (train.scaled(&fitted.trained.schema.scaling)?, test.scaled(&fitted.trained.schema.scaling)?);
         let (train, test) = (Matrix { values: &train, width: 64 }, Matrix { values: &test, width: 64 });
         let row = |label: &str, sse: &dyn Fn(f64) -> Result<f64, Error>| -> Result<(), Error> {
             let cells = NOISE.iter().map(|&noise| Ok(format!("{:>8.3}", sse(noise)?))).collect::<Result<Vec<_>, Error>>()?;
@@ -40,7 +40,7 @@ fn main() -> Result<(), Error> {
                 Ok(errors.collect::<Result<Vec<_>, Error>>()?.into_iter().fold(f64::INFINITY, f64::min))
             })?;
         }
-        let model = &fitted.model;
+        let model = &fitted.trained.model;
         row(name, &|noise| noise_sse(test, noise, 1, |noisy| noisy.through(&device, |x| model.reconstruct(x))))?;
     }
     Ok(())

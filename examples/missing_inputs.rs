@@ -27,7 +27,7 @@ fn main() -> Result<(), Error> {
         // The plain one learns nothing about missing values, however long it takes; the masked one's own default is 100.
         config.training.epochs = if index == 0 { 20 } else { 60 };
         let fitted = ae_train::fit(config, device.clone())?;
-        let (train, test) = (train.scaled(&fitted.schema.scaling)?, test.scaled(&fitted.schema.scaling)?);
+        let (train, test) = (train.scaled(&fitted.trained.schema.scaling)?, test.scaled(&fitted.trained.schema.scaling)?);
         let (train, test) = (Matrix { values: &train, width: 64 }, Matrix { values: &test, width: 64 });
         let holes = hide(test, MISSING, 1);
         let holes = Matrix { values: &holes, width: 64 };
@@ -39,7 +39,7 @@ fn main() -> Result<(), Error> {
         }
         let filled = holes.through(&device, |x| {
             let visible = x.clone().is_nan().bool_not().float();
-            fitted.model.impute(x, visible)
+            fitted.trained.model.impute(x, visible)
         })?;
         row(&format!("{name}, code of {} units", fitted.summary.code_dim), &filled);
     }

@@ -65,8 +65,8 @@ fn main() -> Result<(), Error> {
                 ae_train::fit(config, device.clone())?
             }
         };
-        let batcher = Batcher::new(fitted.schema.scaling.clone());
-        let scaled = |data: &Dataset| data.scaled(&fitted.schema.scaling);
+        let batcher = Batcher::new(fitted.trained.schema.scaling.clone());
+        let scaled = |data: &Dataset| data.scaled(&fitted.trained.schema.scaling);
         if index == 0 {
             // The baselines need the scaling alone, which is the same for all.
             let (pixels, test_pixels) = (scaled(&train)?, scaled(&test)?);
@@ -81,7 +81,7 @@ fn main() -> Result<(), Error> {
             }
             println!("{:<18}{:>8}{:>8}{:>9}{:>8}{:>8}{:>8.3}", "the pixels", "-", "-", "-", "-", "-", probe(&[pixels, test_pixels])?);
         }
-        let model = &fitted.model;
+        let model = &fitted.trained.model;
         let encode = |data: &Dataset| -> Result<Vec<f32>, Error> {
             numbers(model.encode(data.batch(0..data.indices().len(), &batcher, &device)?.x))
         };

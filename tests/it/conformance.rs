@@ -2,7 +2,7 @@
 
 use ae_data::{Batcher, Dataset, Loader, Order, Scaling, ScalingMethod};
 use ae_model::{
-    Inputs, Model, Recipe, Registry, VARIANTS, Variant,
+    Inputs, Model, Recipe, Registry, Sample, VARIANTS, Variant,
     code::CodeConfig,
     corruption::{GaussianConfig, Masking, SaltAndPepper},
     network::{ConvConfig, MlpConfig, Network, NormKind, layers::Layer},
@@ -260,15 +260,6 @@ fn models_compute_in_half_precision() {
 
 #[test]
 fn a_plain_loop_trains_as_the_trainer_does() {
-    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-    let output = alone.args(["--exact", "--ignored", "conformance::a_plain_loop_alone"]).output().unwrap();
-    let said = crate::text(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-}
-
-#[test]
-#[ignore = "run by a_plain_loop_trains_as_the_trainer_does"]
-fn a_plain_loop_alone() {
     let x = digits().without_autodiff();
     each(|variant, config| {
         let mut config = config.clone();
@@ -277,20 +268,20 @@ fn a_plain_loop_alone() {
         let fitted = ae_train::fit(config.clone(), Device::default()).unwrap();
 
         let device = Device::default().autodiff();
-        device.seed(config.seed);
-        let mut model = config.model.init(&inputs(), &device);
+        let mut model = ae_kernels::alone(config.seed, &device, || config.model.init(&inputs(), &device));
         let mut objective = config.model.objective(&inputs());
-        let rows = fitted.rows(None, &Default::default(), Which::Train).unwrap();
+        let rows = fitted.trained.rows(None, &Default::default(), Which::Train).unwrap();
         let order = Order::Shuffled { seed: config.seed };
-        let loader = Loader::new(rows, Batcher::new(fitted.schema.scaling.clone()), config.training.batch_size, order, device);
+        let loader = Loader::new(rows, Batcher::new(fitted.trained.schema.scaling.clone()), config.training.batch_size, order, device);
         let mut optimizer = config.training.optimizer();
         for (step, batch) in loader.iter().enumerate() {
             let batch = batch.unwrap();
+            let sample = Sample::from(batch.x).with_seed(batch.seed);
             let progress = step as f64 / loader.batches() as f64;
-            (model, _) = objective.step(model, &mut optimizer, config.training.learning_rate, batch.x, progress);
+            (model, _) = objective.step(model, &mut optimizer, config.training.learning_rate, sample, progress);
         }
         let model = objective.after_step(model, 1.0).valid();
-        let (expected, found) = (fitted.model.reconstruct(x.clone()), model.reconstruct(x.clone()));
+        let (expected, found) = (fitted.trained.model.reconstruct(x.clone()), model.reconstruct(x.clone()));
         let difference = (expected - found).abs().max().into_scalar::<f32>();
         assert!(difference < 1e-4, "{}: {difference}", variant.name);
     });

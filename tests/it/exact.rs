@@ -671,11 +671,11 @@ fn rows_come_from_memory_as_well_as_from_a_path() {
     table["model"]["network"]["hidden"] = toml::Value::Array(vec![toml::Value::Integer(8)]);
     let config: ae_train::Config = table.try_into().unwrap();
     let sets = ae_data::source::from_batches("t", vec![batch.clone()], &Default::default()).unwrap();
-    let fitted = ae_train::fit_on(config, sets, burn::tensor::Device::default()).unwrap();
+    let fitted = ae_train::Trainer::new(config).fit(sets).unwrap();
     let run = ae_train::Run::open(&here.join("run")).unwrap().trained(burn::tensor::Device::default()).unwrap();
-    let rows = fitted.rows_of(vec![batch]).unwrap();
-    assert_eq!(fitted.codes(&rows).unwrap(), run.codes(&rows).unwrap());
-    let scores = fitted.detector.score(&fitted, &rows).unwrap();
+    let rows = fitted.trained.rows_of(vec![batch]).unwrap();
+    assert_eq!(fitted.trained.codes(&rows).unwrap(), run.codes(&rows).unwrap());
+    let scores = fitted.detector.score(&fitted.trained, &rows).unwrap();
     assert_eq!(scores.rows.len(), 60);
 
     // Standard input and a pipe that has a name.

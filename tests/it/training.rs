@@ -111,6 +111,88 @@ fn a_resumed_run_has_the_weights_of_one_never_interrupted() {
     resumes_bit_for_bit(&settings.map(|setting| ["--set", setting]).concat());
 }
 
+/// Killed within an epoch: it goes on from the last checkpoint in it, to the same weights. The noise of each step is that of the step.
+#[cfg(unix)]
+#[test]
+fn a_run_that_was_killed_within_an_epoch_goes_on_within_it() {
+    let settings = ["--epochs", "2", "--variant", "denoising", "--seed", "3", "--out", "run"];
+    // 647 steps an epoch, so that the first epoch is under way for long.
+    let settings = [&settings[..], &["--set", "training.batch_size=2", "--set", "checkpoint.every=40"]].concat();
+    let [whole, cut] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    ae_ok(whole.path(), &settings);
+    let run = cut.path().join("run");
+    let steps = |folder: &Path| -> Vec<u64> {
+        let names = fs::read_dir(folder.join("checkpoint")).map(|entries| entries.flatten().map(|entry| entry.file_name()).collect());
+        let names: Vec<std::ffi::OsString> = names.unwrap_or_default();
+        let number = |name: &str| name.strip_prefix("step-")?.strip_suffix(".json")?.parse().ok();
+        names.iter().filter_map(|name| number(&name.to_string_lossy())).collect()
+    };
+    let mut reached = 0;
+    for kill in 0..3 {
+        let args = if kill == 0 { settings.clone() } else { vec!["train", "--resume", "run"] };
+        let command = &mut Command::new(env!("CARGO_BIN_EXE_ae"));
+        let mut child = command.args(args).current_dir(cut.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let began = Instant::now();
+        while steps(&run).iter().all(|step| *step < reached + 80) {
+            assert!(began.elapsed() < Duration::from_secs(60), "no checkpoint was taken in a minute");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        let said = text(&child.wait_with_output().unwrap().stderr);
+        if kill > 0 {
+            assert!(said.contains("going on within epoch 1"), "{said}");
+        }
+        reached = steps(&run).into_iter().max().unwrap();
+        assert!(!run.join("checkpoint/epoch-1.json").exists(), "the machine is too fast for this test");
+    }
+    // One whose record is damaged is passed over, and said to be.
+    let (name, damaged) = (format!("checkpoint/optim-step-{reached}.bpk"), cut.path().join("damaged"));
+    copy(&run, &damaged);
+    let mut bytes = fs::read(damaged.join(&name)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    fs::write(damaged.join(&name), bytes).unwrap();
+    let output = ae(cut.path(), &["train", "--resume", "damaged"]);
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains(&format!("the checkpoint of step {reached} is damaged")), "{said}");
+    ae_ok(cut.path(), &["train", "--resume", "run"]);
+    for run in [&run, &damaged] {
+        assert!(weights(run) == weights(&whole.path().join("run")), "{}: other weights", run.display());
+        assert!(steps(run).is_empty(), "a checkpoint within an epoch is left");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (entry, to) = (entry.unwrap(), to.to_owned());
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &to) } else { assert!(fs::copy(entry.path(), to).is_ok()) }
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_training_that_has_ended_is_what_going_on_needs() {
+    let place = tempfile::tempdir().unwrap();
+    let kept = |name: &str, keep: &str| {
+        let keep = format!("checkpoint.keep={keep}");
+        ae_ok(place.path(), &["train", "--epochs", "5", "--set", &keep, "--set", "training.batch_size=256", "--out", name]);
+        let names = fs::read_dir(place.path().join(name).join("checkpoint"));
+        let mut names: Vec<String> = names.map_or(Vec::new(), |names| {
+            names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).filter(|name| name.starts_with("epoch")).collect()
+        });
+        names.sort();
+        names
+    };
+    // Every epoch is better than the one before: the last is the best.
+    assert_eq!(kept("last", "last"), ["epoch-5.json"]);
+    assert_eq!(kept("all", "all"), ["epoch-3.json", "epoch-4.json", "epoch-5.json"]);
+    assert!(kept("none", "none").is_empty() && !place.path().join("none/checkpoint").exists());
+    ae_ok(place.path(), &["train", "--resume", "last", "--epochs", "6"]);
+    let refused = ae(place.path(), &["train", "--resume", "none", "--epochs", "6"]);
+    assert!(text(&refused.stderr).contains("checkpoint.keep"), "{}", text(&refused.stderr));
+}
+
 /// Killed again and again, wherever it is at the moment, and resumed.
 #[cfg(unix)]
 #[test]
@@ -207,9 +289,9 @@ fn regularized_codes_do_what_they_claim() {
     };
     let test = ae_data::Dataset::new(ae_data::open("digits").unwrap().test.unwrap());
     let noise = |fitted: &ae_train::Fitted| {
-        let values = test.scaled(&fitted.schema.scaling).unwrap();
+        let values = test.scaled(&fitted.trained.schema.scaling).unwrap();
         let rows = Matrix { values: &values, width: 64 };
-        noise_sse(rows, 0.3, 1, |noisy| noisy.through(&Device::default(), |x| fitted.model.reconstruct(x))).unwrap()
+        noise_sse(rows, 0.3, 1, |noisy| noisy.through(&Device::default(), |x| fitted.trained.model.reconstruct(x))).unwrap()
     };
     let [plain, contractive, denoising, sparse, k_sparse] = ["overcomplete", "contractive", "denoising", "sparse", "k_sparse"].map(fit);
     let (code, of) = (plain.summary.code, |fitted: &ae_train::Fitted| fitted.summary.code);

@@ -39,6 +39,8 @@ pub struct Batch {
     pub rows: Vec<usize>,
     /// Whether a loader gives no more of this epoch.
     pub is_last: bool,
+    /// What noise on these examples may depend on alone: of a loader it is another one in each epoch and at each place in it, of a [`Dataset`] the place.
+    pub seed: u64,
 }
 
 impl Dataset {
@@ -147,7 +149,8 @@ impl Dataset {
     /// # Errors
     /// A file that can no longer be read.
     pub fn batch(&self, range: std::ops::Range<usize>, batcher: &Batcher, device: &Device) -> Result<Batch, DataError> {
-        batcher.gather(&self.rows, &self.indices[range], device)
+        let seed = range.start as u64;
+        Ok(Batch { seed, ..batcher.gather(&self.rows, &self.indices[range], device)? })
     }
 
     /// The scaled values of all rows in `f32`, row by row, missing values as `NaN`.
@@ -209,6 +212,7 @@ impl Batcher {
             geometry: rows.geometry,
             rows: indices.to_vec(),
             is_last: false,
+            seed: 0,
         })
     }
 }

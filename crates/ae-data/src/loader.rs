@@ -1,8 +1,8 @@
 //! Burn's `DataLoader` over a [`Dataset`], whose order in epoch `n` depends on the seed and on `n` alone.
 //!
 //! Burn's own loader draws every epoch's order from one running generator, so that a resumed run would see other batches than one that was
-//! never interrupted. Here the order of an epoch can be had without running the ones before it. A shuffled epoch also begins by seeding the
-//! device's generator, so that its noise and its dropout depend on the seed and on `n` alone, too.
+//! never interrupted. Here the order of an epoch can be had without running the ones before it, and each batch has a [seed](Batch::seed) for its noise and
+//! its dropout, which depends on the seed, on `n` and on the place of the batch alone, too.
 
 use std::sync::{
     Arc,
@@ -43,6 +43,8 @@ pub struct Loader {
     device: Device,
     /// Epochs begun so far, shared by the copies that `to_device` makes: the loader is asked for one iterator an epoch.
     epochs: Arc<AtomicUsize>,
+    /// Batches that the next epoch leaves out.
+    skipped: Arc<AtomicUsize>,
 }
 
 impl Loader {
@@ -52,12 +54,13 @@ impl Loader {
     /// A batch size of 0.
     pub fn new(dataset: Dataset, batcher: Batcher, batch_size: usize, order: Order, device: Device) -> Self {
         assert!(batch_size > 0, "a batch has at least one example");
-        Self { dataset, batcher, batch_size, order, device, epochs: Arc::default() }
+        Self { dataset, batcher, batch_size, order, device, epochs: Arc::default(), skipped: Arc::default() }
     }
 
-    /// The loader after `epochs` epochs: the next iterator gives the batches of epoch `epochs + 1`.
-    pub fn after(self, epochs: usize) -> Self {
+    /// The loader after `epochs` epochs and `batches` batches: the next iterator gives the batches of epoch `epochs + 1` that are left.
+    pub fn after(self, epochs: usize, batches: usize) -> Self {
         self.epochs.store(epochs, Ordering::Relaxed);
+        self.skipped.store(batches, Ordering::Relaxed);
         self
     }
 
@@ -104,10 +107,13 @@ fn shuffled_by_blocks(indices: &[usize], store: &Store, generator: &mut ChaCha8R
 impl DataLoader<Batch> for Loader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Batch> + 'a> {
         let epoch = self.epochs.fetch_add(1, Ordering::Relaxed);
-        if let Order::Shuffled { seed } = self.order {
-            self.device.seed(self.generator(seed, epoch).random());
-        }
-        Box::new(Epoch { loader: self, indices: self.indices(epoch), position: 0 })
+        let seed = match self.order {
+            Order::Shuffled { seed } => self.generator(seed, epoch).random(),
+            Order::Sequential => 0,
+        };
+        let indices = self.indices(epoch);
+        let skipped = self.skipped.swap(0, Ordering::Relaxed).saturating_mul(self.batch_size);
+        Box::new(Epoch { loader: self, position: skipped.min(indices.len()), indices, seed })
     }
 
     fn num_items(&self) -> usize {
@@ -129,6 +135,7 @@ struct Epoch<'a> {
     loader: &'a Loader,
     indices: Vec<usize>,
     position: usize,
+    seed: u64,
 }
 
 impl Iterator for Epoch<'_> {
@@ -140,10 +147,11 @@ impl Iterator for Epoch<'_> {
             return None;
         }
         let chosen = &rest[..rest.len().min(self.loader.batch_size)];
+        let seed = self.seed.wrapping_add((self.position / self.loader.batch_size) as u64);
         self.position += chosen.len();
         let batch = self.loader.batcher.gather(self.loader.dataset.rows(), chosen, &self.loader.device);
         let is_last = self.position == self.indices.len();
-        Some(batch.map(|batch| Batch { is_last, ..batch }).map_err(DatasetError::new))
+        Some(batch.map(|batch| Batch { is_last, seed, ..batch }).map_err(DatasetError::new))
     }
 }
 
@@ -182,8 +190,15 @@ mod tests {
         let whole = loader(Order::Shuffled { seed: 5 });
         let epochs = [epoch(&whole), epoch(&whole), epoch(&whole)];
         assert_ne!(epochs[0], epochs[1]);
-        let resumed = loader(Order::Shuffled { seed: 5 }).after(2).to_device(&Device::default());
+        let resumed = loader(Order::Shuffled { seed: 5 }).after(2, 0).to_device(&Device::default());
         assert_eq!(epoch(resumed.as_ref()), epochs[2]);
+        // In the middle of an epoch, too, with the seeds that the batches would have had; the epoch after it is whole.
+        let seeds = |loader: &Loader| loader.iter().map(|batch| batch.unwrap().seed).collect::<Vec<_>>();
+        let (whole, resumed) = (loader(Order::Shuffled { seed: 5 }).after(1, 0), loader(Order::Shuffled { seed: 5 }).after(1, 2));
+        let all = seeds(&whole);
+        assert!(all[0] != all[1] && all[1] != all[2]);
+        assert_eq!((seeds(&resumed), epoch(&resumed)), (all[2..].to_vec(), epochs[2].clone()));
+        assert_eq!(epoch(&loader(Order::Shuffled { seed: 5 }).after(1, 2)), epochs[1][8..]);
     }
 
     /// Twelve blocks of four rows, of which `cells` decides how many are kept.

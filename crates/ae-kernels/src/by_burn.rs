@@ -125,6 +125,16 @@ pub fn normal_like<const D: usize>(x: &Tensor<D>, std: f64) -> Tensor<D> {
     x.random_like(Distribution::Normal(0.0, std))
 }
 
+/// Draws from `[0, 1)`, in the shape of `x` and on its device.
+pub fn uniform_like<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
+    x.random_like(Distribution::Uniform(0.0, 1.0))
+}
+
+/// Draws of 1, with this chance, and 0, in the shape of `x` and on its device.
+pub fn bernoulli_like<const D: usize>(x: &Tensor<D>, chance: f64) -> Tensor<D> {
+    x.random_like(Distribution::Bernoulli(chance))
+}
+
 /// Draws of 1 and -1 with equal chances, in the shape of `x` and on its device.
 pub fn signs_like<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
     x.random_like(Distribution::Bernoulli(0.5)).mul_scalar(2.0).sub_scalar(1.0)

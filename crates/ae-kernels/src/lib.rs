@@ -49,6 +49,7 @@ mod loss;
 mod math;
 #[cfg(feature = "flex")]
 mod noise;
+mod random;
 #[cfg(feature = "flex")]
 mod simd;
 #[cfg(feature = "flex")]
@@ -67,10 +68,11 @@ mod without_kernels;
 #[cfg(feature = "wgpu")]
 pub use adapter::adapter_memory;
 pub use by_burn::{Activation, Units};
+pub use random::{alone, seeded};
 #[cfg(not(feature = "flex"))]
 pub use without_kernels::{
-    Sparse, activate, batch_mean, bernoulli, conv_transpose2d, conv2d, dense, jvp, layer_jacobian_norm2, linear, matmul, normal_like,
-    signs_like, squared_error, squared_error_of_logits, step, units,
+    Sparse, activate, batch_mean, bernoulli, bernoulli_like, conv_transpose2d, conv2d, dense, jvp, layer_jacobian_norm2, linear, matmul,
+    normal_like, signs_like, squared_error, squared_error_of_logits, step, uniform_like, units,
 };
 #[cfg(feature = "flex")]
 pub use {
@@ -80,7 +82,7 @@ pub use {
     conv::{conv_transpose2d, conv2d},
     linear::{dense, linear, matmul},
     loss::{batch_mean, bernoulli, squared_error, squared_error_of_logits},
-    noise::{normal_like, signs_like},
+    noise::{bernoulli_like, normal_like, signs_like, uniform_like},
     sparse::Sparse,
     units::units,
 };

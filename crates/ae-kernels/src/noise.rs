@@ -1,14 +1,15 @@
-//! Gaussian noise, in vectors.
+//! Random tensors, in vectors.
 //!
-//! Sixteen xoshiro128++ generators (Blackman and Vigna 2021) run side by side, seeded by SplitMix64 from a number that the device's own generator
-//! draws: a seeded device gives the same noise every time, on any number of threads. Pairs of uniforms become pairs of normals by Box and Muller.
+//! Sixteen xoshiro128++ generators (Blackman and Vigna 2021) run side by side, seeded by SplitMix64 from a number of [`random`]: the same seed gives the
+//! same numbers every time, on any number of threads. Pairs of uniforms become pairs of normals by Box and Muller.
 
-use burn::tensor::{Distribution, Int, Tensor};
+use burn::tensor::Tensor;
 
 use crate::{
     buffer, by_burn,
     cpu::{self, Operand},
     math,
+    random::{self, STEP, mixed},
     simd::vectorised,
     threads,
 };
@@ -27,11 +28,20 @@ pub fn signs_like<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
     drawn_like(x, signs).unwrap_or_else(|| by_burn::signs_like(x))
 }
 
+/// Draws from `[0, 1)`, multiples of `2^-24`, in the shape of `x` and on its device.
+pub fn uniform_like<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
+    drawn_like(x, uniforms).unwrap_or_else(|| by_burn::uniform_like(x))
+}
+
+/// Draws of 1, with this chance (to a multiple of `2^-24`), and 0, in the shape of `x` and on its device.
+pub fn bernoulli_like<const D: usize>(x: &Tensor<D>, chance: f64) -> Tensor<D> {
+    drawn_like(x, |values, seed| ones(values, chance as f32, seed)).unwrap_or_else(|| by_burn::bernoulli_like(x, chance))
+}
+
 /// What `fill` makes of the numbers of a stream and its seed; none where no kernel can.
 fn drawn_like<const D: usize>(x: &Tensor<D>, fill: impl Fn(&mut [f32], u64) + Sync) -> Option<Tensor<D>> {
     let operand = Operand::new(x)?;
-    let words = Tensor::<1, Int>::random([2], Distribution::Uniform(0.0, f64::from(i32::MAX)), &x.device().inner()).into_data();
-    let seed = words.iter::<u32>().fold(0u64, |seed, word| seed << 32 | u64::from(word));
+    let seed = random::next(&x.device().inner());
     let shape = operand.primitive().layout().shape().clone();
     let mut values = buffer::numbers(shape.num_elements());
     let streams: Vec<_> = values.chunks_mut(STREAM).enumerate().collect();
@@ -50,10 +60,8 @@ impl Generators {
     fn new(seed: u64) -> Self {
         let mut counter = seed.wrapping_mul(0xd134_2543_de82_ef95);
         let mut next = || {
-            counter = counter.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let z = (counter ^ (counter >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            ((z ^ (z >> 31)) >> 32) as u32
+            counter = counter.wrapping_add(STEP);
+            (mixed(counter) >> 32) as u32
         };
         Self(std::array::from_fn(|_| std::array::from_fn(|_| next())))
     }
@@ -86,6 +94,25 @@ vectorised! {
             let mut drawn = [0.0f32; LANES];
             for lane in 0..LANES {
                 drawn[lane] = if uniforms[lane] < 0.5 { -1.0 } else { 1.0 };
+            }
+            block.copy_from_slice(&drawn[..block.len()]);
+        }
+    }
+
+    fn uniforms(values: &mut [f32], seed: u64) {
+        let mut generators = Generators::new(seed);
+        for block in values.chunks_mut(LANES) {
+            block.copy_from_slice(&generators.uniforms()[..block.len()]);
+        }
+    }
+
+    fn ones(values: &mut [f32], chance: f32, seed: u64) {
+        let mut generators = Generators::new(seed);
+        for block in values.chunks_mut(LANES) {
+            let uniforms = generators.uniforms();
+            let mut drawn = [0.0f32; LANES];
+            for lane in 0..LANES {
+                drawn[lane] = if uniforms[lane] < chance { 1.0 } else { 0.0 };
             }
             block.copy_from_slice(&drawn[..block.len()]);
         }
@@ -128,6 +155,19 @@ mod tests {
     }
 
     #[test]
+    fn uniforms_fill_their_range_and_ones_come_with_their_chance() {
+        let x = Tensor::<2>::zeros([300, 1001], &Device::flex());
+        let numbers = |drawn: Tensor<2>| drawn.into_data().iter::<f32>().map(f64::from).collect::<Vec<_>>();
+        let n = 300.0 * 1001.0;
+        let (values, ones) = (numbers(uniform_like(&x)), numbers(bernoulli_like(&x, 0.2)));
+        assert!(values.iter().all(|value| (0.0..1.0).contains(value)));
+        let (mean, square) = (values.iter().sum::<f64>() / n, values.iter().map(|value| value * value).sum::<f64>() / n);
+        assert!((mean - 0.5).abs() < 4.0 * (1.0 / 12.0 / n).sqrt() && (square - 1.0 / 3.0).abs() < 4.0 * (4.0 / 45.0 / n).sqrt());
+        let share = ones.iter().sum::<f64>() / n;
+        assert!(ones.iter().all(|one| *one == 0.0 || *one == 1.0) && (share - 0.2).abs() < 4.0 * (0.16 / n).sqrt(), "{share}");
+    }
+
+    #[test]
     fn the_noise_is_normal_and_follows_the_seed() {
         let device = Device::flex();
         let x = Tensor::<2>::zeros([200, 1001], &device);
@@ -145,11 +185,7 @@ mod tests {
         let neighbours = values.windows(2).map(|pair| f64::from(pair[0] * pair[1]) / 4.0).sum::<f64>() / n;
         assert!(neighbours.abs() < 4.0 / n.sqrt(), "neighbours correlate: {neighbours}");
         assert!(values != draw());
-        // Other tests draw from the same generator meanwhile: some try is left alone.
-        let seeded = || {
-            device.seed(7);
-            draw()
-        };
-        assert!((0..50).any(|_| seeded() == seeded()));
+        let seeded = || random::seeded(7, &device, draw);
+        assert!(seeded() == seeded());
     }
 }

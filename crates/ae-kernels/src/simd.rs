@@ -36,7 +36,7 @@ macro_rules! vectorised {
 
 pub(crate) use vectorised;
 
-/// What the machine's vectors can do; with `AE_KERNELS=avx2` or `AE_KERNELS=any` in the environment, less.
+/// What the machine's vectors can do; in tests of this crate less, with `AE_KERNELS=avx2` or `AE_KERNELS=any` in the environment.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -52,7 +52,7 @@ pub(crate) fn level() -> Level {
         let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         let avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
         let all = avx512 && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512bw");
-        let most = std::env::var("AE_KERNELS").ok();
+        let most = asked();
         match (avx2, all, most.as_deref()) {
             (false, ..) | (.., Some("any")) => Level::Any,
             (true, false, _) | (.., Some("avx2")) => Level::Avx2,
@@ -62,13 +62,18 @@ pub(crate) fn level() -> Level {
     *LEVEL
 }
 
+/// What a test asks for.
+#[cfg(target_arch = "x86_64")]
+fn asked() -> Option<String> {
+    if cfg!(test) { std::env::var("AE_KERNELS").ok() } else { None }
+}
+
 /// Whether this machine has an instruction that multiplies and adds. Without one each step of a kernel would be a call of a function, far slower than
-/// Burn's own operations; where less than the machine has is asked for by `AE_KERNELS`, the kernels run nevertheless.
+/// Burn's own operations; where a test asks for less than the machine has, the kernels run nevertheless.
 pub(crate) fn is_fast() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        static ASKED: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| std::env::var_os("AE_KERNELS").is_some());
-        level() != Level::Any || *ASKED
+        level() != Level::Any || cfg!(test) && asked().is_some()
     }
     #[cfg(not(target_arch = "x86_64"))]
     cfg!(any(target_arch = "aarch64", target_feature = "fma"))

@@ -5,7 +5,8 @@ use burn::{nn::Linear, tensor::Tensor};
 
 use crate::Activation;
 pub use crate::by_burn::{
-    batch_mean, bernoulli, conv_transpose2d, conv2d, linear, normal_like, signs_like, squared_error, squared_error_of_logits, step, units,
+    batch_mean, bernoulli, bernoulli_like, conv_transpose2d, conv2d, linear, normal_like, signs_like, squared_error,
+    squared_error_of_logits, step, uniform_like, units,
 };
 
 /// `phi(z)`, element by element.

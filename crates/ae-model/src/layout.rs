@@ -62,7 +62,7 @@ impl Layout {
     pub(crate) fn random_levels(&self, like: &Tensor<2>) -> Option<Tensor<2>> {
         let batch = like.dims()[0];
         let parts = self.categories.iter().map(|&levels| {
-            let draw = like.clone().slice([0..batch, 0..1]).random_like(burn::tensor::Distribution::Uniform(0.0, 1.0));
+            let draw = ae_kernels::uniform_like(&like.clone().slice([0..batch, 0..1]));
             let level = draw.mul_scalar(levels as f64).floor().clamp_max(levels as f64 - 1.0); // [batch, 1]
             let all = Tensor::<1, Int>::arange(0..levels as i64, &like.device()).float().cast(like.dtype());
             let shape = Shape::new([batch, levels]); // an array of sizes would be refused where one of them is 0

@@ -14,7 +14,7 @@ use crate::{
 impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
     /// The logarithms of the weights of `samples` codes that are drawn for each example, `[samples, batch]`; none where the code is not stochastic.
     pub fn log_weights(&self, sample: impl Into<Sample>, samples: usize) -> Option<Tensor<2>> {
-        let Sample { input, target, observed } = clean(sample.into());
+        let Sample { input, target, observed, .. } = clean(sample.into());
         let parts = self.parts();
         let target = target.unwrap_or_else(|| input.clone());
         let z = parts.encoder.forward(parts.read(input, observed.clone()));

@@ -50,11 +50,13 @@ pub struct Sample {
     /// 1 where a value of the input is there, else 0, `[batch, d_input]`; all are if none. What stands elsewhere, `NaN` too, is not looked at. Where the
     /// target is the input, nothing else of it is asked for.
     pub observed: Option<Tensor<2>>,
+    /// What the random numbers of [`Objective::evaluate`] depend on alone (see [`seeded`](ae_kernels::seeded)); they are the device's if none.
+    pub seed: Option<u64>,
 }
 
 impl From<Tensor<2>> for Sample {
     fn from(input: Tensor<2>) -> Self {
-        Self { input, target: None, observed: None }
+        Self { input, target: None, observed: None, seed: None }
     }
 }
 
@@ -63,6 +65,20 @@ impl Sample {
     pub fn with_observed(mut self, observed: impl Into<Option<Tensor<2>>>) -> Self {
         self.observed = observed.into();
         self
+    }
+
+    /// The same, whose random numbers depend on this seed alone: as those of the batches of `ae_data::Loader` do on seed, epoch and place.
+    pub fn with_seed(mut self, seed: impl Into<Option<u64>>) -> Self {
+        self.seed = seed.into();
+        self
+    }
+
+    /// Does the work with the random numbers of this sample.
+    pub(crate) fn seeded<T>(&self, work: impl FnOnce() -> T) -> T {
+        match self.seed {
+            Some(seed) => ae_kernels::seeded(seed, &self.input.device().inner(), work),
+            None => work(),
+        }
     }
 
     /// The same with something else to come out: the outputs of another layer, the next row, the image in full resolution.
@@ -131,14 +147,23 @@ impl Objective {
         std::iter::once(model.loss_name()).chain(model.code.term_names()).chain(penalties).collect()
     }
 
-    /// The objective of `model` on some rows. On an autodiff device the input is corrupted first, with fresh noise from the device's generator; elsewhere
-    /// weights that change with the training are those of its end.
+    /// The objective of `model` on some rows. On an autodiff device the input is corrupted first, with fresh noise, which a [seed](Sample::with_seed) of
+    /// the sample decides; elsewhere weights that change with the training are those of its end.
     pub fn evaluate<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         &self,
         model: &Autoencoder<E, D, C>,
         sample: impl Into<Sample>,
     ) -> Evaluation {
-        let sample = clean(sample.into());
+        let sample = sample.into();
+        sample.clone().seeded(|| self.evaluate_with_draws(model, sample))
+    }
+
+    fn evaluate_with_draws<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &self,
+        model: &Autoencoder<E, D, C>,
+        sample: Sample,
+    ) -> Evaluation {
+        let sample = clean(sample);
         let (x, observed) = (sample.input, sample.observed);
         let target = sample.target.unwrap_or_else(|| x.clone());
         let corrupted = if x.device().is_autodiff() && !self.corruption.is_none() {
@@ -152,7 +177,7 @@ impl Objective {
 
     /// The objective that epochs are judged by, on examples that are not learned from: with noise that is always the same, for a model that is to remove
     /// noise; at hidden values, for one that is to fill them in; of samples, for a stochastic code. None for others, where
-    /// [`evaluate`](Self::evaluate) judges. The device's generator is seeded anew.
+    /// [`evaluate`](Self::evaluate) judges.
     pub fn judge<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         &self,
         model: &Autoencoder<E, D, C>,
@@ -163,8 +188,15 @@ impl Objective {
         if self.corruption.is_none() && !model.code.is_stochastic() {
             return None;
         }
-        let sample = clean(sample.into());
-        sample.input.device().seed(SEED);
+        let sample = clean(sample.into()).with_seed(SEED);
+        Some(sample.clone().seeded(|| self.judge_with_draws(model, sample)))
+    }
+
+    fn judge_with_draws<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &self,
+        model: &Autoencoder<E, D, C>,
+        sample: Sample,
+    ) -> Evaluation {
         let target = sample.target.unwrap_or_else(|| sample.input.clone());
         let mut corrupted = self.corruption.apply(sample.input, sample.observed, model.reconstruction.layout.as_ref());
         if let Some(hidden) = corrupted.hidden.clone().filter(|hidden| hidden.dims() == target.dims()) {
@@ -174,7 +206,7 @@ impl Objective {
         let read = parts.read(corrupted.x.clone(), corrupted.visible.clone());
         let latent = model.code.draw(model.encoder.forward(read));
         let output = parts.decode(&latent);
-        Some(self.evaluate_on(model, target, corrupted, Forward { latent, output }))
+        self.evaluate_on(model, target, corrupted, Forward { latent, output })
     }
 
     fn evaluate_on<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(

@@ -185,11 +185,10 @@ mod tests {
     #[test]
     fn each_layer_is_trained_on_what_the_one_below_gives_until_a_report_ends_it() {
         let device = Device::default().autodiff();
-        device.seed(1);
         let mut recipe = (Variant::find("stacked").unwrap().recipe)();
         recipe.code_dim = 2;
         let inputs = Inputs::unit(8);
-        let (model, objective) = (recipe.init(&inputs, &device), recipe.objective(&inputs));
+        let (model, objective) = (ae_kernels::alone(1, &device, || recipe.init(&inputs, &device)), recipe.objective(&inputs));
         let x = Tensor::<2>::random([32, 8], Distribution::Uniform(0.0, 1.0), &device);
         let pretraining = Pretraining { epochs: 2, steps: 3, learning_rate: 1e-2, optimizer: AdamConfig::new().init() };
         let rows = |_: usize| vec![Ok::<_, ExecutionError>(Sample::from(x.clone())); 3];

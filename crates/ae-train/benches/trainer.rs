@@ -13,9 +13,10 @@ use ae_data::{Batcher, Dataset, Loader, Order, Rows, Scaling, ScalingMethod, Spl
 use ae_model::{Inputs, Model, Objective, Variant};
 use ae_train::{
     Quiet,
-    config::TrainingConfig,
+    checkpoint::Saved,
+    config::{Every, TrainingConfig},
     history::{self, History},
-    learner::Fit,
+    learner::{Fit, Place},
     metrics::Variances,
     trainee,
 };
@@ -108,15 +109,16 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
         })?);
         let folder = tempfile::tempdir()?;
         let metrics = folder.path().join("metrics.csv");
+        let (checkpoints, saved) = (folder.path().join("checkpoint"), Saved::default());
+        std::fs::create_dir(&checkpoints)?;
         let fit = Fit {
             config: &config,
             seed: 0,
             split,
             batcher: batcher.clone(),
             variances: Variances { train: 1.0, validation: 1.0 },
-            folder: folder.path(),
-            done: 0,
-            history: History::open(&metrics, epochs, 0, Arc::new(Quiet))?,
+            place: Place::Folder { checkpoints: &checkpoints, saved: &saved, every: Every::default() },
+            history: History::open(&metrics, epochs, steps, 0, Arc::new(Quiet))?,
             reporter: &Quiet,
             interrupter: Interrupter::new(),
             device: device.clone(),

@@ -113,10 +113,9 @@ impl Copies {
             return None;
         }
         let zeros = Tensor::<2>::zeros([COPIES, layout.width()], device);
-        device.seed(seed);
-        let offset = corruption.apply(zeros.clone(), None, Some(layout));
-        device.seed(seed);
-        let factor = corruption.apply(zeros.ones_like(), None, Some(layout)).x - offset.x.clone();
+        let apply = |x: Tensor<2>| ae_kernels::seeded(seed, device, || corruption.apply(x, None, Some(layout)));
+        let offset = apply(zeros.clone());
+        let factor = apply(zeros.ones_like()).x - offset.x.clone();
         Some(Self { factor, offset: offset.x, visible: offset.visible, count: COPIES })
     }
 }
@@ -617,8 +616,7 @@ mod tests {
         let corruption = corruption.init(&Inputs::real(5));
         let copies = Copies::draw(&corruption, &layout, 7, &device).unwrap();
         let x = Tensor::<2>::from_floats([[-2.0, 1.0, 0.0, 0.0, 1.0]], &device).repeat_dim(0, COPIES);
-        device.seed(7);
-        let direct = corruption.apply(x.clone(), None, Some(&layout));
+        let direct = ae_kernels::seeded(7, &device, || corruption.apply(x.clone(), None, Some(&layout)));
         let difference = (x * copies.factor + copies.offset - direct.x).abs().max().into_scalar::<f32>();
         assert!(difference < 1e-5, "{difference}");
         copies.visible.unwrap().into_data().assert_eq(&direct.visible.unwrap().into_data(), true);

@@ -2,29 +2,38 @@
 //!
 //! An epoch is saved when a fourth file says so, which is written last: `epoch-N.json` holds the size and the digest of each of its three records.
 //! Whatever a crash leaves behind without it does not count, and a record that has changed since is noticed before it is trained on.
+//!
+//! Within a long epoch there is a checkpoint now and then, too (`checkpoint.every`): `step-N.json` says where it was taken, and holds the digests of the
+//! records of model and optimizer; where the schedule is follows from the number of steps. There is one at a time, until the epoch is saved.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use ae_data::{
     caught::caught,
     sink::{PARTIAL, write_bytes},
 };
+use ae_model::train::Watch;
 use burn::{
+    lr_scheduler::LrSchedulerRecord,
     module::Module,
+    optim::OptimizerRecord,
     store::ModuleRecord,
     train::{
-        EarlyStoppingStrategy,
+        EarlyStoppingStrategy, Interrupter, TrainingError,
         checkpoint::{Checkpoint, Checkpointer, CheckpointerError, CheckpointingAction, CheckpointingStrategy},
         metric::store::{Aggregate, Direction, EventStoreClient, Split},
     },
 };
 
-use crate::{Error, Result, digest::Digest, metrics::LOSS};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, config::Every, digest::Digest, metrics::LOSS};
 
 /// The records of an epoch.
 pub const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
@@ -32,9 +41,36 @@ pub const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
 /// What `epoch-N.json` holds: the digest of each record, by its name.
 type Manifest = BTreeMap<String, Digest>;
 
+/// A checkpoint within an epoch, and what `step-N.json` holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Within {
+    /// The epoch that was trained, from 1.
+    pub epoch: usize,
+    /// How many of its batches were done.
+    pub batches: usize,
+    /// How many it has.
+    pub of: usize,
+    /// Optimizer steps of the whole training that were done.
+    pub steps: usize,
+    /// The digests of its records.
+    records: Manifest,
+}
+
+/// The records of a checkpoint within an epoch.
+const STEP_PARTS: [&str; 2] = ["model", "optim"];
+
 /// Where one record of an epoch lies.
 pub fn path(folder: &Path, part: &str, epoch: usize) -> PathBuf {
     folder.join(format!("{part}-{epoch}.bpk"))
+}
+
+fn step_path(folder: &Path, part: &str, steps: usize) -> PathBuf {
+    folder.join(format!("{part}-step-{steps}.bpk"))
+}
+
+fn step_manifest_path(folder: &Path, steps: usize) -> PathBuf {
+    folder.join(format!("step-{steps}.json"))
 }
 
 fn manifest_path(folder: &Path, epoch: usize) -> PathBuf {
@@ -46,7 +82,17 @@ fn manifest_path(folder: &Path, epoch: usize) -> PathBuf {
 /// # Errors
 /// A folder that cannot be read.
 pub fn epochs(folder: &Path) -> Result<BTreeSet<usize>> {
-    let number = |name: &str| name.strip_prefix("epoch-")?.strip_suffix(".json")?.parse().ok();
+    numbers(folder, "epoch-")
+}
+
+/// The steps at which a checkpoint within an epoch was taken.
+fn steps(folder: &Path) -> Result<BTreeSet<usize>> {
+    numbers(folder, "step-")
+}
+
+/// The `N` of each file `PREFIX N.json`.
+fn numbers(folder: &Path, prefix: &str) -> Result<BTreeSet<usize>> {
+    let number = |name: &str| name.strip_prefix(prefix)?.strip_suffix(".json")?.parse().ok();
     Ok(names(folder)?.iter().filter_map(|name| number(name)).collect())
 }
 
@@ -67,6 +113,10 @@ pub struct Saved {
     pub sound: BTreeSet<usize>,
     /// The others that were saved, and what is wrong with them.
     pub damaged: BTreeMap<usize, String>,
+    /// The checkpoint within the epoch after the last sound one, if there is a sound one.
+    pub within: Option<Within>,
+    /// What is wrong with checkpoints within an epoch.
+    pub damaged_steps: Vec<String>,
 }
 
 impl Saved {
@@ -82,6 +132,14 @@ impl Saved {
                 Some(reason) => drop(saved.damaged.insert(epoch, reason)),
             }
         }
+        for step in steps(folder)? {
+            match read_step(folder, step) {
+                Ok(within) if within.epoch == saved.last() + 1 => saved.within = Some(within),
+                // Of an epoch that is saved whole, or that comes behind a damaged one.
+                Ok(_) => {}
+                Err(reason) => saved.damaged_steps.push(format!("the checkpoint of step {step} is damaged: {reason}")),
+            }
+        }
         Ok(saved)
     }
 
@@ -90,17 +148,19 @@ impl Saved {
         self.sound.last().copied().unwrap_or(0)
     }
 
-    /// What is damaged and what comes of it, a sentence for each epoch.
+    /// What is damaged and what comes of it, a sentence for each.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         let last = self.last();
-        self.damaged.iter().map(move |(&epoch, reason)| {
+        let of_steps = self.damaged_steps.iter().map(move |reason| format!("{reason}; going on from epoch {last}"));
+        let of_epochs = self.damaged.iter().map(move |(&epoch, reason)| {
             let consequence = match (epoch > last, last) {
                 (true, 0) => "training from the start".to_string(),
                 (true, last) => format!("going on from epoch {last}"),
                 (false, _) => "it cannot be the one that is kept".to_string(),
             };
             format!("the checkpoint of epoch {epoch} is damaged: {reason}; {consequence}")
-        })
+        });
+        of_epochs.chain(of_steps)
     }
 }
 
@@ -110,16 +170,36 @@ fn damage(folder: &Path, epoch: usize) -> Option<String> {
         Ok(manifest) => manifest,
         Err(reason) => return Some(reason),
     };
-    PARTS.iter().find_map(|part| {
-        let path = path(folder, part, epoch);
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match (manifest.get(*part), Digest::of(&path)) {
-            (None, _) => Some(format!("{name} is not listed")),
-            (_, Err(error)) => Some(format!("{name}: {error}")),
-            (Some(saved), Ok(found)) if found != *saved => Some(format!("{name} is not what was saved")),
-            _ => None,
-        }
-    })
+    PARTS.iter().find_map(|part| damage_of(&path(folder, part, epoch), manifest.get(*part)))
+}
+
+/// What is wrong with a record.
+fn damage_of(path: &Path, saved: Option<&Digest>) -> Option<String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match (saved, Digest::of(path)) {
+        (None, _) => Some(format!("{name} is not listed")),
+        (_, Err(error)) => Some(format!("{name}: {error}")),
+        (Some(saved), Ok(found)) if found != *saved => Some(format!("{name} is not what was saved")),
+        _ => None,
+    }
+}
+
+/// The checkpoint of a step, if it is sound; else what is wrong with it.
+fn read_step(folder: &Path, step: usize) -> std::result::Result<Within, String> {
+    let name = format!("step-{step}.json");
+    let text = fs::read_to_string(step_manifest_path(folder, step)).map_err(|error| format!("{name}: {error}"))?;
+    let within: Within = serde_json::from_str(&text).map_err(|error| format!("{name}: {error}"))?;
+    let is_consistent = within.steps == step
+        && within.epoch > 0
+        && within.batches < within.of
+        && (within.epoch - 1).checked_mul(within.of).and_then(|before| before.checked_add(within.batches)) == Some(step);
+    if !is_consistent {
+        return Err(format!("{name} contradicts itself"));
+    }
+    match STEP_PARTS.iter().find_map(|part| damage_of(&step_path(folder, part, step), within.records.get(*part))) {
+        Some(reason) => Err(reason),
+        None => Ok(within),
+    }
 }
 
 fn read_manifest(folder: &Path, epoch: usize) -> std::result::Result<Manifest, String> {
@@ -139,10 +219,16 @@ pub fn clean(folder: &Path, saved: &Saved) -> Result<()> {
     }
     let here = Path::new("");
     let files = |&epoch: &usize| PARTS.iter().map(move |part| path(here, part, epoch)).chain([manifest_path(here, epoch)]);
-    let kept: BTreeSet<String> = saved.sound.iter().flat_map(files).map(|path| path.to_string_lossy().into_owned()).collect();
+    let of_step = |within: &Within| {
+        let steps = within.steps;
+        STEP_PARTS.iter().map(move |part| step_path(here, part, steps)).chain([step_manifest_path(here, steps)]).collect::<Vec<_>>()
+    };
+    let kept = saved.sound.iter().flat_map(files).chain(saved.within.iter().flat_map(of_step));
+    let kept: BTreeSet<String> = kept.map(|path| path.to_string_lossy().into_owned()).collect();
     // Files of ours alone, and what they are called while they are written.
     let is_record = |name: &str| PARTS.iter().any(|part| name.starts_with(&format!("{part}-")));
-    let is_ours = |name: &str| is_record(name) || name.starts_with(PARTIAL);
+    let is_step = |name: &str| name.starts_with("step-") && name.ends_with(".json");
+    let is_ours = |name: &str| is_record(name) || is_step(name) || name.starts_with(PARTIAL);
     for name in names(folder)?.into_iter().filter(|name| is_ours(name) && !kept.contains(name)) {
         let path = folder.join(&name);
         fs::remove_file(&path).map_err(|error| Error::at("remove", &path, error))?;
@@ -156,19 +242,63 @@ fn remove(folder: &Path, epoch: usize) -> io::Result<()> {
     paths.map(fs::remove_file).find(|result| matches!(result, Err(error) if error.kind() != io::ErrorKind::NotFound)).unwrap_or(Ok(()))
 }
 
+/// Removes the checkpoints within the epochs up to this one, each first by what says that it is whole.
+fn remove_steps(folder: &Path, up_to: usize) -> io::Result<()> {
+    let all = steps(folder).map_err(|error| io::Error::other(error.to_string()))?;
+    for step in all {
+        // One that cannot be read is of no use, whatever it is of.
+        if read_step(folder, step).map_or(0, |within| within.epoch) <= up_to {
+            remove_step(folder, step)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_step(folder: &Path, step: usize) -> io::Result<()> {
+    let paths = [step_manifest_path(folder, step)].into_iter().chain(STEP_PARTS.map(|part| step_path(folder, part, step)));
+    paths.map(fs::remove_file).find(|result| matches!(result, Err(error) if error.kind() != io::ErrorKind::NotFound)).unwrap_or(Ok(()))
+}
+
+/// Keeps of a training that has ended what going on with it needs, the last epoch and the best; or nothing of it.
+///
+/// # Errors
+/// A folder that cannot be read, or a file that cannot be removed.
+pub fn clear(folder: &Path, kept: &[usize]) -> Result<()> {
+    let failed = |error| Error::at("clear", folder, error);
+    remove_steps(folder, usize::MAX).map_err(failed)?;
+    for epoch in epochs(folder)?.into_iter().filter(|epoch| !kept.contains(epoch)) {
+        remove(folder, epoch).map_err(failed)?;
+    }
+    if kept.is_empty() && names(folder)?.is_empty() {
+        fs::remove_dir(folder).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(failed(error)) })?;
+    }
+    Ok(())
+}
+
 /// One record of an epoch that is [sound](Saved::sound).
 ///
 /// # Errors
 /// A file that is missing, or that this program cannot read.
 pub fn load<R: Checkpoint>(folder: &Path, part: &str, epoch: usize) -> Result<R> {
-    let path = path(folder, part, epoch);
+    load_from(path(folder, part, epoch))
+}
+
+/// One record of a checkpoint within an epoch.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_step<R: Checkpoint>(folder: &Path, part: &str, within: &Within) -> Result<R> {
+    load_from(step_path(folder, part, within.steps))
+}
+
+fn load_from<R: Checkpoint>(path: PathBuf) -> Result<R> {
     // A file that is none of Burn's records can make the reader panic rather than return; to the person it is the same thing.
     let reason = match caught(|| R::load(path.clone())) {
         Some(Ok(record)) => return Ok(record),
         Some(Err(error)) => error.to_string().replace('\n', " "),
         None => "its contents are no record".to_string(),
     };
-    Err(Error::at("read the checkpoint", &path, format!("{reason}; train again with another `--out`")))
+    Err(Error::damaged(&path, reason))
 }
 
 /// The module with what it was after an epoch.
@@ -176,10 +306,17 @@ pub fn load<R: Checkpoint>(folder: &Path, part: &str, epoch: usize) -> Result<R>
 /// # Errors
 /// As [`load`], and a record of another module than the configuration describes.
 pub fn restore<M: Module>(module: M, folder: &Path, epoch: usize) -> Result<M> {
-    let record: ModuleRecord = load(folder, PARTS[0], epoch)?;
+    fitted(module, load(folder, PARTS[0], epoch)?, &format!("epoch {epoch}"))
+}
+
+/// The module with what a record holds; `what` is the place that it is of.
+///
+/// # Errors
+/// A record of another module than the configuration describes.
+pub fn fitted<M: Module>(module: M, record: ModuleRecord, what: &str) -> Result<M> {
     module
         .try_load_record(record)
-        .map_err(|error| Error::Failed(format!("the checkpoint of epoch {epoch} does not fit `config.toml`: {error}: was it edited?")))
+        .map_err(|error| Error::Failed(format!("the checkpoint of {what} does not fit `config.toml`: {error}: was it edited?")))
 }
 
 /// Digests of the records that have been written, by epoch, until the third of an epoch is there.
@@ -190,15 +327,23 @@ pub struct Files {
     folder: PathBuf,
     part: &'static str,
     written: Written,
+    /// What the training goes on from, if that is within an epoch, and the schedule there.
+    within: Option<(usize, LrSchedulerRecord)>,
     /// To be deleted behind the next one that is written: Burn's training waits for a deletion, for a writing it does not.
     stale: Mutex<Vec<usize>>,
 }
 
 impl Files {
-    /// The records of each of [`PARTS`] in `folder`.
-    pub fn of(folder: &Path) -> [Self; 3] {
+    /// The records of each of [`PARTS`] in `folder`; what is restored is a checkpoint within an epoch, if there is one.
+    pub fn of(folder: &Path, within: Option<(usize, LrSchedulerRecord)>) -> [Self; 3] {
         let written = Written::default();
-        PARTS.map(|part| Self { folder: folder.to_owned(), part, written: written.clone(), stale: Mutex::default() })
+        PARTS.map(|part| Self {
+            folder: folder.to_owned(),
+            part,
+            written: written.clone(),
+            within: within.clone(),
+            stale: Mutex::default(),
+        })
     }
 
     fn stale(&self) -> MutexGuard<'_, Vec<usize>> {
@@ -208,9 +353,7 @@ impl Files {
 
 impl<R: Checkpoint> Checkpointer<R> for Files {
     fn save(&self, epoch: usize, record: R) -> std::result::Result<(), CheckpointerError> {
-        let path = path(&self.folder, self.part, epoch);
-        record.save(path.clone())?;
-        let digest = Digest::of(&path).map_err(CheckpointerError::IOError)?;
+        let digest = saved(record, &path(&self.folder, self.part, epoch))?;
         let whole = {
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
             let manifest = written.entry(epoch).or_default();
@@ -221,6 +364,7 @@ impl<R: Checkpoint> Checkpointer<R> for Files {
             let text = serde_json::to_vec_pretty(&manifest).expect("digests are JSON");
             let failed = |error: ae_data::DataError| CheckpointerError::IOError(io::Error::other(error.to_string()));
             write_bytes(&manifest_path(&self.folder, epoch), &text).map_err(failed)?;
+            remove_steps(&self.folder, epoch).map_err(CheckpointerError::IOError)?;
         }
         // One of the three removes the whole epoch.
         let stale = std::mem::take(&mut *self.stale());
@@ -234,7 +378,148 @@ impl<R: Checkpoint> Checkpointer<R> for Files {
     }
 
     fn restore(&self, epoch: usize) -> std::result::Result<R, CheckpointerError> {
-        R::load(path(&self.folder, self.part, epoch))
+        let Some((steps, schedule)) = &self.within else { return R::load(path(&self.folder, self.part, epoch)) };
+        match STEP_PARTS.contains(&self.part) {
+            true => R::load(step_path(&self.folder, self.part, *steps)),
+            // The schedule has no file: where it is follows from the steps.
+            false => {
+                let bytes = schedule.clone().checkpoint_into_bytes().map_err(CheckpointerError::Record)?;
+                R::checkpoint_from_bytes(bytes).map_err(CheckpointerError::Record)
+            }
+        }
+    }
+}
+
+/// Writes a record, and gives its digest.
+fn saved<R: Checkpoint>(record: R, path: &Path) -> std::result::Result<Digest, CheckpointerError> {
+    record.save(path.to_owned())?;
+    Digest::of(path).map_err(CheckpointerError::IOError)
+}
+
+/// Takes checkpoints within epochs.
+pub struct Steps {
+    folder: PathBuf,
+    every: Every,
+    /// Batches of an epoch.
+    batches: usize,
+    /// What stops the training, and is told of a disk that fails.
+    interrupter: Interrupter,
+    /// When the training was saved last, as far as this knows.
+    last: Mutex<Instant>,
+}
+
+impl std::fmt::Debug for Steps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Steps").field("every", &self.every).finish_non_exhaustive()
+    }
+}
+
+/// What of an epoch is worth saving when the training is stopped in it.
+const WORTH_SAVING: Duration = Duration::from_secs(20);
+
+impl Steps {
+    /// Takes them into `folder`, for epochs of so many batches.
+    pub fn new(folder: &Path, every: Every, batches: usize, interrupter: Interrupter) -> Self {
+        Self { folder: folder.to_owned(), every, batches, interrupter, last: Mutex::new(Instant::now()) }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Instant> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, steps: usize, model: ModuleRecord, optimizer: OptimizerRecord) -> std::result::Result<(), CheckpointerError> {
+        let path = |part: &str| step_path(&self.folder, part, steps);
+        let [model_part, optimizer_part] = STEP_PARTS;
+        let records = [
+            (model_part.to_string(), saved(model, &path(model_part))?),
+            (optimizer_part.to_string(), saved(optimizer, &path(optimizer_part))?),
+        ];
+        let (epoch, batches) = (steps / self.batches + 1, steps % self.batches);
+        let within = Within { epoch, batches, of: self.batches, steps, records: records.into() };
+        let text = serde_json::to_vec_pretty(&within).expect("a checkpoint is JSON");
+        let failed = |error: String| CheckpointerError::IOError(io::Error::other(error));
+        write_bytes(&step_manifest_path(&self.folder, steps), &text).map_err(|error| failed(error.to_string()))?;
+        for older in self::steps(&self.folder).map_err(|error| failed(error.to_string()))?.range(..steps) {
+            remove_step(&self.folder, *older).map_err(CheckpointerError::IOError)?;
+        }
+        Ok(())
+    }
+}
+
+impl Watch for Steps {
+    fn wants(&self, steps: usize) -> bool {
+        if steps.is_multiple_of(self.batches) {
+            // The checkpoint of the epoch follows.
+            *self.last() = Instant::now();
+            return false;
+        }
+        let is_due = match self.every {
+            Every::Steps(every) => (steps as u64).is_multiple_of(every),
+            Every::Time(every) => self.last().elapsed() >= every,
+        };
+        is_due || self.interrupter.should_stop() && self.last().elapsed() >= WORTH_SAVING
+    }
+
+    fn take(&self, steps: usize, trainee: ModuleRecord, optimizer: OptimizerRecord) {
+        if let Err(error) = self.write(steps, trainee, optimizer) {
+            self.interrupter.fail(TrainingError::Checkpoint(error));
+        }
+        *self.last() = Instant::now();
+    }
+}
+
+/// Records in memory: of the epochs that are kept, for a training that leaves no files.
+#[derive(Clone, Default)]
+pub struct Memory {
+    models: Arc<Mutex<BTreeMap<usize, ModuleRecord>>>,
+}
+
+impl Memory {
+    fn models(&self) -> MutexGuard<'_, BTreeMap<usize, ModuleRecord>> {
+        self.models.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The model after an epoch, if it was kept.
+    pub fn model(&self, epoch: usize) -> Option<ModuleRecord> {
+        self.models().get(&epoch).cloned()
+    }
+
+    /// The epochs that are kept.
+    pub fn epochs(&self) -> BTreeSet<usize> {
+        self.models().keys().copied().collect()
+    }
+}
+
+impl Checkpointer<ModuleRecord> for Memory {
+    fn save(&self, epoch: usize, record: ModuleRecord) -> std::result::Result<(), CheckpointerError> {
+        self.models().insert(epoch, record);
+        Ok(())
+    }
+
+    fn delete(&self, epoch: usize) -> std::result::Result<(), CheckpointerError> {
+        self.models().remove(&epoch);
+        Ok(())
+    }
+
+    fn restore(&self, epoch: usize) -> std::result::Result<ModuleRecord, CheckpointerError> {
+        self.model(epoch).ok_or_else(|| CheckpointerError::Unknown(format!("epoch {epoch} was not kept")))
+    }
+}
+
+/// Keeps nothing: what nobody goes on from needs neither the state of its optimizer nor that of its schedule.
+pub struct Nothing;
+
+impl<R: Checkpoint> Checkpointer<R> for Nothing {
+    fn save(&self, _: usize, _: R) -> std::result::Result<(), CheckpointerError> {
+        Ok(())
+    }
+
+    fn delete(&self, _: usize) -> std::result::Result<(), CheckpointerError> {
+        Ok(())
+    }
+
+    fn restore(&self, epoch: usize) -> std::result::Result<R, CheckpointerError> {
+        Err(CheckpointerError::Unknown(format!("epoch {epoch} was not kept")))
     }
 }
 
@@ -253,12 +538,9 @@ pub struct BestAndLast {
 }
 
 impl BestAndLast {
-    /// With what is already in `folder`.
-    ///
-    /// # Errors
-    /// A folder that cannot be read.
-    pub fn new(folder: &Path) -> Result<Self> {
-        Ok(Self { kept: epochs(folder)? })
+    /// With these epochs, which are there already.
+    pub fn new(kept: BTreeSet<usize>) -> Self {
+        Self { kept }
     }
 }
 

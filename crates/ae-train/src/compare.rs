@@ -108,7 +108,7 @@ impl Setup {
 fn measure(run: &Run, device: &Device, fitted: &[Scaling]) -> Result<Measured> {
     let folder = run.folder.path().display().to_string();
     let Some(summary) = run.folder.summary()? else {
-        return Err(Error::Failed(format!("{folder} has not ended: continue it with `ae train --resume {folder}`")));
+        return Err(Error::Unfinished { folder: run.folder.path().to_owned() });
     };
     let trained = run.trained(device.clone())?;
     let pca = run.folder.pca()?;

@@ -14,7 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
-use crate::{Error, Result, anomaly::normal_class, fields};
+pub use crate::saving::{CheckpointConfig, Every, Keep};
+use crate::{Error, Result, anomaly::normal_class, fields, history::Epoch, metrics::LOSS};
 
 /// The variant that is trained when none is named.
 pub const DEFAULT_VARIANT: &str = "undercomplete";
@@ -34,6 +35,8 @@ pub struct Config {
     pub model: Recipe,
     /// How to train.
     pub training: TrainingConfig,
+    /// When it is saved.
+    pub checkpoint: CheckpointConfig,
     /// The parts that `model` can name.
     #[serde(skip)]
     pub registry: Registry,
@@ -48,13 +51,15 @@ struct Unread<M> {
     data: DataConfig,
     model: M,
     training: TrainingConfig,
+    #[serde(default)]
+    checkpoint: CheckpointConfig,
 }
 
 /// With the parts of `ae-model`.
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let Unread { variant, seed, data, model, training } = Unread::deserialize(deserializer)?;
-        Ok(Self { variant, seed, data, model, training, registry: Registry::default() })
+        let Unread { variant, seed, data, model, training, checkpoint } = Unread::deserialize(deserializer)?;
+        Ok(Self { variant, seed, data, model, training, checkpoint, registry: Registry::default() })
     }
 }
 
@@ -200,7 +205,8 @@ impl Config {
         let Hints { learning_rate, pretrain_epochs } = variant.training;
         let training = TrainingConfig { learning_rate, pretrain_epochs, ..TrainingConfig::default() };
         let (data, model) = (DataConfig::default(), (variant.recipe)());
-        Ok(Self { variant: name.to_string(), seed: 0, data, model, training, registry: Registry::default() })
+        let checkpoint = CheckpointConfig::default();
+        Ok(Self { variant: name.to_string(), seed: 0, data, model, training, checkpoint, registry: Registry::default() })
     }
 
     /// The settings of all layers, checked; parts are those of the registry.
@@ -259,7 +265,7 @@ impl Config {
             let place = lines.next().and_then(|line| line.strip_prefix("in ")).map(|path| format!(" in {path}")).unwrap_or_default();
             cannot(place, &what)
         })?;
-        let Unread { variant, seed, data, model, training } = unread;
+        let Unread { variant, seed, data, model, training, checkpoint } = unread;
         if let Some((place, number)) = not_finite("model", &model) {
             return Err(ConfigError::new(place, number, "a finite number").into());
         }
@@ -267,7 +273,7 @@ impl Config {
             let place = if error.place.is_empty() { "model".to_string() } else { format!("model.{}", error.place) };
             cannot(format!(" in `{place}`"), &error.what)
         })?;
-        Ok(Self { variant, seed, data, model, training, registry: registry.clone() })
+        Ok(Self { variant, seed, data, model, training, checkpoint, registry: registry.clone() })
     }
 
     /// Whether every field is in its range, as far as that can be said without the data.
@@ -277,6 +283,7 @@ impl Config {
     pub fn check(&self) -> Result<()> {
         find_variant(&self.variant)?;
         self.model.check().map_err(|error| error.within("model"))?;
+        self.checkpoint.check()?;
         let share = |field: &str, value: f64| match value > 0.0 && value < 1.0 {
             true => Ok(()),
             false => Err(ConfigError::new(field, value, "greater than 0 and less than 1")),
@@ -325,6 +332,17 @@ impl Config {
             return Err(ConfigError::new("training.warmup_epochs", training.warmup_epochs, allowed).into());
         }
         Ok(())
+    }
+
+    /// What to do about a loss that diverges.
+    pub(crate) fn slower(&self) -> String {
+        format!("lower `training.learning_rate` (now {}) or set `training.gradient_clip`", self.training.learning_rate)
+    }
+
+    /// The loss became infinite in this one of the epochs, and no other is there to keep.
+    pub(crate) fn diverged(&self, epoch: usize, epochs: &[Epoch]) -> Error {
+        let infinite = epochs.iter().find(|other| other.epoch == epoch).and_then(|epoch| epoch.infinite.clone());
+        Error::Diverged { epoch, term: infinite.unwrap_or_else(|| LOSS.to_string()), advice: self.slower() }
     }
 
     /// The variant.

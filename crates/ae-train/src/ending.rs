@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     fn of(losses: &[f64], sound: &[usize], patience: usize) -> Ending {
-        let epochs: Vec<Epoch> = (1..).zip(losses).map(|(epoch, &loss)| Epoch { epoch, loss, seconds: 1.0 }).collect();
+        let epochs: Vec<Epoch> = (1..).zip(losses).map(|(epoch, &loss)| Epoch { epoch, loss, seconds: 1.0, infinite: None }).collect();
         let training = TrainingConfig { epochs: 5, patience, ..TrainingConfig::default() };
         Ending::of(&epochs, &sound.iter().copied().collect(), &training)
     }

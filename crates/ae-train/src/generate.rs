@@ -50,8 +50,8 @@ impl Trained {
         match density {
             Density::Mixture(mixture) => Ok(mixture.sample(count, seed)),
             Density::Prior => {
-                self.device.seed(seed);
-                let Some(codes) = self.model.code.sample(count, self.config.model.code_dim, &self.device) else {
+                let draw = || self.model.code.sample(count, self.config.model.code_dim, &self.device);
+                let Some(codes) = ae_kernels::seeded(seed, &self.device, draw) else {
                     return Err(Error::Usage(
                         "the code of this run has no prior to draw from: leave `--density` out, or train a `variational` model".to_string(),
                     ));

@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -22,12 +22,15 @@ use burn::train::{
     },
 };
 
-use crate::{Error, Reporter, Result, metrics::LOSS};
+use crate::{Error, Reporter, Result, metrics::LOSS, reporter::EpochReport};
 
 /// Column of the epoch's number.
 const EPOCH: &str = "epoch";
 /// Column of the seconds that the epoch took.
 const SECONDS: &str = "seconds";
+
+/// The epochs of a training that leaves no file.
+pub type Losses = Arc<Mutex<Vec<Epoch>>>;
 
 /// The record of a run's epochs.
 pub struct History {
@@ -37,7 +40,11 @@ pub struct History {
     /// Value by epoch and column.
     values: BTreeMap<(usize, String), f64>,
     names: Vec<(MetricId, String)>,
+    /// Where the losses go, of a training that leaves no file.
+    losses: Option<Losses>,
     epochs: usize,
+    /// Optimizer steps of an epoch.
+    batches: usize,
     first: usize,
     began: Instant,
     epoch_began: Instant,
@@ -45,30 +52,41 @@ pub struct History {
 }
 
 impl History {
-    /// Opens `path` for a run of `epochs` epochs, of which the first `done` are read back.
+    /// Of a training of `epochs` epochs of so many batches that leaves no file.
+    pub fn in_memory(losses: Losses, epochs: usize, batches: usize, reporter: Arc<dyn Reporter>) -> Self {
+        Self { losses: Some(losses), ..Self::new(epochs, batches, reporter) }
+    }
+
+    fn new(epochs: usize, batches: usize, reporter: Arc<dyn Reporter>) -> Self {
+        let now = Instant::now();
+        Self {
+            path: PathBuf::new(),
+            file: None,
+            columns: Vec::new(),
+            values: BTreeMap::new(),
+            names: Vec::new(),
+            losses: None,
+            epochs,
+            batches,
+            first: 1,
+            began: now,
+            epoch_began: now,
+            reporter,
+        }
+    }
+
+    /// Opens `path` for a run of `epochs` epochs of so many batches, of which the first `done` are read back.
     ///
     /// # Errors
     /// A file that cannot be written, or whose rows cannot be read back.
-    pub fn open(path: &Path, epochs: usize, done: usize, reporter: Arc<dyn Reporter>) -> Result<Self> {
+    pub fn open(path: &Path, epochs: usize, batches: usize, done: usize, reporter: Arc<dyn Reporter>) -> Result<Self> {
         let Table { columns, values } = if done > 0 { read(path)? } else { Table::default() };
         let rows = values.range(..(done + 1, String::new())).map(|((epoch, column), value)| ((*epoch, column.clone()), *value));
         let values: BTreeMap<(usize, String), f64> = rows.collect();
         if let Some(epoch) = (1..=done).find(|&epoch| !values.contains_key(&(epoch, Self::key(LOSS, &Split::Valid)))) {
             return Err(damaged(path, &format!("holds no row of epoch {epoch}")));
         }
-        let now = Instant::now();
-        let mut history = Self {
-            path: path.to_owned(),
-            file: None,
-            columns,
-            values,
-            names: Vec::new(),
-            epochs,
-            first: done + 1,
-            began: now,
-            epoch_began: now,
-            reporter,
-        };
+        let mut history = Self { path: path.to_owned(), columns, values, first: done + 1, ..Self::new(epochs, batches, reporter) };
         // What is there beyond these rows: a line that was cut off, or epochs that are trained again. A whole file takes its place.
         let text = if done > 0 { history.text(done) } else { String::new() };
         if fs::read(path).is_ok_and(|before| before != text.as_bytes()) {
@@ -120,7 +138,7 @@ impl History {
         let mut parts = vec![format!("epoch {epoch:>4}/{}", self.epochs)];
         for column in &self.columns {
             let Some(name) = column.strip_prefix("train_") else { continue };
-            if ["mse", "fvu", "code_l0", "dead_units", "mean_activation", "saturation", "learning_rate"].contains(&name) {
+            if FIGURES.contains(&name) {
                 continue;
             }
             if let (Some(train), Some(valid)) = (value(column), value(&format!("valid_{name}"))) {
@@ -193,7 +211,7 @@ fn read(path: &Path) -> Result<Table> {
 }
 
 /// What is needed of an epoch afterwards.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Epoch {
     /// Its number, from 1.
     pub epoch: usize,
@@ -201,7 +219,28 @@ pub struct Epoch {
     pub loss: f64,
     /// What it took.
     pub seconds: f64,
+    /// The term of the loss that is infinite or none, if the loss is.
+    pub infinite: Option<String>,
 }
+
+impl Epoch {
+    /// Of the values of an epoch, by column.
+    fn of<'a>(epoch: usize, values: impl Iterator<Item = (&'a str, f64)> + Clone) -> Self {
+        let value = |wanted: &str| values.clone().find(|(column, _)| *column == wanted).map_or(f64::NAN, |(_, value)| value);
+        let loss = value(&History::key(LOSS, &Split::Valid));
+        // Of the terms, which are the columns that are none of the other figures; in training they are infinite first.
+        let is_term = |column: &str| {
+            let name = column.strip_prefix("train_").or(column.strip_prefix("valid_"));
+            name.filter(|name| *name != LOSS && !FIGURES.contains(name)).map(str::to_string)
+        };
+        let infinite = || values.clone().filter(|(_, value)| !value.is_finite()).find_map(|(column, _)| is_term(column));
+        let infinite = (!loss.is_finite()).then(|| infinite().unwrap_or_else(|| LOSS.to_string()));
+        Self { epoch, loss, seconds: value(SECONDS), infinite }
+    }
+}
+
+/// Columns that are no terms of the loss.
+const FIGURES: [&str; 8] = ["mse", "fvu", "code_l0", "dead_units", "mean_activation", "saturation", "jacobian_norm2", "learning_rate"];
 
 /// Every epoch that `path` holds, in their order.
 ///
@@ -209,8 +248,10 @@ pub struct Epoch {
 /// A file that cannot be read.
 pub fn losses(path: &Path) -> Result<Vec<Epoch>> {
     let table = read(path)?;
-    let loss = History::key(LOSS, &Split::Valid);
-    let epoch = |epoch| Epoch { epoch, loss: table.value(epoch, &loss), seconds: table.value(epoch, SECONDS) };
+    let epoch = |epoch| {
+        let row = table.values.range((epoch, String::new())..(epoch + 1, String::new()));
+        Epoch::of(epoch, row.map(|((_, column), value)| (column.as_str(), *value)))
+    };
     Ok(table.epochs().into_iter().map(epoch).collect())
 }
 
@@ -254,7 +295,15 @@ impl MetricLogger for History {
         self.values.insert((epoch, SECONDS.to_string()), self.epoch_began.elapsed().as_secs_f64());
         self.epoch_began = Instant::now();
         self.write(epoch);
+        if let Some(losses) = &self.losses {
+            let row = self.values.range((epoch, String::new())..(epoch + 1, String::new()));
+            let epoch = Epoch::of(epoch, row.map(|((_, column), value)| (column.as_str(), *value)));
+            losses.lock().unwrap_or_else(PoisonError::into_inner).push(epoch);
+        }
         self.reporter.progress(&self.line(epoch));
+        let row = self.values.range((epoch, String::new())..(epoch + 1, String::new()));
+        let figures = row.map(|((_, column), value)| (column.clone(), *value)).collect();
+        self.reporter.epoch(&EpochReport { epoch, epochs: self.epochs, steps: epoch * self.batches, figures });
     }
 }
 
@@ -267,7 +316,7 @@ mod tests {
     fn rows_are_read_back_and_a_gap_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.csv");
-        let open = |done: usize| History::open(&path, 5, done, Arc::new(Quiet));
+        let open = |done: usize| History::open(&path, 5, 10, done, Arc::new(Quiet));
         // The second epoch was trained twice, and the last line was cut off.
         std::fs::write(&path, "epoch,seconds,valid_loss\n1,0.5,3\n2,0.5,9\n2,0.5,2\n3,0.5,1\n4,0.5,0.").unwrap();
         let mut history = open(2).unwrap();
@@ -277,6 +326,10 @@ mod tests {
         history.write(3);
         drop(history);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "epoch,seconds,valid_loss\n1,0.5,3\n2,0.5,2\n3,,0.25\n");
+        std::fs::write(folder.path().join("wild.csv"), "epoch,train_l1,valid_kl,valid_loss\n1,0.5,NaN,inf\n2,1,1,1\n3,1,1,NaN\n").unwrap();
+        let wild = losses(&folder.path().join("wild.csv")).unwrap();
+        let infinite: Vec<_> = wild.iter().map(|epoch| epoch.infinite.as_deref()).collect();
+        assert_eq!(infinite, [Some("kl"), None, Some("loss")]);
         assert_eq!(losses(&path).unwrap().iter().map(|epoch| epoch.loss).collect::<Vec<_>>(), [3.0, 2.0, 0.25]);
         let error = open(4).err().unwrap().to_string();
         assert!(error.contains("no row of epoch 4"), "{error}");

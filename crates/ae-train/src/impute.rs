@@ -119,6 +119,17 @@ impl Trained {
         })
     }
 
+    /// The cells of all `rows` with their blanks filled in, in the units of the data, row by row; `NaN` where nothing is known.
+    ///
+    /// # Errors
+    /// A device that fails, or a file that can no longer be read.
+    pub fn imputed(&self, rows: &Dataset) -> Result<Vec<f64>> {
+        self.filled(rows).try_fold(Vec::new(), |mut all, batch| {
+            all.extend(batch?.1);
+            Ok(all)
+        })
+    }
+
     /// How well values of `rows` that are there are filled in once they are hidden.
     ///
     /// # Errors

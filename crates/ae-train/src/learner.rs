@@ -9,27 +9,59 @@ use burn::{
     data::dataset::Dataset as _,
     grad_clipping::GradientClippingConfig,
     lr_scheduler::{
-        cosine::CosineAnnealingLrSchedulerConfig, linear::LinearLrSchedulerConfig, module_lr_scheduler::ModuleLrScheduler,
+        LrSchedulerRecord, cosine::CosineAnnealingLrSchedulerConfig, linear::LinearLrSchedulerConfig, module_lr_scheduler::ModuleLrScheduler,
         sequential::SequentialLrSchedulerConfig,
     },
-    optim::ModuleOptimizer,
+    optim::{ModuleOptimizer, OptimizerRecord},
     tensor::Device,
     train::{Interrupter, Learner, LearningResult, SupervisedTraining},
 };
 
 use crate::{
     Error, Reporter, Result,
-    checkpoint::{self, BestAndLast, Files, PARTS, Patience},
-    config::{Optimizer, Schedule, TrainingConfig},
+    checkpoint::{self, BestAndLast, Files, Memory, Nothing, PARTS, Patience, Saved, Steps},
+    config::{Every, Optimizer, Schedule, TrainingConfig},
     device,
     history::History,
-    log::Warnings,
     metrics::{self, Variances},
     step::Trainee,
 };
 
 /// Steps on a GPU between two readings of what they measured.
 const READ_EVERY: usize = 16;
+
+/// Where the checkpoints of a training go.
+pub enum Place<'a> {
+    /// Into a folder, which a training can go on from.
+    Folder {
+        /// The folder.
+        checkpoints: &'a Path,
+        /// What of it is there already.
+        saved: &'a Saved,
+        /// When a checkpoint is taken within an epoch.
+        every: Every,
+    },
+    /// Into memory.
+    Memory(Memory),
+}
+
+impl Place<'_> {
+    /// Whether there is anything to go on from.
+    pub fn has_begun(&self) -> bool {
+        match self {
+            Self::Folder { saved, .. } => saved.last() > 0 || saved.within.is_some(),
+            Self::Memory(_) => false,
+        }
+    }
+
+    /// Epochs that are done already.
+    fn done(&self) -> usize {
+        match self {
+            Self::Folder { saved, .. } => saved.last(),
+            Self::Memory(_) => 0,
+        }
+    }
+}
 
 /// Everything that a fit needs beside the model.
 pub struct Fit<'a> {
@@ -43,10 +75,8 @@ pub struct Fit<'a> {
     pub batcher: Batcher,
     /// Variances of the parts, for `fvu`.
     pub variances: Variances,
-    /// Where checkpoints and logs go.
-    pub folder: &'a Path,
-    /// Epochs that are done already: 0, or those of the checkpoint to resume from.
-    pub done: usize,
+    /// Where checkpoints go.
+    pub place: Place<'a>,
     /// The record of the epochs.
     pub history: History,
     /// What hears of the training.
@@ -102,39 +132,76 @@ impl Fit<'_> {
         self,
         trainee: Trainee<E, D, C>,
     ) -> Result<LearningResult<Trainee<E, D, C>>> {
-        let checkpoints = self.folder.join("checkpoint");
-        std::fs::create_dir_all(&checkpoints).map_err(|error| Error::at("create", &checkpoints, error))?;
-        if self.done > 0 {
-            // Burn panics on a checkpoint that it cannot use: look first, and say it in a sentence.
-            checkpoint::restore(trainee.clone(), &checkpoints, self.done)?;
-            checkpoint::load::<burn::optim::OptimizerRecord>(&checkpoints, PARTS[1], self.done)?;
-            checkpoint::load::<burn::lr_scheduler::LrSchedulerRecord>(&checkpoints, PARTS[2], self.done)?;
-        }
-
         let plain = self.device.clone().inner();
         let loader = |dataset: &Dataset, order, size: usize| Loader::new(dataset.clone(), self.batcher.clone(), size, order, plain.clone());
         let order = Order::Shuffled { seed: self.seed };
-        let train = loader(&self.split.train, order, self.config.batch_size).after(self.done);
+        let done = self.place.done();
+        let within = match &self.place {
+            Place::Folder { saved, .. } => saved.within.as_ref(),
+            Place::Memory(_) => None,
+        };
+        let batches = within.map_or(0, |within| within.batches);
+        let train = loader(&self.split.train, order, self.config.batch_size).after(done, batches);
         let validation =
             loader(&self.split.validation, Order::Sequential, self.config.batch_size.max(256).min(self.split.validation.len()));
-        let schedule = self.config.schedule(train.batches())?;
+        let mut schedule = self.config.schedule(train.batches())?;
         let every = if device::is_cpu(&plain) { 1 } else { READ_EVERY };
-        let trainee =
-            trainee.after(self.done * train.batches(), self.config.epochs * train.batches()).reading_every(every, |batch| batch.is_last);
+        let (steps, total) = (done * train.batches() + batches, self.config.epochs * train.batches());
+        let mut trainee = trainee.after(steps, total).reading_every(every, |batch| batch.is_last);
+        if let Place::Folder { checkpoints, every, .. } = &self.place {
+            let watch = Steps::new(checkpoints, *every, train.batches(), self.interrupter.clone());
+            trainee = trainee.with_watch(std::sync::Arc::new(watch));
+        }
 
-        let [model, optimizer, scheduler] = Files::of(&checkpoints);
-        let mut training = SupervisedTraining::new(self.folder, std::sync::Arc::new(train), std::sync::Arc::new(validation))
+        // The folder is that of Burn's own loggers, of which there are none here.
+        let mut training = SupervisedTraining::new("", std::sync::Arc::new(train), std::sync::Arc::new(validation))
             .with_metric_logger(self.history)
-            .with_application_logger(Some(Box::new(Warnings::new(&self.folder.join("experiment.log")))))
-            .with_custom_checkpointers(model, optimizer, scheduler)
-            .with_checkpointing_strategy(BestAndLast::new(&checkpoints)?)
+            .with_application_logger(None)
             .early_stopping(Patience { epochs: self.config.patience })
             .with_interrupter(self.interrupter.clone())
             .num_epochs(self.config.epochs);
         training = metrics::register(training, &trainee, self.variances);
-        let resume = (self.done > 0).then_some(self.done);
+        let mut resume = (done > 0).then_some(done);
+        training = match &self.place {
+            Place::Memory(memory) => training
+                .with_custom_checkpointers(memory.clone(), Nothing, Nothing)
+                .with_checkpointing_strategy(BestAndLast::new(memory.epochs())),
+            Place::Folder { checkpoints, .. } => {
+                let at = within.map(|within| {
+                    (0..within.steps).for_each(|_| drop(schedule.step()));
+                    (within.steps, schedule.to_record())
+                });
+                if let Some(within) = within {
+                    // Epoch 0 is what Burn calls that of a training that goes on in its first epoch.
+                    resume = Some(done);
+                    let left = within.of - within.batches;
+                    let epoch = within.epoch;
+                    let since = format!("the training figures of epoch {epoch} are of the {left} of its {} batches that were left", within.of);
+                    self.reporter.warning(&format!("going on within epoch {epoch}: {since}"));
+                }
+                let [model, optimizer, scheduler] = Files::of(checkpoints, at);
+                training
+                    .with_custom_checkpointers(model, optimizer, scheduler)
+                    .with_checkpointing_strategy(BestAndLast::new(checkpoint::epochs(checkpoints)?))
+            }
+        };
         training = training.renderer(self.reporter.renderer(&self.interrupter, resume));
         if let Some(epoch) = resume {
+            if let Place::Folder { checkpoints, .. } = &self.place {
+                // Burn panics on a checkpoint that it cannot use: look first, and say it in a sentence.
+                let (record, what) = match within {
+                    Some(within) => (checkpoint::load_step(checkpoints, PARTS[0], within)?, format!("step {}", within.steps)),
+                    None => (checkpoint::load(checkpoints, PARTS[0], epoch)?, format!("epoch {epoch}")),
+                };
+                checkpoint::fitted(trainee.clone(), record, &what)?;
+                match within {
+                    Some(within) => drop(checkpoint::load_step::<OptimizerRecord>(checkpoints, PARTS[1], within)?),
+                    None => {
+                        checkpoint::load::<OptimizerRecord>(checkpoints, PARTS[1], epoch)?;
+                        checkpoint::load::<LrSchedulerRecord>(checkpoints, PARTS[2], epoch)?;
+                    }
+                }
+            }
             training = training.checkpoint(epoch);
         }
         let result = training.launch(Learner::new(trainee, self.config.optimizer(), schedule));

@@ -3,22 +3,23 @@
 //! ```no_run
 //! use std::sync::Arc;
 //!
-//! use ae_train::{Config, Outcome, Run, reporter::Lines};
+//! use ae_train::{Config, Fitted, Trainer, reporter::Lines};
 //! use burn::{tensor::Device, train::Interrupter};
 //!
-//! // In one line, leaving nothing behind:
+//! // Rows in memory, leaving nothing behind:
+//! let rows: Vec<f32> = std::iter::repeat_n([0.1, 0.7, 0.3, 0.9], 500).flatten().collect();
 //! let mut config = Config::of_variant("undercomplete")?;
 //! config.training.epochs = 20;
-//! let fitted = ae_train::fit(config.clone(), Device::default())?;
+//! let fitted = Trainer::new(config.clone()).fit((rows.as_slice(), 4))?;
 //! println!("test sse {:.3}, PCA {:.3}", fitted.summary.test.model.sse, fitted.summary.test.pca.sse);
+//! let scores = fitted.score((rows.as_slice(), 4))?;
 //!
-//! // With a run folder, progress, and a way to stop it:
-//! let run = Run::create(config, None)?;
-//! if let Outcome::Finished(summary) = run.train(Device::default(), "default", Arc::new(Lines), Interrupter::new())? {
-//!     println!("test sse {:.3}, PCA {:.3}", summary.test.model.sse, summary.test.pca.sse);
-//! }
-//! let model = run.model(Device::default())?;
-//! # let _ = model;
+//! // A file, with a run folder, progress, and a way to stop it:
+//! let interrupter = Interrupter::new();
+//! let trainer = Trainer::new(config).on(Device::default()).in_folder("run").reporting_to(Arc::new(Lines)).stopped_by(interrupter);
+//! trainer.fit("customers.csv")?;
+//! let fitted = Fitted::open("run".as_ref(), Device::default())?;
+//! # let _ = (scores, fitted);
 //! # Ok::<(), ae_train::Error>(())
 //! ```
 //!
@@ -26,6 +27,7 @@
 //! |---|---|
 //! | [`config`], [`fields`] | the TOML that a run is made from, and what its fields mean |
 //! | [`cli`] | the command line, for programs with parts of their own, too |
+//! | [`trainer`], [`rows`] | training on rows that a program has, and using the model |
 //! | [`reporter`] | what hears of a training |
 //! | [`ending`] | how a training stands |
 //! | [`run`] | a run from its configuration to its result |
@@ -37,19 +39,23 @@
 //! | [`baseline`], [`evaluation`], [`probe`] | the result, beside PCA and the mean |
 //! | [`device`] | devices by name |
 
+#[cfg(feature = "cli")]
 pub mod allocator;
 pub mod anomaly;
 pub mod baseline;
 pub mod checkpoint;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod compare;
 pub mod config;
+mod data;
 pub mod device;
 mod digest;
 pub mod ending;
 pub mod error;
 pub mod evaluate;
 pub mod evaluation;
+#[cfg(feature = "export")]
 pub mod export;
 pub mod fields;
 pub mod generate;
@@ -58,7 +64,6 @@ pub mod impute;
 pub mod learner;
 pub mod likelihood;
 pub mod likeness;
-mod log;
 pub mod metrics;
 pub mod mixture;
 mod nearest;
@@ -66,21 +71,28 @@ pub mod neighbours;
 pub mod pretrain;
 pub mod probe;
 pub mod ranking;
+#[cfg(feature = "report")]
 pub mod report;
 pub mod reporter;
 pub mod results;
+pub mod rows;
 pub mod run;
 pub mod run_folder;
 pub mod sample_quality;
+mod saving;
 pub mod step;
 pub mod trained;
+pub mod trainer;
+mod training;
 
 pub use anomaly::Detector;
 pub use config::Config;
 pub use ending::Ending;
 pub use error::{Error, Result};
-pub use reporter::{Quiet, Reporter};
+pub use reporter::{EpochReport, Quiet, Reporter};
 pub use results::Table;
-pub use run::{Fitted, Outcome, Run, fit, fit_on};
+pub use rows::IntoRows;
+pub use run::{Outcome, Run};
 pub use step::{Trainee, trainee};
 pub use trained::{Trained, Which};
+pub use trainer::{Fitted, Trainer, fit};

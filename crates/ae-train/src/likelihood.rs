@@ -86,10 +86,13 @@ impl Trained {
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
     pub fn likelihood(&self, rows: &Dataset, pca: &Pca) -> Result<Option<Likelihood>> {
-        if !self.model.code.is_stochastic() {
-            return Ok(None);
+        match self.model.code.is_stochastic() {
+            true => ae_kernels::seeded(SEED, &self.device, || self.drawn_likelihood(rows, pca)).map(Some),
+            false => Ok(None),
         }
-        self.device.seed(SEED);
+    }
+
+    fn drawn_likelihood(&self, rows: &Dataset, pca: &Pca) -> Result<Likelihood> {
         let draws = LEAST_DRAWS.div_ceil(rows.len().max(1));
         let (mut bound, mut divergence, mut means) = (0.0, 0.0, vec![[0.0; 2]; self.config.model.code_dim]);
         for batch in self.batches(rows, "measuring the lower bound", |batch| {
@@ -124,7 +127,7 @@ impl Trained {
             }
             None => None,
         };
-        Ok(Some(Likelihood {
+        Ok(Likelihood {
             elbo: bound / count,
             kl: divergence / count,
             rows: weighted.len(),
@@ -136,7 +139,7 @@ impl Trained {
             has_unit_variance: self.model.variance.is_none() && self.config.model.reconstruction.get::<ae_model::SquaredError>().is_some(),
             active_units: means.into_iter().filter(|sums| variance(*sums) > ACTIVE).count(),
             deviation,
-        }))
+        })
     }
 
     /// Some of `rows`, the weights of codes that are drawn for each, and the mean logarithm of a weight.

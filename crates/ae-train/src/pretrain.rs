@@ -70,7 +70,7 @@ impl Pretrain<'_> {
                     return Err(Ended::Interrupted);
                 }
                 let batch = batch.map_err(|error| Ended::Failed(Error::Failed(error.to_string())))?;
-                Ok(Sample::from(batch.x).with_observed(batch.observed))
+                Ok(Sample::from(batch.x).with_observed(batch.observed).with_seed(batch.seed))
             })
         };
         match pretraining.run(model, &self.objective, samples, |pass| self.report(pass)) {

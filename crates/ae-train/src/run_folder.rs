@@ -31,6 +31,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schema {
+    /// Version of the folder's format: 0 before it had one.
+    #[serde(default)]
+    pub format: u32,
     /// Short name of the source.
     pub name: String,
     /// Features of a row.
@@ -129,6 +132,9 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diverged: Option<usize>,
 }
+
+/// The version of the folders that this program writes. It reads those of every version up to it.
+pub const FORMAT: u32 = 1;
 
 /// Name of the file that holds the digests of others.
 const FILES: &str = "files.json";
@@ -290,6 +296,18 @@ impl RunFolder {
     /// A file that cannot be read.
     pub fn schema(&self) -> Result<Schema> {
         self.check("data.toml")?;
+        /// What is read first: later versions may have other fields.
+        #[derive(Deserialize)]
+        struct Version {
+            #[serde(default)]
+            format: u32,
+        }
+        let version: Version = self.read("data.toml", |text| toml::from_str(text).map_err(|error| error.message().to_string()))?;
+        if version.format > FORMAT {
+            let (path, format) = (self.path.display(), version.format);
+            let advice = "use the version of the program that made it";
+            return Err(Error::Failed(format!("{path} has format {format}, and this program knows those up to {FORMAT}: {advice}")));
+        }
         self.read("data.toml", |text| toml::from_str(text).map_err(|error| error.message().to_string()))
     }
 
@@ -530,6 +548,7 @@ mod tests {
         let folder = RunFolder::create(Some(&place.path().join("run")), "", &Registry::default()).unwrap();
         let method = ae_data::ScalingMethod::None;
         let schema = |d_input: usize| Schema {
+            format: FORMAT,
             name: "rows".to_string(),
             d_input,
             train_rows: 3,
@@ -550,6 +569,10 @@ mod tests {
         let pca = Pca::fit(Matrix { values: &[0.0, 1.0, 3.0, 2.0, 4.0, 0.5], width: 2 }, 1).unwrap();
         folder.write_pca(&pca).unwrap();
         assert_eq!(folder.pca().unwrap().parts(), pca.parts());
+        folder.write_schema(&Schema { format: FORMAT + 1, ..schema(2) }).unwrap();
+        let said = folder.schema().unwrap_err().to_string();
+        assert!(said.contains(&format!("has format {}", FORMAT + 1)) && said.lines().count() == 1, "{said}");
+        folder.write_schema(&schema(2)).unwrap();
 
         folder.write_schema(&schema(3)).unwrap();
         let said = folder.pca().unwrap_err().to_string();

@@ -10,6 +10,6 @@ pub type Trainee<E, D, C = AnyCode> = ae_model::Trainee<E, D, C, Batch>;
 pub fn trainee<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(model: Autoencoder<E, D, C>, objective: Objective) -> Trainee<E, D, C> {
     Trainee::of_batches(model, objective, |batch: Batch| {
         progress::beat();
-        Sample::from(batch.x).with_observed(batch.observed)
+        Sample::from(batch.x).with_observed(batch.observed).with_seed(batch.seed)
     })
 }

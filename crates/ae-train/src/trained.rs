@@ -225,8 +225,8 @@ impl Trained {
         self.schema.scaling.invert(values, self.schema.d_input)
     }
 
-    /// The reconstruction of each row in the units of the data, in batches; of rows corrupted first, if a corruption is given. Beside it, what
-    /// the network read.
+    /// The reconstruction of each row in the units of the data, in batches; of rows corrupted first, if a corruption is given, with noise that depends on the
+    /// run's seed and on the places of the rows alone. Beside it, what the network read.
     pub fn reconstructions<'a>(
         &'a self,
         rows: &'a Dataset,
@@ -236,7 +236,9 @@ impl Trained {
         let batches = self.batches(rows, "reconstructing rows", move |batch| {
             let (read, visible) = match &corruption {
                 Some(corruption) => {
-                    let corrupted = corruption.apply(batch.x, batch.observed, layout.as_ref());
+                    let seed = self.config.seed.wrapping_add(batch.seed);
+                    let apply = || corruption.apply(batch.x, batch.observed, layout.as_ref());
+                    let corrupted = ae_kernels::seeded(seed, &self.device, apply);
                     (corrupted.x, corrupted.visible)
                 }
                 None => (batch.x, batch.observed),

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use burn::{
     module::{Flag, Module, Param},
     serde::{Deserialize, Serialize},
-    tensor::{Device, Distribution, Tensor},
+    tensor::{Device, Tensor},
 };
 use schemars::JsonSchema;
 
@@ -191,7 +191,7 @@ impl Code for Gaussian {
     }
 
     fn sample(&self, count: usize, d_code: usize, device: &Device) -> Option<Tensor<2>> {
-        Some(Tensor::random([count, d_code], Distribution::Normal(0.0, 1.0), device))
+        Some(ae_kernels::normal_like(&Tensor::zeros([count, d_code], device), 1.0))
     }
 
     fn plain(&self) -> Option<Plain> {

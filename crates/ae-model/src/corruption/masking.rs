@@ -6,7 +6,7 @@
 
 use burn::{
     serde::{Deserialize, Serialize},
-    tensor::{Distribution, Tensor},
+    tensor::Tensor,
 };
 use schemars::JsonSchema;
 
@@ -46,12 +46,12 @@ impl Masking {
     /// 1 where a value of `x` is hidden and 0 where it stays; of the shape of `x`, whose values are one a column.
     fn draw(&self, x: &Tensor<2>) -> Tensor<2> {
         if self.rate_max <= self.rate {
-            return x.random_like(Distribution::Bernoulli(self.rate));
+            return ae_kernels::bernoulli_like(x, self.rate);
         }
         let [batch, _] = x.dims();
-        let uniform = Distribution::Uniform(self.rate, self.rate_max);
-        let rate = x.clone().slice([0..batch, 0..1]).random_like(uniform); // [batch, 1]
-        let hidden = x.random_like(Distribution::Uniform(0.0, 1.0)).lower(rate.expand(x.shape()));
+        let uniform = ae_kernels::uniform_like(&x.clone().slice([0..batch, 0..1]));
+        let rate = uniform.mul_scalar(self.rate_max - self.rate).add_scalar(self.rate); // [batch, 1]
+        let hidden = ae_kernels::uniform_like(x).lower(rate.expand(x.shape()));
         x.zeros_like().mask_fill(hidden, 1.0)
     }
 }

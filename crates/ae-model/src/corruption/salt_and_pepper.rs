@@ -3,7 +3,7 @@
 
 use burn::{
     serde::{Deserialize, Serialize},
-    tensor::{Distribution, Tensor},
+    tensor::Tensor,
 };
 use schemars::JsonSchema;
 
@@ -59,7 +59,7 @@ impl Corrupt for SaltAndPepper {
 
     fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change {
         let (batch, single) = (x.dims()[0], columns.numbers + columns.booleans);
-        let draw = columns.spread(x.clone().slice([0..batch, 0..columns.columns()]).random_like(Distribution::Uniform(0.0, 1.0)));
+        let draw = columns.spread(ae_kernels::uniform_like(&x.clone().slice([0..batch, 0..columns.columns()])));
         let (pepper, salt) = (draw.clone().lower_elem(self.rate / 2.0), draw.lower_elem(self.rate));
         let replaced = x.zeros_like().mask_fill(salt.clone(), 1.0);
         let extremes = |from: usize, to: usize, low: f64, high: f64| {

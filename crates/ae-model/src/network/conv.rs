@@ -19,7 +19,7 @@ use super::{
     Affine, AffineConfig, Decoder, Encoder, Initialization, Norm, NormKind, Sizes,
     affine::projected,
     initialization::UNIFORM,
-    mlp::{check_dropout, dropout},
+    mlp::{check_dropout, dropout, dropped},
 };
 use crate::{Activation, ConfigError, macros::setters};
 
@@ -330,7 +330,7 @@ impl Encoder for ConvEncoder {
                 None => layer.activated(x, self.activation),
             };
             match &self.dropout {
-                Some(dropout) => dropout.forward(y),
+                Some(dropout) => dropped(dropout, y),
                 None => y,
             }
         });
@@ -386,7 +386,7 @@ impl Decoder for ConvDecoder {
             };
             let y = self.activation.forward(z);
             layer.forward(match &self.dropout {
-                Some(dropout) => dropout.forward(y),
+                Some(dropout) => dropped(dropout, y),
                 None => y,
             })
         });

@@ -182,6 +182,16 @@ pub(super) fn dropout(share: f64) -> Option<Dropout> {
     (share > 0.0).then(|| DropoutConfig::new(share).init())
 }
 
+/// What Burn's dropout makes of `x`, with random numbers of [`ae_kernels::seeded`]: Burn's own are of the device's generator.
+pub(super) fn dropped<const D: usize>(dropout: &Dropout, x: Tensor<D>) -> Tensor<D> {
+    if !dropout.training.is_enabled() || !x.device().is_autodiff() || dropout.prob == 0.0 {
+        return x;
+    }
+    let kept = 1.0 - dropout.prob;
+    let mask = ae_kernels::bernoulli_like(&x, kept).div_scalar(kept);
+    x * mask
+}
+
 /// A stack of affine layers with an activation between them and one at the end.
 #[derive(Module, Debug)]
 pub struct Mlp {
@@ -240,7 +250,7 @@ impl<'a> Between<'a> {
                 None => apply(index, x, self.activation),
             };
             match self.dropout {
-                Some(dropout) => dropout.forward(y),
+                Some(dropout) => dropped(dropout, y),
                 None => y,
             }
         })

@@ -3,12 +3,13 @@
 mod output;
 mod silent;
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use burn::{
     lr_scheduler::module_lr_scheduler::ModuleLearningRate,
     module::Module,
-    optim::{GradientsParams, ModuleOptimizer},
+    optim::{GradientsParams, ModuleOptimizer, OptimizerRecord},
+    store::ModuleRecord,
     tensor::Tensor,
     train::{InferenceStep, TrainOutput, TrainStep},
 };
@@ -26,6 +27,15 @@ const MEASURED: usize = 64;
 pub trait Batch: Clone + Debug + Send + 'static {}
 
 impl<B: Clone + Debug + Send + 'static> Batch for B {}
+
+/// What is told of steps of a training, between two epochs: where a checkpoint within an epoch comes from.
+pub trait Watch: Debug + Send + Sync {
+    /// Whether it wants the records of the training after this many steps.
+    fn wants(&self, steps: usize) -> bool;
+
+    /// The records of the trainee and of its optimizer after this many steps.
+    fn take(&self, steps: usize, trainee: ModuleRecord, optimizer: OptimizerRecord);
+}
 
 /// A model with what it is trained for. `B` is what a loader gives: a [`Sample`], a tensor of rows, or [batches of your
 /// own](Self::of_batches).
@@ -51,6 +61,9 @@ pub struct Trainee<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode = AnyCode, 
     /// When what the steps measured is read.
     #[module(skip)]
     readings: Readings,
+    /// What is told of its steps.
+    #[module(skip)]
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch + Into<Sample>> Trainee<E, D, C, B> {
@@ -64,7 +77,7 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> Trainee<E, D, 
     /// A model to be trained for `objective`, on batches of which `sample` gives the rows.
     pub fn of_batches(model: Autoencoder<E, D, C>, mut objective: Objective, sample: fn(B) -> Sample) -> Self {
         let model = objective.after_step(model, 1.0);
-        Self { model, objective, steps: 0, steps_total: 0, sample, is_last: |_| true, readings: Readings::default() }
+        Self { model, objective, steps: 0, steps_total: 0, sample, is_last: |_| true, readings: Readings::default(), watch: None }
     }
 
     /// The same, whose metrics are read once in `steps` steps, at the first and the last step of an epoch, and before
@@ -73,6 +86,12 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> Trainee<E, D, 
     pub fn reading_every(mut self, steps: usize, is_last: fn(&B) -> bool) -> Self {
         self.readings.every = steps.max(1);
         self.is_last = is_last;
+        self
+    }
+
+    /// The same, whose steps are told to `watch`.
+    pub fn with_watch(mut self, watch: Arc<dyn Watch>) -> Self {
+        self.watch = Some(watch);
         self
     }
 
@@ -101,8 +120,11 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> TrainStep for 
 
     fn optimize(self, optimizer: &mut ModuleOptimizer, rate: ModuleLearningRate, gradients: GradientsParams) -> Self {
         let (steps, total) = (self.steps + 1, self.steps_total);
-        let trained = ae_kernels::step(optimizer, rate, self, gradients);
-        trained.after(steps, total)
+        let trained = ae_kernels::step(optimizer, rate, self, gradients).after(steps, total);
+        if let Some(watch) = trained.watch.clone().filter(|watch| watch.wants(steps)) {
+            watch.take(steps, trained.clone().into_record(), optimizer.to_record());
+        }
+        trained
     }
 }
 
@@ -116,7 +138,7 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> InferenceStep 
         let evaluation = self.objective.evaluate(&self.model, sample.clone());
         let jacobian = Jacobian { method: Method::Auto, probes: 1 };
         let some = |tensor: &Tensor<2>| tensor.clone().slice(0..MEASURED.min(tensor.dims()[0]));
-        let norm2 = jacobian.norm2(&self.model.parts(), some(&sample.input), sample.observed.as_ref().map(some));
+        let norm2 = sample.seeded(|| jacobian.norm2(&self.model.parts(), some(&sample.input), sample.observed.as_ref().map(some)));
         let judged = self.objective.judge(&self.model, sample.clone());
         StepOutput::new(&self.model, sample, &evaluation, is_last, &self.readings).judged(norm2, judged.as_ref())
     }

@@ -116,8 +116,8 @@ impl StepOutput {
         readings: &Readings,
     ) -> Self {
         let plain = |tensor: Tensor<2>| tensor.without_autodiff();
-        let Sample { input, target, observed } = sample;
-        let sample = clean(Sample { input: plain(input), target: target.map(plain), observed: observed.map(plain) });
+        let Sample { input, target, observed, seed } = sample;
+        let sample = clean(Sample { input: plain(input), target: target.map(plain), observed: observed.map(plain), seed });
         let target = sample.target.unwrap_or(sample.input);
         let observed = sample.observed.filter(|observed| observed.dims() == target.dims());
         let output = plain(evaluation.forward.output.clone());

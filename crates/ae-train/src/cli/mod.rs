@@ -9,16 +9,22 @@
 mod args;
 mod commands;
 mod devices;
+mod log;
 mod output;
 mod signals;
+mod terminal;
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use ae_model::Registry;
 use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
 
-use crate::fields;
+use crate::{
+    fields,
+    reporter::{Reporter, heard},
+};
 use output::say;
+use terminal::Terminal;
 
 /// Fields of a configuration that have a flag of another name.
 const NAMED_OTHERWISE: &[(&str, &str)] = &[("data", "data.source"), ("code_dim", "model.code_dim"), ("epochs", "training.epochs")];
@@ -44,8 +50,8 @@ pub fn run(registry: Registry) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    ae_data::progress::report_to(|what, done, of| say(&format!("{what}: {done} of {of} ({}%)", 100 * done / of.max(1))));
-    match signals::watch().and_then(|()| signals::guarded(|| commands::run(cli, &registry))) {
+    let work = || heard(&(Arc::new(Terminal::default()) as Arc<dyn Reporter>), || commands::run(cli, &registry));
+    match signals::watch().and_then(|()| signals::guarded(work)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("error: {error}"));

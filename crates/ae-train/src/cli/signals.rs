@@ -10,13 +10,16 @@
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     panic::PanicHookInfo,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
 
 use crate::{Error, Result};
-use ae_data::{caught, progress};
+use ae_data::caught;
 use burn::train::Interrupter;
 
 use crate::cli::output::say;
@@ -41,6 +44,18 @@ struct State {
 }
 
 static STATE: Mutex<State> = Mutex::new(State { training: None, advice: String::new(), panic: None });
+
+/// How often work has gone on.
+static BEATS: AtomicUsize = AtomicUsize::new(0);
+
+/// Some part of the work is done: it goes on.
+pub fn beat() {
+    BEATS.fetch_add(1, Ordering::Relaxed);
+}
+
+fn beats() -> usize {
+    BEATS.load(Ordering::Relaxed)
+}
 
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -123,15 +138,15 @@ fn panicked(info: &PanicHookInfo) {
     }
     state().panic.get_or_insert_with(|| format!("{message}{place}"));
     if thread::current().name() != Some("main") {
-        let beats = progress::beats();
-        thread::spawn(move || stands_still(beats));
+        let before = beats();
+        thread::spawn(move || stands_still(before));
     }
 }
 
 /// Ends the program if the work does not go on.
-fn stands_still(beats: usize) {
+fn stands_still(before: usize) {
     thread::sleep(STANDSTILL);
-    if progress::beats() == beats {
+    if beats() == before {
         end(1, &failure());
     }
 }
@@ -192,7 +207,7 @@ mod tests {
                 // Burn catches some of its own panics and goes on.
                 let _ = thread::spawn(|| panic!("a kernel that cannot be")).join();
                 for _ in 0..20 {
-                    progress::beat();
+                    beat();
                     thread::sleep(STANDSTILL / 4);
                 }
                 exit(0);

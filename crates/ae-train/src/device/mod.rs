@@ -240,6 +240,13 @@ pub fn is_cpu(device: &Device) -> bool {
     found_cpu().iter().any(|cpu| cpu.open().is_ok_and(|cpu| cpu.device == device))
 }
 
+/// What a device is called in a result.
+pub(crate) fn name_of(device: &Device) -> String {
+    let device = device.clone().inner();
+    let cpu = found_cpu().into_iter().find(|cpu| cpu.open().is_ok_and(|cpu| cpu.device == device));
+    cpu.map_or_else(|| format!("{device:?}"), |cpu| cpu.name)
+}
+
 /// Bytes of memory that could be had now, where the system says so.
 fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;

@@ -489,13 +489,13 @@ mod tests {
         let mut config = crate::Config::of_variant("linear").unwrap();
         (config.training.epochs, config.model.code_dim) = (1, 2);
         let sets = ae_data::source::from_batches("t", vec![batch], &Default::default()).unwrap();
-        let fitted = crate::fit_on(config, sets, burn::tensor::Device::default()).unwrap();
+        let fitted = crate::Trainer::new(config).fit(sets).unwrap();
         let read = |(_, bytes): (&str, Vec<u8>)| {
             let model = proto::Model::decode(bytes.as_slice()).unwrap();
             let graph = model.graph.unwrap();
             (graph.input[0].clone(), graph.output.last().unwrap().clone(), model.metadata_props[0].value.clone())
         };
-        export(&fitted).unwrap().into_iter().map(read).collect()
+        export(&fitted.trained).unwrap().into_iter().map(read).collect()
     }
 
     fn precision_of(port: &proto::ValueInfo) -> i32 {

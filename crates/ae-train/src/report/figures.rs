@@ -284,7 +284,6 @@ fn rows_of_table(material: &Material, inputs: &[f64], outputs: &[f64]) -> Result
 /// Some rows and what comes back of them.
 fn pairs(material: &Material, rows: &Dataset, corrupted: bool) -> Result<Markup> {
     let trained = &material.trained;
-    trained.device.seed(trained.config.seed);
     let corruption = trained.config.model.corruption.init(&trained.schema.inputs());
     let corruption = Some(&corruption).filter(|corruption| corrupted && !corruption.is_none());
     let inputs = material.values(rows)?;

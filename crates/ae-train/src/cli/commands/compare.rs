@@ -8,10 +8,10 @@ use std::{
 };
 
 use crate::{
-    Config, Error, Outcome, Reporter, Result, Run,
+    Config, Error, Outcome, Result, Run,
     compare::{Line, compare},
     device::{self, Available},
-    run::data_fingerprint,
+    data::data_fingerprint,
 };
 use burn::train::Interrupter;
 
@@ -20,6 +20,7 @@ use crate::cli::{
     devices,
     output::{print, say},
     signals,
+    terminal::Terminal,
 };
 
 /// Prints the comparison.
@@ -41,15 +42,6 @@ pub fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
         return print(&format!("{}\n", serde_json::to_string_pretty(&lines).expect("figures are JSON")));
     }
     print(&table(&lines, io::stdout().is_terminal()))
-}
-
-/// Says what goes wrong, and nothing of each epoch.
-struct Warnings;
-
-impl Reporter for Warnings {
-    fn warning(&self, text: &str) {
-        say(&format!("warning: {text}"));
-    }
 }
 
 /// The runs of these folders, each once.
@@ -101,7 +93,7 @@ fn trained(args: &CompareArgs, device: &Available, registry: &Registry) -> Resul
         let interrupter = Interrupter::new();
         let advice = "call the comparison again: it goes on where it was";
         signals::training(&interrupter, advice);
-        match run.train(device.device.clone(), &device.name, Arc::new(Warnings), interrupter)? {
+        match run.train(device.device.clone(), &device.name, Arc::new(Terminal::of_many()), interrupter)? {
             Outcome::Finished(_) => runs.push(run),
             Outcome::Interrupted { .. } => return Err(Error::Interrupted(format!("{} was stopped; {advice}", path.display()))),
         }

@@ -22,7 +22,6 @@ pub fn run(args: &ReconstructArgs, registry: &Registry) -> Result<()> {
     let (trained, rows) = (&used.trained, &used.rows);
     let corruption = args.corrupt.as_deref().map(|text| corruption(text, &trained.config.model.corruption, registry)).transpose()?;
     let corruption = corruption.map(|corruption| corruption.init(&trained.schema.inputs()));
-    trained.device.seed(trained.config.seed);
     if let Some(path) = &args.sheet {
         let Some(geometry) = trained.schema.geometry else {
             return Err(Error::Usage("`--sheet` is for images, and these rows are none: write a table with `--out`".to_string()));

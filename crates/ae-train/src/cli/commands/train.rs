@@ -1,34 +1,28 @@
 //! `ae train`: trains a model or continues a run, and prints what it learned.
 
 use ae_model::Registry;
-use std::{
-    io::{self, IsTerminal},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use crate::{
-    Config, Error, Reporter, Result, Run,
+    Config, Error, Result, Run,
     device::{self, Found},
     evaluation::Figures,
     run::Learned,
     run_folder::Summary,
 };
-use ae_model::train::Silent;
 use ae_model::{
     Activation,
     code::{LifetimeConfig, TopKConfig},
     penalty::{KlRate, L1},
 };
-use burn::train::{
-    Interrupter,
-    renderer::{MetricsRenderer, default_renderer},
-};
+use burn::train::Interrupter;
 
 use crate::cli::{
     args::TrainArgs,
-    devices,
+    devices, log,
     output::{print, say},
     signals,
+    terminal::Terminal,
 };
 
 /// Trains, and prints the result.
@@ -53,18 +47,20 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     super::note(run.notes());
     describe(&run, &chosen)?;
 
+    log::write_to(&run.folder.path().join("experiment.log"));
     let resume = format!("continue with `ae train --resume {folder}`");
     let interrupter = Interrupter::new();
     signals::training(&interrupter, &format!("whole epochs are saved: {resume}"));
-    let reporter = Arc::new(Terminal { dashboard: io::stdout().is_terminal() });
+    let reporter = Arc::new(Terminal::of_training());
     let learned = run.learn(device.device.clone(), &device.name, reporter, interrupter)?;
     signals::after_training(&format!("the model is saved: {resume} for its result"));
     let summary = match learned {
         Learned::Measured(summary) => *summary,
         Learned::Ended(ended) => run.measure(*ended)?,
-        Learned::Interrupted { epochs } => {
+        Learned::Interrupted { epochs, within } => {
             let of = run.config.training.epochs;
-            return Err(Error::Interrupted(format!("stopped after {epochs} of {of} epochs, all saved; {resume}")));
+            let within = within.map(|[done, of]| format!(" and {done} of {of} batches")).unwrap_or_default();
+            return Err(Error::Interrupted(format!("stopped after {epochs} of {of} epochs{within}, all saved; {resume}")));
         }
     };
     print(&table(&summary))?;
@@ -82,30 +78,13 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     let page = if report.exists() { format!("report: {}\n", report.display()) } else { String::new() };
     print(&format!("run folder: {folder}\n{page}"))?;
     match summary.diverged {
-        Some(epoch) => Err(Error::Diverged { epoch, advice: format!("epoch {} was kept; {}", summary.best_epoch, run.slower()) }),
+        Some(epoch) => Err(match run.diverged(epoch)? {
+            Error::Diverged { epoch, term, advice } => {
+                Error::Diverged { epoch, term, advice: format!("epoch {} was kept; {advice}", summary.best_epoch) }
+            }
+            other => other,
+        }),
         None => Ok(()),
-    }
-}
-
-/// What a training says, in the terminal.
-struct Terminal {
-    /// Whether Burn's dashboard is shown; else there is a line for each epoch.
-    dashboard: bool,
-}
-
-impl Reporter for Terminal {
-    fn progress(&self, line: &str) {
-        if !self.dashboard {
-            say(line);
-        }
-    }
-
-    fn warning(&self, text: &str) {
-        say(&format!("warning: {text}"));
-    }
-
-    fn renderer(&self, interrupter: &Interrupter, resumed: Option<usize>) -> Box<dyn MetricsRenderer> {
-        if self.dashboard { default_renderer(interrupter.clone(), resumed) } else { Box::new(Silent) }
     }
 }
 

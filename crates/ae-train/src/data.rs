@@ -1,0 +1,122 @@
+//! The data of a training: read, cut, and described.
+
+use std::io::{self, IsTerminal};
+
+use ae_data::{Batcher, DataError, Dataset, Scaling, Sets, Split, Unknown, source};
+use burn::data::dataset::Dataset as _;
+
+use crate::{Error, Result, config::Config, run_folder::{FORMAT, Schema}, trained::fingerprint_of};
+
+/// What tells the data of a configuration from any other; it is read for that.
+///
+/// # Errors
+/// Data that cannot be read.
+pub fn data_fingerprint(config: &Config) -> Result<String> {
+    Ok(Parts::cut(config, source::open_with(&config.data.source, &config.reading())?)?.fingerprint)
+}
+
+/// The parts of some data, its columns as the training rows know them.
+struct Parts {
+    split: Split,
+    /// The class that is learned from alone, if one is.
+    normal: Option<String>,
+    fingerprint: String,
+}
+
+impl Parts {
+    fn cut(config: &Config, sets: Sets) -> Result<Self> {
+        let has_test = sets.test.is_some();
+        let (split, normal) = config.cut(sets)?;
+        Self::of(config, split, normal, has_test)
+    }
+
+    fn of(config: &Config, split: Split, normal: Option<String>, has_test: bool) -> Result<Self> {
+        let split = split.as_trained_on(config.data.read.unknown == Some(Unknown::Refuse))?;
+        let fingerprint = fingerprint_of(split.train.rows(), has_test.then(|| split.test.rows()))?;
+        Ok(Self { split, normal, fingerprint })
+    }
+}
+
+/// The data of a training, ready to be gathered.
+#[derive(Debug)]
+pub(crate) struct Data {
+    pub split: Split,
+    pub schema: Schema,
+    pub batcher: Batcher,
+    /// What was guessed, left out or is doubtful about it, in sentences.
+    pub notes: Vec<String>,
+}
+
+impl Data {
+    /// That of the configuration, from where it says.
+    pub fn open(config: &Config) -> Result<Self> {
+        if config.data.source == "-" && io::stdin().is_terminal() {
+            return Err(Error::Usage(
+                "`--data -` reads a table from standard input: pipe one in, such as `ae --data - < rows.csv`".to_string(),
+            ));
+        }
+        Self::of(config, source::open_with(&config.data.source, &config.reading())?)
+    }
+
+    /// These rows, cut as the configuration says.
+    pub fn of(config: &Config, sets: Sets) -> Result<Self> {
+        let name = sets.name.clone();
+        let mut notes = sets.train.notes.clone();
+        notes.extend(sets.test.iter().flat_map(|test| [test.notes.clone(), test.met()].concat()));
+        let parts = Parts::cut(config, sets)?;
+        if let Some(normal) = parts.normal.as_ref().filter(|_| config.data.normal.is_none()) {
+            notes.push(format!("`{normal}` is taken for the normal class (`--normal` names another)"));
+        }
+        for column in config.data.group.iter().chain(&config.data.time) {
+            notes.push(format!("column `{column}` cuts the data, and is not learned from"));
+        }
+        Self::ready(config, name, parts, notes)
+    }
+
+    /// Rows that were cut by whoever has them.
+    pub fn of_split(config: &Config, name: &str, split: Split) -> Result<Self> {
+        let is_apart = !std::ptr::eq(split.train.rows(), split.test.rows());
+        Self::ready(config, name.to_string(), Parts::of(config, split, None, is_apart)?, Vec::new())
+    }
+
+    fn ready(config: &Config, name: String, parts: Parts, mut notes: Vec<String>) -> Result<Self> {
+        let Parts { split, normal, fingerprint } = parts;
+        notes.splice(0..0, split.notes.clone());
+        if !split.train.varies()? {
+            return Err(DataError::Constant { name, rows: split.train.len() }.into());
+        }
+        let rows = split.train.rows();
+        let scaling = Scaling::fit(config.data.scaling, &split.train)?;
+        let schema = Schema {
+            format: FORMAT,
+            name,
+            d_input: rows.width(),
+            train_rows: split.train.len(),
+            validation_rows: split.validation.len(),
+            test_rows: split.test.len(),
+            geometry: rows.geometry,
+            label_names: rows.label_names.clone(),
+            normal,
+            scaling: scaling.clone(),
+            columns: rows.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default(),
+            carried: if rows.encoding().is_some() { rows.carried_names() } else { Vec::new() },
+            white: rows.white,
+            element: rows.geometry.map_or(String::new(), |_| rows.element().name().to_string()),
+            blank_rows: if rows.encoding().is_some() { rows.blank_rows().to_vec() } else { Vec::new() },
+            fingerprint,
+        };
+        config.variant()?.check(&config.model, &schema.inputs()).map_err(|error| error.within("model"))?;
+        let loss = &config.model.reconstruction;
+        if loss.reads_logits() && !scaling.is_unit_range() {
+            let advice = "which needs inputs in [0, 1]: set `data.scaling` to min_max";
+            return Err(Error::Usage(format!("`model.reconstruction` is {}, {advice}", loss.name())));
+        }
+        Ok(Self { batcher: Batcher::new(scaling), schema, split, notes })
+    }
+
+    /// The rows that a result is measured on, training rows and test rows: all of them, or a sample of those that stay in their file.
+    pub fn measured(&self) -> [Dataset; 2] {
+        let train = self.split.train.union(&self.split.validation);
+        [train, self.split.test.clone()].map(|rows| rows.sample(ae_data::fit::SAMPLE))
+    }
+}

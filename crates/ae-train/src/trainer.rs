@@ -1,0 +1,280 @@
+//! Training and using a model from a program: `fit`, then `encode`, `decode`, `reconstruct`, `score`, `predict`, `impute`, `sample`.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError},
+};
+
+use ae_data::{Dataset, Scaling};
+use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
+
+use crate::{
+    Config, Detector, Error, Quiet, Reporter, Result, Run, Trained,
+    baseline::Pca,
+    checkpoint::{self, Memory},
+    data::Data,
+    device,
+    ending::Ending,
+    generate::Density,
+    history::{History, Losses},
+    learner::Place,
+    reporter::heard,
+    rows::IntoRows,
+    run::Outcome,
+    run_folder::Summary,
+    step::trainee,
+    training::{How, Measured, Training},
+};
+
+/// Trains models of one configuration. By default it leaves no files, says nothing, and nothing stops it.
+///
+/// ```
+/// use ae_train::{Config, Trainer};
+///
+/// # fn main() -> ae_train::Result<()> {
+/// // 300 rows of 4 values.
+/// let rows: Vec<f32> = (0..1200).map(|i| ((i / 4) as f32 * 0.1 + (i % 4) as f32).sin()).collect();
+/// let mut config = Config::of_variant("undercomplete")?;
+/// config.model.code_dim = 2;
+/// config.training.epochs = 3;
+/// let fitted = Trainer::new(config).fit((rows.as_slice(), 4))?;
+/// let codes = fitted.encode((rows.as_slice(), 4))?; // [300, 2], row by row
+/// let scores = fitted.score((rows.as_slice(), 4))?; // one for each row, about 1 for a usual one
+/// assert_eq!((codes.len(), scores.len()), (600, 300));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Trainer {
+    config: Config,
+    device: Device,
+    folder: Option<PathBuf>,
+    reporter: Arc<dyn Reporter>,
+    interrupter: Interrupter,
+}
+
+impl std::fmt::Debug for Trainer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { config, device, folder, .. } = self;
+        f.debug_struct("Trainer").field("config", config).field("device", device).field("folder", folder).finish_non_exhaustive()
+    }
+}
+
+impl Trainer {
+    /// A trainer on Burn's default device.
+    pub fn new(config: Config) -> Self {
+        Self { config, device: Device::default(), folder: None, reporter: Arc::new(Quiet), interrupter: Interrupter::new() }
+    }
+
+    /// The same on another device.
+    pub fn on(mut self, device: impl Into<Device>) -> Self {
+        self.device = device.into();
+        self
+    }
+
+    /// The same with a run folder, which must be empty or new: the training is saved there as it goes on. [`Run`] opens it again.
+    pub fn in_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// The same, which a reporter hears of.
+    pub fn reporting_to(mut self, reporter: Arc<dyn Reporter>) -> Self {
+        self.reporter = reporter;
+        self
+    }
+
+    /// The same, which `interrupter` can stop between two steps.
+    pub fn stopped_by(mut self, interrupter: Interrupter) -> Self {
+        self.interrupter = interrupter;
+        self
+    }
+
+    /// Trains a model on rows: on their training part, with the best epoch chosen by their validation part; both and the test part are cut as
+    /// `config.data` says.
+    ///
+    /// # Errors
+    /// A setting that does not suit the rows, rows that cannot be used, a device that fails; [`Error::Diverged`], and [`Error::Interrupted`] if it was
+    /// stopped before its end.
+    pub fn fit(&self, rows: impl IntoRows) -> Result<Fitted> {
+        self.config.check()?;
+        heard(&self.reporter, || match &self.folder {
+            Some(folder) => self.fit_in(folder, rows),
+            None => self.fit_in_memory(rows),
+        })
+    }
+
+    /// The same on what `config.data.source` names.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fit_source(&self) -> Result<Fitted> {
+        let source = self.config.data.source.clone();
+        self.fit(source.as_str())
+    }
+
+    fn fit_in(&self, folder: &Path, rows: impl IntoRows) -> Result<Fitted> {
+        let run = Run::create_on(self.config.clone(), rows, Some(folder))?;
+        run.notes().iter().for_each(|note| self.reporter.warning(note));
+        let name = device::name_of(&self.device);
+        match run.train(self.device.clone(), &name, self.reporter.clone(), self.interrupter.clone())? {
+            Outcome::Finished(summary) => Fitted::of(&run, *summary, &self.device),
+            Outcome::Interrupted { epochs } => {
+                let folder = folder.display();
+                Err(Error::Interrupted(format!("stopped after {epochs} of {} epochs, saved in {folder}", self.config.training.epochs)))
+            }
+        }
+    }
+
+    fn fit_in_memory(&self, rows: impl IntoRows) -> Result<Fitted> {
+        let mut config = self.config.clone();
+        let given = rows.into_rows(&config.reading())?;
+        config.data.source = given.source().to_string();
+        let data = given.prepared(&config)?;
+        data.notes.iter().for_each(|note| self.reporter.warning(note));
+        self.trained_in_memory(&config, &data)
+    }
+
+    fn trained_in_memory(&self, config: &Config, data: &Data) -> Result<Fitted> {
+        let (reporter, interrupter) = (&self.reporter, &self.interrupter);
+        let training = Training { config, data, device: self.device.clone().inner(), reporter, interrupter };
+        let (model, objective) = training.begin();
+        let parameters = model.num_params();
+        let untrained = trainee(model.clone(), objective.clone());
+        let (memory, losses) = (Memory::default(), Losses::default());
+        let history = History::in_memory(losses.clone(), config.training.epochs, training.batches(), reporter.clone());
+        let has_begun = training.run(model, objective, history, Place::Memory(memory.clone()))?;
+        let losses = losses.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let saved = memory.epochs();
+        let epochs = saved.last().copied().unwrap_or(0);
+        let (best, diverged) = match Ending::of(&losses, &saved, &config.training) {
+            Ending::Finished { best } if has_begun => (best, None),
+            Ending::Diverged { epoch, best: Some(best) } => {
+                reporter.warning(&format!("the loss became infinite in epoch {epoch}, kept epoch {best}: {}", config.slower()));
+                (best, Some(epoch))
+            }
+            Ending::Diverged { epoch, best: None } => return Err(config.diverged(epoch, &losses)),
+            _ => return Err(Error::Interrupted(format!("stopped after {epochs} of {} epochs", config.training.epochs))),
+        };
+        let record = memory.model(best).ok_or_else(|| Error::Failed(format!("epoch {best} was not kept")))?;
+        let model = checkpoint::fitted(untrained, record, &format!("epoch {best}"))?.model.valid();
+        let seconds = losses.iter().map(|epoch| epoch.seconds).sum();
+        let how = How { epochs, best, seconds, parameters, device: device::name_of(&self.device), diverged };
+        let trained = training.trained(model, parameters);
+        let Measured { summary, pca, detector } = Measured::of(&trained, data, how)?;
+        Ok(Fitted { trained, detector, pca, summary })
+    }
+}
+
+/// Trains on what `config.data.source` names, and leaves no files.
+///
+/// # Errors
+/// As [`Trainer::fit`].
+pub fn fit(config: Config, device: impl Into<Device>) -> Result<Fitted> {
+    Trainer::new(config).on(device).fit_source()
+}
+
+/// A trained model with what belongs to it, for rows in memory. For rows of any size, and for results as tables, see [`trained`](Self::trained).
+///
+/// Its methods take rows with the columns that were trained on, in the units of the data: `(&[f32], width)`, Arrow record batches, or a source. They say
+/// nothing and change nothing, and can be called from several threads at once.
+#[derive(Debug, Clone)]
+pub struct Fitted {
+    /// The model of the best epoch and what belongs to it.
+    pub trained: Trained,
+    /// What its scores of the training rows are like.
+    pub detector: Detector,
+    /// The principal components of the training rows.
+    pub pca: Pca,
+    /// The result.
+    pub summary: Summary,
+}
+
+impl Fitted {
+    /// A run that has ended, on this device.
+    ///
+    /// # Errors
+    /// A folder that is not a run's, a run that has not ended, or files that are damaged.
+    pub fn open(folder: &Path, device: impl Into<Device>) -> Result<Self> {
+        let run = Run::open(folder)?;
+        let summary = run.folder.summary()?.ok_or_else(|| Error::Unfinished { folder: folder.to_owned() })?;
+        Self::of(&run, summary, &device.into())
+    }
+
+    fn of(run: &Run, summary: Summary, device: &Device) -> Result<Self> {
+        let device = device::for_results(device, summary.parameters);
+        Ok(Self { trained: run.trained(device)?, detector: run.folder.detector()?, pca: run.folder.pca()?, summary })
+    }
+
+    fn rows(&self, rows: impl IntoRows) -> Result<Dataset> {
+        rows.into_known(&self.trained)
+    }
+
+    /// The code of each row: `[rows, code_dim]`, row by row (scikit-learn's `transform`).
+    ///
+    /// # Errors
+    /// Rows of other columns, or a device that fails.
+    pub fn encode(&self, rows: impl IntoRows) -> Result<Vec<f32>> {
+        self.trained.codes(&self.rows(rows)?)
+    }
+
+    /// What the decoder makes of codes (`[rows, code_dim]`, row by row): `[rows, features]` in the units of the data (`inverse_transform`).
+    ///
+    /// # Errors
+    /// Codes that do not fill whole rows, or a device that fails.
+    pub fn decode(&self, codes: &[f32]) -> Result<Vec<f64>> {
+        self.trained.decode(codes)
+    }
+
+    /// The reconstruction of each row: `[rows, features]` in the units of the data, row by row. A category has a feature for each of its levels.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn reconstruct(&self, rows: impl IntoRows) -> Result<Vec<f64>> {
+        let rows = self.rows(rows)?;
+        let mut values = Vec::with_capacity(rows.len() * self.trained.schema.d_input);
+        for batch in self.trained.reconstructions(&rows, None) {
+            values.extend(batch?.values);
+        }
+        Ok(values)
+    }
+
+    /// The anomaly score of each row: about 1 for a usual row; `NaN` for one of which no value is there (PyOD's `decision_function`).
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn score(&self, rows: impl IntoRows) -> Result<Vec<f64>> {
+        Ok(self.detector.score(&self.trained, &self.rows(rows)?)?.rows)
+    }
+
+    /// Whether each row is an anomaly: whether its score is above the detector's threshold. None is where the threshold cannot be told.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn predict(&self, rows: impl IntoRows) -> Result<Vec<bool>> {
+        let threshold = self.detector.threshold().unwrap_or(f64::INFINITY);
+        Ok(self.score(rows)?.into_iter().map(|score| score > threshold).collect())
+    }
+
+    /// The rows with what is missing filled in: `[rows, columns]` in the units of the data, row by row; a category's cell is the number of its level. What
+    /// was there stays as it was; `NaN` is left where nothing is known.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn impute(&self, rows: impl IntoRows) -> Result<Vec<f64>> {
+        self.trained.imputed(&self.rows(rows)?)
+    }
+
+    /// New rows like those of the data: `[count, features]` in its units, of the code's prior; the same seed gives the same rows.
+    ///
+    /// # Errors
+    /// A code without a prior: see [`Trained::code_mixture`].
+    pub fn sample(&self, count: usize, seed: u64) -> Result<Vec<f64>> {
+        self.decode(&self.trained.sample_codes(&Density::Prior, count, seed)?)
+    }
+
+    /// What the values are scaled by.
+    pub fn scaling(&self) -> &Scaling {
+        &self.trained.schema.scaling
+    }
+}

@@ -1,0 +1,169 @@
+//! A training, wherever its checkpoints go, and what is measured when it has ended.
+
+use std::sync::Arc;
+
+use ae_data::{Dataset, fit::SAMPLE};
+use ae_model::{Model, Objective};
+use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
+
+use crate::{
+    Reporter, Result,
+    anomaly::{Detector, FALSE_ALARMS, PCA_SHARE},
+    baseline::{Matrix, Pca, mean_errors},
+    config::Config,
+    data::Data,
+    device,
+    evaluation::{Errors, code_figures, model_errors},
+    history::History,
+    learner::{Fit, Place},
+    metrics::Variances,
+    pretrain::Pretrain,
+    run_folder::{Part, Summary},
+    step::trainee,
+    trained::Trained,
+};
+
+/// A training on rows that are read.
+pub(crate) struct Training<'a> {
+    pub config: &'a Config,
+    pub data: &'a Data,
+    /// Where it runs, without autodiff.
+    pub device: Device,
+    pub reporter: &'a Arc<dyn Reporter>,
+    pub interrupter: &'a Interrupter,
+}
+
+impl Training<'_> {
+    /// The model as it is drawn, which depends on the seed alone, and what it is trained for.
+    pub fn begin(&self) -> (Model, Objective) {
+        let inputs = self.data.schema.inputs();
+        let device = self.device.clone().autodiff();
+        let model = ae_kernels::alone(self.config.seed, &device, || self.config.model.init(&inputs, &device));
+        (model, self.config.model.objective(&inputs))
+    }
+
+    /// Steps of an epoch.
+    pub fn batches(&self) -> usize {
+        self.data.split.train.len().div_ceil(self.config.training.batch_size)
+    }
+
+    /// Trains what is left to train; whether there is anything of it, which there is not if it was stopped while layers were pre-trained.
+    pub fn run(&self, model: Model, objective: Objective, history: History, place: Place) -> Result<bool> {
+        let (config, data) = (self.config, self.data);
+        let pretrain = Pretrain {
+            config: &config.training,
+            seed: config.seed,
+            objective: objective.clone(),
+            rows: &data.split.train,
+            batcher: &data.batcher,
+            device: self.device.clone().autodiff(),
+            reporter: &**self.reporter,
+            interrupter: self.interrupter,
+        };
+        let model = match place.has_begun() {
+            false => pretrain.run(model)?,
+            true => Some(model), // the checkpoint has what it led to
+        };
+        let Some(model) = model else { return Ok(false) };
+        let variance = |dataset: &Dataset| -> Result<f64> {
+            let values = dataset.sample(SAMPLE).scaled(&data.schema.scaling)?;
+            Ok(mean_variance(Matrix { values: &values, width: data.schema.d_input }))
+        };
+        let fit = Fit {
+            config: &config.training,
+            seed: config.seed,
+            split: &data.split,
+            batcher: data.batcher.clone(),
+            variances: Variances { train: variance(&data.split.train)?, validation: variance(&data.split.validation)? },
+            place,
+            history,
+            reporter: &**self.reporter,
+            interrupter: self.interrupter.clone(),
+            device: self.device.clone(),
+        };
+        let result = fit.run(trainee(model, objective))?;
+        // The dashboard leaves the terminal when its renderer is dropped; nothing is said before.
+        drop(result.renderer);
+        Ok(true)
+    }
+
+    /// The trained model, where it is measured and used: see [`device::for_results`].
+    pub fn trained(&self, model: Model, parameters: usize) -> Trained {
+        let device = device::for_results(&self.device, parameters);
+        Trained::new(model.to_device(&device), self.data.schema.clone(), self.config.clone(), device)
+    }
+}
+
+fn mean_variance(rows: Matrix) -> f64 {
+    let mut errors = Errors::new(&rows);
+    rows.values.chunks_exact(rows.width).for_each(|row| errors.add(row, |_| 0.0));
+    errors.variance_per_value()
+}
+
+/// How a training went.
+#[derive(Debug, Clone)]
+pub(crate) struct How {
+    pub epochs: usize,
+    pub best: usize,
+    pub seconds: f64,
+    pub parameters: usize,
+    pub device: String,
+    pub diverged: Option<usize>,
+}
+
+/// What is known of a trained model once it is measured.
+pub(crate) struct Measured {
+    pub summary: Summary,
+    pub pca: Pca,
+    pub detector: Detector,
+}
+
+impl Measured {
+    /// Measures a trained model beside its baselines.
+    pub fn of(trained: &Trained, data: &Data, how: How) -> Result<Self> {
+        let [train_rows, test_rows] = data.measured();
+        let measure = || code_figures(&trained.model, &test_rows, &data.batcher, &trained.device);
+        let code = ae_kernels::seeded(trained.config.seed, &trained.device, measure)?;
+        let (train, test, pca) = parts(trained, &train_rows, &test_rows)?;
+        let detector = Detector::fit(trained, &data.split.train, &data.split.validation, &pca, FALSE_ALARMS)?;
+        let summary = Summary {
+            variant: trained.config.variant.clone(),
+            data: data.schema.name.clone(),
+            device: how.device,
+            d_input: data.schema.d_input,
+            code_dim: trained.config.model.code_dim,
+            parameters: how.parameters,
+            epochs: how.epochs,
+            best_epoch: how.best,
+            train_seconds: how.seconds,
+            seed: trained.config.seed,
+            train,
+            test,
+            measured_rows: [train_rows.len(), test_rows.len()],
+            code,
+            diverged: how.diverged,
+        };
+        Ok(Self { summary, pca, detector })
+    }
+}
+
+/// The model beside its baselines, on the training rows (validation included: PCA needs none held out) and on the test rows; and the principal
+/// components of the training rows, as many as the code has units or as explain most of the variance, whichever are more.
+fn parts(trained: &Trained, train_rows: &Dataset, test_rows: &Dataset) -> Result<(Part, Part, Pca)> {
+    let width = trained.schema.d_input;
+    let train_values = train_rows.scaled(&trained.schema.scaling)?;
+    let train = Matrix { values: &train_values, width };
+    let k = trained.config.model.code_dim;
+    let all = Pca::fit_share(train, k, PCA_SHARE)?;
+    let (pca, mean) = (all.first(k), train.mean());
+    let part = |dataset: &Dataset, rows: Matrix| -> Result<Part> {
+        Ok(Part {
+            model: model_errors(&trained.model, dataset, &trained.batcher, rows, &trained.device)?.figures(),
+            pca: pca.errors(rows).figures(),
+            mean: mean_errors(&mean, rows).figures(),
+        })
+    };
+    let test_values = test_rows.scaled(&trained.schema.scaling)?;
+    let parts = (part(train_rows, train)?, part(test_rows, Matrix { values: &test_values, width })?);
+    Ok((parts.0, parts.1, all))
+}
