@@ -73,6 +73,7 @@ pub mod run;
 pub mod run_folder;
 pub mod sample_quality;
 pub mod step;
+pub mod tensorboard;
 pub mod trained;
 
 pub use anomaly::Detector;
