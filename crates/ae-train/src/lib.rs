@@ -48,6 +48,7 @@ pub mod device;
 mod digest;
 pub mod ending;
 pub mod error;
+pub mod estimate;
 pub mod evaluate;
 pub mod evaluation;
 pub mod export;
