@@ -18,7 +18,7 @@ pub const LARGE: u64 = 256 << 20;
 /// Bytes of a block, about.
 const BLOCK: usize = 8 << 20;
 /// Bytes of the blocks that are kept, about.
-const KEPT: usize = 128 << 20;
+pub const KEPT: usize = 128 << 20;
 
 /// Where blocks come from.
 pub trait Blocks: fmt::Debug + Send + Sync {

@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use crate::{Parts, macros::setters};
 
 /// Rows that go through the network at a time when a Jacobian is computed exactly.
-const ROWS: usize = 4096;
+pub const ROWS: usize = 4096;
 
 /// Inputs up to which [`Method::Auto`] computes exactly: beyond, the tangents would cost far more than the step that
 /// they belong to.

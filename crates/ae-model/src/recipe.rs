@@ -15,7 +15,7 @@ use crate::{
     code::CodeConfig,
     constraint::ConstraintConfig,
     corruption::CorruptionConfig,
-    network::{MlpConfig, Network, NetworkDecoder, NetworkEncoder, Sizes},
+    network::{Counts, MlpConfig, Network, NetworkDecoder, NetworkEncoder, Sizes},
     penalty::{KlRate, PenaltyConfig},
     reconstruction::{LossConfig, SquaredError},
     registry::{self, ReadError},
@@ -267,6 +267,14 @@ impl Recipe {
             return Err(ConfigError::new("output", output, allowed));
         }
         self.network.check_sizes(&self.sizes(inputs)).map_err(|error| error.within("network"))
+    }
+
+    /// How large the networks of the model will be, which can be asked before it is [built](Self::init).
+    ///
+    /// # Panics
+    /// Inputs that [`check_inputs`](Self::check_inputs) refuses.
+    pub fn counts(&self, inputs: &Inputs) -> Counts {
+        self.network.counts(&self.sizes(inputs))
     }
 
     fn sizes(&self, inputs: &Inputs) -> Sizes {

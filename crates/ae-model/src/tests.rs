@@ -6,7 +6,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 
 use crate::{
     Activation, Code, Encoder, Head, Inputs, Jacobian, Layout, Model, Objective, Recipe, Variance,
-    code::{DeterministicConfig, GaussianConfig, LifetimeConfig, TopKConfig},
+    code::{CodeConfig, DeterministicConfig, GaussianConfig, LifetimeConfig, TopKConfig},
     corruption::{Corrupt, Corruption, Emphasis, Gaussian, Masking, SaltAndPepper},
     jacobian::Method,
     network::{ConvConfig, MlpConfig, Network, NormKind, finite_difference_jvp, layers::Layer},
@@ -45,6 +45,34 @@ fn networks() -> Vec<Network> {
         networks.push(ConvConfig::new().with_channels([3]).with_norm(norm).with_dropout(0.5).into());
     }
     networks
+}
+
+#[test]
+fn a_network_is_counted_as_it_is_built() {
+    let device = Device::default();
+    let colour = Inputs::unit(2 * 5 * 7).with_image([2, 5, 7]);
+    let large = ConvConfig::new().with_channels([3, 4]).with_kernel(5);
+    let uneven = MlpConfig::new().with_hidden([9, 7]).with_decoder_hidden([4, 5, 6]);
+    let all = [networks(), vec![large.clone().into(), large.with_norm(NormKind::Batch).into(), uneven.into()]].concat();
+    for network in all {
+        for code in [CodeConfig::from(DeterministicConfig::default()), GaussianConfig::default().into()] {
+            for mask_input in [false, true] {
+                let recipe = Recipe { code_dim: UNITS, network: network.clone(), code: code.clone(), mask_input, ..Recipe::default() };
+                if recipe.check_inputs(&colour).is_err() {
+                    continue; // tied to an encoder that reads more, or gives more
+                }
+                let (counts, model) = (recipe.counts(&colour), recipe.init(&colour, &device));
+                assert_eq!(counts.parameters, burn::module::Module::num_params(&model), "{network:?}");
+                assert_eq!(counts.encoder[0], if mask_input { 140 } else { 70 });
+                assert_eq!((counts.decoder[0], counts.decoder.last()), (UNITS, Some(&70)));
+                let z = model.encoder.forward(Tensor::zeros([1, counts.encoder[0]], &device));
+                assert_eq!(counts.encoder.last(), Some(&z.dims()[1]), "{network:?}");
+            }
+        }
+    }
+    // 5x7 pixels become 3x4 and 2x2: of 3 and 4 channels.
+    let conv = Network::from(ConvConfig::new().with_channels([3, 4])).counts(&crate::network::Sizes::new(70, 8).with_image(colour.image));
+    assert_eq!((conv.encoder, conv.decoder), (vec![70, 36, 16, 8], vec![8, 16, 36, 70]));
 }
 
 /// The averages that batch norms have kept.

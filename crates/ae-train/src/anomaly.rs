@@ -58,6 +58,11 @@ pub const PCA_SHARE: f64 = 0.9;
 /// Beyond this a squared error cannot be told from infinity in single precision.
 const FAR: f32 = 1e15;
 
+/// Training rows of this many features that a detector keeps, at most.
+pub(crate) fn kept_rows(features: usize) -> usize {
+    (MOST_VALUES / features).clamp(LEAST_ROWS, MOST_ROWS)
+}
+
 /// What the scores of rows like the training rows are like: what later scores are measured by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -238,7 +243,7 @@ impl Detector {
     /// A device that fails, or a file that can no longer be read.
     pub fn fit(trained: &Trained, train: &Dataset, held_out: &Dataset, pca: &Pca, false_alarms: f64) -> Result<Self> {
         let width = trained.schema.d_input;
-        let kept = train.thin((MOST_VALUES / width).clamp(LEAST_ROWS, MOST_ROWS));
+        let kept = train.thin(kept_rows(width));
         let reference = Arc::new(Reference::of(kept.scaled(&trained.schema.scaling)?, width));
         let seed = trained.config.seed;
         let columns = trained.columns().len();

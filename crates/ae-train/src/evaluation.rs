@@ -129,6 +129,9 @@ pub struct CodeFigures {
     pub jacobian_norm2: f64,
 }
 
+/// Features up to which that norm is exact.
+pub(crate) const JACOBIAN_UP_TO: usize = 128;
+
 /// Rows that the norm of the derivative is measured on.
 const JACOBIAN_ROWS: usize = 2048;
 
@@ -143,7 +146,7 @@ pub fn code_figures<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
     device: &Device,
 ) -> Result<CodeFigures> {
     let activation = model.code.activation();
-    let jacobian = match dataset.rows().width() <= 128 {
+    let jacobian = match dataset.rows().width() <= JACOBIAN_UP_TO {
         true => Jacobian { method: Method::Exact, probes: 1 },
         false => Jacobian { method: Method::Auto, probes: 16 },
     };

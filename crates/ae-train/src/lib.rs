@@ -53,6 +53,7 @@ pub mod device;
 mod digest;
 pub mod ending;
 pub mod error;
+pub mod estimate;
 pub mod evaluate;
 pub mod evaluation;
 #[cfg(feature = "export")]
@@ -81,6 +82,8 @@ pub mod run_folder;
 pub mod sample_quality;
 mod saving;
 pub mod step;
+#[cfg(feature = "tensorboard")]
+pub mod tensorboard;
 pub mod trained;
 pub mod trainer;
 mod training;

@@ -16,7 +16,7 @@ use burn::{
 use schemars::JsonSchema;
 
 use super::{
-    Affine, AffineConfig, Decoder, Encoder, Initialization, Norm, NormKind, Sizes,
+    Affine, AffineConfig, Counts, Decoder, Encoder, Initialization, Norm, NormKind, Sizes,
     affine::projected,
     initialization::UNIFORM,
     mlp::{check_dropout, dropout, dropped},
@@ -123,6 +123,32 @@ impl ConvConfig {
         let [height, width] = self.stages(height, width).pop()?;
         let code = self.channels.last()?.checked_mul(height * width)?.checked_mul(sizes.d_code.max(sizes.reads))?;
         kernels?.checked_add(code)
+    }
+
+    /// How large encoder and decoder will be together.
+    ///
+    /// # Panics
+    /// Sizes that [`check_image`](Self::check_image) refuses.
+    pub(super) fn counts(&self, sizes: &Sizes) -> Counts {
+        let [channels, height, width] = image(sizes);
+        let stages = self.stages(height, width);
+        let maps: Vec<usize> =
+            self.channels.iter().zip(&stages[1..]).map(|(channels, [height, width])| channels * height * width).collect();
+        let smallest = maps[maps.len() - 1];
+        let affine = |from: usize, to: usize| from * to + to;
+        // Weights and biases of the layers between neighbours in a list of channels.
+        let layers =
+            |channels: &[usize]| channels.windows(2).map(|pair| affine(pair[0] * self.kernel * self.kernel, pair[1])).sum::<usize>();
+        let read = sizes.d_input / (height * width);
+        let down = [&[read], self.channels.as_slice()].concat();
+        let up: Vec<usize> = self.channels.iter().rev().copied().chain([channels]).collect();
+        let norms = 2 * self.norm.parameters() * self.channels.iter().sum::<usize>();
+        let codes = affine(smallest, sizes.reads) + affine(sizes.d_code, smallest);
+        Counts {
+            parameters: layers(&down) + layers(&up) + norms + codes,
+            encoder: [&[sizes.d_input], maps.as_slice(), &[sizes.reads]].concat(),
+            decoder: [sizes.d_code].into_iter().chain(maps.into_iter().rev()).chain([sizes.d_output]).collect(),
+        }
     }
 
     /// Height and width before each layer, and after the last.

@@ -15,7 +15,7 @@ use burn::{
 use schemars::JsonSchema;
 
 use super::{
-    Affine, AffineConfig, Decode, Encoder, Initialization, Norm, NormKind, Sizes,
+    Affine, AffineConfig, Counts, Decode, Encoder, Initialization, Norm, NormKind, Sizes,
     affine::{activated, bias, projected},
 };
 use crate::{Activation, ConfigError, Latent, macros::setters};
@@ -141,6 +141,17 @@ impl MlpConfig {
     pub(super) fn decoder_widths(&self, sizes: &Sizes) -> Vec<usize> {
         let hidden = self.decoder_hidden.clone().unwrap_or_else(|| self.hidden.iter().rev().copied().collect());
         [&[sizes.d_code], hidden.as_slice(), &[sizes.d_output]].concat()
+    }
+
+    /// How large encoder and decoder will be together.
+    pub(super) fn counts(&self, sizes: &Sizes) -> Counts {
+        let (encoder, decoder) = (self.encoder_widths(sizes), self.decoder_widths(sizes));
+        let weights = |widths: &[usize]| widths.windows(2).map(|pair| pair[0] * pair[1]).sum::<usize>();
+        let others = |widths: &[usize]| {
+            widths[1..].iter().sum::<usize>() + self.norm.parameters() * widths[1..widths.len() - 1].iter().sum::<usize>()
+        };
+        let own = if self.tied { 0 } else { weights(&decoder) };
+        Counts { parameters: weights(&encoder) + others(&encoder) + own + others(&decoder), encoder, decoder }
     }
 
     fn stack(&self, widths: &[usize], output: Activation, device: &Device) -> Mlp {

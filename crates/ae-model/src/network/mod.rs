@@ -164,6 +164,17 @@ impl Sizes {
     }
 }
 
+/// How large a network is, counted before it is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// Parameters of encoder and decoder together, the running statistics of batch norms among them.
+    pub parameters: usize,
+    /// Numbers of an example that the encoder reads, and that each of its layers gives.
+    pub encoder: Vec<usize>,
+    /// Numbers of an example that the decoder reads, and that each of its layers gives.
+    pub decoder: Vec<usize>,
+}
+
 /// The largest network that is built: 8 GB of weights, and four times that while it is trained. More is a slip of the
 /// keyboard, and would end in the system killing the program.
 pub const MOST_WEIGHTS: usize = 2_000_000_000;
@@ -248,6 +259,17 @@ impl Network {
             return Err(ConfigError::new("tied", true, allowed));
         }
         Ok(())
+    }
+
+    /// How large the network will be.
+    ///
+    /// # Panics
+    /// Sizes that [`check_sizes`](Self::check_sizes) refuses.
+    pub fn counts(&self, sizes: &Sizes) -> Counts {
+        match self {
+            Self::Mlp(config) => config.counts(sizes),
+            Self::Conv(config) => config.counts(sizes),
+        }
     }
 
     /// Encoder and decoder of these sizes, with random weights drawn from the device's generator; `output` is the

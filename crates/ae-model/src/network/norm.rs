@@ -28,6 +28,15 @@ pub enum NormKind {
 }
 
 impl NormKind {
+    /// Numbers that it has for each unit or channel, running statistics among them.
+    pub(super) fn parameters(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Layer => 2,
+            Self::Batch => 4,
+        }
+    }
+
     /// A normalisation of `channels` units or channels; none if there is to be none.
     pub fn init(self, channels: usize, device: &Device) -> Option<Norm> {
         match self {

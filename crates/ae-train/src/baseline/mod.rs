@@ -9,12 +9,13 @@ mod spectrum;
 use ae_data::progress::{Progress, beat};
 use faer::{Mat, MatRef};
 
+pub(crate) use self::spectrum::SMALL;
 pub(crate) use self::spectrum::eigenvalues;
 use self::spectrum::{Spectrum, reach};
 use crate::{Error, Result, evaluation::Errors};
 
 /// Bytes of centred values that are worked on at a time: bounds the memory for large data.
-const CHUNK: usize = 32 << 20;
+pub(crate) const CHUNK: usize = 32 << 20;
 /// Components that are sought at most to explain a share of the variance, where rows and features are both many.
 pub const MOST: usize = 512;
 

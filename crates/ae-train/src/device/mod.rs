@@ -227,7 +227,7 @@ pub fn found_cpu() -> Vec<Found> {
 /// this many parameters does not fit into the memory that is free.
 pub fn for_results(trained_on: &Device, parameters: usize) -> Device {
     // The weights, and as much again for what is computed of them.
-    let fits = free_memory().is_none_or(|free| 8 * parameters as u64 <= free);
+    let fits = crate::estimate::available_memory().is_none_or(|free| 8 * parameters as u64 <= free);
     match open_cpu("auto").filter(|_| fits) {
         Some(Ok(cpu)) => cpu.device,
         _ => trained_on.clone(),
@@ -245,13 +245,6 @@ pub(crate) fn name_of(device: &Device) -> String {
     let device = device.clone().inner();
     let cpu = found_cpu().into_iter().find(|cpu| cpu.open().is_ok_and(|cpu| cpu.device == device));
     cpu.map_or_else(|| format!("{device:?}"), |cpu| cpu.name)
-}
-
-/// Bytes of memory that could be had now, where the system says so.
-fn free_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
 }
 
 /// Devices that were opened already: a GPU's runtime is set up once in a process.

@@ -38,7 +38,7 @@ const COMPONENTS: usize = 10;
 /// Units or columns that are drawn one by one, at most.
 const UNITS: usize = 48;
 /// Rows that the Jacobian's spectrum is the mean over.
-const SPECTRUM_ROWS: usize = 16;
+pub(crate) const SPECTRUM_ROWS: usize = 16;
 /// The widest Jacobian whose spectrum is computed, along its shorter side.
 const SPECTRUM_WIDTH: usize = 512;
 
@@ -574,10 +574,15 @@ fn units(material: &Material) -> Result<Option<Content>> {
     Ok(Some(Content::new(svg(chart, "the mean size of each unit"), format!("{dead} of {units} units answer to none of these rows."))))
 }
 
+/// Whether the spectrum of a derivative of this size is computed: decompositions of a larger one take minutes.
+pub(crate) fn has_spectrum(width: usize, units: usize) -> bool {
+    width.min(units) <= SPECTRUM_WIDTH && width <= 4096
+}
+
 fn jacobian(material: &Material) -> Result<Option<Content>> {
     let (width, units) = (material.width(), material.units());
-    if width.min(units) > SPECTRUM_WIDTH || width > 4096 {
-        return Ok(None); // decompositions of that size take minutes
+    if !has_spectrum(width, units) {
+        return Ok(None);
     }
     let rows = material.some.select(material.some.indices().iter().copied().take(SPECTRUM_ROWS).collect());
     let batch = rows.batch(0..rows.len(), &material.trained.batcher, &material.trained.device)?;
