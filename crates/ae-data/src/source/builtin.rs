@@ -63,8 +63,8 @@ fn embedded(name: &str, files: [(&str, &[u8]); 4]) -> Result<Sets, DataError> {
     let [train_images, train_labels, test_images, test_labels] = files;
     let part = |images: (&str, &[u8]), labels: (&str, &[u8])| -> Result<Rows, DataError> {
         let labels_path = Path::new(labels.0);
-        let labels = idx::parse(labels.1, labels_path)?;
-        idx::rows(idx::parse(images.1, Path::new(images.0))?, Path::new(images.0), Some((labels, labels_path)))
+        let labels = idx::parse(labels.1, labels_path, None)?;
+        idx::rows(idx::parse(images.1, Path::new(images.0), None)?, Path::new(images.0), Some((labels, labels_path)))
     };
     Ok(Sets { name: name.to_string(), train: part(train_images, train_labels)?, test: Some(part(test_images, test_labels)?) })
 }
@@ -89,7 +89,7 @@ mod download {
     use ureq::Agent;
 
     use super::super::idx_files;
-    use crate::{DataError, Sets, idx, progress::Progress};
+    use crate::{DataError, Options, Sets, idx, limit::Limit, progress::Progress};
 
     const FILES: [&str; 4] =
         ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"];
@@ -110,7 +110,7 @@ mod download {
                 fetch(&format!("{base}{file}"), &folder, file).map_err(failed)?;
             }
         }
-        let mut sets = idx_files::folder(&folder)?;
+        let mut sets = idx_files::folder(&folder, Limit::of(&Options::default()))?;
         sets.name = name.to_string();
         Ok(sets)
     }
@@ -127,7 +127,7 @@ mod download {
         while body.by_ref().take(PIECE).read_to_end(&mut bytes).map_err(|error| format!("{url}: {error}"))? > 0 {
             progress.steps(PIECE as usize);
         }
-        idx::parse(bytes.as_slice(), Path::new(file)).map_err(|error| format!("{url} sent something else: {error}"))?;
+        idx::parse(bytes.as_slice(), Path::new(file), None).map_err(|error| format!("{url} sent something else: {error}"))?;
         let mut partial = tempfile::NamedTempFile::new_in(folder).map_err(|error| error.to_string())?;
         partial.write_all(&bytes).map_err(|error| error.to_string())?;
         partial.persist(folder.join(file)).map(|_| ()).map_err(|error| error.to_string())

@@ -24,11 +24,12 @@ use self::{
     dialect::{Dialect, builder, cells},
     fill::{Original, fill},
     quotes::{Fault, Quotes},
-    section::Section,
 };
+pub(super) use self::section::Section;
 use super::format::{Content, Format};
 use crate::{
     DataError, Options,
+    limit::Limit,
     progress::Progress,
     store::read_at,
     table::{Layout, ReplaceText, Table, unique_names},
@@ -90,7 +91,7 @@ impl Text {
     fn of(file: File, path: &Path, options: &Options) -> Result<Self, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
         let failed = |source| DataError::Io { path: path.to_owned(), source };
-        let (charset, mut file, mark) = Charset::open(file, path, options.encoding.as_deref())?;
+        let (charset, mut file, mark) = Charset::open(file, path, options.encoding.as_deref(), Limit::of(options))?;
         let length = file.metadata().map_err(failed)?.len();
         let mut start = Vec::new();
         file.seek(SeekFrom::Start(mark)).map_err(failed)?;

@@ -104,6 +104,7 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>, regi
     flags.extend(text(&args.group).map(|value| ("data.group", value)));
     flags.extend(text(&args.time).map(|value| ("data.time", value)));
     flags.extend(text(&file.tensor).map(|value| ("data.read.tensor", value)));
+    flags.extend(read.max_memory.map(|size| ("data.read.max_memory", Value::String(size.to_string()))));
     flags.extend(read.resize.map(|size| ("data.read.resize", Value::Array(size.map(|side| Value::Integer(side as i64)).to_vec()))));
     flags.extend(read.grey.then_some(("data.read.grey", Value::Boolean(true))));
     flags.extend(args.normal_only.then_some(("data.normal_only", Value::Boolean(true))));
@@ -127,6 +128,7 @@ fn options(read: &ReadArgs) -> Options {
         resize: read.resize,
         grey: read.grey,
         stream: read.stream.then_some(true),
+        max_memory: read.max_memory,
         categorical: read.categorical,
         boolean: read.boolean,
         numeric: read.numeric,
