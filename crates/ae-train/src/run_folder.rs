@@ -460,7 +460,11 @@ impl RunFolder {
         }
         self.check("model.safetensors")?;
         let mut store = SafetensorsStore::from_file(&weights);
-        model.load_from(&mut store).map_err(|error| Error::at("read", &weights, error.to_string().replace('\n', " ")))?;
+        model.load_from(&mut store).map_err(|error| {
+            // The reader lists every weight that does not fit: the first ones will do.
+            let reason: String = error.to_string().replace('\n', " ").chars().take(200).collect();
+            Error::at("use", &weights, format!("its weights are not those of the model in config.toml ({reason}...): bring the files back"))
+        })?;
         Ok(model)
     }
 

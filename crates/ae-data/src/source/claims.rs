@@ -350,8 +350,19 @@ fn of_stream(source: &Source) -> Result<(), DataError> {
             break;
         }
         let body = start.saturating_add(u64::from(length));
-        let Ok(metadata) = source.bytes(start, u64::from(length)) else { break };
-        let Ok((claim, size)) = of_message(source, &metadata, body) else { break };
+        let message = source.bytes(start, u64::from(length)).and_then(|metadata| of_message(source, &metadata, body));
+        let (claim, size) = match message {
+            Ok((_, size)) if size > source.length.saturating_sub(body) => {
+                let problem = "is no Arrow stream, or damaged: a part of it lies beyond its end".to_string();
+                return Err(DataError::Malformed { path: source.path.to_owned(), problem });
+            }
+            Ok(found) => found,
+            Err(_) if at == 0 => break,
+            Err(error) => {
+                let problem = format!("is no Arrow stream, or damaged: {error}");
+                return Err(DataError::Malformed { path: source.path.to_owned(), problem });
+            }
+        };
         all = all.saturating_add(claim);
         source.check("its rows", all.saturating_mul(2))?;
         at = body.saturating_add(size);
