@@ -46,8 +46,8 @@ fn manifest_path(folder: &Path, epoch: usize) -> PathBuf {
 /// # Errors
 /// A folder that cannot be read.
 pub fn epochs(folder: &Path) -> Result<BTreeSet<usize>> {
-    let number = |name: &str| name.strip_prefix("epoch-")?.strip_suffix(".json")?.parse().ok();
-    Ok(names(folder)?.iter().filter_map(|name| number(name)).collect())
+    let number = |name: &str| name.strip_prefix("epoch-")?.strip_suffix(".json")?.parse::<u32>().ok();
+    Ok(names(folder)?.iter().filter_map(|name| number(name)).map(|epoch| epoch as usize).collect())
 }
 
 /// The names of the files in a folder; none if there is none.

@@ -22,7 +22,7 @@ use burn::train::{
     },
 };
 
-use crate::{Error, Reporter, Result, metrics::LOSS};
+use crate::{Error, Reporter, Result, metrics::LOSS, run_folder::bytes};
 
 /// Column of the epoch's number.
 const EPOCH: &str = "epoch";
@@ -172,7 +172,8 @@ impl Table {
 
 /// Reads the file, without a last line that was cut off.
 fn read(path: &Path) -> Result<Table> {
-    let text = fs::read_to_string(path).map_err(|error| damaged(path, &error.to_string()))?;
+    let text = bytes(path).and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
+    let text = text.map_err(|error| damaged(path, &error))?;
     let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
     let mut reader = csv::Reader::from_reader(whole.as_bytes());
     let header = reader.headers().map_err(|error| damaged(path, &error.to_string()))?.clone();
