@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use crate::{ae, ae_ok, text};
 
 /// Runs `ae`, expects it to fail with `code`, and gives back its last line.
-fn refused(folder: &Path, args: &[&str], code: i32, expected: &[&str]) {
+pub(crate) fn refused(folder: &Path, args: &[&str], code: i32, expected: &[&str]) {
     let output = ae(folder, args);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "ae {args:?}: {said}");

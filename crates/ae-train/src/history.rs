@@ -22,7 +22,7 @@ use burn::train::{
     },
 };
 
-use crate::{Error, Reporter, Result, metrics::LOSS, run_folder::bytes};
+use crate::{Error, Reporter, Result, metrics::LOSS, run_folder::{bytes, own_file}};
 
 /// Column of the epoch's number.
 const EPOCH: &str = "epoch";
@@ -71,7 +71,8 @@ impl History {
         };
         // What is there beyond these rows: a line that was cut off, or epochs that are trained again. A whole file takes its place.
         let text = if done > 0 { history.text(done) } else { String::new() };
-        if fs::read(path).is_ok_and(|before| before != text.as_bytes()) {
+        own_file(path)?;
+        if fs::read(path).map_or(done > 0, |before| before != text.as_bytes()) {
             write_bytes(path, text.as_bytes())?;
         }
         let file = File::options().create(true).append(true).open(path).map_err(|error| Error::at("write", path, error))?;

@@ -246,6 +246,14 @@ impl RunFolder {
         self.path.join("metrics.csv")
     }
 
+    /// Writes the page.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write_report(&self, page: &str) -> Result<()> {
+        self.write("report.html", page)
+    }
+
     /// The page.
     pub fn report_file(&self) -> PathBuf {
         self.path.join("report.html")
@@ -279,6 +287,8 @@ impl RunFolder {
     /// A folder that another process is changing, or that cannot be written.
     pub fn lock(&self) -> Result<Lock> {
         let path = self.path.join(LOCK);
+        own_file(&path)?;
+        own_folder(&self.checkpoints())?;
         let file =
             File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| Error::at("write", &path, error))?;
         match file.try_lock() {
@@ -522,6 +532,7 @@ impl RunFolder {
     /// Writes a file whose digest is kept. While it is written it has none, so that a crash leaves a file of which nothing is said, not one that is refused.
     fn put(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let path = self.path.join(name);
+        own_file(&path)?;
         let mut digests = self.digests()?;
         if digests.remove(name).is_some() {
             self.write_digests(&digests)?;
@@ -558,6 +569,7 @@ impl RunFolder {
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
         let path = self.path.join(name);
+        own_file(&path)?;
         Ok(write_bytes(&path, text.as_bytes())?)
     }
 
@@ -578,6 +590,30 @@ pub(crate) fn bytes(path: &Path) -> std::result::Result<Vec<u8>, String> {
     }
 }
 
+/// Has what is written at `path` be written in the run's folder: a link to another place, which somebody else's folder may have there, is removed
+/// rather than followed.
+///
+/// # Errors
+/// A link that cannot be removed, or what is neither a file nor a link.
+pub(crate) fn own_file(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => fs::remove_file(path).map_err(|error| Error::at("replace the link", path, error)),
+        Ok(metadata) if !metadata.is_file() => Err(Error::at("write", path, "it is no file")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a folder in the run's folder is there, and not a link to another place.
+///
+/// # Errors
+/// A link.
+pub(crate) fn own_folder(path: &Path) -> Result<()> {
+    match path.is_symlink() {
+        true => Err(Error::at("write into", path, "it is a link to another place: remove the link first")),
+        false => Ok(()),
+    }
+}
+
 fn not_empty(path: &Path) -> Error {
     let path = path.display();
     Error::Failed(format!("{path} is not empty: choose another `--out`, or continue it with `ae train --resume {path}`"))
@@ -587,6 +623,38 @@ fn not_empty(path: &Path) -> Error {
 mod tests {
     use super::*;
     use crate::baseline::Matrix;
+
+    #[test]
+    fn a_result_is_read_again_whatever_was_measured() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&place.path().join("run")), "", &Registry::default()).unwrap();
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let figures = Figures { sse: number, mse: number, fvu: number };
+            let part = Part { model: figures, pca: figures, mean: figures };
+            let code = CodeFigures { l0: number, dead_units: 1, mean_activation: number, saturation: Some(number), jacobian_norm2: number };
+            let summary = Summary {
+                variant: "sparse".to_string(),
+                data: "rows".to_string(),
+                device: "flex".to_string(),
+                d_input: 2,
+                code_dim: 1,
+                parameters: 7,
+                epochs: 3,
+                best_epoch: 2,
+                train_seconds: number,
+                seed: u64::MAX,
+                train: part,
+                test: part,
+                measured_rows: [4, 5],
+                code,
+                diverged: Some(3),
+            };
+            folder.write_summary(&summary).unwrap();
+            let read = folder.summary().unwrap().unwrap();
+            assert!(read.test.model.sse.is_nan() && read.train_seconds.is_nan() && read.code.jacobian_norm2.is_nan(), "{number}");
+            assert_eq!((read.seed, read.diverged, read.code.saturation), (u64::MAX, Some(3), None));
+        }
+    }
 
     #[test]
     fn principal_components_come_back_or_it_is_said_why_not() {

@@ -164,6 +164,9 @@ impl Head {
             return Err("is a HEIC or AVIF picture or a film, whatever its name says: convert it to PNG or JPEG".to_string());
         }
         let format = image::guess_format(bytes).or_else(|_| ImageFormat::from_path(path)).map_err(problem)?;
+        if format == ImageFormat::Tiff && !fits(bytes) {
+            return Err("is no image, or damaged: a tag of it claims more than the file holds".to_string());
+        }
         let (tags, next_page) = (format == ImageFormat::Tiff).then(|| tiff_tags(bytes)).flatten().unwrap_or_default();
         let decoder = reader(bytes, format, limit).into_decoder();
         // Without a scale of their own such numbers cannot stand beside others.
@@ -304,6 +307,24 @@ fn tiff_tags(bytes: &[u8]) -> Option<(HashMap<u16, u16>, bool)> {
     let after = first + 2 + 12 * usize::from(number(first)?);
     let tags = (first + 2..after).step_by(12).map(|tag| Some((number(tag)?, number(tag + 8)?))).collect::<Option<_>>()?;
     Some((tags, place(after)? != 0))
+}
+
+/// Whether no tag of a TIFF file's first page claims more values than the file has bytes: its reader makes room for all of them first.
+fn fits(bytes: &[u8]) -> bool {
+    let little = bytes.starts_with(b"II");
+    let number = |at: u64, size: usize| -> Option<u64> {
+        let part = bytes.get(usize::try_from(at).ok()?..)?.get(..size)?;
+        let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        Some(if little { part.iter().rev().fold(0, add) } else { part.iter().fold(0, add) })
+    };
+    // The larger kind has 8 bytes where the usual one has 4, and its list of tags says in 8 bytes how long it is.
+    let (wide, counted, place) = if number(2, 2) == Some(43) { (8, 8, 8) } else { (4, 2, 4) };
+    let Some(first) = number(place, wide) else { return true };
+    let Some(count) = number(first, counted) else { return true };
+    let start = first.saturating_add(counted as u64);
+    // What lies behind the end of the file the reader finds missing.
+    let tags = (0..count).map_while(|tag| number(start.checked_add(tag.checked_mul(4 + 2 * wide as u64)?)?.checked_add(4)?, wide));
+    count <= bytes.len() as u64 && tags.into_iter().all(|values| values <= bytes.len() as u64)
 }
 
 /// The bytes of the picture's file.

@@ -173,8 +173,20 @@ struct Used {
     rows: Dataset,
 }
 
+/// Says which data a run names, where it is not below the folder that a person works in: whoever was given the run did not choose it.
+fn say_source(run: &Run) {
+    let source = Path::new(&run.config.data.source);
+    let is_near = |place: &Path| std::path::absolute(place).is_ok_and(|place| source.starts_with(place));
+    if source.is_absolute() && !is_near(Path::new(".")) && !is_near(run.folder.path()) {
+        say(&format!("note: the run names its data: {} is read", source.display()));
+    }
+}
+
 fn use_run(args: &RowsArgs, registry: &Registry) -> Result<Used> {
     let run = Run::open_with(&args.run, registry)?;
+    if args.data.is_none() {
+        say_source(&run);
+    }
     let trained = run.trained(open_for_results(args.device.as_deref())?.device)?;
     let rows = trained.rows(args.data.as_deref(), &options(&args.read), args.rows.into())?;
     if (args.read.resize.is_some() || args.read.grey) && rows.rows().white.is_none() {
