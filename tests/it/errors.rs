@@ -29,6 +29,7 @@ fn wrong_usage_exits_with_two() {
     refused(here, &["--code-dim", "64"], 2, &["`model.code_dim` is 64", "1 to 63"]);
     refused(here, &["--code-dim", "0"], 2, &["`model.code_dim` is 0", "at least 1"]);
     refused(here, &["--epochs", "0"], 2, &["`training.epochs` is 0", "at least 1"]);
+    refused(here, &["--epochs", "9223372036854775807"], 2, &["`training.epochs` is 9223372036854775807", "at most 1000000000"]);
     refused(here, &["--epochs", "many"], 2, &["many", "--epochs"]);
     refused(here, &["--seed", "-1"], 2, &["seed", "-1"]);
     refused(here, &["--variant", "sparse", "--code-dim", "100000000000"], 2, &["number of weights", "`code_dim` (now 100000000000)"]);

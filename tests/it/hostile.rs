@@ -85,10 +85,10 @@ fn what_unpacks_to_gigabytes_is_refused_before_it_does() {
     write("deep.npy", &[&b"\x93NUMPY\x01\x00"[..], &60_000u16.to_le_bytes(), &b"(".repeat(60_000)].concat());
     is_bomb(here, "deep.npy", &[], &["deep.npy", "too many brackets"]);
 
-    // One text of a megabyte, which 4,000 rows refer to.
-    let texts = StringArray::from(vec!["x".repeat(1 << 20)]);
-    let cells = DictionaryArray::try_new(Int32Array::from(vec![0; 4000]), Arc::new(texts)).unwrap();
-    let numbers = Float32Array::from_iter_values((0..4000).map(|row| row as f32));
+    // One text of half a megabyte, which 8,000 rows refer to.
+    let texts = StringArray::from(vec!["x".repeat(1 << 19)]);
+    let cells = DictionaryArray::try_new(Int32Array::from(vec![0; 8000]), Arc::new(texts)).unwrap();
+    let numbers = Float32Array::from_iter_values((0..8000).map(|row| row as f32));
     let columns = [("n", Arc::new(numbers) as ArrayRef), ("text", Arc::new(cells))];
     let table = RecordBatch::try_from_iter(columns).unwrap();
     for name in ["shared.parquet", "shared.arrow"] {
@@ -116,6 +116,10 @@ fn what_unpacks_to_gigabytes_is_refused_before_it_does() {
         write(name, bytes);
         is_bomb(here, name, &[], &[name, "2.2 TB of memory"]);
     }
+    // Without the mark at its beginning a file is read by its end all the same.
+    bytes[0] = b'a';
+    write("large.arrow", &bytes);
+    is_bomb(here, "large.arrow", &[], &["large.arrow", "2.2 TB of memory"]);
     sink::write(&here.join("same.parquet"), &same).unwrap();
     is_bomb(here, "same.parquet", &["--max-memory", "60MB"], &["same.parquet", "more than the limit of 60 MB"]);
 
@@ -263,7 +267,8 @@ fn links_in_a_run_are_replaced_and_not_followed() {
     let links = ["metrics.csv", "model.safetensors", "model.bpk", "pca.safetensors", "config.toml", "summary.json"].map(link);
     ae_ok(here, &["train", "--resume", "run", "--epochs", "2"]);
     links.into_iter().for_each(is_replaced);
-    link("checkpoint");
+    fs::rename(run.join("checkpoint"), outside.join("checkpoint")).unwrap();
+    symlink(outside.join("checkpoint"), run.join("checkpoint")).unwrap();
     refused(here, &["train", "--resume", "run", "--epochs", "3"], 1, &["run/checkpoint", "link to another place"]);
     // What would be written for ever, or never read to its end.
     fs::remove_file(run.join("checkpoint")).unwrap();

@@ -113,8 +113,15 @@ impl Limit {
         // Rounded up, so that what is advised is enough.
         let enough = Size(needed.div_ceil(1_000_000_000).max(1).saturating_mul(1_000_000_000));
         let needed = shown(needed);
-        let problem = format!("{what} would take {needed} of memory, {reason}: if that is right, allow it with `--max-memory {enough}` (`data.read.max_memory`)");
+        let problem = format!(
+            "{what} would take {needed} of memory, {reason}: if that is right, allow it with `--max-memory {enough}` (`data.read.max_memory`)"
+        );
         Err(DataError::Malformed { path: path.to_owned(), problem })
+    }
+
+    /// What may be made at once of a file of so many bytes.
+    pub(crate) fn allowed(&self, held: u64) -> u64 {
+        if self.said { self.most } else { self.most.min(held.saturating_mul(GROWTH).max(FREE)) }
     }
 
     /// What a packed file of so many bytes may become on the disk.

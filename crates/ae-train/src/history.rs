@@ -22,7 +22,11 @@ use burn::train::{
     },
 };
 
-use crate::{Error, Reporter, Result, metrics::LOSS, run_folder::{bytes, own_file}};
+use crate::{
+    Error, Reporter, Result,
+    metrics::LOSS,
+    run_folder::{bytes, own_file},
+};
 
 /// Column of the epoch's number.
 const EPOCH: &str = "epoch";

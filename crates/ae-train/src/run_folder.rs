@@ -342,7 +342,8 @@ impl RunFolder {
     pub fn schema(&self) -> Result<Schema> {
         self.check("data.toml")?;
         let schema: Schema = self.read("data.toml", |text| toml::from_str(text).map_err(|error| error.message().to_string()))?;
-        let failed = |reason: String| Error::at("use", &self.path.join("data.toml"), format!("{reason}; bring the file back, or train anew"));
+        let failed =
+            |reason: String| Error::at("use", &self.path.join("data.toml"), format!("{reason}; bring the file back, or train anew"));
         schema.check().map_err(failed)?;
         Ok(schema)
     }

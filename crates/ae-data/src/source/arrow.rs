@@ -49,7 +49,7 @@ fn read_parquet(path: &Path, options: &Options) -> Result<Content, DataError> {
 fn read_arrow(path: &Path, options: &Options) -> Result<Content, DataError> {
     guarded(path, "Arrow", || {
         let source = Source::open(path, Limit::of(options))?;
-        claims::of_arrow(&source)?;
+        claims::of_file(&source)?;
         // A file has an index at its end; a stream is the same batches without it.
         match FileReader::try_new(BufReader::new(open(path)?), None) {
             Ok(reader) => {
@@ -73,6 +73,7 @@ fn read_arrow(path: &Path, options: &Options) -> Result<Content, DataError> {
                         `pandas.read_feather(path).to_feather(path)` makes version 2 of it";
                     return Err(DataError::Malformed { path: path.to_owned(), problem: problem.to_string() });
                 }
+                claims::of_stream(&source)?;
                 let reader = StreamReader::try_new(BufReader::new(open(path)?), None).map_err(|_| damaged(path, "Arrow", &first))?;
                 let schema = reader.schema();
                 let index = index_columns(&schema);
@@ -153,10 +154,11 @@ impl Table for Parquet {
             let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
             let group = builder.metadata().row_groups().get(part).ok_or_else(|| damaged(&"it was changed while it was read"))?;
             let rows = room(&source, group.num_rows().max(0) as u64, columns.len())?;
-            // A text of a column is no longer than all of its pages, and can be in every row.
+            // The longest text of a dictionary can be in every row.
             let longest = (0..group.num_columns()).filter(|leaf| mask.leaf_included(*leaf));
-            let longest = longest.map(|leaf| claims::of_pages(&source, group, leaf)).try_fold(1, |most, size| Ok::<_, DataError>(size?.max(most)))?;
-            let batch = (source.limit.most() / 4 / longest).clamp(1, BATCH as u64).min(rows.max(1)) as usize;
+            let longest =
+                longest.map(|leaf| claims::of_pages(&source, group, leaf)).try_fold(1, |most, size| Ok::<_, DataError>(size?.max(most)))?;
+            let batch = (source.limit.allowed(source.length) / 4 / longest).clamp(1, BATCH as u64).min(rows.max(1)) as usize;
             let builder = builder.with_row_groups(vec![part]).with_projection(mask).with_batch_size(batch);
             let reader = builder.build().map_err(|error| damaged(&error))?;
             whole(reader, &self.schema, columns, &source, "Parquet")

@@ -158,7 +158,8 @@ mod download {
                 continue;
             }
             let damaged = format!("{} is not what was published", path.display());
-            fetch(&format!("{base}{file}"), &path, digest, agent).map_err(|error| if there { format!("{damaged}, and {error}") } else { error })?;
+            fetch(&format!("{base}{file}"), &path, digest, agent)
+                .map_err(|error| if there { format!("{damaged}, and {error}") } else { error })?;
             notes.extend(there.then(|| format!("{damaged}: it was fetched again")));
         }
         Ok(notes)

@@ -12,7 +12,7 @@ use arrow_ipc::{MessageHeader, root_as_footer, root_as_message};
 use arrow_schema::DataType;
 use bytes::Bytes;
 use parquet::{
-    basic::Encoding,
+    basic::{Encoding, Type},
     column::page::Page,
     errors::ParquetError,
     file::{
@@ -219,14 +219,15 @@ impl<R: Read> Compact<R> {
 /// Encodings of texts whose lengths stand before them: how many, the page itself says.
 const LENGTHS_FIRST: [Encoding; 2] = [Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::DELTA_BYTE_ARRAY];
 
-/// Whether the pages of a row group's column may be unpacked; gives how many bytes they all become.
+/// Whether the pages of a row group's column may be unpacked; gives how many bytes a text can have that is in several rows, but once in the file.
 pub(super) fn of_pages(source: &Source, group: &RowGroupMetaData, leaf: usize) -> Result<u64, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: source.path.to_owned(), problem };
     let damaged = |error: &dyn std::fmt::Display| malformed(format!("is no Parquet file, or damaged: {error}"));
     let chunk = group.column(leaf);
     let (start, length) = chunk.byte_range();
     let end = start.checked_add(length).filter(|end| *end <= source.length).ok_or_else(|| damaged(&"a part of it lies beyond its end"))?;
-    let (mut at, mut values, mut all, mut lengths_first) = (start, 0, 0u64, false);
+    let (mut at, mut values, mut longest, mut lengths_first) = (start, 0, 0u64, false);
+    let is_text = matches!(chunk.column_type(), Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY);
     // What lies behind the last value is not read.
     while at < end && values < chunk.num_values() {
         let page = Compact { input: source.at(at), read: 0 }.page().map_err(|error| damaged(&error))?;
@@ -240,7 +241,10 @@ pub(super) fn of_pages(source: &Source, group: &RowGroupMetaData, leaf: usize) -
             false => values = values.saturating_add(page.values.max(0)),
         }
         lengths_first |= !page.is_dictionary && LENGTHS_FIRST.iter().any(|encoding| *encoding as i64 == page.encoding);
-        all = all.saturating_add(unpacked);
+        // Of a dictionary, and where a text is written as what it adds to the one before.
+        if is_text && (page.is_dictionary || page.encoding == Encoding::DELTA_BYTE_ARRAY as i64) {
+            longest = longest.max(unpacked);
+        }
         at = at.saturating_add(page.length).saturating_add(packed);
     }
     if lengths_first {
@@ -249,7 +253,7 @@ pub(super) fn of_pages(source: &Source, group: &RowGroupMetaData, leaf: usize) -
         lengths_of_texts(reader, chunk.column_descr().max_def_level() > 0, chunk.column_descr().max_rep_level() > 0)
             .map_err(|error| damaged(&error))?;
     }
-    Ok(all)
+    Ok(longest)
 }
 
 /// Whether the pages whose texts' lengths stand first have no more of them than values.
@@ -307,18 +311,13 @@ fn of_message(source: &Source, metadata: &[u8], body: u64) -> io::Result<(u64, u
     Ok((all, length))
 }
 
-/// Whether what is packed in an Arrow file, or a stream of the same batches, may be unpacked.
-pub(super) fn of_arrow(source: &Source) -> Result<(), DataError> {
-    let damaged = |error: io::Error| DataError::Malformed {
-        path: source.path.to_owned(),
-        problem: format!("is no Arrow file, or damaged: {error}"),
-    };
-    let is_file = source.bytes(0, 6).is_ok_and(|start| start == b"ARROW1");
-    if !is_file {
-        return of_stream(source);
-    }
+/// Whether what is packed in an Arrow file may be unpacked; what has no mark of one at its end is none.
+pub(super) fn of_file(source: &Source) -> Result<(), DataError> {
+    let damaged =
+        |error: io::Error| DataError::Malformed { path: source.path.to_owned(), problem: format!("is no Arrow file, or damaged: {error}") };
     let wrong = |error: &dyn std::fmt::Display| damaged(io::Error::new(io::ErrorKind::InvalidData, error.to_string()));
-    let end = source.length.checked_sub(10).ok_or_else(|| wrong(&"it is too short"))?;
+    let mark = |end: u64| source.bytes(end + 4, 6).is_ok_and(|mark| mark == b"ARROW1");
+    let Some(end) = source.length.checked_sub(10).filter(|end| mark(*end)) else { return Ok(()) };
     let size = source.bytes(end, 4).map_err(damaged)?;
     let size = size.first_chunk().map_or(0, |size| u64::from(u32::from_le_bytes(*size)));
     let footer = end.checked_sub(size).ok_or_else(|| wrong(&"its index is longer than the file"))?;
@@ -340,7 +339,8 @@ pub(super) fn of_arrow(source: &Source) -> Result<(), DataError> {
     Ok(())
 }
 
-fn of_stream(source: &Source) -> Result<(), DataError> {
+/// The same of a stream of batches.
+pub(super) fn of_stream(source: &Source) -> Result<(), DataError> {
     let (mut at, mut all) = (0u64, 0u64);
     // What is no stream, the reader says in its own words.
     while let Ok(head) = source.bytes(at, 8) {

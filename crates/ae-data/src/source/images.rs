@@ -12,8 +12,8 @@ use std::{
 };
 
 use image::{
-    ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Primitive, error::LimitErrorKind, imageops::FilterType,
-    metadata::Orientation,
+    ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Primitive, error::LimitErrorKind,
+    imageops::FilterType, metadata::Orientation,
 };
 
 use super::{
@@ -359,7 +359,8 @@ fn images(groups: &[Vec<PathBuf>], origin: &Path, options: &Options) -> Result<(
     let cells = channels * height * width;
     let needed = [paths.len(), cells, if deep { 2 } else { 1 }].iter().fold(1u64, |product, &count| product.saturating_mul(count as u64));
     let s = if paths.len() == 1 { "" } else { "s" };
-    let claim = format!("its {} picture{s} of {channels}x{height}x{width} (a smaller size is had with `--resize HEIGHTxWIDTH`)", paths.len());
+    let claim =
+        format!("its {} picture{s} of {channels}x{height}x{width} (a smaller size is had with `--resize HEIGHTxWIDTH`)", paths.len());
     // A size that a person asks for is no claim of a file.
     limit.check(origin, claim, needed, if options.resize.is_some() { needed } else { held })?;
 

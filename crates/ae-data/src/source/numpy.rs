@@ -252,13 +252,7 @@ fn dims_of(header: &NpyHeader, path: &Path) -> Result<Vec<usize>, DataError> {
 }
 
 /// So many values of `size` bytes each, called `kind` in messages.
-fn values(
-    input: &mut impl Read,
-    dims: &[usize],
-    (size, kind): (usize, &str),
-    path: &Path,
-    room: &Room,
-) -> Result<Vec<u8>, DataError> {
+fn values(input: &mut impl Read, dims: &[usize], (size, kind): (usize, &str), path: &Path, room: &Room) -> Result<Vec<u8>, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let expected = dims.iter().product::<usize>().saturating_mul(size);
     // The bytes, the numbers that are made of them, and these in another order.
@@ -370,7 +364,8 @@ mod tests {
             let padded = format!("{text:<117}\n");
             [b"\x93NUMPY\x01\x00".to_vec(), (padded.len() as u16).to_le_bytes().to_vec(), padded.into_bytes(), bytes].concat()
         };
-        let classes = |bytes: &[u8]| labels(bytes, Path::new("y"), &room()).map_err(|error| error.to_string()).and_then(Labels::into_classes);
+        let classes =
+            |bytes: &[u8]| labels(bytes, Path::new("y"), &room()).map_err(|error| error.to_string()).and_then(Labels::into_classes);
         let wide = |text: &str, big: bool| {
             let codes = text.chars().chain(std::iter::repeat('\0')).take(3).map(|code| code as u32);
             codes.flat_map(|code| if big { code.to_be_bytes() } else { code.to_le_bytes() }).collect::<Vec<u8>>()

@@ -5,7 +5,7 @@
 pub mod figures;
 pub mod plot;
 
-use ae_data::{progress::Progress, sink::write_bytes};
+use ae_data::progress::Progress;
 use burn::tensor::Device;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

@@ -226,7 +226,8 @@ mod tests {
     fn opened(bytes: &[u8], named: Option<&str>) -> Result<(Charset, String), String> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        let (charset, mut file, offset) = Charset::open(file, Path::new("t"), named, Limit::of(&crate::Options::default())).map_err(|error| error.to_string())?;
+        let (charset, mut file, offset) =
+            Charset::open(file, Path::new("t"), named, Limit::of(&crate::Options::default())).map_err(|error| error.to_string())?;
         let mut text = String::new();
         file.seek(SeekFrom::Start(offset)).unwrap();
         file.read_to_string(&mut text).unwrap();

@@ -19,13 +19,13 @@ use arrow_array::{ArrayRef, RecordBatch, builder::StringBuilder};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use csv::ByteRecord;
 
+pub(super) use self::section::Section;
 use self::{
     charset::Charset,
     dialect::{Dialect, builder, cells},
     fill::{Original, fill},
     quotes::{Fault, Quotes},
 };
-pub(super) use self::section::Section;
 use super::format::{Content, Format};
 use crate::{
     DataError, Options,
