@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use crate::{ae, ae_ok, text};
 
 /// Runs `ae`, expects it to fail with `code`, and gives back its last line.
-fn refused(folder: &Path, args: &[&str], code: i32, expected: &[&str]) {
+pub(crate) fn refused(folder: &Path, args: &[&str], code: i32, expected: &[&str]) {
     let output = ae(folder, args);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "ae {args:?}: {said}");
@@ -29,6 +29,7 @@ fn wrong_usage_exits_with_two() {
     refused(here, &["--code-dim", "64"], 2, &["`model.code_dim` is 64", "1 to 63"]);
     refused(here, &["--code-dim", "0"], 2, &["`model.code_dim` is 0", "at least 1"]);
     refused(here, &["--epochs", "0"], 2, &["`training.epochs` is 0", "at least 1"]);
+    refused(here, &["--epochs", "9223372036854775807"], 2, &["`training.epochs` is 9223372036854775807", "at most 1000000000"]);
     refused(here, &["--epochs", "many"], 2, &["many", "--epochs"]);
     refused(here, &["--seed", "-1"], 2, &["seed", "-1"]);
     refused(here, &["--variant", "sparse", "--code-dim", "100000000000"], 2, &["number of weights", "`code_dim` (now 100000000000)"]);

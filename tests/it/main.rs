@@ -7,6 +7,7 @@ mod exact;
 mod formats;
 mod gaussian;
 mod golden;
+mod hostile;
 mod library;
 mod own_parts;
 mod training;

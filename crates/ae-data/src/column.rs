@@ -4,12 +4,16 @@
 //! training did not have is none of them. Features are in the order numbers, booleans, categories, each in the order of the columns, so that each
 //! kind can have its own loss.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Missing, Style};
 
 /// Most levels of a category: more are names or identifiers, which no network learns from.
 pub const MOST_LEVELS: usize = 256;
+/// Most decimals that a number is written with: double precision has no more.
+const MOST_DECIMALS: usize = 400;
 /// The cell of a category whose value training did not have.
 pub const UNSEEN: f64 = -1.0;
 
@@ -62,6 +66,29 @@ impl Column {
     /// Whether a cell of it says that it is missing: also by a number as the column writes its numbers.
     pub fn is_blank(&self, cell: &str, missing: &Missing) -> bool {
         missing.has(cell) || self.kind == Kind::Number && missing.has_in(&self.style, cell)
+    }
+
+    /// Whether it can be a column that was decided on.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let (name, levels) = (&self.name, self.levels.len());
+        let is_right = match self.kind {
+            Kind::Number => levels == 0,
+            Kind::Boolean => levels == 0 || levels == 2,
+            Kind::Category => (1..=MOST_LEVELS).contains(&levels),
+        };
+        if !is_right {
+            return Err(format!("its column `{name}` has {levels} levels, which no column of its kind has"));
+        }
+        if self.levels.iter().collect::<HashSet<_>>().len() < levels {
+            return Err(format!("its column `{name}` has a level twice"));
+        }
+        match self.style.decimals.filter(|decimals| *decimals > MOST_DECIMALS) {
+            Some(decimals) => Err(format!("its column `{name}` has {decimals} decimals")),
+            None => Ok(()),
+        }
     }
 
     /// Its features.

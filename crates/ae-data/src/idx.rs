@@ -11,7 +11,7 @@ use std::{
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::{Array, DataError, Rows, values::Element};
+use crate::{Array, DataError, Rows, limit::Limit, values::Element};
 
 /// First two bytes of a gzip stream.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -34,22 +34,27 @@ fn element(code: u8) -> Option<Element> {
 /// Reads the IDX file at `path`, plain or gzipped.
 ///
 /// # Errors
-/// A file that cannot be read, is no IDX file, is truncated, is longer than its header says, or holds an infinite number.
-pub fn read(path: &Path) -> Result<Array, DataError> {
+/// A file that cannot be read, is no IDX file, is truncated, is longer than its header says, or would take more memory than `limit`.
+pub(crate) fn read(path: &Path, limit: Limit) -> Result<Array, DataError> {
     let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
-    parse(BufReader::new(file), path)
+    let length = file.metadata().map_err(|source| DataError::Io { path: path.to_owned(), source })?.len();
+    parse(BufReader::new(file), path, Some((limit, length)))
 }
 
-/// Reads IDX from bytes, plain or gzipped; `origin` names them in errors.
+/// Reads IDX from bytes, plain or gzipped; `origin` names them in errors. What is packed may take what the limit allows of so many bytes.
 ///
 /// # Errors
 /// As [`read`].
-pub fn parse(mut input: impl BufRead, origin: &Path) -> Result<Array, DataError> {
+pub(crate) fn parse(mut input: impl BufRead, origin: &Path, limit: Option<(Limit, u64)>) -> Result<Array, DataError> {
     let start = input.fill_buf().map_err(|source| DataError::Io { path: origin.to_owned(), source })?;
-    if start.starts_with(&GZIP_MAGIC) { parse_plain(MultiGzDecoder::new(input), origin) } else { parse_plain(input, origin) }
+    match start.starts_with(&GZIP_MAGIC) {
+        true => parse_plain(MultiGzDecoder::new(input), origin, limit.map(|(limit, length)| (limit, length, u64::MAX))),
+        false => parse_plain(input, origin, limit.map(|(limit, length)| (limit, length, length))),
+    }
 }
 
-fn parse_plain(mut input: impl Read, origin: &Path) -> Result<Array, DataError> {
+/// `limit` is what may be taken, what the file holds, and the most that can come of it.
+fn parse_plain(mut input: impl Read, origin: &Path, limit: Option<(Limit, u64, u64)>) -> Result<Array, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
     let mut read = |bytes: &mut Vec<u8>, count: u64| {
         input.by_ref().take(count).read_to_end(bytes).map_err(|error| match error.kind() {
@@ -89,6 +94,10 @@ fn parse_plain(mut input: impl Read, origin: &Path) -> Result<Array, DataError> 
         .try_fold(kind.bytes(), |bytes, &size| bytes.checked_mul(size))
         .ok_or_else(|| malformed(format!("claims impossible dimensions {dims:?}: its header is damaged")))?;
 
+    if let Some((limit, length, most)) = limit {
+        // The bytes, and the numbers that are made of them.
+        limit.check(origin, format!("its array of {dims:?}"), most.min(expected as u64).saturating_mul(2), length)?;
+    }
     // The claimed size bounds the read but reserves nothing: a damaged header must not allocate what the file does not hold.
     let mut bytes = Vec::new();
     read(&mut bytes, expected as u64)?;
@@ -147,7 +156,7 @@ mod tests {
     }
 
     fn parsed(bytes: &[u8]) -> Result<Array, String> {
-        parse(bytes, Path::new("some.idx")).map_err(|error| error.to_string())
+        parse(bytes, Path::new("some.idx"), None).map_err(|error| error.to_string())
     }
 
     #[test]

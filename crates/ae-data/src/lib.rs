@@ -16,6 +16,7 @@
 //! | [`patch`] | a column with its blanks filled in, and nothing else changed |
 //! | [`rows`] | values as they came (bytes stay bytes), labels, identifiers, image geometry |
 //! | [`store`] | rows that stay in their file, read block by block |
+//! | [`limit`] | how much memory one input may take |
 //! | [`progress`] | how far a long read is |
 //! | [`caught`](mod@caught) | panics of libraries on damaged files |
 //! | [`split`] | train, validation and test; columns as the training rows know them |
@@ -48,6 +49,7 @@ mod encode;
 pub mod error;
 pub mod fit;
 pub mod idx;
+pub mod limit;
 pub mod loader;
 pub mod options;
 pub mod patch;
@@ -71,6 +73,7 @@ pub use batch::{Batch, Batcher, Dataset, Sample};
 pub use cell::{Missing, Style};
 pub use column::{Column, Encoding, Kind, Layout};
 pub use error::DataError;
+pub use limit::Size;
 pub use loader::{Loader, Order};
 pub use options::{Options, Unknown};
 pub use rows::{Geometry, Rows};

@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Column, DataError, Kind, Missing};
+use crate::{Column, DataError, Kind, Missing, Size};
 
 /// What a person says about how to read. Lists of columns hold names; an entry that is no column's name is split at its commas.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -71,6 +71,10 @@ pub struct Options {
     /// Leave rows in their npy, safetensors, Parquet or Arrow file and read them block by block. By default those of large files stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,
+    /// Memory that one input may take at a time, such as 8GB. By default what the machine has free; and a file that would become 100 times as large
+    /// as it is, and larger than 1 GB, is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_memory: Option<Size>,
 }
 
 /// What becomes of a category's value that training did not have.
@@ -125,6 +129,7 @@ impl Options {
             comment: over.comment.or(self.comment),
             encoding: over.encoding.or_else(|| self.encoding.clone()),
             stream: over.stream.or(self.stream),
+            max_memory: over.max_memory.or(self.max_memory),
         }
     }
 }

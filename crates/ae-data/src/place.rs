@@ -54,7 +54,7 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
     write_with(path, |mut file| file.write_all(bytes).map_err(failed))
 }
 
-/// A file beside `path`, which takes its place later; `path` itself where that is no file, such as `/dev/stdout` or a pipe.
+/// A file beside `path`, which takes its place later, also that of a link, which is not followed; `path` itself where that is no file, such as `/dev/stdout` or a pipe.
 pub(crate) fn place(path: &Path) -> std::io::Result<(File, Option<NamedTempFile>)> {
     let before = path.metadata();
     if before.as_ref().is_ok_and(|before| !before.is_file() && !before.is_dir()) {

@@ -44,6 +44,24 @@ impl Scaling {
         Self { method: ScalingMethod::None, offset: vec![0.0], scale: vec![1.0], constant: Vec::new() }
     }
 
+    /// Whether rows of `width` features can be scaled and brought back.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self, width: usize) -> Result<(), String> {
+        let count = self.offset.len();
+        if count != self.scale.len() || count != 1 && count != width {
+            return Err(format!("its scaling has {count} offsets and {} scales for {width} features", self.scale.len()));
+        }
+        if !self.offset.iter().all(|offset| offset.is_finite()) || !self.scale.iter().all(|scale| scale.is_finite() && *scale != 0.0) {
+            return Err("its scaling holds a number that is not finite, or a scale of 0".to_string());
+        }
+        match self.constant.iter().find(|(feature, value)| *feature >= width || !value.is_finite()) {
+            Some((feature, value)) => Err(format!("its scaling says that feature {feature} of {width} is always {value}")),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the scaled training rows lie in `[0, 1]`.
     pub fn is_unit_range(&self) -> bool {
         self.method == ScalingMethod::MinMax

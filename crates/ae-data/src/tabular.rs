@@ -12,6 +12,7 @@ use crate::{
     Column, DataError, Element, Geometry, Kind, Options, Rows, Values,
     cell::{Missing, trimmed},
     encode::Encoder,
+    limit::Limit,
     options::places,
     progress::Progress,
     store::{Blocks, Store},
@@ -45,6 +46,10 @@ pub struct Known<'a> {
 /// A column that a person names and that is not there, one that cannot be learned from, no row; known columns that are not there; a cell that
 /// is not what its column holds.
 pub fn rows_of(table: Arc<dyn Table>, options: &Options, known: Option<&Known>, in_file: bool) -> Result<Rows, DataError> {
+    // An index of each row, and the numbers where they do not stay in their file. What is read at a time its reader looks at.
+    let (count, width) = (rows(table.as_ref()) as u64, table.schema().fields().len() as u64);
+    let needed = count.saturating_mul(if in_file { 8 } else { width.saturating_add(1).saturating_mul(8) });
+    Limit::of(options).check(table.origin(), format!("a table of {count} rows and {width} columns"), needed, needed)?;
     // Text is dear to take apart; a typed column is read again more quickly than it is kept.
     let is_text = table.layout().is_some();
     let remembered = if in_file || known.is_some() || !is_text { None } else { Remembered::new(table.as_ref()) };

@@ -277,6 +277,11 @@ impl Recipe {
         self.network.counts(&self.sizes(inputs))
     }
 
+    /// The weights of encoder and decoder for data like `inputs`; none if there are more than can be counted.
+    pub fn weights(&self, inputs: &Inputs) -> Option<usize> {
+        self.network.weights(&self.sizes(inputs))
+    }
+
     fn sizes(&self, inputs: &Inputs) -> Sizes {
         let reads = self.code.reads(self.code_dim);
         let sizes = Sizes::new(inputs.features, self.code_dim).with_image(inputs.image).with_reads(reads);

@@ -291,6 +291,17 @@ impl Detector {
         Ok(detector)
     }
 
+    /// Whether it can be that of a run with so many columns.
+    pub(crate) fn is_sound(&self, columns: usize) -> bool {
+        let is_unit = |unit: &f64| unit.is_finite() && *unit > 0.0;
+        let is_ascending = |values: &Vec<f64>| values.iter().all(|value| value.is_finite()) && values.is_sorted();
+        self.false_alarms > 0.0
+            && self.false_alarms <= 1.0
+            && self.column_errors.len() == columns
+            && self.column_errors.iter().chain(&self.units).all(is_unit)
+            && std::iter::once(&self.held_out).chain(&self.held_out_baselines).all(is_ascending)
+    }
+
     /// The same with a threshold for another share of false alarms.
     pub fn with_false_alarms(self, false_alarms: f64) -> Self {
         Self { false_alarms, ..self }
@@ -473,7 +484,7 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 fn threshold(held_out: &[f64], alpha: f64) -> Option<f64> {
     // A share such as .1 of 9 + 1 is one row, whatever rounding makes of it.
     let above = ((held_out.len() + 1) as f64 * alpha + 1e-9).floor() as usize;
-    (above > 0).then(|| held_out[held_out.len() - above.min(held_out.len())])
+    (above > 0).then(|| held_out.get(held_out.len() - above.min(held_out.len())).copied()).flatten()
 }
 
 /// What is counted while rows are scored: it does not grow with the rows unless they have labels.

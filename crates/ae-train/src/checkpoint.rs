@@ -92,8 +92,8 @@ fn steps(folder: &Path) -> Result<BTreeSet<usize>> {
 
 /// The `N` of each file `PREFIX N.json`.
 fn numbers(folder: &Path, prefix: &str) -> Result<BTreeSet<usize>> {
-    let number = |name: &str| name.strip_prefix(prefix)?.strip_suffix(".json")?.parse().ok();
-    Ok(names(folder)?.iter().filter_map(|name| number(name)).collect())
+    let number = |name: &str| name.strip_prefix(prefix)?.strip_suffix(".json")?.parse::<u32>().ok();
+    Ok(names(folder)?.iter().filter_map(|name| number(name)).map(|number| number as usize).collect())
 }
 
 /// The names of the files in a folder; none if there is none.

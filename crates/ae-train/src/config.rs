@@ -22,6 +22,9 @@ pub const DEFAULT_VARIANT: &str = "undercomplete";
 /// The variant that is trained on one class when none is named.
 pub const ONE_CLASS_VARIANT: &str = "denoising";
 
+/// Most epochs: the steps of as many can still be counted.
+const MOST_EPOCHS: usize = 1_000_000_000;
+
 /// Everything that decides a run, apart from the device and the folder.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Config {
@@ -296,6 +299,9 @@ impl Config {
             _ => Ok(()),
         };
         at_least_one("training.epochs", training.epochs)?;
+        if training.epochs > MOST_EPOCHS {
+            return Err(ConfigError::new("training.epochs", training.epochs, format!("at most {MOST_EPOCHS}")).into());
+        }
         at_least_one("training.batch_size", training.batch_size)?;
         let check =
             |good: bool, field: &str, value: f64, allowed: &str| if good { Ok(()) } else { Err(ConfigError::new(field, value, allowed)) };

@@ -19,6 +19,9 @@ pub(crate) struct Digest {
 impl Digest {
     /// Of a file, read in pieces.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(io::Error::other("it is no file"));
+        }
         let (mut file, mut hash, mut bytes) = (File::open(path)?, XxHash3_128::new(), 0);
         let mut buffer = vec![0; 1 << 20];
         loop {

@@ -36,16 +36,18 @@ pub struct Errors {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Squared error per example.
+    #[serde(deserialize_with = "null_is_nan")]
     pub sse: f64,
     /// Squared error per value.
+    #[serde(deserialize_with = "null_is_nan")]
     pub mse: f64,
     /// Fraction of variance unexplained; `NaN` (in JSON `null`) where the rows have no variance.
     #[serde(deserialize_with = "null_is_nan")]
     pub fvu: f64,
 }
 
-/// JSON has no `NaN`; serde writes it as `null`, and this reads it back.
-fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
+/// JSON has neither `NaN` nor infinity; serde writes `null`, and this reads it back as `NaN`.
+pub(crate) fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
@@ -116,16 +118,19 @@ pub fn model_errors<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CodeFigures {
     /// Active units per example.
+    #[serde(deserialize_with = "null_is_nan")]
     pub l0: f64,
     /// Units that are active for none of the rows.
     pub dead_units: usize,
     /// Mean size of a unit.
+    #[serde(deserialize_with = "null_is_nan")]
     pub mean_activation: f64,
     /// Share of the values within 0.05 of a bound of their activation; none if it has no bounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saturation: Option<f64>,
     /// Squared Frobenius norm of the code's derivative by the input, mean over the rows (at most the first 2,048): exact up to 128 features,
     /// by 16 random probes beyond.
+    #[serde(deserialize_with = "null_is_nan")]
     pub jacobian_norm2: f64,
 }
 

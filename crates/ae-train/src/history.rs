@@ -22,7 +22,12 @@ use burn::train::{
     },
 };
 
-use crate::{Error, Reporter, Result, metrics::LOSS, reporter::EpochReport};
+use crate::{
+    Error, Reporter, Result,
+    metrics::LOSS,
+    reporter::EpochReport,
+    run_folder::{bytes, own_file},
+};
 
 /// Column of the epoch's number.
 const EPOCH: &str = "epoch";
@@ -89,7 +94,8 @@ impl History {
         let mut history = Self { path: path.to_owned(), columns, values, first: done + 1, ..Self::new(epochs, batches, reporter) };
         // What is there beyond these rows: a line that was cut off, or epochs that are trained again. A whole file takes its place.
         let text = if done > 0 { history.text(done) } else { String::new() };
-        if fs::read(path).is_ok_and(|before| before != text.as_bytes()) {
+        own_file(path)?;
+        if fs::read(path).map_or(done > 0, |before| before != text.as_bytes()) {
             write_bytes(path, text.as_bytes())?;
         }
         let file = File::options().create(true).append(true).open(path).map_err(|error| Error::at("write", path, error))?;
@@ -190,7 +196,8 @@ impl Table {
 
 /// Reads the file, without a last line that was cut off.
 fn read(path: &Path) -> Result<Table> {
-    let text = fs::read_to_string(path).map_err(|error| damaged(path, &error.to_string()))?;
+    let text = bytes(path).and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
+    let text = text.map_err(|error| damaged(path, &error))?;
     let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
     let mut reader = csv::Reader::from_reader(whole.as_bytes());
     let header = reader.headers().map_err(|error| damaged(path, &error.to_string()))?.clone();

@@ -334,6 +334,7 @@ impl Run {
                 return Err(Error::Failed(format!("the weights scale {found} features, but the data has {expected}")));
             }
             let scaling = Scaling { offset, scale, ..data.schema.scaling };
+            scaling.check(data.schema.d_input).map_err(|reason| Error::Failed(format!("the weights cannot be used: {reason}")))?;
             data.batcher = Batcher::new(scaling.clone());
             data.schema.scaling = scaling;
         }

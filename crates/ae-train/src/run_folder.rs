@@ -1,7 +1,8 @@
 //! The folder of a run: the only place that knows file names.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
@@ -23,7 +24,7 @@ use crate::{
     baseline::Pca,
     config::Config,
     digest::Digest,
-    evaluation::{CodeFigures, Figures},
+    evaluation::{CodeFigures, Figures, null_is_nan},
     nearest::Reference,
 };
 
@@ -75,6 +76,45 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// Whether everything that it says fits together.
+    ///
+    /// # Errors
+    /// What does not, in words.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        let width = self.d_input;
+        if width == 0 {
+            return Err("its rows have no features".to_string());
+        }
+        if let Some(Geometry { channels, height, width: columns }) = self.geometry
+            && [height, columns].iter().try_fold(channels, |size, &side| size.checked_mul(side)) != Some(width)
+        {
+            return Err(format!("images of {channels}x{height}x{columns} do not have the {width} values of its rows"));
+        }
+        if !self.columns.is_empty() {
+            self.columns.iter().try_for_each(Column::check)?;
+            let names: BTreeSet<&String> = self.columns.iter().map(|column| &column.name).collect();
+            if names.len() < self.columns.len() {
+                return Err("two of its columns have one name".to_string());
+            }
+            let found = ae_data::Encoding::new(self.columns.clone()).width();
+            if found != width {
+                return Err(format!("its columns are {found} features, and its rows have {width}"));
+            }
+        }
+        if self.white.is_some_and(|white| !matches!(white, 255 | 65_535)) {
+            return Err("white is neither 255 nor 65535".to_string());
+        }
+        if let (Some(normal), Some(names)) = (&self.normal, &self.label_names)
+            && !names.contains(normal)
+        {
+            return Err(format!("its normal class `{normal}` is none of its classes"));
+        }
+        if !self.blank_rows.is_sorted_by(|before, after| before < after) {
+            return Err("its blank rows are in no order".to_string());
+        }
+        self.scaling.check(width)
+    }
+
     /// What a model is built for.
     pub fn inputs(&self) -> Inputs {
         let image = self.geometry.map(|geometry| [geometry.channels, geometry.height, geometry.width]);
@@ -117,6 +157,7 @@ pub struct Summary {
     /// The one that was kept.
     pub best_epoch: usize,
     /// Seconds of training and validation, without reading data and the final measurements.
+    #[serde(deserialize_with = "null_is_nan")]
     pub train_seconds: f64,
     /// Seed of weights, splits and order.
     pub seed: u64,
@@ -211,6 +252,14 @@ impl RunFolder {
         self.path.join("metrics.csv")
     }
 
+    /// Writes the page.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write_report(&self, page: &str) -> Result<()> {
+        self.write("report.html", page)
+    }
+
     /// The page.
     pub fn report_file(&self) -> PathBuf {
         self.path.join("report.html")
@@ -244,6 +293,8 @@ impl RunFolder {
     /// A folder that another process is changing, or that cannot be written.
     pub fn lock(&self) -> Result<Lock> {
         let path = self.path.join(LOCK);
+        own_file(&path)?;
+        own_folder(&self.checkpoints())?;
         let file =
             File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| Error::at("write", &path, error))?;
         match file.try_lock() {
@@ -308,7 +359,9 @@ impl RunFolder {
             let advice = "use the version of the program that made it";
             return Err(Error::Failed(format!("{path} has format {format}, and this program knows those up to {FORMAT}: {advice}")));
         }
-        self.read("data.toml", |text| toml::from_str(text).map_err(|error| error.message().to_string()))
+        let schema: Schema = self.read("data.toml", |text| toml::from_str(text).map_err(|error| error.message().to_string()))?;
+        schema.check().map_err(|reason| Error::damaged(&self.path.join("data.toml"), reason))?;
+        Ok(schema)
     }
 
     /// Writes the result.
@@ -375,27 +428,23 @@ impl RunFolder {
         let mut detector: Detector = self.read("detector.json", |text| serde_json::from_str(text).map_err(|error| error.to_string()))?;
         let schema = self.schema()?;
         let columns = if schema.columns.is_empty() { schema.d_input } else { schema.columns.len() };
-        let is_sound = |values: &[f64]| values.iter().all(|value| value.is_finite()) && values.is_sorted();
-        if detector.column_errors.len() != columns
-            || !is_sound(&detector.held_out)
-            || !detector.held_out_baselines.iter().all(|scores| is_sound(scores))
-        {
+        if !detector.is_sound(columns) {
             let path = self.path.join("detector.json");
             return Err(Error::at("read", &path, "it does not fit the run's columns, or is damaged; bring the file back, or train anew"));
         }
         let path = self.path.join("neighbours.safetensors");
         let failed = |reason: String| Error::at("read", &path, format!("{reason}; bring the file back, or train anew"));
-        let bytes = fs::read(&path).map_err(|error| failed(error.to_string()))?;
+        let bytes = bytes(&path).map_err(failed)?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| failed(error.to_string()))?;
         let rows = file.tensor("rows").map_err(|error| failed(error.to_string()))?;
         let mut values: Vec<f32> =
             rows.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes"))).collect();
         let fits = rows.dtype() == Dtype::F32 && rows.shape().len() == 2 && rows.shape()[1] == schema.d_input && rows.shape()[0] > 0;
-        if !fits || values.iter().any(|value| value.is_nan()) {
+        if !fits || !values.iter().all(|value| value.is_finite()) {
             return Err(failed("its rows are not those of the run".to_string()));
         }
         if let Ok(missing) = file.tensor("missing") {
-            if missing.data().len() != values.len() {
+            if missing.dtype() != Dtype::BOOL || missing.data().len() != values.len() {
                 return Err(failed("its parts do not fit together".to_string()));
             }
             values.iter_mut().zip(missing.data()).filter(|(_, missing)| **missing != 0).for_each(|(value, _)| *value = f32::NAN);
@@ -432,7 +481,7 @@ impl RunFolder {
         self.check("pca.safetensors")?;
         let path = self.path.join("pca.safetensors");
         let failed = |reason: String| Error::at("read", &path, format!("{reason}; bring the file back, or train anew"));
-        let bytes = fs::read(&path).map_err(|error| failed(error.to_string()))?;
+        let bytes = bytes(&path).map_err(failed)?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| failed(error.to_string()))?;
         let part = |name: &str| -> Result<Vec<f64>> {
             let tensor = file.tensor(name).map_err(|error| failed(error.to_string()))?;
@@ -471,20 +520,36 @@ impl RunFolder {
     /// Weights that are missing, damaged, or of another model than the configuration describes.
     pub fn model(&self, device: &Device) -> Result<Model> {
         let (config, schema) = (self.config()?, self.schema()?);
-        let mut model = config.model.init(&schema.inputs(), device);
         let weights = self.weights_file();
         if !weights.is_file() {
             return Err(Error::at("read", &weights, "the run has no weights yet; resume it first"));
         }
         self.check("model.safetensors")?;
+        let inputs = schema.inputs();
+        let other = |reason: &dyn fmt::Display| {
+            let advice = "bring the files back, or train anew";
+            Error::at("use", &weights, format!("its weights are not those of the model in config.toml and data.toml ({reason}); {advice}"))
+        };
+        config.variant()?.check(&config.model, &inputs).map_err(|error| other(&error.within("model")))?;
+        // No model is built that has more weights than the file has bytes.
+        let (bytes, most) = (fs::metadata(&weights).map_or(0, |metadata| metadata.len()), config.model.weights(&inputs));
+        if most.is_none_or(|most| most as u64 > bytes) {
+            return Err(other(&format!("{} in {bytes} bytes", most.map_or("beyond counting".to_string(), |most| most.to_string()))));
+        }
+        let mut model = config.model.init(&inputs, device);
         let mut store = SafetensorsStore::from_file(&weights);
-        model.load_from(&mut store).map_err(|error| Error::at("read", &weights, error.to_string().replace('\n', " ")))?;
+        model.load_from(&mut store).map_err(|error| {
+            // The reader lists every weight that does not fit: the first ones will do.
+            let reason: String = error.to_string().replace('\n', " ").chars().take(200).collect();
+            other(&reason)
+        })?;
         Ok(model)
     }
 
     /// Writes a file whose digest is kept. While it is written it has none, so that a crash leaves a file of which nothing is said, not one that is refused.
     fn put(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let path = self.path.join(name);
+        own_file(&path)?;
         let mut digests = self.digests()?;
         if digests.remove(name).is_some() {
             self.write_digests(&digests)?;
@@ -521,14 +586,48 @@ impl RunFolder {
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
         let path = self.path.join(name);
+        own_file(&path)?;
         Ok(write_bytes(&path, text.as_bytes())?)
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str, parse: impl Fn(&str) -> std::result::Result<T, String>) -> Result<T> {
         let path = self.path.join(name);
         let advice = "bring the file back, or train anew";
-        let text = fs::read_to_string(&path).map_err(|error| Error::at("read", &path, format!("{error}; {advice}")))?;
+        let text = bytes(&path).and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
+        let text = text.map_err(|error| Error::at("read", &path, format!("{error}; {advice}")))?;
         parse(&text).map_err(|reason| Error::at("read", &path, format!("{}; {advice}", reason.replace('\n', " "))))
+    }
+}
+
+/// The bytes of a file; of a folder of somebody else's it could be anything, such as a pipe that never ends.
+pub(crate) fn bytes(path: &Path) -> std::result::Result<Vec<u8>, String> {
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Err("it is no file".to_string()),
+        _ => fs::read(path).map_err(|error| error.to_string()),
+    }
+}
+
+/// Has what is written at `path` be written in the run's folder: a link to another place, which somebody else's folder may have there, is removed
+/// rather than followed.
+///
+/// # Errors
+/// A link that cannot be removed, or what is neither a file nor a link.
+pub(crate) fn own_file(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => fs::remove_file(path).map_err(|error| Error::at("replace the link", path, error)),
+        Ok(metadata) if !metadata.is_file() => Err(Error::at("write", path, "it is no file")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a folder in the run's folder is there, and not a link to another place.
+///
+/// # Errors
+/// A link.
+pub(crate) fn own_folder(path: &Path) -> Result<()> {
+    match path.is_symlink() {
+        true => Err(Error::at("write into", path, "it is a link to another place: remove the link first")),
+        false => Ok(()),
     }
 }
 
@@ -541,6 +640,38 @@ fn not_empty(path: &Path) -> Error {
 mod tests {
     use super::*;
     use crate::baseline::Matrix;
+
+    #[test]
+    fn a_result_is_read_again_whatever_was_measured() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&place.path().join("run")), "", &Registry::default()).unwrap();
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let figures = Figures { sse: number, mse: number, fvu: number };
+            let part = Part { model: figures, pca: figures, mean: figures };
+            let code = CodeFigures { l0: number, dead_units: 1, mean_activation: number, saturation: Some(number), jacobian_norm2: number };
+            let summary = Summary {
+                variant: "sparse".to_string(),
+                data: "rows".to_string(),
+                device: "flex".to_string(),
+                d_input: 2,
+                code_dim: 1,
+                parameters: 7,
+                epochs: 3,
+                best_epoch: 2,
+                train_seconds: number,
+                seed: u64::MAX,
+                train: part,
+                test: part,
+                measured_rows: [4, 5],
+                code,
+                diverged: Some(3),
+            };
+            folder.write_summary(&summary).unwrap();
+            let read = folder.summary().unwrap().unwrap();
+            assert!(read.test.model.sse.is_nan() && read.train_seconds.is_nan() && read.code.jacobian_norm2.is_nan(), "{number}");
+            assert_eq!((read.seed, read.diverged, read.code.saturation), (u64::MAX, Some(3), None));
+        }
+    }
 
     #[test]
     fn principal_components_come_back_or_it_is_said_why_not() {

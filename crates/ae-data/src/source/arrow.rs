@@ -14,10 +14,14 @@ use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 
-use super::format::{Content, Format};
+use super::{
+    claims::{self, Source},
+    format::{Content, Format},
+};
 use crate::{
     DataError, Options,
     caught::caught,
+    limit::Limit,
     table::{CountedIndex, InMemory, Table, has_one_order, rows, starts, unique_names, without_order},
 };
 
@@ -27,22 +31,25 @@ pub(super) const ARROW: Format = Format { name: "Arrow or Feather", extensions: 
 /// Rows that are decoded at a time.
 const BATCH: usize = 1 << 16;
 
-fn read_parquet(path: &Path, _: &Options) -> Result<Content, DataError> {
+fn read_parquet(path: &Path, options: &Options) -> Result<Content, DataError> {
     guarded(path, "Parquet", || {
         let damaged = |error: &dyn std::fmt::Display| damaged(path, "Parquet", error);
-        let builder = ParquetRecordBatchReaderBuilder::try_new(open(path)?).map_err(|error| damaged(&error))?;
+        let limit = Limit::of(options);
+        let builder = ParquetRecordBatchReaderBuilder::try_new(Source::open(path, limit)?.chunks()).map_err(|error| damaged(&error))?;
         let schema = builder.schema().clone();
         unique_names(&schema, path)?;
         let groups = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize);
         let starts = starts(groups).ok_or_else(|| damaged(&"it says that it has more rows than can be counted"))?;
-        let mut table = Parquet { path: path.to_owned(), schema, starts, notes: Vec::new() };
+        let mut table = Parquet { path: path.to_owned(), schema, starts, notes: Vec::new(), limit };
         (table.schema, table.notes) = with_true_orders(&table)?;
         Ok(Content::Table(Arc::new(table)))
     })
 }
 
-fn read_arrow(path: &Path, _: &Options) -> Result<Content, DataError> {
+fn read_arrow(path: &Path, options: &Options) -> Result<Content, DataError> {
     guarded(path, "Arrow", || {
+        let source = Source::open(path, Limit::of(options))?;
+        claims::of_file(&source)?;
         // A file has an index at its end; a stream is the same batches without it.
         match FileReader::try_new(BufReader::new(open(path)?), None) {
             Ok(reader) => {
@@ -57,7 +64,7 @@ fn read_arrow(path: &Path, _: &Options) -> Result<Content, DataError> {
                     counts.push(batch.map_err(|error| damaged(path, "Arrow", &error))?.num_rows());
                 }
                 let starts = starts(counts.into_iter()).ok_or_else(|| damaged(path, "Arrow", &"it has more rows than can be counted"))?;
-                Ok(Content::Table(Arc::new(ArrowFile { path: path.to_owned(), schema, starts })))
+                Ok(Content::Table(Arc::new(ArrowFile { path: path.to_owned(), schema, starts, limit: source.limit })))
             }
             Err(first) => {
                 let mut magic = [0; 4];
@@ -66,6 +73,7 @@ fn read_arrow(path: &Path, _: &Options) -> Result<Content, DataError> {
                         `pandas.read_feather(path).to_feather(path)` makes version 2 of it";
                     return Err(DataError::Malformed { path: path.to_owned(), problem: problem.to_string() });
                 }
+                claims::of_stream(&source)?;
                 let reader = StreamReader::try_new(BufReader::new(open(path)?), None).map_err(|_| damaged(path, "Arrow", &first))?;
                 let schema = reader.schema();
                 let index = index_columns(&schema);
@@ -122,6 +130,7 @@ struct Parquet {
     schema: SchemaRef,
     starts: Vec<usize>,
     notes: Vec<String>,
+    limit: Limit,
 }
 
 impl Table for Parquet {
@@ -140,11 +149,19 @@ impl Table for Parquet {
     fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
         guarded(&self.path, "Parquet", || {
             let damaged = |error: &dyn std::fmt::Display| damaged(&self.path, "Parquet", error);
-            let builder = ParquetRecordBatchReaderBuilder::try_new(open(&self.path)?).map_err(|error| damaged(&error))?;
+            let source = Source::open(&self.path, self.limit)?;
+            let builder = ParquetRecordBatchReaderBuilder::try_new(source.chunks()).map_err(|error| damaged(&error))?;
             let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
-            let builder = builder.with_row_groups(vec![part]).with_projection(mask).with_batch_size(BATCH);
+            let group = builder.metadata().row_groups().get(part).ok_or_else(|| damaged(&"it was changed while it was read"))?;
+            let rows = room(&source, group.num_rows().max(0) as u64, columns.len())?;
+            // The longest text of a dictionary can be in every row.
+            let longest = (0..group.num_columns()).filter(|leaf| mask.leaf_included(*leaf));
+            let longest =
+                longest.map(|leaf| claims::of_pages(&source, group, leaf)).try_fold(1, |most, size| Ok::<_, DataError>(size?.max(most)))?;
+            let batch = (source.limit.allowed(source.length) / 4 / longest).clamp(1, BATCH as u64).min(rows.max(1)) as usize;
+            let builder = builder.with_row_groups(vec![part]).with_projection(mask).with_batch_size(batch);
             let reader = builder.build().map_err(|error| damaged(&error))?;
-            whole(reader, &self.schema, columns, &self.path, "Parquet")
+            whole(reader, &self.schema, columns, &source, "Parquet")
         })
     }
 
@@ -167,6 +184,7 @@ struct ArrowFile {
     path: PathBuf,
     schema: SchemaRef,
     starts: Vec<usize>,
+    limit: Limit,
 }
 
 impl Table for ArrowFile {
@@ -185,9 +203,11 @@ impl Table for ArrowFile {
     fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
         guarded(&self.path, "Arrow", || {
             let damaged = |error: arrow_schema::ArrowError| damaged(&self.path, "Arrow", &error);
+            let source = Source::open(&self.path, self.limit)?;
+            room(&source, (self.starts[part + 1] - self.starts[part]) as u64, columns.len())?;
             let mut reader = FileReader::try_new(BufReader::new(open(&self.path)?), Some(columns.to_vec())).map_err(damaged)?;
             reader.set_index(part).map_err(damaged)?;
-            whole(reader.take(1), &self.schema, columns, &self.path, "Arrow")
+            whole(reader.take(1), &self.schema, columns, &source, "Arrow")
         })
     }
 
@@ -204,17 +224,30 @@ impl Table for ArrowFile {
     }
 }
 
+/// Whether so many rows of so many columns may be read at once, as they come and as the numbers that are made of them.
+fn room(source: &Source, rows: u64, columns: usize) -> Result<u64, DataError> {
+    let s = if columns == 1 { "" } else { "s" };
+    let needed = rows.saturating_mul(columns as u64).saturating_mul(16);
+    source.check(format!("a part of {rows} rows, of which {columns} column{s} are read at once,"), needed).map(|()| rows)
+}
+
 /// The batches as one.
 fn whole(
     batches: impl Iterator<Item = Result<RecordBatch, arrow_schema::ArrowError>>,
     schema: &SchemaRef,
     columns: &[usize],
-    path: &Path,
+    source: &Source,
     format: &str,
 ) -> Result<RecordBatch, DataError> {
-    let damaged = |error: &dyn std::fmt::Display| damaged(path, format, error);
-    let batches: Result<Vec<RecordBatch>, _> = batches.collect();
-    let mut batches = batches.map_err(|error| damaged(&error))?;
+    let damaged = |error: &dyn std::fmt::Display| damaged(source.path, format, error);
+    let (mut all, mut bytes) = (Vec::new(), 0u64);
+    for batch in batches {
+        let batch = batch.map_err(|error| damaged(&error))?;
+        bytes = bytes.saturating_add(claims::of_cells(&batch));
+        source.check("a part of its rows", bytes.saturating_mul(2))?;
+        all.push(batch);
+    }
+    let mut batches = all;
     match batches.len() {
         1 => Ok(batches.remove(0)),
         0 => Ok(RecordBatch::new_empty(Arc::new(schema.project(columns).map_err(|error| damaged(&error))?))),

@@ -53,8 +53,8 @@ pub(super) fn open(name: &str) -> Option<Result<Sets, DataError>> {
     Some(match name {
         "digits" => embedded!("digits"),
         "fashion-mini" => embedded!("fashion-mini"),
-        "mnist" => fetched(name, "https://storage.googleapis.com/cvdf-datasets/mnist/"),
-        "fashion-mnist" => fetched(name, "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"),
+        "mnist" => fetched(name, &MNIST),
+        "fashion-mnist" => fetched(name, &FASHION_MNIST),
         _ => return None,
     })
 }
@@ -63,14 +63,41 @@ fn embedded(name: &str, files: [(&str, &[u8]); 4]) -> Result<Sets, DataError> {
     let [train_images, train_labels, test_images, test_labels] = files;
     let part = |images: (&str, &[u8]), labels: (&str, &[u8])| -> Result<Rows, DataError> {
         let labels_path = Path::new(labels.0);
-        let labels = idx::parse(labels.1, labels_path)?;
-        idx::rows(idx::parse(images.1, Path::new(images.0))?, Path::new(images.0), Some((labels, labels_path)))
+        let labels = idx::parse(labels.1, labels_path, None)?;
+        idx::rows(idx::parse(images.1, Path::new(images.0), None)?, Path::new(images.0), Some((labels, labels_path)))
     };
     Ok(Sets { name: name.to_string(), train: part(train_images, train_labels)?, test: Some(part(test_images, test_labels)?) })
 }
 
+/// Where a set is fetched from, and the SHA-256 of each of its files.
+#[cfg_attr(not(feature = "download"), allow(dead_code, reason = "nothing is fetched"))]
+struct Published {
+    base: &'static str,
+    digests: [(&'static str, &'static str); 4],
+}
+
+const MNIST: Published = Published {
+    base: "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    digests: [
+        ("train-images-idx3-ubyte.gz", "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+        ("train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+        ("t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+        ("t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+    ],
+};
+
+const FASHION_MNIST: Published = Published {
+    base: "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    digests: [
+        ("train-images-idx3-ubyte.gz", "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+        ("train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+        ("t10k-images-idx3-ubyte.gz", "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+        ("t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+    ],
+};
+
 #[cfg(not(feature = "download"))]
-fn fetched(name: &str, _base: &str) -> Result<Sets, DataError> {
+fn fetched(name: &str, _set: &Published) -> Result<Sets, DataError> {
     Err(DataError::Download { name: name.to_string(), reason: "this build has no `download` feature".to_string() })
 }
 
@@ -79,58 +106,84 @@ use download::fetched;
 
 #[cfg(feature = "download")]
 mod download {
-    use std::{
-        fs,
-        io::{Read, Write},
-        path::Path,
-        time::Duration,
-    };
+    use std::{fs, io::Read, path::Path, time::Duration};
 
+    use sha2::{Digest as _, Sha256};
     use ureq::Agent;
 
-    use super::super::idx_files;
-    use crate::{DataError, Sets, idx, progress::Progress};
-
-    const FILES: [&str; 4] =
-        ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"];
+    use super::{super::idx_files, Published};
+    use crate::{DataError, Options, Sets, limit::Limit, place::write_bytes, progress::Progress};
 
     /// Bytes of the largest file that is fetched, and some more.
     const LARGEST: u64 = 64 << 20;
     /// Bytes between two looks at the clock.
     const PIECE: u64 = 1 << 16;
 
-    /// The set from the user's cache folder, where what is missing is fetched first.
-    pub(super) fn fetched(name: &str, base: &str) -> Result<Sets, DataError> {
+    /// How long a server is waited for.
+    struct Patience {
+        /// Until it answers, and for each piece of the file.
+        stall: Duration,
+        /// For a whole file.
+        file: Duration,
+    }
+
+    const PATIENCE: Patience = Patience { stall: Duration::from_secs(30), file: Duration::from_secs(1800) };
+
+    /// The set from the user's cache folder, where what is missing or damaged is fetched first.
+    pub(super) fn fetched(name: &str, set: &Published) -> Result<Sets, DataError> {
         let failed = |reason: String| DataError::Download { name: name.to_string(), reason };
         let cache = dirs::cache_dir().ok_or_else(|| failed("there is no cache folder for this user".to_string()))?;
         let folder = cache.join("autoencoders").join(name);
         fs::create_dir_all(&folder).map_err(|error| failed(format!("cannot create {}: {error}", folder.display())))?;
-        for file in FILES {
-            if !folder.join(file).is_file() {
-                fetch(&format!("{base}{file}"), &folder, file).map_err(failed)?;
-            }
-        }
-        let mut sets = idx_files::folder(&folder)?;
+        let notes = fill(&folder, set.base, &set.digests, &agent(&PATIENCE, true)).map_err(failed)?;
+        let mut sets = idx_files::folder(&folder, Limit::of(&Options::default()))?;
         sets.name = name.to_string();
+        sets.train.notes.extend(notes);
         Ok(sets)
     }
 
-    /// Fetches one file, and keeps it only if it reads as IDX from end to end.
+    fn agent(patience: &Patience, https_only: bool) -> Agent {
+        let Patience { stall, file } = patience;
+        let config = Agent::config_builder().https_only(https_only).timeout_connect(Some(*stall)).timeout_recv_response(Some(*stall));
+        config.timeout_per_read(Some(*stall)).timeout_recv_body(Some(*file)).build().into()
+    }
+
+    /// Fetches those files of a set that are not in `folder` as they were published; gives what is to be said.
+    fn fill(folder: &Path, base: &str, digests: &[(&str, &str)], agent: &Agent) -> Result<Vec<String>, String> {
+        let mut notes = Vec::new();
+        for (file, digest) in digests {
+            let path = folder.join(file);
+            let there = path.is_file();
+            if there && fs::read(&path).is_ok_and(|bytes| sha256(&bytes) == *digest) {
+                continue;
+            }
+            let damaged = format!("{} is not what was published", path.display());
+            fetch(&format!("{base}{file}"), &path, digest, agent)
+                .map_err(|error| if there { format!("{damaged}, and {error}") } else { error })?;
+            notes.extend(there.then(|| format!("{damaged}: it was fetched again")));
+        }
+        Ok(notes)
+    }
+
+    /// Fetches one file, and keeps it only if it is the one that was published: until it is whole it has another name.
     ///
     /// Not by Burn's downloader, which panics where there is no network, and whose HTTP client is an eighth of the time to build everything.
-    fn fetch(url: &str, folder: &Path, file: &str) -> Result<(), String> {
-        let patience = Some(Duration::from_secs(30));
-        let agent: Agent = Agent::config_builder().timeout_connect(patience).timeout_recv_response(patience).build().into();
+    fn fetch(url: &str, path: &Path, digest: &str, agent: &Agent) -> Result<(), String> {
         let answer = agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
         let mut progress = Progress::new("fetching bytes", answer.body().content_length().map_or(0, |length| length as usize));
         let (mut body, mut bytes) = (answer.into_body().into_with_config().limit(LARGEST).reader(), Vec::new());
         while body.by_ref().take(PIECE).read_to_end(&mut bytes).map_err(|error| format!("{url}: {error}"))? > 0 {
             progress.steps(PIECE as usize);
         }
-        idx::parse(bytes.as_slice(), Path::new(file)).map_err(|error| format!("{url} sent something else: {error}"))?;
-        let mut partial = tempfile::NamedTempFile::new_in(folder).map_err(|error| error.to_string())?;
-        partial.write_all(&bytes).map_err(|error| error.to_string())?;
-        partial.persist(folder.join(file)).map(|_| ()).map_err(|error| error.to_string())
+        let found = sha256(&bytes);
+        if found != digest {
+            return Err(format!("{url} sent something else: {} bytes with SHA-256 {found}, not {digest}", bytes.len()));
+        }
+        write_bytes(path, &bytes).map_err(|error| error.to_string())
+    }
+
+    fn sha256(bytes: &[u8]) -> String {
+        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     #[cfg(test)]
@@ -138,41 +191,112 @@ mod download {
         use std::{
             io::{BufRead, BufReader, Write},
             net::TcpListener,
+            path::PathBuf,
             thread,
+            time::Instant,
         };
 
-        use super::fetch;
+        use super::*;
 
-        /// A server that gives one answer, and its address.
-        fn server(status: &str, body: &[u8]) -> String {
+        /// A server that gives one answer, piece by piece with a pause after each; and its address.
+        fn server(status: &str, length: usize, pieces: Vec<Vec<u8>>, pause: Duration) -> String {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap();
-            let answer = [format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat();
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
             thread::spawn(move || {
                 let (mut stream, _) = listener.accept().unwrap();
                 let lines = BufReader::new(stream.try_clone().unwrap()).lines();
                 lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
-                stream.write_all(&answer).unwrap();
+                stream.write_all(head.as_bytes()).unwrap();
+                for piece in pieces {
+                    // Whoever has lost patience has hung up.
+                    if stream.write_all(&piece).and_then(|()| stream.flush()).is_err() {
+                        return;
+                    }
+                    thread::sleep(pause);
+                }
             });
-            format!("http://{address}/labels")
+            format!("http://{address}/")
+        }
+
+        fn at_once(status: &str, body: &[u8]) -> String {
+            server(status, body.len(), vec![body.to_vec()], Duration::ZERO)
+        }
+
+        /// For plain HTTP, which is for tests alone.
+        fn impatient() -> Agent {
+            agent(&Patience { stall: Duration::from_millis(400), file: Duration::from_millis(1000) }, false)
+        }
+
+        fn files(folder: &Path) -> Vec<PathBuf> {
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
         }
 
         #[test]
-        fn a_file_is_kept_if_it_came_whole_and_nothing_else_is() {
+        fn a_file_is_kept_if_it_is_the_published_one_and_nothing_else_is() {
             let folder = tempfile::tempdir().unwrap();
             let labels = [0, 0, 8, 1, 0, 0, 0, 2, 7, 9]; // two of them
-            fetch(&server("200 OK", &labels), folder.path(), "labels").unwrap();
-            assert_eq!(std::fs::read(folder.path().join("labels")).unwrap(), labels);
-            for (status, body, reason) in
-                [("404 Not Found", &labels[..], "404"), ("200 OK", &labels[..9], "truncated"), ("200 OK", b"<html>", "something else")]
-            {
-                let error = fetch(&server(status, body), folder.path(), "other").unwrap_err();
-                assert!(error.contains(reason) && !error.contains('\n'), "{error}");
+            let digest = sha256(&labels);
+            let fill = |base: &str| fill(folder.path(), base, &[("labels", &digest)], &impatient());
+            let closed = format!("http://{}/", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+            for (base, reason) in [
+                (at_once("404 Not Found", &labels), "404"),
+                (at_once("200 OK", &labels[..9]), "sent something else: 9 bytes with SHA-256 "),
+                (at_once("200 OK", b"<html>"), "sent something else"),
+                // Ends before it is whole.
+                (server("200 OK", 10, vec![labels[..9].to_vec()], Duration::ZERO), "127.0.0.1"),
+                (closed.clone(), closed.as_str()),
+            ] {
+                let error = fill(&base).unwrap_err();
+                assert!(error.contains(reason) && !error.contains('\n'), "{reason}: {error}");
+                assert!(files(folder.path()).is_empty(), "{reason}");
             }
-            let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            let error = fetch(&format!("http://{closed}/labels"), folder.path(), "other").unwrap_err();
-            assert!(error.contains(&closed.to_string()) && !error.contains('\n'), "{error}");
-            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+            assert!(fill(&at_once("200 OK", &labels)).unwrap().is_empty());
+            assert_eq!((files(folder.path()).len(), fs::read(folder.path().join("labels")).unwrap()), (1, labels.to_vec()));
+            // It is there: nobody is asked for it.
+            assert!(fill(&closed).unwrap().is_empty());
+        }
+
+        #[test]
+        fn a_damaged_file_is_noticed_and_fetched_again() {
+            let folder = tempfile::tempdir().unwrap();
+            let (labels, path) = ([0, 0, 8, 1, 0, 0, 0, 2, 7, 9], folder.path().join("labels"));
+            fs::write(&path, &labels[..8]).unwrap();
+            let digest = sha256(&labels);
+            let fill = |base: &str| fill(folder.path(), base, &[("labels", &digest)], &impatient());
+            let error = fill(&at_once("500 Internal Server Error", b"")).unwrap_err();
+            assert!(error.contains("labels is not what was published, and ") && error.contains("500"), "{error}");
+            let notes = fill(&at_once("200 OK", &labels)).unwrap();
+            assert!(notes.len() == 1 && notes[0].ends_with("labels is not what was published: it was fetched again"), "{notes:?}");
+            assert_eq!((files(folder.path()).len(), fs::read(path).unwrap()), (1, labels.to_vec()));
+        }
+
+        #[test]
+        fn no_server_is_waited_for_for_ever() {
+            let folder = tempfile::tempdir().unwrap();
+            let piece = |size: usize| vec![7; size];
+            for (pieces, pause) in [
+                // One that stops in the middle, and one that never does.
+                (vec![piece(5), piece(5)], Duration::from_secs(20)),
+                (vec![piece(1); 200], Duration::from_millis(100)),
+            ] {
+                let began = Instant::now();
+                let base = server("200 OK", 200, pieces, pause);
+                let error = fill(folder.path(), &base, &[("labels", "")], &impatient()).unwrap_err();
+                assert!(error.contains("timeout") && !error.contains('\n'), "{error}");
+                assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+                assert!(files(folder.path()).is_empty());
+            }
+        }
+
+        #[test]
+        fn nothing_is_fetched_over_plain_http() {
+            for set in [super::super::MNIST, super::super::FASHION_MNIST] {
+                assert!(set.base.starts_with("https://") && set.digests.iter().all(|(_, digest)| digest.len() == 64));
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let error = fill(folder.path(), &at_once("200 OK", b"x"), &[("labels", "")], &agent(&PATIENCE, true)).unwrap_err();
+            assert!(error.contains("https"), "{error}");
         }
     }
 }

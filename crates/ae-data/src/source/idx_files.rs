@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::format::{Sets, short_name};
-use crate::{DataError, Rows, idx};
+use crate::{DataError, Rows, idx, limit::Limit};
 
 /// One file of images, without labels and without a test set.
-pub(super) fn file(path: &Path) -> Result<Rows, DataError> {
-    idx::rows(idx::read(path)?, path, None)
+pub(super) fn file(path: &Path, limit: Limit) -> Result<Rows, DataError> {
+    idx::rows(idx::read(path, limit)?, path, None)
 }
 
 /// Whether `path` holds files with the names of MNIST.
@@ -17,9 +17,9 @@ pub(super) fn is_folder(path: &Path) -> bool {
 
 /// `train-images-idx3-ubyte` and, where they are there, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`; each
 /// plain or `.gz`, with a dash or a dot before `idx`.
-pub(super) fn folder(path: &Path) -> Result<Sets, DataError> {
-    let train = part(path, "train")?.ok_or_else(|| DataError::NoData { path: path.to_owned() })?;
-    let test = part(path, "t10k")?;
+pub(super) fn folder(path: &Path, limit: Limit) -> Result<Sets, DataError> {
+    let train = part(path, "train", limit)?.ok_or_else(|| DataError::NoData { path: path.to_owned() })?;
+    let test = part(path, "t10k", limit)?;
     if let Some(test) = &test
         && test.width() != train.width()
     {
@@ -30,14 +30,14 @@ pub(super) fn folder(path: &Path) -> Result<Sets, DataError> {
     Ok(Sets { name: short_name(path), train, test })
 }
 
-fn part(folder: &Path, part: &str) -> Result<Option<Rows>, DataError> {
+fn part(folder: &Path, part: &str, limit: Limit) -> Result<Option<Rows>, DataError> {
     let Some(images) = find(folder, part, "images", "idx3") else { return Ok(None) };
     let labels = find(folder, part, "labels", "idx1");
     let labels = match &labels {
-        Some(path) => Some((idx::read(path)?, path.as_path())),
+        Some(path) => Some((idx::read(path, limit)?, path.as_path())),
         None => None,
     };
-    idx::rows(idx::read(&images)?, &images, labels).map(Some)
+    idx::rows(idx::read(&images, limit)?, &images, labels).map(Some)
 }
 
 fn find(folder: &Path, part: &str, what: &str, kind: &str) -> Option<PathBuf> {

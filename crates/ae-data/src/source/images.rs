@@ -12,8 +12,8 @@ use std::{
 };
 
 use image::{
-    ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Primitive, error::LimitErrorKind, imageops::FilterType,
-    metadata::Orientation,
+    ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Primitive, error::LimitErrorKind,
+    imageops::FilterType, metadata::Orientation,
 };
 
 use super::{
@@ -21,12 +21,15 @@ use super::{
     format::{Content, Sets, short_name},
     left_out::{LeftOut, entries, is_hidden},
 };
-use crate::{DataError, Element, Geometry, Options, Rows, Values, progress::Progress};
+use crate::{DataError, Element, Geometry, Options, Rows, Values, limit::Limit, progress::Progress};
 
 /// Tag of a TIFF file: 3 if its samples are floating-point numbers.
 const SAMPLE_FORMAT: u16 = 339;
 /// Tag of a TIFF file: 1 if its colours are multiplied by their opacity already.
 const EXTRA_SAMPLES: u16 = 338;
+
+/// Bytes that the pixels of one picture may take.
+const LARGEST_PICTURE: u64 = 512 << 20;
 
 /// The largest side that pictures are brought to.
 const LARGEST: usize = 16_384;
@@ -156,13 +159,16 @@ struct Head {
 
 impl Head {
     /// The head of the picture of which these are the bytes.
-    fn of(bytes: &[u8], path: &Path) -> Result<Self, String> {
+    fn of(bytes: &[u8], path: &Path, limit: Limit) -> Result<Self, String> {
         if bytes.get(4..8) == Some(b"ftyp") {
             return Err("is a HEIC or AVIF picture or a film, whatever its name says: convert it to PNG or JPEG".to_string());
         }
         let format = image::guess_format(bytes).or_else(|_| ImageFormat::from_path(path)).map_err(problem)?;
+        if format == ImageFormat::Tiff && !fits(bytes) {
+            return Err("is no image, or damaged: a tag of it claims more than the file holds".to_string());
+        }
         let (tags, next_page) = (format == ImageFormat::Tiff).then(|| tiff_tags(bytes)).flatten().unwrap_or_default();
-        let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder();
+        let decoder = reader(bytes, format, limit).into_decoder();
         // Without a scale of their own such numbers cannot stand beside others.
         if tags.get(&SAMPLE_FORMAT) == Some(&3) || decoder.as_ref().is_ok_and(|decoder| bytes_of(decoder.color_type()) > 2) {
             let advice = "convert it to 16 bits a channel, or give the numbers as an array (.npy)";
@@ -196,8 +202,8 @@ impl Head {
     }
 
     /// The picture itself, upright and without transparency; and whether it had any.
-    fn decode(&self, bytes: &[u8]) -> Result<(DynamicImage, bool), String> {
-        let mut image = ImageReader::with_format(Cursor::new(bytes), self.format).decode().map_err(problem)?;
+    fn decode(&self, bytes: &[u8], limit: Limit) -> Result<(DynamicImage, bool), String> {
+        let mut image = reader(bytes, self.format, limit).decode().map_err(problem)?;
         image.apply_orientation(self.turn);
         let transparent = match &mut image {
             DynamicImage::ImageLumaA8(pixels) => on_white(pixels, 2, self.premultiplied),
@@ -210,12 +216,21 @@ impl Head {
     }
 }
 
+/// What reads a picture, within 512 MB and the limit.
+fn reader(bytes: &[u8], format: ImageFormat, limit: Limit) -> ImageReader<Cursor<&[u8]>> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(LARGEST_PICTURE.min(limit.most()));
+    reader.limits(limits);
+    reader
+}
+
 /// Why a picture cannot be read.
 fn problem(error: ImageError) -> String {
     match error {
         ImageError::Unsupported(error) => format!("is a picture of a kind that cannot be read ({error}): convert it to PNG or JPEG"),
         ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => {
-            "is too large: decoded, it would take more than 512 MB".to_string()
+            "is too large: decoded, it would take more than 512 MB, or than `--max-memory` allows".to_string()
         }
         error => format!("is no image, or damaged: {error}"),
     }
@@ -294,6 +309,24 @@ fn tiff_tags(bytes: &[u8]) -> Option<(HashMap<u16, u16>, bool)> {
     Some((tags, place(after)? != 0))
 }
 
+/// Whether no tag of a TIFF file's first page claims more values than the file has bytes: its reader makes room for all of them first.
+fn fits(bytes: &[u8]) -> bool {
+    let little = bytes.starts_with(b"II");
+    let number = |at: u64, size: usize| -> Option<u64> {
+        let part = bytes.get(usize::try_from(at).ok()?..)?.get(..size)?;
+        let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        Some(if little { part.iter().rev().fold(0, add) } else { part.iter().fold(0, add) })
+    };
+    // The larger kind has 8 bytes where the usual one has 4, and its list of tags says in 8 bytes how long it is.
+    let (wide, counted, place) = if number(2, 2) == Some(43) { (8, 8, 8) } else { (4, 2, 4) };
+    let Some(first) = number(place, wide) else { return true };
+    let Some(count) = number(first, counted) else { return true };
+    let start = first.saturating_add(counted as u64);
+    // What lies behind the end of the file the reader finds missing.
+    let tags = (0..count).map_while(|tag| number(start.checked_add(tag.checked_mul(4 + 2 * wide as u64)?)?.checked_add(4)?, wide));
+    count <= bytes.len() as u64 && tags.into_iter().all(|values| values <= bytes.len() as u64)
+}
+
 /// The bytes of the picture's file.
 fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })
@@ -307,11 +340,14 @@ fn images(groups: &[Vec<PathBuf>], origin: &Path, options: &Options) -> Result<(
     }
     let malformed = |path: &PathBuf, problem: String| DataError::Malformed { path: path.clone(), problem };
     let paths: Vec<&PathBuf> = groups.iter().flatten().collect();
-    let mut heads = Vec::with_capacity(paths.len());
+    let limit = Limit::of(options);
+    let (mut heads, mut held) = (Vec::with_capacity(paths.len()), 0);
     let mut progress = Progress::new("looking at images", paths.len());
     for path in &paths {
         progress.step();
-        heads.push(Head::of(&read(path)?, path).map_err(|problem| malformed(path, problem))?);
+        let bytes = read(path)?;
+        held += bytes.len() as u64;
+        heads.push(Head::of(&bytes, path, limit).map_err(|problem| malformed(path, problem))?);
     }
     let [height, width] = match options.resize {
         Some(size) => size,
@@ -321,6 +357,12 @@ fn images(groups: &[Vec<PathBuf>], origin: &Path, options: &Options) -> Result<(
     let deep = heads.iter().any(|head| bytes_of(head.colour) == 2);
     let channels = if colour { 3 } else { 1 };
     let cells = channels * height * width;
+    let needed = [paths.len(), cells, if deep { 2 } else { 1 }].iter().fold(1u64, |product, &count| product.saturating_mul(count as u64));
+    let s = if paths.len() == 1 { "" } else { "s" };
+    let claim =
+        format!("its {} picture{s} of {channels}x{height}x{width} (a smaller size is had with `--resize HEIGHTxWIDTH`)", paths.len());
+    // A size that a person asks for is no claim of a file.
+    limit.check(origin, claim, needed, if options.resize.is_some() { needed } else { held })?;
 
     let mut transparent = 0;
     let mut sets = Vec::with_capacity(groups.len());
@@ -328,15 +370,13 @@ fn images(groups: &[Vec<PathBuf>], origin: &Path, options: &Options) -> Result<(
     let mut next_head = heads.iter();
     for group in groups {
         let too_much = || {
-            let gigabytes = (group.len() * cells * if deep { 2 } else { 1 }) as f64 / 1e9;
-            let what =
-                format!("its {} pictures of {channels}x{height}x{width} take {gigabytes:.0} GB, more than there is memory", group.len());
+            let what = format!("its {} pictures of {channels}x{height}x{width} take more memory than there is", group.len());
             malformed(&origin.to_owned(), format!("{what}: bring them to a smaller size with `--resize HEIGHTxWIDTH`"))
         };
         let mut values = room(group.len() * cells, deep).ok_or_else(too_much)?;
         for (path, head) in group.iter().zip(&mut next_head) {
             progress.step();
-            let (image, had_transparency) = head.decode(&read(path)?).map_err(|problem| malformed(path, problem))?;
+            let (image, had_transparency) = head.decode(&read(path)?, limit).map_err(|problem| malformed(path, problem))?;
             transparent += usize::from(had_transparency);
             let image = match [image.height() as usize, image.width() as usize] {
                 size if size == [height, width] => image,

@@ -4,6 +4,7 @@
 
 mod arrow;
 mod builtin;
+mod claims;
 mod endings;
 mod folder;
 mod foreign;
@@ -34,6 +35,7 @@ use left_out::LeftOut;
 use crate::{
     Column, DataError, Geometry, Missing, Options, Rows,
     array::Replace,
+    limit::Limit,
     options,
     table::{InMemory, Joined, Table, rows as rows_in},
     tabular::{Known, rows_of},
@@ -339,7 +341,7 @@ fn file(path: &Path, options: &Options) -> Result<Content, DataError> {
             match foreign.or_else(|| foreign::disguised(&start)) {
                 Some(problem) => Err(malformed(problem)),
                 None if looks_like_text(path) => text(),
-                None => idx_files::file(path).map(|rows| Content::Rows(Box::new(rows), None)),
+                None => idx_files::file(path, Limit::of(options)).map(|rows| Content::Rows(Box::new(rows), None)),
             }
         }
     }
@@ -390,7 +392,7 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
 /// A folder: of IDX files with the names of MNIST, or what most of it is: images, or a `train` and a `test` file, or shards of one format.
 fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets, DataError> {
     if idx_files::is_folder(path) {
-        return idx_files::folder(path);
+        return idx_files::folder(path, Limit::of(options));
     }
     let all = folder::listing(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     let mut chosen = match folder::what(&all, &|path| format_of(path).map(|format| format.name)) {

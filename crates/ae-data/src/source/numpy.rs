@@ -15,6 +15,7 @@ use super::format::{Content, Format, Named};
 use crate::{
     Array, DataError, Element, Options, Rows,
     array::{Labels, Layout, Replace, row_major, shape_of_rows},
+    limit::Limit,
     store::{RawFile, Store},
 };
 
@@ -40,21 +41,25 @@ fn read_npy(path: &Path, options: &Options) -> Result<Content, DataError> {
         }
         file.rewind().map_err(failed)?;
     }
-    let array = array(BufReader::new(file), path)?;
+    let room = Room { limit: Limit::of(options), held: bytes, most: bytes };
+    let array = array(BufReader::new(file), path, &room)?;
     Ok(Content::Rows(Box::new(array.into_rows(path)?), None))
 }
 
 fn read_npz(path: &Path, options: &Options) -> Result<Content, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
-    let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    let failed = |source| DataError::Io { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let held = file.metadata().map_err(failed)?.len();
     let damaged = |error: zip::result::ZipError| malformed(format!("is no archive of NumPy arrays, or damaged: {error}"));
     let archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let entries = archive.file_names().filter_map(Result::ok);
     let names: Vec<String> = entries.filter_map(|name| name.strip_suffix(".npy").map(str::to_string)).collect();
     let archive = RefCell::new(archive);
+    let room = Room { limit: Limit::of(options), held, most: u64::MAX };
     Named { names, path, options }.content(
-        |name| member(&archive, name, path, |entry| array(entry, path))?.into_rows(path),
-        |name| member(&archive, name, path, |entry| labels(entry, path)),
+        |name| member(&archive, name, path, |entry| array(entry, path, &room))?.into_rows(path),
+        |name| member(&archive, name, path, |entry| labels(entry, path, &room)),
     )
 }
 
@@ -161,9 +166,43 @@ struct Header {
     order: Order,
 }
 
+/// What an array may take of the memory.
+struct Room {
+    limit: Limit,
+    /// Bytes of its file.
+    held: u64,
+    /// The most bytes that can come of the file.
+    most: u64,
+}
+
+/// Bytes of the longest text before the numbers that is read, and how deep its brackets may be.
+const LONGEST_HEADER: usize = 1 << 16;
+const DEEPEST: usize = 32;
+
 fn start(input: &mut impl Read, path: &Path) -> Result<NpyHeader, DataError> {
-    NpyHeader::from_reader(input)
-        .map_err(|error| DataError::Malformed { path: path.to_owned(), problem: format!("is no NumPy array, or damaged: {error}") })
+    let damaged = |error: &dyn std::fmt::Display| DataError::Malformed {
+        path: path.to_owned(),
+        problem: format!("is no NumPy array, or damaged: {error}"),
+    };
+    // The mark, the version, and the length of the text, of two bytes in the first version and four later: looked at first, for the reader makes
+    // room for all of the text, and goes down into every bracket.
+    let mut start = vec![0; 10];
+    input.read_exact(&mut start).map_err(|error| damaged(&error))?;
+    let mut length = usize::from(u16::from_le_bytes([start[8], start[9]]));
+    if start[6] > 1 {
+        let mut more = [0; 2];
+        input.read_exact(&mut more).map_err(|error| damaged(&error))?;
+        length += usize::from(u16::from_le_bytes(more)) << 16;
+        start.extend(more);
+    }
+    if length > LONGEST_HEADER {
+        return Err(damaged(&"the text before its numbers is longer than any"));
+    }
+    input.by_ref().take(length as u64).read_to_end(&mut start).map_err(|error| damaged(&error))?;
+    if start.iter().filter(|byte| b"([{".contains(byte)).count() > DEEPEST {
+        return Err(damaged(&"the text before its numbers has too many brackets"));
+    }
+    NpyHeader::from_reader(&mut start.as_slice()).map_err(|error| damaged(&error))
 }
 
 fn header(input: &mut impl Read, path: &Path) -> Result<Header, DataError> {
@@ -213,9 +252,11 @@ fn dims_of(header: &NpyHeader, path: &Path) -> Result<Vec<usize>, DataError> {
 }
 
 /// So many values of `size` bytes each, called `kind` in messages.
-fn values(input: &mut impl Read, dims: &[usize], (size, kind): (usize, &str), path: &Path) -> Result<Vec<u8>, DataError> {
+fn values(input: &mut impl Read, dims: &[usize], (size, kind): (usize, &str), path: &Path, room: &Room) -> Result<Vec<u8>, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let expected = dims.iter().product::<usize>().saturating_mul(size);
+    // The bytes, the numbers that are made of them, and these in another order.
+    room.limit.check(path, format!("its array of {dims:?} {kind}"), room.most.min(expected as u64).saturating_mul(3), room.held)?;
     // The claimed size bounds the read but reserves nothing: a damaged header must not allocate what the file does not hold.
     let mut bytes = Vec::new();
     let read = input.by_ref().take(expected as u64).read_to_end(&mut bytes);
@@ -227,7 +268,7 @@ fn values(input: &mut impl Read, dims: &[usize], (size, kind): (usize, &str), pa
 }
 
 /// The labels that `input` holds: numbers, or texts of a fixed width, which end at their last character that is not zero.
-fn labels(mut input: impl Read, path: &Path) -> Result<Labels, DataError> {
+fn labels(mut input: impl Read, path: &Path, room: &Room) -> Result<Labels, DataError> {
     let start = start(&mut input, path)?;
     let text = match start.dtype() {
         DType::Plain(plain) => match plain.type_char() {
@@ -242,14 +283,14 @@ fn labels(mut input: impl Read, path: &Path) -> Result<Labels, DataError> {
         _ => None,
     };
     let Some((size, wide)) = text.filter(|(size, _)| *size > 0) else {
-        return Ok(Labels::Numbers(rest(&mut input, understood(&start, path)?, path)?));
+        return Ok(Labels::Numbers(rest(&mut input, understood(&start, path)?, path, room)?));
     };
     let dims = dims_of(&start, path)?;
     if dims.iter().skip(1).any(|&size| size != 1) {
         let problem = format!("has the shape {dims:?}, but classes are a list");
         return Err(DataError::Malformed { path: path.to_owned(), problem });
     }
-    let bytes = values(&mut input, &dims, (size, "texts"), path)?;
+    let bytes = values(&mut input, &dims, (size, "texts"), path, room)?;
     let text = |bytes: &[u8]| match wide {
         None => String::from_utf8_lossy(bytes).trim_end_matches('\0').to_string(),
         Some(big_endian) => {
@@ -263,14 +304,14 @@ fn labels(mut input: impl Read, path: &Path) -> Result<Labels, DataError> {
 }
 
 /// The array that `input` holds.
-fn array(mut input: impl Read, path: &Path) -> Result<Array, DataError> {
+fn array(mut input: impl Read, path: &Path, room: &Room) -> Result<Array, DataError> {
     let header = header(&mut input, path)?;
-    rest(&mut input, header, path)
+    rest(&mut input, header, path, room)
 }
 
-fn rest(input: &mut impl Read, header: Header, path: &Path) -> Result<Array, DataError> {
+fn rest(input: &mut impl Read, header: Header, path: &Path, room: &Room) -> Result<Array, DataError> {
     let Header { element, big_endian, dims, order } = header;
-    let bytes = values(input, &dims, (element.bytes(), element.name()), path)?;
+    let bytes = values(input, &dims, (element.bytes(), element.name()), path, room)?;
     let values = element.decode(&bytes, big_endian);
     let values = if order == Order::Fortran { row_major(&values, &dims) } else { values };
     Ok(Array { dims, values })
@@ -279,7 +320,8 @@ fn rest(input: &mut impl Read, header: Header, path: &Path) -> Result<Array, Dat
 /// The sizes, if all of them and the bytes of their product can be counted.
 pub(super) fn sizes(sizes: impl Iterator<Item = Option<usize>>) -> Option<Vec<usize>> {
     let sizes: Vec<usize> = sizes.collect::<Option<_>>()?;
-    sizes.iter().try_fold(8usize, |bytes, &size| bytes.checked_mul(size))?;
+    // Also of those before one that is 0.
+    sizes.iter().try_fold(8usize, |bytes, &size| bytes.checked_mul(size.max(1)))?;
     Some(sizes)
 }
 
@@ -299,8 +341,12 @@ mod tests {
         bytes
     }
 
+    fn room() -> Room {
+        Room { limit: Limit::of(&Options::default()), held: 1 << 20, most: u64::MAX }
+    }
+
     fn parsed(bytes: &[u8]) -> Result<Array, String> {
-        array(bytes, Path::new("some.npy")).map_err(|error| error.to_string())
+        array(bytes, Path::new("some.npy"), &room()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -318,7 +364,8 @@ mod tests {
             let padded = format!("{text:<117}\n");
             [b"\x93NUMPY\x01\x00".to_vec(), (padded.len() as u16).to_le_bytes().to_vec(), padded.into_bytes(), bytes].concat()
         };
-        let classes = |bytes: &[u8]| labels(bytes, Path::new("y")).map_err(|error| error.to_string()).and_then(Labels::into_classes);
+        let classes =
+            |bytes: &[u8]| labels(bytes, Path::new("y"), &room()).map_err(|error| error.to_string()).and_then(Labels::into_classes);
         let wide = |text: &str, big: bool| {
             let codes = text.chars().chain(std::iter::repeat('\0')).take(3).map(|code| code as u32);
             codes.flat_map(|code| if big { code.to_be_bytes() } else { code.to_le_bytes() }).collect::<Vec<u8>>()

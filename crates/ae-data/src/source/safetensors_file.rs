@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Array, DataError, Element, Options, Rows,
     array::{Labels, Layout, Replace, shape_of_rows},
+    limit::Limit,
     store::{RawFile, Store},
 };
 
@@ -27,6 +28,8 @@ fn read(path: &Path, options: &Options) -> Result<Content, DataError> {
     if options.streams(length) {
         return streamed(file, path, options);
     }
+    // The file, and the numbers that are made of its bytes.
+    Limit::of(options).check(path, "the file", length.saturating_mul(2), length)?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(failed)?;
     parse(&bytes, path, options)
@@ -36,6 +39,7 @@ fn read(path: &Path, options: &Options) -> Result<Content, DataError> {
 fn streamed(mut file: File, path: &Path, options: &Options) -> Result<Content, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let damaged = |error: &dyn std::fmt::Display| malformed(format!("is no safetensors file, or damaged: {error}"));
+    let length = file.metadata().map_err(|source| DataError::Io { path: path.to_owned(), source })?.len();
     let (size, metadata) = header(&mut file, path)?;
     let info = |name: &str| metadata.info(name).ok_or_else(|| malformed(format!("has no tensor `{name}`")));
     let names = metadata.tensors().into_keys().collect();
@@ -46,6 +50,7 @@ fn streamed(mut file: File, path: &Path, options: &Options) -> Result<Content, D
         let mut file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
         let offset = 8 + size + info.data_offsets.0 as u64;
         let expected = dims.iter().product::<usize>() * element.bytes();
+        Limit::of(options).check(path, format!("its tensor `{name}`"), length.min(expected as u64).saturating_mul(3), length)?;
         let mut bytes = Vec::new();
         let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.take(expected as u64).read_to_end(&mut bytes));
         read.map_err(|error| damaged(&error))?;

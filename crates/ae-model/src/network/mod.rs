@@ -219,7 +219,7 @@ impl Network {
     }
 
     /// The weights of encoder and decoder, tied ones twice; none if there are more than can be counted.
-    fn weights(&self, sizes: &Sizes) -> Option<usize> {
+    pub(crate) fn weights(&self, sizes: &Sizes) -> Option<usize> {
         let chain = |widths: Vec<usize>| widths.windows(2).try_fold(0usize, |sum, pair| sum.checked_add(pair[0].checked_mul(pair[1])?));
         match self {
             Self::Mlp(config) => chain(config.encoder_widths(sizes))?.checked_add(chain(config.decoder_widths(sizes))?),

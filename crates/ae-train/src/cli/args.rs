@@ -133,6 +133,8 @@ pub struct ReadArgs {
     pub file: FileArgs,
     #[arg(long)]
     pub stream: bool,
+    #[arg(long, value_name = "SIZE")]
+    pub max_memory: Option<ae_data::Size>,
     /// Size that images are brought to, such as 28x28.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = size)]
     pub resize: Option<[usize; 2]>,

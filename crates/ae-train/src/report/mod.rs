@@ -5,7 +5,7 @@
 pub mod figures;
 pub mod plot;
 
-use ae_data::{progress::Progress, sink::write_bytes};
+use ae_data::progress::Progress;
 use burn::tensor::Device;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -16,7 +16,7 @@ use crate::{Result, Run, compare::compare};
 /// # Errors
 /// A run that has not ended, data that is gone, or a folder that cannot be written.
 pub fn write(run: &Run, device: &Device) -> Result<()> {
-    Ok(write_bytes(&run.folder.report_file(), page(std::slice::from_ref(run), device)?.as_bytes())?)
+    run.folder.write_report(&page(std::slice::from_ref(run), device)?)
 }
 
 /// The page of some runs, of several with a comparison first.

@@ -9,7 +9,10 @@ use std::{
 use encoding_rs::{CoderResult, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 
-use crate::DataError;
+use crate::{
+    DataError,
+    limit::{Limit, shown},
+};
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,24 +24,25 @@ pub(super) struct Charset {
 
 /// Bytes of a file that are looked at before it is read.
 const START: usize = 4096;
-/// What a gzipped file may grow to, as a multiple of its size; more is no table but an attack. Text shrinks to a tenth, blanks to a thousandth.
-const MOST_GROWTH: u64 = 1100;
 
 impl Charset {
     /// The text of `file` as UTF-8 without a byte order mark: the file itself from an offset on, or a temporary copy.
-    pub(super) fn open(mut file: File, path: &Path, named: Option<&str>) -> Result<(Self, File, u64), DataError> {
+    pub(super) fn open(mut file: File, path: &Path, named: Option<&str>, limit: Limit) -> Result<(Self, File, u64), DataError> {
         let failed = |source| DataError::Io { path: path.to_owned(), source };
         let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
         let mut start = beginning(&mut file).map_err(failed)?;
         let is_compressed = start.starts_with(&[0x1f, 0x8b]);
         if is_compressed {
-            let most = file.metadata().map_err(failed)?.len().saturating_mul(MOST_GROWTH);
+            let packed = file.metadata().map_err(failed)?.len();
+            let most = limit.unpacked(packed);
             let mut plain = BufWriter::new(tempfile::tempfile().map_err(failed)?);
             let copied = io::copy(&mut MultiGzDecoder::new(BufReader::new(&mut file)).take(most), &mut plain);
             let copied = copied.map_err(|error| malformed(format!("damaged gzip file ({error}): fetch or write it again")))?;
             if copied >= most {
+                let (packed, most) = (shown(packed), shown(most));
                 return Err(malformed(format!(
-                    "grows more than {MOST_GROWTH} times when it is unpacked: unpack it yourself, if that is right"
+                    "its {packed} are more than {most} when they are unpacked, as a file made to do harm would be: if that is right, unpack it \
+                     yourself, or give a larger `--max-memory`"
                 )));
             }
             file = plain.into_inner().map_err(|error| failed(error.into_error()))?;
@@ -222,7 +226,8 @@ mod tests {
     fn opened(bytes: &[u8], named: Option<&str>) -> Result<(Charset, String), String> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        let (charset, mut file, offset) = Charset::open(file, Path::new("t"), named).map_err(|error| error.to_string())?;
+        let (charset, mut file, offset) =
+            Charset::open(file, Path::new("t"), named, Limit::of(&crate::Options::default())).map_err(|error| error.to_string())?;
         let mut text = String::new();
         file.seek(SeekFrom::Start(offset)).unwrap();
         file.read_to_string(&mut text).unwrap();

@@ -19,16 +19,17 @@ use arrow_array::{ArrayRef, RecordBatch, builder::StringBuilder};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use csv::ByteRecord;
 
+pub(super) use self::section::Section;
 use self::{
     charset::Charset,
     dialect::{Dialect, builder, cells},
     fill::{Original, fill},
     quotes::{Fault, Quotes},
-    section::Section,
 };
 use super::format::{Content, Format};
 use crate::{
     DataError, Options,
+    limit::Limit,
     progress::Progress,
     store::read_at,
     table::{Layout, ReplaceText, Table, unique_names},
@@ -90,7 +91,7 @@ impl Text {
     fn of(file: File, path: &Path, options: &Options) -> Result<Self, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
         let failed = |source| DataError::Io { path: path.to_owned(), source };
-        let (charset, mut file, mark) = Charset::open(file, path, options.encoding.as_deref())?;
+        let (charset, mut file, mark) = Charset::open(file, path, options.encoding.as_deref(), Limit::of(options))?;
         let length = file.metadata().map_err(failed)?.len();
         let mut start = Vec::new();
         file.seek(SeekFrom::Start(mark)).map_err(failed)?;
@@ -117,7 +118,7 @@ impl Text {
         let file = Arc::new(file);
         let origin = mark + dialect.start as u64;
         let quotes = Quotes::new(Section { file: file.clone(), at: origin }, dialect.delimiter, dialect.comment);
-        let mut reader = builder(dialect.delimiter, dialect.comment).from_reader(BufReader::with_capacity(1 << 20, quotes));
+        let mut reader = builder(dialect.delimiter, dialect.comment).from_reader(BufReader::with_capacity(buffer(length), quotes));
         let wrong = |fault: &Fault| {
             let [opened, wrong] = [fault.place.start, fault.place.end].map(|place| lines(&file, origin + place).unwrap_or(0) + 1);
             malformed(fault.said(opened, wrong))
@@ -198,7 +199,8 @@ impl Text {
         mut visit: impl FnMut(usize, &ByteRecord) -> Result<Option<T>, DataError>,
     ) -> Result<Option<T>, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: self.path.clone(), problem };
-        let reader = BufReader::with_capacity(1 << 20, Section { file: self.file.clone(), at: self.offsets[part] });
+        let length = self.file.metadata().map_or(u64::MAX, |metadata| metadata.len());
+        let reader = BufReader::with_capacity(buffer(length), Section { file: self.file.clone(), at: self.offsets[part] });
         let mut reader = builder(self.dialect.delimiter, self.dialect.comment).from_reader(reader);
         let mut record = ByteRecord::new();
         for row in 0..self.starts[part + 1] - self.starts[part] {
@@ -220,6 +222,11 @@ impl Text {
         let before = before.ok().flatten().flatten()?;
         Some(lines(&self.file, self.offsets[part])? as u64 + before)
     }
+}
+
+/// Bytes that are read of a file at a time: a small one needs no more than it has.
+fn buffer(length: u64) -> usize {
+    length.clamp(1 << 12, 1 << 20) as usize
 }
 
 /// The lines that end before a place.

@@ -9,9 +9,9 @@ use std::{
 use crate::store::read_at;
 
 /// A file from a place on, however many read it.
-pub(super) struct Section {
-    pub(super) file: Arc<File>,
-    pub(super) at: u64,
+pub(in crate::source) struct Section {
+    pub(in crate::source) file: Arc<File>,
+    pub(in crate::source) at: u64,
 }
 
 impl Read for Section {

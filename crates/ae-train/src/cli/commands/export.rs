@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 use crate::{
     Error, Result, Run, Trained,
     export::{far, features, onnx, pytorch, scaling},
+    run_folder::{own_file, own_folder},
 };
 use ae_data::sink::write_bytes;
 use burn::module::Module;
@@ -20,7 +21,13 @@ use crate::cli::{
 pub fn run(args: &ExportArgs, registry: &Registry) -> Result<()> {
     let run = Run::open_with(&args.run, registry)?;
     let trained = run.trained(open_for_results(None)?.device)?;
-    let folder = args.out.clone().unwrap_or_else(|| run.folder.path().join("export"));
+    let folder = match &args.out {
+        Some(out) => out.clone(),
+        None => run.folder.path().join("export"),
+    };
+    if args.out.is_none() {
+        own_folder(&folder)?;
+    }
     fs::create_dir_all(&folder).map_err(|error| Error::at("create", &folder, error))?;
     let wanted = |format: ExportFormat| args.format.is_none_or(|chosen| chosen == format);
     let mut text = String::new();
@@ -29,6 +36,7 @@ pub fn run(args: &ExportArgs, registry: &Registry) -> Result<()> {
     }
     if wanted(ExportFormat::Burn) {
         let path = folder.join("model.bpk");
+        own_file(&path)?;
         trained.model.clone().into_record().save(&path).map_err(|error| Error::at("write", &path, error))?;
         text += &format!("{}: Burn's own record\n", path.display());
     }

@@ -104,6 +104,7 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>, regi
     flags.extend(text(&args.group).map(|value| ("data.group", value)));
     flags.extend(text(&args.time).map(|value| ("data.time", value)));
     flags.extend(text(&file.tensor).map(|value| ("data.read.tensor", value)));
+    flags.extend(read.max_memory.map(|size| ("data.read.max_memory", Value::String(size.to_string()))));
     flags.extend(read.resize.map(|size| ("data.read.resize", Value::Array(size.map(|side| Value::Integer(side as i64)).to_vec()))));
     flags.extend(read.grey.then_some(("data.read.grey", Value::Boolean(true))));
     flags.extend(args.normal_only.then_some(("data.normal_only", Value::Boolean(true))));
@@ -127,6 +128,7 @@ fn options(read: &ReadArgs) -> Options {
         resize: read.resize,
         grey: read.grey,
         stream: read.stream.then_some(true),
+        max_memory: read.max_memory,
         categorical: read.categorical,
         boolean: read.boolean,
         numeric: read.numeric,
@@ -171,8 +173,20 @@ struct Used {
     rows: Dataset,
 }
 
+/// Says which data a run names, where it is not below the folder that a person works in: whoever was given the run did not choose it.
+fn say_source(run: &Run) {
+    let source = Path::new(&run.config.data.source);
+    let is_near = |place: &Path| std::path::absolute(place).is_ok_and(|place| source.starts_with(place));
+    if source.is_absolute() && !is_near(Path::new(".")) && !is_near(run.folder.path()) {
+        say(&format!("note: the run names its data: {} is read", source.display()));
+    }
+}
+
 fn use_run(args: &RowsArgs, registry: &Registry) -> Result<Used> {
     let run = Run::open_with(&args.run, registry)?;
+    if args.data.is_none() {
+        say_source(&run);
+    }
     let trained = run.trained(open_for_results(args.device.as_deref())?.device)?;
     let rows = trained.rows(args.data.as_deref(), &options(&args.read), args.rows.into())?;
     if (args.read.resize.is_some() || args.read.grey) && rows.rows().white.is_none() {

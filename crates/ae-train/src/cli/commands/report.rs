@@ -12,11 +12,18 @@ use crate::cli::{args::ReportArgs, devices::open_for_results, output::print};
 pub fn run(args: &ReportArgs, registry: &Registry) -> Result<()> {
     let device = open_for_results(args.device.as_deref())?.device;
     let runs = args.runs.iter().map(|path| Run::open_with(path, registry)).collect::<Result<Vec<_>>>()?;
+    runs.iter().for_each(super::say_source);
+    let page = report::page(&runs, &device)?;
     let path = match (&args.out, runs.as_slice()) {
-        (Some(out), _) => out.clone(),
-        (None, [run]) => run.folder.report_file(),
-        (None, _) => PathBuf::from("report.html"),
+        (None, [run]) => {
+            run.folder.write_report(&page)?;
+            run.folder.report_file()
+        }
+        (out, _) => {
+            let path = out.clone().unwrap_or_else(|| PathBuf::from("report.html"));
+            write_bytes(&path, page.as_bytes())?;
+            path
+        }
     };
-    write_bytes(&path, report::page(&runs, &device)?.as_bytes())?;
     print(&format!("{}\n", path.display()))
 }

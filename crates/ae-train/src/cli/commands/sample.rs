@@ -22,6 +22,9 @@ const COMPARED: usize = 1000;
 /// Writes the rows.
 pub fn run(args: &SampleArgs, registry: &Registry) -> Result<()> {
     let run = Run::open_with(&args.run, registry)?;
+    if args.data.is_none() {
+        super::say_source(&run);
+    }
     let trained = run.trained(open_for_results(args.device.as_deref())?.device)?;
     let part = |which| match &args.data {
         Some(data) => trained.rows(Some(data), &Options::default(), Which::All),

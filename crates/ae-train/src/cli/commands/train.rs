@@ -32,6 +32,9 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     let run = match &args.resume {
         Some(path) => {
             let mut run = Run::open_with(path, registry)?;
+            super::say_source(&run);
+            // A matter of this machine, not of the run.
+            run.config.data.read.max_memory = args.config.read.max_memory.or(run.config.data.read.max_memory);
             if let Some(epochs) = args.config.epochs {
                 let before = run.config.training.epochs;
                 run.extend(usize::try_from(epochs).unwrap_or(0))?;
