@@ -3,7 +3,7 @@
 //! A service: a run that was trained before is opened once, and rows in memory are scored by several threads. Nothing is written, and nothing is printed but
 //! by this program.
 //!
-//! `cargo run --example service`, or `cargo run --example service -- RUN`
+//! `cargo run --example service`, or `cargo run --example service -- RUN SECONDS`
 
 use std::{
     path::PathBuf,
@@ -29,7 +29,8 @@ fn answer(trained: &Trained, detector: &Detector, rows: Vec<f32>) -> ae_train::R
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let place = tempfile::tempdir()?;
-    let path = match std::env::args().nth(1) {
+    let mut arguments = std::env::args().skip(1);
+    let path = match arguments.next() {
         Some(path) => PathBuf::from(path),
         None => {
             let path = place.path().join("run");
@@ -40,6 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             path
         }
     };
+    let time = Duration::from_secs(arguments.next().map_or(Ok(3), |seconds| seconds.parse())?);
 
     // Opened once: the model, the scaling of its data, and what scores of its training rows are like.
     let run = Run::open(&path)?;
@@ -49,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let answered = thread::scope(|scope| {
         let requests = |seed: usize| {
             let (began, mut took) = (Instant::now(), Vec::new());
-            while began.elapsed() < Duration::from_secs(3) {
+            while began.elapsed() < time {
                 let rows = (0..ROWS * width).map(|place| ((place * 7 + seed * 13 + took.len()) % 17) as f32).collect();
                 let asked = Instant::now();
                 let scores = answer(&trained, &detector, rows)?;
@@ -66,7 +68,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
     println!(
         "{THREADS} threads, {ROWS} rows a request: {:.0} requests a second; half within {:.2} ms, 99 of 100 within {:.2} ms",
-        took.len() as f64 / 3.0,
+        took.len() as f64 / time.as_secs_f64(),
         at(0.5),
         at(0.99)
     );
