@@ -36,7 +36,6 @@ fn assert_close(what: &str, found: &[f64], expected: &[f64]) {
 fn runs_of_earlier_versions_say_what_they_said() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("tests/fixtures")).find(|path| path.is_dir());
     let fixtures = fixtures.expect("tests/fixtures of the workspace");
-    let table = fixtures.join("table.csv").to_str().unwrap().to_string();
     let mut names: Vec<PathBuf> = fs::read_dir(fixtures.join("runs")).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
     assert!(names.len() >= 2, "{names:?}");
@@ -46,16 +45,17 @@ fn runs_of_earlier_versions_say_what_they_said() {
         let place = tempfile::tempdir().unwrap();
         let (here, run) = (place.path(), place.path().join("run"));
         fs::create_dir(&run).unwrap();
+        fs::copy(fixtures.join("table.csv"), here.join("table.csv")).unwrap();
         for file in fs::read_dir(&path).unwrap().flatten() {
             fs::copy(file.path(), run.join(file.file_name())).unwrap();
         }
         let expected: Value = serde_json::from_str(&fs::read_to_string(path.join("expected.json")).unwrap()).unwrap();
 
-        ae_ok(here, &["encode", "run", "--data", &table, "--out", "codes.csv"]);
+        ae_ok(here, &["encode", "run", "--data", "table.csv", "--out", "codes.csv"]);
         assert_close(&format!("codes of {name}"), &columns(&here.join("codes.csv"), 2), &numbers(&expected["codes"]));
-        ae_ok(here, &["score", "run", "--data", &table, "--out", "scores.csv"]);
+        ae_ok(here, &["score", "run", "--data", "table.csv", "--out", "scores.csv"]);
         assert_close(&format!("scores of {name}"), &columns(&here.join("scores.csv"), 1), &numbers(&expected["scores"]));
-        let measured: Value = serde_json::from_str(&ae_ok(here, &["evaluate", "run", "--data", &table, "--json"])).unwrap();
+        let measured: Value = serde_json::from_str(&ae_ok(here, &["evaluate", "run", "--data", "table.csv", "--json"])).unwrap();
         let sse = [&measured["sse"], &measured["pca"]["sse"], &measured["mean"]["sse"]].map(|value| value.as_f64().unwrap());
         assert_close(&format!("errors of {name}"), &sse, &["model", "pca", "mean"].map(|what| expected["sse"][what].as_f64().unwrap()));
         // Its result, its curves and its page, which read what is left.
