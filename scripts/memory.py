@@ -7,7 +7,8 @@
 Three programs are watched: a training of 100,000 steps, one of 1,000 epochs, and examples/service.rs for a minute. A line each says the memory after
 a tenth and at the end, and the slope between them with an interval of 95%: the process is cut into ten blocks, and the slope is that of a line through
 them drawn anew 2,000 times (a bootstrap over blocks, as neighbouring samples are not independent). What each epoch measured is kept in memory, some
-kilobytes an epoch, and examples/service.rs keeps the time of each request, 16 bytes; nothing else may grow. The exit status is 1 if memory grows for certain, by more than a tenth from there to the end.
+kilobytes an epoch, and examples/service.rs keeps the time of each request, 16 bytes; nothing else may grow. The exit status is 1 if memory grows for
+certain, by more than a tenth from there to the end.
 """
 import argparse
 import random
@@ -58,12 +59,14 @@ def watch(command, folder, progress):
         if process.returncode != 0:
             said.seek(0)
             sys.exit(f"{' '.join(map(str, command))}: {process.returncode}\n{said.read()[-1000:]}")
+    if len(samples) < 20:
+        sys.exit(f"{' '.join(map(str, command))}: ended after {len(samples)} samples, which is too few")
     return samples
 
 
 def line(points):
     """Slope of the line through points, by least squares."""
-    n = len(points)
+    n = max(1, len(points))
     x, y = sum(p[0] for p in points) / n, sum(p[1] for p in points) / n
     across = sum((p[0] - x) ** 2 for p in points)
     return sum((p[0] - x) * (p[1] - y) for p in points) / across if across else 0.0
