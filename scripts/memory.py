@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-EVERY = 0.2
+EVERY = 0.1
 
 
 def table(path, rows):
