@@ -3,7 +3,7 @@
 //! A service: a run that was trained before is opened once, and rows in memory are scored by several threads. Nothing is written, and nothing is printed but
 //! by this program. Without a run it trains one in memory.
 //!
-//! `cargo run --example service`, or `cargo run --example service -- RUN`
+//! `cargo run --example service`, or `cargo run --example service -- RUN SECONDS`
 
 use std::{
     path::Path,
@@ -18,8 +18,6 @@ use burn::tensor::Device;
 const THREADS: usize = 4;
 /// Rows of a request.
 const ROWS: usize = 8;
-/// How long they answer.
-const TIME: Duration = Duration::from_secs(3);
 
 /// What a request is answered with: the anomaly score of each row, and how often a row of the training data has one as high.
 fn answer(fitted: &Fitted, rows: &[f32]) -> ae_train::Result<Vec<(f64, f64)>> {
@@ -28,7 +26,8 @@ fn answer(fitted: &Fitted, rows: &[f32]) -> ae_train::Result<Vec<(f64, f64)>> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let fitted = match std::env::args().nth(1) {
+    let mut arguments = std::env::args().skip(1);
+    let fitted = match arguments.next() {
         Some(run) => Fitted::open(Path::new(&run), Device::default())?,
         None => {
             let mut config = Config::of_variant("undercomplete")?;
@@ -36,11 +35,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Trainer::new(config).fit("digits")?
         }
     };
+    let time = Duration::from_secs(arguments.next().map_or(Ok(3), |seconds| seconds.parse())?);
     let width = fitted.trained.schema.d_input;
     let answered = thread::scope(|scope| {
         let requests = |seed: usize| {
             let (began, mut took) = (Instant::now(), Vec::new());
-            while began.elapsed() < TIME {
+            while began.elapsed() < time {
                 let rows: Vec<f32> = (0..ROWS * width).map(|place| ((place * 7 + seed * 13 + took.len()) % 17) as f32).collect();
                 let asked = Instant::now();
                 let scores = answer(&fitted, &rows)?;
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
     println!(
         "{THREADS} threads, {ROWS} rows a request: {:.0} requests a second; half within {:.2} ms, 99 of 100 within {:.2} ms",
-        took.len() as f64 / TIME.as_secs_f64(),
+        took.len() as f64 / time.as_secs_f64(),
         at(0.5),
         at(0.99)
     );

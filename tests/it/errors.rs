@@ -154,6 +154,7 @@ fn every_file_of_a_run_that_has_changed_is_refused_by_name() {
         ("pca.safetensors", "score"),
         ("detector.json", "score"),
         ("neighbours.safetensors", "score"),
+        ("summary.json", "report"),
     ] {
         let path = here.join("run").join(file);
         let whole = fs::read(&path).unwrap();

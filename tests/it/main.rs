@@ -4,6 +4,7 @@ mod apply;
 mod conformance;
 mod errors;
 mod exact;
+mod fixtures;
 mod formats;
 mod gaussian;
 mod golden;

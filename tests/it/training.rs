@@ -419,3 +419,17 @@ fn a_loss_that_diverges_is_said_and_not_saved_as_a_result() {
         assert!(!here.join("run/summary.json").exists());
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn whoever_may_read_one_file_of_a_run_may_read_them_all() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let output = ae(folder.path(), &["train", "--epochs", "1", "--set", "model.network.hidden=[8]", "--out", "run"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let mode = |name: &str| fs::metadata(folder.path().join("run").join(name)).unwrap().permissions().mode();
+    for file in fs::read_dir(folder.path().join("run")).unwrap().flatten().filter(|file| file.path().is_file()) {
+        let name = file.file_name().into_string().unwrap();
+        assert_eq!(mode(&name), mode("config.toml"), "{name}");
+    }
+}

@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ae_data::{BUILTIN, Column, Geometry, Scaling, sink::write_bytes};
+use ae_data::{
+    BUILTIN, Column, Geometry, Scaling,
+    sink::{PARTIAL, write_bytes},
+};
 use ae_model::{Inputs, Layout, Model, Registry};
 use burn::{
     module::Module,
@@ -206,7 +209,7 @@ impl RunFolder {
     pub fn create(out: Option<&Path>, name: &str, registry: &Registry) -> Result<Self> {
         let made = |path: PathBuf| Self { path, registry: registry.clone() };
         if let Some(path) = out {
-            if fs::read_dir(path).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name() != LOCK)) {
+            if !is_free(path) {
                 return Err(not_empty(path));
             }
             fs::create_dir_all(path)
@@ -281,10 +284,14 @@ impl RunFolder {
     /// A folder that another process has made its own since it was looked at.
     pub(crate) fn claim(&self) -> Result<Lock> {
         let lock = self.lock()?;
-        match self.config_file().exists() {
-            true => Err(not_empty(&self.path)),
-            false => Ok(lock),
+        if self.config_file().exists() {
+            return Err(not_empty(&self.path));
         }
+        for name in names(&self.path).into_iter().filter(|name| name.starts_with(PARTIAL)) {
+            let path = self.path.join(name);
+            fs::remove_file(&path).map_err(|error| Error::at("remove", &path, error))?;
+        }
+        Ok(lock)
     }
 
     /// Keeps every other process from changing this folder until the lock is dropped, or this process ends.
@@ -369,7 +376,8 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be written.
     pub fn write_summary(&self, summary: &Summary) -> Result<()> {
-        self.write("summary.json", &serde_json::to_string_pretty(summary).expect("a summary is JSON"))
+        let text = serde_json::to_string_pretty(summary).expect("a summary is JSON");
+        self.put("summary.json", |path| Ok(write_bytes(path, text.as_bytes())?))
     }
 
     /// The result; none if the run has not ended.
@@ -377,10 +385,11 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be read.
     pub fn summary(&self) -> Result<Option<Summary>> {
-        match self.path.join("summary.json").exists() {
-            true => self.read("summary.json", |text| serde_json::from_str(text).map_err(|error| error.to_string())).map(Some),
-            false => Ok(None),
+        if !self.path.join("summary.json").exists() {
+            return Ok(None);
         }
+        self.check("summary.json")?;
+        self.read("summary.json", |text| serde_json::from_str(text).map_err(|error| error.to_string())).map(Some)
     }
 
     /// Removes what a training leaves when it has ended: its result and its page.
@@ -509,7 +518,10 @@ impl RunFolder {
             // One entry of metadata, the one that Python's loaders look for: several would be written in random order, and equal weights would
             // then make different files.
             let mut store = SafetensorsStore::from_file(path).overwrite(true).clear_metadata().metadata("format", "pt");
-            model.save_into(&mut store).map_err(|error| Error::at("write", path, error))
+            model.save_into(&mut store).map_err(|error| Error::at("write", path, error))?;
+            // The writer makes a file for its owner alone; whoever may read the run may read its weights.
+            let opened = fs::metadata(self.config_file()).and_then(|config| fs::set_permissions(path, config.permissions()));
+            opened.map_err(|error| Error::at("write", path, error))
         })?;
         self.put("model.bpk", |path| model.clone().into_record().save(path).map_err(|error| Error::at("write", path, error)))
     }
@@ -631,6 +643,19 @@ pub(crate) fn own_folder(path: &Path) -> Result<()> {
     }
 }
 
+/// The names of what is in a folder; none if it cannot be read.
+fn names(path: &Path) -> Vec<String> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Whether a folder holds nothing, or only what a run leaves that was killed before its configuration was written, which is locked first.
+fn is_free(path: &Path) -> bool {
+    let names = names(path);
+    let is_locked = names.iter().any(|name| name == LOCK);
+    names.iter().all(|name| is_locked && ([LOCK, FILES, "data.toml"].contains(&name.as_str()) || name.starts_with(PARTIAL)))
+}
+
 fn not_empty(path: &Path) -> Error {
     let path = path.display();
     Error::Failed(format!("{path} is not empty: choose another `--out`, or continue it with `ae train --resume {path}`"))
@@ -671,6 +696,26 @@ mod tests {
             assert!(read.test.model.sse.is_nan() && read.train_seconds.is_nan() && read.code.jacobian_norm2.is_nan(), "{number}");
             assert_eq!((read.seed, read.diverged, read.code.saturation), (u64::MAX, Some(3), None));
         }
+    }
+
+    #[test]
+    fn a_run_that_was_killed_before_it_had_a_configuration_is_begun_anew() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("run");
+        fs::create_dir(&path).unwrap();
+        let create = || RunFolder::create(Some(&path), "", &Registry::default());
+        let put = |name: &str| fs::write(path.join(name), "{}").unwrap();
+        put("data.toml");
+        assert!(create().unwrap_err().to_string().contains("is not empty"), "no run was here");
+        let partial = format!("{PARTIAL}x1y2");
+        [LOCK, FILES, &partial].into_iter().for_each(put);
+        drop(create().unwrap().claim().unwrap());
+        assert!(!path.join(partial).exists());
+        put("notes.txt");
+        assert!(create().unwrap_err().to_string().contains("is not empty"));
+        fs::remove_file(path.join("notes.txt")).unwrap();
+        put("config.toml");
+        assert!(create().unwrap_err().to_string().contains("is not empty"));
     }
 
     #[test]
