@@ -15,8 +15,7 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, get_current_pid};
 use crate::{
     Error, Result, anomaly, baseline,
     config::TrainingConfig,
-    evaluation::{BATCH, JACOBIAN_UP_TO},
-    report::figures,
+    evaluation::{BATCH, JACOBIAN_UP_TO, SPECTRUM_ROWS, has_spectrum},
 };
 
 /// Bytes of a number of a tensor.
@@ -207,10 +206,10 @@ impl Estimate {
             )
         };
         if let Some(free) = memory.filter(|&free| needed > free) {
-            return Err(Error::Usage(format!("{}: lower {}", of_memory(free), self.largest())));
+            return Err(Error::TooLarge(format!("{}: lower {}", of_memory(free), self.largest())));
         }
         if let Some(free) = disk.filter(|&free| kept > free) {
-            return Err(Error::Failed(format!("{}: free some, or name another folder with `--out`", of_disk(free))));
+            return Err(Error::TooLarge(format!("{}: free some, or name another folder with `--out`", of_disk(free))));
         }
         let much = |needed: u64, free: &u64| needed as f64 > MUCH * *free as f64;
         let warnings = [
@@ -241,10 +240,10 @@ fn measuring(encoder: &[usize], decoder: &[usize], features: usize, units: usize
 
     let at_once = |rows: usize| rows.saturating_mul(features).min(ROWS);
     let norm = if features <= JACOBIAN_UP_TO { at_once(rows) } else { rows };
-    let has_spectrum = figures::has_spectrum(features, units);
-    let spectrum = if has_spectrum { at_once(figures::SPECTRUM_ROWS) } else { 0 };
+    let has_spectrum = has_spectrum(features, units);
+    let spectrum = if has_spectrum { at_once(SPECTRUM_ROWS) } else { 0 };
     let tangents = numbers(QUARTERS, &[norm.max(spectrum), encoder.iter().sum()]) / 4;
-    let matrix = if has_spectrum { numbers(SPECTRUM, &[figures::SPECTRUM_ROWS, features, units]) } else { 0 };
+    let matrix = if has_spectrum { numbers(SPECTRUM, &[SPECTRUM_ROWS, features, units]) } else { 0 };
     let derivative = sum(&[tangents, matrix]);
 
     let copies = numbers(2, &[rows, encoder.iter().chain(decoder).sum()]);

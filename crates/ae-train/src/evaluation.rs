@@ -19,8 +19,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, baseline::Matrix};
 
+/// Rows that the spectrum of the Jacobian is the mean over, on the page of a run.
+pub(crate) const SPECTRUM_ROWS: usize = 16;
+/// The widest Jacobian whose spectrum is computed, along its shorter side.
+const SPECTRUM_WIDTH: usize = 512;
 /// Examples that go through the model at a time.
 pub(crate) const BATCH: usize = 1024;
+
+/// Whether the spectrum of a derivative of this size is computed: decompositions of a larger one take minutes.
+pub(crate) fn has_spectrum(width: usize, units: usize) -> bool {
+    width.min(units) <= SPECTRUM_WIDTH && width <= 4096
+}
 
 /// Accumulated squared errors over some rows.
 #[derive(Debug, Clone)]

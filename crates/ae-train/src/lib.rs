@@ -97,5 +97,7 @@ pub use results::Table;
 pub use rows::IntoRows;
 pub use run::{Outcome, Run};
 pub use step::{Trainee, trainee};
+#[cfg(feature = "tensorboard")]
+pub use tensorboard::TensorBoard;
 pub use trained::{Trained, Which};
 pub use trainer::{Fitted, Trainer, fit};

@@ -9,6 +9,8 @@ use ae_data::progress;
 use ae_model::train::Silent;
 use burn::train::{Interrupter, renderer::MetricsRenderer};
 
+use crate::Config;
+
 /// What an epoch measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EpochReport {
@@ -24,6 +26,16 @@ pub struct EpochReport {
 
 /// Hears of a training. By default it hears nothing; its methods may be called from another thread than the one that trains.
 pub trait Reporter: Send + Sync {
+    /// A training begins, or goes on after so many of its optimizer steps.
+    fn starts(&self, config: &Config, steps: usize) {
+        let _ = (config, steps);
+    }
+
+    /// What is worth knowing before it starts, in a sentence: what it will take.
+    fn note(&self, text: &str) {
+        let _ = text;
+    }
+
     /// A line of progress: an epoch that is over, a layer that was pre-trained.
     fn progress(&self, line: &str) {
         let _ = line;
@@ -65,6 +77,10 @@ impl Reporter for Quiet {}
 pub struct Lines;
 
 impl Reporter for Lines {
+    fn note(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
     fn progress(&self, line: &str) {
         let _ = writeln!(io::stderr().lock(), "{line}");
     }

@@ -104,6 +104,17 @@ impl Run {
         Ok(Self { folder, config, data: Some(Arc::new(data)) })
     }
 
+    /// Removes the folder of a run that has not begun: what [`create`](Self::create) wrote, and the folder if nothing else is in it.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn discard(self) -> Result<()> {
+        match self.folder.checkpoints().exists() || self.folder.metrics_file().exists() {
+            true => Ok(()),
+            false => self.folder.discard(),
+        }
+    }
+
     /// What was guessed, left out or is doubtful about the run's data, in sentences; nothing if it was not read yet.
     pub fn notes(&self) -> &[String] {
         self.data.as_ref().map_or(&[], |data| &data.notes)
@@ -244,7 +255,7 @@ impl Run {
         self.check_data(&data)?;
         let training =
             Training { config: &self.config, data: &data, device: device.inner(), reporter: &reporter, interrupter: &interrupter };
-        let (model, objective) = training.begin();
+        let (model, objective) = training.begin(Some(self.folder.path()))?;
         let parameters = model.num_params();
 
         let checkpoints = self.folder.checkpoints();
@@ -257,6 +268,8 @@ impl Run {
             let (metrics, epochs) = (self.folder.metrics_file(), self.config.training.epochs);
             let history = History::open(&metrics, epochs, training.batches(), saved.last(), reporter.clone())?;
             let place = Place::Folder { checkpoints: &checkpoints, saved: &saved, every: self.config.checkpoint.every };
+            let batches = saved.within.as_ref().map_or(0, |within| within.batches);
+            reporter.starts(&self.config, saved.last() * training.batches() + batches);
             if !training.run(model, objective, history, place)? {
                 return Ok(Learned::Interrupted { epochs: 0, within: None });
             }

@@ -392,6 +392,21 @@ impl RunFolder {
         self.read("summary.json", |text| serde_json::from_str(text).map_err(|error| error.to_string())).map(Some)
     }
 
+    /// Removes what is in the folder of a run before it trains, and the folder if it is empty then.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub(crate) fn discard(&self) -> Result<()> {
+        for name in ["config.toml", "data.toml", FILES, LOCK] {
+            let path = self.path.join(name);
+            fs::remove_file(&path)
+                .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(Error::at("remove", &path, error)) })?;
+        }
+        // Whatever else is there stays, and the folder with it.
+        let _ = fs::remove_dir(&self.path);
+        Ok(())
+    }
+
     /// Removes what a training leaves when it has ended: its result and its page.
     ///
     /// # Errors

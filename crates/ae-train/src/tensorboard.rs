@@ -13,14 +13,16 @@ use std::{
     fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use burn::train::{Interrupter, renderer::MetricsRenderer};
 use prost::Message;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::{Config, EpochReport, Error, Reporter, Result};
 
 /// What a file begins with. From version 2 on, a [start](TensorBoard::resume) replaces what was written of later steps.
 const VERSION: &str = "brain.Event:2";
@@ -254,6 +256,68 @@ impl TensorBoard {
         }
         self.written += record.len() as u64;
         Ok(())
+    }
+}
+
+/// Writes what a reporter hears, and lets another one hear it, too.
+struct Reporting {
+    board: Mutex<TensorBoard>,
+    then: Arc<dyn Reporter>,
+}
+
+impl TensorBoard {
+    /// A reporter that writes settings and epochs of a training, and has `then` hear of everything, and of what cannot be written.
+    pub fn reporting(self, then: Arc<dyn Reporter>) -> Arc<dyn Reporter> {
+        Arc::new(Reporting { board: Mutex::new(self), then })
+    }
+}
+
+impl Reporting {
+    fn write(&self, write: impl FnOnce(&mut TensorBoard) -> Result<()>) {
+        if let Err(error) = write(&mut self.board.lock().unwrap_or_else(PoisonError::into_inner)) {
+            self.then.warning(&error.to_string());
+        }
+    }
+}
+
+impl Reporter for Reporting {
+    fn starts(&self, config: &Config, steps: usize) {
+        self.write(|board| {
+            board.settings(config)?;
+            board.text("config", format!("```toml\n{}\n```", config.to_toml()))?;
+            if steps > 0 { board.resume(steps as u64 + 1) } else { Ok(()) }
+        });
+        self.then.starts(config, steps);
+    }
+
+    fn epoch(&self, report: &EpochReport) {
+        let values = report.figures.iter().map(|(column, value)| (tag(column), *value));
+        self.write(|board| board.scalars(report.steps as u64, values));
+        self.then.epoch(report);
+    }
+
+    fn note(&self, text: &str) {
+        self.then.note(text);
+    }
+
+    fn progress(&self, line: &str) {
+        self.then.progress(line);
+    }
+
+    fn warning(&self, text: &str) {
+        self.then.warning(text);
+    }
+
+    fn work(&self, what: &str, done: usize, of: usize) {
+        self.then.work(what, done, of);
+    }
+
+    fn beat(&self) {
+        self.then.beat();
+    }
+
+    fn renderer(&self, interrupter: &Interrupter, resumed: Option<usize>) -> Box<dyn MetricsRenderer> {
+        self.then.renderer(interrupter, resumed)
     }
 }
 

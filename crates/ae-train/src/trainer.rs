@@ -117,9 +117,15 @@ impl Trainer {
         let run = Run::create_on(self.config.clone(), rows, Some(folder))?;
         run.notes().iter().for_each(|note| self.reporter.warning(note));
         let name = device::name_of(&self.device);
-        match run.train(self.device.clone(), &name, self.reporter.clone(), self.interrupter.clone())? {
-            Outcome::Finished(summary) => Fitted::of(&run, *summary, &self.device),
-            Outcome::Interrupted { epochs } => {
+        match run.train(self.device.clone(), &name, self.reporter.clone(), self.interrupter.clone()) {
+            Ok(Outcome::Finished(summary)) => Fitted::of(&run, *summary, &self.device),
+            Err(error) => {
+                if matches!(error, Error::TooLarge(_)) {
+                    run.discard()?;
+                }
+                Err(error)
+            }
+            Ok(Outcome::Interrupted { epochs }) => {
                 let folder = folder.display();
                 Err(Error::Interrupted(format!("stopped after {epochs} of {} epochs, saved in {folder}", self.config.training.epochs)))
             }
@@ -138,11 +144,12 @@ impl Trainer {
     fn trained_in_memory(&self, config: &Config, data: &Data) -> Result<Fitted> {
         let (reporter, interrupter) = (&self.reporter, &self.interrupter);
         let training = Training { config, data, device: self.device.clone().inner(), reporter, interrupter };
-        let (model, objective) = training.begin();
+        let (model, objective) = training.begin(None)?;
         let parameters = model.num_params();
         let untrained = trainee(model.clone(), objective.clone());
         let (memory, losses) = (Memory::default(), Losses::default());
         let history = History::in_memory(losses.clone(), config.training.epochs, training.batches(), reporter.clone());
+        reporter.starts(config, 0);
         let has_begun = training.run(model, objective, history, Place::Memory(memory.clone()))?;
         let losses = losses.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let saved = memory.epochs();

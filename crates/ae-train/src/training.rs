@@ -1,6 +1,6 @@
 //! A training, wherever its checkpoints go, and what is measured when it has ended.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use ae_data::{Dataset, fit::SAMPLE};
 use ae_model::{Model, Objective};
@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     data::Data,
     device,
+    estimate::{Estimate, Work, available_memory, free_disk},
     evaluation::{Errors, code_figures, model_errors},
     history::History,
     learner::{Fit, Place},
@@ -34,12 +35,19 @@ pub(crate) struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// The model as it is drawn, which depends on the seed alone, and what it is trained for.
-    pub fn begin(&self) -> (Model, Objective) {
+    /// The model as it is drawn, which depends on the seed alone, and what it is trained for, if it fits into the memory and, with checkpoints in
+    /// `folder`, onto the disk. What it takes is said.
+    pub fn begin(&self, folder: Option<&Path>) -> Result<(Model, Objective)> {
         let inputs = self.data.schema.inputs();
+        let estimate = Estimate::of(&self.config.model, &inputs, &Work::new(&self.config.training, &self.data.split));
+        let is_gpu = !device::is_cpu(&self.device);
+        self.reporter.note(&estimate.describe(is_gpu));
+        let memory = if is_gpu { None } else { available_memory() };
+        let warning = estimate.check(memory, folder.and_then(free_disk), folder.unwrap_or(Path::new("")))?;
+        warning.iter().for_each(|warning| self.reporter.warning(warning));
         let device = self.device.clone().autodiff();
         let model = ae_kernels::alone(self.config.seed, &device, || self.config.model.init(&inputs, &device));
-        (model, self.config.model.objective(&inputs))
+        Ok((model, self.config.model.objective(&inputs)))
     }
 
     /// Steps of an epoch.

@@ -219,6 +219,9 @@ pub struct TrainArgs {
     /// Continue the run in this folder; with --epochs to that many in all, also if it has ended.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["variant", "config", "set", "data", "label", "id", "drop", "keep", "categorical", "boolean", "numeric", "integer", "missing", "unknown", "delimiter", "decimal", "header", "no_header", "comment", "encoding", "stream", "tensor", "resize", "grey", "normal_only", "normal", "code_dim", "seed", "split_seed", "stratify", "group", "time", "out"])]
     pub resume: Option<PathBuf>,
+    /// Folder of event files for TensorBoard: each run gets a folder of its name in it.
+    #[arg(long, value_name = "FOLDER")]
+    pub tensorboard: Option<PathBuf>,
 }
 
 /// A run, and rows to use it on.

@@ -43,6 +43,12 @@ impl Terminal {
 }
 
 impl Reporter for Terminal {
+    fn note(&self, text: &str) {
+        if self.0 != Shown::Nothing {
+            say(text);
+        }
+    }
+
     fn progress(&self, line: &str) {
         if self.0 == Shown::Epochs {
             say(line);

@@ -15,7 +15,7 @@ use crate::{
     anomaly::{Detection, Detector, Scores},
     baseline::{Matrix, Pca, eigenvalues},
     evaluate::{Accuracies, Evaluation},
-    evaluation::{Figures, numbers},
+    evaluation::{Figures, SPECTRUM_ROWS, has_spectrum, numbers},
     generate::Density,
     history,
     ranking::{Ranking, quantile},
@@ -37,10 +37,6 @@ const SAMPLED_UNITS: usize = 64;
 const COMPONENTS: usize = 10;
 /// Units or columns that are drawn one by one, at most.
 const UNITS: usize = 48;
-/// Rows that the Jacobian's spectrum is the mean over.
-pub(crate) const SPECTRUM_ROWS: usize = 16;
-/// The widest Jacobian whose spectrum is computed, along its shorter side.
-const SPECTRUM_WIDTH: usize = 512;
 
 /// What a figure is made of.
 pub struct Material {
@@ -572,11 +568,6 @@ fn units(material: &Material) -> Result<Option<Content>> {
     let dead = figures.iter().filter(|figure| figure.1).count();
     let chart = plot::bars(&sizes, "units, the largest first", "mean size", |unit| if figures[unit].1 { 3 } else { 0 });
     Ok(Some(Content::new(svg(chart, "the mean size of each unit"), format!("{dead} of {units} units answer to none of these rows."))))
-}
-
-/// Whether the spectrum of a derivative of this size is computed: decompositions of a larger one take minutes.
-pub(crate) fn has_spectrum(width: usize, units: usize) -> bool {
-    width.min(units) <= SPECTRUM_WIDTH && width <= 4096
 }
 
 fn jacobian(material: &Material) -> Result<Option<Content>> {

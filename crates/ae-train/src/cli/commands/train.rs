@@ -4,7 +4,7 @@ use ae_model::Registry;
 use std::sync::Arc;
 
 use crate::{
-    Config, Error, Result, Run,
+    Config, Error, Reporter, Result, Run, TensorBoard,
     device::{self, Found},
     evaluation::Figures,
     run::Learned,
@@ -54,8 +54,17 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     let resume = format!("continue with `ae train --resume {folder}`");
     let interrupter = Interrupter::new();
     signals::training(&interrupter, &format!("whole epochs are saved: {resume}"));
-    let reporter = Arc::new(Terminal::of_training());
-    let learned = run.learn(device.device.clone(), &device.name, reporter, interrupter)?;
+    let mut reporter: Arc<dyn Reporter> = Arc::new(Terminal::of_training());
+    if let Some(folder) = &args.tensorboard {
+        let path = std::path::absolute(run.folder.path()).unwrap_or_default();
+        let name = path.file_name().unwrap_or_default();
+        reporter = TensorBoard::create(&folder.join(name))?.reporting(reporter);
+    }
+    let learned = run.learn(device.device.clone(), &device.name, reporter, interrupter);
+    if matches!(learned, Err(Error::TooLarge(_))) && args.resume.is_none() {
+        run.clone().discard()?;
+    }
+    let learned = learned?;
     signals::after_training(&format!("the model is saved: {resume} for its result"));
     let summary = match learned {
         Learned::Measured(summary) => *summary,
