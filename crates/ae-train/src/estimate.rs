@@ -31,7 +31,7 @@ const QUARTERS: u64 = 19;
 const SPECTRUM: u64 = 3;
 /// Parameters' worth of memory while a model is trained: what it started from and what it is.
 const WEIGHTS: u64 = 2;
-/// Gradients, and the weights as matrix products read them.
+/// Gradients, and as much again that was measured beside them.
 const GRADIENTS: u64 = 2;
 /// Adam's running averages of the gradient and of its square.
 const MOMENTS: u64 = 2;
