@@ -302,6 +302,32 @@ impl Detector {
             && std::iter::once(&self.held_out).chain(&self.held_out_baselines).all(is_ascending)
     }
 
+    /// What it measures by, by name: what is kept to the last digit.
+    pub(crate) fn numbers(&self) -> [(&'static str, &[f64]); 6] {
+        let [neighbours, components, mean_row] = &self.held_out_baselines;
+        [
+            ("column_errors", &self.column_errors),
+            ("units", &self.units),
+            ("held_out", &self.held_out),
+            ("held_out_neighbours", neighbours),
+            ("held_out_components", components),
+            ("held_out_mean", mean_row),
+        ]
+    }
+
+    /// The same, to be set.
+    pub(crate) fn numbers_mut(&mut self) -> [(&'static str, &mut [f64]); 6] {
+        let [neighbours, components, mean_row] = &mut self.held_out_baselines;
+        [
+            ("column_errors", &mut self.column_errors),
+            ("units", &mut self.units),
+            ("held_out", &mut self.held_out),
+            ("held_out_neighbours", neighbours),
+            ("held_out_components", components),
+            ("held_out_mean", mean_row),
+        ]
+    }
+
     /// The same with a threshold for another share of false alarms.
     pub fn with_false_alarms(self, false_alarms: f64) -> Self {
         Self { false_alarms, ..self }

@@ -307,8 +307,7 @@ impl RunFolder {
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
             Err(TryLockError::WouldBlock) => {
-                let advice = "wait until it has ended, or stop it";
-                Err(Error::Failed(format!("another process is working in {}: {advice}", self.path.display())))
+                Err(Error::Locked { folder: self.path.clone() })
             }
             // A file system without locks.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Lock { _file: file }),
@@ -434,7 +433,10 @@ impl RunFolder {
         let missing: Vec<u8> = reference.missing.iter().map(|missing| u8::from(*missing)).collect();
         let view =
             |kind, shape: Vec<usize>, bytes| TensorView::new(kind, shape, bytes).expect("a tensor has as many bytes as its shape says");
+        // JSON is for people: reading a number back from it can change its last digit, which would change who is flagged.
+        let numbers = detector.numbers().map(|(name, numbers)| (name, numbers.len(), bytes_of(numbers)));
         let mut parts = vec![("rows", view(Dtype::F32, vec![rows, width], &values))];
+        parts.extend(numbers.iter().map(|(name, count, bytes)| (*name, view(Dtype::F64, vec![*count], bytes))));
         if !missing.is_empty() {
             parts.push(("missing", view(Dtype::BOOL, vec![rows, width], &missing)));
         }
@@ -453,13 +455,23 @@ impl RunFolder {
         let schema = self.schema()?;
         let columns = if schema.columns.is_empty() { schema.d_input } else { schema.columns.len() };
         if !detector.is_sound(columns) {
-            let path = self.path.join("detector.json");
-            return Err(Error::at("read", &path, "it does not fit the run's columns, or is damaged; bring the file back, or train anew"));
+            return Err(Error::damaged(&self.path.join("detector.json"), "it does not fit the run's columns, or is damaged"));
         }
         let path = self.path.join("neighbours.safetensors");
-        let failed = |reason: String| Error::at("read", &path, format!("{reason}; bring the file back, or train anew"));
+        let failed = |reason: String| Error::damaged(&path, reason);
         let bytes = bytes(&path).map_err(failed)?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| failed(error.to_string()))?;
+        // Folders of format 0 have them in JSON alone.
+        for (name, numbers) in detector.numbers_mut() {
+            let Ok(exact) = file.tensor(name) else { continue };
+            let (exact, _) = exact.data().as_chunks::<8>();
+            let exact: Vec<f64> = exact.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+            let is_same = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 * a.abs();
+            if exact.len() != numbers.len() || !exact.iter().zip(&*numbers).all(is_same) {
+                return Err(failed(format!("its `{name}` is not that of detector.json")));
+            }
+            numbers.copy_from_slice(&exact);
+        }
         let rows = file.tensor("rows").map_err(|error| failed(error.to_string()))?;
         let mut values: Vec<f32> =
             rows.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes"))).collect();
@@ -483,12 +495,11 @@ impl RunFolder {
     /// A file that cannot be written.
     pub fn write_pca(&self, pca: &Pca) -> Result<()> {
         let (mean, components, variances, total) = pca.parts();
-        let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let parts = [
-            ("mean", vec![mean.len()], bytes(mean)),
-            ("components", vec![pca.components(), mean.len()], bytes(&components)),
-            ("variances", vec![variances.len()], bytes(variances)),
-            ("total", vec![1], bytes(&[total])),
+            ("mean", vec![mean.len()], bytes_of(mean)),
+            ("components", vec![pca.components(), mean.len()], bytes_of(&components)),
+            ("variances", vec![variances.len()], bytes_of(variances)),
+            ("total", vec![1], bytes_of(&[total])),
         ];
         let tensors = parts.iter().map(|(name, shape, bytes)| {
             (*name, TensorView::new(Dtype::F64, shape.clone(), bytes).expect("a tensor has as many bytes as its shape says"))
@@ -504,7 +515,7 @@ impl RunFolder {
     pub fn pca(&self) -> Result<Pca> {
         self.check("pca.safetensors")?;
         let path = self.path.join("pca.safetensors");
-        let failed = |reason: String| Error::at("read", &path, format!("{reason}; bring the file back, or train anew"));
+        let failed = |reason: String| Error::damaged(&path, reason);
         let bytes = bytes(&path).map_err(failed)?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| failed(error.to_string()))?;
         let part = |name: &str| -> Result<Vec<f64>> {
@@ -554,8 +565,7 @@ impl RunFolder {
         self.check("model.safetensors")?;
         let inputs = schema.inputs();
         let other = |reason: &dyn fmt::Display| {
-            let advice = "bring the files back, or train anew";
-            Error::at("use", &weights, format!("its weights are not those of the model in config.toml and data.toml ({reason}); {advice}"))
+            Error::damaged(&weights, format!("its weights are not those of the model in config.toml and data.toml ({reason})"))
         };
         config.variant()?.check(&config.model, &inputs).map_err(|error| other(&error.within("model")))?;
         // No model is built that has more weights than the file has bytes.
@@ -590,12 +600,9 @@ impl RunFolder {
     fn check(&self, name: &str) -> Result<()> {
         let path = self.path.join(name);
         let Some(written) = self.digests()?.remove(name) else { return Ok(()) };
-        let advice = "bring the file back, or train anew";
         match Digest::of(&path) {
-            Err(error) => Err(Error::at("read", &path, format!("{error}; {advice}"))),
-            Ok(found) if found != written => {
-                Err(Error::at("use", &path, format!("it is not what was written, by its digest in {FILES}; {advice}")))
-            }
+            Err(error) => Err(Error::damaged(&path, error)),
+            Ok(found) if found != written => Err(Error::damaged(&path, format!("it is not what was written, by its digest in {FILES}"))),
             Ok(_) => Ok(()),
         }
     }
@@ -619,11 +626,14 @@ impl RunFolder {
 
     fn read<T: DeserializeOwned>(&self, name: &str, parse: impl Fn(&str) -> std::result::Result<T, String>) -> Result<T> {
         let path = self.path.join(name);
-        let advice = "bring the file back, or train anew";
         let text = bytes(&path).and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
-        let text = text.map_err(|error| Error::at("read", &path, format!("{error}; {advice}")))?;
-        parse(&text).map_err(|reason| Error::at("read", &path, format!("{}; {advice}", reason.replace('\n', " "))))
+        parse(&text.map_err(|reason| Error::damaged(&path, reason))?).map_err(|reason| Error::damaged(&path, reason))
     }
+}
+
+/// Numbers as they are in a file.
+fn bytes_of(numbers: &[f64]) -> Vec<u8> {
+    numbers.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 /// The bytes of a file; of a folder of somebody else's it could be anything, such as a pipe that never ends.
