@@ -62,8 +62,10 @@ fn packed(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
 }
 
 /// Whole files of each format, by what they are called.
-fn wholes(folder: &Path) -> Result<BTreeMap<String, Vec<Vec<u8>>>, Box<dyn Error>> {
-    let mut wholes: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+type Wholes = BTreeMap<String, Vec<Vec<u8>>>;
+
+fn wholes(folder: &Path) -> Result<Wholes, Box<dyn Error>> {
+    let mut wholes = Wholes::new();
     let mut add = |name: &str, bytes: Vec<u8>| wholes.entry(name.to_string()).or_default().push(bytes);
     let path = |name: &str| folder.join(name);
     for (name, numbers) in [

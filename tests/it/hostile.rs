@@ -125,7 +125,7 @@ fn what_unpacks_to_gigabytes_is_refused_before_it_does() {
 
     // A white picture of 64 million pixels.
     image::GrayImage::from_pixel(8000, 8000, image::Luma([255])).save(here.join("white.png")).unwrap();
-    is_bomb(here, "white.png", &["--max-memory", "20MB"], &["white.png", "`--max-memory`"]);
+    is_bomb(here, "white.png", &["--max-memory", "20MB"], &["white.png", "more than the limit of 20 MB"]);
     let mut head = fs::read(here.join("white.png")).unwrap();
     head[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
     write("huge.png", &head);

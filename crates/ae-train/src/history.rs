@@ -173,6 +173,8 @@ fn clock(time: Duration) -> String {
 }
 
 fn damaged(path: &Path, reason: &str) -> Error {
+    // A cell of a damaged file can be half of it, in many lines.
+    let reason: String = reason.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(300).collect();
     Error::Failed(format!("{}: {reason}; without it the best epoch so far is unknown: bring the file back, or train anew", path.display()))
 }
 
@@ -340,6 +342,10 @@ mod tests {
         assert_eq!(losses(&path).unwrap().iter().map(|epoch| epoch.loss).collect::<Vec<_>>(), [3.0, 2.0, 0.25]);
         let error = open(4).err().unwrap().to_string();
         assert!(error.contains("no row of epoch 4"), "{error}");
+        let torn = folder.path().join("torn.csv");
+        std::fs::write(&torn, "epoch,loss\n1,\"2\n3\"\n").unwrap();
+        let said = losses(&torn).unwrap_err().to_string();
+        assert!(said.contains("`2 3` in row 1") && said.lines().count() == 1, "{said}");
         // A training from the start leaves nothing of the one before.
         drop(open(0).unwrap());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
