@@ -101,7 +101,8 @@ fn bad_files_exit_with_one() {
 fn a_damaged_run_is_refused_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    ae_ok(here, &["--epochs", "3", "--out", "run", "--set", "model.network.hidden=[8]"]);
+    let all = ["--set", "checkpoint.keep=all"];
+    ae_ok(here, &[&["--epochs", "3", "--out", "run", "--set", "model.network.hidden=[8]"][..], &all].concat());
     fs::remove_file(here.join("run/summary.json")).unwrap();
     let resume = ["train", "--resume", "run"];
     let expected = fs::read(here.join("run/model.safetensors")).unwrap();

@@ -117,6 +117,9 @@ pub struct Saved {
     pub within: Option<Within>,
     /// What is wrong with checkpoints within an epoch.
     pub damaged_steps: Vec<String>,
+    /// Epochs whose three records are there without the file that says that they are whole: what a crash leaves of the last one, or a version before
+    /// there was such a file of all.
+    pub unlisted: BTreeSet<usize>,
 }
 
 impl Saved {
@@ -132,6 +135,11 @@ impl Saved {
                 Some(reason) => drop(saved.damaged.insert(epoch, reason)),
             }
         }
+        let names = names(folder)?;
+        let has = |part: &str, epoch: usize| names.contains(&format!("{part}-{epoch}.bpk"));
+        let number = |name: &String| name.strip_prefix("model-")?.strip_suffix(".bpk")?.parse::<u32>().ok();
+        let whole = names.iter().filter_map(number).map(|epoch| epoch as usize).filter(|&epoch| PARTS.iter().all(|part| has(part, epoch)));
+        saved.unlisted = whole.filter(|epoch| !saved.sound.contains(epoch) && !saved.damaged.contains_key(epoch)).collect();
         for step in steps(folder)? {
             match read_step(folder, step) {
                 Ok(within) if within.epoch == saved.last() + 1 => saved.within = Some(within),
@@ -160,7 +168,12 @@ impl Saved {
             };
             format!("the checkpoint of epoch {epoch} is damaged: {reason}; {consequence}")
         });
-        of_epochs.chain(of_steps)
+        // A crash leaves one at most; several are of a version of this program that listed none.
+        let unlisted = (self.sound.is_empty() && self.unlisted.len() > 1).then(|| {
+            let last = self.unlisted.last().copied().unwrap_or(0);
+            format!("the checkpoints up to epoch {last} are of an earlier version, without digests: they are not used; training from the start")
+        });
+        of_epochs.chain(of_steps).chain(unlisted)
     }
 }
 
@@ -364,12 +377,12 @@ impl<R: Checkpoint> Checkpointer<R> for Files {
             let text = serde_json::to_vec_pretty(&manifest).expect("digests are JSON");
             let failed = |error: ae_data::DataError| CheckpointerError::IOError(io::Error::other(error.to_string()));
             write_bytes(&manifest_path(&self.folder, epoch), &text).map_err(failed)?;
-            remove_steps(&self.folder, epoch).map_err(CheckpointerError::IOError)?;
+            remove_steps(&self.folder, epoch).map_err(|error| at(&self.folder, error))?;
         }
         // One of the three removes the whole epoch.
         let stale = std::mem::take(&mut *self.stale());
         let removed = stale.iter().filter(|_| self.part == PARTS[0]).try_for_each(|&epoch| remove(&self.folder, epoch));
-        removed.map_err(CheckpointerError::IOError)
+        removed.map_err(|error| at(&self.folder, error))
     }
 
     fn delete(&self, epoch: usize) -> std::result::Result<(), CheckpointerError> {
@@ -392,8 +405,16 @@ impl<R: Checkpoint> Checkpointer<R> for Files {
 
 /// Writes a record, and gives its digest.
 fn saved<R: Checkpoint>(record: R, path: &Path) -> std::result::Result<Digest, CheckpointerError> {
-    record.save(path.to_owned())?;
-    Digest::of(path).map_err(CheckpointerError::IOError)
+    record.save(path.to_owned()).map_err(|error| at(path, error))?;
+    Digest::of(path).map_err(|error| at(path, error))
+}
+
+/// What could not be written, with its place: Burn's own messages name none.
+fn at(path: &Path, error: impl std::fmt::Display) -> CheckpointerError {
+    // Such as `Record error: `Record I/O error: I/O error: No space left``, of which the last part says what is wrong.
+    let text = error.to_string().replace(['`', '\n'], " ");
+    let reason = text.rsplit("rror: ").next().unwrap_or(&text).trim().to_string();
+    CheckpointerError::IOError(io::Error::other(format!("cannot write {}: {reason}", path.display())))
 }
 
 /// Takes checkpoints within epochs.
@@ -440,7 +461,7 @@ impl Steps {
         let failed = |error: String| CheckpointerError::IOError(io::Error::other(error));
         write_bytes(&step_manifest_path(&self.folder, steps), &text).map_err(|error| failed(error.to_string()))?;
         for older in self::steps(&self.folder).map_err(|error| failed(error.to_string()))?.range(..steps) {
-            remove_step(&self.folder, *older).map_err(CheckpointerError::IOError)?;
+            remove_step(&self.folder, *older).map_err(|error| at(&self.folder, error))?;
         }
         Ok(())
     }
@@ -609,6 +630,7 @@ mod tests {
             said[1].contains("epoch 5") && said[1].contains("scheduler-5.bpk") && said[1].ends_with("going on from epoch 4"),
             "{said:?}"
         );
+        assert!(saved.unlisted.is_empty(), "one record is no epoch");
         assert!(said[2].contains("epoch 6") && said[2].contains("optim-6.bpk is not what was saved"), "{said:?}");
         clean(folder, &saved).unwrap();
         let mut left = names(folder).unwrap();
@@ -619,6 +641,20 @@ mod tests {
         let mut expected = [of(3), of(4)].concat();
         expected.sort();
         assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn checkpoints_of_a_version_without_digests_are_said_to_be_passed_over() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path();
+        (3..=4).for_each(|epoch| save(folder, epoch));
+        assert_eq!(Saved::of(folder).unwrap().warnings().count(), 0);
+        (3..=4).for_each(|epoch| fs::remove_file(manifest_path(folder, epoch)).unwrap());
+        let said: Vec<String> = Saved::of(folder).unwrap().warnings().collect();
+        assert!(said.len() == 1 && said[0].contains("up to epoch 4") && said[0].ends_with("training from the start"), "{said:?}");
+        // What a crash leaves of the one epoch that was being saved is nothing to speak of.
+        (3..=3).for_each(|epoch| PARTS.iter().for_each(|part| fs::remove_file(path(folder, part, epoch)).unwrap()));
+        assert_eq!(Saved::of(folder).unwrap().warnings().count(), 0);
     }
 
     #[test]

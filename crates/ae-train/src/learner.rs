@@ -14,7 +14,7 @@ use burn::{
     },
     optim::{ModuleOptimizer, OptimizerRecord},
     tensor::Device,
-    train::{Interrupter, Learner, LearningResult, SupervisedTraining},
+    train::{Interrupter, Learner, LearningResult, SupervisedTraining, TrainingError, checkpoint::CheckpointerError},
 };
 
 use crate::{
@@ -206,7 +206,11 @@ impl Fit<'_> {
         }
         let result = training.launch(Learner::new(trainee, self.config.optimizer(), schedule));
         match &result.error {
-            Some(error) => Err(Error::Failed(format!("training stopped: {error}"))),
+            Some(error) => Err(Error::Failed(match &**error {
+                // It names its place.
+                TrainingError::Checkpoint(CheckpointerError::IOError(error)) => format!("training stopped: {error}"),
+                error => format!("training stopped: {error}"),
+            })),
             None => Ok(result),
         }
     }

@@ -816,7 +816,7 @@ mod tests {
             parts[part] = bytes(&values);
             write(&parts, Dtype::F64);
             let said = folder.pca().unwrap_err().to_string();
-            assert!(said.starts_with("cannot read") && said.lines().count() == 1, "{part} {values:?}: {said}");
+            assert!(said.starts_with("cannot use") && said.lines().count() == 1, "{part} {values:?}: {said}");
         }
     }
 }
