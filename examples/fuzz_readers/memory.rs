@@ -20,16 +20,19 @@ fn add(bytes: usize) {
 unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(layout.size());
+        // SAFETY: what the caller promises is what the system asks for.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         add(layout.size());
+        // SAFETY: what the caller promises is what the system asks for.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         NOW.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: what the caller promises is what the system asks for.
         unsafe { System.dealloc(pointer, layout) }
     }
 
@@ -37,6 +40,7 @@ unsafe impl GlobalAlloc for Counted {
         // While it moves, both are there.
         add(size);
         NOW.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: what the caller promises is what the system asks for.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }

@@ -193,6 +193,35 @@ fn what_is_kept_of_a_training_that_has_ended_is_what_going_on_needs() {
     assert!(text(&refused.stderr).contains("checkpoint.keep"), "{}", text(&refused.stderr));
 }
 
+/// A network of 1.9 thousand million weights, nearly the most that is built.
+#[test]
+fn what_does_not_fit_is_refused_before_it_starts_and_leaves_no_folder() {
+    if ae_train::estimate::available_memory().is_none_or(|free| free > 60_000_000_000) {
+        return; // it would be trained
+    }
+    let place = tempfile::tempdir().unwrap();
+    let refused = ae(place.path(), &["train", "--set", "model.network.hidden=[31000,31000]", "--out", "run"]);
+    let said = text(&refused.stderr);
+    let line = said.lines().last().unwrap_or_default();
+    assert!(
+        refused.status.code() == Some(1)
+            && line.starts_with("error: this training takes about 69")
+            && line.contains("lower `model.network.hidden`"),
+        "{said}"
+    );
+    assert!(!place.path().join("run").exists());
+}
+
+#[cfg(feature = "tensorboard")]
+#[test]
+fn event_files_go_on_with_a_run() {
+    let place = tempfile::tempdir().unwrap();
+    ae_ok(place.path(), &["train", "--epochs", "2", "--tensorboard", "events", "--out", "run"]);
+    ae_ok(place.path(), &["train", "--resume", "run", "--epochs", "3", "--tensorboard", "events"]);
+    let files: Vec<_> = fs::read_dir(place.path().join("events/run")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() == 2 && files.iter().all(|file| fs::metadata(file).unwrap().len() > 500), "{files:?}");
+}
+
 /// Killed again and again, wherever it is at the moment, and resumed.
 #[cfg(unix)]
 #[test]

@@ -1,7 +1,7 @@
 //! How much memory one input may take: what a file claims is weighed before it is believed.
 //!
 //! Formats that pack their numbers can claim far more than they hold: a few kilobytes that become gigabytes. So an input is refused that claims more
-//! than the limit, and one that claims more than [`FREE`] and [`GROWTH`] times what its file holds, unless a person has set the limit: whoever says
+//! than the limit, and one that claims more than 1 GiB and 100 times what its file holds, unless a person has set the limit: whoever says
 //! how much memory there is, means it. Rows that stay in their file count by what is read of them at a time.
 
 use std::{

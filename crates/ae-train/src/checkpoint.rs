@@ -171,7 +171,9 @@ impl Saved {
         // A crash leaves one at most; several are of a version of this program that listed none.
         let unlisted = (self.sound.is_empty() && self.unlisted.len() > 1).then(|| {
             let last = self.unlisted.last().copied().unwrap_or(0);
-            format!("the checkpoints up to epoch {last} are of an earlier version, without digests: they are not used; training from the start")
+            format!(
+                "the checkpoints up to epoch {last} are of an earlier version, without digests: they are not used; training from the start"
+            )
         });
         of_epochs.chain(of_steps).chain(unlisted)
     }

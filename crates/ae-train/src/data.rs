@@ -5,7 +5,12 @@ use std::io::{self, IsTerminal};
 use ae_data::{Batcher, DataError, Dataset, Scaling, Sets, Split, Unknown, source};
 use burn::data::dataset::Dataset as _;
 
-use crate::{Error, Result, config::Config, run_folder::{FORMAT, Schema}, trained::fingerprint_of};
+use crate::{
+    Error, Result,
+    config::Config,
+    run_folder::{FORMAT, Schema},
+    trained::fingerprint_of,
+};
 
 /// What tells the data of a configuration from any other; it is read for that.
 ///

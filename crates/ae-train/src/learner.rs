@@ -9,8 +9,8 @@ use burn::{
     data::dataset::Dataset as _,
     grad_clipping::GradientClippingConfig,
     lr_scheduler::{
-        LrSchedulerRecord, cosine::CosineAnnealingLrSchedulerConfig, linear::LinearLrSchedulerConfig, module_lr_scheduler::ModuleLrScheduler,
-        sequential::SequentialLrSchedulerConfig,
+        LrSchedulerRecord, cosine::CosineAnnealingLrSchedulerConfig, linear::LinearLrSchedulerConfig,
+        module_lr_scheduler::ModuleLrScheduler, sequential::SequentialLrSchedulerConfig,
     },
     optim::{ModuleOptimizer, OptimizerRecord},
     tensor::Device,
@@ -176,7 +176,8 @@ impl Fit<'_> {
                     resume = Some(done);
                     let left = within.of - within.batches;
                     let epoch = within.epoch;
-                    let since = format!("the training figures of epoch {epoch} are of the {left} of its {} batches that were left", within.of);
+                    let since =
+                        format!("the training figures of epoch {epoch} are of the {left} of its {} batches that were left", within.of);
                     self.reporter.warning(&format!("going on within epoch {epoch}: {since}"));
                 }
                 let [model, optimizer, scheduler] = Files::of(checkpoints, at);

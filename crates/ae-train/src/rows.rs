@@ -12,7 +12,7 @@ pub struct Given(Kind);
 #[derive(Debug)]
 enum Kind {
     /// To be cut as the configuration says.
-    Sets { sets: Sets, source: String },
+    Sets { sets: Box<Sets>, source: String },
     /// Cut already.
     Split(Box<Split>),
 }
@@ -35,7 +35,7 @@ pub trait IntoRows {
         Self: Sized,
     {
         let rows = match self.into_rows(&trained.options(&Options::default()))?.0 {
-            Kind::Sets { sets: Sets { train, test: None, .. }, .. } => train,
+            Kind::Sets { sets, .. } if sets.test.is_none() => sets.train,
             _ => return Err(Error::Usage("these rows are of several parts: give those of one".to_string())),
         };
         let schema = &trained.schema;
@@ -55,7 +55,7 @@ const NAME: &str = "rows";
 
 impl Given {
     fn of(sets: Sets) -> Self {
-        Self(Kind::Sets { sets, source: String::new() })
+        Self(Kind::Sets { sets: Box::new(sets), source: String::new() })
     }
 
     /// Where they come from; nothing if only the program knows.
@@ -69,11 +69,10 @@ impl Given {
     /// The rows, cut and described.
     pub(crate) fn prepared(self, config: &Config) -> Result<Data> {
         match self.0 {
-            Kind::Sets { sets, .. } => Data::of(config, sets),
+            Kind::Sets { sets, .. } => Data::of(config, *sets),
             Kind::Split(split) => Data::of_split(config, NAME, *split),
         }
     }
-
 }
 
 /// Rows of `width` values.
@@ -156,7 +155,7 @@ impl IntoRows for Split {
 
 impl IntoRows for &str {
     fn into_rows(self, read: &Options) -> Result<Given> {
-        Ok(Given(Kind::Sets { sets: source::open_with(self, read)?, source: self.to_string() }))
+        Ok(Given(Kind::Sets { sets: Box::new(source::open_with(self, read)?), source: self.to_string() }))
     }
 
     fn into_known(self, trained: &Trained) -> Result<Dataset> {

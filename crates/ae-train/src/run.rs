@@ -210,7 +210,7 @@ impl Run {
     }
 
     /// Trains what is left to train, measures the best epoch and writes the result. A run that has ended only gives its result back. `device` is
-    /// where it trains; it is measured on the CPU (see [`device::for_results`]).
+    /// where it trains; it is measured on the CPU (see [`for_results`](crate::device::for_results)).
     ///
     /// # Errors
     /// Whatever stops a training: data that has changed, a damaged checkpoint, a full disk, a device that fails, a loss that diverges.

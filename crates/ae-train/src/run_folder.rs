@@ -306,9 +306,7 @@ impl RunFolder {
             File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| Error::at("write", &path, error))?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
-            Err(TryLockError::WouldBlock) => {
-                Err(Error::Locked { folder: self.path.clone() })
-            }
+            Err(TryLockError::WouldBlock) => Err(Error::Locked { folder: self.path.clone() }),
             // A file system without locks.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Lock { _file: file }),
             Err(TryLockError::Error(error)) => Err(Error::at("lock", &path, error)),
@@ -396,7 +394,7 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be removed.
     pub(crate) fn discard(&self) -> Result<()> {
-        for name in ["config.toml", "data.toml", FILES, LOCK] {
+        for name in ["config.toml", "data.toml", "experiment.log", FILES, LOCK] {
             let path = self.path.join(name);
             fs::remove_file(&path)
                 .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(Error::at("remove", &path, error)) })?;

@@ -10,8 +10,8 @@ use std::{
 use crate::{
     Config, Error, Outcome, Result, Run,
     compare::{Line, compare},
-    device::{self, Available},
     data::data_fingerprint,
+    device::{self, Available},
 };
 use burn::train::Interrupter;
 
