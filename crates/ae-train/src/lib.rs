@@ -90,6 +90,7 @@ mod training;
 
 pub use anomaly::Detector;
 pub use config::Config;
+pub use data::data_fingerprint;
 pub use ending::Ending;
 pub use error::{Error, Result};
 pub use reporter::{EpochReport, Quiet, Reporter};

@@ -10,6 +10,7 @@ use ae_data::progress::{Progress, beat};
 use faer::{Mat, MatRef};
 
 pub(crate) use self::spectrum::SMALL;
+#[cfg(feature = "report")]
 pub(crate) use self::spectrum::eigenvalues;
 use self::spectrum::{Spectrum, reach};
 use crate::{Error, Result, evaluation::Errors};
