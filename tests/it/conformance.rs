@@ -260,6 +260,12 @@ fn models_compute_in_half_precision() {
 
 #[test]
 fn a_plain_loop_trains_as_the_trainer_does() {
+    crate::in_its_own_process(".".as_ref(), "conformance::a_plain_loop_alone");
+}
+
+#[test]
+#[ignore = "run by a_plain_loop_trains_as_the_trainer_does"]
+fn a_plain_loop_alone() {
     let x = digits().without_autodiff();
     each(|variant, config| {
         let mut config = config.clone();

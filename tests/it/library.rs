@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    process::Command,
     sync::{Arc, Mutex},
 };
 
@@ -54,6 +53,12 @@ const DRAWING: [&str; 6] = ["denoising", "masked", "variational", "contractive",
 
 #[test]
 fn trainings_on_several_threads_give_what_each_gives_alone() {
+    crate::in_its_own_process(".".as_ref(), "library::several_threads");
+}
+
+#[test]
+#[ignore = "run by trainings_on_several_threads_give_what_each_gives_alone"]
+fn several_threads() {
     let train = |variant: &str, seed: u64| {
         let mut config = config(variant, seed);
         if let (ae_model::network::Network::Mlp(network), "undercomplete") = (&mut config.model.network, variant) {
@@ -76,6 +81,12 @@ fn trainings_on_several_threads_give_what_each_gives_alone() {
 
 #[test]
 fn a_folder_changes_nothing_but_that_there_is_one() {
+    crate::in_its_own_process(".".as_ref(), "library::memory_and_folder");
+}
+
+#[test]
+#[ignore = "run by a_folder_changes_nothing_but_that_there_is_one"]
+fn memory_and_folder() {
     let (rows, place) = (rows(), tempfile::tempdir().unwrap());
     for variant in ["denoising", "stacked"] {
         let folder = place.path().join(variant);
@@ -98,6 +109,12 @@ fn a_folder_changes_nothing_but_that_there_is_one() {
 
 #[test]
 fn rows_of_every_kind_are_trained_on() {
+    crate::in_its_own_process(".".as_ref(), "library::every_kind");
+}
+
+#[test]
+#[ignore = "run by rows_of_every_kind_are_trained_on"]
+fn every_kind() {
     let (values, device) = (rows(), Device::default());
     let trainer = Trainer::new(config("undercomplete", 0)).on(device);
     let expected = weights(&trainer.fit((values.as_slice(), 6)).unwrap());
@@ -201,10 +218,7 @@ fn a_reporter_hears_of_every_epoch_and_an_interrupter_stops_it() {
 #[test]
 fn nothing_is_printed_and_nothing_is_written() {
     let place = tempfile::tempdir().unwrap();
-    let command = &mut Command::new(std::env::current_exe().unwrap());
-    let child = command.args(["--exact", "library::silent", "--ignored", "--nocapture", "-q"]).current_dir(place.path()).output().unwrap();
-    let (said, errors) = (crate::text(&child.stdout), crate::text(&child.stderr));
-    assert!(child.status.success() && said.contains("1 passed"), "{said}{errors}");
+    let [said, errors] = crate::in_its_own_process(place.path(), "library::silent");
     assert_eq!(errors, "");
     let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
     assert!(lines.iter().all(|line| line.starts_with("running") || line.starts_with("test result") || *line == "."), "{said}");

@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 /// A problem with data.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// Neither a built-in set nor a path.
     #[error("`{name}` is neither a built-in data set ({known}) nor an existing file or folder: check the name or the path")]

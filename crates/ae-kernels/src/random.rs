@@ -59,7 +59,7 @@ pub fn seeded<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) -> T {
 }
 
 /// Does the work with random numbers of the device's generator that depend on the seed alone: no other thread is in here or begins
-/// [`seeded`](fn@seeded) work meanwhile. For short work that draws by Burn's own functions, such as the first weights of a model.
+/// [`seeded`](fn@seeded) work meanwhile. Threads that draw by Burn's functions without asking take some of the numbers. For short work that draws by Burn's own functions, such as the first weights of a model.
 pub fn alone<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) -> T {
     let _state = set(&STATE, None);
     let _guard = lock();

@@ -55,6 +55,7 @@ fn named(folders: &[PathBuf], registry: &Registry) -> Result<Vec<Run>> {
             continue;
         }
         seen.push(place);
+        super::say_source(&run);
         runs.push(run);
     }
     Ok(runs)
