@@ -84,6 +84,10 @@ fn what_unpacks_to_gigabytes_is_refused_before_it_does() {
     is_bomb(here, "long.npy", &[], &["long.npy", "longer than any"]);
     write("deep.npy", &[&b"\x93NUMPY\x01\x00"[..], &60_000u16.to_le_bytes(), &b"(".repeat(60_000)].concat());
     is_bomb(here, "deep.npy", &[], &["deep.npy", "too many brackets"]);
+    // Each of these brackets doubled the time that it took to see that none of them ends.
+    let text = [&b"{".repeat(27)[..], b"'descr': '<f4', 'fortran_order': Falsels"].concat();
+    write("slow.npy", &[&b"\x93NUMPY\x01\x00"[..], &(text.len() as u16).to_le_bytes(), &text].concat());
+    is_bomb(here, "slow.npy", &[], &["slow.npy", "too many brackets"]);
 
     // One text of half a megabyte, which 8,000 rows refer to.
     let texts = StringArray::from(vec!["x".repeat(1 << 19)]);

@@ -177,7 +177,7 @@ struct Room {
 
 /// Bytes of the longest text before the numbers that is read, and how deep its brackets may be.
 const LONGEST_HEADER: usize = 1 << 16;
-const DEEPEST: usize = 32;
+const DEEPEST: usize = 8;
 
 fn start(input: &mut impl Read, path: &Path) -> Result<NpyHeader, DataError> {
     let damaged = |error: &dyn std::fmt::Display| DataError::Malformed {
@@ -199,8 +199,18 @@ fn start(input: &mut impl Read, path: &Path) -> Result<NpyHeader, DataError> {
         return Err(damaged(&"the text before its numbers is longer than any"));
     }
     input.by_ref().take(length as u64).read_to_end(&mut start).map_err(|error| damaged(&error))?;
-    if start.iter().filter(|byte| b"([{".contains(byte)).count() > DEEPEST {
-        return Err(damaged(&"the text before its numbers has too many brackets"));
+    // Of brackets within brackets that do not end, each doubles the time that it takes to give up.
+    let mut depth = 0usize;
+    let deepest = start.iter().map(|byte| {
+        depth = match byte {
+            b'(' | b'[' | b'{' => depth + 1,
+            b')' | b']' | b'}' => depth.saturating_sub(1),
+            _ => depth,
+        };
+        depth
+    });
+    if deepest.max().unwrap_or(0) > DEEPEST {
+        return Err(damaged(&"the text before its numbers has too many brackets within brackets"));
     }
     NpyHeader::from_reader(&mut start.as_slice()).map_err(|error| damaged(&error))
 }
