@@ -15,6 +15,7 @@ use super::format::{Content, Format, Named};
 use crate::{
     Array, DataError, Element, Options, Rows,
     array::{Labels, Layout, Replace, row_major, shape_of_rows},
+    caught::caught,
     limit::Limit,
     store::{RawFile, Store},
 };
@@ -212,7 +213,11 @@ fn start(input: &mut impl Read, path: &Path) -> Result<NpyHeader, DataError> {
     if deepest.max().unwrap_or(0) > DEEPEST {
         return Err(damaged(&"the text before its numbers has too many brackets within brackets"));
     }
-    NpyHeader::from_reader(&mut start.as_slice()).map_err(|error| damaged(&error))
+    // Some texts make the reader panic rather than return; to the person it is the same thing.
+    match caught(|| NpyHeader::from_reader(&mut start.as_slice())) {
+        Some(header) => header.map_err(|error| damaged(&error)),
+        None => Err(damaged(&"the text before its numbers makes no sense")),
+    }
 }
 
 fn header(input: &mut impl Read, path: &Path) -> Result<Header, DataError> {
