@@ -39,8 +39,9 @@ pub struct Batch {
     pub rows: Vec<usize>,
     /// Whether a loader gives no more of this epoch.
     pub is_last: bool,
-    /// What noise on these examples may depend on alone: of a loader it is another one in each epoch and at each place in it, of a [`Dataset`] the place.
-    pub seed: u64,
+    /// What noise on these examples may depend on alone: of a loader it is another one in each epoch and at each place in it, of a [`Dataset`] the place. None
+    /// where only the rows are known, as in [`Batcher::gather`]: always the same noise would be learned.
+    pub seed: Option<u64>,
 }
 
 impl Dataset {
@@ -149,7 +150,7 @@ impl Dataset {
     /// # Errors
     /// A file that can no longer be read.
     pub fn batch(&self, range: std::ops::Range<usize>, batcher: &Batcher, device: &Device) -> Result<Batch, DataError> {
-        let seed = range.start as u64;
+        let seed = Some(range.start as u64);
         Ok(Batch { seed, ..batcher.gather(&self.rows, &self.indices[range], device)? })
     }
 
@@ -212,7 +213,7 @@ impl Batcher {
             geometry: rows.geometry,
             rows: indices.to_vec(),
             is_last: false,
-            seed: 0,
+            seed: None,
         })
     }
 }

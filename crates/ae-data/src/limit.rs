@@ -6,13 +6,13 @@
 
 use std::{
     fmt::{self, Display},
-    fs,
     path::Path,
     str::FromStr,
 };
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, get_current_pid};
 
 use crate::{DataError, Options};
 
@@ -92,7 +92,8 @@ impl Limit {
     pub(crate) fn of(options: &Options) -> Self {
         match options.max_memory {
             Some(Size(most)) => Self { most, said: true },
-            None => Self { most: available().unwrap_or(UNKNOWN_MACHINE), said: false },
+            // A tenth is left for everything else.
+            None => Self { most: Memory::now().map_or(UNKNOWN_MACHINE, |memory| memory.free - memory.free / 10), said: false },
         }
     }
 
@@ -132,22 +133,34 @@ impl Limit {
 }
 
 /// Bytes, rounded, for people.
-pub(crate) fn shown(bytes: u64) -> String {
+pub fn shown(bytes: u64) -> String {
     let (unit, size) = UNITS[4..].iter().find(|(_, size)| bytes >= *size).copied().unwrap_or(("B", 1));
     let number = bytes as f64 / size as f64;
     if number >= 10.0 || size == 1 { format!("{number:.0} {unit}") } else { format!("{number:.1} {unit}") }
 }
 
-/// Bytes that this process can have, less a tenth for everything else; none where that cannot be found out.
-fn available() -> Option<u64> {
-    let number = |text: &str| text.split_whitespace().next()?.parse::<u64>().ok();
-    let memory = fs::read_to_string("/proc/meminfo").ok()?;
-    let machine = number(memory.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?)?.checked_mul(1024)?;
-    // Of a container, which may have less.
-    let group = |file: &str| number(&fs::read_to_string(format!("/sys/fs/cgroup/memory.{file}")).ok()?);
-    let container = group("max").zip(group("current")).map(|(most, taken)| most.saturating_sub(taken));
-    let free = container.map_or(machine, |container| container.min(machine));
-    Some(free - free / 10)
+/// What the system says of the memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes that this process can have beside what it has: within what the machine has free, and within the limits of its control groups.
+    pub free: u64,
+    /// Bytes that it has.
+    pub taken: u64,
+}
+
+impl Memory {
+    /// Of this moment; none where the system does not say.
+    pub fn now() -> Option<Self> {
+        let pid = get_current_pid().ok()?;
+        let mut system = System::new();
+        system.refresh_memory();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, ProcessRefreshKind::nothing().with_memory());
+        let process = system.process(pid)?;
+        // Without the files that the system keeps in memory while nobody asks for it.
+        let limits = [system.cgroup_limits(), process.cgroup_limits()].into_iter().flatten();
+        let free = limits.map(|limit| limit.total_memory.saturating_sub(limit.rss)).fold(system.available_memory(), u64::min);
+        (system.total_memory() > 0).then(|| Self { free, taken: process.memory() })
+    }
 }
 
 #[cfg(test)]
@@ -185,6 +198,6 @@ mod tests {
             assert!(check(limit, u64::MAX, u64::MAX).lines().count() == 1);
         }
         assert_eq!((machine.unpacked(1), person.unpacked(1), machine.unpacked(1 << 30)), (FREE, 8 << 30, 100 << 30));
-        assert!(available().is_none_or(|bytes| bytes > 0));
+        assert!(Memory::now().is_none_or(|memory| memory.free > 0 && memory.taken > 0));
     }
 }

@@ -147,7 +147,7 @@ impl Iterator for Epoch<'_> {
             return None;
         }
         let chosen = &rest[..rest.len().min(self.loader.batch_size)];
-        let seed = self.seed.wrapping_add((self.position / self.loader.batch_size) as u64);
+        let seed = Some(self.seed.wrapping_add((self.position / self.loader.batch_size) as u64));
         self.position += chosen.len();
         let batch = self.loader.batcher.gather(self.loader.dataset.rows(), chosen, &self.loader.device);
         let is_last = self.position == self.indices.len();

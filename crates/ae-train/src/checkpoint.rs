@@ -97,7 +97,7 @@ fn numbers(folder: &Path, prefix: &str) -> Result<BTreeSet<usize>> {
 }
 
 /// The names of the files in a folder; none if there is none.
-fn names(folder: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
     let failed = |error: io::Error| Error::at("read", folder, error);
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -115,8 +115,8 @@ pub struct Saved {
     pub damaged: BTreeMap<usize, String>,
     /// The checkpoint within the epoch after the last sound one, if there is a sound one.
     pub within: Option<Within>,
-    /// What is wrong with checkpoints within an epoch.
-    pub damaged_steps: Vec<String>,
+    /// What is wrong with checkpoints within an epoch, a sentence for each.
+    pub unused_steps: Vec<String>,
     /// Epochs whose three records are there without the file that says that they are whole: what a crash leaves of the last one, or a version before
     /// there was such a file of all.
     pub unlisted: BTreeSet<usize>,
@@ -143,12 +143,25 @@ impl Saved {
         for step in steps(folder)? {
             match read_step(folder, step) {
                 Ok(within) if within.epoch == saved.last() + 1 => saved.within = Some(within),
-                // Of an epoch that is saved whole, or that comes behind a damaged one.
+                Ok(within) if within.epoch > saved.last() => {
+                    saved.unused_steps.push(format!("the checkpoint of step {step} is of epoch {}, behind a damaged one", within.epoch));
+                }
+                // Of an epoch that is saved whole.
                 Ok(_) => {}
-                Err(reason) => saved.damaged_steps.push(format!("the checkpoint of step {step} is damaged: {reason}")),
+                Err(reason) => saved.unused_steps.push(format!("the checkpoint of step {step} is damaged: {reason}")),
             }
         }
         Ok(saved)
+    }
+
+    /// The same for a training with so many batches in an epoch: a checkpoint within an epoch of another number is not used.
+    pub fn for_batches(mut self, batches: usize) -> Self {
+        if let Some(within) = self.within.take_if(|within| within.of != batches) {
+            let Within { steps, of, .. } = within;
+            let changed = format!("the checkpoint of step {steps} is of epochs of {of} batches, and now they have {batches}");
+            self.unused_steps.push(format!("{changed} (`training.batch_size`)"));
+        }
+        self
     }
 
     /// The last epoch that can be gone on from; 0 if there is none.
@@ -159,13 +172,16 @@ impl Saved {
     /// What is damaged and what comes of it, a sentence for each.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         let last = self.last();
-        let of_steps = self.damaged_steps.iter().map(move |reason| format!("{reason}; going on from epoch {last}"));
+        let from = match last {
+            0 => "training from the start".to_string(),
+            last => format!("going on from epoch {last}"),
+        };
+        let of_steps = self.unused_steps.iter().map({
+            let from = from.clone();
+            move |reason| format!("{reason}; {from}")
+        });
         let of_epochs = self.damaged.iter().map(move |(&epoch, reason)| {
-            let consequence = match (epoch > last, last) {
-                (true, 0) => "training from the start".to_string(),
-                (true, last) => format!("going on from epoch {last}"),
-                (false, _) => "it cannot be the one that is kept".to_string(),
-            };
+            let consequence = if epoch > last { from.as_str() } else { "it cannot be the one that is kept" };
             format!("the checkpoint of epoch {epoch} is damaged: {reason}; {consequence}")
         });
         // A crash leaves one at most; several are of a version of this program that listed none.

@@ -345,10 +345,11 @@ impl Config {
         format!("lower `training.learning_rate` (now {}) or set `training.gradient_clip`", self.training.learning_rate)
     }
 
-    /// The loss became infinite in this one of the epochs, and no other is there to keep.
-    pub(crate) fn diverged(&self, epoch: usize, epochs: &[Epoch]) -> Error {
+    /// The loss became infinite in this one of the epochs; another one may have been kept.
+    pub(crate) fn diverged(&self, epoch: usize, kept: Option<usize>, epochs: &[Epoch]) -> Error {
         let infinite = epochs.iter().find(|other| other.epoch == epoch).and_then(|epoch| epoch.infinite.clone());
-        Error::Diverged { epoch, term: infinite.unwrap_or_else(|| LOSS.to_string()), advice: self.slower() }
+        let kept = kept.map(|kept| format!("epoch {kept} was kept; ")).unwrap_or_default();
+        Error::Diverged { epoch, term: infinite.unwrap_or_else(|| LOSS.to_string()), advice: kept + &self.slower() }
     }
 
     /// The variant.

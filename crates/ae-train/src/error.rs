@@ -31,7 +31,7 @@ pub enum Error {
     /// Somebody stopped it: what is saved, and how to go on.
     #[error("{0}")]
     Interrupted(String),
-    /// The loss became infinite before there was any epoch to keep.
+    /// The loss became infinite.
     #[error("the loss became infinite in epoch {epoch} (`{term}`): {advice}")]
     Diverged {
         /// The epoch, from 1.

@@ -5,12 +5,16 @@
 //! fully connected and convolutional, the sum was 0.95 to 1.23 times the largest memory that the process had. It is there to refuse what would end
 //! in the system killing the program, after hours; not to account for every byte.
 
-use std::{fmt, path::Path};
+use std::path::Path;
 
-use ae_data::{Rows, Split, fit::SAMPLE, store};
+use ae_data::{
+    Rows, Split,
+    fit::SAMPLE,
+    limit::{Memory, shown},
+    store,
+};
 use ae_model::{Inputs, Recipe, jacobian::ROWS, network::Network};
 use burn::data::dataset::Dataset as _;
-use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, get_current_pid};
 
 use crate::{
     Error, Result, anomaly, baseline,
@@ -177,16 +181,16 @@ impl Estimate {
             true => "memory of the GPU unknown".to_string(),
             false => format!(
                 "about {} of memory (weights {}, gradients {}, moments {}, a batch {}, rows {}; measuring {})",
-                Size(self.memory()),
-                Size(self.weights),
-                Size(self.gradients),
-                Size(self.moments),
-                Size(self.activations),
-                Size(self.rows),
-                Size(self.measuring),
+                shown(self.memory()),
+                shown(self.weights),
+                shown(self.gradients),
+                shown(self.moments),
+                shown(self.activations),
+                shown(self.rows),
+                shown(self.measuring),
             ),
         };
-        format!("{} parameters; {memory}; up to {} of disk (a checkpoint {})", self.parameters, Size(self.disk()), Size(self.checkpoint))
+        format!("{} parameters; {memory}; up to {} of disk (a checkpoint {})", self.parameters, shown(self.disk()), shown(self.checkpoint))
     }
 
     /// Whether it fits into the memory and the disk that are [there](available_memory), as far as they are known; a warning if it takes most of them.
@@ -196,12 +200,12 @@ impl Estimate {
     /// A training that does not fit: what it takes, what there is, and what to lower.
     pub fn check(&self, memory: Option<u64>, disk: Option<u64>, folder: &Path) -> Result<Option<String>> {
         let (needed, kept) = (self.memory(), self.disk());
-        let of_memory = |free: u64| format!("this training takes about {} of memory, and {} are there", Size(needed), Size(free));
+        let of_memory = |free: u64| format!("this training takes about {} of memory, and {} are there", shown(needed), shown(free));
         let of_disk = |free: u64| {
             format!(
                 "the checkpoints of this training take up to {} of disk, and {} are free in {}",
-                Size(kept),
-                Size(free),
+                shown(kept),
+                shown(free),
                 folder.display()
             )
         };
@@ -258,31 +262,10 @@ fn measuring(encoder: &[usize], decoder: &[usize], features: usize, units: usize
     sum(&[FIXED, derivative.max(copies).max(components), distances])
 }
 
-/// Bytes as a person reads them.
-struct Size(u64);
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 as f64 {
-            bytes if bytes < 9.95e6 => write!(f, "{:.1} MB", bytes / 1e6),
-            bytes if bytes < 9.995e8 => write!(f, "{:.0} MB", bytes / 1e6),
-            bytes => write!(f, "{:.1} GB", bytes / 1e9),
-        }
-    }
-}
-
 /// Bytes of memory that this program can have in all, with what it has already: within what the machine has free, and within the limits of its
 /// control groups; none where the system does not say.
 pub fn available_memory() -> Option<u64> {
-    let pid = get_current_pid().ok()?;
-    let mut system = System::new();
-    system.refresh_memory();
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, ProcessRefreshKind::nothing().with_memory());
-    let process = system.process(pid)?;
-    // Without the files that the system keeps in memory while nobody asks for it.
-    let limits = [system.cgroup_limits(), process.cgroup_limits()].into_iter().flatten();
-    let free = limits.map(|limit| limit.total_memory.saturating_sub(limit.rss)).fold(system.available_memory(), u64::min);
-    (system.total_memory() > 0).then(|| free.saturating_add(process.memory()))
+    Memory::now().map(|memory| memory.free.saturating_add(memory.taken))
 }
 
 /// Bytes that are free where `path` is, or will be; none where the system does not say.
@@ -368,7 +351,7 @@ mod tests {
             error(Some(100 * MB), None),
             format!(
                 "this training takes about {} of memory, and 100 MB are there: lower `model.network.hidden` or `model.code_dim`",
-                Size(memory)
+                shown(memory)
             )
         );
         assert!(error(None, Some(9 * MB)).contains("9.0 MB are free in runs/one"));
@@ -394,10 +377,7 @@ mod tests {
         assert!(line.contains("a checkpoint 98 MB") && !line.contains('\n'), "{line}");
         let line = estimate.describe(true);
         assert!(line.contains("memory of the GPU unknown") && line.contains("a checkpoint 98 MB"), "{line}");
-        assert_eq!(
-            [9, 9 * MB + 960_000, 999 * MB, 1234 * MB].map(|bytes| Size(bytes).to_string()),
-            ["0.0 MB", "10 MB", "999 MB", "1.2 GB"]
-        );
+        assert_eq!([9, 9 * MB + 960_000, 999 * MB, 1234 * MB].map(|bytes| shown(bytes)), ["9 B", "10.0 MB", "999 MB", "1.2 GB"]);
     }
 
     #[test]

@@ -176,8 +176,10 @@ impl Fit<'_> {
                     resume = Some(done);
                     let left = within.of - within.batches;
                     let epoch = within.epoch;
-                    let since =
-                        format!("the training figures of epoch {epoch} are of the {left} of its {} batches that were left", within.of);
+                    let since = format!(
+                        "the training figures and the seconds of epoch {epoch} are of the {left} of its {} batches that were left",
+                        within.of
+                    );
                     self.reporter.warning(&format!("going on within epoch {epoch}: {since}"));
                 }
                 let [model, optimizer, scheduler] = Files::of(checkpoints, at);

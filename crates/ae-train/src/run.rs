@@ -108,7 +108,7 @@ impl Run {
     ///
     /// # Errors
     /// A file that cannot be removed.
-    pub fn discard(self) -> Result<()> {
+    pub fn discard(&self) -> Result<()> {
         match self.folder.checkpoints().exists() || self.folder.metrics_file().exists() {
             true => Ok(()),
             false => self.folder.discard(),
@@ -173,7 +173,7 @@ impl Run {
                 let reason = format!("{patience} epochs were no better than epoch {best}, which is the patience of this run");
                 return Err(Error::Failed(format!("{reason}: train anew with another `training.patience`")));
             }
-            Ending::Diverged { epoch, .. } => return Err(self.diverged(epoch)?),
+            Ending::Diverged { epoch, .. } => return Err(self.diverged(epoch, None)?),
         }
         self.folder.write_config(&self.config)?;
         self.folder.reopen()
@@ -259,7 +259,7 @@ impl Run {
         let parameters = model.num_params();
 
         let checkpoints = self.folder.checkpoints();
-        let saved = Saved::of(&checkpoints)?;
+        let saved = Saved::of(&checkpoints)?.for_batches(training.batches());
         saved.warnings().for_each(|warning| reporter.warning(&warning));
         let untrained = trainee(model.clone(), objective.clone());
         if matches!(self.stands(&saved)?, Ending::Open { .. }) {
@@ -285,7 +285,7 @@ impl Run {
                 reporter.warning(&format!("the loss became infinite in epoch {epoch}, kept epoch {best}: {}", self.config.slower()));
                 (best, Some(epoch), true)
             }
-            Ending::Diverged { epoch, best: None } => return Err(self.diverged(epoch)?),
+            Ending::Diverged { epoch, best: None } => return Err(self.diverged(epoch, None)?),
         };
         let model = checkpoint::restore(untrained, &checkpoints, best)?.model.valid();
         self.folder.write_model(&model)?;
@@ -308,9 +308,9 @@ impl Run {
         Ok(Ending::of(&history::losses(&self.folder.metrics_file())?, &saved.sound, &self.config.training))
     }
 
-    /// The loss became infinite in this epoch.
-    pub(crate) fn diverged(&self, epoch: usize) -> Result<Error> {
-        Ok(self.config.diverged(epoch, &history::losses(&self.folder.metrics_file())?))
+    /// The loss became infinite in this epoch; another one may have been kept.
+    pub(crate) fn diverged(&self, epoch: usize, kept: Option<usize>) -> Result<Error> {
+        Ok(self.config.diverged(epoch, kept, &history::losses(&self.folder.metrics_file())?))
     }
 
     /// Whether the data is that of the run.

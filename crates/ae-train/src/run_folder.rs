@@ -25,6 +25,7 @@ use crate::{
     Error, Result,
     anomaly::Detector,
     baseline::Pca,
+    checkpoint::names,
     config::Config,
     digest::Digest,
     evaluation::{CodeFigures, Figures, null_is_nan},
@@ -209,7 +210,7 @@ impl RunFolder {
     pub fn create(out: Option<&Path>, name: &str, registry: &Registry) -> Result<Self> {
         let made = |path: PathBuf| Self { path, registry: registry.clone() };
         if let Some(path) = out {
-            if !is_free(path) {
+            if path.is_dir() && !is_free(path)? {
                 return Err(not_empty(path));
             }
             fs::create_dir_all(path)
@@ -287,7 +288,7 @@ impl RunFolder {
         if self.config_file().exists() {
             return Err(not_empty(&self.path));
         }
-        for name in names(&self.path).into_iter().filter(|name| name.starts_with(PARTIAL)) {
+        for name in names(&self.path)?.into_iter().filter(|name| name.starts_with(PARTIAL)) {
             let path = self.path.join(name);
             fs::remove_file(&path).map_err(|error| Error::at("remove", &path, error))?;
         }
@@ -575,8 +576,9 @@ impl RunFolder {
         let mut store = SafetensorsStore::from_file(&weights);
         model.load_from(&mut store).map_err(|error| {
             // The reader lists every weight that does not fit: the first ones will do.
-            let reason: String = error.to_string().replace('\n', " ").chars().take(200).collect();
-            other(&reason)
+            let reason = error.to_string().replace('\n', " ");
+            let short: String = reason.chars().take(200).collect();
+            other(&if short.len() < reason.len() { short + " ..." } else { short })
         })?;
         Ok(model)
     }
@@ -666,17 +668,14 @@ pub(crate) fn own_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// The names of what is in a folder; none if it cannot be read.
-fn names(path: &Path) -> Vec<String> {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-}
-
 /// Whether a folder holds nothing, or only what a run leaves that was killed before its configuration was written, which is locked first.
-fn is_free(path: &Path) -> bool {
-    let names = names(path);
+///
+/// # Errors
+/// A folder that cannot be read.
+fn is_free(path: &Path) -> Result<bool> {
+    let names = names(path)?;
     let is_locked = names.iter().any(|name| name == LOCK);
-    names.iter().all(|name| is_locked && ([LOCK, FILES, "data.toml"].contains(&name.as_str()) || name.starts_with(PARTIAL)))
+    Ok(names.iter().all(|name| is_locked && ([LOCK, FILES, "data.toml"].contains(&name.as_str()) || name.starts_with(PARTIAL))))
 }
 
 fn not_empty(path: &Path) -> Error {

@@ -236,7 +236,7 @@ impl Trained {
         let batches = self.batches(rows, "reconstructing rows", move |batch| {
             let (read, visible) = match &corruption {
                 Some(corruption) => {
-                    let seed = self.config.seed.wrapping_add(batch.seed);
+                    let seed = self.config.seed.wrapping_add(batch.seed.unwrap_or_default());
                     let apply = || corruption.apply(batch.x, batch.observed, layout.as_ref());
                     let corrupted = ae_kernels::seeded(seed, &self.device, apply);
                     (corrupted.x, corrupted.visible)

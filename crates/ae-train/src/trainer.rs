@@ -160,7 +160,7 @@ impl Trainer {
                 reporter.warning(&format!("the loss became infinite in epoch {epoch}, kept epoch {best}: {}", config.slower()));
                 (best, Some(epoch))
             }
-            Ending::Diverged { epoch, best: None } => return Err(config.diverged(epoch, &losses)),
+            Ending::Diverged { epoch, best: None } => return Err(config.diverged(epoch, None, &losses)),
             _ => return Err(Error::Interrupted(format!("stopped after {epochs} of {} epochs", config.training.epochs))),
         };
         let record = memory.model(best).ok_or_else(|| Error::Failed(format!("epoch {best} was not kept")))?;

@@ -430,7 +430,7 @@ mod tests {
     use burn::tensor::{Distribution, Tolerance};
 
     use super::*;
-    use crate::network::finite_difference_jvp;
+    use crate::network::{finite_difference_jvp, in_double_precision};
 
     #[test]
     fn any_size_comes_back() {
@@ -455,12 +455,13 @@ mod tests {
         for norm in [NormKind::None, NormKind::Layer, NormKind::Batch] {
             let config = ConvConfig { channels: vec![3, 4], norm, activation: Activation::Tanh, dropout: 0.5, ..Default::default() };
             let (encoder, _) = config.init(&Sizes::new(42, 5).with_image(Some([1, 7, 6])), Activation::Identity, &device);
-            let x = Tensor::<2>::random([3, 42], Distribution::Uniform(0.0, 1.0), &device);
-            let v = Tensor::<2>::random([3, 42], Distribution::Normal(0.0, 1.0), &device);
+            let encoder = in_double_precision(encoder);
+            let random = |distribution| Tensor::<2>::random([3, 42], distribution, &device).cast(burn::tensor::DType::F64);
+            let (x, v) = (random(Distribution::Uniform(0.0, 1.0)), random(Distribution::Normal(0.0, 1.0)));
             let (code, tangent) = encoder.jvp(x.clone(), v.clone()).unwrap();
             let (same, estimate) = finite_difference_jvp(|x| encoder.forward(x), x, v);
-            code.into_data().assert_approx_eq::<f32>(&same.into_data(), Tolerance::absolute(1e-5));
-            tangent.into_data().assert_approx_eq::<f32>(&estimate.into_data(), Tolerance::rel_abs(2e-2, 5e-3));
+            code.into_data().assert_approx_eq::<f64>(&same.into_data(), Tolerance::absolute(1e-9));
+            tangent.into_data().assert_approx_eq::<f64>(&estimate.into_data(), Tolerance::absolute(1e-5));
         }
     }
 

@@ -450,13 +450,14 @@ mod tests {
         let device = Device::default();
         for norm in [NormKind::None, NormKind::Layer, NormKind::Batch] {
             let config = MlpConfig { hidden: vec![7, 6], activation: Activation::Tanh, norm, dropout: 0.5, ..Default::default() };
-            let encoder = config.encoder(&Sizes::new(5, 3), &device);
-            let x = Tensor::<2>::random([6, 5], burn::tensor::Distribution::Uniform(-2.0, 2.0), &device);
-            let v = Tensor::<2>::random([6, 5], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
+            let encoder = super::super::in_double_precision(config.encoder(&Sizes::new(5, 3), &device));
+            let random = |distribution| Tensor::<2>::random([6, 5], distribution, &device).cast(burn::tensor::DType::F64);
+            let x = random(burn::tensor::Distribution::Uniform(-2.0, 2.0));
+            let v = random(burn::tensor::Distribution::Normal(0.0, 1.0));
             let (code, tangent) = encoder.jvp(x.clone(), v.clone()).unwrap();
             let (same, estimate) = super::super::finite_difference_jvp(|x| Encoder::forward(&encoder, x), x, v);
-            code.into_data().assert_approx_eq::<f32>(&same.into_data(), burn::tensor::Tolerance::absolute(1e-5));
-            tangent.into_data().assert_approx_eq::<f32>(&estimate.into_data(), burn::tensor::Tolerance::rel_abs(2e-2, 5e-3));
+            code.into_data().assert_approx_eq::<f64>(&same.into_data(), burn::tensor::Tolerance::absolute(1e-9));
+            tangent.into_data().assert_approx_eq::<f64>(&estimate.into_data(), burn::tensor::Tolerance::absolute(1e-5));
         }
     }
 

@@ -359,6 +359,20 @@ impl Decode for NetworkDecoder {
     }
 }
 
+/// A module in double precision: in single precision a central difference of a steep network is off by more than a test should allow.
+#[cfg(test)]
+pub(crate) fn in_double_precision<M: burn::module::Module>(module: M) -> M {
+    struct Double;
+
+    impl burn::module::ModuleMapper for Double {
+        fn map_float<const D: usize>(&mut self, param: burn::module::Param<Tensor<D>>) -> burn::module::Param<Tensor<D>> {
+            param.map(|tensor| tensor.cast(burn::tensor::DType::F64))
+        }
+    }
+
+    module.map(&mut Double)
+}
+
 #[cfg(test)]
 mod tests {
     use burn::tensor::Tolerance;

@@ -23,11 +23,12 @@ pub fn run(args: &ExportArgs, registry: &Registry) -> Result<()> {
     let trained = run.trained(open_for_results(None)?.device)?;
     let folder = match &args.out {
         Some(out) => out.clone(),
-        None => run.folder.path().join("export"),
+        None => {
+            let folder = run.folder.path().join("export");
+            own_folder(&folder)?;
+            folder
+        }
     };
-    if args.out.is_none() {
-        own_folder(&folder)?;
-    }
     fs::create_dir_all(&folder).map_err(|error| Error::at("create", &folder, error))?;
     let wanted = |format: ExportFormat| args.format.is_none_or(|chosen| chosen == format);
     let mut text = String::new();

@@ -62,7 +62,7 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     }
     let learned = run.learn(device.device.clone(), &device.name, reporter, interrupter);
     if matches!(learned, Err(Error::TooLarge(_))) && args.resume.is_none() {
-        run.clone().discard()?;
+        run.discard()?;
     }
     let learned = learned?;
     signals::after_training(&format!("the model is saved: {resume} for its result"));
@@ -90,12 +90,7 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     let page = if report.exists() { format!("report: {}\n", report.display()) } else { String::new() };
     print(&format!("run folder: {folder}\n{page}"))?;
     match summary.diverged {
-        Some(epoch) => Err(match run.diverged(epoch)? {
-            Error::Diverged { epoch, term, advice } => {
-                Error::Diverged { epoch, term, advice: format!("epoch {} was kept; {advice}", summary.best_epoch) }
-            }
-            other => other,
-        }),
+        Some(epoch) => Err(run.diverged(epoch, Some(summary.best_epoch))?),
         None => Ok(()),
     }
 }
