@@ -662,6 +662,38 @@ mod tests {
     }
 
     #[test]
+    fn a_checkpoint_within_an_epoch_that_is_not_used_is_said() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path();
+        let step = |epoch: usize, batches: usize| {
+            let steps = (epoch - 1) * 10 + batches;
+            let record = |part: &str| {
+                fs::write(step_path(folder, part, steps), part).unwrap();
+                (part.to_string(), Digest::of(&step_path(folder, part, steps)).unwrap())
+            };
+            let within = Within { epoch, batches, of: 10, steps, records: STEP_PARTS.iter().map(|part| record(part)).collect() };
+            fs::write(step_manifest_path(folder, steps), serde_json::to_vec(&within).unwrap()).unwrap();
+            within
+        };
+        let first = step(1, 4);
+        assert_eq!(Saved::of(folder).unwrap().for_batches(10).within, Some(first));
+        let changed = Saved::of(folder).unwrap().for_batches(20);
+        let said: Vec<String> = changed.warnings().collect();
+        assert!(changed.within.is_none() && said.len() == 1 && said[0].contains("step 4") && said[0].contains("of 10 batches"), "{said:?}");
+        assert!(said[0].ends_with("training from the start"), "{said:?}");
+        // Of the third epoch, whose second is damaged.
+        (1..=2).for_each(|epoch| save(folder, epoch));
+        step(3, 5);
+        fs::write(path(folder, "model", 2), "another").unwrap();
+        let said: Vec<String> = Saved::of(folder).unwrap().warnings().collect();
+        assert!(said.iter().any(|line| line.contains("step 25") && line.ends_with("going on from epoch 1")), "{said:?}");
+        // One of an epoch that is saved whole is of no use, and nothing to speak of.
+        assert!(!said.iter().any(|line| line.contains("step 4")), "{said:?}");
+        clean(folder, &Saved::of(folder).unwrap()).unwrap();
+        assert!(steps(folder).unwrap().is_empty());
+    }
+
+    #[test]
     fn checkpoints_of_a_version_without_digests_are_said_to_be_passed_over() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path();
