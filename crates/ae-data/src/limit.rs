@@ -136,7 +136,8 @@ impl Limit {
 pub fn shown(bytes: u64) -> String {
     let (unit, size) = UNITS[4..].iter().find(|(_, size)| bytes >= *size).copied().unwrap_or(("B", 1));
     let number = bytes as f64 / size as f64;
-    if number >= 10.0 || size == 1 { format!("{number:.0} {unit}") } else { format!("{number:.1} {unit}") }
+    // What would be rounded to 10.0 is 10.
+    if number >= 9.95 || size == 1 { format!("{number:.0} {unit}") } else { format!("{number:.1} {unit}") }
 }
 
 /// What the system says of the memory.

@@ -377,7 +377,7 @@ mod tests {
         assert!(line.contains("a checkpoint 98 MB") && !line.contains('\n'), "{line}");
         let line = estimate.describe(true);
         assert!(line.contains("memory of the GPU unknown") && line.contains("a checkpoint 98 MB"), "{line}");
-        assert_eq!([9, 9 * MB + 960_000, 999 * MB, 1234 * MB].map(|bytes| shown(bytes)), ["9 B", "10.0 MB", "999 MB", "1.2 GB"]);
+        assert_eq!([9, 9 * MB + 960_000, 999 * MB, 1234 * MB].map(shown), ["9 B", "10 MB", "999 MB", "1.2 GB"]);
     }
 
     #[test]
