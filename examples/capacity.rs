@@ -1,10 +1,11 @@
-//! Expect the widest network to reproduce 50 images from one number each (train fvu below 0.05) and to be worse than the mean on others (test
-//! fvu above 1); about 20 seconds.
+//! Expect the widest network to reproduce 50 images from one number each (train fvu below 0.05) and to be worse than
+//! the mean on others (test fvu above 1); about 20 seconds.
 //!
-//! A code of a single unit, and networks of growing capacity. With enough of it the code becomes an index of the training images: the decoder
-//! memorises them, and what the network learned is useless for any other. `fvu` is the fraction of variance unexplained: 0 is a perfect copy,
-//! 1 is as good as the mean. Beside them stand PCA with one component and an undercomplete network that cannot memorise; then the same widest
-//! network learns from all 3,823 images.
+//! A code of a single unit, and networks of growing capacity. With enough of it the code becomes an index of the
+//! training images: the decoder memorises them, and what the network learned is useless for any other. `fvu` is the
+//! fraction of variance unexplained: 0 is a perfect copy, 1 is as good as the mean. Beside them stand PCA with one
+//! component and an undercomplete network that cannot memorise; then the same widest network learns from all 3,823
+//! images.
 //!
 //! `cargo run --example capacity`
 
@@ -70,7 +71,13 @@ fn main() -> Result<(), Error> {
         Trial { name: "64-8-8-1-8-8-64", network: deep(8), images: FEW, steps: 3000, rate: 2e-3 },
         Trial { name: "64-64-64-1-64-64-64", network: deep(64), images: FEW, steps: 3000, rate: 2e-3 },
         Trial { name: "64-512-512-1-512-512-64", network: deep(512), images: FEW, steps: 3000, rate: 3e-3 },
-        Trial { name: "64-512-512-1-512-512-64", network: deep(512), images: all.indices().len(), steps: 1500, rate: 1e-3 },
+        Trial {
+            name: "64-512-512-1-512-512-64",
+            network: deep(512),
+            images: all.indices().len(),
+            steps: 1500,
+            rate: 1e-3,
+        },
     ];
     for trial in trials {
         let dataset = if trial.images == FEW { &few } else { &all };
@@ -80,7 +87,9 @@ fn main() -> Result<(), Error> {
         let model = train(&trial, dataset, &scaling, &device)?;
         let batcher = Batcher::new(scaling.clone());
         let values = dataset.scaled(&scaling)?;
-        let fvu = |dataset: &Dataset, rows: Matrix| Ok::<_, Error>(model_errors(&model, dataset, &batcher, rows, &device)?.fvu());
+        let fvu = |dataset: &Dataset, rows: Matrix| {
+            Ok::<_, Error>(model_errors(&model, dataset, &batcher, rows, &device)?.fvu())
+        };
         let (train, test) = (fvu(dataset, Matrix { values: &values, width: 64 })?, fvu(&test, test_rows)?);
         line(trial.name, model.num_params(), trial.images, train, test);
     }

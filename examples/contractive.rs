@@ -1,9 +1,9 @@
-//! Expect the contractive code's derivative to be about 24 times smaller in squared norm than the plain one's, and concentrated in fewer
-//! directions; about 20 seconds.
+//! Expect the contractive code's derivative to be about 24 times smaller in squared norm than the plain one's, and
+//! concentrated in fewer directions; about 20 seconds.
 //!
-//! The derivative of the code by the image, on test digits: its squared norm, and its singular values, that is, how far the code moves for a
-//! unit step in the image along the direction that moves it most, second most, and so on, averaged over 200 images. Beside them PCA with 32
-//! components, whose derivative is 1 along each.
+//! The derivative of the code by the image, on test digits: its squared norm, and its singular values, that is, how far
+//! the code moves for a unit step in the image along the direction that moves it most, second most, and so on, averaged
+//! over 200 images. Beside them PCA with 32 components, whose derivative is 1 along each.
 //!
 //! `cargo run --example contractive`
 
@@ -32,12 +32,16 @@ fn main() -> Result<(), Error> {
         let mut config = Config::of_variant(name.split(' ').next().unwrap_or(name))?;
         config.training.epochs = 60;
         if name.contains("hessian") {
-            config.model.penalty =
-                config.model.penalty.clone().with(ContractiveHessian { weight: 100.0.into(), ..ContractiveHessian::default() });
+            config.model.penalty = config
+                .model
+                .penalty
+                .clone()
+                .with(ContractiveHessian { weight: 100.0.into(), ..ContractiveHessian::default() });
         }
         let fitted = ae_train::fit(config, device.clone())?;
         if name == "overcomplete" {
-            // The derivative of a projection on 32 orthogonal directions is 1 along each of them and 0 along the others.
+            // The derivative of a projection on 32 orthogonal directions is 1 along each of them and 0 along the
+            // others.
             let scaling = &fitted.trained.schema.scaling;
             let (train, test) = (Dataset::new(digits.train.clone()).scaled(scaling)?, test.scaled(scaling)?);
             let [train, test] = [&train, &test].map(|values| Matrix { values, width: 64 });

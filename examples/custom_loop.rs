@@ -14,8 +14,8 @@ use burn::{
     tensor::Device,
 };
 
-/// `model` after a step of Adam for each of `steps` samples. The learning rate depends on the share of the training that is over, and `report`
-/// hears of each step.
+/// `model` after a step of Adam for each of `steps` samples. The learning rate depends on the share of the training
+/// that is over, and `report` hears of each step.
 pub fn train<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, X>(
     mut model: Autoencoder<E, D, C>,
     mut objective: Objective,

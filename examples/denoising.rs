@@ -1,7 +1,8 @@
-//! Expect a denoising autoencoder to bring noise of 5.8 down to 1.2 or less, a plain one to about 1.7, PCA to 1.5; about 15 seconds.
+//! Expect a denoising autoencoder to bring noise of 5.8 down to 1.2 or less, a plain one to about 1.7, PCA to 1.5;
+//! about 15 seconds.
 //!
-//! What comes out of digits with noise N(0, s) for several s: squared error to the clean image, on the test images. PCA with its best number
-//! of components for each s stands beside.
+//! What comes out of digits with noise N(0, s) for several s: squared error to the clean image, on the test images. PCA
+//! with its best number of components for each s stands beside.
 //!
 //! `cargo run --example denoising`
 
@@ -25,16 +26,21 @@ fn main() -> Result<(), Error> {
         let mut config = Config::of_variant(name)?;
         config.training.epochs = 60;
         let fitted = ae_train::fit(config, device.clone())?;
-        let (train, test) = (train.scaled(&fitted.trained.schema.scaling)?, test.scaled(&fitted.trained.schema.scaling)?);
+        let (train, test) =
+            (train.scaled(&fitted.trained.schema.scaling)?, test.scaled(&fitted.trained.schema.scaling)?);
         let (train, test) = (Matrix { values: &train, width: 64 }, Matrix { values: &test, width: 64 });
         let row = |label: &str, sse: &dyn Fn(f64) -> Result<f64, Error>| -> Result<(), Error> {
-            let cells = NOISE.iter().map(|&noise| Ok(format!("{:>8.3}", sse(noise)?))).collect::<Result<Vec<_>, Error>>()?;
+            let cells =
+                NOISE.iter().map(|&noise| Ok(format!("{:>8.3}", sse(noise)?))).collect::<Result<Vec<_>, Error>>()?;
             println!("{label:<34}{}", cells.concat());
             Ok(())
         };
         if index == 0 {
             row("the noisy image itself", &|noise| noise_sse(test, noise, 1, |noisy| Ok(noisy.values.to_vec())))?;
-            let components = [4, 8, 12, 16, 24, 32, 48, 64].into_iter().map(|k| Pca::fit(train, k)).collect::<Result<Vec<_>, _>>()?;
+            let components = [4, 8, 12, 16, 24, 32, 48, 64]
+                .into_iter()
+                .map(|k| Pca::fit(train, k))
+                .collect::<Result<Vec<_>, _>>()?;
             row("PCA, best number of components", &|noise| {
                 let errors = components.iter().map(|pca| noise_sse(test, noise, 1, |noisy| Ok(pca.reconstruct(noisy))));
                 Ok(errors.collect::<Result<Vec<_>, Error>>()?.into_iter().fold(f64::INFINITY, f64::min))

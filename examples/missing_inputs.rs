@@ -1,8 +1,8 @@
-//! Expect a mean squared error near 0.020 at the missing entries from the masked autoencoder (its own default network, 60 epochs), where 10 nearest
-//! neighbours give 0.021, PCA 0.029 and the column means 0.074; about 20 seconds.
+//! Expect a mean squared error near 0.020 at the missing entries from the masked autoencoder (its own default network,
+//! 60 epochs), where 10 nearest neighbours give 0.021, PCA 0.029 and the column means 0.074; about 20 seconds.
 //!
-//! 30% of the entries of the digits' test images are removed at random and filled in again by `Autoencoder::impute`. The images to learn from
-//! are whole, as in the baselines.
+//! 30% of the entries of the digits' test images are removed at random and filled in again by `Autoencoder::impute`.
+//! The images to learn from are whole, as in the baselines.
 //!
 //! `cargo run --example missing_inputs`
 
@@ -24,10 +24,12 @@ fn main() -> Result<(), Error> {
     println!("{:<52}{:>8}", "mean squared error at the missing entries", "mse");
     for (index, name) in ["overcomplete", "masked"].iter().enumerate() {
         let mut config = Config::of_variant(name)?;
-        // The plain one learns nothing about missing values, however long it takes; the masked one's own default is 100.
+        // The plain one learns nothing about missing values, however long it takes; the masked one's own default is
+        // 100.
         config.training.epochs = if index == 0 { 20 } else { 60 };
         let fitted = ae_train::fit(config, device.clone())?;
-        let (train, test) = (train.scaled(&fitted.trained.schema.scaling)?, test.scaled(&fitted.trained.schema.scaling)?);
+        let (train, test) =
+            (train.scaled(&fitted.trained.schema.scaling)?, test.scaled(&fitted.trained.schema.scaling)?);
         let (train, test) = (Matrix { values: &train, width: 64 }, Matrix { values: &test, width: 64 });
         let holes = hide(test, MISSING, 1);
         let holes = Matrix { values: &holes, width: 64 };
@@ -46,14 +48,20 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// `rows` with the missing values filled in by the mean of the `k` training rows that are nearest where `rows` is observed.
+/// `rows` with the missing values filled in by the mean of the `k` training rows that are nearest where `rows` is
+/// observed.
 fn nearest(train: Matrix, rows: Matrix, k: usize) -> Vec<f32> {
     let mut values = rows.values.to_vec();
     for row in values.chunks_exact_mut(rows.width) {
         let distance = |other: &[f32]| -> f32 {
-            row.iter().zip(other).filter(|(value, _)| !value.is_nan()).map(|(value, other)| (value - other).powi(2)).sum()
+            row.iter()
+                .zip(other)
+                .filter(|(value, _)| !value.is_nan())
+                .map(|(value, other)| (value - other).powi(2))
+                .sum()
         };
-        let mut neighbours: Vec<(f32, &[f32])> = train.values.chunks_exact(rows.width).map(|other| (distance(other), other)).collect();
+        let mut neighbours: Vec<(f32, &[f32])> =
+            train.values.chunks_exact(rows.width).map(|other| (distance(other), other)).collect();
         neighbours.select_nth_unstable_by(k, |a, b| a.0.total_cmp(&b.0));
         for (column, value) in row.iter_mut().enumerate().filter(|(_, value)| value.is_nan()) {
             *value = neighbours[..k].iter().map(|(_, other)| other[column]).sum::<f32>() / k as f32;

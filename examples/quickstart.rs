@@ -1,6 +1,7 @@
 //! Expect a test error near half of PCA's (sse about 0.65 against 1.289) after about 5 seconds of training.
 //!
-//! The whole workflow through the three crates: open data, train with Burn's Learner, load what was kept, encode and reconstruct.
+//! The whole workflow through the three crates: open data, train with Burn's Learner, load what was kept, encode and
+//! reconstruct.
 //!
 //! `cargo run --example quickstart`
 
@@ -19,7 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let device = device::open("auto")?;
     let run = Run::create(config, Some(&folder.path().join("run")))?;
-    let Outcome::Finished(summary) = run.train(device.device.clone(), &device.name, Arc::new(Lines), Interrupter::new())? else {
+    let Outcome::Finished(summary) =
+        run.train(device.device.clone(), &device.name, Arc::new(Lines), Interrupter::new())?
+    else {
         return Err("nobody interrupts this".into());
     };
     println!(

@@ -1,7 +1,8 @@
-//! Expect some 5,000 requests of 8 rows answered a second by four threads on two cores, half of them within half a millisecond; about 5 seconds.
+//! Expect some 5,000 requests of 8 rows answered a second by four threads on two cores, half of them within half a
+//! millisecond; about 5 seconds.
 //!
-//! A service: a run that was trained before is opened once, and rows in memory are scored by several threads. Nothing is written, and nothing is printed but
-//! by this program. Without a run it trains one in memory.
+//! A service: a run that was trained before is opened once, and rows in memory are scored by several threads. Nothing
+//! is written, and nothing is printed but by this program. Without a run it trains one in memory.
 //!
 //! `cargo run --example service`, or `cargo run --example service -- RUN SECONDS`
 
@@ -19,7 +20,8 @@ const THREADS: usize = 4;
 /// Rows of a request.
 const ROWS: usize = 8;
 
-/// What a request is answered with: the anomaly score of each row, and how often a row of the training data has one as high.
+/// What a request is answered with: the anomaly score of each row, and how often a row of the training data has one as
+/// high.
 fn answer(fitted: &Fitted, rows: &[f32]) -> ae_train::Result<Vec<(f64, f64)>> {
     let scores = fitted.score((rows, fitted.trained.schema.d_input))?;
     Ok(scores.into_iter().map(|score| (score, fitted.detector.p_value(score))).collect())
@@ -41,7 +43,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let requests = |seed: usize| {
             let (began, mut took) = (Instant::now(), Vec::new());
             while began.elapsed() < time {
-                let rows: Vec<f32> = (0..ROWS * width).map(|place| ((place * 7 + seed * 13 + took.len()) % 17) as f32).collect();
+                let rows: Vec<f32> =
+                    (0..ROWS * width).map(|place| ((place * 7 + seed * 13 + took.len()) % 17) as f32).collect();
                 let asked = Instant::now();
                 let scores = answer(&fitted, &rows)?;
                 assert!(scores.len() == ROWS && scores.iter().all(|(score, p)| score.is_finite() && *p > 0.0));
@@ -50,7 +53,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Ok::<_, ae_train::Error>(took)
         };
         let threads: Vec<_> = (0..THREADS).map(|seed| scope.spawn(move || requests(seed))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a thread that answers does not panic")).collect::<Result<Vec<_>, _>>()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a thread that answers does not panic"))
+            .collect::<Result<Vec<_>, _>>()
     })?;
     let mut took: Vec<Duration> = answered.into_iter().flatten().collect();
     took.sort();

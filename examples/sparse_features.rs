@@ -1,10 +1,10 @@
-//! Expect a top-k code to find the atoms that the data was made of (mean match near 1, all of them found), where PCA and an unregularized
-//! code of the same width do not; about 12 seconds.
+//! Expect a top-k code to find the atoms that the data was made of (mean match near 1, all of them found), where PCA
+//! and an unregularized code of the same width do not; about 12 seconds.
 //!
-//! Data with a known answer: 64 unit vectors in 32 dimensions (the dictionary), and rows that are each a sum of three of them, with weights
-//! between 0.5 and 1.5. No more than 32 directions are orthogonal in 32 dimensions, so that no linear method can tell 64 apart: sparsity can.
-//! For each true atom the decoder's direction that fits best is looked up: the match is the cosine between them, and an atom is found where
-//! it is above 0.9.
+//! Data with a known answer: 64 unit vectors in 32 dimensions (the dictionary), and rows that are each a sum of three
+//! of them, with weights between 0.5 and 1.5. No more than 32 directions are orthogonal in 32 dimensions, so that no
+//! linear method can tell 64 apart: sparsity can. For each true atom the decoder's direction that fits best is looked
+//! up: the match is the cosine between them, and an atom is found where it is above 0.9.
 //!
 //! `cargo run --example sparse_features`
 
@@ -54,10 +54,14 @@ fn main() -> Result<(), Error> {
     };
     let unit = |rows: Tensor<2>| rows.clone() / rows.square().sum_dim(1).sqrt().clamp_min(1e-12);
 
-    line("random directions, as many", unit(Tensor::random([2 * ATOMS, DIMENSIONS], Distribution::Normal(0.0, 1.0), &device)))?;
+    line(
+        "random directions, as many",
+        unit(Tensor::random([2 * ATOMS, DIMENSIONS], Distribution::Normal(0.0, 1.0), &device)),
+    )?;
     let sample = numbers(rows(&atoms, 4000))?;
     let pca = Pca::fit(Matrix { values: &sample, width: DIMENSIONS }, DIMENSIONS)?;
-    let identity: Vec<f32> = (0..DIMENSIONS * DIMENSIONS).map(|i| f32::from(u8::from(i / DIMENSIONS == i % DIMENSIONS))).collect();
+    let identity: Vec<f32> =
+        (0..DIMENSIONS * DIMENSIONS).map(|i| f32::from(u8::from(i / DIMENSIONS == i % DIMENSIONS))).collect();
     let axes = pca.encode(Matrix { values: &identity, width: DIMENSIONS });
     let axes = Tensor::<1>::from_floats(axes.as_slice(), &device).reshape([DIMENSIONS, DIMENSIONS]).transpose();
     line("PCA, all components", unit(axes))?;
@@ -87,11 +91,17 @@ fn rows(atoms: &Tensor<2>, count: usize) -> Tensor<2> {
     weights.mask_fill(draw.clone().lower(least.expand(draw.shape())), 0.0).matmul(atoms.clone())
 }
 
-fn train(code: AnyCode, objective: Objective, atoms: &Tensor<2>, device: &Device) -> Result<Autoencoder<Mlp, Mlp>, Error> {
+fn train(
+    code: AnyCode,
+    objective: Objective,
+    atoms: &Tensor<2>,
+    device: &Device,
+) -> Result<Autoencoder<Mlp, Mlp>, Error> {
     device.seed(2);
     let (config, sizes) = (MlpConfig { hidden: Vec::new(), ..MlpConfig::default() }, Sizes::new(DIMENSIONS, 2 * ATOMS));
     let (encoder, decoder) = (config.encoder(&sizes, device), config.decoder(&sizes, Activation::Identity, device));
     let model = Autoencoder::new(encoder, decoder).with_code(code);
     let samples = std::iter::repeat_with(|| Ok(Sample::from(Tensor::from_inner(rows(atoms, BATCH)))));
-    custom_loop::train(model, objective, samples, STEPS, custom_loop::cosine(3e-3), |_, _| {}).map(|model| model.valid())
+    custom_loop::train(model, objective, samples, STEPS, custom_loop::cosine(3e-3), |_, _| {})
+        .map(|model| model.valid())
 }

@@ -91,7 +91,11 @@ pub fn damaged(wholes: &[Vec<u8>], name: &str, index: u64) -> Vec<u8> {
             6 => {
                 let edge = EDGES[generator.random_range(0..EDGES.len())];
                 let size = [1, 2, 4, 8][generator.random_range(0..4)];
-                let number = if generator.random() { edge.to_le_bytes()[..size].to_vec() } else { edge.to_be_bytes()[8 - size..].to_vec() };
+                let number = if generator.random() {
+                    edge.to_le_bytes()[..size].to_vec()
+                } else {
+                    edge.to_be_bytes()[8 - size..].to_vec()
+                };
                 let until = bytes.len().min(at + size);
                 bytes[at..until].copy_from_slice(&number[..until - at]);
             }
@@ -117,16 +121,22 @@ pub fn damaged(wholes: &[Vec<u8>], name: &str, index: u64) -> Vec<u8> {
                 // A number by another.
                 let is_number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
                 let start = at + bytes[at..].iter().position(|byte| byte.is_ascii_digit()).unwrap_or(0);
-                let until = start + bytes[start..].iter().position(|byte| !is_number(byte)).unwrap_or(bytes.len() - start);
+                let until =
+                    start + bytes[start..].iter().position(|byte| !is_number(byte)).unwrap_or(bytes.len() - start);
                 drop(bytes.splice(start..until, WORDS[generator.random_range(0..WORDS.len())].bytes()));
             }
             11 => drop(bytes.splice(at..at, WORDS[generator.random_range(0..WORDS.len())].bytes())),
             _ => {
                 // A line twice, or not at all.
                 let start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
-                let until = at + bytes[at..].iter().position(|byte| *byte == b'\n').map_or(bytes.len() - at, |place| place + 1);
+                let until =
+                    at + bytes[at..].iter().position(|byte| *byte == b'\n').map_or(bytes.len() - at, |place| place + 1);
                 let line = bytes[start..until].to_vec();
-                if generator.random() { drop(bytes.drain(start..until)) } else { drop(bytes.splice(start..start, line)) }
+                if generator.random() {
+                    drop(bytes.drain(start..until))
+                } else {
+                    drop(bytes.splice(start..start, line))
+                }
             }
         }
         bytes.truncate(longest);

@@ -1,10 +1,11 @@
-//! Expect `0 panics` after 500 damaged files of each format and 100 of each file of a run folder, in about 20 seconds; `-- 100000` damages as many
-//! of each.
+//! Expect `0 panics` after 500 damaged files of each format and 100 of each file of a run folder, in about 20 seconds;
+//! `-- 100000` damages as many of each.
 //!
-//! Every reader is given a whole file with a few of its bytes changed, a part cut out or put in, numbers at the edge of their range, the end of another
-//! file, or its end lost. A reader may refuse what it gets, with one line that names the file, or read it; it may not panic, and it may not
-//! take more memory than its limit and some more. The damage depends on the number of the file alone, so that a failure can be had again: `-- 1 FIRST
-//! NAME,...` begins with another number, and takes the formats of these names alone.
+//! Every reader is given a whole file with a few of its bytes changed, a part cut out or put in, numbers at the edge of
+//! their range, the end of another file, or its end lost. A reader may refuse what it gets, with one line that names
+//! the file, or read it; it may not panic, and it may not take more memory than its limit and some more. The damage
+//! depends on the number of the file alone, so that a failure can be had again: `-- 1 FIRST NAME,...` begins with
+//! another number, and takes the formats of these names alone.
 //!
 //! `cargo run --example fuzz_readers`
 
@@ -178,7 +179,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => tempfile::tempdir()?,
     };
 
-    println!("{:<24}{:>9}{:>9}{:>9}{:>8}{:>12}{:>10}", "format", "files", "read", "refused", "panics", "memory", "files / s");
+    println!(
+        "{:<24}{:>9}{:>9}{:>9}{:>8}{:>12}{:>10}",
+        "format", "files", "read", "refused", "panics", "memory", "files / s"
+    );
     panic::set_hook(Box::new(|_| {}));
     let (mut panics, mut faults) = (0, 0);
     let mut note = |tally: Tally| {
@@ -202,7 +206,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             if name != "files.json" {
                 runs::without_digests(&run)?;
             }
-            note(damage(name, &wholes, (first, count.unwrap_or(100)), &run.join(name), || runs::read(&run, name, &rows))?);
+            note(damage(name, &wholes, (first, count.unwrap_or(100)), &run.join(name), || {
+                runs::read(&run, name, &rows)
+            })?);
             fs::write(run.join(name), &wholes[0])?;
             fs::write(run.join("files.json"), digests)?;
         }

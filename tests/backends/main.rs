@@ -1,12 +1,14 @@
-//! Every backend that was built in against the golden values and against `flex`: the formulas, the kernels, every variant's losses and gradients, and
-//! a short training. Prints the largest difference of each.
+//! Every backend that was built in against the golden values and against `flex`: the formulas, the kernels, every
+//! variant's losses and gradients, and a short training. Prints the largest difference of each.
 //!
-//! `cargo test -p ae-train --features wgpu,ndarray --test backends`; a device that `ae devices` calls unusable is left out with its reason.
+//! `cargo test -p ae-train --features wgpu,ndarray --test backends`; a device that `ae devices` calls unusable is left
+//! out with its reason.
 //!
-//! Tolerances. The golden values are of `f64`: in `f32` each of the few hundred operations behind a value rounds by 6e-8 of it, and a sum of 64 to
-//! 512 numbers in another order by a few times that, so 1e-5 of a tensor's largest entry; a GPU's `exp`, `log` and `tanh` may err by 4 units in the
-//! last place where a CPU's err by 1, so 4e-5 there. After a hundred steps of Adam, whose early steps have the size of the learning rate
-//! whatever the gradient's size, rounding has grown: 1% of the loss.
+//! Tolerances. The golden values are of `f64`: in `f32` each of the few hundred operations behind a value rounds by
+//! 6e-8 of it, and a sum of 64 to 512 numbers in another order by a few times that, so 1e-5 of a tensor's largest
+//! entry; a GPU's `exp`, `log` and `tanh` may err by 4 units in the last place where a CPU's err by 1, so 4e-5 there.
+//! After a hundred steps of Adam, whose early steps have the size of the learning rate whatever the gradient's size,
+//! rounding has grown: 1% of the loss.
 
 #[path = "../it/golden.rs"]
 mod golden;
@@ -38,7 +40,10 @@ const STEPS: usize = 100;
 fn main() -> ExitCode {
     let found = device::found();
     let reference = Device::flex();
-    println!("{:<52}{:>10}{:>10}{:>10}{:>10}{:>9}", "largest difference", "golden", "kernels", "variants", "training", "seconds");
+    println!(
+        "{:<52}{:>10}{:>10}{:>10}{:>10}{:>9}",
+        "largest difference", "golden", "kernels", "variants", "training", "seconds"
+    );
     let mut failed = false;
     for found in &found {
         if let Some(problem) = &found.problem {
@@ -143,13 +148,15 @@ fn wave<const D: usize>(shape: [usize; D], phase: f32) -> TensorData {
     TensorData::new((0..count).map(|index| (index as f32 * 0.73 + phase).sin()).collect::<Vec<f32>>(), shape)
 }
 
-/// Whether a device has a kernel for the contractive penalty of a layer: the others compute it from the formula, in the variants below.
+/// Whether a device has a kernel for the contractive penalty of a layer: the others compute it from the formula, in the
+/// variants below.
 fn has_contraction(device: &Device) -> bool {
     let ones = Tensor::<2>::ones([1, 1], device);
     ae_kernels::layer_jacobian_norm2(&ones, &ones, Activation::Tanh).is_some()
 }
 
-/// What the kernels give, of sizes that fill no workgroup: layers and losses with their gradients, and parameters after some steps.
+/// What the kernels give, of sizes that fill no workgroup: layers and losses with their gradients, and parameters after
+/// some steps.
 fn kernels(device: &Device, contraction: bool) -> Vec<Vec<f32>> {
     let device = device.clone().autodiff();
     let tensor = |shape, phase| Tensor::<2>::from_data(wave(shape, phase), &device);
@@ -181,7 +188,8 @@ fn kernels(device: &Device, contraction: bool) -> Vec<Vec<f32>> {
         let norms = ae_kernels::layer_jacobian_norm2(&h, &w, activation).expect("a kernel");
         let gradients = (norms.clone() * Tensor::<1>::from_data(wave([11], 0.2), &device)).sum().backward();
         values.push(numbers(norms));
-        values.extend([h.grad(&gradients), w.grad(&gradients)].map(|gradient| gradient.map(numbers).unwrap_or_default()));
+        values
+            .extend([h.grad(&gradients), w.grad(&gradients)].map(|gradient| gradient.map(numbers).unwrap_or_default()));
     }
     for loss in [ae_kernels::squared_error, ae_kernels::bernoulli, ae_kernels::squared_error_of_logits] {
         for weights in [None, Some(tensor([11, 37], 0.7).abs())] {
@@ -193,8 +201,8 @@ fn kernels(device: &Device, contraction: bool) -> Vec<Vec<f32>> {
         }
     }
     let adam = |decay| ModuleOptimizer::from(ae_kernels::Adam::default().with_weight_decay(decay));
-    for make in
-        [&|| adam(0.0), &|| adam(0.02), &|| ModuleOptimizer::from(ae_kernels::AdamW::new(0.02))] as [&dyn Fn() -> ModuleOptimizer; 3]
+    for make in [&|| adam(0.0), &|| adam(0.02), &|| ModuleOptimizer::from(ae_kernels::AdamW::new(0.02))]
+        as [&dyn Fn() -> ModuleOptimizer; 3]
     {
         let mut model = LinearConfig::new(37, 41).init(&device);
         model.weight = Param::from_tensor(tensor([37, 41], 0.9));
@@ -239,7 +247,8 @@ fn training(reference: &Device, device: &Device) -> f64 {
         let (objective, mut optimizer) = (config.model.objective(&inputs), config.training.optimizer());
         let x = Tensor::<2>::from_data(rows.clone(), &device);
         for _ in 0..STEPS {
-            let gradients = GradientsParams::from_grads(objective.evaluate(&model, x.clone()).loss().backward(), &model);
+            let gradients =
+                GradientsParams::from_grads(objective.evaluate(&model, x.clone()).loss().backward(), &model);
             model = ae_kernels::step(&mut optimizer, 1e-2, model, gradients);
         }
         let x = x.without_autodiff();

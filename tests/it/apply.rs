@@ -23,9 +23,10 @@ fn runs() -> &'static Path {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("t.csv"), table()).unwrap();
         let read = ["--data", "t.csv", "--label", "kind", "--id", "id", "--normal-only"];
-        for args in
-            [vec!["train", "--epochs", "2", "--out", "digits"], [&["train", "--epochs", "60", "--out", "table"], &read[..]].concat()]
-        {
+        for args in [
+            vec!["train", "--epochs", "2", "--out", "digits"],
+            [&["train", "--epochs", "60", "--out", "table"], &read[..]].concat(),
+        ] {
             let output = ae(folder.path(), &args);
             assert!(output.status.success(), "{}", text(&output.stderr));
         }
@@ -79,21 +80,35 @@ fn scores_rank_anomalies_above_the_rest_and_say_which_column_is_odd() {
     let figures: serde_json::Value = serde_json::from_str(&done(&["score", "table", "--json"])).unwrap();
     assert_eq!((figures["rows"].as_u64(), figures["anomalies"].as_u64()), (Some(130), Some(20)));
     let auroc = figures["auroc"].as_f64().unwrap();
-    assert!(auroc > 0.95 && figures["pca"]["auroc"].as_f64().is_some() && figures["mean"]["f1"].as_f64().is_some(), "{figures}");
+    assert!(
+        auroc > 0.95 && figures["pca"]["auroc"].as_f64().is_some() && figures["mean"]["f1"].as_f64().is_some(),
+        "{figures}"
+    );
     let share = || {
-        let kept: serde_json::Value = serde_json::from_str(&fs::read_to_string(runs().join("table/detector.json")).unwrap()).unwrap();
+        let kept: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(runs().join("table/detector.json")).unwrap()).unwrap();
         kept["false_alarms"].as_f64().unwrap()
     };
     let before = share();
     done(&["score", "table", "--false-alarms", "0.2", "--out", "scores.csv"]);
     let scores = fs::read_to_string(runs().join("scores.csv")).unwrap();
-    assert!(scores.starts_with("id,kind,score,p_value,flagged,score_a,score_b,score_c\n"), "{}", scores.lines().next().unwrap());
+    assert!(
+        scores.starts_with("id,kind,score,p_value,flagged,score_a,score_b,score_c\n"),
+        "{}",
+        scores.lines().next().unwrap()
+    );
     assert_eq!(share(), before, "the threshold of a call is the call's");
     // Rows go to standard output and the summary to standard error, labels or not; `--top` names the columns.
     let top = ae(runs(), &["score", "table", "--top", "1"]);
     let (rows, said) = (text(&top.stdout), text(&top.stderr));
-    assert!(rows.starts_with("id,kind,score,p_value,flagged,top_1,top_1_score\n") && rows.lines().count() == 131, "{rows}");
-    assert!(said.contains("auroc") && said.contains("5th nearest neighbour") && said.contains("of 130 rows flagged"), "{said}");
+    assert!(
+        rows.starts_with("id,kind,score,p_value,flagged,top_1,top_1_score\n") && rows.lines().count() == 131,
+        "{rows}"
+    );
+    assert!(
+        said.contains("auroc") && said.contains("5th nearest neighbour") && said.contains("of 130 rows flagged"),
+        "{said}"
+    );
     for line in scores.lines().skip(1) {
         let cells: Vec<&str> = line.split(',').collect();
         let number = |index: usize| cells[index].parse::<f64>().unwrap();
@@ -176,7 +191,8 @@ fn exported_weights_come_back_as_the_same_run() {
     done(&["import", "digits/export/model.safetensors", "--out", "back"]);
     let of = |run: &str| done(&["encode", run]);
     assert_eq!(of("back"), of("digits"));
-    let other = refused(&["import", "digits/export/model.safetensors", "--data", "t.csv", "--label", "kind", "--drop", "id"]);
+    let other =
+        refused(&["import", "digits/export/model.safetensors", "--data", "t.csv", "--label", "kind", "--drop", "id"]);
     assert!(other.contains("64") || other.contains("code_dim"), "{other}");
 }
 
@@ -200,7 +216,8 @@ fn a_mistake_is_one_line() {
     }
     let missing = refused(&["score", "broken"]);
     assert!(missing.contains("detector.json") && missing.contains("train anew"), "{missing}");
-    fs::write(copy.join("data.toml"), fs::read_to_string(copy.join("data.toml")).unwrap().replace("d_input", "inputs")).unwrap();
+    fs::write(copy.join("data.toml"), fs::read_to_string(copy.join("data.toml")).unwrap().replace("d_input", "inputs"))
+        .unwrap();
     let version = refused(&["score", "broken"]);
     assert!(version.contains("data.toml"), "{version}");
     fs::remove_file(copy.join("data.toml")).unwrap();
@@ -224,21 +241,38 @@ fn samples_are_rows_of_the_data() {
     assert!(refused(&["sample", "table", "--rows", "0"]).contains("--rows"));
     done(&["sample", "digits", "--rows", "9", "--out", "nine.png"]);
     let nine = ae_data::open(runs().join("nine.png").to_str().unwrap()).unwrap().train;
-    assert_eq!(nine.geometry.map(|geometry| (geometry.height, geometry.width)), Some((98, 98)), "3 x 3 images of 32, and 2 lines between");
+    assert_eq!(
+        nine.geometry.map(|geometry| (geometry.height, geometry.width)),
+        Some((98, 98)),
+        "3 x 3 images of 32, and 2 lines between"
+    );
 }
 
-/// A table of two truth values and three levels, where one decides the other: samples keep that, and hold no other level.
+/// A table of two truth values and three levels, where one decides the other: samples keep that, and hold no other
+/// level.
 #[test]
 fn samples_of_a_variational_model_keep_what_goes_together() {
     let folder = tempfile::tempdir().unwrap();
     let rows = |i: usize| {
         let level = ["red", "green", "blue"][i * 7 % 3];
-        format!("{level},{},{},0.001,\n", if level == "red" { "yes" } else { "no" }, (i * 13 % 11) + if level == "blue" { 100 } else { 0 })
+        format!(
+            "{level},{},{},0.001,\n",
+            if level == "red" { "yes" } else { "no" },
+            (i * 13 % 11) + if level == "blue" { 100 } else { 0 }
+        )
     };
     let table = (0..400).map(rows).collect::<String>();
     fs::write(folder.path().join("t.csv"), format!("colour,warm,count,rate,hole\n{table}")).unwrap();
-    let settings = ["--set", "model.network.hidden=[32]", "--set", "training.learning_rate=0.01", "--set", "model.variance=per_column"];
-    let train = ["train", "--variant", "variational", "--data", "t.csv", "--code-dim", "3", "--epochs", "150", "--out", "run"];
+    let settings = [
+        "--set",
+        "model.network.hidden=[32]",
+        "--set",
+        "training.learning_rate=0.01",
+        "--set",
+        "model.variance=per_column",
+    ];
+    let train =
+        ["train", "--variant", "variational", "--data", "t.csv", "--code-dim", "3", "--epochs", "150", "--out", "run"];
     crate::ae_ok(folder.path(), &[&train[..], &settings].concat());
     for density in ["prior", "mixture"] {
         let drawn = crate::ae_ok(folder.path(), &["sample", "run", "--rows", "400", "--density", density]);
@@ -252,9 +286,13 @@ fn samples_of_a_variational_model_keep_what_goes_together() {
         }
         let is_count = |cell: &str| cell.parse::<u32>().is_ok_and(|count| count <= 110);
         assert!(cells.iter().all(|row| is_count(row[2])), "counts are whole numbers from 0 to 110");
-        assert!(cells.iter().all(|row| row[3] == "0.001" && row[4].is_empty()), "a constant stays, and what was empty is");
+        assert!(
+            cells.iter().all(|row| row[3] == "0.001" && row[4].is_empty()),
+            "a constant stays, and what was empty is"
+        );
     }
-    let figures: serde_json::Value = serde_json::from_str(&crate::ae_ok(folder.path(), &["evaluate", "run", "--json"])).unwrap();
+    let figures: serde_json::Value =
+        serde_json::from_str(&crate::ae_ok(folder.path(), &["evaluate", "run", "--json"])).unwrap();
     let of = &figures["likelihood"];
     let number = |name: &str| of[name].as_f64().unwrap();
     assert!(number("log_likelihood") > number("elbo") && number("kl") > 0.5, "{of}");

@@ -82,7 +82,9 @@ fn one_step_lowers_the_loss() {
         let model = model(config, &Device::default().autodiff());
         // The same loss before and after: with what training alone does, noise for one, two draws would be compared.
         let objective = config.model.objective(&inputs());
-        let loss = |model: &Model| objective.evaluate(&model.valid(), x.clone().without_autodiff()).loss().into_scalar::<f32>();
+        let loss = |model: &Model| {
+            objective.evaluate(&model.valid(), x.clone().without_autodiff()).loss().into_scalar::<f32>()
+        };
         let before = loss(&model);
         let training = objective.evaluate(&model, x.clone());
         let gradients = GradientsParams::from_grads(training.loss().backward(), &model);
@@ -96,9 +98,10 @@ fn one_step_lowers_the_loss() {
 fn every_variant_combines_with_every_penalty_and_corruption_and_with_a_convolutional_network() {
     let x = digits();
     each(|variant, config| {
-        for network in
-            [config.model.network.clone(), Network::Conv(ConvConfig { norm: NormKind::Batch, dropout: 0.1, ..ConvConfig::default() })]
-        {
+        for network in [
+            config.model.network.clone(),
+            Network::Conv(ConvConfig { norm: NormKind::Batch, dropout: 0.1, ..ConvConfig::default() }),
+        ] {
             let mut recipe = config.model.clone();
             recipe.network = network;
             recipe.corruption = recipe.corruption.clone().with(GaussianConfig::default());
@@ -125,13 +128,17 @@ fn every_variant_combines_with_every_penalty_and_corruption_and_with_a_convoluti
                 assert!(value.is_finite() && value >= 0.0, "{} {}: {value}", variant.name, term.name);
             }
             let norm = evaluation.terms.iter().find(|term| term.name == "contractive").unwrap().value.clone();
-            assert!(norm.mean().into_scalar::<f32>() > 0.0, "{}: the derivative is measured without gradients, too", variant.name);
+            assert!(
+                norm.mean().into_scalar::<f32>() > 0.0,
+                "{}: the derivative is measured without gradients, too",
+                variant.name
+            );
         }
     });
 }
 
-/// An objective without a minimum falls for ever while the encoder shrinks and the decoder grows. Whether a model can be scaled so, at the end of a
-/// training: the loss after it, less the loss before.
+/// An objective without a minimum falls for ever while the encoder shrinks and the decoder grows. Whether a model can
+/// be scaled so, at the end of a training: the loss after it, less the loss before.
 fn scaled_away(recipe: &Recipe, by: f32) -> f32 {
     let x = digits();
     let device = Device::default().autodiff();
@@ -159,7 +166,9 @@ fn scaled_away(recipe: &Recipe, by: f32) -> f32 {
                 (Layer::Linear { weight, bias }, Some(shift)) if is_decoder && place == last[1] => {
                     Layer::Linear { weight, bias: bias + shift.clone() }
                 }
-                (Layer::Linear { weight, bias }, None) if is_decoder => Layer::Linear { weight: weight.mul_scalar(factor), bias },
+                (Layer::Linear { weight, bias }, None) if is_decoder => {
+                    Layer::Linear { weight: weight.mul_scalar(factor), bias }
+                }
                 (Layer::Linear { weight, bias }, None) => {
                     Layer::Linear { weight: weight.mul_scalar(factor), bias: bias.mul_scalar(factor) }
                 }
@@ -195,7 +204,8 @@ fn no_penalty_is_escaped_by_scaling_encoder_against_decoder() {
 fn of_every_code(check: impl Fn(&str, &Recipe)) {
     for code in CodeConfig::all(&Registry::default()) {
         let mut recipe = Recipe { code_dim: 40, code, ..Recipe::default() };
-        recipe.network = Network::Mlp(MlpConfig { hidden: vec![48], norm: NormKind::Batch, dropout: 0.1, ..MlpConfig::default() });
+        recipe.network =
+            Network::Mlp(MlpConfig { hidden: vec![48], norm: NormKind::Batch, dropout: 0.1, ..MlpConfig::default() });
         recipe.corruption = recipe.corruption.clone().with(GaussianConfig::default());
         recipe.corruption = recipe.corruption.clone().with(SaltAndPepper::default());
         recipe.corruption = recipe.corruption.clone().with(Masking::default());
@@ -278,7 +288,13 @@ fn a_plain_loop_alone() {
         let mut objective = config.model.objective(&inputs());
         let rows = fitted.trained.rows(None, &Default::default(), Which::Train).unwrap();
         let order = Order::Shuffled { seed: config.seed };
-        let loader = Loader::new(rows, Batcher::new(fitted.trained.schema.scaling.clone()), config.training.batch_size, order, device);
+        let loader = Loader::new(
+            rows,
+            Batcher::new(fitted.trained.schema.scaling.clone()),
+            config.training.batch_size,
+            order,
+            device,
+        );
         let mut optimizer = config.training.optimizer();
         for (step, batch) in loader.iter().enumerate() {
             let batch = batch.unwrap();
@@ -304,7 +320,11 @@ fn the_same_seed_gives_the_same_run() {
                     let weights = ["a", "b"].map(|name| {
                         let out = format!("{}-{name}", variant.name);
                         let small = ["--set", "data.validation=0.9", "--set", "training.batch_size=16"];
-                        crate::ae_ok(folder, &[&["train", "--variant", variant.name, "--epochs", "1", "--out", &out][..], &small].concat());
+                        crate::ae_ok(
+                            folder,
+                            &[&["train", "--variant", variant.name, "--epochs", "1", "--out", &out][..], &small]
+                                .concat(),
+                        );
                         std::fs::read(folder.join(out).join("model.safetensors")).unwrap()
                     });
                     assert!(weights[0] == weights[1], "{}: the same seed gave other weights", variant.name);
@@ -330,7 +350,10 @@ const WRONG: &[(&[&str], &str)] = &[
     (&["model.code.kind=lifetime", "model.code.rate=0"], "model.code.rate"),
     (&["model.corruption.gaussian.std=-1"], "model.corruption.gaussian.std"),
     (&["model.corruption.masking.rate=1.5"], "model.corruption.masking.rate"),
-    (&["model.corruption.masking.rate=0.5", "model.corruption.masking.rate_max=0.2"], "model.corruption.masking.rate_max"),
+    (
+        &["model.corruption.masking.rate=0.5", "model.corruption.masking.rate_max=0.2"],
+        "model.corruption.masking.rate_max",
+    ),
     (&["model.corruption.salt_and_pepper.rate=0"], "model.corruption.salt_and_pepper.rate"),
     (&["model.corruption.salt_and_pepper.low=2"], "model.corruption.salt_and_pepper.high"),
     (&["model.corruption.gaussian.std=0.1", "model.corruption.emphasis.intact=-1"], "model.corruption.emphasis.intact"),
@@ -339,8 +362,14 @@ const WRONG: &[(&[&str], &str)] = &[
     (&["model.code.kind=gaussian", "model.code.beta=-1"], "model.code.beta"),
     (&["model.variance=0"], "model.variance"),
     (&["model.variance=learned", "model.reconstruction=bernoulli"], "model.reconstruction"),
-    (&["model.code.kind=deterministic", "model.code.activation=sigmoid", "model.penalty.kl_rate.rate=1"], "model.penalty.kl_rate.rate"),
-    (&["model.code.kind=deterministic", "model.code.activation=tanh", "model.penalty.kl_rate.weight=1"], "model.code.activation"),
+    (
+        &["model.code.kind=deterministic", "model.code.activation=sigmoid", "model.penalty.kl_rate.rate=1"],
+        "model.penalty.kl_rate.rate",
+    ),
+    (
+        &["model.code.kind=deterministic", "model.code.activation=tanh", "model.penalty.kl_rate.weight=1"],
+        "model.code.activation",
+    ),
     (&["model.penalty.contractive.probes=0"], "model.penalty.contractive.probes"),
     (&["model.penalty.contractive_hessian.std=nan"], "model.penalty.contractive_hessian.std"),
     (&["training.learning_rate=0"], "training.learning_rate"),
@@ -348,9 +377,17 @@ const WRONG: &[(&[&str], &str)] = &[
     (&["training.epochs=0"], "training.epochs"),
     (&["model.network.kind=conv", "training.pretrain_epochs=3"], "training.pretrain_epochs"),
     (&["model.network.kind=mlp", "model.network.decoder_hidden=[4,0]"], "model.network.decoder_hidden[1]"),
-    (&["model.network.kind=mlp", "model.network.tied=true", "model.network.decoder_hidden=[3]"], "model.network.decoder_hidden"),
     (
-        &["model.network.kind=mlp", "model.network.tied=false", "model.network.decoder_hidden=[3]", "training.pretrain_epochs=3"],
+        &["model.network.kind=mlp", "model.network.tied=true", "model.network.decoder_hidden=[3]"],
+        "model.network.decoder_hidden",
+    ),
+    (
+        &[
+            "model.network.kind=mlp",
+            "model.network.tied=false",
+            "model.network.decoder_hidden=[3]",
+            "training.pretrain_epochs=3",
+        ],
         "training.pretrain_epochs",
     ),
 ];
@@ -361,9 +398,13 @@ fn every_bad_setting_is_refused_by_name() {
         for (settings, field) in WRONG {
             let set: Vec<String> = settings.iter().map(|setting| setting.to_string()).collect();
             let layers = Layers { variant: Some(variant.name), set: &set, ..Layers::default() };
-            let error =
-                Config::from_layers(&layers, &Registry::default()).expect_err(&format!("{} with {settings:?} was taken", variant.name));
-            assert!(error.to_string().contains(&format!("`{field}` is ")), "{} with {settings:?}: {error}", variant.name);
+            let error = Config::from_layers(&layers, &Registry::default())
+                .expect_err(&format!("{} with {settings:?} was taken", variant.name));
+            assert!(
+                error.to_string().contains(&format!("`{field}` is ")),
+                "{} with {settings:?}: {error}",
+                variant.name
+            );
             assert_eq!(error.exit_code(), 2);
         }
     });
@@ -374,8 +415,15 @@ fn networks_that_do_not_suit_the_data_are_refused_by_name() {
     let refused = |recipe: &Recipe, inputs: &Inputs| recipe.check_inputs(inputs).unwrap_err().field;
     let conv = Recipe { network: Network::Conv(ConvConfig::default()), ..Recipe::default() };
     assert_eq!(refused(&conv, &Inputs::unit(64)), "network.kind");
-    let deep = Recipe { network: Network::Conv(ConvConfig { channels: vec![4; 9], ..ConvConfig::default() }), ..Recipe::default() };
+    let deep = Recipe {
+        network: Network::Conv(ConvConfig { channels: vec![4; 9], ..ConvConfig::default() }),
+        ..Recipe::default()
+    };
     assert_eq!(refused(&deep, &inputs()), "network.channels");
-    let tied = Recipe { network: Network::Mlp(MlpConfig { tied: true, ..MlpConfig::default() }), mask_input: true, ..Recipe::default() };
+    let tied = Recipe {
+        network: Network::Mlp(MlpConfig { tied: true, ..MlpConfig::default() }),
+        mask_input: true,
+        ..Recipe::default()
+    };
     assert_eq!(refused(&tied, &inputs()), "network.tied");
 }

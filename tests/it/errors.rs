@@ -29,14 +29,34 @@ fn wrong_usage_exits_with_two() {
     refused(here, &["--code-dim", "64"], 2, &["`model.code_dim` is 64", "1 to 63"]);
     refused(here, &["--code-dim", "0"], 2, &["`model.code_dim` is 0", "at least 1"]);
     refused(here, &["--epochs", "0"], 2, &["`training.epochs` is 0", "at least 1"]);
-    refused(here, &["--epochs", "9223372036854775807"], 2, &["`training.epochs` is 9223372036854775807", "at most 1000000000"]);
+    refused(
+        here,
+        &["--epochs", "9223372036854775807"],
+        2,
+        &["`training.epochs` is 9223372036854775807", "at most 1000000000"],
+    );
     refused(here, &["--epochs", "many"], 2, &["many", "--epochs"]);
     refused(here, &["--seed", "-1"], 2, &["seed", "-1"]);
-    refused(here, &["--variant", "sparse", "--code-dim", "100000000000"], 2, &["number of weights", "`code_dim` (now 100000000000)"]);
-    refused(here, &["--set", "model.network.kind=conv", "--set", "model.network.channels=[9000000,9000000]"], 2, &["number of weights"]);
+    refused(
+        here,
+        &["--variant", "sparse", "--code-dim", "100000000000"],
+        2,
+        &["number of weights", "`code_dim` (now 100000000000)"],
+    );
+    refused(
+        here,
+        &["--set", "model.network.kind=conv", "--set", "model.network.channels=[9000000,9000000]"],
+        2,
+        &["number of weights"],
+    );
     refused(here, &["trian"], 2, &["trian", "train"]);
     refused(here, &["--epohcs", "3"], 2, &["--epohcs", "--epochs"]);
-    refused(here, &["--set", "model.reconstruction=bernoulli", "--set", "data.scaling=standard"], 2, &["data.scaling", "min_max"]);
+    refused(
+        here,
+        &["--set", "model.reconstruction=bernoulli", "--set", "data.scaling=standard"],
+        2,
+        &["data.scaling", "min_max"],
+    );
     assert_eq!(fs::read_dir(here).unwrap().count(), 0, "a refused command leaves nothing behind");
 }
 
@@ -44,7 +64,8 @@ fn wrong_usage_exits_with_two() {
 fn bad_files_exit_with_one() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let images = |count: u32| [&[0, 0, 8, 3][..], &count.to_be_bytes(), &2u32.to_be_bytes(), &2u32.to_be_bytes()].concat();
+    let images =
+        |count: u32| [&[0, 0, 8, 3][..], &count.to_be_bytes(), &2u32.to_be_bytes(), &2u32.to_be_bytes()].concat();
     let write = |name: &str, bytes: &[u8]| fs::write(here.join(name), bytes).unwrap();
     write("short.idx", &[&images(10)[..], &[1; 39]].concat());
     refused(here, &["--data", "short.idx"], 1, &["short.idx", "truncated", "40 bytes"]);
@@ -115,8 +136,9 @@ fn a_damaged_run_is_refused_with_what_to_do() {
             // It goes on from the epoch before by itself, and says so.
             let run = ae(here, &resume);
             let said = String::from_utf8_lossy(&run.stderr).into_owned();
-            let expected_line =
-                format!("warning: the checkpoint of epoch 3 is damaged: {part}-3.bpk is not what was saved; going on from epoch 2");
+            let expected_line = format!(
+                "warning: the checkpoint of epoch 3 is damaged: {part}-3.bpk is not what was saved; going on from epoch 2"
+            );
             assert!(run.status.success() && said.lines().any(|line| line == expected_line), "{said}");
             assert!(fs::read(here.join("run/model.safetensors")).unwrap() == expected, "{part}: other weights");
             fs::remove_file(here.join("run/summary.json")).unwrap();
@@ -128,7 +150,10 @@ fn a_damaged_run_is_refused_with_what_to_do() {
     fs::write(&earlier, &whole[..whole.len() / 2]).unwrap();
     let run = ae(here, &resume);
     let said = text(&run.stderr);
-    assert!(run.status.success() && said.contains("epoch 2 is damaged") && said.contains("cannot be the one that is kept"), "{said}");
+    assert!(
+        run.status.success() && said.contains("epoch 2 is damaged") && said.contains("cannot be the one that is kept"),
+        "{said}"
+    );
     fs::write(&earlier, whole).unwrap();
     fs::remove_file(here.join("run/summary.json")).unwrap();
     let config = fs::read_to_string(here.join("run/config.toml")).unwrap();

@@ -1,4 +1,5 @@
-//! What goes in comes out: cells that nobody asked to change, keys, dates, types, rows; and files as people and programs write them.
+//! What goes in comes out: cells that nobody asked to change, keys, dates, types, rows; and files as people and
+//! programs write them.
 
 use std::{
     fs::{self, File},
@@ -9,8 +10,8 @@ use std::{
 };
 
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int32Array, Int64Array,
-    RecordBatch, StringArray, types::Int32Type,
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array,
+    Int32Array, Int64Array, RecordBatch, StringArray, types::Int32Type,
 };
 use arrow_ipc::{reader::FileReader, writer::FileWriter};
 use flate2::{Compression, write::GzEncoder};
@@ -90,7 +91,8 @@ fn is_blank(cell: &str) -> bool {
     ["", "NA", "?"].contains(&cell)
 }
 
-/// Whether `found` is the table with its blanks filled in where a column is learned from, and every other byte as it was.
+/// Whether `found` is the table with its blanks filled in where a column is learned from, and every other byte as it
+/// was.
 fn expect_filled(rows: &[Vec<String>], delimiter: char, end: &str, found: &str, what: &str) -> usize {
     let (mut rest, mut filled) = (found, 0);
     for (number, row) in rows.iter().enumerate() {
@@ -108,7 +110,10 @@ fn expect_filled(rows: &[Vec<String>], delimiter: char, end: &str, found: &str, 
                 filled += 1;
                 rest = &rest[length..];
             } else {
-                assert!(rest.starts_with(cell.as_str()), "{what}: row {number}, column {column}: `{cell}` became {rest:.60}");
+                assert!(
+                    rest.starts_with(cell.as_str()),
+                    "{what}: row {number}, column {column}: `{cell}` became {rest:.60}"
+                );
                 rest = &rest[cell.len()..];
             }
             assert!(rest.starts_with(&mark), "{what}: row {number}, column {column}: {rest:.60}");
@@ -124,10 +129,15 @@ fn expect_filled(rows: &[Vec<String>], delimiter: char, end: &str, found: &str, 
 fn imputing_changes_the_blanks_of_text_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let utf16 = |text: &str| [&[0xff, 0xfe][..], &text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()].concat();
-    for (seed, name, delimiter, end) in
-        [(0, "a.csv", ',', "\n"), (1, "b.tsv", '\t', "\r\n"), (2, "c.csv", ';', "\r\n"), (3, "d.txt", '|', "\n"), (4, "e.csv", ',', "\r")]
-    {
+    let utf16 =
+        |text: &str| [&[0xff, 0xfe][..], &text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()].concat();
+    for (seed, name, delimiter, end) in [
+        (0, "a.csv", ',', "\n"),
+        (1, "b.tsv", '\t', "\r\n"),
+        (2, "c.csv", ';', "\r\n"),
+        (3, "d.txt", '|', "\n"),
+        (4, "e.csv", ',', "\r"),
+    ] {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let (rows, _) = text_table(&mut random, delimiter);
         let lines = rows.iter().map(|row| row.join(&delimiter.to_string()) + end).collect::<String>();
@@ -148,12 +158,16 @@ fn imputing_changes_the_blanks_of_text_and_nothing_else() {
             1 => text(written.strip_prefix(b"\xef\xbb\xbf").expect("the mark stays")),
             3 => {
                 let units = written.strip_prefix(&[0xff, 0xfe]).expect("the mark stays").chunks_exact(2);
-                String::from_utf16(&units.map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect::<Vec<_>>()).unwrap()
+                String::from_utf16(&units.map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect::<Vec<_>>())
+                    .unwrap()
             }
             _ => text(&written),
         };
         let filled = expect_filled(&rows, delimiter, end, &found, name);
-        assert!(filled > 5 && said.contains(&format!("{filled} missing values filled in")), "{name}: {filled} in {said}");
+        assert!(
+            filled > 5 && said.contains(&format!("{filled} missing values filled in")),
+            "{name}: {filled} in {said}"
+        );
         assert!(said.contains("60 left blank: columns that were empty in training (`never`)"), "{name}: {said}");
     }
 }
@@ -198,7 +212,9 @@ fn write_typed(path: &Path, batch: &RecordBatch) {
         writer.close().unwrap();
     } else {
         let mut writer = FileWriter::try_new(file, &batch.schema()).unwrap();
-        [batch.slice(0, 25), batch.slice(25, 0), batch.slice(25, 35)].iter().for_each(|part| writer.write(part).unwrap());
+        [batch.slice(0, 25), batch.slice(25, 0), batch.slice(25, 35)]
+            .iter()
+            .for_each(|part| writer.write(part).unwrap());
         writer.finish().unwrap();
     }
 }
@@ -232,7 +248,11 @@ fn imputing_changes_the_blanks_of_typed_tables_and_nothing_else() {
             let mut filled = 0;
             for (index, field) in before.schema().fields().iter().enumerate() {
                 let (old, new) = (before.column(index), after.column(index));
-                assert_eq!((field.name(), field.data_type()), (after.schema().field(index).name(), new.data_type()), "{out}");
+                assert_eq!(
+                    (field.name(), field.data_type()),
+                    (after.schema().field(index).name(), new.data_type()),
+                    "{out}"
+                );
                 for row in 0..60 {
                     match old.is_null(row) {
                         true if field.name() == "never" => assert!(new.is_null(row), "{out}: a value made up"),
@@ -264,7 +284,8 @@ fn imputing_changes_the_missing_numbers_of_arrays_and_no_other_byte() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let mut random = ChaCha8Rng::seed_from_u64(5);
-    let values: Vec<f32> = (0..240).map(|_| if random.random_bool(0.1) { f32::NAN } else { number(&mut random) as f32 }).collect();
+    let values: Vec<f32> =
+        (0..240).map(|_| if random.random_bool(0.1) { f32::NAN } else { number(&mut random) as f32 }).collect();
     let header = |shape: &str, order: &str, kind: &str| {
         let text = format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}");
         let padded = format!("{text:<117}\n");
@@ -278,9 +299,10 @@ fn imputing_changes_the_missing_numbers_of_arrays_and_no_other_byte() {
     let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![60, 4], &little).unwrap();
     fs::write(here.join("t.safetensors"), safetensors::serialize([("x", view)], None).unwrap()).unwrap();
     let mut archive = zip::ZipWriter::new(File::create(here.join("z.npz")).unwrap());
-    for (name, bytes) in
-        [("other.npy", [header("(4,)", "False", "|u1"), vec![1, 2, 3, 4]].concat()), ("x.npy", fs::read(here.join("c.npy")).unwrap())]
-    {
+    for (name, bytes) in [
+        ("other.npy", [header("(4,)", "False", "|u1"), vec![1, 2, 3, 4]].concat()),
+        ("x.npy", fs::read(here.join("c.npy")).unwrap()),
+    ] {
         archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
         archive.write_all(&bytes).unwrap();
     }
@@ -343,10 +365,16 @@ fn keys_labels_and_dates_come_out_as_they_went_in() {
     }
     fs::write(here.join("t.csv"), &lines).unwrap();
     let said = train(here, "t.csv", "run", &["--id", "key", "--label", "class"]);
-    assert!(said.contains("8 of 52 rows have no label") && said.contains("column `day` holds dates (`1.1.2024`)"), "{said}");
+    assert!(
+        said.contains("8 of 52 rows have no label") && said.contains("column `day` holds dates (`1.1.2024`)"),
+        "{said}"
+    );
     let (described, _) = both(here, &["data", "t.csv", "--id", "key", "--label", "class"]);
     let labels = "labels: 01 (9), 1 (9), 100000001 (9), 100000002 (9), 12b (8); 8 rows without";
-    assert!(described.contains(labels) && described.contains("identifiers: 00123, 100000001, 100000002\n"), "{described}");
+    assert!(
+        described.contains(labels) && described.contains("identifiers: 00123, 100000001, 100000002\n"),
+        "{described}"
+    );
     for (command, first) in [("score", "score"), ("encode", "h0"), ("reconstruct", "a")] {
         for end in ["csv", "parquet", "arrow"] {
             let out = format!("{command}.{end}");
@@ -355,14 +383,21 @@ fn keys_labels_and_dates_come_out_as_they_went_in() {
                 "csv" => {
                     let mut reader = csv::Reader::from_path(here.join(&out)).unwrap();
                     let names = reader.headers().unwrap().iter().map(str::to_string).collect();
-                    (names, reader.records().map(|record| record.unwrap().iter().map(str::to_string).collect()).collect())
+                    (
+                        names,
+                        reader.records().map(|record| record.unwrap().iter().map(str::to_string).collect()).collect(),
+                    )
                 }
                 _ => {
                     let batch = read_typed(&here.join(&out));
-                    let columns: Vec<_> =
-                        batch.columns().iter().map(|column| ae_data::table::texts(column, "t".as_ref()).unwrap()).collect();
+                    let columns: Vec<_> = batch
+                        .columns()
+                        .iter()
+                        .map(|column| ae_data::table::texts(column, "t".as_ref()).unwrap())
+                        .collect();
                     let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
-                    let row = |row: usize| columns.iter().map(|column| column[row].clone().unwrap_or_default()).collect();
+                    let row =
+                        |row: usize| columns.iter().map(|column| column[row].clone().unwrap_or_default()).collect();
                     (names, (0..batch.num_rows()).map(row).collect())
                 }
             };
@@ -373,7 +408,11 @@ fn keys_labels_and_dates_come_out_as_they_went_in() {
             assert_eq!(cells.len(), 52, "{out}");
             for (row, (cells, line)) in cells.iter().zip(lines.lines().skip(1)).enumerate() {
                 let expected: Vec<&str> = line.split(',').collect();
-                assert_eq!([&cells[0], &cells[1], cells.last().unwrap()], [expected[0], expected[3], expected[4]], "{out}, row {row}");
+                assert_eq!(
+                    [&cells[0], &cells[1], cells.last().unwrap()],
+                    [expected[0], expected[3], expected[4]],
+                    "{out}, row {row}"
+                );
             }
         }
     }
@@ -396,7 +435,8 @@ fn a_named_file_is_every_row_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let rows = |count: usize, from: usize| {
-        (from..from + count).fold("a,b\n".to_string(), |text, row| text + &format!("{}.5,{}\n", row * 13 % 47, row * row % 53))
+        (from..from + count)
+            .fold("a,b\n".to_string(), |text, row| text + &format!("{}.5,{}\n", row * 13 % 47, row * row % 53))
     };
     fs::write(here.join("t.csv"), rows(100, 0)).unwrap();
     fs::write(here.join("copy.csv"), rows(100, 0)).unwrap();
@@ -418,7 +458,11 @@ fn a_named_file_is_every_row_of_it() {
     // Neither is it by its name that a comparison uses a run again.
     fs::write(here.join("t.csv"), rows(100, 0)).unwrap();
     let compare = |data: &str| {
-        ae(here, &[&["compare", "--variants", "linear", "--out", "runs", "--data", data][..], &QUICK[..2], &QUICK[4..]].concat())
+        ae(
+            here,
+            &[&["compare", "--variants", "linear", "--out", "runs", "--data", data][..], &QUICK[..2], &QUICK[4..]]
+                .concat(),
+        )
     };
     assert!(compare("t.csv").status.success());
     assert!(compare("./copy.csv").status.success(), "the same rows by another name");
@@ -450,9 +494,15 @@ fn text_files_are_read_as_people_write_them() {
     write("comma.csv", ("id;amount\n".to_string() + &rows(&|row| format!("r{row};{},25\n", row))).as_bytes());
     let (out, said) = described(&["comma.csv", "--id", "id"]);
     assert!((mean(&out, "amount") - 19.75).abs() < 1e-6 && said.contains("`0,25` is read as 0.25"), "{out}{said}");
-    write("marks.csv", ("share,income,price\n".to_string() + &rows(&|row| format!("{row}.5%,\"1,{:03}\",$2.50\n", row))).as_bytes());
+    write(
+        "marks.csv",
+        ("share,income,price\n".to_string() + &rows(&|row| format!("{row}.5%,\"1,{:03}\",$2.50\n", row))).as_bytes(),
+    );
     let (out, said) = described(&["marks.csv"]);
-    assert!(mean(&out, "income") == 1019.5 && mean(&out, "share") == 20.0 && said.contains("`$2.50` is read as 2.5"), "{out}{said}");
+    assert!(
+        mean(&out, "income") == 1019.5 && mean(&out, "share") == 20.0 && said.contains("`$2.50` is read as 2.5"),
+        "{out}{said}"
+    );
     write("unclear.tsv", ("a\tb\n".to_string() + &rows(&|row| format!("1,{:03}\t{row}\n", row))).as_bytes());
     refused(here, &["data", "unclear.tsv"], &["`a`", "`1,000`", "`--decimal ,`"]);
     let (out, _) = described(&["unclear.tsv", "--decimal", "."]);
@@ -484,26 +534,40 @@ fn text_files_are_read_as_people_write_them() {
     write("late.csv", ("a,b\n".to_string() + &rows(&|row| format!("{row},{}\n", row % 3)) + "# the end\n").as_bytes());
     refused(here, &["data", "late.csv"], &["line 42", "1 cell", "--comment '#'"]);
     assert!(described(&["late.csv", "--comment", "#"]).0.contains("40 rows"));
-    write("spaces.txt", ("  time  level\n".to_string() + &rows(&|row| format!("  {row:>4}   {:.2}\n", row as f64 / 3.0))).as_bytes());
+    write(
+        "spaces.txt",
+        ("  time  level\n".to_string() + &rows(&|row| format!("  {row:>4}   {:.2}\n", row as f64 / 3.0))).as_bytes(),
+    );
     let (out, said) = described(&["spaces.txt"]);
     assert!(out.contains("40 rows\n2 features") && said.contains("separated by spaces"), "{out}{said}");
     write("trailing.csv", ("a,b\n".to_string() + &rows(&|row| format!("{row},{},\n", row % 3))).as_bytes());
     let (out, said) = described(&["trailing.csv"]);
     assert!(out.contains("2 features") && said.contains("40 lines end with a delimiter"), "{out}{said}");
-    write("r.txt", ("\"a\" \"b\"\n".to_string() + &rows(&|row| format!("\"{}\" {row} {}\n", row + 1, row % 3))).as_bytes());
+    write(
+        "r.txt",
+        ("\"a\" \"b\"\n".to_string() + &rows(&|row| format!("\"{}\" {row} {}\n", row + 1, row % 3))).as_bytes(),
+    );
     let (out, said) = described(&["r.txt"]);
     assert!(out.contains("2 features") && said.contains("one cell more than the header"), "{out}{said}");
     write(
         "years.csv",
-        ("region,2019,2020\n".to_string() + &rows(&|row| format!("{},{row}.5,{}\n", ["N", "S"][row % 2], row % 3))).as_bytes(),
+        ("region,2019,2020\n".to_string() + &rows(&|row| format!("{},{row}.5,{}\n", ["N", "S"][row % 2], row % 3)))
+            .as_bytes(),
     );
     let (out, said) = described(&["years.csv"]);
     assert!(out.contains("40 rows") && said.contains("`--no-header`"), "{out}{said}");
     assert!(described(&["years.csv", "--no-header", "--drop", "c0"]).0.contains("41 rows"));
-    write("excel.csv", ("a,b\n".to_string() + &rows(&|row| format!("{row},{}\n", ["1.5", "#DIV/0!", "#N/A", "2"][row % 4]))).as_bytes());
+    write(
+        "excel.csv",
+        ("a,b\n".to_string() + &rows(&|row| format!("{row},{}\n", ["1.5", "#DIV/0!", "#N/A", "2"][row % 4])))
+            .as_bytes(),
+    );
     let (out, said) = described(&["excel.csv"]);
     assert!(column(&out, "b")[2] == "50.0%" && said.contains("10 x `#DIV/0!`"), "{out}{said}");
-    write("indexed.csv", (",a,b\n".to_string() + &rows(&|row| format!("{row},{}.5,{}\n", row % 7, row % 3))).as_bytes());
+    write(
+        "indexed.csv",
+        (",a,b\n".to_string() + &rows(&|row| format!("{row},{}.5,{}\n", row % 7, row % 3))).as_bytes(),
+    );
     let (out, said) = described(&["indexed.csv"]);
     assert!(out.contains("2 features") && said.contains("the column without a name counts the rows"), "{out}{said}");
     assert!(described(&["indexed.csv", "--keep", ",a"]).0.contains("2 features"), "the index and `a`");
@@ -511,13 +575,21 @@ fn text_files_are_read_as_people_write_them() {
     assert!(described(&["quoted.csv"]).0.contains("40 rows"));
 
     // Kinds as a person says, and as they were in training ever after.
-    write("codes.csv", ("zip,flag,n\n".to_string() + &rows(&|row| format!("{},{},{row}.0\n", 10_000 + row % 5, row % 2))).as_bytes());
+    write(
+        "codes.csv",
+        ("zip,flag,n\n".to_string() + &rows(&|row| format!("{},{},{row}.0\n", 10_000 + row % 5, row % 2))).as_bytes(),
+    );
     let (out, _) = described(&["codes.csv", "--categorical", "zip", "--boolean", "flag"]);
-    assert!(out.contains("zip     category") && out.contains("5 levels: 10000") && out.contains("flag    boolean"), "{out}");
+    assert!(
+        out.contains("zip     category") && out.contains("5 levels: 10000") && out.contains("flag    boolean"),
+        "{out}"
+    );
     train(here, "codes.csv", "codes", &["--categorical", "zip", "--boolean", "flag", "--integer", "n"]);
     let schema = fs::read_to_string(here.join("codes/data.toml")).unwrap();
     assert!(
-        schema.contains("\"10000\", \"10001\"") && schema.contains("levels = [\"0\", \"1\"]") && schema.contains("integer = true"),
+        schema.contains("\"10000\", \"10001\"")
+            && schema.contains("levels = [\"0\", \"1\"]")
+            && schema.contains("integer = true"),
         "{schema}"
     );
     write("one.csv", b"n,flag,zip,more\n1,1,10003,x\n2.5,0,77777,y\n");
@@ -533,9 +605,13 @@ fn text_files_are_read_as_people_write_them() {
     refused(here, &["data", "book.xlsx"], &["book.xlsx", "a spreadsheet", "save its sheet as CSV"]);
     write("book.csv", b"PK\x03\x04\0\0");
     refused(here, &["data", "book.csv"], &["book.csv", "a spreadsheet", "CSV"]);
-    for (name, what) in
-        [("cells.h5ad", "to_parquet"), ("model.pkl", "pickle"), ("rows.jsonl", "JSON"), ("x.mat", "MATLAB"), ("t.zip", "unpack")]
-    {
+    for (name, what) in [
+        ("cells.h5ad", "to_parquet"),
+        ("model.pkl", "pickle"),
+        ("rows.jsonl", "JSON"),
+        ("x.mat", "MATLAB"),
+        ("t.zip", "unpack"),
+    ] {
         write(name, b"\0\x01\x02");
         refused(here, &["data", name], &[name, what]);
     }
@@ -563,13 +639,18 @@ fn what_stands_in_the_way_of_the_data_is_refused_by_name() {
         write(part, &format!("a,b,c\n{table}"));
     }
     train(here, "parts", "run", &[]);
-    for args in
-        [&["score", "run", "--data", "parts", "--out", "parts/2.csv"][..], &["impute", "run", "--data", "parts", "--out", "parts/1.csv"]]
-    {
+    for args in [
+        &["score", "run", "--data", "parts", "--out", "parts/2.csv"][..],
+        &["impute", "run", "--data", "parts", "--out", "parts/1.csv"],
+    ] {
         refused(here, args, &["choose another"]);
     }
     assert_eq!(fs::read_to_string(here.join("parts/2.csv")).unwrap(), format!("a,b,c\n{table}"));
-    refused(here, &["train", "--data", "parts", "--stratify", "--group", "c", "--out", "other"], &["leave out `--stratify` or `--group`"]);
+    refused(
+        here,
+        &["train", "--data", "parts", "--stratify", "--group", "c", "--out", "other"],
+        &["leave out `--stratify` or `--group`"],
+    );
     refused(here, &["score", "run", "--data", "parts", "--resize", "8x8"], &["`--resize`", "picture files"]);
 }
 
@@ -591,7 +672,8 @@ fn seconds_since_1970_are_learned_and_given_back_to_the_second() {
     assert!(weights("t.csv") == weights("t.parquet"));
     let run = ae_train::Run::open(&here.join("run-t.csv")).unwrap();
     let trained = run.trained(burn::tensor::Device::default()).unwrap();
-    let rows = trained.rows(Some(here.join("t.csv").to_str().unwrap()), &Default::default(), ae_train::Which::All).unwrap();
+    let rows =
+        trained.rows(Some(here.join("t.csv").to_str().unwrap()), &Default::default(), ae_train::Which::All).unwrap();
     let scaled = rows.scaled(&trained.schema.scaling).unwrap();
     let at: Vec<f32> = scaled.iter().step_by(2).copied().collect();
     let steps: Vec<f32> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -609,8 +691,24 @@ fn seconds_since_1970_are_learned_and_given_back_to_the_second() {
     assert!(said.contains("double precision: single precision would cut digits off at\n"), "{said}");
     assert!(said.contains("in the order of `features` in model.py: at, x\n"), "{said}");
     assert!(written.contains("model.onnx: ONNX, scaling included, rows in double precision\n"), "{written}");
-    assert!(written.contains("\nfeatures = [\n    \"at\", \"x\",\n]\n") && written.contains("((x - offset) / scale).float()"), "{written}");
-    ae_ok(here, &["import", "far/export/model.safetensors", "--data", "t.csv", "--out", "back", "--set", "data.scaling=min_max"]);
+    assert!(
+        written.contains("\nfeatures = [\n    \"at\", \"x\",\n]\n")
+            && written.contains("((x - offset) / scale).float()"),
+        "{written}"
+    );
+    ae_ok(
+        here,
+        &[
+            "import",
+            "far/export/model.safetensors",
+            "--data",
+            "t.csv",
+            "--out",
+            "back",
+            "--set",
+            "data.scaling=min_max",
+        ],
+    );
     assert_eq!(ae_ok(here, &["encode", "back"]), ae_ok(here, &["encode", "far"]));
 }
 
@@ -619,7 +717,9 @@ fn seconds_since_1970_are_learned_and_given_back_to_the_second() {
 fn a_comparison_averages_over_seeds_alone() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let lines = (0..60).fold("a,b,c,g\n".to_string(), |text, row| text + &format!("{}.5,{row},{},g{}\n", row * 7 % 11, row % 5, row % 6));
+    let lines = (0..60).fold("a,b,c,g\n".to_string(), |text, row| {
+        text + &format!("{}.5,{row},{},g{}\n", row * 7 % 11, row % 5, row % 6)
+    });
     fs::write(here.join("t.csv"), lines).unwrap();
     let runs: [(&str, &[&str]); 6] = [
         ("first", &["--drop", "g"]),
@@ -631,29 +731,43 @@ fn a_comparison_averages_over_seeds_alone() {
     ];
     runs.iter().for_each(|(out, more)| drop(train(here, "t.csv", out, more)));
     let names = |runs: &[&str]| -> Vec<(String, String, u64)> {
-        let lines: serde_json::Value = serde_json::from_str(&ae_ok(here, &[&["compare", "--json"], runs].concat())).unwrap();
+        let lines: serde_json::Value =
+            serde_json::from_str(&ae_ok(here, &[&["compare", "--json"], runs].concat())).unwrap();
         let text = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap().to_string();
-        lines.as_array().unwrap().iter().map(|line| (text(line, "name"), text(line, "data"), line["runs"].as_u64().unwrap())).collect()
+        lines
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| (text(line, "name"), text(line, "data"), line["runs"].as_u64().unwrap()))
+            .collect()
     };
     let expected = |lines: &[(&str, &str, u64)]| -> Vec<(String, String, u64)> {
         lines.iter().map(|&(name, data, runs)| (name.to_string(), data.to_string(), runs)).collect()
     };
     assert_eq!(names(&["first", "second", "first"]), expected(&[("PCA (1)", "t", 2), ("undercomplete (1)", "t", 2)]));
-    let lines = [("PCA (1)", "t", 2), ("undercomplete (1)", "t", 2), ("undercomplete (1), model.penalty.l1.weight=0.1", "t", 1)];
+    let lines = [
+        ("PCA (1)", "t", 2),
+        ("undercomplete (1)", "t", 2),
+        ("undercomplete (1), model.penalty.l1.weight=0.1", "t", 1),
+    ];
     assert_eq!(names(&["first", "penalty", "second"]), expected(&lines));
     for (other, own, its) in [
         ("scaled", "t, data.scaling=standard", "t, data.scaling=min_max"),
         ("group", "t, data.read.drop=[\"g\"]", "t, data.group=g"),
         ("dropped", "t, data.read.drop=[\"g\"]", "t, data.read.drop=[\"g\", \"c\"]"),
     ] {
-        let lines = [("PCA (1)", own, 1), ("undercomplete (1)", own, 1), ("PCA (1)", its, 1), ("undercomplete (1)", its, 1)];
+        let lines =
+            [("PCA (1)", own, 1), ("undercomplete (1)", own, 1), ("PCA (1)", its, 1), ("undercomplete (1)", its, 1)];
         assert_eq!(names(&["first", other]), expected(&lines));
         ae_ok(here, &["report", "first", other, "--out", "both.html"]);
         let page = fs::read_to_string(here.join("both.html")).unwrap();
         assert!(page.contains(&own.replace('"', "&quot;")) && page.contains(&its.replace('"', "&quot;")), "{other}");
     }
     let table = ae_ok(here, &["compare", "first", "scaled"]);
-    assert!(table.contains("test rows of t, data.scaling=min_max") && table.contains("stands in a table of its own"), "{table}");
+    assert!(
+        table.contains("test rows of t, data.scaling=min_max") && table.contains("stands in a table of its own"),
+        "{table}"
+    );
 }
 
 /// A table from a pipe, and one that a program has in memory, are the same as one in a file.
@@ -707,10 +821,14 @@ fn what_a_table_of_text_hides_is_refused_or_said() {
     // Quotes that swallow rows.
     write(
         "inches.csv",
-        &("a,b,size\n".to_string() + &rows(&|row| format!("{},1,{}\n", x(row), if [8, 31].contains(&row) { "\"3.5 in" } else { "disk" }))),
+        &("a,b,size\n".to_string()
+            + &rows(&|row| format!("{},1,{}\n", x(row), if [8, 31].contains(&row) { "\"3.5 in" } else { "disk" }))),
     );
     refused(here, &["data", "inches.csv"], &["lines 10 to 33", "opened in line 10", "double it"]);
-    write("open.csv", &("a,b,c\n".to_string() + &rows(&|row| format!("{},1,{}\n", x(row), if row == 59 { "\"x" } else { "y" }))));
+    write(
+        "open.csv",
+        &("a,b,c\n".to_string() + &rows(&|row| format!("{},1,{}\n", x(row), if row == 59 { "\"x" } else { "y" }))),
+    );
     refused(here, &["data", "open.csv"], &["line 61", "opened and never closed"]);
     write("back.csv", &("a,b,c\n".to_string() + &rows(&|row| format!("\"say \\\"hi\\\", x\",{},2\n", x(row)))));
     refused(here, &["data", "back.csv"], &["line 2", "`\\\"`", "double it"]);
@@ -718,29 +836,54 @@ fn what_a_table_of_text_hides_is_refused_or_said() {
     refused(here, &["data", "blank.csv"], &["line 2", "a blank stands before the quote"]);
 
     // Rows and names of rows that look like something else.
-    write("mushrooms.csv", &rows(&|row| format!("{},{},{}\n", ["p", "e"][row % 2], ["x", "b", "s"][row % 3], ["n", "w"][row / 2 % 2])));
+    write(
+        "mushrooms.csv",
+        &rows(&|row| format!("{},{},{}\n", ["p", "e"][row % 2], ["x", "b", "s"][row % 3], ["n", "w"][row / 2 % 2])),
+    );
     let (out, said) = described(&["mushrooms.csv"]);
-    assert!(out.contains("60 rows") && said.contains("(`p`, `x`, `n`) was taken for a row") && said.contains("`--header`"), "{out}{said}");
+    assert!(
+        out.contains("60 rows") && said.contains("(`p`, `x`, `n`) was taken for a row") && said.contains("`--header`"),
+        "{out}{said}"
+    );
     train(here, "mushrooms.csv", "mushrooms", &[]);
     write("few.csv", "e,b,w\np,x,n\n");
-    refused(here, &["score", "mushrooms", "--data", "few.csv"], &["lacks 3", "`--no-header` if its first line is a row"]);
+    refused(
+        here,
+        &["score", "mushrooms", "--data", "few.csv"],
+        &["lacks 3", "`--no-header` if its first line is a row"],
+    );
     assert_eq!(both(here, &["score", "mushrooms", "--data", "few.csv", "--no-header"]).0.lines().count(), 3);
-    write("numbered.csv", &(",a,b\n".to_string() + &rows(&|row| format!("{},{},{}\n", row * 37 % 61, x(row), row % 5))));
+    write(
+        "numbered.csv",
+        &(",a,b\n".to_string() + &rows(&|row| format!("{},{},{}\n", row * 37 % 61, x(row), row % 5))),
+    );
     write("named.csv", &(",a,b\n".to_string() + &rows(&|row| format!("Mazda {row},{},{}\n", x(row), row % 5))));
     for name in ["numbered.csv", "named.csv"] {
         let (out, said) = described(&[name]);
-        assert!(out.contains("2 features") && said.contains("carried along, not learned from (`--keep` learns from it)"), "{out}{said}");
+        assert!(
+            out.contains("2 features") && said.contains("carried along, not learned from (`--keep` learns from it)"),
+            "{out}{said}"
+        );
     }
-    write("measured.csv", &(",a,b\n".to_string() + &rows(&|row| format!("{}.5,{},{}\n", row * 37 % 61, x(row), row % 5))));
+    write(
+        "measured.csv",
+        &(",a,b\n".to_string() + &rows(&|row| format!("{}.5,{},{}\n", row * 37 % 61, x(row), row % 5))),
+    );
     assert!(described(&["measured.csv"]).0.contains("3 features"));
-    write("dash.csv", &("a,b\n".to_string() + &rows(&|row| format!("{},{}\n", ["–1.5", "'2", "１.５"][row % 3], x(row)))));
+    write(
+        "dash.csv",
+        &("a,b\n".to_string() + &rows(&|row| format!("{},{}\n", ["–1.5", "'2", "１.５"][row % 3], x(row)))),
+    );
     assert!(described(&["dash.csv"]).1.contains("cells like `–1.5` are taken for names"));
 
     // Truth values of two programs in two files, and a boolean of other values.
     write("part-1.csv", &("ok,a\n".to_string() + &rows(&|row| format!("{},{}\n", ["yes", "no"][row % 2], x(row)))));
     write("part-2.csv", &("ok,a\n".to_string() + &rows(&|row| format!("{},{}\n", row % 2, x(row)))));
     let (out, said) = described(&["part-*.csv"]);
-    assert!(out.contains("ok      boolean") && said.contains("`yes` and 0 or 1: both are read as truth values"), "{out}{said}");
+    assert!(
+        out.contains("ok      boolean") && said.contains("`yes` and 0 or 1: both are read as truth values"),
+        "{out}{said}"
+    );
     let (_, said) = described(&["part-2.csv", "--integer", "a"]);
     assert!(said.contains("said to hold whole numbers, but holds `7.1`"), "{said}");
 
@@ -760,23 +903,36 @@ fn what_a_table_of_text_hides_is_refused_or_said() {
     refused(here, &["train", "--data", "group.csv", "--group", "g"], &["`g`", "one group for all 60 rows"]);
 }
 
-/// What is known of a column is what the training rows hold of it; and the rows of a run's parts are the same ever after.
+/// What is known of a column is what the training rows hold of it; and the rows of a run's parts are the same ever
+/// after.
 #[test]
 fn columns_are_what_the_training_rows_know() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let late = |row: usize, early: &str, late: &str| (if row < 50 { early } else { late }).to_string();
     let lines = (0..60).fold("t,n,x,one,kind\n".to_string(), |text, row| {
-        text + &format!("{row},{},{}.5,{},{}\n", late(row, "", "7"), row * 7 % 31, late(row, "5", "6"), late(row, ["a", "b"][row % 2], "c"))
+        text + &format!(
+            "{row},{},{}.5,{},{}\n",
+            late(row, "", "7"),
+            row * 7 % 31,
+            late(row, "5", "6"),
+            late(row, ["a", "b"][row % 2], "c")
+        )
     });
     fs::write(here.join("t.csv"), lines).unwrap();
     let said = train(here, "t.csv", "run", &["--time", "t"]);
-    for part in ["column `n` is empty in the training rows", "every training row: `one` (5)", "`kind`: `c` in no training row"] {
+    for part in
+        ["column `n` is empty in the training rows", "every training row: `one` (5)", "`kind`: `c` in no training row"]
+    {
         assert!(said.contains(part), "{part}: {said}");
     }
     for stream in [&[][..], &["--stream"]] {
         let (out, said) = both(here, &[&["score", "run"][..], stream].concat());
-        assert!(said.contains("`n` was empty in training") && said.contains("`c` in 10 cells (first in row 51) was never seen"), "{said}");
+        assert!(
+            said.contains("`n` was empty in training")
+                && said.contains("`c` in 10 cells (first in row 51) was never seen"),
+            "{said}"
+        );
         let last: Vec<&str> = out.lines().last().unwrap().split(',').collect();
         assert_eq!((out.lines().count(), last[3], last[7]), (13, "", "59"), "{out}");
     }
@@ -789,7 +945,11 @@ fn columns_are_what_the_training_rows_know() {
 
     // Rows without any value are in no part, and the others in the same parts as they were trained in.
     let lines = (0..60).fold("id,a,b\n".to_string(), |text, row| {
-        text + &if row % 15 == 3 { format!("r{row},,\n") } else { format!("r{row},{}.5,{}\n", row * 7 % 31, row * 3 % 11) }
+        text + &if row % 15 == 3 {
+            format!("r{row},,\n")
+        } else {
+            format!("r{row},{}.5,{}\n", row * 7 % 31, row * 3 % 11)
+        }
     });
     fs::write(here.join("b.csv"), lines).unwrap();
     train(here, "b.csv", "blank", &["--id", "id"]);
@@ -800,9 +960,12 @@ fn columns_are_what_the_training_rows_know() {
     let parts = [ids("train"), ids("validation"), ids("test")];
     assert_eq!(parts.each_ref().map(Vec::len), [40, 5, 11]);
     assert!(parts.concat().iter().all(|id| !["r3", "r18", "r33", "r48"].contains(&id.as_str())));
-    let run = ae_train::Run::create(ae_train::Run::open(&here.join("blank")).unwrap().config, Some(&here.join("again"))).unwrap();
+    let run =
+        ae_train::Run::create(ae_train::Run::open(&here.join("blank")).unwrap().config, Some(&here.join("again")))
+            .unwrap();
     let trained = ae_train::Run::open(&here.join("blank")).unwrap().trained(burn::tensor::Device::default()).unwrap();
-    let [now, then] = [run.rows(&trained, ae_train::Which::Test), trained.rows(None, &Default::default(), ae_train::Which::Test)];
+    let [now, then] =
+        [run.rows(&trained, ae_train::Which::Test), trained.rows(None, &Default::default(), ae_train::Which::Test)];
     assert_eq!(now.unwrap().indices(), then.unwrap().indices());
 }
 
@@ -827,7 +990,8 @@ fn a_run_says_what_it_cannot_change_and_reads_what_it_wrote() {
         refused(here, &[&["score", "run"][..], &args].concat(), &[part]);
     }
     refused(here, &["score", "run", "--label", "more"], &["name the data with `--data`"]);
-    let (out, _) = both(here, &["score", "run", "--data", "t.csv", "--id", "more", "--drop", "key", "--categorical", "kind"]);
+    let (out, _) =
+        both(here, &["score", "run", "--data", "t.csv", "--id", "more", "--drop", "key", "--categorical", "kind"]);
     assert!(out.starts_with("more,score,") && out.lines().next().unwrap().ends_with(",key"), "{out:.80}");
 
     // Numbers with a unit come out with it, and are read again.
@@ -841,7 +1005,10 @@ fn a_run_says_what_it_cannot_change_and_reads_what_it_wrote() {
     // Codes keep what identifies them, are read as they are written, and are those of one run.
     ae_ok(here, &["encode", "run", "--data", "t.csv", "--out", "codes.csv"]);
     let (decoded, _) = both(here, &["decode", "run", "codes.csv"]);
-    assert!(decoded.starts_with("key,a,share,kind,more\nk0,") && decoded.lines().nth(1).unwrap().ends_with(",m0"), "{decoded:.80}");
+    assert!(
+        decoded.starts_with("key,a,share,kind,more\nk0,") && decoded.lines().nth(1).unwrap().ends_with(",m0"),
+        "{decoded:.80}"
+    );
     let codes = fs::read_to_string(here.join("codes.csv")).unwrap();
     fs::write(here.join("comma.csv"), codes.replace(',', ";").replace('.', ",")).unwrap();
     refused(here, &["decode", "run", "comma.csv"], &["`--decimal ,`"]);
@@ -851,11 +1018,13 @@ fn a_run_says_what_it_cannot_change_and_reads_what_it_wrote() {
 
     // Scores beside scores.
     let lines = fs::read_to_string(here.join("t.csv")).unwrap();
-    let scored: String = lines.lines().map(|line| format!("{line},{}\n", if line.starts_with("key") { "score" } else { "7" })).collect();
+    let scored: String =
+        lines.lines().map(|line| format!("{line},{}\n", if line.starts_with("key") { "score" } else { "7" })).collect();
     fs::write(here.join("scored.csv"), scored).unwrap();
     let (out, said) = both(here, &["score", "run", "--data", "scored.csv"]);
     assert!(
-        out.starts_with("key,score_,p_value,") && said.contains("the new column is `score_`: the one without `_` is the data's own"),
+        out.starts_with("key,score_,p_value,")
+            && said.contains("the new column is `score_`: the one without `_` is the data's own"),
         "{said}"
     );
 }
@@ -868,9 +1037,11 @@ fn archives_of_arrays_hold_what_they_promise() {
     let npy = |shape: &str, kind: &str, bytes: Vec<u8>| {
         let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
         let padded = format!("{text:<117}\n");
-        [b"\x93NUMPY\x01\x00".to_vec(), (padded.len() as u16).to_le_bytes().to_vec(), padded.into_bytes(), bytes].concat()
+        [b"\x93NUMPY\x01\x00".to_vec(), (padded.len() as u16).to_le_bytes().to_vec(), padded.into_bytes(), bytes]
+            .concat()
     };
-    let floats = |count: usize| (0..count).flat_map(|value| ((value * 7 % 23) as f32).to_le_bytes()).collect::<Vec<u8>>();
+    let floats =
+        |count: usize| (0..count).flat_map(|value| ((value * 7 % 23) as f32).to_le_bytes()).collect::<Vec<u8>>();
     let write = |name: &str, entries: &[(&str, Vec<u8>)]| {
         let mut archive = zip::ZipWriter::new(File::create(here.join(name)).unwrap());
         for (name, bytes) in entries {
@@ -889,7 +1060,10 @@ fn archives_of_arrays_hold_what_they_promise() {
         ],
     );
     let (out, _) = both(here, &["data", "parts.npz"]);
-    assert!(out.contains("40 rows to train on, 10 in an official test set") && out.contains("labels: -1 (20), 1 (20)"), "{out}");
+    assert!(
+        out.contains("40 rows to train on, 10 in an official test set") && out.contains("labels: -1 (20), 1 (20)"),
+        "{out}"
+    );
     write("widths.npz", &[("x", x.clone()), ("x_test", npy("(10, 4)", "<f4", floats(40)))]);
     refused(here, &["train", "--data", "widths.npz"], &["`x_test`", "rows of 4", "`x` of 3"]);
     write(
@@ -902,7 +1076,11 @@ fn archives_of_arrays_hold_what_they_promise() {
     );
     let (out, said) = both(here, &["data", "target.npz"]);
     assert!(out.contains("40 rows") && !out.contains("labels"), "{out}");
-    assert!(said.contains("`y` holds numbers such as 0.5, which are no classes: left out") && said.contains("left out: `extra`"), "{said}");
+    assert!(
+        said.contains("`y` holds numbers such as 0.5, which are no classes: left out")
+            && said.contains("left out: `extra`"),
+        "{said}"
+    );
 }
 
 /// A NumPy array as a file.
@@ -915,7 +1093,9 @@ fn npy(shape: &str, kind: &str, bytes: &[u8]) -> Vec<u8> {
 fn npz(path: &Path, entries: &[(&str, Vec<u8>)], method: zip::CompressionMethod) {
     let mut archive = zip::ZipWriter::new(File::create(path).unwrap());
     for (name, bytes) in entries {
-        archive.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default().compression_method(method)).unwrap();
+        archive
+            .start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default().compression_method(method))
+            .unwrap();
         archive.write_all(bytes).unwrap();
     }
     archive.finish().unwrap();
@@ -947,7 +1127,9 @@ fn the_official_test_set_of_an_archive_is_filled_in_as_well() {
         zip::CompressionMethod::Deflated,
     );
     let (x, x_test) = (bytes(&train_values), bytes(&test_values));
-    let view = |shape: [usize; 2], bytes| safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), bytes).unwrap();
+    let view = |shape: [usize; 2], bytes| {
+        safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), bytes).unwrap()
+    };
     let tensors = [("x_test", view([10, 3], &x_test)), ("other", view([5, 3], &other)), ("x", view([40, 3], &x))];
     fs::write(here.join("b.safetensors"), safetensors::serialize(tensors, None).unwrap()).unwrap();
     for name in ["a.npz", "b.safetensors"] {
@@ -957,20 +1139,33 @@ fn the_official_test_set_of_an_archive_is_filled_in_as_well() {
         assert!(said.contains("21 missing values filled in"), "{name}: {said}");
         for (array, old) in [("x", &train_values), ("x_test", &test_values)] {
             let new: Vec<f32> = match name {
-                "a.npz" => {
-                    entry(&here.join(&out), array)[128..].chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
-                }
+                "a.npz" => entry(&here.join(&out), array)[128..]
+                    .chunks(4)
+                    .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+                    .collect(),
                 _ => {
                     let file = fs::read(here.join(&out)).unwrap();
                     let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
                     assert_eq!(tensors.tensor("other").unwrap().data(), other);
-                    tensors.tensor(array).unwrap().data().chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+                    tensors
+                        .tensor(array)
+                        .unwrap()
+                        .data()
+                        .chunks(4)
+                        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+                        .collect()
                 }
             };
             assert_eq!(new.len(), old.len(), "{name} {array}");
-            assert!(new.iter().zip(old).all(|(new, old)| if old.is_nan() { !new.is_nan() } else { new == old }), "{name} {array}");
+            assert!(
+                new.iter().zip(old).all(|(new, old)| if old.is_nan() { !new.is_nan() } else { new == old }),
+                "{name} {array}"
+            );
         }
-        let (_, said) = both(here, &["impute", &format!("run-{name}"), "--data", name, "--rows", "test", "--out", &format!("part-{name}")]);
+        let (_, said) = both(
+            here,
+            &["impute", &format!("run-{name}"), "--data", name, "--rows", "test", "--out", &format!("part-{name}")],
+        );
         assert!(said.contains("4 missing values filled in"), "{name}: {said}");
         assert!(both(here, &["data", &format!("part-{name}")]).0.contains(": 10 rows"));
     }
@@ -982,7 +1177,9 @@ fn a_flipped_bit_is_damage_where_the_file_has_checksums() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let bytes: Vec<u8> = (0..120).flat_map(|value| (value as f32).to_le_bytes()).collect();
-    for (name, method) in [("stored.npz", zip::CompressionMethod::Stored), ("packed.npz", zip::CompressionMethod::Deflated)] {
+    for (name, method) in
+        [("stored.npz", zip::CompressionMethod::Stored), ("packed.npz", zip::CompressionMethod::Deflated)]
+    {
         npz(&here.join(name), &[("x", npy("(40, 3)", "<f4", &bytes))], method);
         both(here, &["data", name]);
         let mut file = fs::read(here.join(name)).unwrap();
@@ -1006,11 +1203,16 @@ fn a_number_can_stand_for_what_is_missing() {
     let here = folder.path();
     let values: Vec<i16> = holes(60).iter().map(|value| if value.is_nan() { -999 } else { *value as i16 }).collect();
     let missing = values.iter().filter(|value| **value == -999).count();
-    fs::write(here.join("a.npy"), npy("(60, 3)", "<i2", &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>()))
-        .unwrap();
+    fs::write(
+        here.join("a.npy"),
+        npy("(60, 3)", "<i2", &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>()),
+    )
+    .unwrap();
     let lines: String = values.chunks(3).map(|row| format!("{}.0,{}.0,{}\n", row[0], row[1], row[2])).collect();
     fs::write(here.join("b.csv"), format!("p,q,r\n{lines}")).unwrap();
-    let column = |index: usize| Arc::new(Float64Array::from_iter_values(values.chunks(3).map(|row| f64::from(row[index])))) as ArrayRef;
+    let column = |index: usize| {
+        Arc::new(Float64Array::from_iter_values(values.chunks(3).map(|row| f64::from(row[index])))) as ArrayRef
+    };
     let batch = RecordBatch::try_from_iter([("p", column(0)), ("q", column(1)), ("r", column(2))]).unwrap();
     write_typed(&here.join("c.parquet"), &batch);
     write_typed(&here.join("d.arrow"), &batch);
@@ -1022,8 +1224,10 @@ fn a_number_can_stand_for_what_is_missing() {
         let out = format!("out-{name}");
         let (_, said) = both(here, &["impute", &run, "--data", name, "--out", &out]);
         assert!(said.contains(&format!("{missing} missing values filled in")), "{name}: {said}");
-        let (before, after) =
-            (ae_data::open(here.join(name).to_str().unwrap()).unwrap(), ae_data::open(here.join(&out).to_str().unwrap()).unwrap());
+        let (before, after) = (
+            ae_data::open(here.join(name).to_str().unwrap()).unwrap(),
+            ae_data::open(here.join(&out).to_str().unwrap()).unwrap(),
+        );
         for row in 0..60 {
             for (old, new) in before.train.row(row).unwrap().into_iter().zip(after.train.row(row).unwrap()) {
                 assert!(if old == -999.0 { new > -100.0 } else { old == new }, "{name}: {old} became {new}");
@@ -1050,11 +1254,15 @@ fn a_column_that_was_always_the_same_is_filled_in_with_that() {
         0 => format!(",,{row},\n"),
         _ => format!("7.25,1,{row},yes\n"),
     };
-    fs::write(here.join("t.csv"), (0..60).fold("half,one,n,ok\n".to_string(), |text, number| text + &row(number))).unwrap();
+    fs::write(here.join("t.csv"), (0..60).fold("half,one,n,ok\n".to_string(), |text, number| text + &row(number)))
+        .unwrap();
     for scaling in ["standard", "min_max", "robust"] {
         train(here, "t.csv", scaling, &["--set", &format!("data.scaling={scaling}")]);
         let (rows, _) = both(here, &["impute", scaling, "--data", "t.csv"]);
-        assert!(rows.lines().skip(1).enumerate().all(|(row, line)| line == format!("7.25,1,{row},yes")), "{scaling}: {rows}");
+        assert!(
+            rows.lines().skip(1).enumerate().all(|(row, line)| line == format!("7.25,1,{row},yes")),
+            "{scaling}: {rows}"
+        );
     }
 }
 
@@ -1067,8 +1275,10 @@ fn an_index_that_is_counted_goes_along() {
         let numbers = Float64Array::from_iter_values((0..30).map(|row| f64::from(row * 7 % 30)));
         let more = Float64Array::from_iter_values((0..30).map(|row| f64::from(row * 11 % 30)));
         let batch = RecordBatch::try_from_iter([("a", Arc::new(numbers) as ArrayRef), ("b", Arc::new(more))]).unwrap();
-        let range =
-            format!("{{\"kind\": \"range\", \"name\": null, \"start\": {start}, \"stop\": {}, \"step\": {step}}}", start + 30 * step);
+        let range = format!(
+            "{{\"kind\": \"range\", \"name\": null, \"start\": {start}, \"stop\": {}, \"step\": {step}}}",
+            start + 30 * step
+        );
         let pandas = ("pandas".to_string(), format!("{{\"index_columns\": [{range}], \"columns\": []}}"));
         let schema = Arc::new(batch.schema().as_ref().clone().with_metadata(std::collections::HashMap::from([pandas])));
         write_typed_parts(&here.join(name), &RecordBatch::try_new(schema, batch.columns().to_vec()).unwrap());
@@ -1085,7 +1295,8 @@ fn an_index_that_is_counted_goes_along() {
             let (rows, said) = both(here, &[command, "run", "--data", data]);
             let lines: Vec<&str> = rows.lines().collect();
             assert!(lines[0].starts_with("__index_level_0__,"), "{command} {data}: {}", lines[0]);
-            let found = [1, 2, lines.len() - 1].map(|line| lines[line].split(',').next().unwrap().parse::<i64>().unwrap());
+            let found =
+                [1, 2, lines.len() - 1].map(|line| lines[line].split(',').next().unwrap().parse::<i64>().unwrap());
             assert_eq!(found, index, "{command} {data}");
             assert!(said.contains("reconstructions have it as column `__index_level_0__`"), "{command} {data}: {said}");
         }
@@ -1149,12 +1360,23 @@ fn categories_come_out_once_and_in_an_order_that_is_true() {
     ] {
         let run = format!("run-{data}");
         let said = train(here, data, &run, &[]);
-        assert_eq!(said.contains("the order of its categories is not the same everywhere"), data == "shards", "{data}: {said}");
+        assert_eq!(
+            said.contains("the order of its categories is not the same everywhere"),
+            data == "shards",
+            "{data}: {said}"
+        );
         both(here, &["impute", &run, "--data", data, "--out", "o.arrow"]);
-        assert_eq!(dictionary("o.arrow"), (values.iter().map(|value| value.to_string()).collect(), Some(ordered)), "{data}");
-        let (before, after) =
-            (ae_data::open(here.join(data).to_str().unwrap()).unwrap(), ae_data::open(here.join("o.arrow").to_str().unwrap()).unwrap());
-        let cell = |sets: &ae_data::Sets, row: usize| sets.train.encoding().unwrap().decode(&sets.train.row(row).unwrap())[0];
+        assert_eq!(
+            dictionary("o.arrow"),
+            (values.iter().map(|value| value.to_string()).collect(), Some(ordered)),
+            "{data}"
+        );
+        let (before, after) = (
+            ae_data::open(here.join(data).to_str().unwrap()).unwrap(),
+            ae_data::open(here.join("o.arrow").to_str().unwrap()).unwrap(),
+        );
+        let cell =
+            |sets: &ae_data::Sets, row: usize| sets.train.encoding().unwrap().decode(&sets.train.row(row).unwrap())[0];
         assert!((0..60).all(|row| cell(&before, row).is_nan() || cell(&before, row) == cell(&after, row)), "{data}");
         let (_, said) = both(here, &["impute", &run, "--data", data, "--out", "o.parquet"]);
         assert_eq!(said.contains("keeps neither the order of the categories of `size`"), ordered, "{data}: {said}");
@@ -1169,9 +1391,16 @@ fn folders_of_folders_are_read_by_the_pattern_that_is_advised() {
     for (year, first) in [("2019", 0), ("2020", 30)] {
         let path = here.join(format!("hive/year={year}"));
         fs::create_dir_all(&path).unwrap();
-        fs::write(path.join("p.csv"), (first..first + 30).fold("a\n".to_string(), |text, row| text + &format!("{row}.5\n"))).unwrap();
+        fs::write(
+            path.join("p.csv"),
+            (first..first + 30).fold("a\n".to_string(), |text, row| text + &format!("{row}.5\n")),
+        )
+        .unwrap();
     }
     refused(here, &["data", "hive"], &["2 files .csv in folders below it", "`--data 'hive/*/*.csv'`", "`year`"]);
     let (out, said) = both(here, &["data", "hive/*/*.csv"]);
-    assert!(out.contains("60 rows") && said.contains("not read: `year`, which the names of the folders alone say"), "{out}{said}");
+    assert!(
+        out.contains("60 rows") && said.contains("not read: `year`, which the names of the folders alone say"),
+        "{out}{said}"
+    );
 }

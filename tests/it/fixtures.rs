@@ -28,15 +28,22 @@ fn columns(path: &Path, width: usize) -> Vec<f64> {
 fn assert_close(what: &str, found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-        assert!((found - expected).abs() <= CLOSE * expected.abs().max(1.0), "{what}, {index}: {found} instead of {expected}");
+        assert!(
+            (found - expected).abs() <= CLOSE * expected.abs().max(1.0),
+            "{what}, {index}: {found} instead of {expected}"
+        );
     }
 }
 
 #[test]
 fn runs_of_earlier_versions_say_what_they_said() {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("tests/fixtures")).find(|path| path.is_dir());
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .map(|folder| folder.join("tests/fixtures"))
+        .find(|path| path.is_dir());
     let fixtures = fixtures.expect("tests/fixtures of the workspace");
-    let mut names: Vec<PathBuf> = fs::read_dir(fixtures.join("runs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut names: Vec<PathBuf> =
+        fs::read_dir(fixtures.join("runs")).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
     assert!(names.len() >= 2, "{names:?}");
     for path in names {
@@ -54,10 +61,20 @@ fn runs_of_earlier_versions_say_what_they_said() {
         ae_ok(here, &["encode", "run", "--data", "table.csv", "--out", "codes.csv"]);
         assert_close(&format!("codes of {name}"), &columns(&here.join("codes.csv"), 2), &numbers(&expected["codes"]));
         ae_ok(here, &["score", "run", "--data", "table.csv", "--out", "scores.csv"]);
-        assert_close(&format!("scores of {name}"), &columns(&here.join("scores.csv"), 1), &numbers(&expected["scores"]));
-        let measured: Value = serde_json::from_str(&ae_ok(here, &["evaluate", "run", "--data", "table.csv", "--json"])).unwrap();
-        let sse = [&measured["sse"], &measured["pca"]["sse"], &measured["mean"]["sse"]].map(|value| value.as_f64().unwrap());
-        assert_close(&format!("errors of {name}"), &sse, &["model", "pca", "mean"].map(|what| expected["sse"][what].as_f64().unwrap()));
+        assert_close(
+            &format!("scores of {name}"),
+            &columns(&here.join("scores.csv"), 1),
+            &numbers(&expected["scores"]),
+        );
+        let measured: Value =
+            serde_json::from_str(&ae_ok(here, &["evaluate", "run", "--data", "table.csv", "--json"])).unwrap();
+        let sse =
+            [&measured["sse"], &measured["pca"]["sse"], &measured["mean"]["sse"]].map(|value| value.as_f64().unwrap());
+        assert_close(
+            &format!("errors of {name}"),
+            &sse,
+            &["model", "pca", "mean"].map(|what| expected["sse"][what].as_f64().unwrap()),
+        );
         // Its result, its curves and its page, which read what is left.
         ae_ok(here, &["report", "run"]);
         assert!(ae_ok(here, &["train", "--resume", "run"]).contains("on the test rows"), "{name}");

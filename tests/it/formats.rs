@@ -70,7 +70,9 @@ fn numbers_are_the_same_in_every_format() {
     let lines = |mark: &str, from: usize, to: usize| {
         let header = (0..width).map(|column| format!("p{column}")).collect::<Vec<_>>().join(mark);
         let rows = values[from * width..to * width].chunks(width);
-        rows.fold(header + "\n", |text, row| text + &row.iter().map(u8::to_string).collect::<Vec<_>>().join(mark) + "\n")
+        rows.fold(header + "\n", |text, row| {
+            text + &row.iter().map(u8::to_string).collect::<Vec<_>>().join(mark) + "\n"
+        })
     };
     write("table.csv", lines(",", 0, count).as_bytes());
     write("semicolons.csv", lines(";", 0, count).replace('\n', "\r\n").as_bytes());
@@ -114,11 +116,16 @@ fn numbers_are_the_same_in_every_format() {
     expect_equal(here, &sources, &[]);
     // Read block by block rather than kept in memory.
     let expected = weights(here, "table.csv", &["--seed", "5"]);
-    for (name, data) in ["bytes.npy", "doubles.npy", "t.safetensors", "columns.parquet", "columns.feather"].into_iter().enumerate() {
+    for (name, data) in
+        ["bytes.npy", "doubles.npy", "t.safetensors", "columns.parquet", "columns.feather"].into_iter().enumerate()
+    {
         let out = format!("streamed-{name}");
         let args = ["train", "--data", data, "--out", &out, "--seed", "5", "--set", "data.read.stream=true"];
         ae_ok(here, &[&args[..], &SETTINGS].concat());
-        assert!(fs::read(here.join(out).join("model.safetensors")).unwrap() == expected, "{data}, read block by block, gave other weights");
+        assert!(
+            fs::read(here.join(out).join("model.safetensors")).unwrap() == expected,
+            "{data}, read block by block, gave other weights"
+        );
     }
 
     // And through standard input.
@@ -133,7 +140,10 @@ fn numbers_are_the_same_in_every_format() {
         .unwrap();
     child.stdin.take().unwrap().write_all(lines(";", 0, count).as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
-    assert!(fs::read(here.join("piped/model.safetensors")).unwrap() == fs::read(here.join("run-table.csv/model.safetensors")).unwrap());
+    assert!(
+        fs::read(here.join("piped/model.safetensors")).unwrap()
+            == fs::read(here.join("run-table.csv/model.safetensors")).unwrap()
+    );
 }
 
 #[test]
@@ -154,7 +164,10 @@ fn images_are_the_same_in_every_format() {
     let conv = ["--set", "model.network.kind=conv", "--set", "model.network.channels=[4]"];
     let run = |data: &str| {
         let out = format!("run-{data}");
-        ae_ok(here, &[&["train", "--data", data, "--out", &out, "--epochs", "1", "--code-dim", "4"][..], &conv].concat());
+        ae_ok(
+            here,
+            &[&["train", "--data", data, "--out", &out, "--epochs", "1", "--code-dim", "4"][..], &conv].concat(),
+        );
         fs::read(here.join(out).join("model.safetensors")).unwrap()
     };
     let expected = run("pictures");
@@ -169,7 +182,8 @@ fn images_are_the_same_in_every_format() {
 
 /// A mixed table: a name, a class, two numbers with blanks, a truth value, a category with blanks.
 fn fruit(count: usize) -> (String, RecordBatch) {
-    let number = |row: usize, step: usize| (!(row * step).is_multiple_of(17)).then_some(((row * step) % 101) as f64 / 4.0);
+    let number =
+        |row: usize, step: usize| (!(row * step).is_multiple_of(17)).then_some(((row * step) % 101) as f64 / 4.0);
     let colour = |row: usize| (!row.is_multiple_of(11)).then_some(["red", "green", "light, blue"][row / 2 % 3]);
     let ripe = |row: usize| row % 5 < 2;
     let class = |row: usize| if row.is_multiple_of(3) { "apple" } else { "pear" };
@@ -179,9 +193,15 @@ fn fruit(count: usize) -> (String, RecordBatch) {
         format!("fruit{row},{},{},{},{colour},{}\n", class(row), cell(number(row, 7)), ripe(row), cell(number(row, 13)))
     });
     let csv = "name,class,weight,ripe,colour,size\n".to_string() + &rows.collect::<String>();
-    let all = |of: &dyn Fn(usize) -> Option<f64>| Arc::new(Float64Array::from((0..count).map(of).collect::<Vec<_>>())) as ArrayRef;
+    let all = |of: &dyn Fn(usize) -> Option<f64>| {
+        Arc::new(Float64Array::from((0..count).map(of).collect::<Vec<_>>())) as ArrayRef
+    };
     let batch = RecordBatch::try_from_iter_with_nullable([
-        ("name", Arc::new(StringArray::from((0..count).map(|row| format!("fruit{row}")).collect::<Vec<_>>())) as ArrayRef, false),
+        (
+            "name",
+            Arc::new(StringArray::from((0..count).map(|row| format!("fruit{row}")).collect::<Vec<_>>())) as ArrayRef,
+            false,
+        ),
         ("class", Arc::new(StringArray::from((0..count).map(class).collect::<Vec<_>>())) as ArrayRef, false),
         ("weight", all(&|row| number(row, 7)), true),
         ("ripe", Arc::new(BooleanArray::from((0..count).map(ripe).collect::<Vec<_>>())) as ArrayRef, false),
@@ -208,26 +228,52 @@ fn a_mixed_table_is_the_same_in_every_format() {
     }
     for variant in ["masked", "denoising", "sparse"] {
         let out = format!("run-{variant}");
-        let args = ["train", "--variant", variant, "--data", "fruit.csv", "--epochs", "3", "--code-dim", "16", "--out", &out];
+        let args =
+            ["train", "--variant", variant, "--data", "fruit.csv", "--epochs", "3", "--code-dim", "16", "--out", &out];
         ae_ok(here, &[&args[..], &chosen].concat());
     }
     let schema = fs::read_to_string(here.join("run-masked/data.toml")).unwrap();
-    assert!(schema.contains("light, blue") && schema.contains("\"apple\", \"pear\"") && schema.contains("kind = \"boolean\""), "{schema}");
+    assert!(
+        schema.contains("light, blue")
+            && schema.contains("\"apple\", \"pear\"")
+            && schema.contains("kind = \"boolean\""),
+        "{schema}"
+    );
     let told = ae_ok(here, &[&["data", "fruit.csv"][..], &chosen].concat());
-    for part in
-        ["240 rows", "apple (80), pear (160)", "weight", "number", "3 levels: green, light, blue, red", "standard, column by column"]
-    {
+    for part in [
+        "240 rows",
+        "apple (80), pear (160)",
+        "weight",
+        "number",
+        "3 levels: green, light, blue, red",
+        "standard, column by column",
+    ] {
         assert!(told.contains(part), "`{part}` is not in:\n{told}");
     }
     // Standard scaling or none, min-max or robust: data outside [0, 1] just works.
     for scaling in ["none", "min_max", "robust"] {
         let out = format!("run-{scaling}");
         let setting = format!("data.scaling={scaling}");
-        let args = ["train", "--data", "fruit.csv", "--epochs", "1", "--code-dim", "3", "--out", &out, "--set", &setting];
+        let args =
+            ["train", "--data", "fruit.csv", "--epochs", "1", "--code-dim", "3", "--out", &out, "--set", &setting];
         ae_ok(here, &[&args[..], &chosen].concat());
     }
-    let output =
-        ae(here, &["train", "--data", "fruit.csv", "--label", "class", "--id", "name", "--set", "model.output=sigmoid", "--code-dim", "3"]);
+    let output = ae(
+        here,
+        &[
+            "train",
+            "--data",
+            "fruit.csv",
+            "--label",
+            "class",
+            "--id",
+            "name",
+            "--set",
+            "model.output=sigmoid",
+            "--code-dim",
+            "3",
+        ],
+    );
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("`model.output` is sigmoid"), "{}", text(&output.stderr));
 }
@@ -240,7 +286,8 @@ fn an_official_test_file_must_match_its_training_file() {
     let (csv, _) = fruit(120);
     fs::write(data.join("train.csv"), &csv).unwrap();
     fs::write(data.join("test.csv"), csv.replace("light, blue", "mauve")).unwrap();
-    let args = [&["train", "--data", "data", "--label", "class", "--id", "name", "--out", "run"][..], &SETTINGS].concat();
+    let args =
+        [&["train", "--data", "data", "--label", "class", "--id", "name", "--out", "run"][..], &SETTINGS].concat();
     let strict = text(&ae(folder.path(), &[&args[..], &["--unknown", "refuse"]].concat()).stderr);
     assert!(strict.contains("test.csv") && strict.contains("`mauve` was never seen in training"), "{strict}");
     let said = text(&ae(folder.path(), &args).stderr);

@@ -57,7 +57,8 @@ fn figures(model: Model, x: &Tensor<2>) -> (f64, usize) {
     (likelihood, spread.iter().filter(|variance| **variance > 0.01).count())
 }
 
-/// Of the digits with 10 components: the mean log-likelihood of a training row in nats, and the deviation, both in closed form.
+/// Of the digits with 10 components: the mean log-likelihood of a training row in nats, and the deviation, both in
+/// closed form.
 const EXACT: (f64, f64) = (17.65586, 0.15005);
 
 #[test]

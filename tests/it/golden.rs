@@ -1,14 +1,14 @@
 //! Every formula against values and gradients that PyTorch computed in `f64` (`tests/golden/make_golden.py`).
 //!
-//! Each case runs in `f32`, to 1e-5 of the tensor's largest entry (a few hundred rounding errors of 6e-8), and in `f64`, to 1e-10.
-//! `AE_GOLDEN` names another file, such as one made with another seed, `AE_GOLDEN_BEYOND` and `AE_GOLDEN_PARTS`
-//! others in place of `golden_beyond.json` and `golden_parts.json`.
+//! Each case runs in `f32`, to 1e-5 of the tensor's largest entry (a few hundred rounding errors of 6e-8), and in
+//! `f64`, to 1e-10. `AE_GOLDEN` names another file, such as one made with another seed, `AE_GOLDEN_BEYOND` and
+//! `AE_GOLDEN_PARTS` others in place of `golden_beyond.json` and `golden_parts.json`.
 
 use std::{borrow::Cow, cell::Cell, path::Path, sync::Arc};
 
 use ae_model::{
-    Activation, AnyCode, Autoencoder, Bernoulli, Code, Corrupt, Encoder, Evaluation, Head, Jacobian, Layout, Loss, Objective, Sample,
-    SquaredError, Variance,
+    Activation, AnyCode, Autoencoder, Bernoulli, Code, Corrupt, Encoder, Evaluation, Head, Jacobian, Layout, Loss,
+    Objective, Sample, SquaredError, Variance,
     code::{Gaussian, GaussianConfig, LifetimeConfig, TopKConfig},
     corruption::{Change, Emphasis},
     jacobian::Method,
@@ -50,7 +50,8 @@ pub struct Precision {
 /// Both precisions of the default device.
 #[allow(dead_code, reason = "the suite over the backends has its own")]
 fn precisions() -> [Precision; 2] {
-    [(DType::F32, 1e-5), (DType::F64, 1e-10)].map(|(dtype, tolerance)| Precision::new(Device::default(), dtype, tolerance))
+    [(DType::F32, 1e-5), (DType::F64, 1e-10)]
+        .map(|(dtype, tolerance)| Precision::new(Device::default(), dtype, tolerance))
 }
 
 fn flatten(value: &Value) -> Vec<f64> {
@@ -100,11 +101,22 @@ impl Precision {
     }
 
     /// The gradient of one parameter; `null` in the file is no dependence.
-    fn compare_gradient<const D: usize>(&self, what: &str, parameter: Tensor<D>, gradients: &Gradients, expected: &Value) {
+    fn compare_gradient<const D: usize>(
+        &self,
+        what: &str,
+        parameter: Tensor<D>,
+        gradients: &Gradients,
+        expected: &Value,
+    ) {
         match (parameter.grad(gradients), expected) {
-            (Some(found), Value::Null) => assert_eq!(found.abs().max().into_scalar::<f64>(), 0.0, "{what}: no gradient expected"),
+            (Some(found), Value::Null) => {
+                assert_eq!(found.abs().max().into_scalar::<f64>(), 0.0, "{what}: no gradient expected")
+            }
             (Some(found), expected) => self.compare(what, found, expected),
-            (None, expected) => assert!(expected.is_null() || flatten(expected).iter().all(|&value| value == 0.0), "{what}: no gradient"),
+            (None, expected) => assert!(
+                expected.is_null() || flatten(expected).iter().all(|&value| value == 0.0),
+                "{what}: no gradient"
+            ),
         }
     }
 }
@@ -130,8 +142,18 @@ fn shallow_autoencoder_with_every_loss_and_penalty(precision: &Precision) {
         let gradients = value.clone().mean().backward();
         for (side, layer) in [("enc", &model.encoder.layers[0]), ("dec", &model.decoder.layers[0])] {
             let grads = &term["grads"];
-            precision.compare_gradient(&format!("{expected} {side}_w"), layer.weight.val(), &gradients, &grads[format!("{side}_w")]);
-            precision.compare_gradient(&format!("{expected} {side}_b"), layer.bias.val(), &gradients, &grads[format!("{side}_b")]);
+            precision.compare_gradient(
+                &format!("{expected} {side}_w"),
+                layer.weight.val(),
+                &gradients,
+                &grads[format!("{side}_w")],
+            );
+            precision.compare_gradient(
+                &format!("{expected} {side}_b"),
+                layer.bias.val(),
+                &gradients,
+                &grads[format!("{side}_b")],
+            );
         }
     };
     for reconstruction in [Arc::new(SquaredError) as Arc<dyn Loss>, Arc::new(Bernoulli)] {
@@ -159,9 +181,13 @@ fn shallow_autoencoder_with_every_loss_and_penalty(precision: &Precision) {
             check(objective.evaluate(&model, x.clone()), name, expected);
         }
         let evaluation = objective.evaluate(&model, x.clone());
-        let weighted = evaluation.terms.iter().map(|term| term.value.clone().mean().mul_scalar(term.weight).into_scalar::<f64>());
+        let weighted =
+            evaluation.terms.iter().map(|term| term.value.clone().mean().mul_scalar(term.weight).into_scalar::<f64>());
         let (sum, loss) = (weighted.sum::<f64>(), evaluation.loss().into_scalar::<f64>());
-        assert!((sum - loss).abs() <= precision.tolerance * sum.abs(), "the loss is the weighted sum: {loss}, expected {sum}");
+        assert!(
+            (sum - loss).abs() <= precision.tolerance * sum.abs(),
+            "the loss is the weighted sum: {loss}, expected {sum}"
+        );
     }
 }
 
@@ -172,11 +198,17 @@ fn deep_encoders_and_their_derivatives_for_every_activation(precision: &Precisio
         let Some(case) = cases.get(format!("deep_{activation}")) else { continue };
         seen += 1;
         let params = &case["params"];
-        let network = Mlp::new(vec![precision.affine(params, "w1", "b1"), precision.affine(params, "w2", "b2")], activation);
-        let (code, derivative) =
-            network.jvp(precision.tensor(&case["input"]), precision.tensor(&case["direction"])).expect("a tangent rule");
+        let network =
+            Mlp::new(vec![precision.affine(params, "w1", "b1"), precision.affine(params, "w2", "b2")], activation);
+        let (code, derivative) = network
+            .jvp(precision.tensor(&case["input"]), precision.tensor(&case["direction"]))
+            .expect("a tangent rule");
         precision.compare(&format!("{activation} code"), code.clone(), &case["code"]);
-        precision.compare(&format!("{activation} forward"), Encoder::forward(&network, precision.tensor(&case["input"])), &case["code"]);
+        precision.compare(
+            &format!("{activation} forward"),
+            Encoder::forward(&network, precision.tensor(&case["input"])),
+            &case["code"],
+        );
         precision.compare(&format!("{activation} jvp"), derivative.clone(), &case["jvp"]);
         let check = |name: &str, norm: Tensor<1>| {
             let term = &case["terms"][name];
@@ -185,14 +217,27 @@ fn deep_encoders_and_their_derivatives_for_every_activation(precision: &Precisio
             for (index, layer) in network.layers.iter().enumerate() {
                 let (weight, bias) = (format!("w{}", index + 1), format!("b{}", index + 1));
                 let what = format!("{activation} {name}");
-                precision.compare_gradient(&format!("{what} {weight}"), layer.weight.val(), &gradients, &term["grads"][&weight]);
-                precision.compare_gradient(&format!("{what} {bias}"), layer.bias.val(), &gradients, &term["grads"][&bias]);
+                precision.compare_gradient(
+                    &format!("{what} {weight}"),
+                    layer.weight.val(),
+                    &gradients,
+                    &term["grads"][&weight],
+                );
+                precision.compare_gradient(
+                    &format!("{what} {bias}"),
+                    layer.bias.val(),
+                    &gradients,
+                    &term["grads"][&bias],
+                );
             }
         };
         check("jvp_norm2", derivative.square().sum_dim(1).squeeze_dim::<1>(1));
         let model = Autoencoder::new(network.clone(), network.clone());
         for method in METHODS {
-            check("jacobian_norm2", Jacobian { method, probes: 1 }.norm2(&model.parts(), precision.tensor(&case["input"]), None));
+            check(
+                "jacobian_norm2",
+                Jacobian { method, probes: 1 }.norm2(&model.parts(), precision.tensor(&case["input"]), None),
+            );
         }
     }
     assert_eq!(seen, 8, "every activation but the identity has a case");
@@ -201,7 +246,8 @@ fn deep_encoders_and_their_derivatives_for_every_activation(precision: &Precisio
 fn a_convolutional_encoder_and_the_norm_of_its_derivative(precision: &Precision) {
     let case = &cases()["conv_tanh"];
     let params = &case["params"];
-    let convolution = ConvLayer::from_tensors(precision.tensor(&params["conv_w"]), precision.tensor(&params["conv_b"]), 2);
+    let convolution =
+        ConvLayer::from_tensors(precision.tensor(&params["conv_w"]), precision.tensor(&params["conv_b"]), 2);
     let encoder = ConvEncoder {
         convolutions: vec![convolution],
         norms: Vec::new(),
@@ -240,15 +286,26 @@ fn a_top_k_code_and_the_gradient_through_its_kept_units(precision: &Precision) {
     let gradients = evaluation.loss().backward();
     for (side, layer) in [("enc", &model.encoder.layers[0]), ("dec", &model.decoder.layers[0])] {
         let grads = &term["grads"];
-        precision.compare_gradient(&format!("top_k {side}_w"), layer.weight.val(), &gradients, &grads[format!("{side}_w")]);
-        precision.compare_gradient(&format!("top_k {side}_b"), layer.bias.val(), &gradients, &grads[format!("{side}_b")]);
+        precision.compare_gradient(
+            &format!("top_k {side}_w"),
+            layer.weight.val(),
+            &gradients,
+            &grads[format!("{side}_w")],
+        );
+        precision.compare_gradient(
+            &format!("top_k {side}_b"),
+            layer.bias.val(),
+            &gradients,
+            &grads[format!("{side}_b")],
+        );
     }
 }
 
 fn a_gaussian_code_and_the_evidence_lower_bound(precision: &Precision) {
     let case = &cases()["gaussian_code"];
     let params = &case["params"];
-    let (mean, log_variance) = (precision.affine(params, "mean_w", "mean_b"), precision.affine(params, "logvar_w", "logvar_b"));
+    let (mean, log_variance) =
+        (precision.affine(params, "mean_w", "mean_b"), precision.affine(params, "logvar_w", "logvar_b"));
     let decoder = precision.affine(params, "dec_w", "dec_b");
     let x = precision.tensor::<2>(&case["input"]);
     let of = |layer: &Affine| Encoder::forward(&Mlp::new(vec![layer.clone()], Activation::Identity), x.clone());
@@ -278,7 +335,12 @@ fn a_gaussian_code_and_the_evidence_lower_bound(precision: &Precision) {
         let gradients = value.mean().backward();
         for (part, layer) in [("mean", &mean), ("logvar", &log_variance), ("dec", &decoder)] {
             let (weight, bias) = (format!("{part}_w"), format!("{part}_b"));
-            precision.compare_gradient(&format!("{name} {weight}"), layer.weight.val(), &gradients, &term["grads"][&weight]);
+            precision.compare_gradient(
+                &format!("{name} {weight}"),
+                layer.weight.val(),
+                &gradients,
+                &term["grads"][&weight],
+            );
             precision.compare_gradient(&format!("{name} {bias}"), layer.bias.val(), &gradients, &term["grads"][&bias]);
         }
     }
@@ -334,24 +396,40 @@ fn parts_that_are_combined(precision: &Precision) {
     // The value, and its gradient by each parameter.
     let check = |name: &str, value: Tensor<1>, parameters: &[(&str, Tensor<2>)], vectors: &[(&str, Tensor<1>)]| {
         let case = &file[name];
-        // A difference of derivatives cancels, and a norm divides by a spread of a few rows: each costs a digit of `f32`.
+        // A difference of derivatives cancels, and a norm divides by a spread of a few rows: each costs a digit of
+        // `f32`.
         let is_near = matches!(name, "hessian" | "batch_norm") && precision.dtype == DType::F32;
         let near = Precision::new(precision.device.clone(), precision.dtype, 10.0 * precision.tolerance);
         let precision = if is_near { &near } else { precision };
         precision.compare(name, value.clone(), &case["value"]);
         let gradients = value.mean().backward();
-        assert_eq!(parameters.len() + vectors.len(), case["params"].as_object().expect("parameters").len(), "{name}: every parameter");
+        assert_eq!(
+            parameters.len() + vectors.len(),
+            case["params"].as_object().expect("parameters").len(),
+            "{name}: every parameter"
+        );
         for (parameter, tensor) in parameters {
-            precision.compare_gradient(&format!("{name} {parameter}"), tensor.clone(), &gradients, &case["grads"][parameter]);
+            precision.compare_gradient(
+                &format!("{name} {parameter}"),
+                tensor.clone(),
+                &gradients,
+                &case["grads"][parameter],
+            );
         }
         for (parameter, tensor) in vectors {
             if case["grads"][parameter].is_null() {
                 // A gradient of 0 comes out as the rounding of what cancels.
-                let rounding = tensor.grad(&gradients).map_or(0.0, |gradient| gradient.abs().max().into_scalar::<f64>());
+                let rounding =
+                    tensor.grad(&gradients).map_or(0.0, |gradient| gradient.abs().max().into_scalar::<f64>());
                 assert!(rounding <= precision.tolerance, "{name} {parameter}: {rounding}, expected 0");
                 continue;
             }
-            precision.compare_gradient(&format!("{name} {parameter}"), tensor.clone(), &gradients, &case["grads"][parameter]);
+            precision.compare_gradient(
+                &format!("{name} {parameter}"),
+                tensor.clone(),
+                &gradients,
+                &case["grads"][parameter],
+            );
         }
     };
     let all = |name: &str, value: Tensor<1>, encoder: &Affine, decoder: &Affine| {
@@ -361,10 +439,12 @@ fn parts_that_are_combined(precision: &Precision) {
     let two = |name: &str| (affine(name, "w", "b"), affine(name, "v", "c"));
 
     let encoder = affine("hessian", "w", "b");
-    let model = Autoencoder::new(stack(&encoder), Mlp::new(Vec::new(), Activation::Identity)).with_code(AnyCode::from(Activation::Sigmoid));
+    let model = Autoencoder::new(stack(&encoder), Mlp::new(Vec::new(), Activation::Identity))
+        .with_code(AnyCode::from(Activation::Sigmoid));
     let (from, step) = (x("hessian"), precision.tensor::<2>(&file["hessian"]["step"]));
     for method in METHODS {
-        let value = Jacobian { method, probes: 1 }.difference2(&model.parts(), from.clone(), from.clone() + step.clone(), None);
+        let value =
+            Jacobian { method, probes: 1 }.difference2(&model.parts(), from.clone(), from.clone() + step.clone(), None);
         check("hessian", value, &[("w", encoder.weight.val())], &[("b", encoder.bias.val())]);
     }
 
@@ -411,19 +491,28 @@ fn parts_that_are_combined(precision: &Precision) {
                 batch.running_var.update(still(1.0));
             }
         }
-        let network = Mlp { norms: vec![norm], ..Mlp::new(vec![encoder.clone(), decoder.clone()], Activation::Softplus) };
+        let network =
+            Mlp { norms: vec![norm], ..Mlp::new(vec![encoder.clone(), decoder.clone()], Activation::Softplus) };
         let value = SquaredError.loss(x(name), network.forward(x(name)), None);
-        let vectors = [("b", encoder.bias.val()), ("c", decoder.bias.val()), ("gamma", gamma.val()), ("beta", beta.val())];
+        let vectors =
+            [("b", encoder.bias.val()), ("c", decoder.bias.val()), ("gamma", gamma.val()), ("beta", beta.val())];
         check(name, value, &[("w", encoder.weight.val()), ("v", decoder.weight.val())], &vectors);
     }
 
     let (encoder, decoder) = two("sparse_top_k");
     let code = TopKConfig { k: 2, activation: Activation::Relu, ..TopKConfig::default() }.init(32, &precision.device);
     let model = Autoencoder::new(stack(&encoder), stack(&decoder)).with_code(code);
-    all("sparse_top_k", Objective::default().evaluate(&model, x("sparse_top_k")).terms[0].value.clone(), &encoder, &decoder);
+    all(
+        "sparse_top_k",
+        Objective::default().evaluate(&model, x("sparse_top_k")).terms[0].value.clone(),
+        &encoder,
+        &decoder,
+    );
 
     let (encoder, decoder) = two("mask");
-    let model = Autoencoder::new(stack(&encoder), stack(&decoder)).with_code(AnyCode::from(Activation::Sigmoid)).with_mask_input(true);
+    let model = Autoencoder::new(stack(&encoder), stack(&decoder))
+        .with_code(AnyCode::from(Activation::Sigmoid))
+        .with_mask_input(true);
     let observed = precision.tensor::<2>(&file["mask"]["observed"]);
     // What stands where nothing was observed is not looked at.
     let input = x("mask").mask_fill(observed.clone().lower_equal_elem(0.5), f64::NAN);

@@ -24,7 +24,12 @@ const ROOM: u64 = 2_000_000;
 /// Runs `ae` where more memory is not to be had; what asks for it ends by a signal or a panic, not by a message.
 fn confined(folder: &Path, args: &[&str]) -> Output {
     let script = format!("ulimit -v {ROOM}; exec \"$0\" \"$@\"");
-    Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_ae")]).args(args).current_dir(folder).output().expect("sh can be started")
+    Command::new("sh")
+        .args(["-c", &script, env!("CARGO_BIN_EXE_ae")])
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .expect("sh can be started")
 }
 
 fn is_bomb(folder: &Path, name: &str, more: &[&str], expected: &[&str]) {
@@ -67,7 +72,12 @@ fn what_unpacks_to_gigabytes_is_refused_before_it_does() {
     is_bomb(here, "zeros.idx.gz", &["--max-memory", "50MB"], &["8.6 GB of memory, more than the limit of 50 MB"]);
     // 4 GB of rows, which nothing says.
     write("rows.csv.gz", &packed(b"a,b\n", &b"0,0\n".repeat(4 << 20), 256));
-    is_bomb(here, "rows.csv.gz", &["--max-memory", "20MB"], &["rows.csv.gz", "when they are unpacked", "`--max-memory`"]);
+    is_bomb(
+        here,
+        "rows.csv.gz",
+        &["--max-memory", "20MB"],
+        &["rows.csv.gz", "when they are unpacked", "`--max-memory`"],
+    );
 
     // An array of 8 GB in a few kilobytes of an archive.
     let npy = |shape: &str, bytes: &[u8]| {
@@ -75,7 +85,12 @@ fn what_unpacks_to_gigabytes_is_refused_before_it_does() {
         [&b"\x93NUMPY\x02\x00"[..], &(text.len() as u32).to_le_bytes(), text.as_bytes(), bytes].concat()
     };
     let mut archive = zip::ZipWriter::new(fs::File::create(here.join("x.npz")).unwrap());
-    archive.start_file("x.npy", zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated)).unwrap();
+    archive
+        .start_file(
+            "x.npy",
+            zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated),
+        )
+        .unwrap();
     archive.write_all(&npy("(1000, 1000000)", &zeros)).unwrap();
     archive.finish().unwrap();
     is_bomb(here, "x.npz", &[], &["x.npz", "24 GB of memory"]);
@@ -100,7 +115,8 @@ fn what_unpacks_to_gigabytes_is_refused_before_it_does() {
         is_bomb(here, name, &[], &[name, "GB of memory", "--max-memory"]);
     }
     // Numbers that are all the same, packed.
-    let same = RecordBatch::try_from_iter([("n", Arc::new(Float32Array::from(vec![1.0; 16 << 20])) as ArrayRef)]).unwrap();
+    let same =
+        RecordBatch::try_from_iter([("n", Arc::new(Float32Array::from(vec![1.0; 16 << 20])) as ArrayRef)]).unwrap();
     let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).unwrap();
     let mut writer = FileWriter::try_new_with_options(Vec::new(), &same.schema(), options.clone()).unwrap();
     writer.write(&same).unwrap();
@@ -216,16 +232,28 @@ fn the_files_of_a_run_that_do_not_fit_together_are_refused() {
     ] {
         let mut changed = detector.clone();
         changed[key] = serde_json::from_str(value).unwrap();
-        check("detector.json", changed.to_string().as_bytes(), &["run/detector.json", "does not fit the run's columns, or is damaged"]);
+        check(
+            "detector.json",
+            changed.to_string().as_bytes(),
+            &["run/detector.json", "does not fit the run's columns, or is damaged"],
+        );
     }
     // No held-out row tells what is usual: none that were measured.
     let mut empty = detector.clone();
     empty["held_out"] = serde_json::json!([]);
     empty["held_out_baselines"] = serde_json::json!([[], [], []]);
-    check("detector.json", empty.to_string().as_bytes(), &["run/neighbours.safetensors", "`held_out` is not that of detector.json"]);
+    check(
+        "detector.json",
+        empty.to_string().as_bytes(),
+        &["run/neighbours.safetensors", "`held_out` is not that of detector.json"],
+    );
     // More weights than the file has bytes are never built.
     let config = text_of("config.toml");
-    check("config.toml", config.replacen("code_dim = 2", "code_dim = 3", 1).as_bytes(), &["run/model.safetensors", "config.toml"]);
+    check(
+        "config.toml",
+        config.replacen("code_dim = 2", "code_dim = 3", 1).as_bytes(),
+        &["run/model.safetensors", "config.toml"],
+    );
     let hidden = config.lines().find(|line| line.starts_with("hidden = ")).unwrap();
     let many = config.replacen(hidden, "hidden = [30000, 30000]", 1);
     check("config.toml", many.as_bytes(), &["run/model.safetensors", "weights"]);
@@ -266,7 +294,8 @@ fn links_in_a_run_are_replaced_and_not_followed() {
     is_replaced(page);
 
     // Training goes on in the run's own files.
-    let links = ["metrics.csv", "model.safetensors", "model.bpk", "pca.safetensors", "config.toml", "summary.json"].map(link);
+    let links =
+        ["metrics.csv", "model.safetensors", "model.bpk", "pca.safetensors", "config.toml", "summary.json"].map(link);
     ae_ok(here, &["train", "--resume", "run", "--epochs", "2"]);
     links.into_iter().for_each(is_replaced);
     fs::rename(run.join("checkpoint"), outside.join("checkpoint")).unwrap();
@@ -288,7 +317,11 @@ fn data_that_a_run_names_elsewhere_is_said_before_it_is_read() {
     let run = folder.path().join("run");
     let output = ae(elsewhere.path(), &["evaluate", run.to_str().unwrap()]);
     let (said, source) = (text(&output.stderr), folder.path().join("t.csv"));
-    assert!(output.status.success() && said.contains(&format!("note: the run names its data: {} is read", source.display())), "{said}");
+    assert!(
+        output.status.success()
+            && said.contains(&format!("note: the run names its data: {} is read", source.display())),
+        "{said}"
+    );
     let output = ae(folder.path(), &["evaluate", "run"]);
     assert!(!text(&output.stderr).contains("names its data"));
 }

@@ -156,7 +156,10 @@ fn a_fitted_model_does_what_a_detector_and_a_transformer_do() {
     let mut holes = values[..60].to_vec();
     holes[8] = f32::NAN;
     let filled = fitted.impute((holes.as_slice(), 6)).unwrap();
-    assert!(filled.iter().zip(&holes).all(|(filled, hole)| hole.is_nan() || *filled == f64::from(*hole)) && filled[8].is_finite());
+    assert!(
+        filled.iter().zip(&holes).all(|(filled, hole)| hole.is_nan() || *filled == f64::from(*hole))
+            && filled[8].is_finite()
+    );
     let wrong = fitted.encode((values.as_slice(), 5)).unwrap_err().to_string();
     assert!(wrong.contains("rows have 5 values") && wrong.contains("trained on 6"), "{wrong}");
     // Samples need a prior, and are the seed's.
@@ -168,11 +171,17 @@ fn a_fitted_model_does_what_a_detector_and_a_transformer_do() {
 
 #[test]
 fn record_batches_keep_their_columns() {
-    let numbers = |scale: f64| Arc::new((0..200).map(|row| Some(f64::from(row % 17) * scale)).collect::<Float64Array>()) as ArrayRef;
-    let words = Arc::new((0..200).map(|row| Some(["red", "green", "blue"][row % 3])).collect::<StringArray>()) as ArrayRef;
+    let numbers = |scale: f64| {
+        Arc::new((0..200).map(|row| Some(f64::from(row % 17) * scale)).collect::<Float64Array>()) as ArrayRef
+    };
+    let words =
+        Arc::new((0..200).map(|row| Some(["red", "green", "blue"][row % 3])).collect::<StringArray>()) as ArrayRef;
     let batch = RecordBatch::try_from_iter([("a", numbers(1.0)), ("b", numbers(-0.5)), ("colour", words)]).unwrap();
     let fitted = Trainer::new(config("undercomplete", 0)).fit(batch.clone()).unwrap();
-    assert_eq!(fitted.trained.schema.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["a", "b", "colour"]);
+    assert_eq!(
+        fitted.trained.schema.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(),
+        ["a", "b", "colour"]
+    );
     assert_eq!(fitted.score(batch.clone()).unwrap().len(), 200);
     assert_eq!(fitted.reconstruct(batch.clone()).unwrap().len(), 200 * 5);
     assert_eq!(fitted.impute(batch.slice(0, 10)).unwrap().len(), 30);
@@ -204,14 +213,24 @@ fn a_reporter_hears_of_every_epoch_and_an_interrupter_stops_it() {
     let notes = Arc::new(Notes::default());
     Trainer::new(config("undercomplete", 0)).reporting_to(notes.clone()).fit((values.as_slice(), 6)).unwrap();
     let epochs = notes.epochs.lock().unwrap().clone();
-    assert_eq!(epochs.iter().map(|report| (report.epoch, report.epochs)).collect::<Vec<_>>(), [(1, 4), (2, 4), (3, 4), (4, 4)]);
+    assert_eq!(
+        epochs.iter().map(|report| (report.epoch, report.epochs)).collect::<Vec<_>>(),
+        [(1, 4), (2, 4), (3, 4), (4, 4)]
+    );
     assert_eq!(epochs[3].steps, 4 * 288usize.div_ceil(64));
     for figure in ["train_loss", "valid_loss", "valid_mse", "seconds", "train_learning_rate"] {
-        assert!(epochs.iter().all(|report| report.figures.iter().any(|(name, _)| name == figure)), "{figure}: {:?}", epochs[0]);
+        assert!(
+            epochs.iter().all(|report| report.figures.iter().any(|(name, _)| name == figure)),
+            "{figure}: {:?}",
+            epochs[0]
+        );
     }
     let interrupter = Interrupter::new();
     let notes = Arc::new(Notes { stop_after: Some((2, interrupter.clone())), ..Notes::default() });
-    let stopped = Trainer::new(config("undercomplete", 0)).reporting_to(notes).stopped_by(interrupter).fit((values.as_slice(), 6));
+    let stopped = Trainer::new(config("undercomplete", 0))
+        .reporting_to(notes)
+        .stopped_by(interrupter)
+        .fit((values.as_slice(), 6));
     assert!(matches!(stopped, Err(Error::Interrupted(_))), "{stopped:?}");
 }
 
@@ -221,7 +240,10 @@ fn nothing_is_printed_and_nothing_is_written() {
     let [said, errors] = crate::in_its_own_process(place.path(), "library::silent");
     assert_eq!(errors, "");
     let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
-    assert!(lines.iter().all(|line| line.starts_with("running") || line.starts_with("test result") || *line == "."), "{said}");
+    assert!(
+        lines.iter().all(|line| line.starts_with("running") || line.starts_with("test result") || *line == "."),
+        "{said}"
+    );
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
 }
 

@@ -23,11 +23,12 @@ fn ae(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ae")).args(args).current_dir(folder).output().expect("ae can be started")
 }
 
-/// Runs an ignored test in a process of its own, and gives what it printed: the first weights of a model are drawn by Burn's generator, which is one for all
-/// threads of a process, and other tests draw from it without asking.
+/// Runs an ignored test in a process of its own, and gives what it printed: the first weights of a model are drawn by
+/// Burn's generator, which is one for all threads of a process, and other tests draw from it without asking.
 fn in_its_own_process(folder: &Path, test: &str) -> [String; 2] {
     let command = &mut Command::new(std::env::current_exe().unwrap());
-    let output = command.args(["--exact", test, "--ignored", "--nocapture", "-q"]).current_dir(folder).output().unwrap();
+    let output =
+        command.args(["--exact", test, "--ignored", "--nocapture", "-q"]).current_dir(folder).output().unwrap();
     let printed = [text(&output.stdout), text(&output.stderr)];
     assert!(output.status.success() && printed[0].contains("1 passed"), "{}{}", printed[0], printed[1]);
     printed

@@ -93,11 +93,20 @@ impl Loss for Absolute {
 }
 
 fn registry() -> Registry {
-    Registry::default().with_code::<Gated>().with_penalty::<StudentT>().with_corruption::<Untouched>().with_loss::<Absolute>()
+    Registry::default()
+        .with_code::<Gated>()
+        .with_penalty::<StudentT>()
+        .with_corruption::<Untouched>()
+        .with_loss::<Absolute>()
 }
 
 fn config(settings: &[&str]) -> ae_train::Result<Config> {
-    let own = ["model.code.kind=gated", "model.penalty.student_t.weight=0.01", "model.corruption.untouched={}", "training.epochs=2"];
+    let own = [
+        "model.code.kind=gated",
+        "model.penalty.student_t.weight=0.01",
+        "model.corruption.untouched={}",
+        "training.epochs=2",
+    ];
     let set: Vec<_> = own.iter().chain(settings).map(|setting| setting.to_string()).collect();
     Config::from_layers(&Layers { set: &set, ..Default::default() }, &registry())
 }
@@ -172,7 +181,10 @@ fn a_code_without_parameters_is_its_own_settings() {
     let device = Device::default();
     let code = Shrink { by: 0.5 }.build(3, &device);
     let z = TensorData::from([[2.0f32, -1.0, 0.25]]);
-    code.forward(Tensor::from_data(z, &device)).code.into_data().assert_eq(&TensorData::from([[1.5f32, -0.5, 0.0]]), true);
+    code.forward(Tensor::from_data(z, &device))
+        .code
+        .into_data()
+        .assert_eq(&TensorData::from([[1.5f32, -0.5, 0.0]]), true);
     assert_eq!((code.num_params(), code.get::<Shrink>().unwrap().by), (0, 0.5));
     let x = Tensor::<2>::full([2, 64], 0.5, &device.clone().autodiff());
     let recipe = Recipe { code: Shrink::default().into(), ..Recipe::default() };
@@ -202,7 +214,9 @@ fn a_name_is_there_once() {
 /// A setting that is written and cannot be read again is refused before the training, not after it.
 #[test]
 fn a_configuration_that_cannot_be_read_again_is_refused_before_the_training() {
-    let refused = |config: Config| Run::create(config, Some(&tempfile::tempdir().unwrap().path().join("run"))).unwrap_err().to_string();
+    let refused = |config: Config| {
+        Run::create(config, Some(&tempfile::tempdir().unwrap().path().join("run"))).unwrap_err().to_string()
+    };
     let mut unknown = Config::of_variant("undercomplete").unwrap();
     unknown.model.penalty = StudentT::default().into();
     assert!(refused(unknown.clone()).contains("with_penalty"), "{}", refused(unknown));
@@ -210,7 +224,8 @@ fn a_configuration_that_cannot_be_read_again_is_refused_before_the_training() {
     infinite.model.code = Gated { steepness: f64::INFINITY }.into();
     assert!(refused(infinite).contains("`model.code.steepness` is inf"));
     let mut order = Config::of_variant("undercomplete").unwrap();
-    let [salt, masking] = [ae_model::corruption::SaltAndPepper::default().into(), ae_model::corruption::Masking::default().into()];
+    let [salt, masking] =
+        [ae_model::corruption::SaltAndPepper::default().into(), ae_model::corruption::Masking::default().into()];
     order.model.corruption.put(masking);
     order.model.corruption.put(salt);
     assert!(refused(order).contains("another order"));
@@ -246,7 +261,8 @@ fn a_term_is_called_as_in_the_configuration() {
             (x - output).square().sum_dim(1).squeeze_dim(1)
         }
     }
-    let recipe = Recipe { penalty: L1::default().into(), reconstruction: Square::default().into(), ..Recipe::default() };
+    let recipe =
+        Recipe { penalty: L1::default().into(), reconstruction: Square::default().into(), ..Recipe::default() };
     let recipe = Recipe { penalty: recipe.penalty.with(ae_model::penalty::L1::default()), ..recipe };
     let (inputs, device) = (ae_model::Inputs::unit(64), Device::default());
     let terms = recipe.objective(&inputs).terms(&recipe.init(&inputs, &device));
@@ -289,12 +305,14 @@ fn settings_of_any_shape_are_written_and_read_again() {
         let set: Vec<_> = set.iter().map(|setting| setting.to_string()).collect();
         Config::from_layers(&Layers { set: &set, ..Default::default() }, &registry)
     };
-    let config = read(&["model.penalty.unit={}", "model.reconstruction=power", "model.reconstruction.exponent=3"]).unwrap();
+    let config =
+        read(&["model.penalty.unit={}", "model.reconstruction=power", "model.reconstruction.exponent=3"]).unwrap();
     assert_eq!(config.model.reconstruction.get::<Power>().unwrap().exponent, 3.0);
     config.check_written().unwrap();
     let text = config.to_toml();
     assert!(text.contains("[model.penalty.unit]") && text.contains("kind = \"power\""), "{text}");
-    let error = read(&["model.reconstruction.kind=squared_error", "model.reconstruction.exponent=3"]).unwrap_err().to_string();
+    let error =
+        read(&["model.reconstruction.kind=squared_error", "model.reconstruction.exponent=3"]).unwrap_err().to_string();
     assert!(error.contains("`squared_error` has no settings"), "{error}");
 }
 

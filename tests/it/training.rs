@@ -47,7 +47,9 @@ fn the_default_run_is_better_than_pca_and_writes_everything() {
             && summary["epochs"].as_u64().unwrap() > 0
             && summary["parameters"].as_u64().unwrap() > 0
     );
-    for file in ["config.toml", "data.toml", "model.safetensors", "model.bpk", "metrics.csv", "experiment.log", "checkpoint"] {
+    for file in
+        ["config.toml", "data.toml", "model.safetensors", "model.bpk", "metrics.csv", "experiment.log", "checkpoint"]
+    {
         assert!(run.join(file).exists(), "{file}");
     }
     assert!(printed.contains("runs/undercomplete-digits-001"), "{printed}");
@@ -67,8 +69,13 @@ fn a_linear_autoencoder_reaches_pca_and_never_passes_it_on_its_own_rows() {
 
 /// Trains until at least `epochs` lines were printed, then interrupts as Ctrl-C does.
 fn interrupted(folder: &Path, args: &[&str], epochs: usize) -> String {
-    let mut child =
-        Command::new(env!("CARGO_BIN_EXE_ae")).args(args).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ae"))
+        .args(args)
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let metrics = folder.join("run/metrics.csv");
     let began = Instant::now();
     while fs::read_to_string(&metrics).unwrap_or_default().lines().count() <= epochs {
@@ -97,7 +104,8 @@ fn resumes_bit_for_bit(settings: &[&str]) {
     let expected = weights(&whole.path().join("run"));
     assert!(weights(&again.path().join("run")) == expected, "the same seed gave another run");
     assert!(weights(&cut.path().join("run")) == expected, "resuming gave other weights");
-    let figures = |run: &Path| (summary(run)["test"].clone(), summary(run)["best_epoch"].clone(), summary(run)["epochs"].clone());
+    let figures =
+        |run: &Path| (summary(run)["test"].clone(), summary(run)["best_epoch"].clone(), summary(run)["epochs"].clone());
     assert_eq!(figures(&cut.path().join("run")), figures(&whole.path().join("run")));
     // A run that has ended only says its result again.
     assert!(ae_ok(cut.path(), &["train", "--resume", "run"]).contains("PCA (10)"));
@@ -107,11 +115,13 @@ fn resumes_bit_for_bit(settings: &[&str]) {
 #[test]
 fn a_resumed_run_has_the_weights_of_one_never_interrupted() {
     // Early stopping, warm-up and AdamW are on, because each has a state that a resumed run must find again.
-    let settings = ["training.warmup_epochs=2", "training.optimizer=adam_w", "training.weight_decay=0.01", "training.patience=5"];
+    let settings =
+        ["training.warmup_epochs=2", "training.optimizer=adam_w", "training.weight_decay=0.01", "training.patience=5"];
     resumes_bit_for_bit(&settings.map(|setting| ["--set", setting]).concat());
 }
 
-/// Killed within an epoch: it goes on from the last checkpoint in it, to the same weights. The noise of each step is that of the step.
+/// Killed within an epoch: it goes on from the last checkpoint in it, to the same weights. The noise of each step is
+/// that of the step.
 #[cfg(unix)]
 #[test]
 fn a_run_that_was_killed_within_an_epoch_goes_on_within_it() {
@@ -122,7 +132,8 @@ fn a_run_that_was_killed_within_an_epoch_goes_on_within_it() {
     ae_ok(whole.path(), &settings);
     let run = cut.path().join("run");
     let steps = |folder: &Path| -> Vec<u64> {
-        let names = fs::read_dir(folder.join("checkpoint")).map(|entries| entries.flatten().map(|entry| entry.file_name()).collect());
+        let names = fs::read_dir(folder.join("checkpoint"))
+            .map(|entries| entries.flatten().map(|entry| entry.file_name()).collect());
         let names: Vec<std::ffi::OsString> = names.unwrap_or_default();
         let number = |name: &str| name.strip_prefix("step-")?.strip_suffix(".json")?.parse().ok();
         names.iter().filter_map(|name| number(&name.to_string_lossy())).collect()
@@ -131,7 +142,8 @@ fn a_run_that_was_killed_within_an_epoch_goes_on_within_it() {
     for kill in 0..3 {
         let args = if kill == 0 { settings.clone() } else { vec!["train", "--resume", "run"] };
         let command = &mut Command::new(env!("CARGO_BIN_EXE_ae"));
-        let mut child = command.args(args).current_dir(cut.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.args(args).current_dir(cut.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let began = Instant::now();
         while steps(&run).iter().all(|step| *step < reached + 80) {
             assert!(began.elapsed() < Duration::from_secs(60), "no checkpoint was taken in a minute");
@@ -154,7 +166,10 @@ fn a_run_that_was_killed_within_an_epoch_goes_on_within_it() {
     fs::write(damaged.join(&name), bytes).unwrap();
     let output = ae(cut.path(), &["train", "--resume", "damaged"]);
     let said = text(&output.stderr);
-    assert!(output.status.success() && said.contains(&format!("the checkpoint of step {reached} is damaged")), "{said}");
+    assert!(
+        output.status.success() && said.contains(&format!("the checkpoint of step {reached} is damaged")),
+        "{said}"
+    );
     ae_ok(cut.path(), &["train", "--resume", "run"]);
     for run in [&run, &damaged] {
         assert!(weights(run) == weights(&whole.path().join("run")), "{}: other weights", run.display());
@@ -176,10 +191,16 @@ fn what_is_kept_of_a_training_that_has_ended_is_what_going_on_needs() {
     let place = tempfile::tempdir().unwrap();
     let kept = |name: &str, keep: &str| {
         let keep = format!("checkpoint.keep={keep}");
-        ae_ok(place.path(), &["train", "--epochs", "5", "--set", &keep, "--set", "training.batch_size=256", "--out", name]);
+        ae_ok(
+            place.path(),
+            &["train", "--epochs", "5", "--set", &keep, "--set", "training.batch_size=256", "--out", name],
+        );
         let names = fs::read_dir(place.path().join(name).join("checkpoint"));
         let mut names: Vec<String> = names.map_or(Vec::new(), |names| {
-            names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).filter(|name| name.starts_with("epoch")).collect()
+            names
+                .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+                .filter(|name| name.starts_with("epoch"))
+                .collect()
         });
         names.sort();
         names
@@ -218,7 +239,8 @@ fn event_files_go_on_with_a_run() {
     let place = tempfile::tempdir().unwrap();
     ae_ok(place.path(), &["train", "--epochs", "2", "--tensorboard", "events", "--out", "run"]);
     ae_ok(place.path(), &["train", "--resume", "run", "--epochs", "3", "--tensorboard", "events"]);
-    let files: Vec<_> = fs::read_dir(place.path().join("events/run")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> =
+        fs::read_dir(place.path().join("events/run")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(files.len() == 2 && files.iter().all(|file| fs::metadata(file).unwrap().len() > 500), "{files:?}");
 }
 
@@ -229,9 +251,12 @@ fn a_run_that_was_killed_goes_on_to_the_same_weights() {
     let settings = ["--epochs", "30", "--seed", "3", "--out", "run"];
     let [whole, cut] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     ae_ok(whole.path(), &settings);
-    for (kill, args) in std::iter::once(&settings[..]).chain(std::iter::repeat_n(&["train", "--resume", "run"][..], 5)).enumerate() {
+    for (kill, args) in
+        std::iter::once(&settings[..]).chain(std::iter::repeat_n(&["train", "--resume", "run"][..], 5)).enumerate()
+    {
         let command = &mut Command::new(env!("CARGO_BIN_EXE_ae"));
-        let mut child = command.args(args).current_dir(cut.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            command.args(args).current_dir(cut.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let config = cut.path().join("run/config.toml");
         while !config.exists() && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
@@ -253,7 +278,10 @@ fn a_run_that_has_ended_is_continued() {
     ae_ok(whole.path(), &[&settings[..], &["8"]].concat());
     ae_ok(more.path(), &[&settings[..], &["5"]].concat());
     ae_ok(more.path(), &["train", "--resume", "run", "--epochs", "8"]);
-    assert!(weights(&more.path().join("run")) == weights(&whole.path().join("run")), "other weights than of one training");
+    assert!(
+        weights(&more.path().join("run")) == weights(&whole.path().join("run")),
+        "other weights than of one training"
+    );
     assert_eq!(summary(&more.path().join("run"))["epochs"], 8);
     let refused = ae(more.path(), &["train", "--resume", "run", "--epochs", "8"]);
     assert_eq!(refused.status.code(), Some(2));
@@ -284,7 +312,8 @@ fn a_closed_standard_error_stops_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let command = &mut Command::new(env!("CARGO_BIN_EXE_ae"));
     let args = ["--epochs", "5", "--out", "run", "--set", "training.pretrain_epochs=2"];
-    let mut child = command.args(args).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.args(args).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop((child.stdout.take(), child.stderr.take()));
     assert!(child.wait().unwrap().success());
     assert_eq!(summary(&folder.path().join("run"))["epochs"], 5);
@@ -305,7 +334,8 @@ fn noise_dropout_running_statistics_and_annealing_are_resumed_too() {
         "model.penalty.contractive.weight=0.01",
     ];
     resumes_bit_for_bit(&settings.map(|setting| ["--set", setting]).concat());
-    let settings = ["model.code.kind=lifetime", "model.code.rate=0.2", "model.network.hidden=[16]", "training.pretrain_epochs=2"];
+    let settings =
+        ["model.code.kind=lifetime", "model.code.rate=0.2", "model.network.hidden=[16]", "training.pretrain_epochs=2"];
     resumes_bit_for_bit(&settings.map(|setting| ["--set", setting]).concat());
 }
 
@@ -320,9 +350,11 @@ fn regularized_codes_do_what_they_claim() {
     let noise = |fitted: &ae_train::Fitted| {
         let values = test.scaled(&fitted.trained.schema.scaling).unwrap();
         let rows = Matrix { values: &values, width: 64 };
-        noise_sse(rows, 0.3, 1, |noisy| noisy.through(&Device::default(), |x| fitted.trained.model.reconstruct(x))).unwrap()
+        noise_sse(rows, 0.3, 1, |noisy| noisy.through(&Device::default(), |x| fitted.trained.model.reconstruct(x)))
+            .unwrap()
     };
-    let [plain, contractive, denoising, sparse, k_sparse] = ["overcomplete", "contractive", "denoising", "sparse", "k_sparse"].map(fit);
+    let [plain, contractive, denoising, sparse, k_sparse] =
+        ["overcomplete", "contractive", "denoising", "sparse", "k_sparse"].map(fit);
     let (code, of) = (plain.summary.code, |fitted: &ae_train::Fitted| fitted.summary.code);
     assert!(of(&contractive).jacobian_norm2 * 5.0 < code.jacobian_norm2, "{:?} {code:?}", of(&contractive));
     assert!(noise(&denoising) * 1.1 < noise(&plain), "{} {}", noise(&denoising), noise(&plain));
@@ -344,9 +376,19 @@ fn missing_values_are_learned_from_around_and_filled_in() {
     }
     fs::write(folder.path().join("holes.idx"), bytes).unwrap();
     for (variant, code_dim) in [("masked", "64"), ("undercomplete", "10")] {
-        let settings = ["--set", "data.scaling=min_max", "--set", "model.network.hidden=[64]", "--code-dim", code_dim, "--epochs", "20"];
+        let settings = [
+            "--set",
+            "data.scaling=min_max",
+            "--set",
+            "model.network.hidden=[64]",
+            "--code-dim",
+            code_dim,
+            "--epochs",
+            "20",
+        ];
         let faster = ["--set", "training.learning_rate=0.004"];
-        let args = [&["train", "--variant", variant, "--data", "holes.idx", "--out", variant][..], &settings, &faster].concat();
+        let args = [&["train", "--variant", variant, "--data", "holes.idx", "--out", variant][..], &settings, &faster]
+            .concat();
         ae_ok(folder.path(), &args);
         let fvu = summary(&folder.path().join(variant))["test"]["fvu"].as_f64().unwrap();
         assert!(fvu < 0.9, "{variant}: fvu {fvu} on what was observed");
@@ -354,7 +396,8 @@ fn missing_values_are_learned_from_around_and_filled_in() {
     let run = ae_train::Run::open(&folder.path().join("masked")).unwrap();
     let model = run.model(Device::default()).unwrap();
     let test = ae_data::Dataset::new(digits.test.unwrap());
-    let values: Vec<f32> = test.scaled(&ae_data::Scaling::identity()).unwrap().iter().map(|value| value / 16.0).collect();
+    let values: Vec<f32> =
+        test.scaled(&ae_data::Scaling::identity()).unwrap().iter().map(|value| value / 16.0).collect();
     let rows = Matrix { values: &values, width: 64 };
     let holes = hide(rows, 0.25, 1);
     let holes = Matrix { values: &holes, width: 64 };
@@ -362,8 +405,10 @@ fn missing_values_are_learned_from_around_and_filled_in() {
         let visible = x.clone().is_nan().bool_not().float();
         model.impute(x, visible)
     });
-    let (found, means) =
-        (imputation_mse(rows, holes, &filled.unwrap()), imputation_mse(rows, holes, &Pca::fit(rows, 0).unwrap().impute(holes)));
+    let (found, means) = (
+        imputation_mse(rows, holes, &filled.unwrap()),
+        imputation_mse(rows, holes, &Pca::fit(rows, 0).unwrap().impute(holes)),
+    );
     assert!(found < 0.6 * means, "filled in with an error of {found}, the column means have {means}");
 }
 
@@ -417,7 +462,9 @@ fn a_decoder_of_its_own_widths_trains_and_travels() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let mut args = vec!["train", "--epochs", "3", "--out", "wide"];
-    for setting in ["model.network.hidden=[32]", "model.network.decoder_hidden=[24,48]", "model.network.initializer=orthogonal"] {
+    for setting in
+        ["model.network.hidden=[32]", "model.network.decoder_hidden=[24,48]", "model.network.initializer=orthogonal"]
+    {
         args.extend(["--set", setting]);
     }
     ae_ok(here, &args);
@@ -435,9 +482,11 @@ fn a_loss_that_diverges_is_said_and_not_saved_as_a_result() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     // Squares of such numbers are beyond what f32 holds.
-    let rows: String = (0..40).map(|row| format!("{0}e25,{1}e25,{2}e25\n", 1 + row % 7, 2 + row % 5, 3 + row % 3)).collect();
+    let rows: String =
+        (0..40).map(|row| format!("{0}e25,{1}e25,{2}e25\n", 1 + row % 7, 2 + row % 5, 3 + row % 3)).collect();
     fs::write(here.join("large.csv"), format!("a,b,c\n{rows}")).unwrap();
-    let args = ["--data", "large.csv", "--code-dim", "2", "--epochs", "3", "--out", "run", "--set", "data.scaling=none"];
+    let args =
+        ["--data", "large.csv", "--code-dim", "2", "--epochs", "3", "--out", "run", "--set", "data.scaling=none"];
     for args in [&args[..], &["train", "--resume", "run"]] {
         let output = ae(here, args);
         let said = text(&output.stderr);

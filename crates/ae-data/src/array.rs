@@ -16,7 +16,8 @@ pub struct Array {
     pub values: Values,
 }
 
-/// What the sizes of an array say about its rows: their features, the shape of the images that they hold, and whether colours come last.
+/// What the sizes of an array say about its rows: their features, the shape of the images that they hold, and whether
+/// colours come last.
 ///
 /// # Errors
 /// No rows, no features, or five dimensions or more.
@@ -29,7 +30,9 @@ pub(crate) fn shape_of_rows(dims: &[usize], origin: &Path) -> Result<(usize, Opt
     let (geometry, colours_last) = match dims[1..] {
         [] | [_] => (None, false),
         [height, width] => (Some(Geometry { channels: 1, height, width }), false),
-        [height, width, channels] if is_channels(channels) && !is_channels(height) => (Some(Geometry { channels, height, width }), true),
+        [height, width, channels] if is_channels(channels) && !is_channels(height) => {
+            (Some(Geometry { channels, height, width }), true)
+        }
         [channels, height, width] => (Some(Geometry { channels, height, width }), false),
         _ => return Err(malformed(format!("has {} dimensions, {dims:?}: rows have 1 to 4", dims.len()))),
     };
@@ -37,15 +40,17 @@ pub(crate) fn shape_of_rows(dims: &[usize], origin: &Path) -> Result<(usize, Opt
 }
 
 impl Array {
-    /// The rows of `count, features`, of `count, height, width` images, or of `count, channels, height, width` ones (or `count, height, width,
-    /// channels`, if the last of four dimensions is 1, 3 or 4 and the second is not); a plain list is rows of one feature.
+    /// The rows of `count, features`, of `count, height, width` images, or of `count, channels, height, width` ones (or
+    /// `count, height, width, channels`, if the last of four dimensions is 1, 3 or 4 and the second is not); a
+    /// plain list is rows of one feature.
     ///
     /// # Errors
     /// No rows, no features, five dimensions or more, an infinite number.
     pub fn into_rows(self, origin: &Path) -> Result<Rows, DataError> {
         let (width, geometry, colours_last) = shape_of_rows(&self.dims, origin)?;
         if let Some(index) = self.values.first_infinite() {
-            let problem = format!("holds an infinite value in row {}, column {} (both from 0)", index / width, index % width);
+            let problem =
+                format!("holds an infinite value in row {}, column {} (both from 0)", index / width, index % width);
             return Err(DataError::Malformed { path: origin.to_owned(), problem });
         }
         let values = match geometry {
@@ -89,7 +94,8 @@ pub(crate) enum Labels {
 }
 
 impl Labels {
-    /// A class for each row, by the order of the different values, and the classes' names: of a list of whole numbers or of texts.
+    /// A class for each row, by the order of the different values, and the classes' names: of a list of whole numbers
+    /// or of texts.
     ///
     /// # Errors
     /// Why the array is none of classes, in words.
@@ -129,15 +135,17 @@ impl Labels {
 /// `count, pixels, channels` as `count, channels, pixels`.
 fn channels_first(values: &Values, count: usize, pixels: usize, channels: usize) -> Values {
     let image = pixels * channels;
-    let indices = (0..count)
-        .flat_map(|row| (0..channels).flat_map(move |channel| (0..pixels).map(move |pixel| row * image + pixel * channels + channel)));
+    let indices = (0..count).flat_map(|row| {
+        (0..channels).flat_map(move |channel| (0..pixels).map(move |pixel| row * image + pixel * channels + channel))
+    });
     values.pick(indices)
 }
 
 /// What replaces a missing value, by its row and its feature; asked in the order of the rows.
 pub type Replace<'a> = dyn FnMut(usize, usize) -> Result<Option<f64>, DataError> + 'a;
 
-/// Numbers in a file: their type, their sizes, the order that they lie in, and which of them stand for a missing one beside `NaN`.
+/// Numbers in a file: their type, their sizes, the order that they lie in, and which of them stand for a missing one
+/// beside `NaN`.
 pub(crate) struct Layout {
     pub(crate) element: Element,
     pub(crate) big_endian: bool,
@@ -147,11 +155,18 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Copies the numbers of an array from `input` to `output`, the missing ones among them replaced: every other byte stays.
+    /// Copies the numbers of an array from `input` to `output`, the missing ones among them replaced: every other byte
+    /// stays.
     ///
     /// # Errors
     /// No rows, a file that ends too early, or whatever `replace` fails with.
-    pub(crate) fn fill(&self, input: &mut dyn Read, output: &mut dyn Write, origin: &Path, replace: &mut Replace) -> Result<(), DataError> {
+    pub(crate) fn fill(
+        &self,
+        input: &mut dyn Read,
+        output: &mut dyn Write,
+        origin: &Path,
+        replace: &mut Replace,
+    ) -> Result<(), DataError> {
         let (width, geometry, colours_last) = shape_of_rows(&self.dims, origin)?;
         let (rows, size) = (self.dims[0], self.element.bytes());
         // Rows that lie one after the other pass in blocks; of any other order all of them are needed at once.
@@ -192,7 +207,9 @@ impl Layout {
                     }
                 }
             }
-            output.write_all(&bytes).map_err(|error| DataError::Write { path: origin.to_owned(), reason: error.to_string() })?;
+            output
+                .write_all(&bytes)
+                .map_err(|error| DataError::Write { path: origin.to_owned(), reason: error.to_string() })?;
         }
         Ok(())
     }
@@ -238,13 +255,19 @@ mod tests {
 
     #[test]
     fn missing_numbers_are_replaced_in_every_order_and_nothing_else() {
-        let value = |row: usize, feature: usize| if (row + feature) % 4 == 1 { f32::NAN } else { (row * 10 + feature) as f32 };
+        let value =
+            |row: usize, feature: usize| if (row + feature) % 4 == 1 { f32::NAN } else { (row * 10 + feature) as f32 };
         // 3 images of 2x2 with 3 colours, which come last in the file.
-        for (dims, column_major, big_endian) in
-            [(vec![3, 12], false, false), (vec![3, 12], true, true), (vec![3, 2, 2, 3], false, true), (vec![3, 2, 2, 3], true, false)]
-        {
+        for (dims, column_major, big_endian) in [
+            (vec![3, 12], false, false),
+            (vec![3, 12], true, true),
+            (vec![3, 2, 2, 3], false, true),
+            (vec![3, 2, 2, 3], true, false),
+        ] {
             let colours = dims.len() == 4;
-            let in_file = |row: usize, place: usize| if colours { value(row, place % 3 * 4 + place / 3) } else { value(row, place) };
+            let in_file = |row: usize, place: usize| {
+                if colours { value(row, place % 3 * 4 + place / 3) } else { value(row, place) }
+            };
             let row_major: Vec<f32> = (0..3).flat_map(|row| (0..12).map(move |place| in_file(row, place))).collect();
             let order: Vec<f32> = match column_major {
                 false => row_major,
@@ -263,9 +286,12 @@ mod tests {
                     values
                 }
             };
-            let bytes: Vec<u8> =
-                order.iter().flat_map(|value| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() }).collect();
-            let layout = Layout { element: Element::F32, big_endian, dims: dims.clone(), column_major, missing: Vec::new() };
+            let bytes: Vec<u8> = order
+                .iter()
+                .flat_map(|value| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() })
+                .collect();
+            let layout =
+                Layout { element: Element::F32, big_endian, dims: dims.clone(), column_major, missing: Vec::new() };
             let (mut made, mut asked) = (Vec::new(), Vec::new());
             let mut replace = |row: usize, feature: usize| {
                 asked.push((row, feature));
@@ -274,7 +300,8 @@ mod tests {
             layout.fill(&mut bytes.as_slice(), &mut made, Path::new("t"), &mut replace).unwrap();
             assert!(asked.is_sorted() && asked.iter().all(|(row, feature)| value(*row, *feature).is_nan()), "{dims:?}");
             let values = Element::F32.decode(&made, big_endian);
-            let array = Array { dims: dims.clone(), values: if column_major { row_major_of(&values, &dims) } else { values } };
+            let array =
+                Array { dims: dims.clone(), values: if column_major { row_major_of(&values, &dims) } else { values } };
             let rows = array.into_rows(Path::new("t")).unwrap();
             for row in 0..3 {
                 for (feature, found) in rows.row(row).unwrap().into_iter().enumerate() {
@@ -283,7 +310,10 @@ mod tests {
                         (true, 2) => f64::NAN,
                         (true, _) => 100.0 + (row * 12 + feature) as f64,
                     };
-                    assert!(found == expected || found.is_nan() && expected.is_nan(), "{dims:?} {row} {feature}: {found} for {expected}");
+                    assert!(
+                        found == expected || found.is_nan() && expected.is_nan(),
+                        "{dims:?} {row} {feature}: {found} for {expected}"
+                    );
                 }
             }
         }
@@ -291,7 +321,13 @@ mod tests {
 
     #[test]
     fn numbers_that_stand_for_a_missing_one_are_replaced_in_integers_too() {
-        let layout = Layout { element: Element::I16, big_endian: true, dims: vec![2, 2], column_major: false, missing: vec![-999.0] };
+        let layout = Layout {
+            element: Element::I16,
+            big_endian: true,
+            dims: vec![2, 2],
+            column_major: false,
+            missing: vec![-999.0],
+        };
         let bytes: Vec<u8> = [7i16, -999, -999, 8].iter().flat_map(|value| value.to_be_bytes()).collect();
         let mut made = Vec::new();
         let mut replace = |row: usize, _: usize| Ok(Some(if row == 0 { 2.6 } else { 1e9 }));

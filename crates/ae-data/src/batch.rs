@@ -1,4 +1,5 @@
-//! From rows to tensors: a [`Dataset`] names rows, a [`Sample`] is one of them, and the [`Batcher`] gathers many into one buffer.
+//! From rows to tensors: a [`Dataset`] names rows, a [`Sample`] is one of them, and the [`Batcher`] gathers many into
+//! one buffer.
 
 use std::sync::Arc;
 
@@ -29,7 +30,8 @@ pub struct Sample {
 pub struct Batch {
     /// The scaled values, `[batch, d_input]`; 0 where missing.
     pub x: Tensor<2>,
-    /// 1 where a value was observed and 0 where it is missing, `[batch, d_input]`; none if nothing is missing in the whole table.
+    /// 1 where a value was observed and 0 where it is missing, `[batch, d_input]`; none if nothing is missing in the
+    /// whole table.
     pub observed: Option<Tensor<2>>,
     /// Class of each example, `[batch]`, if there are labels; -1 for an example without one.
     pub labels: Option<Tensor<1, Int>>,
@@ -39,8 +41,9 @@ pub struct Batch {
     pub rows: Vec<usize>,
     /// Whether a loader gives no more of this epoch.
     pub is_last: bool,
-    /// What noise on these examples may depend on alone: of a loader it is another one in each epoch and at each place in it, of a [`Dataset`] the place. None
-    /// where only the rows are known, as in [`Batcher::gather`]: always the same noise would be learned.
+    /// What noise on these examples may depend on alone: of a loader it is another one in each epoch and at each place
+    /// in it, of a [`Dataset`] the place. None where only the rows are known, as in [`Batcher::gather`]: always
+    /// the same noise would be learned.
     pub seed: Option<u64>,
 }
 
@@ -117,7 +120,8 @@ impl Dataset {
         Ok(false)
     }
 
-    /// At most about `values` values of the rows: all of them if they are in memory, else rows spread evenly over the file.
+    /// At most about `values` values of the rows: all of them if they are in memory, else rows spread evenly over the
+    /// file.
     pub fn sample(&self, values: usize) -> Self {
         /// Blocks that are read, at most: more would be the whole of a large file.
         const BLOCKS: usize = 64;
@@ -126,7 +130,8 @@ impl Dataset {
         let blocks: Vec<&[usize]> = self.indices.chunk_by(|&a, &b| store.block_of(a) == store.block_of(b)).collect();
         let (count, step) = (blocks.len(), blocks.len().div_ceil(BLOCKS).max(1));
         // From the middle of each stretch, so that neither end of the file is left out.
-        let chosen: Vec<&[usize]> = blocks.into_iter().skip((step / 2).min(count.saturating_sub(1))).step_by(step).collect();
+        let chosen: Vec<&[usize]> =
+            blocks.into_iter().skip((step / 2).min(count.saturating_sub(1))).step_by(step).collect();
         self.select(chosen.concat()).thin(most)
     }
 
@@ -141,7 +146,9 @@ impl Dataset {
         let blank = &self.rows.blank_rows;
         match blank.is_empty() {
             true => self.clone(),
-            false => self.select(self.indices.iter().copied().filter(|row| blank.binary_search(row).is_err()).collect()),
+            false => {
+                self.select(self.indices.iter().copied().filter(|row| blank.binary_search(row).is_err()).collect())
+            }
         }
     }
 
@@ -220,8 +227,8 @@ impl Batcher {
 
 impl batcher::Batcher<Sample, Batch> for Batcher {
     /// # Panics
-    /// An empty batch, or samples of two tables, which are mistakes in the program; and a file that can no longer be read, which this trait of
-    /// Burn's has no way to say: [`Batcher::gather`] does.
+    /// An empty batch, or samples of two tables, which are mistakes in the program; and a file that can no longer be
+    /// read, which this trait of Burn's has no way to say: [`Batcher::gather`] does.
     fn batch(&self, items: Vec<Sample>, device: &Device) -> Batch {
         let rows = items.first().expect("a batch has at least one example").rows.clone();
         assert!(items.iter().all(|item| Arc::ptr_eq(&item.rows, &rows)), "a batch holds rows of one table");

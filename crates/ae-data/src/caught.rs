@@ -1,7 +1,7 @@
 //! Panics that are expected: of a library that panics on a damaged file instead of returning an error.
 //!
-//! The process has one panic hook, and it belongs to the program. So nothing is silenced here; a program that prints panics, or ends on them, asks
-//! [`expected`] first.
+//! The process has one panic hook, and it belongs to the program. So nothing is silenced here; a program that prints
+//! panics, or ends on them, asks [`expected`] first.
 
 use std::{
     cell::Cell,

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What stands for a missing cell of text, beside nothing at all: what pandas reads so, what spreadsheets print of an error, databases of a null and
-/// statistics programs of a gap.
+/// What stands for a missing cell of text, beside nothing at all: what pandas reads so, what spreadsheets print of an
+/// error, databases of a null and statistics programs of a gap.
 const MISSING: [&str; 29] = [
-    "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "NaT", "?", "-", ".", "\\N", "#N/A", "#N/A N/A",
-    "#NA", "#DIV/0!", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#NAME?", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
+    "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "NaT", "?", "-", ".", "\\N",
+    "#N/A", "#N/A N/A", "#NA", "#DIV/0!", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#NAME?", "1.#IND", "-1.#IND",
+    "1.#QNAN", "-1.#QNAN",
 ];
 
 /// Which texts stand for a missing cell, beside nothing at all.
@@ -42,7 +43,10 @@ impl Missing {
     fn is(&self, number: f64) -> bool {
         let Self::These(texts) = self else { return false };
         let single = |own: f64| f64::from(own as f32);
-        texts.iter().filter_map(|text| plain(text)).any(|own| own == number || single(own) == number && number.is_finite())
+        texts
+            .iter()
+            .filter_map(|text| plain(text))
+            .any(|own| own == number || single(own) == number && number.is_finite())
     }
 
     /// The numbers that stand for a missing one, and what they are in single precision.
@@ -141,13 +145,17 @@ impl Style {
         if (shape.prefix, shape.suffix) != (self.prefix.as_str(), self.suffix.as_str()) {
             return None;
         }
-        let [decimal, thousands] = if self.decimal_comma { [shape.comma, shape.point] } else { [shape.point, shape.comma] };
+        let [decimal, thousands] =
+            if self.decimal_comma { [shape.comma, shape.point] } else { [shape.point, shape.comma] };
         let grouped = thousands != Mark::None || shape.spaces;
         if decimal == Mark::Thousands || thousands == Mark::Decimal || grouped && !self.thousands {
             return None;
         }
         let mark = if self.decimal_comma { ',' } else { '.' };
-        let digits = shape.digits.chars().filter(|&character| character == mark || !is_group(character) && !matches!(character, ',' | '.'));
+        let digits = shape
+            .digits
+            .chars()
+            .filter(|&character| character == mark || !is_group(character) && !matches!(character, ',' | '.'));
         let digits: String = digits.map(|character| if character == mark { '.' } else { character }).collect();
         let number = digits.parse::<f64>().ok().map(|number| if shape.negative { -number } else { number });
         // With a decimal point, `1.000` is what every program reads it as.
@@ -204,8 +212,15 @@ fn is_group(character: char) -> bool {
 }
 
 impl<'a> Shape<'a> {
-    pub(crate) const NONE: Shape<'static> =
-        Shape { prefix: "", suffix: "", comma: Mark::None, point: Mark::None, spaces: false, digits: "", negative: false };
+    pub(crate) const NONE: Shape<'static> = Shape {
+        prefix: "",
+        suffix: "",
+        comma: Mark::None,
+        point: Mark::None,
+        spaces: false,
+        digits: "",
+        negative: false,
+    };
 
     /// Digits behind the decimal mark; none behind one that can be of thousands.
     pub(crate) fn decimals(&self) -> usize {
@@ -236,7 +251,10 @@ impl<'a> Shape<'a> {
         if exponent.is_some_and(|exponent| exponent.parse::<i16>().is_err()) {
             return None;
         }
-        if !body.chars().all(|character| character.is_ascii_digit() || matches!(character, ',' | '.') || is_group(character)) {
+        if !body
+            .chars()
+            .all(|character| character.is_ascii_digit() || matches!(character, ',' | '.') || is_group(character))
+        {
             return None;
         }
         let count = |mark: char| body.matches(mark).count();
@@ -269,7 +287,8 @@ impl<'a> Shape<'a> {
                     grouped(body, &|character| character == mark).then_some(Mark::Thousands)?
                 } else if spaces {
                     grouped(&body[..last], &is_group).then_some(Mark::Decimal)?
-                } else if grouped(body, &|character| character == mark) && !body.starts_with('0') && exponent.is_none() {
+                } else if grouped(body, &|character| character == mark) && !body.starts_with('0') && exponent.is_none()
+                {
                     Mark::Either
                 } else {
                     Mark::Decimal
@@ -348,7 +367,9 @@ pub(crate) fn is_date(cell: &str) -> bool {
     ['-', '/', '.'].iter().any(|&mark| {
         let parts: Vec<&str> = day.split(mark).collect();
         parts.len() == 3
-            && parts.iter().all(|part| !part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit()))
+            && parts
+                .iter()
+                .all(|part| !part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit()))
             && (parts[0].len() == 4 || parts[2].len() == 4)
     })
 }
@@ -361,7 +382,12 @@ mod tests {
     fn numbers_in_every_style() {
         let points = Style { thousands: true, ..Style::default() };
         let comma = Style { decimal_comma: true, thousands: true, ..Style::default() };
-        let of = |prefix: &str, suffix: &str| Style { prefix: prefix.into(), suffix: suffix.into(), thousands: true, ..Style::default() };
+        let of = |prefix: &str, suffix: &str| Style {
+            prefix: prefix.into(),
+            suffix: suffix.into(),
+            thousands: true,
+            ..Style::default()
+        };
         for (style, cell, number) in [
             (&Style::default(), "12.5", 12.5),
             (&points, "1,234.5", 1234.5),
@@ -403,7 +429,10 @@ mod tests {
         {
             assert_eq!(style.parse_doubtful(cell), Some(doubtful), "{cell}");
         }
-        assert_eq!((points.parse_doubtful("1.000"), comma.parse_doubtful("1,50")), (Some((1.0, false)), Some((1.5, false))));
+        assert_eq!(
+            (points.parse_doubtful("1.000"), comma.parse_doubtful("1,50")),
+            (Some((1.0, false)), Some((1.5, false)))
+        );
         assert_eq!(comma.write("-1.5"), "-1,5");
         assert_eq!(of("$", "").write("-1.5"), "-$1.5");
     }
@@ -421,7 +450,12 @@ mod tests {
         assert!(gap.may_have("-999,0") && gap.may_have("$7") && !gap.may_have("-99,9"));
         assert!(gap.numbers().contains(&f64::from(1e20f32)) && Missing::Usual.numbers().is_empty());
         let some = Missing::Usual.but_for(&["DE".to_string(), "NA".to_string()]);
-        assert!(!some.has("NA") && some.has("?") && some.has("") && Missing::Usual.but_for(&["DE".to_string()]) == Missing::Usual);
+        assert!(
+            !some.has("NA")
+                && some.has("?")
+                && some.has("")
+                && Missing::Usual.but_for(&["DE".to_string()]) == Missing::Usual
+        );
         assert!(is_date("2024-01-31") && is_date("1/31/2024 10:00") && !is_date("1.5") && !is_date("1-2-3"));
         assert_eq!(["Yes", "NO", "true"].map(other_word), ["No", "YES", "false"]);
         assert_eq!(["1.0", "0", "No", "2", "t"].map(truth), [Some(true), Some(false), Some(false), None, None]);

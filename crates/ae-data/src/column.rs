@@ -1,8 +1,8 @@
 //! Columns of a table, and the features that a network sees of them.
 //!
-//! A number is one feature, a boolean one that is 0 or 1, a category one for each of its levels, of which one is 1 (one-hot); a value that
-//! training did not have is none of them. Features are in the order numbers, booleans, categories, each in the order of the columns, so that each
-//! kind can have its own loss.
+//! A number is one feature, a boolean one that is 0 or 1, a category one for each of its levels, of which one is 1
+//! (one-hot); a value that training did not have is none of them. Features are in the order numbers, booleans,
+//! categories, each in the order of the columns, so that each kind can have its own loss.
 
 use std::collections::HashSet;
 
@@ -25,8 +25,8 @@ pub struct Column {
     pub name: String,
     /// What it holds.
     pub kind: Kind,
-    /// The names of a category's levels, in the order of their features; of a boolean the words for false and for true, if it has words of its own;
-    /// empty for numbers.
+    /// The names of a category's levels, in the order of their features; of a boolean the words for false and for
+    /// true, if it has words of its own; empty for numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<String>,
     /// Whether every number that was seen is whole: what is filled in is rounded.
@@ -152,25 +152,30 @@ impl Encoding {
     /// How many features there are of each kind.
     pub fn layout(&self) -> Layout {
         let count = |kind: Kind| self.columns.iter().filter(|column| column.kind == kind).count();
-        let categories = self.columns.iter().filter(|column| column.kind == Kind::Category).map(Column::width).collect();
+        let categories =
+            self.columns.iter().filter(|column| column.kind == Kind::Category).map(Column::width).collect();
         Layout { numbers: count(Kind::Number), booleans: count(Kind::Boolean), categories }
     }
 
-    /// The features of the cells of a row, appended to `features`. A missing cell gives missing features, a level of [`UNSEEN`] zeros.
+    /// The features of the cells of a row, appended to `features`. A missing cell gives missing features, a level of
+    /// [`UNSEEN`] zeros.
     pub fn encode(&self, cell: impl Fn(usize) -> f64, features: &mut Vec<f64>) {
         for &(column, _) in &self.order {
             let value = cell(column);
             match self.columns[column].kind {
                 Kind::Number | Kind::Boolean => features.push(value),
                 Kind::Category => {
-                    let one = |level: usize| if value.is_nan() { f64::NAN } else { f64::from(u8::from(level as f64 == value)) };
+                    let one = |level: usize| {
+                        if value.is_nan() { f64::NAN } else { f64::from(u8::from(level as f64 == value)) }
+                    };
                     features.extend((0..self.columns[column].levels.len()).map(one));
                 }
             }
         }
     }
 
-    /// The cells of a row, in the order of the columns, from its features: the likelier truth value, the likeliest level.
+    /// The cells of a row, in the order of the columns, from its features: the likelier truth value, the likeliest
+    /// level.
     pub fn decode(&self, features: &[f64]) -> Vec<f64> {
         let mut cells = vec![f64::NAN; self.columns.len()];
         for &(column, start) in &self.order {
@@ -180,7 +185,8 @@ impl Encoding {
                 Kind::Boolean if part[0].is_nan() => f64::NAN,
                 Kind::Boolean => f64::from(u8::from(part[0] >= 0.5)),
                 Kind::Category => {
-                    let best = part.iter().enumerate().filter(|(_, value)| !value.is_nan()).max_by(|a, b| a.1.total_cmp(b.1));
+                    let best =
+                        part.iter().enumerate().filter(|(_, value)| !value.is_nan()).max_by(|a, b| a.1.total_cmp(b.1));
                     best.map_or(f64::NAN, |(level, _)| level as f64)
                 }
             };
@@ -196,8 +202,11 @@ mod tests {
     #[test]
     fn cells_become_features_and_come_back() {
         let levels = ["red", "green", "blue"].map(str::to_string).to_vec();
-        let columns =
-            vec![Column::new("colour", Kind::Category, levels), Column::new("ripe", Kind::Boolean, Vec::new()), Column::number("weight")];
+        let columns = vec![
+            Column::new("colour", Kind::Category, levels),
+            Column::new("ripe", Kind::Boolean, Vec::new()),
+            Column::number("weight"),
+        ];
         let encoding = Encoding::new(columns);
         assert_eq!(encoding.layout(), Layout { numbers: 1, booleans: 1, categories: vec![3] });
         let cells = [1.0, 0.0, 2.5];

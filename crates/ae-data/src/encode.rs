@@ -83,7 +83,8 @@ struct Met {
 impl Encoder {
     pub(crate) fn new(columns: Vec<Column>, options: &Options, is_text: bool, later: bool) -> Self {
         let levels = columns.iter().map(Levels::of).collect();
-        let (unknown, decimal, missing) = (options.unknown.unwrap_or_default(), options.decimal, options.missing(is_text));
+        let (unknown, decimal, missing) =
+            (options.unknown.unwrap_or_default(), options.decimal, options.missing(is_text));
         Self { columns, levels, unknown, decimal, missing, later, met: Mutex::default() }
     }
 
@@ -104,18 +105,22 @@ impl Encoder {
                 "column `{name}`: `{text}` in {count} (first in row {row}) was never seen in training; it is {what}, and `--unknown refuse` refuses it"
             )
         });
-        let unused = met
-            .unused
-            .iter()
-            .map(|&column| format!("column `{}` was empty in training: what it holds here is not used", self.columns[column].name));
+        let unused = met.unused.iter().map(|&column| {
+            format!("column `{}` was empty in training: what it holds here is not used", self.columns[column].name)
+        });
         let renamed = met.renamed.iter().map(|(&column, (text, level, count))| {
             let name = &self.columns[column].name;
-            format!("column `{name}`: `{text}` is read as `{level}` of training, which is the same number ({} like it)", cells(*count))
+            format!(
+                "column `{name}`: `{text}` is read as `{level}` of training, which is the same number ({} like it)",
+                cells(*count)
+            )
         });
         let doubtful = met.doubtful.iter().map(|(&column, (text, number))| {
             let other = if self.style(column).decimal_comma { '.' } else { ',' };
             let name = &self.columns[column].name;
-            format!("column `{name}`: `{text}` is read as {number}, as in training (`--decimal {other}` reads it otherwise)")
+            format!(
+                "column `{name}`: `{text}` is read as {number}, as in training (`--decimal {other}` reads it otherwise)"
+            )
         });
         let missing: Vec<String> = met.missing.iter().map(|(text, count)| format!("{count} x `{text}`")).collect();
         let missing = (!missing.is_empty()).then(|| format!("read as missing: {}", missing.join(", ")));
@@ -135,8 +140,8 @@ impl Encoder {
         }
     }
 
-    /// The cells of some rows, row by row: a number, 0 or 1, the number of a level; `NaN` where nothing is. `arrays` are the columns in their order,
-    /// `first` the number of the first row in its table.
+    /// The cells of some rows, row by row: a number, 0 or 1, the number of a level; `NaN` where nothing is. `arrays`
+    /// are the columns in their order, `first` the number of the first row in its table.
     pub(crate) fn cells(&self, table: &dyn Table, first: usize, arrays: &[&ArrayRef]) -> Result<Vec<f64>, DataError> {
         let (rows, width) = (arrays.first().map_or(0, |array| array.len()), arrays.len());
         let mut cells = vec![f64::NAN; rows * width];
@@ -157,7 +162,9 @@ impl Encoder {
                 Kind::Number => self.numbers(index, table, (first, counts), array, &mut place)?,
                 Kind::Boolean if array.data_type() == &DataType::Boolean && self.levels[index].is_truth => {
                     let values = array.as_boolean();
-                    (0..rows).filter(|row| !values.is_null(*row)).for_each(|row| place(row, f64::from(u8::from(values.value(row)))));
+                    (0..rows)
+                        .filter(|row| !values.is_null(*row))
+                        .for_each(|row| place(row, f64::from(u8::from(values.value(row)))));
                 }
                 Kind::Boolean | Kind::Category => self.names(index, table, (first, counts), array, &mut place)?,
             }
@@ -184,7 +191,8 @@ impl Encoder {
             self.problem(table, first + row, index, what)
         };
         if is_number(array.data_type()) {
-            let values = cast(array, &DataType::Float64).map_err(|error| crate::table::arrow_problem(table.origin(), &error))?;
+            let values =
+                cast(array, &DataType::Float64).map_err(|error| crate::table::arrow_problem(table.origin(), &error))?;
             let (values, missing) = (values.as_primitive::<Float64Type>(), self.missing.numbers());
             for row in (0..values.len()).filter(|row| !values.is_null(*row)) {
                 let value = values.value(row);
@@ -237,17 +245,25 @@ impl Encoder {
                         _ => format!("`{prefix}{suffix}`"),
                     };
                     let advice = match Shape::of(cell) {
-                        Some(shape) if (shape.prefix, shape.suffix) != (style.prefix.as_str(), style.suffix.as_str()) => format!(
-                            "its unit is {}, but {} in the rows that were learned from: write it alike",
-                            unit(shape.prefix, shape.suffix),
-                            unit(&style.prefix, &style.suffix)
-                        ),
+                        Some(shape)
+                            if (shape.prefix, shape.suffix) != (style.prefix.as_str(), style.suffix.as_str()) =>
+                        {
+                            format!(
+                                "its unit is {}, but {} in the rows that were learned from: write it alike",
+                                unit(shape.prefix, shape.suffix),
+                                unit(&style.prefix, &style.suffix)
+                            )
+                        }
                         Some(_) if style.decimal_comma => {
                             "the others have a decimal comma (`--decimal .` reads decimal points)".to_string()
                         }
                         Some(_) => "the others have a decimal point (`--decimal ,` reads decimal commas)".to_string(),
-                        None if self.later => "it is no number: correct it, or leave it empty if it is missing".to_string(),
-                        None => format!("it is no number: correct it, leave it empty if it is missing, or `--drop {option}`"),
+                        None if self.later => {
+                            "it is no number: correct it, or leave it empty if it is missing".to_string()
+                        }
+                        None => format!(
+                            "it is no number: correct it, leave it empty if it is missing, or `--drop {option}`"
+                        ),
                     };
                     return Err(self.problem(table, first + row, index, format!("`{cell}`: {advice}")));
                 }
@@ -306,7 +322,8 @@ impl Encoder {
                     self.met_unseen(index, cell, first + row, counts);
                     continue;
                 }
-                let words = if column.levels.is_empty() { "true or false".to_string() } else { column.levels.join("` or `") };
+                let words =
+                    if column.levels.is_empty() { "true or false".to_string() } else { column.levels.join("` or `") };
                 return Err(self.problem(table, first + row, index, format!("`{cell}` is neither of `{words}`")));
             }
             if self.unknown == Unknown::Refuse {
@@ -371,7 +388,10 @@ mod tests {
         let codes = names(Kind::Category, &["01", "1", "1E3", "7", "9007199254740993"]);
         let (found, said) = later(codes, &["01", "1", "1.0", "1000", "007", "7.0", "9007199254740992"], Missing::Usual);
         assert_eq!(found, [0.0, 1.0, UNSEEN, 2.0, 3.0, 3.0, UNSEEN]);
-        assert!(said.iter().any(|said| said.contains("`1000` is read as `1E3`") && said.contains("3 cells like it")), "{said:?}");
+        assert!(
+            said.iter().any(|said| said.contains("`1000` is read as `1E3`") && said.contains("3 cells like it")),
+            "{said:?}"
+        );
         assert!(said.iter().any(|said| said.contains("`1.0` in 1 cell")), "{said:?}");
     }
 
@@ -396,7 +416,8 @@ mod tests {
     #[test]
     fn what_is_read_as_missing_or_could_be_meant_otherwise_is_said() {
         let comma = Style { decimal_comma: true, thousands: true, ..Style::default() };
-        let (found, said) = later(Column { style: comma, ..Column::number("a") }, &["1,000", "-", "2,5", "-"], Missing::Usual);
+        let (found, said) =
+            later(Column { style: comma, ..Column::number("a") }, &["1,000", "-", "2,5", "-"], Missing::Usual);
         assert_eq!((found[0], found[2]), (1.0, 2.5));
         assert_eq!(said.len(), 2, "{said:?}");
         assert!(said[0].contains("`1,000` is read as 1,") && said[0].contains("`--decimal .`"), "{said:?}");

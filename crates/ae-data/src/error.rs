@@ -7,7 +7,9 @@ use std::{io, path::PathBuf};
 #[non_exhaustive]
 pub enum DataError {
     /// Neither a built-in set nor a path.
-    #[error("`{name}` is neither a built-in data set ({known}) nor an existing file or folder: check the name or the path")]
+    #[error(
+        "`{name}` is neither a built-in data set ({known}) nor an existing file or folder: check the name or the path"
+    )]
     Unknown {
         /// What was asked for.
         name: String,
@@ -81,7 +83,9 @@ pub enum DataError {
         advice: String,
     },
     /// Rows that are all alike.
-    #[error("the {rows} training rows of `{name}` do not differ in any observed value: there is nothing to learn from them")]
+    #[error(
+        "the {rows} training rows of `{name}` do not differ in any observed value: there is nothing to learn from them"
+    )]
     Constant {
         /// The data.
         name: String,
@@ -89,7 +93,9 @@ pub enum DataError {
         rows: usize,
     },
     /// A named set that could not be fetched.
-    #[error("cannot fetch `{name}` ({reason}): put its four IDX files into a folder and pass the folder instead of the name")]
+    #[error(
+        "cannot fetch `{name}` ({reason}): put its four IDX files into a folder and pass the folder instead of the name"
+    )]
     Download {
         /// The set.
         name: String,

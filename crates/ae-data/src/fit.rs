@@ -31,7 +31,8 @@ impl Statistics {
         self.squares += difference * (value - self.mean);
     }
 
-    /// Median and interquartile range, by linear interpolation between order statistics (type 7 of Hyndman and Fan 1996).
+    /// Median and interquartile range, by linear interpolation between order statistics (type 7 of Hyndman and Fan
+    /// 1996).
     fn robust(mut values: Vec<f64>) -> (f64, f64) {
         values.retain(|value| !value.is_nan());
         values.sort_unstable_by(f64::total_cmp);
@@ -62,8 +63,8 @@ impl Statistics {
 }
 
 impl Scaling {
-    /// The scaling of these rows; missing values are left out. Medians and quartiles of rows that stay in their file are those of a sample of
-    /// about 8 million values.
+    /// The scaling of these rows; missing values are left out. Medians and quartiles of rows that stay in their file
+    /// are those of a sample of about 8 million values.
     ///
     /// # Errors
     /// A file that can no longer be read.
@@ -84,45 +85,70 @@ impl Scaling {
         let fitted: Vec<(f64, f64)> = if method == ScalingMethod::Robust {
             let mut values = vec![Vec::new(); groups];
             for &index in rows.sample(SAMPLE).indices() {
-                rows_of.row(index)?.into_iter().enumerate().for_each(|(column, value)| values[group(column)].push(value));
+                rows_of
+                    .row(index)?
+                    .into_iter()
+                    .enumerate()
+                    .for_each(|(column, value)| values[group(column)].push(value));
             }
             let one = |values: &Vec<f64>| {
                 let mut there = values.iter().copied().filter(|value| !value.is_nan());
                 there.next().filter(|first| there.all(|value| value == *first))
             };
             constant.extend(values.iter().map(one).enumerate().filter_map(|(feature, value)| Some((feature, value?))));
-            values.into_iter().map(Statistics::robust).map(|(offset, scale)| Statistics::usable(offset, scale)).collect()
+            values
+                .into_iter()
+                .map(Statistics::robust)
+                .map(|(offset, scale)| Statistics::usable(offset, scale))
+                .collect()
         } else {
             let mut statistics = vec![Statistics::NONE; groups];
             let mut progress = Progress::new("reading rows for their scaling", rows.indices().len());
             for &index in rows.indices() {
                 progress.step();
-                rows_of.row(index)?.into_iter().enumerate().for_each(|(column, value)| statistics[group(column)].add(value));
+                rows_of
+                    .row(index)?
+                    .into_iter()
+                    .enumerate()
+                    .for_each(|(column, value)| statistics[group(column)].add(value));
             }
             // Numbers whose squares are infinite cannot be scaled.
-            let far = statistics.iter().position(|feature| feature.count > 0.0 && feature.min.abs().max(feature.max.abs()) > 1e150);
+            let far = statistics
+                .iter()
+                .position(|feature| feature.count > 0.0 && feature.min.abs().max(feature.max.abs()) > 1e150);
             if let Some(feature) = far {
                 let column = rows_of.encoding().map(|encoding| {
-                    let place = encoding.ranges().iter().position(|(first, end)| (*first..*end).contains(&feature)).unwrap_or(0);
+                    let place = encoding
+                        .ranges()
+                        .iter()
+                        .position(|(first, end)| (*first..*end).contains(&feature))
+                        .unwrap_or(0);
                     encoding.columns()[place].name.clone()
                 });
                 let size = statistics[feature].min.abs().max(statistics[feature].max.abs());
                 let name = column.map_or(format!("feature {feature}"), |name| format!("column `{name}`"));
-                let problem =
-                    format!("{name} holds numbers as large as {size:e}, which cannot be scaled: correct them, or leave the column out");
+                let problem = format!(
+                    "{name} holds numbers as large as {size:e}, which cannot be scaled: correct them, or leave the column out"
+                );
                 return Err(DataError::Malformed { path: "the training rows".into(), problem });
             }
             let is_constant = |(_, feature): &(usize, &Statistics)| feature.min == feature.max;
-            constant.extend(statistics.iter().enumerate().filter(is_constant).map(|(feature, found)| (feature, found.min)));
+            constant
+                .extend(statistics.iter().enumerate().filter(is_constant).map(|(feature, found)| (feature, found.min)));
             statistics.into_iter().map(|feature| feature.fit(method)).collect()
         };
         // Of images, and of a category, no value is a feature of its own.
-        let known = rows_of.encoding().map_or(rows_of.width(), |encoding| encoding.layout().numbers + encoding.layout().booleans);
+        let known = rows_of
+            .encoding()
+            .map_or(rows_of.width(), |encoding| encoding.layout().numbers + encoding.layout().booleans);
         constant.retain(|(feature, _)| !image && *feature < known);
         // Truth values and levels are 0 and 1 already, and stay so.
         let numbers = if image { groups } else { rows_of.numbers() };
-        let (offset, scale) =
-            fitted.into_iter().enumerate().map(|(feature, fitted)| if feature < numbers { fitted } else { (0.0, 1.0) }).unzip();
+        let (offset, scale) = fitted
+            .into_iter()
+            .enumerate()
+            .map(|(feature, fitted)| if feature < numbers { fitted } else { (0.0, 1.0) })
+            .unzip();
         Ok(Self { method, offset, scale, constant })
     }
 }

@@ -1,5 +1,5 @@
-//! The IDX format of the MNIST family: two zero bytes, a type code, the number of dimensions, each dimension as a big-endian `u32`, and the
-//! values in row-major order, big-endian. Files may be gzipped, whatever their name.
+//! The IDX format of the MNIST family: two zero bytes, a type code, the number of dimensions, each dimension as a
+//! big-endian `u32`, and the values in row-major order, big-endian. Files may be gzipped, whatever their name.
 //!
 //! Reference: the format's description on the MNIST page of LeCun, Cortes and Burges.
 
@@ -34,14 +34,16 @@ fn element(code: u8) -> Option<Element> {
 /// Reads the IDX file at `path`, plain or gzipped.
 ///
 /// # Errors
-/// A file that cannot be read, is no IDX file, is truncated, is longer than its header says, or would take more memory than `limit`.
+/// A file that cannot be read, is no IDX file, is truncated, is longer than its header says, or would take more memory
+/// than `limit`.
 pub(crate) fn read(path: &Path, limit: Limit) -> Result<Array, DataError> {
     let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     let length = file.metadata().map_err(|source| DataError::Io { path: path.to_owned(), source })?.len();
     parse(BufReader::new(file), path, Some((limit, length)))
 }
 
-/// Reads IDX from bytes, plain or gzipped; `origin` names them in errors. What is packed may take what the limit allows of so many bytes.
+/// Reads IDX from bytes, plain or gzipped; `origin` names them in errors. What is packed may take what the limit allows
+/// of so many bytes.
 ///
 /// # Errors
 /// As [`read`].
@@ -68,13 +70,18 @@ fn parse_plain(mut input: impl Read, origin: &Path, limit: Option<(Limit, u64, u
     let mut magic = Vec::new();
     read(&mut magic, 4)?;
     let &[zero_a, zero_b, code, dimensions] = magic.as_slice() else {
-        return Err(malformed(format!("holds {} bytes, too few for an IDX header: the file is empty or cut off", magic.len())));
+        return Err(malformed(format!(
+            "holds {} bytes, too few for an IDX header: the file is empty or cut off",
+            magic.len()
+        )));
     };
     if (zero_a, zero_b) != (0, 0) {
-        return Err(malformed(format!("not an IDX file: it begins with {zero_a:#04x} {zero_b:#04x} instead of two zero bytes")));
+        return Err(malformed(format!(
+            "not an IDX file: it begins with {zero_a:#04x} {zero_b:#04x} instead of two zero bytes"
+        )));
     }
-    let kind =
-        element(code).ok_or_else(|| malformed(format!("not an IDX file: unknown type code {code:#04x} (0x08 is unsigned bytes)")))?;
+    let kind = element(code)
+        .ok_or_else(|| malformed(format!("not an IDX file: unknown type code {code:#04x} (0x08 is unsigned bytes)")))?;
     let dimensions = usize::from(dimensions);
     if dimensions == 0 || dimensions > MAX_DIMENSIONS {
         return Err(malformed(format!("has {dimensions} dimensions, but IDX data here has 1 to {MAX_DIMENSIONS}")));
@@ -85,7 +92,8 @@ fn parse_plain(mut input: impl Read, origin: &Path, limit: Option<(Limit, u64, u
     if sizes.len() < 4 * dimensions {
         return Err(malformed("cut off inside its header: fetch or write the file again".to_string()));
     }
-    let dims: Vec<usize> = sizes.chunks_exact(4).map(|size| u32::from_be_bytes([size[0], size[1], size[2], size[3]]) as usize).collect();
+    let dims: Vec<usize> =
+        sizes.chunks_exact(4).map(|size| u32::from_be_bytes([size[0], size[1], size[2], size[3]]) as usize).collect();
     if dims.contains(&0) {
         return Err(malformed(format!("is empty: its dimensions are {dims:?}")));
     }
@@ -98,7 +106,8 @@ fn parse_plain(mut input: impl Read, origin: &Path, limit: Option<(Limit, u64, u
         // The bytes, and the numbers that are made of them.
         limit.check(origin, format!("its array of {dims:?}"), most.min(expected as u64).saturating_mul(2), length)?;
     }
-    // The claimed size bounds the read but reserves nothing: a damaged header must not allocate what the file does not hold.
+    // The claimed size bounds the read but reserves nothing: a damaged header must not allocate what the file does not
+    // hold.
     let mut bytes = Vec::new();
     read(&mut bytes, expected as u64)?;
     if bytes.len() < expected {
@@ -110,7 +119,9 @@ fn parse_plain(mut input: impl Read, origin: &Path, limit: Option<(Limit, u64, u
     let mut rest = Vec::new();
     read(&mut rest, 1)?;
     if !rest.is_empty() {
-        return Err(malformed(format!("is longer than its dimensions {dims:?} say: its header is damaged, or it is not an IDX file")));
+        return Err(malformed(format!(
+            "is longer than its dimensions {dims:?} say: its header is damaged, or it is not an IDX file"
+        )));
     }
 
     let values = kind.decode(&bytes, true);

@@ -1,8 +1,9 @@
 //! How much memory one input may take: what a file claims is weighed before it is believed.
 //!
-//! Formats that pack their numbers can claim far more than they hold: a few kilobytes that become gigabytes. So an input is refused that claims more
-//! than the limit, and one that claims more than 1 GiB and 100 times what its file holds, unless a person has set the limit: whoever says
-//! how much memory there is, means it. Rows that stay in their file count by what is read of them at a time.
+//! Formats that pack their numbers can claim far more than they hold: a few kilobytes that become gigabytes. So an
+//! input is refused that claims more than the limit, and one that claims more than 1 GiB and 100 times what its file
+//! holds, unless a person has set the limit: whoever says how much memory there is, means it. Rows that stay in their
+//! file count by what is read of them at a time.
 
 use std::{
     fmt::{self, Display},
@@ -20,7 +21,8 @@ use crate::{DataError, Options};
 const UNKNOWN_MACHINE: u64 = 4 << 30;
 /// What may be taken whatever the file's size is.
 const FREE: u64 = 1 << 30;
-/// How many times the size of its file an input may take beyond that. Text and pixels shrink to a tenth, seldom to a hundredth.
+/// How many times the size of its file an input may take beyond that. Text and pixels shrink to a tenth, seldom to a
+/// hundredth.
 const GROWTH: u64 = 100;
 
 /// A number of bytes, as a person writes it: `8GB`, `512 MiB`, `1000000`.
@@ -93,7 +95,10 @@ impl Limit {
         match options.max_memory {
             Some(Size(most)) => Self { most, said: true },
             // A tenth is left for everything else.
-            None => Self { most: Memory::now().map_or(UNKNOWN_MACHINE, |memory| memory.free - memory.free / 10), said: false },
+            None => Self {
+                most: Memory::now().map_or(UNKNOWN_MACHINE, |memory| memory.free - memory.free / 10),
+                said: false,
+            },
         }
     }
 
@@ -102,7 +107,8 @@ impl Limit {
         self.most
     }
 
-    /// Whether an input may take `needed` bytes of memory, of which the file at `path` holds `held`; `what` claims that.
+    /// Whether an input may take `needed` bytes of memory, of which the file at `path` holds `held`; `what` claims
+    /// that.
     pub(crate) fn check(&self, path: &Path, what: impl Display, needed: u64, held: u64) -> Result<(), DataError> {
         let reason = if needed > self.most {
             format!("more than the limit of {}", shown(self.most))
@@ -143,7 +149,8 @@ pub fn shown(bytes: u64) -> String {
 /// What the system says of the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// Bytes that this process can have beside what it has: within what the machine has free, and within the limits of its control groups.
+    /// Bytes that this process can have beside what it has: within what the machine has free, and within the limits of
+    /// its control groups.
     pub free: u64,
     /// Bytes that it has.
     pub taken: u64,
@@ -155,11 +162,16 @@ impl Memory {
         let pid = get_current_pid().ok()?;
         let mut system = System::new();
         system.refresh_memory();
-        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, ProcessRefreshKind::nothing().with_memory());
+        system.refresh_processes_specifics(
+            ProcessesToUpdate::Some(&[pid]),
+            false,
+            ProcessRefreshKind::nothing().with_memory(),
+        );
         let process = system.process(pid)?;
         // Without the files that the system keeps in memory while nobody asks for it.
         let limits = [system.cgroup_limits(), process.cgroup_limits()].into_iter().flatten();
-        let free = limits.map(|limit| limit.total_memory.saturating_sub(limit.rss)).fold(system.available_memory(), u64::min);
+        let free =
+            limits.map(|limit| limit.total_memory.saturating_sub(limit.rss)).fold(system.available_memory(), u64::min);
         (system.total_memory() > 0).then(|| Self { free, taken: process.memory() })
     }
 }
@@ -170,7 +182,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read_and_come_back() {
-        for (text, bytes) in [("8GB", 8_000_000_000), ("1.5 gb", 1_500_000_000), ("512MiB", 512 << 20), ("7", 7), ("12b", 12)] {
+        for (text, bytes) in
+            [("8GB", 8_000_000_000), ("1.5 gb", 1_500_000_000), ("512MiB", 512 << 20), ("7", 7), ("12b", 12)]
+        {
             let size: Size = text.parse().unwrap();
             assert_eq!(size, Size(bytes), "{text}");
             assert_eq!(size.to_string().parse::<Size>(), Ok(size), "{text}");
@@ -186,7 +200,11 @@ mod tests {
         let machine = Limit { most: 8 << 30, said: false };
         let person = Limit { most: 8 << 30, said: true };
         let check = |limit: Limit, needed: u64, held: u64| {
-            limit.check("f".as_ref(), "its array", needed, held).map_err(|error| error.to_string()).err().unwrap_or_default()
+            limit
+                .check("f".as_ref(), "its array", needed, held)
+                .map_err(|error| error.to_string())
+                .err()
+                .unwrap_or_default()
         };
         assert_eq!(check(machine, FREE, 1), "");
         assert_eq!(check(machine, 6 << 30, 1 << 30), "");

@@ -1,8 +1,9 @@
 //! Burn's `DataLoader` over a [`Dataset`], whose order in epoch `n` depends on the seed and on `n` alone.
 //!
-//! Burn's own loader draws every epoch's order from one running generator, so that a resumed run would see other batches than one that was
-//! never interrupted. Here the order of an epoch can be had without running the ones before it, and each batch has a [seed](Batch::seed) for its noise and
-//! its dropout, which depends on the seed, on `n` and on the place of the batch alone, too.
+//! Burn's own loader draws every epoch's order from one running generator, so that a resumed run would see other
+//! batches than one that was never interrupted. Here the order of an epoch can be had without running the ones before
+//! it, and each batch has a [seed](Batch::seed) for its noise and its dropout, which depends on the seed, on `n` and on
+//! the place of the batch alone, too.
 
 use std::sync::{
     Arc,
@@ -41,7 +42,8 @@ pub struct Loader {
     batch_size: usize,
     order: Order,
     device: Device,
-    /// Epochs begun so far, shared by the copies that `to_device` makes: the loader is asked for one iterator an epoch.
+    /// Epochs begun so far, shared by the copies that `to_device` makes: the loader is asked for one iterator an
+    /// epoch.
     epochs: Arc<AtomicUsize>,
     /// Batches that the next epoch leaves out.
     skipped: Arc<AtomicUsize>,
@@ -57,7 +59,8 @@ impl Loader {
         Self { dataset, batcher, batch_size, order, device, epochs: Arc::default(), skipped: Arc::default() }
     }
 
-    /// The loader after `epochs` epochs and `batches` batches: the next iterator gives the batches of epoch `epochs + 1` that are left.
+    /// The loader after `epochs` epochs and `batches` batches: the next iterator gives the batches of epoch `epochs +
+    /// 1` that are left.
     pub fn after(self, epochs: usize, batches: usize) -> Self {
         self.epochs.store(epochs, Ordering::Relaxed);
         self.skipped.store(batches, Ordering::Relaxed);
@@ -90,8 +93,8 @@ impl Loader {
     }
 }
 
-/// Rows that stay in their file, in an order that reads each block once: the blocks are shuffled, and the rows of as many of them as are kept
-/// at a time are shuffled together.
+/// Rows that stay in their file, in an order that reads each block once: the blocks are shuffled, and the rows of as
+/// many of them as are kept at a time are shuffled together.
 fn shuffled_by_blocks(indices: &[usize], store: &Store, generator: &mut ChaCha8Rng) -> Vec<usize> {
     let mut blocks: Vec<&[usize]> = indices.chunk_by(|&a, &b| store.block_of(a) == store.block_of(b)).collect();
     blocks.shuffle(generator);
@@ -194,7 +197,8 @@ mod tests {
         assert_eq!(epoch(resumed.as_ref()), epochs[2]);
         // In the middle of an epoch, too, with the seeds that the batches would have had; the epoch after it is whole.
         let seeds = |loader: &Loader| loader.iter().map(|batch| batch.unwrap().seed).collect::<Vec<_>>();
-        let (whole, resumed) = (loader(Order::Shuffled { seed: 5 }).after(1, 0), loader(Order::Shuffled { seed: 5 }).after(1, 2));
+        let (whole, resumed) =
+            (loader(Order::Shuffled { seed: 5 }).after(1, 0), loader(Order::Shuffled { seed: 5 }).after(1, 2));
         let all = seeds(&whole);
         assert!(all[0] != all[1] && all[1] != all[2]);
         assert_eq!((seeds(&resumed), epoch(&resumed)), (all[2..].to_vec(), epochs[2].clone()));
@@ -245,8 +249,15 @@ mod tests {
         assert_eq!(reads, 12, "each block is read once");
         // And the loader gives each row once.
         let dataset = Dataset::new(Rows::stored(Store::new(blocks(), 1), 1, false));
-        let loader = Loader::new(dataset.clone(), Batcher::new(Scaling::identity()), 5, Order::Shuffled { seed: 1 }, Device::default());
-        let mut seen: Vec<f32> = loader.iter().flat_map(|batch| batch.unwrap().x.into_data().iter::<f32>().collect::<Vec<_>>()).collect();
+        let loader = Loader::new(
+            dataset.clone(),
+            Batcher::new(Scaling::identity()),
+            5,
+            Order::Shuffled { seed: 1 },
+            Device::default(),
+        );
+        let mut seen: Vec<f32> =
+            loader.iter().flat_map(|batch| batch.unwrap().x.into_data().iter::<f32>().collect::<Vec<_>>()).collect();
         seen.sort_by(f32::total_cmp);
         assert_eq!(seen, (0..48).map(|row| row as f32).collect::<Vec<_>>());
         assert_eq!((dataset.sample(10).indices().len(), dataset.sample(100).indices().len()), (10, 48));

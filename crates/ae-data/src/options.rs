@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Column, DataError, Kind, Missing, Size};
 
-/// What a person says about how to read. Lists of columns hold names; an entry that is no column's name is split at its commas.
+/// What a person says about how to read. Lists of columns hold names; an entry that is no column's name is split at its
+/// commas.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
@@ -38,7 +39,8 @@ pub struct Options {
     /// Columns of whole numbers: what is filled in is rounded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub integer: Vec<String>,
-    /// What becomes of a category's value that training did not have: `score` it as an anomaly, or `refuse` the file. Default: score.
+    /// What becomes of a category's value that training did not have: `score` it as an anomaly, or `refuse` the file.
+    /// Default: score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<Unknown>,
     /// Texts and numbers that stand for a missing value, such as -999; in a text table in place of NA, ? and the like.
@@ -53,7 +55,8 @@ pub struct Options {
     /// Read images in shades of grey. Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub grey: bool,
-    /// What separates the cells of a text table, such as ;, or a tab; a space stands for any number of spaces. Found out by default.
+    /// What separates the cells of a text table, such as ;, or a tab; a space stands for any number of spaces. Found
+    /// out by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
     /// The decimal mark of a text table, `.` or `,`. Found out by default.
@@ -68,11 +71,12 @@ pub struct Options {
     /// Encoding of a text table, such as latin1. By default UTF-8, or UTF-16 where the file shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
-    /// Leave rows in their npy, safetensors, Parquet or Arrow file and read them block by block. By default those of large files stay.
+    /// Leave rows in their npy, safetensors, Parquet or Arrow file and read them block by block. By default those of
+    /// large files stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,
-    /// Memory that one input may take at a time, such as 8GB. By default what the machine has free; and a file that would become 100 times as large
-    /// as it is, and larger than 1 GB, is refused.
+    /// Memory that one input may take at a time, such as 8GB. By default what the machine has free; and a file that
+    /// would become 100 times as large as it is, and larger than 1 GB, is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_memory: Option<Size>,
 }
@@ -92,9 +96,9 @@ impl Options {
     /// What stands for a missing value, in a table of text or in data with types.
     pub(crate) fn missing(&self, is_text: bool) -> Missing {
         match (is_text, self.missing.as_slice()) {
-            (_, [_, ..]) => {
-                Missing::These(self.missing.iter().flat_map(|entry| entry.split(',').map(|text| text.trim().to_string())).collect())
-            }
+            (_, [_, ..]) => Missing::These(
+                self.missing.iter().flat_map(|entry| entry.split(',').map(|text| text.trim().to_string())).collect(),
+            ),
             (true, []) => Missing::Usual,
             (false, []) => Missing::Nothing,
         }
@@ -135,8 +139,8 @@ impl Options {
 }
 
 impl Options {
-    /// Whether what a person says of columns can be said of later rows of a run: they are there, and are what the run has learned that they are.
-    /// `names` are the columns of the rows; none of an array.
+    /// Whether what a person says of columns can be said of later rows of a run: they are there, and are what the run
+    /// has learned that they are. `names` are the columns of the rows; none of an array.
     ///
     /// # Errors
     /// A column that is not there, and a choice that would have to be made before training.
@@ -155,30 +159,48 @@ impl Options {
             ("categorical", &self.categorical),
         ];
         for (option, said) in lists.into_iter().filter(|(_, said)| !said.is_empty()) {
-            let names = names.ok_or_else(|| problem(format!("has no named columns, which `--{option}` chooses among")))?;
+            let names =
+                names.ok_or_else(|| problem(format!("has no named columns, which `--{option}` chooses among")))?;
             let chosen = match option {
                 // A single name, whatever commas are in it.
-                "label" | "id" => {
-                    said.iter().map(|name| names.iter().position(|other| other == name).ok_or_else(|| name.clone())).collect()
-                }
+                "label" | "id" => said
+                    .iter()
+                    .map(|name| names.iter().position(|other| other == name).ok_or_else(|| name.clone()))
+                    .collect(),
                 _ => places(said, names),
             };
-            let chosen: Vec<&String> =
-                chosen.map_err(|name| no_column(option, &name, names, origin))?.iter().map(|&place| &names[place]).collect();
+            let chosen: Vec<&String> = chosen
+                .map_err(|name| no_column(option, &name, names, origin))?
+                .iter()
+                .map(|&place| &names[place])
+                .collect();
             let column = |name: &String| learned.iter().find(|column| column.name == *name);
             let is_of = |name: &String, kind: Kind| column(name).is_some_and(|column| column.kind == kind);
             let other = match option {
                 "drop" => chosen.iter().find(|name| column(name).is_some()).map(|name| (*name, "learned from")),
-                "keep" => chosen.iter().find(|name| column(name).is_none()).map(|name| (*name, "not learned from")).or_else(|| {
-                    learned.iter().find(|column| !chosen.contains(&&column.name)).map(|column| (&column.name, "also learned from"))
-                }),
-                "numeric" => chosen.iter().find(|name| !is_of(name, Kind::Number)).map(|name| (*name, "not of numbers")),
+                "keep" => {
+                    chosen.iter().find(|name| column(name).is_none()).map(|name| (*name, "not learned from")).or_else(
+                        || {
+                            learned
+                                .iter()
+                                .find(|column| !chosen.contains(&&column.name))
+                                .map(|column| (&column.name, "also learned from"))
+                        },
+                    )
+                }
+                "numeric" => {
+                    chosen.iter().find(|name| !is_of(name, Kind::Number)).map(|name| (*name, "not of numbers"))
+                }
                 "integer" => chosen
                     .iter()
                     .find(|name| !column(name).is_some_and(|column| column.integer))
                     .map(|name| (*name, "not of whole numbers")),
-                "boolean" => chosen.iter().find(|name| !is_of(name, Kind::Boolean)).map(|name| (*name, "not of truth values")),
-                "categorical" => chosen.iter().find(|name| !is_of(name, Kind::Category)).map(|name| (*name, "not of names")),
+                "boolean" => {
+                    chosen.iter().find(|name| !is_of(name, Kind::Boolean)).map(|name| (*name, "not of truth values"))
+                }
+                "categorical" => {
+                    chosen.iter().find(|name| !is_of(name, Kind::Category)).map(|name| (*name, "not of names"))
+                }
                 _ => None,
             };
             if let Some((name, what)) = other {
@@ -191,8 +213,8 @@ impl Options {
     }
 }
 
-/// The places among `names` of the columns that `said` names: an entry that is a column's name is that column, any other is several names with
-/// commas between.
+/// The places among `names` of the columns that `said` names: an entry that is a column's name is that column, any
+/// other is several names with commas between.
 ///
 /// # Errors
 /// The first name that is no column's.
@@ -215,12 +237,14 @@ pub(crate) fn places(said: &[String], names: &[String]) -> Result<Vec<usize>, St
 /// What is said of what stands for a missing value, and is nowhere; nothing if there is none.
 pub(crate) fn nowhere<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
     let texts: Vec<String> = texts.map(|text| format!("`{text}`")).collect();
-    (!texts.is_empty()).then(|| format!("nothing that is learned from is {}, which `--missing` names", texts.join(" or ")))
+    (!texts.is_empty())
+        .then(|| format!("nothing that is learned from is {}, which `--missing` names", texts.join(" or ")))
 }
 
 /// The name of a column as it is typed after an option in a shell.
 pub(crate) fn typed(name: &str) -> String {
-    let plain = !name.is_empty() && name.chars().all(|character| character.is_alphanumeric() || "_-.:/".contains(character));
+    let plain =
+        !name.is_empty() && name.chars().all(|character| character.is_alphanumeric() || "_-.:/".contains(character));
     if plain && !name.starts_with('-') { name.to_string() } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
@@ -244,7 +268,10 @@ mod tests {
         assert_eq!(find(&["b, c", ""]).unwrap(), [1, 2]);
         assert_eq!(find(&["a, d"]).unwrap(), [0, 3]);
         assert_eq!(find(&["a,x"]).unwrap_err(), "x");
-        assert_eq!((typed("a_b"), typed(""), typed("it's"), typed("-x")), ("a_b".into(), "''".into(), "'it'\\''s'".into(), "'-x'".into()));
+        assert_eq!(
+            (typed("a_b"), typed(""), typed("it's"), typed("-x")),
+            ("a_b".into(), "''".into(), "'it'\\''s'".into(), "'-x'".into())
+        );
     }
     #[test]
     fn what_a_run_has_decided_is_not_changed_any_more() {
@@ -262,14 +289,23 @@ mod tests {
         };
         for said in [
             Options { drop: list("key"), id: Some("key".into()), categorical: list("kind"), ..Options::default() },
-            Options { keep: list("ok,kind,n,a"), numeric: list("a,n"), integer: list("n"), boolean: list("ok"), ..Options::default() },
+            Options {
+                keep: list("ok,kind,n,a"),
+                numeric: list("a,n"),
+                integer: list("n"),
+                boolean: list("ok"),
+                ..Options::default()
+            },
         ] {
             assert_eq!(check(said), "");
         }
         for (said, part) in [
             (Options { drop: list("b"), ..Options::default() }, "no column `b`, which `drop` names"),
             (Options { id: Some("b".into()), ..Options::default() }, "no column `b`, which `id` names"),
-            (Options { drop: list("a"), ..Options::default() }, "`a` is learned from in this run, which `--drop` cannot change"),
+            (
+                Options { drop: list("a"), ..Options::default() },
+                "`a` is learned from in this run, which `--drop` cannot change",
+            ),
             (Options { keep: list("a"), ..Options::default() }, "`n` is also learned from"),
             (Options { categorical: list("n"), ..Options::default() }, "`n` is not of names"),
             (Options { integer: list("a"), ..Options::default() }, "`a` is not of whole numbers"),

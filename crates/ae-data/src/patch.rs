@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array as _, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, cast::AsArray, make_array, types::Int64Type};
+use arrow_array::{
+    Array as _, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, cast::AsArray, make_array,
+    types::Int64Type,
+};
 use arrow_cast::{CastOptions, cast, cast_with_options};
 use arrow_schema::{ArrowError, DataType};
 use arrow_select::zip::zip;
@@ -28,7 +31,9 @@ pub fn blanks(array: &ArrayRef, column: &Column, missing: &Missing) -> Result<Ve
         kind if is_text(kind) => {
             let texts = strict(array, &DataType::Utf8)?;
             let texts = texts.as_string::<i32>();
-            (0..array.len()).map(|row| texts.is_null(row) || column.is_blank(trimmed(texts.value(row)), missing)).collect()
+            (0..array.len())
+                .map(|row| texts.is_null(row) || column.is_blank(trimmed(texts.value(row)), missing))
+                .collect()
         }
         kind if is_number(kind) => {
             let gaps = missing.numbers();
@@ -94,12 +99,17 @@ fn number(column: &Column, cell: f64) -> String {
     if f64::from(single) == cell || cell.abs() < 1e6 { single.to_string() } else { cell.to_string() }
 }
 
-/// `array` with its blanks replaced by `cells` (a number, 0 or 1, the number of a level), where those are known. Gives how many were, and how many were
-/// not.
+/// `array` with its blanks replaced by `cells` (a number, 0 or 1, the number of a level), where those are known. Gives
+/// how many were, and how many were not.
 ///
 /// # Errors
 /// A type that such a cell does not fit into.
-pub fn patch(array: &ArrayRef, column: &Column, cells: &[f64], missing: &Missing) -> Result<(ArrayRef, usize, usize), ArrowError> {
+pub fn patch(
+    array: &ArrayRef,
+    column: &Column,
+    cells: &[f64],
+    missing: &Missing,
+) -> Result<(ArrayRef, usize, usize), ArrowError> {
     let blank = blanks(array, column, missing)?;
     let known = |row: usize| !cells[row].is_nan() && !column.blank;
     let filled: Vec<bool> = blank.iter().enumerate().map(|(row, blank)| *blank && known(row)).collect();
@@ -122,12 +132,16 @@ pub fn patch(array: &ArrayRef, column: &Column, cells: &[f64], missing: &Missing
             let texts: StringArray = rows.map(|row| chosen(row).and_then(|cell| written(column, cell))).collect();
             strict(&texts, kind)?
         }
-        DataType::Boolean => Arc::new(rows.map(|row| chosen(row).map(|cell| truth(column, cell))).collect::<BooleanArray>()),
+        DataType::Boolean => {
+            Arc::new(rows.map(|row| chosen(row).map(|cell| truth(column, cell))).collect::<BooleanArray>())
+        }
         kind => {
             let is_whole = column.integer || kind.is_integer();
             let value = |cell: f64| match column.kind {
                 // A level or a word that is a number, of a column that was said to hold names.
-                Kind::Category | Kind::Boolean => written(column, cell).and_then(|text| text.parse::<f64>().ok()).unwrap_or(cell),
+                Kind::Category | Kind::Boolean => {
+                    written(column, cell).and_then(|text| text.parse::<f64>().ok()).unwrap_or(cell)
+                }
                 Kind::Number if is_whole => cell.round(),
                 Kind::Number => cell,
             };
@@ -145,11 +159,12 @@ pub fn patch(array: &ArrayRef, column: &Column, cells: &[f64], missing: &Missing
     Ok((patched, count, left - count))
 }
 
-/// A dictionary with the keys of some rows replaced, its values as they were and in their order; none if it is no dictionary, or lacks a value that is
-/// wanted.
+/// A dictionary with the keys of some rows replaced, its values as they were and in their order; none if it is no
+/// dictionary, or lacks a value that is wanted.
 fn with_keys(array: &ArrayRef, wanted: impl Fn(usize) -> Option<String>) -> Result<Option<ArrayRef>, ArrowError> {
     let Some(dictionary) = array.as_any_dictionary_opt() else { return Ok(None) };
-    let values = texts(dictionary.values(), "the column".as_ref()).map_err(|error| ArrowError::ComputeError(error.to_string()))?;
+    let values = texts(dictionary.values(), "the column".as_ref())
+        .map_err(|error| ArrowError::ComputeError(error.to_string()))?;
     let place = |text: &str| values.iter().position(|value| value.as_deref() == Some(text));
     let keys = strict(dictionary.keys(), &DataType::Int64)?;
     let keys = keys.as_primitive::<Int64Type>();
@@ -164,7 +179,12 @@ fn with_keys(array: &ArrayRef, wanted: impl Fn(usize) -> Option<String>) -> Resu
         });
     }
     let made = strict(&Int64Array::from(made), dictionary.keys().data_type())?.to_data();
-    let data = array.to_data().into_builder().nulls(made.nulls().cloned()).buffers(made.buffers().to_vec()).offset(made.offset());
+    let data = array
+        .to_data()
+        .into_builder()
+        .nulls(made.nulls().cloned())
+        .buffers(made.buffers().to_vec())
+        .offset(made.offset());
     Ok(Some(make_array(data.build()?)))
 }
 
@@ -208,8 +228,11 @@ mod tests {
         let big = 9_007_199_254_740_993;
         let found = patched(Arc::new(Int64Array::from(vec![Some(big), None, Some(3)])), &whole, &[1.0, 2.6, 1.0]);
         assert_eq!(found, (some(&["9007199254740993", "3", "3"]), DataType::Int64, 1, 0));
-        let found =
-            patched(Arc::new(Float32Array::from(vec![Some(0.1), Some(f32::NAN), None])), &Column::number("n"), &[9.0, 2.5, f64::NAN]);
+        let found = patched(
+            Arc::new(Float32Array::from(vec![Some(0.1), Some(f32::NAN), None])),
+            &Column::number("n"),
+            &[9.0, 2.5, f64::NAN],
+        );
         assert_eq!(found, (vec![Some("0.1".into()), Some("2.5".into()), None], DataType::Float32, 1, 1));
         let decimal = Decimal128Array::from(vec![Some(1234), None]).with_precision_and_scale(9, 2).unwrap();
         let found = patched(Arc::new(decimal), &Column::number("n"), &[0.0, 5.678]);
@@ -219,8 +242,11 @@ mod tests {
         let found = patched(Arc::new(array), &colours, &[0.0, 0.0, 0.0]);
         assert_eq!((found.0, found.2), (some(&["red", "blue", "red"]), 1));
         // What a dictionary has beside stays, and so does its order.
-        let sizes: DictionaryArray<Int32Type> =
-            DictionaryArray::try_new(vec![Some(2), None, Some(0)].into(), Arc::new(StringArray::from(vec!["lo", "mid", "hi"]))).unwrap();
+        let sizes: DictionaryArray<Int32Type> = DictionaryArray::try_new(
+            vec![Some(2), None, Some(0)].into(),
+            Arc::new(StringArray::from(vec!["lo", "mid", "hi"])),
+        )
+        .unwrap();
         let size = Column::new("s", Kind::Category, vec!["hi".into(), "lo".into()]);
         let made = patch(&(Arc::new(sizes) as ArrayRef), &size, &[0.0; 3], &Missing::Nothing).unwrap().0;
         assert_eq!(texts(&made, "t".as_ref()).unwrap(), some(&["hi", "hi", "lo"]));
@@ -233,8 +259,11 @@ mod tests {
         let words = Column::new("b", Kind::Boolean, vec!["No".into(), "Yes".into()]);
         let found = patched(Arc::new(StringArray::from(vec![Some("Yes"), Some("NA"), None])), &words, &[0.0, 0.0, 1.0]);
         assert_eq!(found.0, some(&["Yes", "No", "Yes"]));
-        let found =
-            patched(Arc::new(BooleanArray::from(vec![Some(false), None])), &Column::new("b", Kind::Boolean, Vec::new()), &[1.0, 1.0]);
+        let found = patched(
+            Arc::new(BooleanArray::from(vec![Some(false), None])),
+            &Column::new("b", Kind::Boolean, Vec::new()),
+            &[1.0, 1.0],
+        );
         assert_eq!(found.0, some(&["false", "true"]));
         let small: ArrayRef = Arc::new(arrow_array::UInt8Array::from(vec![Some(1), None]));
         assert_eq!(patched(small, &whole, &[0.0, 300.0]).0, some(&["1", "255"]));
@@ -249,17 +278,28 @@ mod tests {
             assert_eq!(made.data_type(), array.data_type());
             (texts(&made, "t".as_ref()).unwrap().into_iter().flatten().collect::<Vec<_>>(), filled, left)
         };
-        let expect = |texts: &[&str], filled: usize, left: usize| (texts.iter().map(|text| text.to_string()).collect(), filled, left);
-        assert_eq!(found(Arc::new(Int64Array::from(vec![7, -999, 9])), &whole, &[0.0, 2.6, 0.0]), expect(&["7", "3", "9"], 1, 0));
+        let expect = |texts: &[&str], filled: usize, left: usize| {
+            (texts.iter().map(|text| text.to_string()).collect(), filled, left)
+        };
+        assert_eq!(
+            found(Arc::new(Int64Array::from(vec![7, -999, 9])), &whole, &[0.0, 2.6, 0.0]),
+            expect(&["7", "3", "9"], 1, 0)
+        );
         let reals = Float32Array::from(vec![Some(-999.0), None, Some(9.5)]);
-        assert_eq!(found(Arc::new(reals), &Column::number("n"), &[1.5, 2.5, 0.0]), expect(&["1.5", "2.5", "9.5"], 2, 0));
+        assert_eq!(
+            found(Arc::new(reals), &Column::number("n"), &[1.5, 2.5, 0.0]),
+            expect(&["1.5", "2.5", "9.5"], 2, 0)
+        );
         let comma = Column { style: crate::Style { decimal_comma: true, ..Default::default() }, ..Column::number("n") };
         let words = StringArray::from(vec!["-999,0", "1,5"]);
         assert_eq!(found(Arc::new(words), &comma, &[2.5, 0.0]), expect(&["2,5", "1,5"], 1, 0));
         let values = Float64Array::from(vec![1.5, f64::NAN, 3.5]);
         let keys = arrow_array::UInt16Array::from(vec![Some(0), Some(1), Some(2), None]);
         let coded = DictionaryArray::try_new(keys, Arc::new(values)).unwrap();
-        assert_eq!(found(Arc::new(coded), &Column::number("n"), &[0.0, 2.25, 0.0, 1.5]), expect(&["1.5", "2.25", "3.5", "1.5"], 2, 0));
+        assert_eq!(
+            found(Arc::new(coded), &Column::number("n"), &[0.0, 2.25, 0.0, 1.5]),
+            expect(&["1.5", "2.25", "3.5", "1.5"], 2, 0)
+        );
     }
 
     #[test]

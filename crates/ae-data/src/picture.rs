@@ -28,15 +28,17 @@ impl Sheet {
         Self { geometry, columns, zoom, low, high }
     }
 
-    /// The images, each of `channels * height * width` values, with a line of white between; missing values are drawn in red.
+    /// The images, each of `channels * height * width` values, with a line of white between; missing values are drawn
+    /// in red.
     pub fn draw(&self, images: &[&[f32]]) -> RgbImage {
         let Geometry { channels, height, width } = self.geometry;
         let gap = usize::from(images.len() > 1);
         let columns = self.columns.min(images.len()).max(1);
         let cell = [width * self.zoom + gap, height * self.zoom + gap];
         let size = [columns * cell[0] - gap, images.len().div_ceil(columns).max(1) * cell[1] - gap];
-        let shade =
-            |value: f32| ((value - self.low) / (self.high - self.low).max(f32::MIN_POSITIVE) * 255.0).round().clamp(0.0, 255.0) as u8;
+        let shade = |value: f32| {
+            ((value - self.low) / (self.high - self.low).max(f32::MIN_POSITIVE) * 255.0).round().clamp(0.0, 255.0) as u8
+        };
         RgbImage::from_fn(size[0] as u32, size[1] as u32, |x, y| {
             let (x, y) = (x as usize, y as usize);
             let image = images.get(y / cell[1] * columns + x / cell[0]);
@@ -73,7 +75,8 @@ impl Sheet {
     }
 }
 
-/// The first channel of image `index` of `rows`, brought to the height and width of `to` by interpolation; values from 0 to `white` become 0 to 1.
+/// The first channel of image `index` of `rows`, brought to the height and width of `to` by interpolation; values from
+/// 0 to `white` become 0 to 1.
 ///
 /// # Errors
 /// A file that can no longer be read.
@@ -85,7 +88,8 @@ pub fn resized(rows: &Rows, index: usize, to: Geometry, white: f32) -> Result<Ve
     let row = rows.row(index)?;
     // Pixels of this kind are kept within 0 and 1.
     let values: Vec<f32> = row.into_iter().take(from.height * from.width).map(|value| value as f32 / white).collect();
-    let image = ImageBuffer::<Luma<f32>, _>::from_raw(from.width as u32, from.height as u32, values).expect("a value for each pixel");
+    let image = ImageBuffer::<Luma<f32>, _>::from_raw(from.width as u32, from.height as u32, values)
+        .expect("a value for each pixel");
     Ok(imageops::resize(&image, to.width as u32, to.height as u32, imageops::FilterType::Triangle).into_raw())
 }
 
@@ -95,7 +99,8 @@ mod tests {
 
     #[test]
     fn images_lie_side_by_side_with_a_line_between() {
-        let sheet = Sheet { geometry: Geometry { channels: 1, height: 1, width: 2 }, columns: 2, zoom: 1, low: 0.0, high: 2.0 };
+        let sheet =
+            Sheet { geometry: Geometry { channels: 1, height: 1, width: 2 }, columns: 2, zoom: 1, low: 0.0, high: 2.0 };
         let picture = sheet.draw(&[&[0.0, 2.0], &[1.0, f32::NAN], &[2.0, 2.0]]);
         let row = |y: u32| (0..picture.width()).map(|x| picture.get_pixel(x, y).0[1]).collect::<Vec<_>>();
         assert_eq!((picture.width(), picture.height()), (5, 3));

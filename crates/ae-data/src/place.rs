@@ -22,7 +22,8 @@ pub fn write_with<E: From<DataError>>(path: &Path, write: impl FnOnce(File) -> R
     let (file, partial) = place(path).map_err(|error| failed(error.to_string()))?;
     write(file)?;
     if let Some(partial) = partial {
-        // On the disk before it takes its place, and so is the place itself: what was there before is not lost to a power failure.
+        // On the disk before it takes its place, and so is the place itself: what was there before is not lost to a
+        // power failure.
         partial.as_file().sync_all().map_err(|error| failed(error.to_string()))?;
         partial.persist(path).map_err(|error| failed(error.error.to_string()))?;
         sync_folder(path);
@@ -54,7 +55,8 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
     write_with(path, |mut file| file.write_all(bytes).map_err(failed))
 }
 
-/// A file beside `path`, which takes its place later, also that of a link, which is not followed; `path` itself where that is no file, such as `/dev/stdout` or a pipe.
+/// A file beside `path`, which takes its place later, also that of a link, which is not followed; `path` itself where
+/// that is no file, such as `/dev/stdout` or a pipe.
 pub(crate) fn place(path: &Path) -> std::io::Result<(File, Option<NamedTempFile>)> {
     let before = path.metadata();
     if before.as_ref().is_ok_and(|before| !before.is_file() && !before.is_dir()) {

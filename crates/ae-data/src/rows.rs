@@ -171,7 +171,9 @@ impl Rows {
         }
         let id = (!columns.is_empty()).then_some(0);
         if let Some(labels) = &labels {
-            let named = |names: &Vec<String>| labels.iter().map(|&label| names.get(label as usize).cloned()).collect::<Vec<_>>();
+            let named = |names: &Vec<String>| {
+                labels.iter().map(|&label| names.get(label as usize).cloned()).collect::<Vec<_>>()
+            };
             columns.push((
                 "label",
                 match &names {
@@ -224,11 +226,14 @@ impl Rows {
         }
     }
 
-    /// The names of the classes, in the order of their numbers: the numbers themselves if they have no names; none without labels.
+    /// The names of the classes, in the order of their numbers: the numbers themselves if they have no names; none
+    /// without labels.
     pub fn classes(&self) -> Vec<String> {
         match (&self.label_names, &self.labels) {
             (Some(names), _) => names.clone(),
-            (None, Some(labels)) => (0..=labels.iter().flatten().copied().max().unwrap_or(0)).map(|class| class.to_string()).collect(),
+            (None, Some(labels)) => {
+                (0..=labels.iter().flatten().copied().max().unwrap_or(0)).map(|class| class.to_string()).collect()
+            }
             (None, None) => Vec::new(),
         }
     }
@@ -270,7 +275,8 @@ impl Rows {
         }
     }
 
-    /// The same rows, in which these numbers stand for a missing one; and how many of each there are, as far as that is known.
+    /// The same rows, in which these numbers stand for a missing one; and how many of each there are, as far as that is
+    /// known.
     pub(crate) fn with_gaps(self, missing: &[f64]) -> (Self, Option<Vec<usize>>) {
         match self.values {
             Cells::Memory(values) => {
@@ -306,8 +312,9 @@ impl Rows {
         self.encoder.as_ref().map_or(Vec::new(), |encoder| encoder.notes())
     }
 
-    /// What tells these rows from others: a hash of their columns, of their labels, and of every value in order, or of the values of 64 stretches
-    /// where the rows stay in their file. The type of the numbers does not count, nor the format of the file.
+    /// What tells these rows from others: a hash of their columns, of their labels, and of every value in order, or of
+    /// the values of 64 stretches where the rows stay in their file. The type of the numbers does not count, nor
+    /// the format of the file.
     ///
     /// # Errors
     /// A file that can no longer be read.
@@ -420,7 +427,13 @@ impl Rows {
     ///
     /// # Errors
     /// A file that can no longer be read.
-    pub fn gather(&self, index: usize, scaling: &Scaling, buffer: &mut Vec<f32>, scratch: &mut Vec<f64>) -> Result<(), DataError> {
+    pub fn gather(
+        &self,
+        index: usize,
+        scaling: &Scaling,
+        buffer: &mut Vec<f32>,
+        scratch: &mut Vec<f64>,
+    ) -> Result<(), DataError> {
         scratch.clear();
         self.append_row(index, scratch)?;
         scaling.apply(scratch, buffer);

@@ -1,6 +1,7 @@
 //! Scaling: `s = (x - offset) / scale`, fitted on training rows, saved with the run, inverted on output.
 //!
-//! Images are scaled as a whole (one offset and one scale, so that pixels keep their relations); tables column by column.
+//! Images are scaled as a whole (one offset and one scale, so that pixels keep their relations); tables column by
+//! column.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,8 +23,8 @@ pub enum ScalingMethod {
     Robust,
 }
 
-/// A fitted scaling. Offsets and scales are one number for all features, or one for each; in double precision, so that what is far from zero and
-/// close together (seconds since 1970) keeps its digits.
+/// A fitted scaling. Offsets and scales are one number for all features, or one for each; in double precision, so that
+/// what is far from zero and close together (seconds since 1970) keeps its digits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scaling {
@@ -51,13 +52,20 @@ impl Scaling {
     pub fn check(&self, width: usize) -> Result<(), String> {
         let count = self.offset.len();
         if count != self.scale.len() || count != 1 && count != width {
-            return Err(format!("its scaling has {count} offsets and {} scales for {width} features", self.scale.len()));
+            return Err(format!(
+                "its scaling has {count} offsets and {} scales for {width} features",
+                self.scale.len()
+            ));
         }
-        if !self.offset.iter().all(|offset| offset.is_finite()) || !self.scale.iter().all(|scale| scale.is_finite() && *scale != 0.0) {
+        if !self.offset.iter().all(|offset| offset.is_finite())
+            || !self.scale.iter().all(|scale| scale.is_finite() && *scale != 0.0)
+        {
             return Err("its scaling holds a number that is not finite, or a scale of 0".to_string());
         }
         match self.constant.iter().find(|(feature, value)| *feature >= width || !value.is_finite()) {
-            Some((feature, value)) => Err(format!("its scaling says that feature {feature} of {width} is always {value}")),
+            Some((feature, value)) => {
+                Err(format!("its scaling says that feature {feature} of {width} is always {value}"))
+            }
             None => Ok(()),
         }
     }
@@ -67,7 +75,8 @@ impl Scaling {
         self.method == ScalingMethod::MinMax
     }
 
-    /// The scaled features of some rows, appended to `scaled`. What is beyond single precision becomes its largest number.
+    /// The scaled features of some rows, appended to `scaled`. What is beyond single precision becomes its largest
+    /// number.
     pub fn apply(&self, rows: &[f64], scaled: &mut Vec<f32>) {
         let single = |value: f64| value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32;
         match (self.offset.as_slice(), self.scale.as_slice()) {

@@ -1,5 +1,6 @@
-//! Train, validation and test: an official test set is kept; the rest is cut by fraction and seed, by group, or by time. Or by class, for one-class
-//! learning: half of the normal rows to learn from, the other half and every anomaly to test on.
+//! Train, validation and test: an official test set is kept; the rest is cut by fraction and seed, by group, or by
+//! time. Or by class, for one-class learning: half of the normal rows to learn from, the other half and every anomaly
+//! to test on.
 
 use std::collections::{HashMap, HashSet};
 
@@ -64,14 +65,20 @@ impl By {
     fn of(all: &Dataset, config: &SplitConfig, notes: &mut Vec<String>) -> Result<Self, DataError> {
         let column = |option: &str, name: &String| -> Result<Vec<Option<String>>, DataError> {
             let problem = |what: String| DataError::Malformed { path: "the data".into(), problem: what };
-            let carried =
-                all.rows().carried.as_ref().ok_or_else(|| problem(format!("has no named columns, which `--{option}` chooses among")))?;
+            let carried = all
+                .rows()
+                .carried
+                .as_ref()
+                .ok_or_else(|| problem(format!("has no named columns, which `--{option}` chooses among")))?;
             let columns = names(carried.table().as_ref());
             let place = columns.iter().position(|other| other == name);
-            let place = place.ok_or_else(|| crate::options::no_column(option, name, &columns, carried.table().origin()))?;
+            let place =
+                place.ok_or_else(|| crate::options::no_column(option, name, &columns, carried.table().origin()))?;
             carried.texts(&(0..all.rows().len()).collect::<Vec<_>>(), place)
         };
-        if let (true, Some(by)) = (config.stratify, config.group.as_ref().map(|_| "group").or(config.time.as_ref().map(|_| "time"))) {
+        if let (true, Some(by)) =
+            (config.stratify, config.group.as_ref().map(|_| "group").or(config.time.as_ref().map(|_| "time")))
+        {
             let problem = format!("is cut by {by} or by class: leave out `--stratify` or `--{by}`");
             return Err(DataError::Malformed { path: "the data".into(), problem });
         }
@@ -83,18 +90,24 @@ impl By {
             (Some(group), None) => {
                 let mut numbers = HashMap::new();
                 let texts = column("group", group)?;
-                // Rows without a group are a group each. Written with blanks around, or as 1.0 for 1, it is the same group.
+                // Rows without a group are a group each. Written with blanks around, or as 1.0 for 1, it is the same
+                // group.
                 let plain = |text: String| {
                     let text = text.trim();
-                    let whole =
-                        text.split_once('.').filter(|(whole, rest)| whole.parse::<i128>().is_ok() && rest.bytes().all(|byte| byte == b'0'));
+                    let whole = text
+                        .split_once('.')
+                        .filter(|(whole, rest)| whole.parse::<i128>().is_ok() && rest.bytes().all(|byte| byte == b'0'));
                     whole.map_or(text, |(whole, _)| whole).to_string()
                 };
                 let missing = all.rows().missing();
-                let texts: Vec<Option<String>> = texts.into_iter().map(|text| text.map(plain).filter(|text| !missing.has(text))).collect();
+                let texts: Vec<Option<String>> =
+                    texts.into_iter().map(|text| text.map(plain).filter(|text| !missing.has(text))).collect();
                 let without = texts.iter().filter(|text| text.is_none()).count();
                 if without > 0 {
-                    notes.push(format!("{without} of {} rows have no `{group}`: each of them is a group of its own", texts.len()));
+                    notes.push(format!(
+                        "{without} of {} rows have no `{group}`: each of them is a group of its own",
+                        texts.len()
+                    ));
                 }
                 let number = |(row, text): (usize, Option<String>)| {
                     let next = numbers.len();
@@ -102,8 +115,10 @@ impl By {
                 };
                 let groups: Vec<usize> = texts.into_iter().enumerate().map(number).collect();
                 if groups.len() > 1 && groups.iter().all(|other| *other == groups[0]) {
-                    let problem =
-                        format!("is one group for all {} rows, which cannot be cut: name another column with `--group`", groups.len());
+                    let problem = format!(
+                        "is one group for all {} rows, which cannot be cut: name another column with `--group`",
+                        groups.len()
+                    );
                     return Err(DataError::Malformed { path: format!("column `{group}`").into(), problem });
                 }
                 Ok(Self::Group(groups))
@@ -114,8 +129,13 @@ impl By {
                     let problem = format!("row {}: {what}", row + 1);
                     DataError::Malformed { path: format!("column `{time}`").into(), problem }
                 };
-                if let Some(row) = texts.iter().position(|text| text.as_deref().is_none_or(|text| text.trim().is_empty())) {
-                    return Err(problem(row, "is blank, but `--time` orders the rows by it: leave the row out, or fill it in".to_string()));
+                if let Some(row) =
+                    texts.iter().position(|text| text.as_deref().is_none_or(|text| text.trim().is_empty()))
+                {
+                    return Err(problem(
+                        row,
+                        "is blank, but `--time` orders the rows by it: leave the row out, or fill it in".to_string(),
+                    ));
                 }
                 let texts: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
                 let order = Order::of(&texts);
@@ -141,16 +161,14 @@ impl By {
                 order.into_iter().enumerate().for_each(|(place, row)| places[row] = place);
                 Ok(Self::Time(places))
             }
-            (None, None) => {
-                Ok(match (config.stratify, &all.rows().labels) {
-                    (true, Some(labels)) => Self::Class(labels.clone()),
-                    (true, None) => {
-                        let problem = "has no labels, which `data.stratify` needs: name their column with `--label` (beside an array `x` they are `y`)".to_string();
-                        return Err(DataError::Malformed { path: "the data".into(), problem });
-                    }
-                    (false, _) => Self::Chance,
-                })
-            }
+            (None, None) => Ok(match (config.stratify, &all.rows().labels) {
+                (true, Some(labels)) => Self::Class(labels.clone()),
+                (true, None) => {
+                    let problem = "has no labels, which `data.stratify` needs: name their column with `--label` (beside an array `x` they are `y`)".to_string();
+                    return Err(DataError::Malformed { path: "the data".into(), problem });
+                }
+                (false, _) => Self::Chance,
+            }),
         }
     }
 }
@@ -167,7 +185,8 @@ enum Order {
 impl Order {
     /// By the dates that can be read in one way alone.
     fn of(texts: &[&str]) -> Self {
-        let beyond = |place: usize| texts.iter().any(|text| parts(text).is_some_and(|parts| parts[2] > 31 && parts[place] > 12));
+        let beyond =
+            |place: usize| texts.iter().any(|text| parts(text).is_some_and(|parts| parts[2] > 31 && parts[place] > 12));
         match (beyond(0), beyond(1), texts.iter().any(|text| text.contains('.'))) {
             (true, _, _) | (false, false, true) => Self::DayFirst,
             (false, true, _) => Self::MonthFirst,
@@ -179,7 +198,9 @@ impl Order {
     fn said(self, texts: &[&str]) -> Option<String> {
         let example = texts.iter().find(|text| parts(text).is_some_and(|parts| parts[2] > 31))?;
         match self {
-            Self::Either => Some(format!("dates like `{example}` are read with the month first: write 2024-01-31 where that is wrong")),
+            Self::Either => Some(format!(
+                "dates like `{example}` are read with the month first: write 2024-01-31 where that is wrong"
+            )),
             Self::DayFirst => Some(format!("dates like `{example}` are read with the day first")),
             Self::MonthFirst => None,
         }
@@ -244,7 +265,8 @@ fn days_since_1970([year, month, day]: [u32; 3]) -> i64 {
     year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + i64::from(day) - 1 - 719_468
 }
 
-/// The seconds since midnight of a time such as `9:30`, `09:30:15.5`, `9:30 PM`, `09:30:00+02:00`; an offset from UTC is taken off.
+/// The seconds since midnight of a time such as `9:30`, `09:30:15.5`, `9:30 PM`, `09:30:00+02:00`; an offset from UTC
+/// is taken off.
 fn seconds(time: &str) -> Option<f64> {
     let time = time.trim();
     let upper = time.to_ascii_uppercase();
@@ -300,9 +322,10 @@ impl Split {
         Self::parts(rest, test, rows, config, &by, notes)
     }
 
-    /// The parts for learning what is `normal` (a class) from normal rows alone: half of them, chosen by the seed, are trained and validated
-    /// on, the other half and every row of another class are tested on. Where there is an official test set, all normal rows of the training
-    /// set are trained on and the test set stays as it is. Rows without a label are in no part.
+    /// The parts for learning what is `normal` (a class) from normal rows alone: half of them, chosen by the seed, are
+    /// trained and validated on, the other half and every row of another class are tested on. Where there is an
+    /// official test set, all normal rows of the training set are trained on and the test set stays as it is. Rows
+    /// without a label are in no part.
     ///
     /// # Errors
     /// Rows without labels, a class that they do not have, or a part without rows.
@@ -311,7 +334,11 @@ impl Split {
         let all = Dataset::new(sets.train);
         let (full, mut notes) = not_blank(&all);
         let normals = full.of_class(normal).filter(|normals| !normals.indices().is_empty());
-        let normals = normals.ok_or_else(|| DataError::NoClass { name, class: normal.to_string(), classes: all.rows().classes() })?;
+        let normals = normals.ok_or_else(|| DataError::NoClass {
+            name,
+            class: normal.to_string(),
+            classes: all.rows().classes(),
+        })?;
         let by = By::of(&all, config, &mut notes)?;
         let count = normals.indices().len();
         let (rest, test) = match sets.test {
@@ -331,7 +358,14 @@ impl Split {
         Self::parts(rest, test, count, config, &by, notes)
     }
 
-    fn parts(rest: Dataset, test: Dataset, rows: usize, config: &SplitConfig, by: &By, mut notes: Vec<String>) -> Result<Self, DataError> {
+    fn parts(
+        rest: Dataset,
+        test: Dataset,
+        rows: usize,
+        config: &SplitConfig,
+        by: &By,
+        mut notes: Vec<String>,
+    ) -> Result<Self, DataError> {
         let (train, validation) = rest.cut(config.validation, config.seed, by);
         for (part, dataset, advice) in [
             ("test on", &test, "give more rows, or raise `data.test`"),
@@ -352,12 +386,21 @@ fn not_blank(all: &Dataset) -> (Dataset, Vec<String>) {
     let full = all.without_blank();
     let blank = all.indices().len() - full.indices().len();
     let s = if blank == 1 { "" } else { "s" };
-    (full, if blank > 0 { vec![format!("{blank} row{s} without any value left out of training, validation and test")] } else { Vec::new() })
+    (
+        full,
+        if blank > 0 {
+            vec![format!("{blank} row{s} without any value left out of training, validation and test")]
+        } else {
+            Vec::new()
+        },
+    )
 }
 
 /// How many test rows are also among the others, in a sentence; none if there are none, or too many rows to compare.
 fn duplicates(rest: &Dataset, test: &Dataset) -> Result<Option<String>, DataError> {
-    if rest.rows().store().is_some() || rest.indices().len() + test.indices().len() > COMPARED || rest.rows().width() != test.rows().width()
+    if rest.rows().store().is_some()
+        || rest.indices().len() + test.indices().len() > COMPARED
+        || rest.rows().width() != test.rows().width()
     {
         return Ok(None);
     }
@@ -387,7 +430,11 @@ impl Dataset {
     /// Its rows of a class, by the class's name; none if the table has no such class.
     pub fn of_class(&self, class: &str) -> Option<Self> {
         let number = self.rows().classes().iter().position(|name| name == class)? as u32;
-        Some(self.select(self.indices().iter().copied().filter(|&index| self.rows().label(index) == Some(number)).collect()))
+        Some(
+            self.select(
+                self.indices().iter().copied().filter(|&index| self.rows().label(index) == Some(number)).collect(),
+            ),
+        )
     }
 
     /// Cuts off `fraction` of the rows, chosen by `seed`, or the last in time; both parts keep the order of the rows.
@@ -492,9 +539,14 @@ mod tests {
     #[test]
     fn equal_rows_in_two_parts_are_counted() {
         let rows = Rows::new(Values::U32((0..60).map(|row| row / 2).collect()), 1);
-        let split = Split::new(Sets { name: "twice".into(), train: rows, test: None }, &SplitConfig::default()).unwrap();
+        let split =
+            Split::new(Sets { name: "twice".into(), train: rows, test: None }, &SplitConfig::default()).unwrap();
         let twice = split.test.indices().iter().filter(|&&row| !split.test.indices().contains(&(row ^ 1))).count();
-        assert!(twice > 0 && split.notes[0].starts_with(&format!("{twice} of 12 test rows are equal")), "{:?}", split.notes);
+        assert!(
+            twice > 0 && split.notes[0].starts_with(&format!("{twice} of 12 test rows are equal")),
+            "{:?}",
+            split.notes
+        );
     }
 
     /// A table of 60 rows: a number, a customer with three rows each, a day, a class.
@@ -508,7 +560,10 @@ mod tests {
             ("x", text(&|row| format!("{}.5", row * 7 % 60))),
             ("customer", text(&|row| format!("c{}", row % 20))),
             // Keys that differ beyond the precision of a double, written in two ways.
-            ("key", text(&|row| format!(" {}{}", 90_071_992_547_409_921_u64 + row as u64 % 20, [".0", ""][row / 20 % 2]))),
+            (
+                "key",
+                text(&|row| format!(" {}{}", 90_071_992_547_409_921_u64 + row as u64 % 20, [".0", ""][row / 20 % 2])),
+            ),
             ("day", text(&|row| format!("{}.{}.2024", row % 28 + 1, row / 28 + 1))),
             ("some", text(&|row| if row % 2 == 0 { format!("s{}", row % 20) } else { String::new() })),
             ("one", text(&|_| "x".to_string())),
@@ -541,9 +596,13 @@ mod tests {
         assert_eq!(order(&["10", "9.5", "-1"]).unwrap().0, [2, 1, 0]);
         assert_eq!(order(&["2024-01-01 1:00 PM", "2024-01-01 10:00 AM", "2024-01-01 12:30 AM"]).unwrap().0, [2, 1, 0]);
         assert_eq!(order(&["2024-01-01 12:00+02:00", "2024-01-01 9:30Z"]).unwrap().0, [1, 0]);
-        let zones = ["2024-03-02T01:00:00+09:00", "2024-03-01T15:00:00Z", "2024-03-01T20:00:00-05:00", "2024-03-01T23:30:00Z"];
+        let zones =
+            ["2024-03-02T01:00:00+09:00", "2024-03-01T15:00:00Z", "2024-03-01T20:00:00-05:00", "2024-03-01T23:30:00Z"];
         assert_eq!(order(&zones).unwrap().0, [1, 0, 3, 2]);
-        assert_eq!([[1970, 1, 1], [2000, 2, 29], [2024, 3, 1], [1969, 12, 31]].map(days_since_1970), [0, 11_016, 19_783, -1]);
+        assert_eq!(
+            [[1970, 1, 1], [2000, 2, 29], [2024, 3, 1], [1969, 12, 31]].map(days_since_1970),
+            [0, 11_016, 19_783, -1]
+        );
         for text in [
             "2024-02-30",
             "2023-02-29",

@@ -1,7 +1,8 @@
 //! Rows that stay in their file: read block by block, of which a few are kept.
 //!
-//! A block is some rows that lie together. Positioned reads rather than a memory map: the memory is bounded by what is kept, whatever the
-//! system caches, and a file that is cut off while it is read gives an error rather than ending the program.
+//! A block is some rows that lie together. Positioned reads rather than a memory map: the memory is bounded by what is
+//! kept, whatever the system caches, and a file that is cut off while it is read gives an error rather than ending the
+//! program.
 
 use std::{
     collections::VecDeque,

@@ -1,7 +1,8 @@
 //! What the columns of a table are: decided once, from the rows that are trained on, and said where it was not obvious.
 //!
-//! A column of text is of numbers, of truth values, of dates or of names, whatever all of its cells can be read as. What a person says about a
-//! column decides. A column that is mostly numbers is never taken for a category: it is refused, with the cell that is none.
+//! A column of text is of numbers, of truth values, of dates or of names, whatever all of its cells can be read as.
+//! What a person says about a column decides. A column that is mostly numbers is never taken for a category: it is
+//! refused, with the cell that is none.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -68,9 +69,13 @@ struct Chosen {
 impl Chosen {
     fn of(table: &dyn Table, options: &Options) -> Result<Self, DataError> {
         let (names, origin) = (names(table), table.origin());
-        let find = |option: &str, said: &[String]| places(said, &names).map_err(|name| no_column(option, &name, &names, origin));
+        let find = |option: &str, said: &[String]| {
+            places(said, &names).map_err(|name| no_column(option, &name, &names, origin))
+        };
         let one = |option: &str, said: &Option<String>| -> Result<Option<usize>, DataError> {
-            let place = |name: &String| names.iter().position(|other| other == name).ok_or_else(|| no_column(option, name, &names, origin));
+            let place = |name: &String| {
+                names.iter().position(|other| other == name).ok_or_else(|| no_column(option, name, &names, origin))
+            };
             said.as_ref().map(place).transpose()
         };
         let (label, id) = (one("label", &options.label)?, one("id", &options.id)?);
@@ -92,7 +97,10 @@ impl Chosen {
         ] {
             for place in find(option, list)? {
                 if said[place].is_some_and(|other| other != kind) {
-                    let problem = format!("column `{}` is said to be of two kinds, one of them `{option}`: say one", names[place]);
+                    let problem = format!(
+                        "column `{}` is said to be of two kinds, one of them `{option}`: say one",
+                        names[place]
+                    );
                     return Err(DataError::Malformed { path: origin.to_owned(), problem });
                 }
                 said[place] = Some(kind);
@@ -100,8 +108,16 @@ impl Chosen {
         }
         let index = table.index_columns();
         let learned: Vec<usize> = (0..names.len())
-            .filter(|place| Some(*place) != label && Some(*place) != id && !drop.contains(place) && !cut_by.contains(place))
-            .filter(|place| if keep.is_empty() { !index.contains(&names[*place]) || said[*place].is_some() } else { keep.contains(place) })
+            .filter(|place| {
+                Some(*place) != label && Some(*place) != id && !drop.contains(place) && !cut_by.contains(place)
+            })
+            .filter(|place| {
+                if keep.is_empty() {
+                    !index.contains(&names[*place]) || said[*place].is_some()
+                } else {
+                    keep.contains(place)
+                }
+            })
             .collect();
         if learned.is_empty() {
             let problem = "has no column left to learn from: drop or keep others".to_string();
@@ -189,8 +205,10 @@ impl Seen {
             self.name(value.to_bits());
         }
         let (year, month, day) = (value.div_euclid(1e4), value.div_euclid(1e2) % 1e2, value % 1e2);
-        let is_day =
-            (1900.0..2100.0).contains(&year) && (1.0..=12.0).contains(&month) && (1.0..=31.0).contains(&day) && value.fract() == 0.0;
+        let is_day = (1900.0..2100.0).contains(&year)
+            && (1.0..=12.0).contains(&month)
+            && (1.0..=31.0).contains(&day)
+            && value.fract() == 0.0;
         self.days += usize::from(is_day);
         self.is_big |= value.abs() >= 9_007_199_254_740_992.0;
         self.counts = match self.last {
@@ -334,12 +352,17 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
     let mut notes = table.notes();
     let index = table.index_columns();
     if !index.is_empty() && all.iter().any(|name| index.contains(name)) {
-        notes.push(format!("{} holds the rows' index by the file's own account: carried along, not learned from", listed(&index)));
+        notes.push(format!(
+            "{} holds the rows' index by the file's own account: carried along, not learned from",
+            listed(&index)
+        ));
     }
     let (mut columns, mut kept) = (Vec::new(), Vec::new());
     for (seen, &place) in seen.iter().zip(&chosen.learned) {
         let name = &all[place];
-        match decide(seen, name, chosen.said[place], &file, count, !options.keep.is_empty(), table).map_err(malformed)? {
+        match decide(seen, name, chosen.said[place], &file, count, !options.keep.is_empty(), table)
+            .map_err(malformed)?
+        {
             Decision::Column(column, note) => {
                 has_missing |= seen.observed < count;
                 columns.push(column);
@@ -350,7 +373,9 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
         }
     }
     // Names among numbers: the numbers are names as well.
-    for ((column, &place), seen) in columns.iter_mut().zip(&kept).zip(kept.iter().map(|place| &seen[position(&chosen.learned, *place)])) {
+    for ((column, &place), seen) in
+        columns.iter_mut().zip(&kept).zip(kept.iter().map(|place| &seen[position(&chosen.learned, *place)]))
+    {
         if column.kind == Kind::Category && (seen.numbers() > 0 || chosen.said[place] == Some(Said::Category)) {
             column.levels = levels(table, place, &missing)?;
             if column.levels.len() > MOST_LEVELS {
@@ -372,12 +397,17 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
     if let Missing::These(texts) = &missing {
         let is_met = |text: &str| {
             let one = Missing::These(vec![text.to_string()]);
-            markers.iter().any(|(marker, (_, places))| one.may_have(marker) && places.iter().any(|place| kept.contains(place)))
+            markers
+                .iter()
+                .any(|(marker, (_, places))| one.may_have(marker) && places.iter().any(|place| kept.contains(place)))
         };
-        notes.extend(crate::options::nowhere(texts.iter().map(String::as_str).filter(|text| !text.is_empty() && !is_met(text))));
+        notes.extend(crate::options::nowhere(
+            texts.iter().map(String::as_str).filter(|text| !text.is_empty() && !is_met(text)),
+        ));
     }
     let front = [chosen.label, chosen.id];
-    let rest = (0..all.len()).filter(|place| kept.binary_search(place).is_err() && !front.contains(&Some(*place))).collect();
+    let rest =
+        (0..all.len()).filter(|place| kept.binary_search(place).is_err() && !front.contains(&Some(*place))).collect();
     Ok(Survey { columns, places: kept, label: chosen.label, id: chosen.id, rest, has_missing, blank_rows, notes })
 }
 
@@ -533,20 +563,30 @@ fn decide(
         let note = format!("{called} is empty: nothing is learned from it, and nothing will be filled in");
         return Ok(Decision::Column(Column { blank: true, ..Column::number(name) }, Some(note)));
     }
-    // What is another whole number or text in every row names the rows, whatever the order. That which counts them is said below.
+    // What is another whole number or text in every row names the rows, whatever the order. That which counts them is
+    // said below.
     let is_index = seen.counts && seen.plain == count && matches!(seen.first, Some(0.0 | 1.0));
-    let is_name = said.is_none() && !is_kept && seen.observed == count && count > 1 && seen.different.is_some() && seen.dates == 0;
+    let is_name = said.is_none()
+        && !is_kept
+        && seen.observed == count
+        && count > 1
+        && seen.different.is_some()
+        && seen.dates == 0;
     let is_number_each = seen.plain == count;
     // More texts than a category can have are refused below, in whatever column.
     if is_name && !is_index && (is_number_each || count <= MOST_LEVELS) {
         let what = if is_number_each { "is another whole number in every row" } else { "names the rows" };
-        return Ok(Decision::Carry(format!("{called} {what}: carried along, not learned from (`--keep` learns from it)")));
+        return Ok(Decision::Carry(format!(
+            "{called} {what}: carried along, not learned from (`--keep` learns from it)"
+        )));
     }
     if seen.numbers() == seen.observed || is_number {
         let style = style(seen, name, file, &option)?;
         // What counts the rows tells nothing about them.
         if is_index && name.is_empty() && !is_kept && !is_number {
-            return Ok(Decision::Carry(format!("{called} counts the rows: carried along, not learned from (`--keep` learns from it)")));
+            return Ok(Decision::Carry(format!(
+                "{called} counts the rows: carried along, not learned from (`--keep` learns from it)"
+            )));
         }
         // What is read otherwise than it looks comes first.
         let example = seen.either.as_ref().filter(|_| style.decimal_comma).or(seen.example.as_ref());
@@ -561,13 +601,17 @@ fn decide(
         }
         // Behind a decimal comma every point stands between thousands; without one, a comma may.
         let [decimal, _, either] = if style.decimal_comma { seen.comma } else { seen.point };
-        let has_fraction =
-            if style.decimal_comma { decimal + either > 0 } else { seen.has_fraction || seen.styled > 0 && decimal + either > 0 };
+        let has_fraction = if style.decimal_comma {
+            decimal + either > 0
+        } else {
+            seen.has_fraction || seen.styled > 0 && decimal + either > 0
+        };
         let integer = said == Some(Said::Integer) || !has_fraction && said.is_none();
         if said == Some(Said::Integer) && has_fraction {
             let example = seen.part.map(|part| part.to_string()).or_else(|| seen.example.clone()).unwrap_or_default();
-            note =
-                Some(format!("{called} is said to hold whole numbers, but holds `{example}`: what is filled in is rounded nevertheless"));
+            note = Some(format!(
+                "{called} is said to hold whole numbers, but holds `{example}`: what is filled in is rounded nevertheless"
+            ));
         }
         if note.is_none() && !is_number && seen.days == seen.observed && seen.plain == seen.observed {
             note = Some(format!(
@@ -580,7 +624,9 @@ fn decide(
             ));
         }
         if let Some(zero) = seen.zero.as_ref().filter(|_| note.is_none() && !is_number) {
-            note = Some(format!("{called}: `{zero}` is read as a number; `--categorical {option}` takes such cells for names"));
+            note = Some(format!(
+                "{called}: `{zero}` is read as a number; `--categorical {option}` takes such cells for names"
+            ));
         }
         return Ok(Decision::Column(Column { integer, style, ..Column::number(name) }, note));
     }
@@ -676,7 +722,8 @@ fn two_words(seen: &Seen, name: &str) -> Result<Column, String> {
     }
 }
 
-/// Whether a text begins with a number in any digits (`34 min`, `<10`, `($5)`, `10-Jan-2024`, `１.５`), or with a word and a number (`USD 34`, `Jan 10`); `A1` does not.
+/// Whether a text begins with a number in any digits (`34 min`, `<10`, `($5)`, `10-Jan-2024`, `１.５`), or with a word
+/// and a number (`USD 34`, `Jan 10`); `A1` does not.
 fn begins_with_number(cell: &str) -> bool {
     let is_mark = |letter: char| "+-−–—‐‑('’‘`<>=~\"#≤≥± ".contains(letter) || MONEY.contains(letter);
     let start = cell.trim_start_matches(is_mark);
@@ -695,12 +742,15 @@ fn style(seen: &Seen, name: &str, file: &File, option: &str) -> Result<Style, St
         ));
     }
     let (prefix, suffix) = seen.affixes.clone().unwrap_or_default();
-    let ([comma_decimal, comma_thousands, comma_either], [point_decimal, point_thousands, point_either]) = (seen.comma, seen.point);
+    let ([comma_decimal, comma_thousands, comma_either], [point_decimal, point_thousands, point_either]) =
+        (seen.comma, seen.point);
     let commas = comma_decimal + comma_thousands + comma_either;
     let decimal_comma = match file.decimal {
         Some(mark) => mark == ',',
         None if comma_decimal > 0 && point_decimal > 0 => {
-            return Err(format!("column `{name}` holds both decimal commas and decimal points: write all of its numbers alike"));
+            return Err(format!(
+                "column `{name}` holds both decimal commas and decimal points: write all of its numbers alike"
+            ));
         }
         None if comma_decimal > 0 => true,
         None if point_decimal > 0 || comma_thousands > 0 => false,
@@ -719,7 +769,10 @@ fn style(seen: &Seen, name: &str, file: &File, option: &str) -> Result<Style, St
     let points = point_decimal + point_thousands + point_either;
     let thousands = seen.spaces > 0 || if decimal_comma { points > 0 } else { commas > 0 };
     let is_clear = if decimal_comma { point_either == 0 } else { comma_either == 0 };
-    let decimals = seen.decimals.filter(|(least, most)| is_clear && least == most && (1..=15).contains(least)).map(|(least, _)| least);
+    let decimals = seen
+        .decimals
+        .filter(|(least, most)| is_clear && least == most && (1..=15).contains(least))
+        .map(|(least, _)| least);
     Ok(Style { decimal_comma: decimal_comma && (commas > 0 || points > 0), thousands, decimals, prefix, suffix })
 }
 

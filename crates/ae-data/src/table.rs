@@ -1,7 +1,7 @@
 //! Tables as they came: Arrow record batches, read part by part, again and again.
 //!
-//! Every column keeps the type that its source gives it; of a file of text every column is text. Nothing is decided here about what a column
-//! means (the survey does that), so that a column that is not learned from leaves as it came.
+//! Every column keeps the type that its source gives it; of a file of text every column is text. Nothing is decided
+//! here about what a column means (the survey does that), so that a column that is not learned from leaves as it came.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -63,7 +63,8 @@ pub trait Table: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Writes a table of text again, byte for byte but for the cells that are to be others; gzipped if it is `packed`. Gives whether it is one.
+    /// Writes a table of text again, byte for byte but for the cells that are to be others; gzipped if it is `packed`.
+    /// Gives whether it is one.
     ///
     /// # Errors
     /// A file that can no longer be read, a place that cannot be written, or whatever `replace` fails with.
@@ -124,7 +125,11 @@ fn categories(table: &dyn Table, part: usize, column: usize) -> Result<Vec<Strin
     let batch = table.part(part, &[column])?;
     let Some(dictionary) = batch.column(0).as_any_dictionary_opt() else { return Ok(Vec::new()) };
     let mut seen = HashSet::new();
-    Ok(texts(dictionary.values(), table.origin())?.into_iter().flatten().filter(|text| seen.insert(text.clone())).collect())
+    Ok(texts(dictionary.values(), table.origin())?
+        .into_iter()
+        .flatten()
+        .filter(|text| seen.insert(text.clone()))
+        .collect())
 }
 
 /// What is said where several orders of a column's categories make it one without.
@@ -132,7 +137,8 @@ pub(crate) fn without_order(column: &str) -> String {
     format!("column `{column}`: the order of its categories is not the same everywhere in the data, and is not kept")
 }
 
-/// The text of a cell, if it is to be another, from the cell's row, the place of its column, and what it says; asked in the order of the file.
+/// The text of a cell, if it is to be another, from the cell's row, the place of its column, and what it says; asked in
+/// the order of the file.
 pub type ReplaceText<'a> = dyn FnMut(usize, usize, &str) -> Result<Option<String>, DataError> + 'a;
 
 /// How a file of text is laid out.
@@ -164,7 +170,8 @@ pub(crate) fn whole_part(table: &dyn Table, part: usize, columns: &[usize]) -> R
     match batch.num_rows() == expected {
         true => Ok(batch),
         false => {
-            let problem = format!("damaged: part {} has {} rows, but should have {expected}", part + 1, batch.num_rows());
+            let problem =
+                format!("damaged: part {} has {} rows, but should have {expected}", part + 1, batch.num_rows());
             Err(DataError::Malformed { path: table.origin().to_owned(), problem })
         }
     }
@@ -187,7 +194,8 @@ pub(crate) fn unique_names(schema: &Schema, origin: &Path) -> Result<(), DataErr
     let mut seen = HashSet::new();
     for (index, field) in schema.fields().iter().enumerate() {
         if !seen.insert(field.name()) {
-            let problem = format!("has two columns called `{}` (the second is number {}): rename one", field.name(), index + 1);
+            let problem =
+                format!("has two columns called `{}` (the second is number {}): rename one", field.name(), index + 1);
             return Err(DataError::Malformed { path: origin.to_owned(), problem });
         }
     }
@@ -216,7 +224,8 @@ impl InMemory {
         if batches.iter().any(|batch| batch.schema().fields() != schema.fields()) {
             return Err(malformed("its parts have different columns".to_string()));
         }
-        let starts = starts(batches.iter().map(RecordBatch::num_rows)).ok_or_else(|| malformed("has too many rows".to_string()))?;
+        let starts = starts(batches.iter().map(RecordBatch::num_rows))
+            .ok_or_else(|| malformed("has too many rows".to_string()))?;
         Ok(Self { origin: origin.to_owned(), schema, batches, starts, index_columns: Vec::new(), counted_index: None })
     }
 
@@ -230,7 +239,8 @@ impl InMemory {
     pub(crate) fn texts(origin: &Path, columns: Vec<(&str, Vec<Option<String>>)>) -> Result<Self, DataError> {
         let fields: Vec<Field> = columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect();
         let schema = Arc::new(Schema::new(fields));
-        let arrays = columns.into_iter().map(|(_, texts)| Arc::new(arrow_array::StringArray::from(texts)) as ArrayRef).collect();
+        let arrays =
+            columns.into_iter().map(|(_, texts)| Arc::new(arrow_array::StringArray::from(texts)) as ArrayRef).collect();
         let batch = RecordBatch::try_new(schema.clone(), arrays).map_err(|error| arrow_problem(origin, &error))?;
         Self::new(origin, schema, vec![batch])
     }
@@ -311,20 +321,25 @@ impl Joined {
                     problem: format!("column `{}` holds {other} here, but {kind} in the files before it", field.name()),
                 })?;
             }
-            let is_ordered =
-                |(table, places): (&Arc<dyn Table>, &Vec<usize>)| table.schema().field(places[column]).dict_is_ordered() == Some(true);
+            let is_ordered = |(table, places): (&Arc<dyn Table>, &Vec<usize>)| {
+                table.schema().field(places[column]).dict_is_ordered() == Some(true)
+            };
             let mut made = Field::new(field.name(), kind, true);
             if tables.iter().zip(&places).any(is_ordered) {
                 let all = tables.iter().zip(&places).filter(|(table, _)| parts(table.as_ref()) > 0);
-                let orders = all.map(|(table, places)| categories(table.as_ref(), 0, places[column])).collect::<Result<HashSet<_>, _>>()?;
-                let agree =
-                    orders.len() < 2 && tables.iter().zip(&places).all(is_ordered) && matches!(made.data_type(), DataType::Dictionary(..));
+                let orders = all
+                    .map(|(table, places)| categories(table.as_ref(), 0, places[column]))
+                    .collect::<Result<HashSet<_>, _>>()?;
+                let agree = orders.len() < 2
+                    && tables.iter().zip(&places).all(is_ordered)
+                    && matches!(made.data_type(), DataType::Dictionary(..));
                 made = made.with_dict_is_ordered(agree);
                 notes.extend((!agree).then(|| without_order(field.name())));
             }
             fields.push(made);
         }
-        let problem = || DataError::Malformed { path: tables[0].origin().to_owned(), problem: "has too many rows".to_string() };
+        let problem =
+            || DataError::Malformed { path: tables[0].origin().to_owned(), problem: "has too many rows".to_string() };
         let starts = starts(counts.into_iter()).ok_or_else(problem)?;
         Ok(Self { schema: Arc::new(Schema::new(fields)), tables, starts, parts: parts_of, places, notes })
     }
@@ -358,7 +373,10 @@ impl Table for Joined {
                 true => array.clone(),
                 false => exactly(array, field.data_type()).ok_or_else(|| {
                     let (found, expected) = (array.data_type(), field.data_type());
-                    let problem = format!("column `{}` holds {found} here, which {expected} of the other files cannot hold", field.name());
+                    let problem = format!(
+                        "column `{}` holds {found} here, which {expected} of the other files cannot hold",
+                        field.name()
+                    );
                     DataError::Malformed { path: table.origin().to_owned(), problem }
                 })?,
             });
@@ -390,7 +408,9 @@ impl Table for Joined {
     fn counted_index(&self) -> Option<CountedIndex> {
         let (mut stretches, mut before) = (Vec::new(), 0);
         for table in &self.tables {
-            stretches.extend(table.counted_index()?.stretches.into_iter().map(|(first, start, step)| (before + first, start, step)));
+            stretches.extend(
+                table.counted_index()?.stretches.into_iter().map(|(first, start, step)| (before + first, start, step)),
+            );
             before += rows(table.as_ref());
         }
         Some(CountedIndex { name: self.tables[0].counted_index()?.name, stretches })
@@ -460,7 +480,8 @@ impl Table for Remembered<'_> {
     fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
         let mut parts = self.parts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some((known, batch)) = parts.get(&part)
-            && let Some(places) = columns.iter().map(|column| known.binary_search(column).ok()).collect::<Option<Vec<usize>>>()
+            && let Some(places) =
+                columns.iter().map(|column| known.binary_search(column).ok()).collect::<Option<Vec<usize>>>()
         {
             return batch.project(&places).map_err(|error| arrow_problem(self.origin(), &error));
         }
@@ -560,14 +581,18 @@ impl Carried {
             let part = part_of(starts, run[0]);
             let batch = self.part(part, &ascending)?;
             let places = UInt64Array::from_iter_values(run.iter().map(|&row| (row - starts[part]) as u64));
-            let taken: Result<Vec<ArrayRef>, _> = batch.columns().iter().map(|column| take(column, &places, None)).collect();
+            let taken: Result<Vec<ArrayRef>, _> =
+                batch.columns().iter().map(|column| take(column, &places, None)).collect();
             pieces.push(RecordBatch::try_new(batch.schema(), taken.map_err(problem)?).map_err(problem)?);
         }
         let whole = match pieces.as_slice() {
             [] => RecordBatch::new_empty(Arc::new(Schema::new(self.fields(&ascending)))),
             pieces => concat_batches(&pieces[0].schema(), pieces).map_err(problem)?,
         };
-        Ok(columns.iter().map(|column| whole.column(ascending.partition_point(|other| other < column)).clone()).collect())
+        Ok(columns
+            .iter()
+            .map(|column| whole.column(ascending.partition_point(|other| other < column)).clone())
+            .collect())
     }
 
     fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
@@ -597,7 +622,8 @@ fn part_of(starts: &[usize], row: usize) -> usize {
     starts.partition_point(|&start| start <= row) - 1
 }
 
-/// Each cell as text, as an identifier or a class is written: nothing of it is rounded, and whole numbers have no decimals.
+/// Each cell as text, as an identifier or a class is written: nothing of it is rounded, and whole numbers have no
+/// decimals.
 ///
 /// # Errors
 /// A column that has no texts.
@@ -635,9 +661,12 @@ mod tests {
     use super::*;
 
     fn table(name: &str, keys: Vec<i64>) -> Arc<dyn Table> {
-        let values = Float64Array::from(keys.iter().map(|&key| Some(key as f64).filter(|_| key % 3 != 0)).collect::<Vec<_>>());
-        let batch =
-            RecordBatch::try_from_iter([("key", Arc::new(Int64Array::from(keys)) as ArrayRef), ("value", Arc::new(values) as ArrayRef)]);
+        let values =
+            Float64Array::from(keys.iter().map(|&key| Some(key as f64).filter(|_| key % 3 != 0)).collect::<Vec<_>>());
+        let batch = RecordBatch::try_from_iter([
+            ("key", Arc::new(Int64Array::from(keys)) as ArrayRef),
+            ("value", Arc::new(values) as ArrayRef),
+        ]);
         let batch = batch.unwrap();
         Arc::new(InMemory::new(Path::new(name), batch.schema(), vec![batch]).unwrap())
     }
@@ -656,15 +685,24 @@ mod tests {
 
     #[test]
     fn tables_of_other_columns_are_not_joined() {
-        let other = InMemory::texts(Path::new("c.csv"), vec![("key", vec![Some("x".into())]), ("more", vec![None])]).unwrap();
+        let other =
+            InMemory::texts(Path::new("c.csv"), vec![("key", vec![Some("x".into())]), ("more", vec![None])]).unwrap();
         let error = Joined::new(vec![table("a", vec![1]), Arc::new(other)]).unwrap_err().to_string();
-        assert!(error.contains("c.csv") && error.contains("lacks 1 of them (`value`)") && error.contains("has 1 more (`more`)"), "{error}");
-        let text = InMemory::texts(Path::new("d"), vec![("value", vec![Some("x".into())]), ("key", vec![Some("7".into())])]).unwrap();
+        assert!(
+            error.contains("c.csv")
+                && error.contains("lacks 1 of them (`value`)")
+                && error.contains("has 1 more (`more`)"),
+            "{error}"
+        );
+        let text =
+            InMemory::texts(Path::new("d"), vec![("value", vec![Some("x".into())]), ("key", vec![Some("7".into())])])
+                .unwrap();
         let error = Joined::new(vec![table("a", vec![1]), Arc::new(text)]).unwrap_err().to_string();
         assert!(error.contains("`key` holds Utf8 here, but Int64"), "{error}");
         // Numbers of another type are joined if none of them is rounded by that.
         let reals = |key: f64| {
-            let columns = [("key", key), ("value", 1.5)].map(|(name, value)| (name, Arc::new(Float64Array::from(vec![value])) as ArrayRef));
+            let columns = [("key", key), ("value", 1.5)]
+                .map(|(name, value)| (name, Arc::new(Float64Array::from(vec![value])) as ArrayRef));
             let batch = RecordBatch::try_from_iter(columns).unwrap();
             Arc::new(InMemory::new(Path::new("r"), batch.schema(), vec![batch]).unwrap()) as Arc<dyn Table>
         };

@@ -1,4 +1,5 @@
-//! The rows of a table: what is learned from as numbers, in memory or block by block from its file, and what is carried along.
+//! The rows of a table: what is learned from as numbers, in memory or block by block from its file, and what is carried
+//! along.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -39,14 +40,20 @@ pub struct Known<'a> {
     pub range: Option<[f64; 2]>,
 }
 
-/// The rows that `options` make of a table; `in_file` leaves them there. With `known` columns, those of a run, exactly these, whatever their
-/// order here; else the columns are looked at first.
+/// The rows that `options` make of a table; `in_file` leaves them there. With `known` columns, those of a run, exactly
+/// these, whatever their order here; else the columns are looked at first.
 ///
 /// # Errors
-/// A column that a person names and that is not there, one that cannot be learned from, no row; known columns that are not there; a cell that
-/// is not what its column holds.
-pub fn rows_of(table: Arc<dyn Table>, options: &Options, known: Option<&Known>, in_file: bool) -> Result<Rows, DataError> {
-    // An index of each row, and the numbers where they do not stay in their file. What is read at a time its reader looks at.
+/// A column that a person names and that is not there, one that cannot be learned from, no row; known columns that are
+/// not there; a cell that is not what its column holds.
+pub fn rows_of(
+    table: Arc<dyn Table>,
+    options: &Options,
+    known: Option<&Known>,
+    in_file: bool,
+) -> Result<Rows, DataError> {
+    // An index of each row, and the numbers where they do not stay in their file. What is read at a time its reader
+    // looks at.
     let (count, width) = (rows(table.as_ref()) as u64, table.schema().fields().len() as u64);
     let needed = count.saturating_mul(if in_file { 8 } else { width.saturating_add(1).saturating_mul(8) });
     Limit::of(options).check(table.origin(), format!("a table of {count} rows and {width} columns"), needed, needed)?;
@@ -60,10 +67,11 @@ pub fn rows_of(table: Arc<dyn Table>, options: &Options, known: Option<&Known>, 
     };
     let Survey { columns, places, label, id, rest, has_missing, blank_rows, notes } = survey;
     let schema = table.schema();
-    let element = match columns.iter().zip(&places).all(|(column, &place)| is_single(column, schema.field(place).data_type())) {
-        true => Element::F32,
-        false => Element::F64,
-    };
+    let element =
+        match columns.iter().zip(&places).all(|(column, &place)| is_single(column, schema.field(place).data_type())) {
+            true => Element::F32,
+            false => Element::F64,
+        };
     let encoder = Arc::new(Encoder::new(columns.clone(), options, is_text, known.is_some()));
     let mut classes = label.map(|_| Classes::default());
     // Room for all at once: growing would copy all of them again and again.
@@ -90,7 +98,12 @@ pub fn rows_of(table: Arc<dyn Table>, options: &Options, known: Option<&Known>, 
     }
     let mut made = match in_file {
         true => {
-            let blocks = TableBlocks { table: table.clone(), wanted: Wanted::new(&places, None), encoder: encoder.clone(), element };
+            let blocks = TableBlocks {
+                table: table.clone(),
+                wanted: Wanted::new(&places, None),
+                encoder: encoder.clone(),
+                element,
+            };
             Rows::stored(Store::new(Box::new(blocks), columns.len()), columns.len(), has_missing).with_columns(columns)
         }
         false => Rows::table(values, columns),
@@ -121,7 +134,13 @@ fn is_single(column: &Column, kind: &DataType) -> bool {
     let small = |kind: &DataType| {
         matches!(
             kind,
-            DataType::Float16 | DataType::Float32 | DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 | DataType::Null
+            DataType::Float16
+                | DataType::Float32
+                | DataType::Int8
+                | DataType::Int16
+                | DataType::UInt8
+                | DataType::UInt16
+                | DataType::Null
         )
     };
     column.kind != Kind::Number || column.blank || small(kind)
@@ -145,15 +164,20 @@ fn conforming(table: &dyn Table, options: &Options, before: &Known) -> Result<Su
     let found: HashMap<&str, usize> = all.iter().map(String::as_str).zip(0..).collect();
     let place = |name: &Option<String>| name.as_ref().and_then(|name| found.get(name.as_str()).copied());
     let (label, id) = (place(&options.label), place(&options.id));
-    let missing: Vec<&String> = known.iter().map(|column| &column.name).filter(|name| !found.contains_key(name.as_str())).collect();
+    let missing: Vec<&String> =
+        known.iter().map(|column| &column.name).filter(|name| !found.contains_key(name.as_str())).collect();
     // What the run left out is no surprise here.
-    let named =
-        |list: &[String]| list.iter().flat_map(|entry| places(std::slice::from_ref(entry), &all).unwrap_or_default()).collect::<Vec<_>>();
+    let named = |list: &[String]| {
+        list.iter().flat_map(|entry| places(std::slice::from_ref(entry), &all).unwrap_or_default()).collect::<Vec<_>>()
+    };
     let (dropped, index) = (named(&options.drop), table.index_columns());
     let learned: HashMap<&str, ()> = known.iter().map(|column| (column.name.as_str(), ())).collect();
-    let rest: Vec<usize> =
-        (0..all.len()).filter(|&place| !learned.contains_key(all[place].as_str()) && Some(place) != label && Some(place) != id).collect();
-    let is_new = |place: &&usize| !dropped.contains(place) && !index.contains(&all[**place]) && !before.carried.contains(&all[**place]);
+    let rest: Vec<usize> = (0..all.len())
+        .filter(|&place| !learned.contains_key(all[place].as_str()) && Some(place) != label && Some(place) != id)
+        .collect();
+    let is_new = |place: &&usize| {
+        !dropped.contains(place) && !index.contains(&all[**place]) && !before.carried.contains(&all[**place])
+    };
     let extra: Vec<&String> = rest.iter().filter(is_new).map(|&place| &all[place]).collect();
     if !missing.is_empty() {
         // A table without a header, of which too few rows show that it has none.

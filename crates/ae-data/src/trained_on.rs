@@ -1,5 +1,6 @@
-//! Columns as the training rows know them. What a table holds is looked at in all of its rows; what a model can know of it is in those that it is trained
-//! on: a column that is empty there is not used, a level that does not occur there is never seen, wherever else they stand.
+//! Columns as the training rows know them. What a table holds is looked at in all of its rows; what a model can know of
+//! it is in those that it is trained on: a column that is empty there is not used, a level that does not occur there is
+//! never seen, wherever else they stand.
 
 use std::sync::Arc;
 
@@ -41,7 +42,8 @@ impl Seen {
 }
 
 fn seen(train: &Dataset, columns: &[Column]) -> Result<Vec<Seen>, DataError> {
-    let levels = |column: &Column| if column.kind == Kind::Category { vec![false; column.levels.len()] } else { Vec::new() };
+    let levels =
+        |column: &Column| if column.kind == Kind::Category { vec![false; column.levels.len()] } else { Vec::new() };
     let none = |column: &Column| Seen { low: f64::INFINITY, high: f64::NEG_INFINITY, levels: levels(column) };
     let mut seen: Vec<Seen> = columns.iter().map(none).collect();
     let mut progress = Progress::new("looking at the training rows", train.indices().len());
@@ -61,19 +63,23 @@ fn seen(train: &Dataset, columns: &[Column]) -> Result<Vec<Seen>, DataError> {
 }
 
 impl Split {
-    /// The same with its columns as the training rows know them. With `all_levels` every level stays known, as where an unknown one is refused.
+    /// The same with its columns as the training rows know them. With `all_levels` every level stays known, as where an
+    /// unknown one is refused.
     ///
     /// # Errors
     /// A file that can no longer be read.
     pub fn as_trained_on(mut self, all_levels: bool) -> Result<Self, DataError> {
-        let Some(columns) = self.train.rows().encoding().map(|encoding| encoding.columns().to_vec()) else { return Ok(self) };
+        let Some(columns) = self.train.rows().encoding().map(|encoding| encoding.columns().to_vec()) else {
+            return Ok(self);
+        };
         let seen = seen(&self.train, &columns)?;
         let (mut known, mut changes, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         let mut constant = Vec::new();
         for (column, seen) in columns.iter().zip(&seen) {
             let name = &column.name;
             let is_seen: Vec<(&String, bool)> = column.levels.iter().zip(seen.levels.iter().copied()).collect();
-            let elsewhere: Vec<&str> = is_seen.iter().filter(|(_, seen)| !seen).map(|(level, _)| level.as_str()).collect();
+            let elsewhere: Vec<&str> =
+                is_seen.iter().filter(|(_, seen)| !seen).map(|(level, _)| level.as_str()).collect();
             if column.kind == Kind::Number && seen.low == seen.high && !column.blank {
                 constant.push(format!("`{name}` ({})", seen.low));
             }
@@ -92,7 +98,10 @@ impl Split {
                 } else {
                     "read as never seen in training"
                 };
-                notes.push(format!("column `{name}`: {} in no training row: {what}", few(&elsewhere, |level| format!("`{level}`"))));
+                notes.push(format!(
+                    "column `{name}`: {} in no training row: {what}",
+                    few(&elsewhere, |level| format!("`{level}`"))
+                ));
                 if all_levels {
                     known.push(column.clone());
                     changes.push(Change::Stays);
@@ -113,7 +122,9 @@ impl Split {
         }
         if !constant.is_empty() {
             let shown = few(&constant, String::clone);
-            notes.push(format!("one value in every training row: {shown}; any other value is measured in the column's own units"));
+            notes.push(format!(
+                "one value in every training row: {shown}; any other value is measured in the column's own units"
+            ));
         }
         if known != columns {
             let one = Arc::new(self.train.rows().with_changes(known.clone(), &changes));
@@ -139,7 +150,8 @@ mod tests {
     use super::*;
     use crate::{Options, SplitConfig, source::from_table, table::InMemory};
 
-    /// 60 rows in the order of time: a column that begins late, one that ends being constant, a level and a truth value that come last.
+    /// 60 rows in the order of time: a column that begins late, one that ends being constant, a level and a truth value
+    /// that come last.
     fn split(stream: bool, all_levels: bool) -> Split {
         let text = |of: &dyn Fn(usize) -> String| (0..60).map(|row| Some(of(row))).collect::<Vec<_>>();
         let late = |row: usize, early: &str, late: &str| (if row < 50 { early } else { late }).to_string();
@@ -151,7 +163,8 @@ mod tests {
             ("x", text(&|row| format!("{}.5", row * 7 % 60))),
         ];
         let table = Arc::new(InMemory::texts("t".as_ref(), columns).unwrap());
-        let options = Options { drop: vec!["t".into()], stream: Some(stream), missing: vec!["NA".into()], ..Options::default() };
+        let options =
+            Options { drop: vec!["t".into()], stream: Some(stream), missing: vec!["NA".into()], ..Options::default() };
         let config = SplitConfig { time: Some("t".into()), ..SplitConfig::default() };
         Split::new(from_table("t", table, &options).unwrap(), &config).unwrap().as_trained_on(all_levels).unwrap()
     }
@@ -161,7 +174,10 @@ mod tests {
         for stream in [false, true] {
             let split = split(stream, false);
             let columns = split.test.rows().encoding().unwrap().columns();
-            assert!(columns[0].blank && columns[2].levels == ["b", "c"] && split.test.rows().has_missing(), "{columns:?}");
+            assert!(
+                columns[0].blank && columns[2].levels == ["b", "c"] && split.test.rows().has_missing(),
+                "{columns:?}"
+            );
             // Features: the numbers n, one, x, and the levels b, c.
             assert!(split.train.rows().row(2).unwrap()[1..] == [5.0, 14.5, 1.0, 0.0], "{stream}");
             let last = split.test.rows().row(59).unwrap();
@@ -173,6 +189,8 @@ mod tests {
         }
         let split = split(false, true);
         assert_eq!(split.test.rows().encoding().unwrap().columns()[2].levels, ["a", "b", "c"]);
-        assert!(split.test.rows().row(59).unwrap()[3..] == [1.0, 0.0, 0.0] && split.notes[1].contains("known all the same"));
+        assert!(
+            split.test.rows().row(59).unwrap()[3..] == [1.0, 0.0, 0.0] && split.notes[1].contains("known all the same")
+        );
     }
 }

@@ -145,7 +145,8 @@ impl Element {
         matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
     }
 
-    /// The bytes of a number: of the nearest whole one in a type of whole numbers, and of the type's end where it is beyond that.
+    /// The bytes of a number: of the nearest whole one in a type of whole numbers, and of the type's end where it is
+    /// beyond that.
     pub(crate) fn encode(self, value: f64, big_endian: bool) -> Vec<u8> {
         let whole = value.round();
         let mut bytes = match self {
@@ -175,7 +176,8 @@ impl Element {
 }
 
 impl Values {
-    /// The same numbers with `NaN` in place of those in `missing`, as real numbers that hold them; and how many there are of each.
+    /// The same numbers with `NaN` in place of those in `missing`, as real numbers that hold them; and how many there
+    /// are of each.
     pub(crate) fn without(&self, missing: &[f64]) -> (Self, Vec<usize>) {
         let mut counts = vec![0; missing.len()];
         let mut real = |value: f64| match missing.iter().position(|missing| *missing == value) {
@@ -217,7 +219,9 @@ impl Values {
     /// Where the first infinite number is.
     pub fn first_infinite(&self) -> Option<usize> {
         match self.element() {
-            Element::F16 | Element::BF16 | Element::F32 | Element::F64 => (0..self.len()).find(|&index| self.get(index).is_infinite()),
+            Element::F16 | Element::BF16 | Element::F32 | Element::F64 => {
+                (0..self.len()).find(|&index| self.get(index).is_infinite())
+            }
             _ => None,
         }
     }

@@ -112,11 +112,12 @@ macro_rules! function {
 
 function!(Identity, |z| z, |gradient, _y| gradient, |_y| (1.0, 0.0));
 // NaN stays NaN, as in Burn.
-function!(Relu, |z| if z < 0.0 { 0.0 } else { z }, |gradient, y| if y <= 0.0 { 0.0 } else { gradient }, |y| if y <= 0.0 {
-    (0.0, 0.0)
-} else {
-    (1.0, 0.0)
-});
+function!(
+    Relu,
+    |z| if z < 0.0 { 0.0 } else { z },
+    |gradient, y| if y <= 0.0 { 0.0 } else { gradient },
+    |y| if y <= 0.0 { (0.0, 0.0) } else { (1.0, 0.0) }
+);
 function!(
     LeakyRelu(below),
     |z| if z < 0.0 { z * below } else { z },
@@ -132,8 +133,14 @@ function!(
     |gradient, y| if y > 0.0 { gradient } else { gradient * (y + 1.0) },
     |y| if y > 0.0 { (1.0, 0.0) } else { (y + 1.0, 1.0) }
 );
-function!(Tanh, |z| math::tanh(z), |gradient, y| gradient * math::fma(-y, y, 1.0), |y| (math::fma(-y, y, 1.0), -2.0 * y));
-function!(Sigmoid, |z| math::sigmoid(z), |gradient, y| gradient * math::fma(-y, y, y), |y| (math::fma(-y, y, y), math::fma(-2.0, y, 1.0)));
+function!(Tanh, |z| math::tanh(z), |gradient, y| gradient * math::fma(-y, y, 1.0), |y| (
+    math::fma(-y, y, 1.0),
+    -2.0 * y
+));
+function!(Sigmoid, |z| math::sigmoid(z), |gradient, y| gradient * math::fma(-y, y, y), |y| (
+    math::fma(-y, y, y),
+    math::fma(-2.0, y, 1.0)
+));
 function!(
     Softplus,
     |z| math::ln_1p_exp(-z.abs()) + if z < 0.0 { 0.0 } else { z },
@@ -393,7 +400,9 @@ impl Activation {
     /// The same in every row, with a bias for each column.
     pub(crate) fn apply_biased_keeping(self, rows: &mut [f32], bias: &[f32], slopes: Option<&mut [f32]>) {
         match slopes {
-            Some(slopes) if !bias.is_empty() => with_sloped!(self, |function| apply_biased_sloped(function, rows, bias, slopes)),
+            Some(slopes) if !bias.is_empty() => {
+                with_sloped!(self, |function| apply_biased_sloped(function, rows, bias, slopes))
+            }
             _ => self.apply_biased(rows, bias),
         }
     }
@@ -414,7 +423,14 @@ impl Activation {
     }
 
     /// The gradient of `gradient` times that by `y`, in `dy`; that by the factors is added to `totals`.
-    pub(crate) fn squared_slopes_gradient(self, y: &[f32], factors: &[f32], gradient: f32, dy: &mut [f32], totals: &mut [f32]) {
+    pub(crate) fn squared_slopes_gradient(
+        self,
+        y: &[f32],
+        factors: &[f32],
+        gradient: f32,
+        dy: &mut [f32],
+        totals: &mut [f32],
+    ) {
         with_value!(self, |function| squared_slopes_gradient(function, y, factors, gradient, dy, totals));
     }
 
@@ -470,7 +486,8 @@ fn forward(z: FlexTensor, activation: Activation, keep: bool) -> (FlexTensor, Op
     (cpu::primitive(values, shape.clone()), Some(cpu::primitive(slopes, shape)))
 }
 
-/// `(phi(z), phi'(z) * t)`, element by element. None where there is no kernel for the tensors, or a gradient flows into one of them.
+/// `(phi(z), phi'(z) * t)`, element by element. None where there is no kernel for the tensors, or a gradient flows into
+/// one of them.
 pub fn jvp<const D: usize>(activation: Activation, z: &Tensor<D>, t: &Tensor<D>) -> Option<(Tensor<D>, Tensor<D>)> {
     let (z, t) = (Operand::new(z)?, Operand::new(t)?);
     if z.is_autodiff() || t.is_autodiff() || z.primitive().layout().shape() != t.primitive().layout().shape() {

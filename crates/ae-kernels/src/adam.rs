@@ -1,7 +1,7 @@
 //! Adam and AdamW in one pass over memory.
 //!
-//! The numbers are those of Burn's optimizers, and so are the state and its records: a checkpoint of one is read by the other. Where Burn goes over
-//! parameters, gradient and moments ten times, here each is read once and written once.
+//! The numbers are those of Burn's optimizers, and so are the state and its records: a checkpoint of one is read by the
+//! other. Where Burn goes over parameters, gradient and moments ten times, here each is read once and written once.
 //!
 //! References: Kingma and Ba 2015; Loshchilov and Hutter 2019.
 
@@ -11,8 +11,8 @@ use burn::{
     lr_scheduler::module_lr_scheduler::ModuleLearningRate,
     module::Module,
     optim::{
-        AdamConfig, AdamState, AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParams, ModuleOptimizer, Optimizer, RecordState,
-        StateSink, StateSource, decay::WeightDecayConfig,
+        AdamConfig, AdamState, AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParams, ModuleOptimizer,
+        Optimizer, RecordState, StateSink, StateSource, decay::WeightDecayConfig,
     },
     tensor::{Device, Tensor},
 };
@@ -25,16 +25,22 @@ use crate::{
     threads,
 };
 
-/// `optimizer.step(rate, module, gradients)`. On a GPU, [`Adam`] and [`AdamW`] step all parameters at once; otherwise it is the same.
-pub fn step<M: Module>(optimizer: &mut ModuleOptimizer, rate: impl Into<ModuleLearningRate>, module: M, gradients: GradientsParams) -> M {
+/// `optimizer.step(rate, module, gradients)`. On a GPU, [`Adam`] and [`AdamW`] step all parameters at once; otherwise
+/// it is the same.
+pub fn step<M: Module>(
+    optimizer: &mut ModuleOptimizer,
+    rate: impl Into<ModuleLearningRate>,
+    module: M,
+    gradients: GradientsParams,
+) -> M {
     #[cfg(feature = "gpu")]
     return crate::gpu::adam::together(|| optimizer.step(rate, module, gradients));
     #[cfg(not(feature = "gpu"))]
     crate::by_burn::step(optimizer, rate, module, gradients)
 }
 
-/// What Burn keeps of a parameter between two steps: the state of Burn's own optimizer, with the same records. It is there when the step that
-/// gave it is over.
+/// What Burn keeps of a parameter between two steps: the state of Burn's own optimizer, with the same records. It is
+/// there when the step that gave it is over.
 #[derive(Clone)]
 pub struct Kept<S>(Arc<OnceLock<S>>);
 
@@ -92,7 +98,8 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// The same with other weights of what was, in the running averages of the gradient and of its square; each in `[0, 1)`.
+    /// The same with other weights of what was, in the running averages of the gradient and of its square; each in `[0,
+    /// 1)`.
     pub fn with_betas(mut self, beta_1: f32, beta_2: f32) -> Self {
         (self.rates.beta_1, self.rates.beta_2) = (beta_1, beta_2);
         self
@@ -127,16 +134,23 @@ impl Optimizer for Adam {
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
         let decay = Decay::Gradient(self.weight_decay);
-        match step_in_place(self.rates, rate, decay, parameters, gradient, state.map(|state| state.into_state().momentum)) {
+        match step_in_place(
+            self.rates,
+            rate,
+            decay,
+            parameters,
+            gradient,
+            state.map(|state| state.into_state().momentum),
+        ) {
             Ok((parameters, momentum)) => (parameters, Some(AdamState::new(momentum).into())),
             Err(declined) => {
                 let Declined { parameters, gradient, momentum } = *declined;
                 #[cfg(feature = "gpu")]
-                let (parameters, gradient, momentum) = match noted(self.rates, rate, decay, parameters, gradient, momentum, AdamState::new)
-                {
-                    Ok((parameters, kept)) => return (parameters, Some(kept)),
-                    Err(declined) => (declined.parameters, declined.gradient, declined.momentum),
-                };
+                let (parameters, gradient, momentum) =
+                    match noted(self.rates, rate, decay, parameters, gradient, momentum, AdamState::new) {
+                        Ok((parameters, kept)) => return (parameters, Some(kept)),
+                        Err(declined) => (declined.parameters, declined.gradient, declined.momentum),
+                    };
                 let (parameters, state) = self.burn().step(rate, parameters, gradient, momentum.map(AdamState::new));
                 (parameters, state.map(Kept::from))
             }
@@ -148,7 +162,8 @@ impl Optimizer for Adam {
     }
 }
 
-/// AdamW: the parameters shrink by `1 - rate * weight_decay` in each step, whatever the gradient. `beta` and `epsilon` as [`Adam`].
+/// AdamW: the parameters shrink by `1 - rate * weight_decay` in each step, whatever the gradient. `beta` and `epsilon`
+/// as [`Adam`].
 #[derive(Debug, Clone, Copy)]
 pub struct AdamW {
     rates: Rates,
@@ -161,7 +176,8 @@ impl AdamW {
         Self { rates: Rates::default(), weight_decay }
     }
 
-    /// The same with other weights of what was, in the running averages of the gradient and of its square; each in `[0, 1)`.
+    /// The same with other weights of what was, in the running averages of the gradient and of its square; each in `[0,
+    /// 1)`.
     pub fn with_betas(mut self, beta_1: f32, beta_2: f32) -> Self {
         (self.rates.beta_1, self.rates.beta_2) = (beta_1, beta_2);
         self
@@ -175,7 +191,12 @@ impl AdamW {
 
     fn burn(&self) -> burn::optim::AdamW {
         let Rates { beta_1, beta_2, epsilon } = self.rates;
-        AdamWConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(epsilon).with_weight_decay(self.weight_decay).build()
+        AdamWConfig::new()
+            .with_beta_1(beta_1)
+            .with_beta_2(beta_2)
+            .with_epsilon(epsilon)
+            .with_weight_decay(self.weight_decay)
+            .build()
     }
 }
 
@@ -190,16 +211,23 @@ impl Optimizer for AdamW {
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
         let decay = Decay::Parameters((1.0 - rate * f64::from(self.weight_decay)) as f32);
-        match step_in_place(self.rates, rate, decay, parameters, gradient, state.map(|state| state.into_state().momentum)) {
+        match step_in_place(
+            self.rates,
+            rate,
+            decay,
+            parameters,
+            gradient,
+            state.map(|state| state.into_state().momentum),
+        ) {
             Ok((parameters, momentum)) => (parameters, Some(AdamWState::new(momentum).into())),
             Err(declined) => {
                 let Declined { parameters, gradient, momentum } = *declined;
                 #[cfg(feature = "gpu")]
-                let (parameters, gradient, momentum) = match noted(self.rates, rate, decay, parameters, gradient, momentum, AdamWState::new)
-                {
-                    Ok((parameters, kept)) => return (parameters, Some(kept)),
-                    Err(declined) => (declined.parameters, declined.gradient, declined.momentum),
-                };
+                let (parameters, gradient, momentum) =
+                    match noted(self.rates, rate, decay, parameters, gradient, momentum, AdamWState::new) {
+                        Ok((parameters, kept)) => return (parameters, Some(kept)),
+                        Err(declined) => (declined.parameters, declined.gradient, declined.momentum),
+                    };
                 let (parameters, state) = self.burn().step(rate, parameters, gradient, momentum.map(AdamWState::new));
                 (parameters, state.map(Kept::from))
             }

@@ -43,8 +43,8 @@ struct Free {
 struct Size {
     /// Those that are kept, in the order in which they came.
     free: Vec<(Vec<f32>, Instant)>,
-    /// How often there was none: how many can be in use at once. No more are kept, or buffers that Burn allocates and a
-    /// kernel only hands on would pile up here.
+    /// How often there was none: how many can be in use at once. No more are kept, or buffers that Burn allocates and
+    /// a kernel only hands on would pile up here.
     missed: usize,
     /// When one was asked for.
     asked: Instant,
@@ -295,7 +295,8 @@ impl AllocationController for Lent {
         let length = self.capacity().min(grown.capacity());
         let here = self.memory(AccessPolicy::default()).map_err(|_| AllocationError::UnsupportedOperation)?;
         // SAFETY: what is written is the start of the old memory, of which as much as was initialized stays so.
-        let there = unsafe { grown.memory_mut(AccessPolicy::default()) }.map_err(|_| AllocationError::UnsupportedOperation)?;
+        let there =
+            unsafe { grown.memory_mut(AccessPolicy::default()) }.map_err(|_| AllocationError::UnsupportedOperation)?;
         there[..length].copy_from_slice(&here[..length]);
         *self = grown;
         Ok(())
@@ -404,7 +405,11 @@ mod tests {
         for more in [vec![1, 2, 3], vec![4; 20 * LARGE + 3]] {
             let length = bytes.len();
             bytes.extend_from_byte_slice(&more);
-            assert!(bytes[4..4 * (LARGE + 1)] == before[4..] && bytes[length..] == more && bytes.align() == align_of::<u128>());
+            assert!(
+                bytes[4..4 * (LARGE + 1)] == before[4..]
+                    && bytes[length..] == more
+                    && bytes.align() == align_of::<u128>()
+            );
         }
         assert!(bytes.try_into_vec::<f32>().is_err(), "a vector of another alignment");
         // As a vector, without a copy; then it is kept no longer.

@@ -22,7 +22,8 @@ pub enum Activation {
     Relu,
     /// `z` above zero, this multiple of it below, which is positive: the slope follows from the value's sign.
     LeakyRelu(f64),
-    /// `z` above zero, `e^z - 1` below (Clevert et al. 2016). Its slope there, the value plus 1, is exact to 6e-8, not to so small a share of itself.
+    /// `z` above zero, `e^z - 1` below (Clevert et al. 2016). Its slope there, the value plus 1, is exact to 6e-8, not
+    /// to so small a share of itself.
     Elu,
     /// Hyperbolic tangent.
     Tanh,
@@ -61,7 +62,8 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Acti
     activation.by_burn(module::linear(x, weight, Some(bias)))
 }
 
-/// `phi(w * x + b)`: `x` `[batch, channels_in, height, width]`, `weight` `[channels_out, channels_in, k, k]`, `bias` `[channels_out]`.
+/// `phi(w * x + b)`: `x` `[batch, channels_in, height, width]`, `weight` `[channels_out, channels_in, k, k]`, `bias`
+/// `[channels_out]`.
 pub fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -75,7 +77,8 @@ pub fn conv2d(
 
 /// The transpose of a convolution: `x` `[batch, channels_in, height, width]`, `weight` `[channels_in, channels_out, k,
 /// k]`, `bias`
-/// `[channels_out]`, and `rest` rows and columns more at the end of the result than `stride (side - 1) + k - 2 padding`.
+/// `[channels_out]`, and `rest` rows and columns more at the end of the result than `stride (side - 1) + k - 2
+/// padding`.
 pub fn conv_transpose2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -89,14 +92,14 @@ pub fn conv_transpose2d(
     activation.by_burn(module::conv_transpose2d(x, weight, bias, options))
 }
 
-/// `1/2 sum_i w_i (x_i - r_i)^2` of each row, `[batch]`, of the inputs `x` and their reconstructions `r`, both `[batch, d]`; every weight is 1
-/// if there are none.
+/// `1/2 sum_i w_i (x_i - r_i)^2` of each row, `[batch]`, of the inputs `x` and their reconstructions `r`, both `[batch,
+/// d]`; every weight is 1 if there are none.
 pub fn squared_error(x: Tensor<2>, r: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
     row_sums((x - r).square().mul_scalar(0.5), weights)
 }
 
-/// `-sum_i w_i (x_i log s(l_i) + (1 - x_i) log(1 - s(l_i)))` of each row, `[batch]`, with the logistic function `s`, of the inputs `x` and the
-/// logits `l`, both `[batch, d]`.
+/// `-sum_i w_i (x_i log s(l_i) + (1 - x_i) log(1 - s(l_i)))` of each row, `[batch]`, with the logistic function `s`, of
+/// the inputs `x` and the logits `l`, both `[batch, d]`.
 pub fn bernoulli(x: Tensor<2>, logits: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
     // log(1 + exp(l)) - x l, with the exponent kept from overflowing.
     row_sums(logits.clone().clamp_min(0.0) - x * logits.clone() + logits.abs().neg().exp().log1p(), weights)
@@ -177,6 +180,11 @@ pub fn units(code: &Tensor<2>, inactive: f32, [low, high]: [Option<f32>; 2]) -> 
 
 /// `optimizer.step(rate, module, gradients)`.
 #[cfg_attr(feature = "gpu", allow(dead_code))] // there the steps of all parameters are joined
-pub fn step<M: Module>(optimizer: &mut ModuleOptimizer, rate: impl Into<ModuleLearningRate>, module: M, gradients: GradientsParams) -> M {
+pub fn step<M: Module>(
+    optimizer: &mut ModuleOptimizer,
+    rate: impl Into<ModuleLearningRate>,
+    module: M,
+    gradients: GradientsParams,
+) -> M {
     optimizer.step(rate, module, gradients)
 }

@@ -1,4 +1,5 @@
-//! The squared norm of the derivative of one layer, `||diag(phi'(z)) W^T||_F^2 = sum_j phi'(z_j)^2 sum_i W_ij^2` (Rifai et al. 2011a).
+//! The squared norm of the derivative of one layer, `||diag(phi'(z)) W^T||_F^2 = sum_j phi'(z_j)^2 sum_i W_ij^2` (Rifai
+//! et al. 2011a).
 //!
 //! Written out in tensor operations this goes over the weights eight times a step; here once forward and once backward.
 
@@ -25,8 +26,9 @@ use crate::{
     threads::{self, sum_parts},
 };
 
-/// `sum_j phi'_j^2 sum_i W_ij^2` of each row, `[batch]`: `h` (`[batch, d_out]`) holds the values `phi(x W + b)`, `weight` is `[d_in, d_out]`.
-/// None where there is no kernel for the tensors, and for GELU and SiLU, whose values do not say their slopes.
+/// `sum_j phi'_j^2 sum_i W_ij^2` of each row, `[batch]`: `h` (`[batch, d_out]`) holds the values `phi(x W + b)`,
+/// `weight` is `[d_in, d_out]`. None where there is no kernel for the tensors, and for GELU and SiLU, whose values do
+/// not say their slopes.
 pub fn layer_jacobian_norm2(h: &Tensor<2>, weight: &Tensor<2>, activation: Activation) -> Option<Tensor<1>> {
     if activation.keeps_slopes() {
         return None;
@@ -84,7 +86,9 @@ fn column_norms(w: &FlexTensor) -> Vec<f32> {
     let mut sums = vec![0.0; runs.len().max(1) * width];
     if width > 0 {
         let parts = runs.iter().zip(sums.chunks_mut(width)).collect();
-        threads::for_each_part(parts, |(run, sums): (&Range<usize>, &mut [f32])| add_squares(&w[run.start * width..run.end * width], sums));
+        threads::for_each_part(parts, |(run, sums): (&Range<usize>, &mut [f32])| {
+            add_squares(&w[run.start * width..run.end * width], sums)
+        });
     }
     sum_parts(sums, width)
 }

@@ -1,8 +1,9 @@
 //! Convolutions and transposed convolutions of small images, as matrix products.
 //!
-//! A convolution reads, for each pixel of its result, a patch of `channels x k x k` numbers; with the patches as columns it is one product of
-//! matrices for each image. The transposed convolution is the same read backwards: a product gives the patches, which are summed where they
-//! overlap. Each image's patches stay in the cache between being made and being used, and the threads share the batch.
+//! A convolution reads, for each pixel of its result, a patch of `channels x k x k` numbers; with the patches as
+//! columns it is one product of matrices for each image. The transposed convolution is the same read backwards: a
+//! product gives the patches, which are summed where they overlap. Each image's patches stay in the cache between being
+//! made and being used, and the threads share the batch.
 
 use burn::{
     backend::{
@@ -27,7 +28,8 @@ use crate::{
     threads,
 };
 
-/// `phi(w * x + b)`: `x` `[batch, channels_in, height, width]`, `weight` `[channels_out, channels_in, k, k]`, `bias` `[channels_out]`.
+/// `phi(w * x + b)`: `x` `[batch, channels_in, height, width]`, `weight` `[channels_out, channels_in, k, k]`, `bias`
+/// `[channels_out]`.
 pub fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -48,8 +50,9 @@ pub fn conv2d(
     operands.run(Layer { patches, units, batch, transposed: false, activation })
 }
 
-/// The transpose of a convolution: `x` `[batch, channels_in, height, width]`, `weight` `[channels_in, channels_out, k, k]`, `bias`
-/// `[channels_out]`, and `rest` rows and columns more at the end of the result than `stride (side - 1) + k - 2 padding`.
+/// The transpose of a convolution: `x` `[batch, channels_in, height, width]`, `weight`
+/// `[channels_in, channels_out, k, k]`, `bias` `[channels_out]`, and `rest` rows and columns more at the end of the
+/// result than `stride (side - 1) + k - 2 padding`.
 pub fn conv_transpose2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -105,13 +108,14 @@ impl Operands {
         let (weight, weight_node) = weight.tracked().into_parts();
         let (bias, bias_node) = bias.map_or_else(|| Tracked::new(no_bias()), Operand::tracked).into_parts();
         let [x, weight, bias] = [x, weight, bias].map(cpu::in_order);
-        let tracked = match Step(layer).prepare::<NoCheckpointing>([x_node, weight_node, bias_node]).compute_bound().stateful() {
-            OpsKind::Tracked(step) => {
-                let (y, kept) = layer.forward(&x, &weight, &bias, true);
-                step.finish(State { x, weight, kept }, y)
-            }
-            OpsKind::UnTracked(step) => step.finish(layer.forward(&x, &weight, &bias, false).0),
-        };
+        let tracked =
+            match Step(layer).prepare::<NoCheckpointing>([x_node, weight_node, bias_node]).compute_bound().stateful() {
+                OpsKind::Tracked(step) => {
+                    let (y, kept) = layer.forward(&x, &weight, &bias, true);
+                    step.finish(State { x, weight, kept }, y)
+                }
+                OpsKind::UnTracked(step) => step.finish(layer.forward(&x, &weight, &bias, false).0),
+            };
         cpu::wrap(tracked, context)
     }
 }
@@ -144,7 +148,8 @@ impl Patches {
         self.channels * self.image[0] * self.image[1]
     }
 
-    /// Which of `count` patches in a row have their number `offset` inside a side of `length` pixels, and where the first of those has it.
+    /// Which of `count` patches in a row have their number `offset` inside a side of `length` pixels, and where the
+    /// first of those has it.
     fn inside(&self, offset: usize, count: usize, length: usize) -> (std::ops::Range<usize>, usize) {
         let first = self.padding.saturating_sub(offset).div_ceil(self.stride);
         let end = (length + self.padding).saturating_sub(offset).div_ceil(self.stride).min(count);
@@ -176,7 +181,8 @@ struct Run {
     count: usize,
 }
 
-/// A convolution reads patches and makes `units` numbers of each; a transposed one reads `units` numbers and makes a patch of them.
+/// A convolution reads patches and makes `units` numbers of each; a transposed one reads `units` numbers and makes a
+/// patch of them.
 #[derive(Debug, Clone, Copy)]
 struct Layer {
     patches: Patches,
@@ -212,7 +218,13 @@ impl Layer {
     }
 
     /// The values, and what the backward pass reads of them if it is to `keep` something.
-    fn forward(&self, x: &FlexTensor, weight: &FlexTensor, bias: &FlexTensor, keep: bool) -> (FlexTensor, Option<FlexTensor>) {
+    fn forward(
+        &self,
+        x: &FlexTensor,
+        weight: &FlexTensor,
+        bias: &FlexTensor,
+        keep: bool,
+    ) -> (FlexTensor, Option<FlexTensor>) {
         let (patches, results, [read, made]) = (self.patches, self.results(), self.sizes());
         let (x, weight, bias) = (cpu::numbers(x), self.matrix(cpu::numbers(weight)), cpu::numbers(bias));
         assert_eq!(bias.len(), results, "a bias for {results} channels");
@@ -220,8 +232,10 @@ impl Layer {
         let slopes = if keep && self.activation.keeps_slopes() { made } else { 0 };
         let (mut y, mut slope) = (buffer::numbers(self.batch * made), buffer::numbers(self.batch * slopes));
         // Nothing is summed over the batch.
-        let (runs, places) = (threads::runs(self.batch, threads::sums(self.work()).max(threads::parts(self.work()))), patches.runs());
-        let parts = runs.iter().zip(threads::cut(&mut y, &runs, made)).zip(threads::cut(&mut slope, &runs, slopes)).collect();
+        let (runs, places) =
+            (threads::runs(self.batch, threads::sums(self.work()).max(threads::parts(self.work()))), patches.runs());
+        let parts =
+            runs.iter().zip(threads::cut(&mut y, &runs, made)).zip(threads::cut(&mut slope, &runs, slopes)).collect();
         type Part<'a> = ((&'a std::ops::Range<usize>, &'a mut [f32]), &'a mut [f32]);
         threads::for_each_part(parts, |((run, y), mut slope): Part| {
             let mut columns = Scratch::zeros(patches.size() * patches.count());
@@ -275,7 +289,8 @@ impl Backward<Flex, 3> for Step {
         let (x_shape, weight_shape) = (x.layout().shape().clone(), weight.layout().shape().clone());
         let [x_node, weight_node, bias_node] = ops.parents;
         let mut gradient = Scratch::of(cpu::into_vec(gradient));
-        let (x, matrix, kept) = (cpu::numbers(&x), layer.matrix(cpu::numbers(&weight)), kept.as_ref().map(cpu::numbers));
+        let (x, matrix, kept) =
+            (cpu::numbers(&x), layer.matrix(cpu::numbers(&weight)), kept.as_ref().map(cpu::numbers));
         let (runs, places) = (layer.runs(), patches.runs());
         let mut dx = buffer::zeros(if x_node.is_some() { layer.batch * read } else { 0 });
         let weights = layer.units * patches.size();

@@ -79,7 +79,11 @@ impl Operand {
 
 /// The autodiff context of an operation on these; none where Burn would not compute without it.
 pub(crate) fn context<const N: usize>(operands: [&Operand; N]) -> DispatchAutodiffContext {
-    operands.into_iter().map(|operand| operand.autodiff).find(|context| *context != DispatchAutodiffContext::Disabled).unwrap_or_default()
+    operands
+        .into_iter()
+        .map(|operand| operand.autodiff)
+        .find(|context| *context != DispatchAutodiffContext::Disabled)
+        .unwrap_or_default()
 }
 
 /// A tensor outside autodiff.
@@ -110,7 +114,8 @@ pub(crate) fn numbers(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("contiguous numbers")
 }
 
-/// The numbers of a tensor that [`in_order`] has seen, to write to: its own buffer if nobody else reads it, a copy otherwise.
+/// The numbers of a tensor that [`in_order`] has seen, to write to: its own buffer if nobody else reads it, a copy
+/// otherwise.
 pub(crate) fn into_vec(tensor: FlexTensor) -> Vec<f32> {
     if !tensor.is_unique() {
         return buffer::copy(numbers(&tensor));

@@ -1,7 +1,7 @@
 //! Matrix products, on all threads, with something done to each part of the result while it is still in the cache.
 //!
-//! On x86-64 with AVX2 or AVX-512 the product of a part is `private-gemm-x86`'s, elsewhere `gemm`'s. Both are single-threaded here: the
-//! result is divided among the threads in blocks, which costs one synchronisation a product.
+//! On x86-64 with AVX2 or AVX-512 the product of a part is `private-gemm-x86`'s, elsewhere `gemm`'s. Both are
+//! single-threaded here: the result is divided among the threads in blocks, which costs one synchronisation a product.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -35,7 +35,11 @@ impl<'a> Matrix<'a> {
     /// Strides that lead out of `data`.
     pub(crate) fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
         let inside = rows == 0 || cols == 0 || (rows - 1) * row_stride + (cols - 1) * col_stride < data.len();
-        assert!(inside, "a matrix of {rows} x {cols} numbers with strides {row_stride}, {col_stride} in {}", data.len());
+        assert!(
+            inside,
+            "a matrix of {rows} x {cols} numbers with strides {row_stride}, {col_stride} in {}",
+            data.len()
+        );
         Self { data, rows, cols, row_stride, col_stride }
     }
 
@@ -63,18 +67,25 @@ impl<'a> Matrix<'a> {
         if self.col_stride == 1 && self.row_stride == self.cols {
             return Cow::Borrowed(&self.data[..self.rows * self.cols]);
         }
-        (0..self.rows).flat_map(|i| (0..self.cols).map(move |j| self.data[i * self.row_stride + j * self.col_stride])).collect()
+        (0..self.rows)
+            .flat_map(|i| (0..self.cols).map(move |j| self.data[i * self.row_stride + j * self.col_stride]))
+            .collect()
     }
 
     /// Its numbers, row by row, of a matrix that lies column by column.
     pub(crate) fn turned(self, out: &mut [f32]) {
-        assert!(self.row_stride == 1 && out.len() == self.rows * self.cols, "a matrix of other strides, or other numbers to write");
+        assert!(
+            self.row_stride == 1 && out.len() == self.rows * self.cols,
+            "a matrix of other strides, or other numbers to write"
+        );
         for first in (0..self.rows).step_by(TILE) {
             for depth in (0..self.cols).step_by(TILE) {
                 let columns = depth..(depth + TILE).min(self.cols);
                 for row in first..(first + TILE).min(self.rows) {
                     let out = &mut out[row * self.cols..][columns.clone()];
-                    out.iter_mut().zip(columns.clone()).for_each(|(out, column)| *out = self.data[column * self.col_stride + row]);
+                    out.iter_mut()
+                        .zip(columns.clone())
+                        .for_each(|(out, column)| *out = self.data[column * self.col_stride + row]);
                 }
             }
         }
@@ -94,16 +105,22 @@ impl<'a> Matrix<'a> {
 
 /// `a b`, row by row; then `finish(columns, numbers)` on all of it, a few of its columns of one or more rows at a time.
 ///
-/// Where rows are few, the threads divide the columns: each packs its own columns of `b` in the order of the multiplications, whereas threads
-/// that divide the rows each pack all of `b`, which takes many rows to pay.
+/// Where rows are few, the threads divide the columns: each packs its own columns of `b` in the order of the
+/// multiplications, whereas threads that divide the rows each pack all of `b`, which takes many rows to pay.
 pub(crate) fn product(a: Matrix, b: Matrix, finish: impl Fn(&Range<usize>, &mut [f32]) + Sync) -> Vec<f32> {
     // SAFETY: `product_into` writes every number.
-    unsafe { written_by(a.rows * b.cols, |out| product_into(a, b, out, |columns, _, numbers| finish(columns, numbers))) }
+    unsafe {
+        written_by(a.rows * b.cols, |out| product_into(a, b, out, |columns, _, numbers| finish(columns, numbers)))
+    }
 }
 
 /// [`product`] with a second result as large as the first: `finish` gets both at the same places, the second with
 /// whatever numbers, to be written over.
-pub(crate) fn product_and(a: Matrix, b: Matrix, finish: impl Fn(&Range<usize>, &mut [f32], &mut [f32]) + Sync) -> [Vec<f32>; 2] {
+pub(crate) fn product_and(
+    a: Matrix,
+    b: Matrix,
+    finish: impl Fn(&Range<usize>, &mut [f32], &mut [f32]) + Sync,
+) -> [Vec<f32>; 2] {
     let mut second = numbers(a.rows * b.cols);
     let beside = Shared(second.as_mut_ptr());
     // SAFETY: as above; `product_into` gives each place to `finish` once, so that the slices of the second result are
@@ -121,7 +138,12 @@ pub(crate) fn product_and(a: Matrix, b: Matrix, finish: impl Fn(&Range<usize>, &
 /// Writes every number of `out`, and calls `finish(columns, place of the first number, numbers)` with each place once.
 fn product_into(a: Matrix, b: Matrix, out: &mut Unwritten, finish: impl Fn(&Range<usize>, usize, &mut [f32]) + Sync) {
     let (rows, cols) = (a.rows, b.cols);
-    assert!(a.cols == b.rows && out.len() == rows * cols, "a product of {rows} x {} and {} x {cols} numbers", a.cols, b.rows);
+    assert!(
+        a.cols == b.rows && out.len() == rows * cols,
+        "a product of {rows} x {} and {} x {cols} numbers",
+        a.cols,
+        b.rows
+    );
     let parts = parts(rows, cols, a.cols);
     let across = if rows / parts >= TALL { 1 } else { parts.min(cols / NARROW).max(1) };
     let bands = threads::runs_of(cols, across, VECTOR);
@@ -179,14 +201,21 @@ fn parts(rows: usize, cols: usize, depth: usize) -> usize {
 /// `out = a b`, or `out += a b`, on this thread, row by row.
 pub(crate) fn multiply(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
     let depth = a.cols;
-    assert!(b.rows == depth && out.len() == a.rows * b.cols, "a product of {} x {depth} and {} x {} numbers", a.rows, b.rows, b.cols);
+    assert!(
+        b.rows == depth && out.len() == a.rows * b.cols,
+        "a product of {} x {depth} and {} x {} numbers",
+        a.rows,
+        b.rows,
+        b.cols
+    );
     if depth == 0 || out.is_empty() {
         if !add {
             out.fill(0.0);
         }
         return;
     }
-    // SAFETY: `Matrix` has checked that its strides stay inside its data, and `out` has room for rows x cols numbers, row by row.
+    // SAFETY: `Matrix` has checked that its strides stay inside its data, and `out` has room for rows x cols numbers,
+    // row by row.
     unsafe { kernel(a, b, out.as_mut_ptr(), b.cols, add) };
 }
 
@@ -214,7 +243,8 @@ unsafe fn block(a: Matrix, b: Matrix, out: *mut f32, stride: usize) {
 /// Writes `a b` at `out`, rows `stride` apart, or adds it to what is there.
 ///
 /// # Safety
-/// There is room for `a.rows` rows of `b.cols` numbers at `out`, written ones if it adds; neither is 0, nor is `a.cols`, which is `b.rows`.
+/// There is room for `a.rows` rows of `b.cols` numbers at `out`, written ones if it adds; neither is 0, nor is
+/// `a.cols`, which is `b.rows`.
 unsafe fn kernel(a: Matrix, b: Matrix, out: *mut f32, stride: usize, add: bool) {
     let (rows, cols, depth) = (a.rows, b.cols, a.cols);
     #[cfg(target_arch = "x86_64")]
@@ -267,7 +297,14 @@ mod x86 {
 
     /// # Safety
     /// As [`kernel`](super::kernel), and the machine has the instructions.
-    pub(super) unsafe fn product(instructions: InstrSet, a: Matrix, b: Matrix, out: *mut f32, stride: usize, add: bool) {
+    pub(super) unsafe fn product(
+        instructions: InstrSet,
+        a: Matrix,
+        b: Matrix,
+        out: *mut f32,
+        stride: usize,
+        add: bool,
+    ) {
         let one = 1f32;
         // SAFETY: the caller's promises; no index lists and no diagonal are given, which null pointers say.
         unsafe {
@@ -328,11 +365,14 @@ mod tests {
                 (Matrix::new(&a, m, k), Matrix::new(&b, n, k).transposed()),
             ];
             for (a, b) in layouts {
-                let out = product(a, b, |columns, rows| rows.iter_mut().zip(columns.clone().cycle()).for_each(|(y, j)| *y += j as f32));
+                let out = product(a, b, |columns, rows| {
+                    rows.iter_mut().zip(columns.clone().cycle()).for_each(|(y, j)| *y += j as f32)
+                });
                 assert_eq!(out.len(), m * n);
                 for (index, y) in out.iter().enumerate().step_by(7) {
                     let (i, j) = (index / n, index % n);
-                    let at = |matrix: Matrix, i: usize, j: usize| matrix.data[i * matrix.row_stride + j * matrix.col_stride];
+                    let at =
+                        |matrix: Matrix, i: usize, j: usize| matrix.data[i * matrix.row_stride + j * matrix.col_stride];
                     let expected: f32 = (0..k).map(|l| at(a, i, l) * at(b, l, j)).sum();
                     assert_eq!(*y, expected + j as f32, "{m} x {k} x {n} at {i}, {j}");
                 }

@@ -1,9 +1,11 @@
 //! CPU kernels for Burn's tensors, each equal to Burn's own operations to rounding, and faster on Burn's Flex backend.
 //!
-//! Every function here takes and gives ordinary Burn tensors. Where all of them are `f32` on the Flex backend, with or without autodiff, a
-//! kernel runs; anywhere else the same result comes from Burn's operations, which fuse on a GPU. Nothing has to be chosen.
+//! Every function here takes and gives ordinary Burn tensors. Where all of them are `f32` on the Flex backend, with or
+//! without autodiff, a kernel runs; anywhere else the same result comes from Burn's operations, which fuse on a GPU.
+//! Nothing has to be chosen.
 //!
-//! - [`linear`]: `phi(x W + b)` in one operation, with a backward pass that skips what is zero; [`dense`]: the same of Burn's own layers;
+//! - [`linear`]: `phi(x W + b)` in one operation, with a backward pass that skips what is zero; [`dense`]: the same of
+//!   Burn's own layers;
 //! - [`activate`]: an activation by itself, and [`jvp`] with a tangent beside it;
 //! - [`squared_error`] and [`bernoulli`]: the loss of each row;
 //! - [`Sparse`]: the `k` largest units of each row, and products with them whose cost grows with `k`;
@@ -13,14 +15,16 @@
 //! - [`units`]: what the units of a code do, for metrics;
 //! - `Adam` and `AdamW`: one pass over memory a step.
 //!
-//! The kernels are there with the feature `flex`, which is on by default and brings that backend. Without it every function is by Burn's
-//! operations, whatever the backend, [`jvp`], [`layer_jacobian_norm2`] and [`Sparse`] give none, and Adam is Burn's own to take. With the feature
-//! `wgpu` there is also `adapter_memory`, what `wgpu` does not say of a GPU.
+//! The kernels are there with the feature `flex`, which is on by default and brings that backend. Without it every
+//! function is by Burn's operations, whatever the backend, [`jvp`], [`layer_jacobian_norm2`] and [`Sparse`] give none,
+//! and Adam is Burn's own to take. With the feature `wgpu` there is also `adapter_memory`, what `wgpu` does not say of
+//! a GPU.
 //!
 //! Large buffers of results are kept for a second after Burn has dropped them, for the next result: with an allocator
 //! that returns memory to the system, page faults would take longer than a step's arithmetic.
 //!
-//! The instructions are chosen when the program runs: AVX-512, AVX2 or NEON where the machine has them, plain code elsewhere.
+//! The instructions are chosen when the program runs: AVX-512, AVX2 or NEON where the machine has them, plain code
+//! elsewhere.
 
 #[cfg(feature = "flex")]
 mod activation;
@@ -71,8 +75,9 @@ pub use by_burn::{Activation, Units};
 pub use random::{alone, seeded};
 #[cfg(not(feature = "flex"))]
 pub use without_kernels::{
-    Sparse, activate, batch_mean, bernoulli, bernoulli_like, conv_transpose2d, conv2d, dense, jvp, layer_jacobian_norm2, linear, matmul,
-    normal_like, signs_like, squared_error, squared_error_of_logits, step, uniform_like, units,
+    Sparse, activate, batch_mean, bernoulli, bernoulli_like, conv_transpose2d, conv2d, dense, jvp,
+    layer_jacobian_norm2, linear, matmul, normal_like, signs_like, squared_error, squared_error_of_logits, step,
+    uniform_like, units,
 };
 #[cfg(feature = "flex")]
 pub use {

@@ -32,8 +32,8 @@ use crate::{
     threads,
 };
 
-/// Of how many numbers at most one may differ from 0 for a sum over the others to be left out: products run at tens of multiplications a
-/// nanosecond, sums over what is left at a few.
+/// Of how many numbers at most one may differ from 0 for a sum over the others to be left out: products run at tens of
+/// multiplications a nanosecond, sums over what is left at a few.
 const SPARSE: usize = 24;
 
 /// `phi(x W + b)`: `x` `[batch, d_in]`, `weight` `[d_in, d_out]`, `bias` `[d_out]`, to `[batch, d_out]`.
@@ -57,18 +57,20 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Acti
     let (x, x_node) = x_cpu.tracked().into_parts();
     let (w, w_node) = w_cpu.tracked().into_parts();
     let (b, b_node) = b_cpu.tracked().into_parts();
-    let tracked = match (Step { activation }).prepare::<NoCheckpointing>([x_node, w_node, b_node]).compute_bound().stateful() {
-        OpsKind::Tracked(step) => {
-            let (y, kept) = forward(&x, &w, &b, activation, true);
-            step.finish(State { x, w, kept }, y)
-        }
-        OpsKind::UnTracked(step) => step.finish(forward(&x, &w, &b, activation, false).0),
-    };
+    let tracked =
+        match (Step { activation }).prepare::<NoCheckpointing>([x_node, w_node, b_node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let (y, kept) = forward(&x, &w, &b, activation, true);
+                step.finish(State { x, w, kept }, y)
+            }
+            OpsKind::UnTracked(step) => step.finish(forward(&x, &w, &b, activation, false).0),
+        };
     cpu::wrap(tracked, context)
 }
 
-/// `phi` of one of Burn's own layers, with its parameters where they are: what `phi(layer.forward(x))` says, `[..., d_in]` to
-/// `[..., d_out]` of any rank, at the speed of [`linear`]. A module that holds Burn's layers changes one line for each, and nothing in its records.
+/// `phi` of one of Burn's own layers, with its parameters where they are: what `phi(layer.forward(x))` says, `[...,
+/// d_in]` to `[..., d_out]` of any rank, at the speed of [`linear`]. A module that holds Burn's layers changes one line
+/// for each, and nothing in its records.
 pub fn dense<const D: usize>(layer: &Linear, x: Tensor<D>, activation: Activation) -> Tensor<D> {
     let of_rows = |x: Tensor<2>| match &layer.bias {
         Some(bias) => linear(x, layer.weight.val(), bias.val(), activation),
@@ -114,14 +116,27 @@ fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
 }
 
 /// The layer's values, and what the backward pass reads of them if it is to `keep` something.
-fn forward(x: &FlexTensor, w: &FlexTensor, b: &FlexTensor, activation: Activation, keep: bool) -> (FlexTensor, Option<FlexTensor>) {
+fn forward(
+    x: &FlexTensor,
+    w: &FlexTensor,
+    b: &FlexTensor,
+    activation: Activation,
+    keep: bool,
+) -> (FlexTensor, Option<FlexTensor>) {
     let (x, w, b) = (matrix(x), matrix(w), cpu::in_order(b.clone()));
     let bias = cpu::numbers(&b);
-    assert!(x.cols() == w.rows() && bias.len() == w.cols(), "a layer from {} to {} reads {} features", w.rows(), w.cols(), x.cols());
+    assert!(
+        x.cols() == w.rows() && bias.len() == w.cols(),
+        "a layer from {} to {} reads {} features",
+        w.rows(),
+        w.cols(),
+        x.cols()
+    );
     let shape = [x.rows(), w.cols()];
     if keep && activation.keeps_slopes() {
-        let [y, slopes] =
-            product_and(x, w, |columns, rows, slopes| activation.apply_biased_keeping(rows, &bias[columns.clone()], Some(slopes)));
+        let [y, slopes] = product_and(x, w, |columns, rows, slopes| {
+            activation.apply_biased_keeping(rows, &bias[columns.clone()], Some(slopes))
+        });
         return (cpu::primitive(y, shape), Some(cpu::primitive(slopes, shape)));
     }
     let y = cpu::primitive(product(x, w, |columns, rows| activation.apply_biased(rows, &bias[columns.clone()])), shape);
@@ -172,14 +187,24 @@ impl Backward<Flex, 3> for Step {
 }
 
 /// The gradient before the activation, in place; its sums over the rows, and how many of its numbers are not 0.
-pub(crate) fn pull_back(activation: Activation, gradient: &mut [f32], kept: Option<&FlexTensor>, width: usize) -> (Vec<f32>, usize) {
+pub(crate) fn pull_back(
+    activation: Activation,
+    gradient: &mut [f32],
+    kept: Option<&FlexTensor>,
+    width: usize,
+) -> (Vec<f32>, usize) {
     let rows = gradient.len() / width.max(1);
     let runs = threads::runs(rows, threads::sums(gradient.len()));
     let mut sums = vec![0.0; runs.len().max(1) * width];
     let mut active = vec![0; runs.len()];
     if width > 0 {
         let kept: Option<&[f32]> = kept.map(cpu::numbers);
-        let parts = runs.iter().zip(threads::cut(gradient, &runs, width)).zip(sums.chunks_mut(width)).zip(&mut active).collect();
+        let parts = runs
+            .iter()
+            .zip(threads::cut(gradient, &runs, width))
+            .zip(sums.chunks_mut(width))
+            .zip(&mut active)
+            .collect();
         type Part<'a> = (((&'a Range<usize>, &'a mut [f32]), &'a mut [f32]), &'a mut usize);
         threads::for_each_part(parts, |(((run, gradient), sums), active): Part| {
             // Without an activation nothing was kept.
@@ -205,10 +230,16 @@ impl Backward<Flex, 2> for Product {
         let dy = matrix(&gradient);
         let [a_node, b_node] = ops.parents;
         if let Some(node) = a_node {
-            gradients.register::<Flex>(node.id, cpu::primitive(product(dy, b.transposed(), |_, _| {}), [a.rows(), a.cols()]));
+            gradients.register::<Flex>(
+                node.id,
+                cpu::primitive(product(dy, b.transposed(), |_, _| {}), [a.rows(), a.cols()]),
+            );
         }
         if let Some(node) = b_node {
-            gradients.register::<Flex>(node.id, cpu::primitive(product(a.transposed(), dy, |_, _| {}), [b.rows(), b.cols()]));
+            gradients.register::<Flex>(
+                node.id,
+                cpu::primitive(product(a.transposed(), dy, |_, _| {}), [b.rows(), b.cols()]),
+            );
         }
     }
 }

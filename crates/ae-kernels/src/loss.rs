@@ -31,14 +31,14 @@ pub(crate) enum Loss {
     SquaredErrorOfLogits,
 }
 
-/// `1/2 sum_i w_i (x_i - r_i)^2` of each row, `[batch]`, of the inputs `x` and their reconstructions `r`, both `[batch, d]`; every weight is 1
-/// if there are none.
+/// `1/2 sum_i w_i (x_i - r_i)^2` of each row, `[batch]`, of the inputs `x` and their reconstructions `r`, both `[batch,
+/// d]`; every weight is 1 if there are none.
 pub fn squared_error(x: Tensor<2>, r: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
     Loss::SquaredError.of(x, r, weights)
 }
 
-/// `-sum_i w_i (x_i log s(l_i) + (1 - x_i) log(1 - s(l_i)))` of each row, `[batch]`, with the logistic function `s`, of the inputs `x` and the
-/// logits `l`, both `[batch, d]`.
+/// `-sum_i w_i (x_i log s(l_i) + (1 - x_i) log(1 - s(l_i)))` of each row, `[batch]`, with the logistic function `s`, of
+/// the inputs `x` and the logits `l`, both `[batch, d]`.
 pub fn bernoulli(x: Tensor<2>, logits: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
     Loss::Bernoulli.of(x, logits, weights)
 }
@@ -107,7 +107,8 @@ impl Loss {
             Some(weights) => cpu::context([&x_cpu, &r_cpu, weights]),
             None => cpu::context([&x_cpu, &r_cpu]),
         };
-        let autodiff = x_cpu.is_autodiff() || r_cpu.is_autodiff() || weights_cpu.as_ref().is_some_and(Operand::is_autodiff);
+        let autodiff =
+            x_cpu.is_autodiff() || r_cpu.is_autodiff() || weights_cpu.as_ref().is_some_and(Operand::is_autodiff);
         let x = cpu::in_order(x_cpu.into_primitive());
         let weights = weights_cpu.map(|weights| cpu::in_order(weights.into_primitive()));
         if !autodiff {
@@ -155,7 +156,9 @@ impl Loss {
             (Self::Bernoulli, None) => row_gradient(Bernoulli, r, x, Ones, factor),
             (Self::Bernoulli, Some(weights)) => row_gradient(Bernoulli, r, x, Given(weights), factor),
             (Self::SquaredErrorOfLogits, None) => row_gradient(SquaredErrorOfLogits, r, x, Ones, factor),
-            (Self::SquaredErrorOfLogits, Some(weights)) => row_gradient(SquaredErrorOfLogits, r, x, Given(weights), factor),
+            (Self::SquaredErrorOfLogits, Some(weights)) => {
+                row_gradient(SquaredErrorOfLogits, r, x, Given(weights), factor)
+            }
         }
     }
 }

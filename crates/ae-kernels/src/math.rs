@@ -1,6 +1,7 @@
 //! `exp` and what is made of it, in straight-line code that a compiler turns into vector instructions.
 //!
-//! Polynomials and reductions follow Cephes (Moshier): errors of 1 to 3 units in the last place over the whole range. NaN goes through.
+//! Polynomials and reductions follow Cephes (Moshier): errors of 1 to 3 units in the last place over the whole range.
+//! NaN goes through.
 
 /// `a b + c`, in one rounding.
 #[inline(always)]
@@ -15,7 +16,8 @@ const EXP_MIN: f32 = -86.6;
 /// Adding it rounds to an integer, which then stands in the last bits.
 const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
 
-/// `x = n ln 2 + r` with `|r|` of at most half of `ln 2`: `n` in the last bits of the first number, `r`, and `p` of `e^r = 1 + r + p r^2`.
+/// `x = n ln 2 + r` with `|r|` of at most half of `ln 2`: `n` in the last bits of the first number, `r`, and `p` of
+/// `e^r = 1 + r + p r^2`.
 #[inline(always)]
 fn reduced(x: f32) -> (f32, f32, f32) {
     let shifted = fma(x, std::f32::consts::LOG2_E, ROUND);
@@ -185,25 +187,42 @@ mod tests {
         assert!(relative(range(-80.0, 0.0), ln_1p_exp, |x| x.exp().ln_1p()) < 3.0 * unit);
         assert!(relative(range(-12.0, 12.0), tanh, f64::tanh) < 4.0 * unit);
         assert!(relative(range(1e-6, 0.9), ln, f64::ln) < 4.0 * unit);
-        assert!(relative(range(-13.0, 13.0), |x| normal(x).1, |x| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt()) < 4.0 * unit);
+        assert!(
+            relative(range(-13.0, 13.0), |x| normal(x).1, |x| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt())
+                < 4.0 * unit
+        );
         // The upper tail is 1 less the lower one, which the asymptotic series gives from 8 on.
         let below = |x: f64| (-0.5 * x * x).exp() / (-x * std::f64::consts::TAU.sqrt());
-        let series =
-            |x: f64| below(x) * (1.0 - 1.0 / (x * x) + 3.0 / x.powi(4) - 15.0 / x.powi(6) + 105.0 / x.powi(8) - 945.0 / x.powi(10));
+        let series = |x: f64| {
+            below(x)
+                * (1.0 - 1.0 / (x * x) + 3.0 / x.powi(4) - 15.0 / x.powi(6) + 105.0 / x.powi(8) - 945.0 / x.powi(10))
+        };
         for x in range(-13.0, -8.0) {
             let exact = series(f64::from(x));
-            assert!((f64::from(normal(x).0) / exact - 1.0).abs() < 2e-6 && normal(-x).0 == 1.0, "{x}: {}, not {exact}", normal(x).0);
+            assert!(
+                (f64::from(normal(x).0) / exact - 1.0).abs() < 2e-6 && normal(-x).0 == 1.0,
+                "{x}: {}, not {exact}",
+                normal(x).0
+            );
         }
         // Tables: Phi(-1), Phi(-2), Phi(-4), Phi(-6).
-        let table =
-            [(0.0f32, 0.5), (-1.0, 0.158_655_253_931), (-2.0, 0.022_750_131_948), (-4.0, 3.167_124_183_3e-5), (-6.0, 9.865_876_450_4e-10)];
+        let table = [
+            (0.0f32, 0.5),
+            (-1.0, 0.158_655_253_931),
+            (-2.0, 0.022_750_131_948),
+            (-4.0, 3.167_124_183_3e-5),
+            (-6.0, 9.865_876_450_4e-10),
+        ];
         for (x, exact) in table {
             assert!((f64::from(normal(x).0) / exact - 1.0).abs() < 4.0 * unit, "{x}: {}, not {exact}", normal(x).0);
         }
         for t in range(0.0, 1.0).filter(|&t| t < 1.0) {
             let (sin, cos) = sin_cos_turns(t);
             let (s, c) = (f64::from(t) * std::f64::consts::TAU).sin_cos();
-            assert!((f64::from(sin) - s).abs() < 2e-7 && (f64::from(cos) - c).abs() < 2e-7, "{t}: {sin} {cos}, not {s} {c}");
+            assert!(
+                (f64::from(sin) - s).abs() < 2e-7 && (f64::from(cos) - c).abs() < 2e-7,
+                "{t}: {sin} {cos}, not {s} {c}"
+            );
         }
     }
 

@@ -1,7 +1,8 @@
 //! Random tensors, in vectors.
 //!
-//! Sixteen xoshiro128++ generators (Blackman and Vigna 2021) run side by side, seeded by SplitMix64 from a number of [`random`]: the same seed gives the
-//! same numbers every time, on any number of threads. Pairs of uniforms become pairs of normals by Box and Muller.
+//! Sixteen xoshiro128++ generators (Blackman and Vigna 2021) run side by side, seeded by SplitMix64 from a number of
+//! [`random`]: the same seed gives the same numbers every time, on any number of threads. Pairs of uniforms become
+//! pairs of normals by Box and Muller.
 
 use burn::tensor::Tensor;
 
@@ -35,7 +36,8 @@ pub fn uniform_like<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
 
 /// Draws of 1, with this chance (to a multiple of `2^-24`), and 0, in the shape of `x` and on its device.
 pub fn bernoulli_like<const D: usize>(x: &Tensor<D>, chance: f64) -> Tensor<D> {
-    drawn_like(x, |values, seed| ones(values, chance as f32, seed)).unwrap_or_else(|| by_burn::bernoulli_like(x, chance))
+    drawn_like(x, |values, seed| ones(values, chance as f32, seed))
+        .unwrap_or_else(|| by_burn::bernoulli_like(x, chance))
 }
 
 /// What `fill` makes of the numbers of a stream and its seed; none where no kernel can.
@@ -45,7 +47,9 @@ fn drawn_like<const D: usize>(x: &Tensor<D>, fill: impl Fn(&mut [f32], u64) + Sy
     let shape = operand.primitive().layout().shape().clone();
     let mut values = buffer::numbers(shape.num_elements());
     let streams: Vec<_> = values.chunks_mut(STREAM).enumerate().collect();
-    threads::for_each_part(streams, |(stream, values): (usize, &mut [f32])| fill(values, seed.wrapping_add(stream as u64)));
+    threads::for_each_part(streams, |(stream, values): (usize, &mut [f32])| {
+        fill(values, seed.wrapping_add(stream as u64))
+    });
     let noise = cpu::primitive(values, shape);
     Some(match operand.is_autodiff() {
         true => cpu::wrap(cpu::Tracked::new(noise), cpu::context([&operand])),
@@ -161,10 +165,17 @@ mod tests {
         let n = 300.0 * 1001.0;
         let (values, ones) = (numbers(uniform_like(&x)), numbers(bernoulli_like(&x, 0.2)));
         assert!(values.iter().all(|value| (0.0..1.0).contains(value)));
-        let (mean, square) = (values.iter().sum::<f64>() / n, values.iter().map(|value| value * value).sum::<f64>() / n);
-        assert!((mean - 0.5).abs() < 4.0 * (1.0 / 12.0 / n).sqrt() && (square - 1.0 / 3.0).abs() < 4.0 * (4.0 / 45.0 / n).sqrt());
+        let (mean, square) =
+            (values.iter().sum::<f64>() / n, values.iter().map(|value| value * value).sum::<f64>() / n);
+        assert!(
+            (mean - 0.5).abs() < 4.0 * (1.0 / 12.0 / n).sqrt()
+                && (square - 1.0 / 3.0).abs() < 4.0 * (4.0 / 45.0 / n).sqrt()
+        );
         let share = ones.iter().sum::<f64>() / n;
-        assert!(ones.iter().all(|one| *one == 0.0 || *one == 1.0) && (share - 0.2).abs() < 4.0 * (0.16 / n).sqrt(), "{share}");
+        assert!(
+            ones.iter().all(|one| *one == 0.0 || *one == 1.0) && (share - 0.2).abs() < 4.0 * (0.16 / n).sqrt(),
+            "{share}"
+        );
     }
 
     #[test]

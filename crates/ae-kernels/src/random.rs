@@ -1,8 +1,8 @@
 //! Where random numbers come from: a generator of this thread while it works [`seeded`], else the device's.
 //!
-//! Burn has one generator for all CPU tensors of a process. Two trainings on two threads that drew from it would take each other's numbers, and each
-//! would end in other weights than alone. What this crate draws inside of [`seeded`] depends on the seed alone. What Burn draws itself
-//! (`Tensor::random`, `Initializer`) does so inside of [`alone`].
+//! Burn has one generator for all CPU tensors of a process. Two trainings on two threads that drew from it would take
+//! each other's numbers, and each would end in other weights than alone. What this crate draws inside of [`seeded`]
+//! depends on the seed alone. What Burn draws itself (`Tensor::random`, `Initializer`) does so inside of [`alone`].
 
 use std::{
     cell::Cell,
@@ -48,8 +48,9 @@ fn lock() -> Option<MutexGuard<'static, ()>> {
     (!ALONE.get()).then(|| DEVICES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Does the work with random numbers that depend on the seed alone, whatever other threads draw: those of this crate's kernels on CPU tensors. The
-/// generator of `device` is seeded, too, for whatever else is drawn from it, which other threads may do.
+/// Does the work with random numbers that depend on the seed alone, whatever other threads draw: those of this crate's
+/// kernels on CPU tensors. The generator of `device` is seeded, too, for whatever else is drawn from it, which other
+/// threads may do.
 pub fn seeded<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) -> T {
     let _before = set(&STATE, Some(seed));
     let guard = lock();
@@ -58,8 +59,9 @@ pub fn seeded<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Does the work with random numbers of the device's generator that depend on the seed alone: no other thread is in here or begins
-/// [`seeded`](fn@seeded) work meanwhile. Threads that draw by Burn's functions without asking take some of the numbers. For short work that draws by Burn's own functions, such as the first weights of a model.
+/// Does the work with random numbers of the device's generator that depend on the seed alone: no other thread is in
+/// here or begins [`seeded`](fn@seeded) work meanwhile. Threads that draw by Burn's functions without asking take some
+/// of the numbers. For short work that draws by Burn's own functions, such as the first weights of a model.
 pub fn alone<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) -> T {
     let _state = set(&STATE, None);
     let _guard = lock();
@@ -76,7 +78,8 @@ pub(crate) fn next(device: &Device) -> u64 {
             mixed(state.wrapping_add(STEP))
         }
         None => {
-            let words = Tensor::<1, Int>::random([2], Distribution::Uniform(0.0, f64::from(i32::MAX)), device).into_data();
+            let words =
+                Tensor::<1, Int>::random([2], Distribution::Uniform(0.0, f64::from(i32::MAX)), device).into_data();
             words.iter::<u32>().fold(0u64, |seed, word| seed << 32 | u64::from(word))
         }
     }

@@ -1,9 +1,10 @@
 //! The widest vectors that the machine has.
 
-/// Declares functions that are compiled three times, for AVX-512, for AVX2 and for any machine, and called in the best way that this one allows.
+/// Declares functions that are compiled three times, for AVX-512, for AVX2 and for any machine, and called in the best
+/// way that this one allows.
 ///
-/// Loops over slices in them become vector code. What they call must be `#[inline(always)]`, or it is not compiled with them; so loops are
-/// written as `for`, whose parts always are.
+/// Loops over slices in them become vector code. What they call must be `#[inline(always)]`, or it is not compiled with
+/// them; so loops are written as `for`, whose parts always are.
 macro_rules! vectorised {
     ($($(#[$about:meta])* $visibility:vis fn $name:ident $(<$($kind:ident: $bound:path),+>)? ($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {$(
         $(#[$about])*
@@ -36,7 +37,8 @@ macro_rules! vectorised {
 
 pub(crate) use vectorised;
 
-/// What the machine's vectors can do; in tests of this crate less, with `AE_KERNELS=avx2` or `AE_KERNELS=any` in the environment.
+/// What the machine's vectors can do; in tests of this crate less, with `AE_KERNELS=avx2` or `AE_KERNELS=any` in the
+/// environment.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -68,8 +70,9 @@ fn asked() -> Option<String> {
     if cfg!(test) { std::env::var("AE_KERNELS").ok() } else { None }
 }
 
-/// Whether this machine has an instruction that multiplies and adds. Without one each step of a kernel would be a call of a function, far slower than
-/// Burn's own operations; where a test asks for less than the machine has, the kernels run nevertheless.
+/// Whether this machine has an instruction that multiplies and adds. Without one each step of a kernel would be a call
+/// of a function, far slower than Burn's own operations; where a test asks for less than the machine has, the kernels
+/// run nevertheless.
 pub(crate) fn is_fast() -> bool {
     #[cfg(target_arch = "x86_64")]
     {

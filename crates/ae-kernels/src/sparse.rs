@@ -1,7 +1,8 @@
-//! Codes of which `k` units of each row are active: `k` numbers and their places, and products whose cost grows with `k`, not with the width.
+//! Codes of which `k` units of each row are active: `k` numbers and their places, and products whose cost grows with
+//! `k`, not with the width.
 //!
-//! Where the dense product multiplies every unit, here each row sums the `k` rows of the weights that it uses, and each row of the weights'
-//! gradient sums the examples that used it.
+//! Where the dense product multiplies every unit, here each row sums the `k` rows of the weights that it uses, and each
+//! row of the weights' gradient sums the examples that used it.
 
 use std::{cmp::Ordering, ops::Range, sync::Arc};
 
@@ -62,15 +63,16 @@ impl Sparse {
         let context = cpu::context([&operand]);
         let (z, node) = operand.tracked().into_parts();
         drop(z);
-        let tracked = match (Selection { activation, width }).prepare::<NoCheckpointing>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(step) => step.finish((places.clone(), y.clone()), y),
-            OpsKind::UnTracked(step) => step.finish(y),
-        };
+        let tracked =
+            match (Selection { activation, width }).prepare::<NoCheckpointing>([node]).compute_bound().stateful() {
+                OpsKind::Tracked(step) => step.finish((places.clone(), y.clone()), y),
+                OpsKind::UnTracked(step) => step.finish(y),
+            };
         Some(Self { values: cpu::wrap(tracked, context), places, width })
     }
 
-    /// The numbers of `h` (`[batch, width]`) that are not 0, at most `k` in each row. None where a row has more, where there is no kernel for the
-    /// tensor, and on an autodiff device, since the others may have gradients too.
+    /// The numbers of `h` (`[batch, width]`) that are not 0, at most `k` in each row. None where a row has more, where
+    /// there is no kernel for the tensor, and on an autodiff device, since the others may have gradients too.
     pub fn of(h: &Tensor<2>, k: usize) -> Option<Self> {
         let operand = Operand::new(h).filter(|operand| !operand.is_autodiff())?;
         let [rows, width] = h.dims();
@@ -86,7 +88,8 @@ impl Sparse {
             places.extend(std::iter::from_fn(|| found.next_if(|entry| entry.1 == row)).map(|entry| entry.0));
             let missing = k.checked_sub(places.len() - first)?;
             // Any of the others, which are 0.
-            let others = (0..width as u32).filter(|place| numbers[row as usize * width + *place as usize] == 0.0).take(missing);
+            let others =
+                (0..width as u32).filter(|place| numbers[row as usize * width + *place as usize] == 0.0).take(missing);
             places.extend(others);
             places[first..].sort_unstable();
         }
@@ -97,7 +100,12 @@ impl Sparse {
     /// All `[batch, width]` numbers.
     pub fn dense(&self) -> Tensor<2> {
         let operand = Operand::new(&self.values).expect("made by a kernel");
-        let y = scatter(cpu::numbers(&cpu::in_order(operand.primitive().clone())), &self.places, self.values.dims()[1], self.width);
+        let y = scatter(
+            cpu::numbers(&cpu::in_order(operand.primitive().clone())),
+            &self.places,
+            self.values.dims()[1],
+            self.width,
+        );
         let k = self.values.dims()[1];
         let y = cpu::primitive(y, [self.places.len() / k, self.width]);
         if !operand.is_autodiff() {
@@ -125,7 +133,8 @@ impl Sparse {
             let [width, d_out] = cpu::dims(w);
             assert_eq!(width, self.width, "weights for another width");
             let (b, keep) = (cpu::in_order(b.clone()), keep && activation != Activation::Identity);
-            let (y, slopes) = combine(cpu::numbers(h), &self.places, k, cpu::numbers(w), cpu::numbers(&b), activation, keep);
+            let (y, slopes) =
+                combine(cpu::numbers(h), &self.places, k, cpu::numbers(w), cpu::numbers(&b), activation, keep);
             let shape = [self.places.len() / k, d_out];
             let y = cpu::primitive(y, shape);
             let kept = keep.then(|| slopes.map_or_else(|| y.clone(), |slopes| cpu::primitive(slopes, shape)));
@@ -140,7 +149,11 @@ impl Sparse {
         let (w, w_node) = w_cpu.tracked().into_parts();
         let (b, b_node) = b_cpu.tracked().into_parts();
         let (h, w) = (cpu::in_order(h), cpu::in_order(w));
-        let tracked = match (Combination { activation }).prepare::<NoCheckpointing>([h_node, w_node, b_node]).compute_bound().stateful() {
+        let tracked = match (Combination { activation })
+            .prepare::<NoCheckpointing>([h_node, w_node, b_node])
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(step) => {
                 let (y, kept) = run(&h, &w, &b, true);
                 step.finish(CombinationState { places: self.places.clone(), h, w, kept }, y)
@@ -243,12 +256,13 @@ vectorised! {
 
 /// The columns of the `k` largest numbers of `row`, in rising order.
 ///
-/// Candidates are collected and, whenever there are too many, cut down to the `k` best; from then on only what is larger than the worst of
-/// those is looked at, sixteen numbers at a time, which soon is next to nothing.
+/// Candidates are collected and, whenever there are too many, cut down to the `k` best; from then on only what is
+/// larger than the worst of those is looked at, sixteen numbers at a time, which soon is next to nothing.
 fn select(row: &[f32], k: usize, candidates: &mut Vec<u32>) {
     let enough = (2 * k).max(4 * BLOCK);
     // Larger first, and of equal numbers the one that comes first.
-    let order = |a: &u32, b: &u32| row[*b as usize].partial_cmp(&row[*a as usize]).unwrap_or(Ordering::Equal).then(a.cmp(b));
+    let order =
+        |a: &u32, b: &u32| row[*b as usize].partial_cmp(&row[*a as usize]).unwrap_or(Ordering::Equal).then(a.cmp(b));
     candidates.clear();
     let mut next = 0;
     let mut threshold = None;
@@ -261,7 +275,10 @@ fn select(row: &[f32], k: usize, candidates: &mut Vec<u32>) {
         }
         let first = next * BLOCK;
         let block = &row[first..(first + BLOCK).min(row.len())];
-        let above = block.iter().enumerate().filter(|(_, value)| threshold.map_or(!value.is_nan(), |threshold| **value > threshold));
+        let above = block
+            .iter()
+            .enumerate()
+            .filter(|(_, value)| threshold.map_or(!value.is_nan(), |threshold| **value > threshold));
         candidates.extend(above.map(|(offset, _)| (first + offset) as u32));
         if candidates.len() >= enough {
             candidates.select_nth_unstable_by(k - 1, order);
@@ -317,7 +334,8 @@ fn combine(
     let width = if keep && activation.keeps_slopes() { d_out } else { 0 };
     let (mut y, mut slopes) = (buffer::numbers(rows * d_out), buffer::numbers(rows * width));
     let runs = threads::runs(rows, threads::parts(places.len() * d_out));
-    let parts = runs.iter().zip(threads::cut(&mut y, &runs, d_out)).zip(threads::cut(&mut slopes, &runs, width)).collect();
+    let parts =
+        runs.iter().zip(threads::cut(&mut y, &runs, d_out)).zip(threads::cut(&mut slopes, &runs, width)).collect();
     threads::for_each_part(parts, |((run, y), slopes): ((&Range<usize>, &mut [f32]), &mut [f32])| {
         let range = run.start * k..run.end * k;
         combine_rows(y, &values[range.clone()], &places[range], k, w, bias);
@@ -370,7 +388,10 @@ impl Entries {
 
     /// Of the numbers of each row, `k` at their `places`.
     fn at(values: &[f32], places: &[u32], k: usize, width: usize) -> Self {
-        Self::sorted(places.iter().zip(values).enumerate().map(|(index, (place, value))| (*place, (index / k) as u32, *value)), width)
+        Self::sorted(
+            places.iter().zip(values).enumerate().map(|(index, (place, value))| (*place, (index / k) as u32, *value)),
+            width,
+        )
     }
 
     /// `(column, row, number)`, in the order of the columns.
@@ -387,7 +408,8 @@ impl Entries {
         Self { first, entries: sorted }
     }
 
-    /// `s^T x` of this sparse matrix `s`: for each of its columns the sum of the rows of `x` that it has numbers in, times those.
+    /// `s^T x` of this sparse matrix `s`: for each of its columns the sum of the rows of `x` that it has numbers in,
+    /// times those.
     pub(crate) fn outer(&self, x: Matrix) -> Outer {
         let (width, depth) = (self.first.len() - 1, x.cols());
         let x = x.in_order();
@@ -395,7 +417,9 @@ impl Entries {
         let runs = threads::runs(width, threads::parts(self.entries.len() * depth + sums.len()));
         let parts = runs.iter().zip(threads::cut(&mut sums, &runs, depth)).collect();
         if depth > 0 {
-            threads::for_each_part(parts, |(run, sums): (&Range<usize>, &mut [f32])| sum_entries(sums, run.clone(), self, &x, depth));
+            threads::for_each_part(parts, |(run, sums): (&Range<usize>, &mut [f32])| {
+                sum_entries(sums, run.clone(), self, &x, depth)
+            });
         }
         Outer { sums, width, depth }
     }

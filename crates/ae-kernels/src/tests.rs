@@ -8,8 +8,8 @@ use burn::{
 };
 
 use crate::{
-    Activation, Sparse, activate, bernoulli, conv_transpose2d, conv2d, dense, jvp, layer_jacobian_norm2, linear, matmul, squared_error,
-    squared_error_of_logits, units,
+    Activation, Sparse, activate, bernoulli, conv_transpose2d, conv2d, dense, jvp, layer_jacobian_norm2, linear,
+    matmul, squared_error, squared_error_of_logits, units,
 };
 
 const ACTIVATIONS: [Activation; 9] = [
@@ -49,7 +49,10 @@ fn assert_close(what: &str, ours: &[f32], burn: &[f32], tolerance: f32) {
 }
 
 /// Value of `f`, and the gradient of a random sum of it by each input.
-fn with_gradients<const I: usize, const O: usize>(inputs: &[Tensor<I>], f: impl Fn(&[Tensor<I>]) -> Tensor<O>) -> Vec<Vec<f32>> {
+fn with_gradients<const I: usize, const O: usize>(
+    inputs: &[Tensor<I>],
+    f: impl Fn(&[Tensor<I>]) -> Tensor<O>,
+) -> Vec<Vec<f32>> {
     let inputs: Vec<_> = inputs.iter().map(|input| input.clone().detach().require_grad()).collect();
     let y = f(&inputs);
     let count = y.shape().num_elements();
@@ -71,7 +74,12 @@ fn assert_same<const I: usize, const O: usize>(
     assert_close(&format!("{what}, without autodiff"), &numbers(ours(&plain)), &numbers(burn(&plain)), 2e-5);
     let (ours, burn) = (with_gradients(inputs, ours), with_gradients(inputs, burn));
     for (index, (ours, burn)) in ours.iter().zip(&burn).enumerate() {
-        assert_close(&format!("{what}, {}", if index == 0 { "value".into() } else { format!("gradient {index}") }), ours, burn, 2e-5);
+        assert_close(
+            &format!("{what}, {}", if index == 0 { "value".into() } else { format!("gradient {index}") }),
+            ours,
+            burn,
+            2e-5,
+        );
     }
 }
 
@@ -81,7 +89,12 @@ fn activations() {
     let extreme = [0.0, -0.0, 1e-30, -1e-30, 20.0, -20.0, 87.0, -87.0, 1e4, -1e4, 1e30, -1e30];
     for activation in ACTIVATIONS {
         for z in [random([37, 1003], &device).mul_scalar(4.0), Tensor::<2>::from_floats([extreme], &device)] {
-            assert_same(&format!("{activation:?}"), &[z], |z| activate(activation, z[0].clone()), |z| activation.by_burn(z[0].clone()));
+            assert_same(
+                &format!("{activation:?}"),
+                &[z],
+                |z| activate(activation, z[0].clone()),
+                |z| activation.by_burn(z[0].clone()),
+            );
         }
         let nan = activate(activation, Tensor::<1>::from_floats([f32::NAN], &device));
         assert!(numbers(nan)[0].is_nan(), "{activation:?} hides NaN");
@@ -140,7 +153,10 @@ fn elu_and_softplus_keep_what_is_small() {
     let (y, slope) = jvp(Activation::Softplus, &z, &z.ones_like()).unwrap();
     for ((y, slope), z) in numbers(y).into_iter().zip(numbers(slope)).zip([-10.0f64, -30.0, -60.0]) {
         let (value, exact) = (z.exp().ln_1p(), 1.0 / (1.0 + (-z).exp()));
-        assert!((f64::from(y) / value - 1.0).abs() < 1e-6 && (f64::from(slope) / exact - 1.0).abs() < 1e-6, "{y}, {slope} at {z}");
+        assert!(
+            (f64::from(y) / value - 1.0).abs() < 1e-6 && (f64::from(slope) / exact - 1.0).abs() < 1e-6,
+            "{y}, {slope} at {z}"
+        );
     }
 }
 
@@ -180,7 +196,12 @@ fn tangents_beside_activations() {
             let tracked = z.clone().autodiff().require_grad();
             let gradients = (activation.by_burn(tracked.clone()) * t.autodiff()).sum().backward();
             assert_close(&format!("{activation:?}"), &numbers(y), &numbers(activation.by_burn(z)), 2e-5);
-            assert_close(&format!("{activation:?}, tangent"), &numbers(tangent), &numbers(tracked.grad(&gradients).unwrap()), 2e-5);
+            assert_close(
+                &format!("{activation:?}, tangent"),
+                &numbers(tangent),
+                &numbers(tracked.grad(&gradients).unwrap()),
+                2e-5,
+            );
         }
     }
     let tracked = extreme.clone().autodiff().require_grad();
@@ -194,7 +215,11 @@ fn what_units_do() {
         let code: Tensor<2> = random(shape, &device);
         for bounds in [[None, None], [Some(-0.5), None], [Some(-0.5), Some(0.75)]] {
             let (ours, burn) = (units(&code, 0.3, bounds).unwrap(), crate::by_burn::units(&code, 0.3, bounds).unwrap());
-            assert_eq!((ours.active, ours.saturated, &ours.peak), (burn.active, burn.saturated, &burn.peak), "{shape:?} {bounds:?}");
+            assert_eq!(
+                (ours.active, ours.saturated, &ours.peak),
+                (burn.active, burn.saturated, &burn.peak),
+                "{shape:?} {bounds:?}"
+            );
             assert!((ours.size - burn.size).abs() <= 1e-5 * burn.size, "{} and {} by Burn", ours.size, burn.size);
         }
     }
@@ -213,7 +238,9 @@ fn layers() {
             let inputs = [random([batch, d_in], &device), random([d_in, d_out], &device).mul_scalar(0.3)];
             let what = format!("{activation:?} {batch} x {d_in} x {d_out}");
             let ours = |t: &[Tensor<2>]| linear(t[0].clone(), t[1].clone(), on(&bias, &t[0]), activation);
-            let burn = |t: &[Tensor<2>]| activation.by_burn(module::linear(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0]))));
+            let burn = |t: &[Tensor<2>]| {
+                activation.by_burn(module::linear(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0]))))
+            };
             assert_same(&what, &inputs, ours, burn);
         }
         // Views: a weight that is read transposed, as tied decoders do, and rows of a larger tensor.
@@ -266,7 +293,10 @@ fn kernels_and_burns_operations_mix_under_gradient_checkpointing() {
     let b = b.into_data();
     let gradients = |device: &Device| {
         let x = Tensor::<2>::from_data(x.clone(), device);
-        let (w, b) = (Tensor::<2>::from_data(w.clone(), device).require_grad(), Tensor::<1>::from_data(b.clone(), device).require_grad());
+        let (w, b) = (
+            Tensor::<2>::from_data(w.clone(), device).require_grad(),
+            Tensor::<1>::from_data(b.clone(), device).require_grad(),
+        );
         // Burn's own activations are cheap enough to be computed again on the way back.
         let y = (0..3).fold(x, |x, _| linear(x, w.clone(), b.clone(), Activation::Tanh).exp().sin());
         let gradients = squared_error(y.zeros_like(), y, None).mean().backward();
@@ -284,8 +314,12 @@ fn the_bias_has_a_gradient_and_hardly_active_gradients_are_summed_sparsely() {
     // One in 50 of the layer's numbers matters.
     let kept = random([50, 120], &device).greater_elem(2.05).float();
     let inputs = [x, w, random([1, 120], &device)];
-    let ours = |t: &[Tensor<2>]| linear(t[0].clone(), t[1].clone(), t[2].clone().flatten(0, 1), Activation::Sigmoid) * on(&kept, &t[0]);
-    let burn = |t: &[Tensor<2>]| Activation::Sigmoid.by_burn(t[0].clone().matmul(t[1].clone()) + t[2].clone()) * on(&kept, &t[0]);
+    let ours = |t: &[Tensor<2>]| {
+        linear(t[0].clone(), t[1].clone(), t[2].clone().flatten(0, 1), Activation::Sigmoid) * on(&kept, &t[0])
+    };
+    let burn = |t: &[Tensor<2>]| {
+        Activation::Sigmoid.by_burn(t[0].clone().matmul(t[1].clone()) + t[2].clone()) * on(&kept, &t[0])
+    };
     assert_same("sparse gradient", &inputs, ours, burn);
 }
 
@@ -322,7 +356,8 @@ fn losses() {
             assert_same("bernoulli", &[random([batch, width], &device).mul_scalar(3.0)], ours, burn);
             if width > 1 {
                 let extreme = Tensor::<1>::from_floats([1e4, -1e4, 100.0, -100.0, 20.0, -20.0, 1e-8], &device);
-                let extreme = extreme.repeat_dim(0, batch * width / 7 + 1).slice(0..batch * width).reshape([batch, width]);
+                let extreme =
+                    extreme.repeat_dim(0, batch * width / 7 + 1).slice(0..batch * width).reshape([batch, width]);
                 assert_same("bernoulli far away", &[extreme], ours, burn);
             }
             let ours = |t: &[Tensor<2>]| {
@@ -347,7 +382,8 @@ fn losses() {
         assert_same("a weight for each example", &[random([batch, width], &device)], ours, burn);
         // An input that is trained too, which is Burn's.
         let both = [random([batch, width], &device), random([batch, width], &device)];
-        let burn = |t: &[Tensor<2>]| (t[0].clone() - t[1].clone()).square().mul_scalar(0.5).sum_dim(1).squeeze_dim::<1>(1);
+        let burn =
+            |t: &[Tensor<2>]| (t[0].clone() - t[1].clone()).square().mul_scalar(0.5).sum_dim(1).squeeze_dim::<1>(1);
         assert_same("squared error of both", &both, |t| squared_error(t[0].clone(), t[1].clone(), None), burn);
     }
 }
@@ -368,7 +404,8 @@ fn sparse_codes() {
             assert_same("dense", &inputs[..1], |t| sparse(&t[0]).dense(), |t| dense(&t[0]));
             for after in [Activation::Identity, Activation::Tanh, Activation::Gelu] {
                 let ours = |t: &[Tensor<2>]| sparse(&t[0]).linear(t[1].clone(), on(&bias, &t[0]), after);
-                let burn = |t: &[Tensor<2>]| after.by_burn(module::linear(dense(&t[0]), t[1].clone(), Some(on(&bias, &t[0]))));
+                let burn =
+                    |t: &[Tensor<2>]| after.by_burn(module::linear(dense(&t[0]), t[1].clone(), Some(on(&bias, &t[0]))));
                 assert_same(&format!("{k} of {width}, {after:?}"), &inputs, ours, burn);
             }
         }
@@ -403,7 +440,9 @@ fn the_largest_are_found_among_equals_infinities_and_nan() {
 #[test]
 fn convolutions() {
     let device = seeded(6);
-    for (kernel, stride, height, width) in [(1, 1, 3, 4), (3, 1, 5, 7), (3, 2, 28, 27), (5, 2, 9, 9), (3, 3, 10, 11), (5, 4, 6, 13)] {
+    for (kernel, stride, height, width) in
+        [(1, 1, 3, 4), (3, 1, 5, 7), (3, 2, 28, 27), (5, 2, 9, 9), (3, 3, 10, 11), (5, 4, 6, 13)]
+    {
         let padding = kernel / 2;
         let what = format!("kernel {kernel}, stride {stride}, {height} x {width}");
         let bias = random([6], &device);
@@ -411,17 +450,30 @@ fn convolutions() {
         let options = || burn::tensor::ops::ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
         for phi in [Activation::Elu, Activation::Silu] {
             let inputs = [inputs[0].clone().mul_scalar(0.3), inputs[1].clone()];
-            let ours = |t: &[Tensor<4>]| conv2d(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0])), stride, padding, phi);
-            let burn = |t: &[Tensor<4>]| phi.by_burn(module::conv2d(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0])), options()));
+            let ours =
+                |t: &[Tensor<4>]| conv2d(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0])), stride, padding, phi);
+            let burn = |t: &[Tensor<4>]| {
+                phi.by_burn(module::conv2d(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0])), options()))
+            };
             assert_same(&format!("{what}, {phi:?}"), &inputs, ours, burn);
         }
         let no_bias = |t: &[Tensor<4>]| module::conv2d(t[0].clone(), t[1].clone(), None, options());
-        assert_same(&what, &inputs, |t| conv2d(t[0].clone(), t[1].clone(), None, stride, padding, Activation::Identity), no_bias);
+        assert_same(
+            &what,
+            &inputs,
+            |t| conv2d(t[0].clone(), t[1].clone(), None, stride, padding, Activation::Identity),
+            no_bias,
+        );
 
-        for (rest, phi) in [([0, 0], Activation::Sigmoid), ([stride - 1, 0], Activation::Sigmoid), ([0, 0], Activation::Gelu)] {
+        for (rest, phi) in
+            [([0, 0], Activation::Sigmoid), ([stride - 1, 0], Activation::Sigmoid), ([0, 0], Activation::Gelu)]
+        {
             // Small, for sums over all images lose digits where GELU's slope is 1 nearly everywhere.
-            let inputs = [random([3, 4, height, width], &device).mul_scalar(0.3), random([4, 6, kernel, kernel], &device)];
-            let ours = |t: &[Tensor<4>]| conv_transpose2d(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0])), stride, padding, rest, phi);
+            let inputs =
+                [random([3, 4, height, width], &device).mul_scalar(0.3), random([4, 6, kernel, kernel], &device)];
+            let ours = |t: &[Tensor<4>]| {
+                conv_transpose2d(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0])), stride, padding, rest, phi)
+            };
             let burn = |t: &[Tensor<4>]| {
                 let options = burn::tensor::ops::ConvTransposeOptions::new([stride; 2], [padding; 2], rest, [1, 1], 1);
                 phi.by_burn(module::conv_transpose2d(t[0].clone(), t[1].clone(), Some(on(&bias, &t[0])), options))
@@ -441,7 +493,9 @@ fn contractions() {
         let burn = |t: &[Tensor<2>]| {
             let h = t[0].clone();
             let slope = match activation {
-                Activation::Identity | Activation::Relu | Activation::LeakyRelu(_) | Activation::Elu => h.clone() * 0.0 + 1.0,
+                Activation::Identity | Activation::Relu | Activation::LeakyRelu(_) | Activation::Elu => {
+                    h.clone() * 0.0 + 1.0
+                }
                 Activation::Tanh => h.square().neg() + 1.0,
                 Activation::Sigmoid => h.clone() - h.square(),
                 Activation::Softplus => h.neg().exp().neg() + 1.0,
@@ -489,17 +543,27 @@ fn optimizers_are_burns_to_a_millionth_and_read_each_others_state() {
             (
                 "Adam, other betas",
                 crate::Adam::default().with_betas(0.5, 0.9).with_weight_decay(decay).into(),
-                AdamConfig::new().with_beta_1(0.5).with_beta_2(0.9).with_epsilon(1e-8).with_weight_decay(l2.clone()).init(),
+                AdamConfig::new()
+                    .with_beta_1(0.5)
+                    .with_beta_2(0.9)
+                    .with_epsilon(1e-8)
+                    .with_weight_decay(l2.clone())
+                    .init(),
             ),
             (
                 "Adam",
                 crate::Adam::default().with_weight_decay(decay).into(),
                 AdamConfig::new().with_epsilon(1e-8).with_weight_decay(l2).init(),
             ),
-            ("AdamW", crate::AdamW::new(decay).into(), AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).init()),
+            (
+                "AdamW",
+                crate::AdamW::new(decay).into(),
+                AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).init(),
+            ),
         ];
         for (name, mut ours, mut burns) in pairs {
-            let (half_ours, half_burns) = (steps(&mut ours, start.clone(), 0..15), steps(&mut burns, start.clone(), 0..15));
+            let (half_ours, half_burns) =
+                (steps(&mut ours, start.clone(), 0..15), steps(&mut burns, start.clone(), 0..15));
             // Halfway each takes the other's state over.
             let (ours_state, burns_state) = (ours.to_record(), burns.to_record());
             let (mut ours, mut burns) = (ours.load_record(burns_state), burns.load_record(ours_state));
@@ -545,17 +609,24 @@ fn fingerprint() -> u64 {
     let layer = with_gradients(&[x, w], |t| linear(t[0].clone(), t[1].clone(), b.clone(), Activation::Tanh));
     let conv = with_gradients(&[images, kernel], |t| conv2d(t[0].clone(), t[1].clone(), None, 2, 1, Activation::Elu));
     let h = random([512, 300], &device).mul_scalar(0.1);
-    let contraction =
-        with_gradients(&[h, random([700, 300], &device)], |t| layer_jacobian_norm2(&t[0], &t[1], Activation::Sigmoid).expect("a kernel"));
+    let contraction = with_gradients(&[h, random([700, 300], &device)], |t| {
+        layer_jacobian_norm2(&t[0], &t[1], Activation::Sigmoid).expect("a kernel")
+    });
     let bias = with_gradients(&[random([1, 160], &device)], |t| {
-        linear(random([512, 96], &seeded(14)), random([96, 160], &seeded(15)), t[0].clone().flatten(0, 1), Activation::Sigmoid)
+        linear(
+            random([512, 96], &seeded(14)),
+            random([96, 160], &seeded(15)),
+            t[0].clone().flatten(0, 1),
+            Activation::Sigmoid,
+        )
     });
     let sloped = with_gradients(&[random([512, 96], &device), random([96, 160], &device)], |t| {
         linear(t[0].clone(), t[1].clone(), b.clone(), Activation::Gelu)
     });
     let all = units(&random([700, 300], &device).inner(), 0.3, [Some(-1.0), None]).unwrap();
     let figures = [all.active, all.size, all.saturated].map(|figure| vec![figure as f32]);
-    let all = [layer, conv, contraction, bias, sloped, vec![all.peak], figures.to_vec()].into_iter().flatten().flatten();
+    let all =
+        [layer, conv, contraction, bias, sloped, vec![all.peak], figures.to_vec()].into_iter().flatten().flatten();
     all.fold(0xcbf2_9ce4_8422_2325, |hash, value| (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0100_0000_01b3))
 }
 
@@ -571,7 +642,12 @@ fn numbers_are_the_same_on_any_number_of_threads() {
         let mut child = std::process::Command::new(std::env::current_exe().expect("this program"));
         let child = child.args([name, "--exact", "--nocapture"]).env(CHILD, "1").env("RAYON_NUM_THREADS", threads);
         let output = String::from_utf8(child.output().expect("this program can be started").stdout).expect("text");
-        let line = output.lines().find_map(|line| line.split_once("fingerprint ")).unwrap_or_else(|| panic!("{output}")).1.to_string();
+        let line = output
+            .lines()
+            .find_map(|line| line.split_once("fingerprint "))
+            .unwrap_or_else(|| panic!("{output}"))
+            .1
+            .to_string();
         assert!(line.ends_with(&format!(" on {threads} threads")), "{line}");
         line.split_whitespace().next().map(str::to_string)
     };
@@ -587,7 +663,9 @@ fn older_machines_pass_the_same_tests() {
         return; // this is one of the runs below
     }
     for level in ["avx2", "any"] {
-        let tests = std::process::Command::new(std::env::current_exe().expect("this program")).env("AE_KERNELS", level).output();
+        let tests = std::process::Command::new(std::env::current_exe().expect("this program"))
+            .env("AE_KERNELS", level)
+            .output();
         let tests = tests.expect("this program can be started");
         assert!(tests.status.success(), "AE_KERNELS={level}:\n{}", String::from_utf8_lossy(&tests.stdout));
     }

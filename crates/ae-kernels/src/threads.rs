@@ -1,9 +1,10 @@
 //! How work is divided among the machine's threads: as many as rayon has, so that `RAYON_NUM_THREADS` says how many.
 //!
-//! A training step is dozens of operations of 10 to 1,000 microseconds, one after the other. So the thread that calls takes part instead of
-//! going to sleep, and stays awake for the last of the others: to be woken costs as much as a small operation does. The others are a pool of
-//! rayon's with one thread less than there are cores: its global pool, which Burn uses, has one too many beside a caller that works, and that
-//! one, looking for work and finding none, would take turns with those that have some.
+//! A training step is dozens of operations of 10 to 1,000 microseconds, one after the other. So the thread that calls
+//! takes part instead of going to sleep, and stays awake for the last of the others: to be woken costs as much as a
+//! small operation does. The others are a pool of rayon's with one thread less than there are cores: its global pool,
+//! which Burn uses, has one too many beside a caller that works, and that one, looking for work and finding none, would
+//! take turns with those that have some.
 
 use std::{
     hint,
@@ -42,8 +43,9 @@ pub(crate) fn parts(work: usize) -> usize {
     if work < 2 * WORTH_A_THREAD { 1 } else { count().min(work / WORTH_A_THREAD) }
 }
 
-/// How many parts `work` elementary operations are cut into where each part has a sum of its own: the same on any number of threads, because
-/// the order of a sum decides its last bit, and a training has to come out the same wherever it is resumed.
+/// How many parts `work` elementary operations are cut into where each part has a sum of its own: the same on any
+/// number of threads, because the order of a sum decides its last bit, and a training has to come out the same wherever
+/// it is resumed.
 pub(crate) fn sums(work: usize) -> usize {
     (work / WORTH_A_THREAD).clamp(1, 8)
 }
@@ -140,7 +142,8 @@ mod tests {
         assert!(catch_unwind(AssertUnwindSafe(|| for_each_part(numbers(), |number| panic!("{number}")))).is_err());
         for_each_part(numbers(), |_| {});
         for panicking in [0, 1, 7] {
-            let caught = catch_unwind(AssertUnwindSafe(|| for_each_part(numbers(), |number| assert_ne!(number, panicking))));
+            let caught =
+                catch_unwind(AssertUnwindSafe(|| for_each_part(numbers(), |number| assert_ne!(number, panicking))));
             assert!(caught.is_err());
             for_each_part(numbers(), |_| {});
         }

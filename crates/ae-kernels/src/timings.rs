@@ -27,7 +27,9 @@ fn compare<const N: usize>(rounds: usize, calls: usize, mut work: [&mut dyn FnMu
         values[values.len() / 2]
     };
     let first = times[0].clone();
-    times.map(|times| (median(times.clone()), median(first.iter().zip(&times).map(|(first, time)| first / time).collect())))
+    times.map(|times| {
+        (median(times.clone()), median(first.iter().zip(&times).map(|(first, time)| first / time).collect()))
+    })
 }
 
 /// A layer of 784 inputs and 256 units on 128 rows, forward and back: with its activation inside the kernel, and by
@@ -39,7 +41,9 @@ fn activations_in_a_layer() {
     let random = |shape: [usize; 2]| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device);
     let (x, w) = (random([128, 784]), random([784, 256]).mul_scalar(0.05));
     let b = Tensor::<1>::zeros([256], &device);
-    for activation in [Activation::Relu, Activation::Elu, Activation::Tanh, Activation::Softplus, Activation::Gelu, Activation::Silu] {
+    for activation in
+        [Activation::Relu, Activation::Elu, Activation::Tanh, Activation::Softplus, Activation::Gelu, Activation::Silu]
+    {
         let step = |layer: &dyn Fn(Tensor<2>, Tensor<2>, Tensor<1>) -> Tensor<2>| {
             let (w, b) = (w.clone().require_grad(), b.clone().require_grad());
             drop(layer(x.clone(), w, b).sum().backward());
@@ -81,15 +85,22 @@ fn penalties_and_figures() {
 #[ignore = "measures"]
 fn training_steps() {
     let device = Device::flex().autodiff();
-    for widths in [vec![64, 32, 10, 32, 64], vec![784, 256, 64, 256, 784], vec![784, 512, 784], vec![784, 1000, 500, 250, 1000, 784]] {
-        let mut model: Vec<Linear> = widths.windows(2).map(|pair| LinearConfig::new(pair[0], pair[1]).init(&device)).collect();
+    for widths in [
+        vec![64, 32, 10, 32, 64],
+        vec![784, 256, 64, 256, 784],
+        vec![784, 512, 784],
+        vec![784, 1000, 500, 250, 1000, 784],
+    ] {
+        let mut model: Vec<Linear> =
+            widths.windows(2).map(|pair| LinearConfig::new(pair[0], pair[1]).init(&device)).collect();
         let mut optimizer: ModuleOptimizer = crate::Adam::default().into();
         let x = Tensor::<2>::random([128, widths[0]], Distribution::Uniform(0.0, 1.0), &device);
         let mut train = || {
             let last = model.len() - 1;
             let layers = model.iter().enumerate();
-            let r = layers
-                .fold(x.clone(), |x, (index, layer)| dense(layer, x, if index == last { Activation::Sigmoid } else { Activation::Relu }));
+            let r = layers.fold(x.clone(), |x, (index, layer)| {
+                dense(layer, x, if index == last { Activation::Sigmoid } else { Activation::Relu })
+            });
             let gradients = GradientsParams::from_grads(squared_error(x.clone(), r, None).mean().backward(), &model);
             model = step(&mut optimizer, 1e-3, std::mem::take(&mut model), gradients);
         };

@@ -11,8 +11,8 @@ use crate::{
     threads,
 };
 
-/// The figures of `code`, `[batch, d_code]`. A value is active if its size is above `inactive`, and saturated at or below the first of `bounds`
-/// or at or above the second.
+/// The figures of `code`, `[batch, d_code]`. A value is active if its size is above `inactive`, and saturated at or
+/// below the first of `bounds` or at or above the second.
 ///
 /// # Errors
 /// A device that fails to give its results back.

@@ -1,9 +1,10 @@
 //! Element-wise activations `phi`, each with the tangent rule that forward mode needs.
 //!
-//! `jvp(z, t)` returns `(phi(z), phi'(z) * t)`. The derivative is written out in differentiable tensor operations, so that a loss on the
-//! tangent (the contractive penalty) has an exact gradient although Burn's autodiff is first-order.
+//! `jvp(z, t)` returns `(phi(z), phi'(z) * t)`. The derivative is written out in differentiable tensor operations, so
+//! that a loss on the tangent (the contractive penalty) has an exact gradient although Burn's autodiff is first-order.
 //!
-//! References: ELU, Clevert et al. 2016; GELU (exact, with the error function), Hendrycks and Gimpel 2016; SiLU, Elfwing et al. 2018.
+//! References: ELU, Clevert et al. 2016; GELU (exact, with the error function), Hendrycks and Gimpel 2016; SiLU,
+//! Elfwing et al. 2018.
 
 use std::{f64::consts, fmt, str::FromStr};
 
@@ -52,8 +53,17 @@ impl JsonSchema for Activation {
 
 impl Activation {
     /// Every activation, in the order in which they are listed to people.
-    pub const ALL: [Self; 9] =
-        [Self::Identity, Self::Relu, Self::LeakyRelu, Self::Elu, Self::Gelu, Self::Silu, Self::Tanh, Self::Sigmoid, Self::Softplus];
+    pub const ALL: [Self; 9] = [
+        Self::Identity,
+        Self::Relu,
+        Self::LeakyRelu,
+        Self::Elu,
+        Self::Gelu,
+        Self::Silu,
+        Self::Tanh,
+        Self::Sigmoid,
+        Self::Softplus,
+    ];
 
     /// The name used in configurations.
     pub fn name(self) -> &'static str {
@@ -81,7 +91,8 @@ impl Activation {
         }
     }
 
-    /// The size at or below which a unit counts as inactive: next to nothing, or 0.05 where `phi` approaches 0 without ever reaching it.
+    /// The size at or below which a unit counts as inactive: next to nothing, or 0.05 where `phi` approaches 0 without
+    /// ever reaching it.
     pub fn inactive(self) -> f64 {
         match self {
             Self::Sigmoid | Self::Softplus => 0.05,
@@ -130,7 +141,12 @@ impl Activation {
             }
             Self::Gelu => {
                 let cdf = z.clone().mul_scalar(consts::FRAC_1_SQRT_2).erf().add_scalar(1.0).mul_scalar(0.5);
-                let pdf = z.clone().square().mul_scalar(-0.5).exp().mul_scalar(0.5 * consts::FRAC_2_SQRT_PI * consts::FRAC_1_SQRT_2);
+                let pdf = z
+                    .clone()
+                    .square()
+                    .mul_scalar(-0.5)
+                    .exp()
+                    .mul_scalar(0.5 * consts::FRAC_2_SQRT_PI * consts::FRAC_1_SQRT_2);
                 let slope = cdf + z.clone() * pdf;
                 (self.forward(z), t * slope)
             }
@@ -204,7 +220,8 @@ mod tests {
         let step = 1e-6;
         for activation in Activation::ALL {
             let (y, t) = activation.jvp(z.clone(), z.ones_like().mul_scalar(2.0));
-            y.into_data().assert_approx_eq::<f64>(&activation.forward(z.clone()).into_data(), Tolerance::absolute(1e-12));
+            y.into_data()
+                .assert_approx_eq::<f64>(&activation.forward(z.clone()).into_data(), Tolerance::absolute(1e-12));
             let up = activation.forward(z.clone().add_scalar(step));
             let down = activation.forward(z.clone().sub_scalar(step));
             let slope = (up - down).div_scalar(step);

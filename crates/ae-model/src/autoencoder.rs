@@ -218,7 +218,8 @@ mod tests {
             let sizes = Sizes::new(3, 2);
             let sizes = if mask_input { sizes.with_mask() } else { sizes };
             let config = MlpConfig::default();
-            let (encoder, decoder) = (config.encoder(&sizes, &device), config.decoder(&sizes, Activation::Sigmoid, &device));
+            let (encoder, decoder) =
+                (config.encoder(&sizes, &device), config.decoder(&sizes, Activation::Sigmoid, &device));
             let model = Autoencoder::new(encoder, decoder).with_mask_input(mask_input);
             let visible = Tensor::<2>::from_floats([[1.0, 0.0, 1.0]], &device);
             let filled = |missing: f32| -> Vec<f32> {

@@ -1,7 +1,7 @@
 //! The derivative of the code: `||J(x)||_F^2 = sum_ij (dh_j / dx_i)^2`, per example.
 //!
-//! - closed form, where the network is one affine map and the code [diagonal](crate::Code::is_diagonal):
-//!   `J = diag(phi'(z)) W^T`, so that `||J||^2 = sum_j phi'_j^2 sum_i W_ij^2` (Rifai et al. 2011a);
+//! - closed form, where the network is one affine map and the code [diagonal](crate::Code::is_diagonal): `J =
+//!   diag(phi'(z)) W^T`, so that `||J||^2 = sum_j phi'_j^2 sum_i W_ij^2` (Rifai et al. 2011a);
 //! - exact: one tangent for each input by forward mode, `sum_i ||J e_i||^2`, or one for each unit of the code
 //!   backwards, `sum_j ||J^T e_j||^2`, whichever are fewer, where the network can go backwards
 //!   ([`Encoder::vjp`](crate::Encoder::vjp));
@@ -132,7 +132,8 @@ impl Jacobian {
         }
         let tangent = |v: Tensor<2>, times: usize| {
             let repeat = |rows: &Tensor<2>| rows.clone().repeat_dim(0, times);
-            let tangents = points.iter().map(|x| model.encode_jvp(repeat(x), v.clone(), visible.as_ref().map(repeat)).1);
+            let tangents =
+                points.iter().map(|x| model.encode_jvp(repeat(x), v.clone(), visible.as_ref().map(repeat)).1);
             difference(tangents).square().sum_dim(1) // [times * batch, 1]
         };
         match self.method {
@@ -170,7 +171,9 @@ impl Jacobian {
             let rows: Option<Vec<Tensor<2>>> = points
                 .iter()
                 .zip(&slopes)
-                .map(|(x, slopes)| model.encoder.vjp(model.read(repeat(x), visible.map(repeat)), unit.clone() * repeat(slopes)))
+                .map(|(x, slopes)| {
+                    model.encoder.vjp(model.read(repeat(x), visible.map(repeat)), unit.clone() * repeat(slopes))
+                })
                 .collect();
             // The rows of a mask carry no derivative by the inputs.
             let rows = difference(rows?.into_iter()).slice([0..count * batch, 0..features]);
@@ -260,8 +263,14 @@ mod tests {
         for hidden in [vec![], vec![5]] {
             let model = model(hidden);
             let [x, _] = points();
-            let exact = Jacobian { method: Method::Exact, probes: 1 }.norm2(&model.parts(), x.clone(), None).sum().into_scalar::<f32>();
-            let estimate = Jacobian { method: Method::Hutchinson, probes: 3000 }.norm2(&model.parts(), x, None).sum().into_scalar::<f32>();
+            let exact = Jacobian { method: Method::Exact, probes: 1 }
+                .norm2(&model.parts(), x.clone(), None)
+                .sum()
+                .into_scalar::<f32>();
+            let estimate = Jacobian { method: Method::Hutchinson, probes: 3000 }
+                .norm2(&model.parts(), x, None)
+                .sum()
+                .into_scalar::<f32>();
             // One probe's relative deviation is at most sqrt(2): three deviations of the mean of 3,000 are 8%.
             assert!((estimate / exact - 1.0).abs() < 0.08, "{estimate}, expected {exact}");
         }

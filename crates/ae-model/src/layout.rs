@@ -52,7 +52,12 @@ impl Layout {
         }
         let single = self.numbers + self.booleans;
         let columns: Vec<i32> = (0..single as i32)
-            .chain(self.categories.iter().enumerate().flat_map(|(place, &levels)| std::iter::repeat_n((single + place) as i32, levels)))
+            .chain(
+                self.categories
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(place, &levels)| std::iter::repeat_n((single + place) as i32, levels)),
+            )
             .collect();
         let columns = Tensor::<1, Int>::from_ints(columns.as_slice(), &values.device());
         values.select(1, columns)
@@ -95,7 +100,10 @@ mod tests {
         let levels = layout.random_levels(&Tensor::<2>::zeros([400, 7], &Device::default())).unwrap();
         assert_eq!(levels.dims(), [400, 6]);
         let shares: Vec<f32> = levels.clone().mean_dim(0).into_data().iter::<f32>().collect();
-        assert!(shares[..2].iter().all(|share| (share - 0.5).abs() < 0.1) && shares[2..].iter().all(|share| (share - 0.25).abs() < 0.09));
+        assert!(
+            shares[..2].iter().all(|share| (share - 0.5).abs() < 0.1)
+                && shares[2..].iter().all(|share| (share - 0.25).abs() < 0.09)
+        );
         let sums: Vec<f32> = levels.sum_dim(1).into_data().iter::<f32>().collect();
         assert!(sums.iter().all(|&sum| sum == 2.0));
     }

@@ -1,8 +1,8 @@
 //! Autoencoders as Burn modules.
 //!
-//! An autoencoder copies its input through an encoder `h = f(x)` and a decoder `r = g(h)`, and is useful only because something keeps it
-//! from copying perfectly: a **code** narrower than the input (undercomplete), or a loss that asks for more than copying (regularized).
-//! The parts of that sentence are the modules of this crate, and they compose:
+//! An autoencoder copies its input through an encoder `h = f(x)` and a decoder `r = g(h)`, and is useful only because
+//! something keeps it from copying perfectly: a **code** narrower than the input (undercomplete), or a loss that asks
+//! for more than copying (regularized). The parts of that sentence are the modules of this crate, and they compose:
 //!
 //! | part | module | what there is |
 //! |---|---|---|
@@ -21,12 +21,14 @@
 //! | parts by name | [`registry`], [`recipe`] | what a configuration can name, and the model that it describes |
 //! | variant | [`variants`] | recipes of the parts above, each with its reference and its defaults |
 //!
-//! Conventions: every tensor between parts is `[batch, features]`; `x` is the input, `h` the code, `r` the reconstruction; every loss term is
-//! per example (`[batch]`, summed over features; likelihoods and divergences in nats). What belongs to training alone (corruption, dropout, running
-//! statistics) acts on an autodiff device, and in a module only while its training flag is on: a frozen part of a larger model keeps still.
+//! Conventions: every tensor between parts is `[batch, features]`; `x` is the input, `h` the code, `r` the
+//! reconstruction; every loss term is per example (`[batch]`, summed over features; likelihoods and divergences in
+//! nats). What belongs to training alone (corruption, dropout, running statistics) acts on an autodiff device, and in a
+//! module only while its training flag is on: a frozen part of a larger model keeps still.
 //!
-//! The crate runs on every backend of Burn. The feature `kernels` (on by default) brings Burn's backend Flex and fast kernels on its tensors, from
-//! `ae-kernels`; without it no backend is chosen, and everything is computed by Burn's operations.
+//! The crate runs on every backend of Burn. The feature `kernels` (on by default) brings Burn's backend Flex and fast
+//! kernels on its tensors, from `ae-kernels`; without it no backend is chosen, and everything is computed by Burn's
+//! operations.
 //!
 //! ```
 //! use ae_model::{Activation, Autoencoder, network::{MlpConfig, Sizes}};

@@ -1,7 +1,7 @@
 //! The objective: the only place where loss terms are weighted, summed and averaged.
 //!
-//! `loss = mean over the batch of L(x, g(f(x~))) + sum_k w_k Omega_k`, every term per example. The input is corrupted in training alone, which is when
-//! the batch is on an autodiff device; the target is always clean.
+//! `loss = mean over the batch of L(x, g(f(x~))) + sum_k w_k Omega_k`, every term per example. The input is corrupted
+//! in training alone, which is when the batch is on an autodiff device; the target is always clean.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -47,10 +47,11 @@ pub struct Sample {
     pub input: Tensor<2>,
     /// What is to come out, `[batch, d_output]`; the input if none.
     pub target: Option<Tensor<2>>,
-    /// 1 where a value of the input is there, else 0, `[batch, d_input]`; all are if none. What stands elsewhere, `NaN` too, is not looked at. Where the
-    /// target is the input, nothing else of it is asked for.
+    /// 1 where a value of the input is there, else 0, `[batch, d_input]`; all are if none. What stands elsewhere,
+    /// `NaN` too, is not looked at. Where the target is the input, nothing else of it is asked for.
     pub observed: Option<Tensor<2>>,
-    /// What the random numbers of [`Objective::evaluate`] depend on alone (see [`seeded`](ae_kernels::seeded)); they are the device's if none.
+    /// What the random numbers of [`Objective::evaluate`] depend on alone (see [`seeded`](ae_kernels::seeded)); they
+    /// are the device's if none.
     pub seed: Option<u64>,
 }
 
@@ -67,7 +68,8 @@ impl Sample {
         self
     }
 
-    /// The same, whose random numbers depend on this seed alone: as those of the batches of `ae_data::Loader` do on seed, epoch and place.
+    /// The same, whose random numbers depend on this seed alone: as those of the batches of `ae_data::Loader` do on
+    /// seed, epoch and place.
     pub fn with_seed(mut self, seed: impl Into<Option<u64>>) -> Self {
         self.seed = seed.into();
         self
@@ -81,7 +83,8 @@ impl Sample {
         }
     }
 
-    /// The same with something else to come out: the outputs of another layer, the next row, the image in full resolution.
+    /// The same with something else to come out: the outputs of another layer, the next row, the image in full
+    /// resolution.
     pub fn with_target(mut self, target: Tensor<2>) -> Self {
         self.target = Some(target);
         self
@@ -111,7 +114,9 @@ pub struct Evaluation {
 impl Evaluation {
     /// The weighted sum of the terms per example, `[batch]`.
     pub fn per_example(&self) -> Tensor<1> {
-        let weighted = |term: &Term| if term.weight == 1.0 { term.value.clone() } else { term.value.clone().mul_scalar(term.weight) };
+        let weighted = |term: &Term| {
+            if term.weight == 1.0 { term.value.clone() } else { term.value.clone().mul_scalar(term.weight) }
+        };
         let (first, rest) = self.terms.split_first().expect("the reconstruction is always a term");
         rest.iter().filter(|term| term.weight != 0.0).fold(weighted(first), |sum, term| sum + weighted(term))
     }
@@ -142,13 +147,17 @@ impl Objective {
     }
 
     /// The names of the loss's terms, the reconstruction first.
-    pub fn terms<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(&self, model: &Autoencoder<E, D, C>) -> Vec<Cow<'static, str>> {
+    pub fn terms<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &self,
+        model: &Autoencoder<E, D, C>,
+    ) -> Vec<Cow<'static, str>> {
         let penalties = self.penalties.iter().map(|penalty| penalty.name());
         std::iter::once(model.loss_name()).chain(model.code.term_names()).chain(penalties).collect()
     }
 
-    /// The objective of `model` on some rows. On an autodiff device the input is corrupted first, with fresh noise, which a [seed](Sample::with_seed) of
-    /// the sample decides; elsewhere weights that change with the training are those of its end.
+    /// The objective of `model` on some rows. On an autodiff device the input is corrupted first, with fresh noise,
+    /// which a [seed](Sample::with_seed) of the sample decides; elsewhere weights that change with the training are
+    /// those of its end.
     pub fn evaluate<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         &self,
         model: &Autoencoder<E, D, C>,
@@ -175,9 +184,9 @@ impl Objective {
         self.evaluate_on(model, target, corrupted, forward)
     }
 
-    /// The objective that epochs are judged by, on examples that are not learned from: with noise that is always the same, for a model that is to remove
-    /// noise; at hidden values, for one that is to fill them in; of samples, for a stochastic code. None for others, where
-    /// [`evaluate`](Self::evaluate) judges.
+    /// The objective that epochs are judged by, on examples that are not learned from: with noise that is always the
+    /// same, for a model that is to remove noise; at hidden values, for one that is to fill them in; of samples,
+    /// for a stochastic code. None for others, where [`evaluate`](Self::evaluate) judges.
     pub fn judge<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         &self,
         model: &Autoencoder<E, D, C>,
@@ -242,8 +251,8 @@ impl Objective {
         Evaluation { terms, forward }
     }
 
-    /// One step of training: the model after it, and what the objective was before. `progress` is the share of the training that was over when it
-    /// began, in `[0, 1)`, for a code and for weights that change with it.
+    /// One step of training: the model after it, and what the objective was before. `progress` is the share of the
+    /// training that was over when it began, in `[0, 1)`, for a code and for weights that change with it.
     ///
     /// # Panics
     /// A sample of no rows; and as [`after_step`](Self::after_step).
@@ -265,8 +274,9 @@ impl Objective {
         (self.constrained(model), evaluation)
     }
 
-    /// The model as it goes on after a step of an optimizer: within its constraints, and its code told that this share of the training, in
-    /// `[0, 1]`, is over. [`step`](Self::step) does it; a loop with a step of its own does it here, before the first step, with 0, and after each.
+    /// The model as it goes on after a step of an optimizer: within its constraints, and its code told that this share
+    /// of the training, in `[0, 1]`, is over. [`step`](Self::step) does it; a loop with a step of its own does it
+    /// here, before the first step, with 0, and after each.
     ///
     /// # Panics
     /// A constraint on a decoder that has no weight for it ([`Decode::map_atoms`](crate::Decode::map_atoms)).
@@ -286,10 +296,12 @@ impl Objective {
         mut model: Autoencoder<E, D, C>,
     ) -> Autoencoder<E, D, C> {
         if !self.constraints.is_empty() {
-            let project = |atoms: Tensor<2>| self.constraints.iter().fold(atoms, |atoms, constraint| constraint.project(atoms));
+            let project =
+                |atoms: Tensor<2>| self.constraints.iter().fold(atoms, |atoms, constraint| constraint.project(atoms));
             let names = || self.constraints.iter().map(|constraint| constraint.name()).collect::<Vec<_>>().join(", ");
             let decoder = model.decoder.map_atoms(&project);
-            model.decoder = decoder.unwrap_or_else(|| panic!("{}: this decoder has no weight of its own for it", names()));
+            model.decoder =
+                decoder.unwrap_or_else(|| panic!("{}: this decoder has no weight of its own for it", names()));
         }
         model
     }
@@ -337,7 +349,11 @@ mod tests {
         // Hidden values: those alone count, whether nearly all or nearly none are.
         for (rate, share) in [(1.0 - 1e-12, 1.0), (1e-12, 0.0)] {
             let judged = judge(Masking { rate, rate_max: 0.0 }.into()).unwrap();
-            let errors = (judged.forward.output.clone() - x.clone()).square().sum_dim(1).squeeze_dim::<1>(1).mul_scalar(share / 2.0);
+            let errors = (judged.forward.output.clone() - x.clone())
+                .square()
+                .sum_dim(1)
+                .squeeze_dim::<1>(1)
+                .mul_scalar(share / 2.0);
             judged.terms[0].value.clone().into_data().assert_approx_eq::<f32>(&errors.into_data(), near);
         }
     }
@@ -371,7 +387,10 @@ mod tests {
         let objective = Objective::default().with_penalty(L1 { weight: 0.0.into() });
         let evaluation = objective.evaluate(&model, Sample::from(x.clone()).with_target(target.clone()));
         let expected = (model.reconstruct(x) - target).square().sum().div_scalar(2.0);
-        evaluation.loss().into_data().assert_approx_eq::<f32>(&expected.into_data(), burn::tensor::Tolerance::default());
+        evaluation
+            .loss()
+            .into_data()
+            .assert_approx_eq::<f32>(&expected.into_data(), burn::tensor::Tolerance::default());
         assert_eq!(evaluation.terms.iter().map(|term| &*term.name).collect::<Vec<_>>(), ["squared_error", "l1"]);
     }
 }

@@ -1,9 +1,9 @@
 //! Greedy layer-wise pre-training: each layer of a perceptron, with its mirror in the decoder, as an autoencoder of the
 //! layer below.
 //!
-//! `h_0 = x`; for `l = 0, 1, ...`: `min L(h_l, g_l(f_l(h_l)))`, then `h_{l+1} = f_l(h_l)` (Hinton and Salakhutdinov 2006; Bengio et al. 2007).
-//! The model's corruption acts on each layer's input (Vincent et al. 2010), its penalties on the last layer's code
-//! alone.
+//! `h_0 = x`; for `l = 0, 1, ...`: `min L(h_l, g_l(f_l(h_l)))`, then `h_{l+1} = f_l(h_l)` (Hinton and Salakhutdinov
+//! 2006; Bengio et al. 2007). The model's corruption acts on each layer's input (Vincent et al. 2010), its penalties on
+//! the last layer's code alone.
 
 use burn::{
     module::Module,
@@ -79,7 +79,10 @@ impl Pretraining {
             let (single, objective) = single(&model, &encoder, &decoder, objective, layer);
             // What is read: what the layers below give.
             let below = (layer > 0).then(|| {
-                let below = Mlp { output: encoder.activation, ..Mlp::new(encoder.layers[..layer].to_vec(), encoder.activation) };
+                let below = Mlp {
+                    output: encoder.activation,
+                    ..Mlp::new(encoder.layers[..layer].to_vec(), encoder.activation)
+                };
                 Autoencoder::new(below, decoder.clone()).with_mask_input(model.mask_input).valid()
             });
             let read = |sample: Sample| match &below {
@@ -114,7 +117,8 @@ impl Pretraining {
             let mut losses = Vec::with_capacity(self.steps);
             for sample in samples() {
                 let progress = step as f64 / (self.epochs * self.steps) as f64;
-                let (trained, evaluation) = objective.step(single, &mut optimizer, self.learning_rate, sample?, progress);
+                let (trained, evaluation) =
+                    objective.step(single, &mut optimizer, self.learning_rate, sample?, progress);
                 (single, step) = (trained, step + 1);
                 losses.push(evaluation.loss().without_autodiff());
             }
@@ -132,13 +136,22 @@ type Single = Autoencoder<Mlp, NetworkDecoder>;
 
 /// Layer `layer` of the encoder and its mirror as an autoencoder, and what it is trained for. Each half ends as it does
 /// inside the whole network.
-fn single(model: &Model, encoder: &Mlp, decoder: &NetworkDecoder, objective: &Objective, layer: usize) -> (Single, Objective) {
+fn single(
+    model: &Model,
+    encoder: &Mlp,
+    decoder: &NetworkDecoder,
+    objective: &Objective,
+    layer: usize,
+) -> (Single, Objective) {
     let depth = encoder.layers.len();
     let (first, last) = (layer == 0, layer + 1 == depth);
-    let single = Autoencoder::new(Mlp::new(vec![encoder.layers[layer].clone()], encoder.activation), alone(decoder, depth - 1 - layer))
-        .with_code(if last { model.code.clone() } else { AnyCode::from(encoder.activation) })
-        .with_reconstruction(if first { model.reconstruction.clone() } else { SquaredError.into() })
-        .with_mask_input(first && model.mask_input);
+    let single = Autoencoder::new(
+        Mlp::new(vec![encoder.layers[layer].clone()], encoder.activation),
+        alone(decoder, depth - 1 - layer),
+    )
+    .with_code(if last { model.code.clone() } else { AnyCode::from(encoder.activation) })
+    .with_reconstruction(if first { model.reconstruction.clone() } else { SquaredError.into() })
+    .with_mask_input(first && model.mask_input);
     let penalties = if last { objective.penalties.clone() } else { Vec::new() };
     // The first layer of the decoder is the last one's mirror.
     let constraints = if last { objective.constraints.clone() } else { Vec::new() };
@@ -166,8 +179,12 @@ fn alone(decoder: &NetworkDecoder, index: usize) -> NetworkDecoder {
 /// Puts a layer that was trained alone into its place.
 fn put(decoder: &mut NetworkDecoder, index: usize, trained: NetworkDecoder) {
     match (decoder, trained) {
-        (NetworkDecoder::Mlp(network), NetworkDecoder::Mlp(mut trained)) => network.layers[index] = trained.layers.remove(0),
-        (NetworkDecoder::Tied(network), NetworkDecoder::Tied(mut trained)) => network.biases[index] = trained.biases.remove(0),
+        (NetworkDecoder::Mlp(network), NetworkDecoder::Mlp(mut trained)) => {
+            network.layers[index] = trained.layers.remove(0)
+        }
+        (NetworkDecoder::Tied(network), NetworkDecoder::Tied(mut trained)) => {
+            network.biases[index] = trained.biases.remove(0)
+        }
         _ => {}
     }
 }
@@ -188,7 +205,8 @@ mod tests {
         let mut recipe = (Variant::find("stacked").unwrap().recipe)();
         recipe.code_dim = 2;
         let inputs = Inputs::unit(8);
-        let (model, objective) = (ae_kernels::alone(1, &device, || recipe.init(&inputs, &device)), recipe.objective(&inputs));
+        let (model, objective) =
+            (ae_kernels::alone(1, &device, || recipe.init(&inputs, &device)), recipe.objective(&inputs));
         let x = Tensor::<2>::random([32, 8], Distribution::Uniform(0.0, 1.0), &device);
         let pretraining = Pretraining { epochs: 2, steps: 3, learning_rate: 1e-2, optimizer: AdamConfig::new().init() };
         let rows = |_: usize| vec![Ok::<_, ExecutionError>(Sample::from(x.clone())); 3];
@@ -199,7 +217,11 @@ mod tests {
         };
         let trained = pretraining.run(model.clone(), &objective, rows, note).unwrap();
         let depth = layers(&model);
-        assert!(depth > 1 && passes.len() == 2 * depth && passes.iter().all(|pass| pass.layers == depth && pass.loss.is_finite()));
+        assert!(
+            depth > 1
+                && passes.len() == 2 * depth
+                && passes.iter().all(|pass| pass.layers == depth && pass.loss.is_finite())
+        );
         let places: Vec<_> = passes.iter().map(|pass| (pass.layer, pass.epoch)).collect();
         assert_eq!(places[..3], [(0, 0), (0, 1), (1, 0)]);
         for pair in passes.chunks(2) {

@@ -124,10 +124,11 @@ pub struct Recipe {
     /// The reconstruction loss.
     #[schemars(with = "Value")]
     pub reconstruction: LossConfig,
-    /// The variance of numbers around their reconstruction, for a Gaussian likelihood in nats: `learned` (one for all), `per_column`, or a number of at
-    /// least 1e-8; `none` for a squared error alone.
+    /// The variance of numbers around their reconstruction, for a Gaussian likelihood in nats: `learned` (one for
+    /// all), `per_column`, or a number of at least 1e-8; `none` for a squared error alone.
     pub variance: VarianceConfig,
-    /// Activation of the decoder's last layer; `auto` is sigmoid for data in `[0, 1]`, and identity for other data and for logits.
+    /// Activation of the decoder's last layer; `auto` is sigmoid for data in `[0, 1]`, and identity for other data and
+    /// for logits.
     pub output: Output,
     /// Whether the encoder also reads which values are visible, as a second half of its input.
     pub mask_input: bool,
@@ -141,7 +142,8 @@ pub struct Recipe {
     /// What the loss asks for beside copying.
     #[schemars(with = "Value")]
     pub penalty: PenaltyConfig,
-    /// What is kept of the decoder's first weight: without it, or tied weights, a penalty on the code can be escaped by scaling.
+    /// What is kept of the decoder's first weight: without it, or tied weights, a penalty on the code can be escaped
+    /// by scaling.
     pub constraint: ConstraintConfig,
 }
 
@@ -196,8 +198,18 @@ impl Recipe {
     /// # Errors
     /// A field or a part that there is not, or a value of another type.
     pub fn read<'de, D: Deserializer<'de>>(deserializer: D, registry: &Registry) -> Result<Self, ReadError> {
-        let Unread { code_dim, reconstruction, variance, output, mask_input, network, code, corruption, penalty, constraint } =
-            registry::read_at("", deserializer)?;
+        let Unread {
+            code_dim,
+            reconstruction,
+            variance,
+            output,
+            mask_input,
+            network,
+            code,
+            corruption,
+            penalty,
+            constraint,
+        } = registry::read_at("", deserializer)?;
         Ok(Self {
             code_dim,
             reconstruction: LossConfig::read(reconstruction, registry)?,
@@ -226,12 +238,14 @@ impl Recipe {
             && let Output::Fixed(output) = self.output
             && output != Activation::Identity
         {
-            let allowed = format!("`auto` or `identity` with a {} reconstruction, whose decoder gives logits", loss.name());
+            let allowed =
+                format!("`auto` or `identity` with a {} reconstruction, whose decoder gives logits", loss.name());
             return Err(ConfigError::new("output", output, allowed));
         }
         self.variance.check()?;
         if self.variance != VarianceConfig::default() && loss.get::<SquaredError>().is_none() {
-            let allowed = "squared_error with a `variance`, which is that of numbers around a mean: set `model.variance` to none";
+            let allowed =
+                "squared_error with a `variance`, which is that of numbers around a mean: set `model.variance` to none";
             return Err(ConfigError::new("reconstruction", loss.name(), allowed));
         }
         self.network.check().map_err(|error| error.within("network"))?;
@@ -244,7 +258,8 @@ impl Recipe {
         }
         if self.penalty.get::<KlRate>().is_some() {
             if self.code.fixes_activity() {
-                let allowed = "another with `penalty.kl_rate`, such as deterministic: it fixes how many units are active already";
+                let allowed =
+                    "another with `penalty.kl_rate`, such as deterministic: it fixes how many units are active already";
                 return Err(ConfigError::new("code.kind", self.code.name(), allowed));
             }
             if self.code.activation() != Activation::Sigmoid {
@@ -263,7 +278,8 @@ impl Recipe {
         if let (Some(_), Output::Fixed(output)) = (&inputs.layout, self.output)
             && output != Activation::Identity
         {
-            let allowed = "`auto` or `identity` for tables with truth values or categories, for which the decoder gives logits";
+            let allowed =
+                "`auto` or `identity` for tables with truth values or categories, for which the decoder gives logits";
             return Err(ConfigError::new("output", output, allowed));
         }
         self.network.check_sizes(&self.sizes(inputs)).map_err(|error| error.within("network"))
@@ -288,8 +304,8 @@ impl Recipe {
         if self.mask_input { sizes.with_mask() } else { sizes }
     }
 
-    /// The model for data like `inputs`, within the recipe's constraint. Weights are drawn from the device's generator: seed it first for a repeatable
-    /// start.
+    /// The model for data like `inputs`, within the recipe's constraint. Weights are drawn from the device's generator:
+    /// seed it first for a repeatable start.
     ///
     /// # Panics
     /// Inputs that [`check_inputs`](Self::check_inputs) refuses.
@@ -303,7 +319,9 @@ impl Recipe {
         let (encoder, decoder) = self.network.init(&self.sizes(inputs), output, device);
         let model = Autoencoder::new(encoder, decoder)
             .with_code(self.code.build(self.code_dim, device))
-            .with_reconstruction(Head::of(self.reconstruction.shared(), inputs.layout.clone()).called(self.reconstruction.name()))
+            .with_reconstruction(
+                Head::of(self.reconstruction.shared(), inputs.layout.clone()).called(self.reconstruction.name()),
+            )
             .with_variance(self.variance.init(inputs.numbers(), device))
             .with_mask_input(self.mask_input);
         model.visit(&mut Draw);
@@ -337,7 +355,11 @@ mod tests {
 
     #[test]
     fn logits_and_a_squashing_output_exclude_each_other() {
-        let recipe = Recipe { reconstruction: Bernoulli.into(), output: Output::Fixed(Activation::Sigmoid), ..Default::default() };
+        let recipe = Recipe {
+            reconstruction: Bernoulli.into(),
+            output: Output::Fixed(Activation::Sigmoid),
+            ..Default::default()
+        };
         assert_eq!(recipe.check().unwrap_err().field, "output");
     }
 }

@@ -1,12 +1,15 @@
 //! The reconstruction loss `L(x, r)`: minus the log-likelihood of the input, per example, in nats.
 //!
-//! - `squared_error`: `L = 1/2 sum_i (x_i - r_i)^2`, a unit-variance Gaussian up to a constant. The decoder's output is `r`.
-//! - `bernoulli`: `L = -sum_i x_i log s(l_i) + (1 - x_i) log(1 - s(l_i))` with the logistic function `s`. The decoder's output is the logit
-//!   `l`, and `r = s(l)`. Inputs lie in `[0, 1]`; values between count as probabilities.
+//! - `squared_error`: `L = 1/2 sum_i (x_i - r_i)^2`, a unit-variance Gaussian up to a constant. The decoder's output is
+//!   `r`.
+//! - `bernoulli`: `L = -sum_i x_i log s(l_i) + (1 - x_i) log(1 - s(l_i))` with the logistic function `s`. The decoder's
+//!   output is the logit `l`, and `r = s(l)`. Inputs lie in `[0, 1]`; values between count as probabilities.
 //!
-//! - `categorical`, for the columns of a table that hold categories: `L = -sum_l x_l log softmax(l)_l` over the levels of each.
+//! - `categorical`, for the columns of a table that hold categories: `L = -sum_l x_l log softmax(l)_l` over the levels
+//!   of each.
 //!
-//! A [`Head`] says which features are explained by which. Where a value is missing, `observed` is 0 and the feature is left out of the sum.
+//! A [`Head`] says which features are explained by which. Where a value is missing, `observed` is 0 and the feature is
+//! left out of the sum.
 
 use std::{borrow::Cow, f64::consts::TAU, fmt::Debug, ops::Deref, sync::Arc};
 
@@ -22,20 +25,23 @@ use crate::{
     registry::{self, Part, ReadError},
 };
 
-/// How well an output explains a target. One of another crate is handed to [`Autoencoder::with_reconstruction`](crate::Autoencoder::with_reconstruction).
+/// How well an output explains a target. One of another crate is handed to
+/// [`Autoencoder::with_reconstruction`](crate::Autoencoder::with_reconstruction).
 pub trait Loss: Debug + Send + Sync {
     /// The term's name in logs and tables; by default that of the type, `squared_error` for `SquaredError`.
     fn name(&self) -> Cow<'static, str> {
         registry::name_of::<Self>()
     }
 
-    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_output]`. By default the output itself.
+    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_output]`. By default the output
+    /// itself.
     fn mean(&self, output: Tensor<2>) -> Tensor<2> {
         output
     }
 
-    /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the target `x`; `weights` (`[batch, d_output]`) says how much each
-    /// feature counts: 1 where it was observed, 0 where it is missing, or what an emphasis gives it. `x` holds 0 where it is missing.
+    /// `L`, per example (`[batch]`, nats), of the decoder's `output` for the target `x`; `weights` (`[batch,
+    /// d_output]`) says how much each feature counts: 1 where it was observed, 0 where it is missing, or what an
+    /// emphasis gives it. `x` holds 0 where it is missing.
     fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1>;
 
     /// Whether the settings can be used.
@@ -170,7 +176,8 @@ pub struct Head {
     pub numbers: Arc<dyn Loss>,
     /// What it is called, if not as its type is.
     name: Option<&'static str>,
-    /// Where the features are not all numbers: truth values are explained by Bernoulli logits, categories by the logits of their levels.
+    /// Where the features are not all numbers: truth values are explained by Bernoulli logits, categories by the
+    /// logits of their levels.
     pub layout: Option<Layout>,
 }
 
@@ -216,13 +223,15 @@ impl Head {
     fn blocks(&self, features: usize) -> Vec<(&dyn Loss, usize, usize)> {
         let Some(layout) = &self.layout else { return vec![(&*self.numbers, 0, features)] };
         let single = layout.numbers + layout.booleans;
-        let mut blocks: Vec<(&dyn Loss, usize, usize)> = vec![(&*self.numbers, 0, layout.numbers), (&Bernoulli, layout.numbers, single)];
+        let mut blocks: Vec<(&dyn Loss, usize, usize)> =
+            vec![(&*self.numbers, 0, layout.numbers), (&Bernoulli, layout.numbers, single)];
         blocks.extend(layout.levels().map(|(start, end)| (&Categorical as &dyn Loss, start, end)));
         blocks.retain(|(_, start, end)| start < end);
         blocks
     }
 
-    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_output]`. Of a category, the probability of each level.
+    /// The reconstruction `r` that the decoder's `output` stands for; both `[batch, d_output]`. Of a category, the
+    /// probability of each level.
     pub fn mean(&self, output: Tensor<2>) -> Tensor<2> {
         let [batch, features] = output.dims();
         let blocks = self.blocks(features);
@@ -239,7 +248,13 @@ impl Head {
     }
 
     /// The same with numbers that have this variance around what the decoder gives, whatever their own loss is.
-    pub fn loss_with(&self, variance: &Variance, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+    pub fn loss_with(
+        &self,
+        variance: &Variance,
+        x: Tensor<2>,
+        output: Tensor<2>,
+        weights: Option<Tensor<2>>,
+    ) -> Tensor<1> {
         let is_number = self.layout.as_ref().is_none_or(|layout| layout.numbers > 0);
         self.sum(x, output, weights, &|loss, first, x, output, weights| match first == 0 && is_number {
             true => variance.loss(x, output, weights),
@@ -259,14 +274,16 @@ impl Head {
     fn sum(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>, of: &PartLoss) -> Tensor<1> {
         let [batch, features] = x.dims();
         let parts = self.blocks(features).into_iter().map(|(loss, start, end)| {
-            let part =
-                |tensor: &Tensor<2>| if end - start == features { tensor.clone() } else { tensor.clone().slice([0..batch, start..end]) };
+            let part = |tensor: &Tensor<2>| {
+                if end - start == features { tensor.clone() } else { tensor.clone().slice([0..batch, start..end]) }
+            };
             of(loss, start, part(&x), part(&output), weights.as_ref().map(part))
         });
         parts.reduce(|sum, part| sum + part).expect("there is at least one feature")
     }
 
-    /// `sum_i (x_i - r_i)^2` over the observed features, per example (`[batch]`): what the printed errors are made of, whatever the loss.
+    /// `sum_i (x_i - r_i)^2` over the observed features, per example (`[batch]`): what the printed errors are made of,
+    /// whatever the loss.
     pub fn squared_error(&self, x: Tensor<2>, output: Tensor<2>, observed: Option<Tensor<2>>) -> Tensor<1> {
         let half = match &self.layout {
             None => self.numbers.half_squared_error(x, output, observed),
@@ -307,7 +324,8 @@ mod tests {
     #[test]
     fn bernoulli_is_log_two_at_logit_zero_and_finite_far_away() {
         let loss = Bernoulli.loss(rows([[0.3, 1.0], [1.0, 0.0]]), rows([[0.0, 0.0], [1e4, -1e4]]), None);
-        loss.into_data().assert_approx_eq::<f32>(&[2.0 * std::f32::consts::LN_2, 0.0].into(), Tolerance::absolute(1e-6));
+        loss.into_data()
+            .assert_approx_eq::<f32>(&[2.0 * std::f32::consts::LN_2, 0.0].into(), Tolerance::absolute(1e-6));
     }
 
     #[test]
@@ -324,7 +342,8 @@ mod tests {
     fn a_table_is_explained_kind_by_kind() {
         let device = Device::default();
         let head = Head::new(SquaredError, Some(Layout { numbers: 1, booleans: 1, categories: vec![2, 3] }));
-        // Number 2 explained as 1; true at logit 0; the second of two levels at equal logits; the first of three, missing.
+        // Number 2 explained as 1; true at logit 0; the second of two levels at equal logits; the first of three,
+        // missing.
         let x = Tensor::<2>::from_floats([[2.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0]], &device);
         let output = Tensor::<2>::from_floats([[1.0, 0.0, 5.0, 5.0, 1.0, 2.0, 3.0]], &device);
         let observed = Tensor::<2>::from_floats([[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0]], &device);

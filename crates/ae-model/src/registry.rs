@@ -1,7 +1,8 @@
 //! The parts that a [`Recipe`](crate::Recipe) can name: codes, penalties, corruptions and reconstruction losses.
 //!
-//! A part that is written into a configuration has [`Settings`]: a type that serde reads and writes, whose doc comments say what each field means. A
-//! [`Registry`] is the list of those types. [`Registry::default`] holds the parts of this crate; a program adds its own:
+//! A part that is written into a configuration has [`Settings`]: a type that serde reads and writes, whose doc comments
+//! say what each field means. A [`Registry`] is the list of those types. [`Registry::default`] holds the parts of this
+//! crate; a program adds its own:
 //!
 //! ```
 //! use ae_model::{Penalty, Recipe, Registry, penalty::Context, settings};
@@ -50,17 +51,19 @@ use crate::{
 
 /// Settings of a part that a configuration can name; [`settings!`](crate::settings) declares some.
 ///
-/// Every field needs a default (`#[serde(default)]` on the type), so that a part can be named alone. The doc comments of the type and of its fields are
-/// what `ae config` prints beside them.
+/// Every field needs a default (`#[serde(default)]` on the type), so that a part can be named alone. The doc comments
+/// of the type and of its fields are what `ae config` prints beside them.
 pub trait Settings: fmt::Debug + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Name in configurations, such as `top_k`.
     const NAME: &'static str;
 }
 
-/// Declares types of [`Settings`]: the name in configurations, and each field with its default. The crate that uses it depends on this one by the name
-/// `ae_model`. A field whose type is an enum of that crate needs serde's and schemars' traits on it.
+/// Declares types of [`Settings`]: the name in configurations, and each field with its default. The crate that uses it
+/// depends on this one by the name `ae_model`. A field whose type is an enum of that crate needs serde's and schemars'
+/// traits on it.
 ///
-/// Names are lower-case letters, digits and `_`. A field cannot be called `kind`, which is how configurations name a part.
+/// Names are lower-case letters, digits and `_`. A field cannot be called `kind`, which is how configurations name a
+/// part.
 ///
 /// ```
 /// ae_model::settings! {
@@ -136,7 +139,8 @@ trait AnySettings: Any + erased_serde::Serialize + fmt::Debug + Send + Sync {}
 
 impl<S: Settings> AnySettings for S {}
 
-/// A part that was chosen: its name, its settings, and what they do (`dyn Penalty`, `dyn Loss` and so on), to which it dereferences.
+/// A part that was chosen: its name, its settings, and what they do (`dyn Penalty`, `dyn Loss` and so on), to which it
+/// dereferences.
 pub struct Part<T: ?Sized> {
     name: &'static str,
     settings: Arc<dyn AnySettings>,
@@ -291,7 +295,8 @@ impl<T: ?Sized> fmt::Debug for Kind<T> {
 pub(crate) fn read_at<'de, T: Deserialize<'de>, D: Deserializer<'de>>(place: &str, value: D) -> Result<T, ReadError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        let place = [place, path.as_str()].into_iter().filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join(".");
+        let place =
+            [place, path.as_str()].into_iter().filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join(".");
         ReadError::new(place, error.inner())
     })
 }
@@ -299,7 +304,8 @@ pub(crate) fn read_at<'de, T: Deserialize<'de>, D: Deserializer<'de>>(place: &st
 /// Reads settings; a part without any may be a unit struct.
 fn read_settings<S: Settings>(place: &str, value: Value) -> Result<S, ReadError> {
     let is_empty = value.as_object().is_some_and(Map::is_empty);
-    read_at(place, value).or_else(|error| if is_empty { read_at(place, Value::Null).map_err(|_: ReadError| error) } else { Err(error) })
+    read_at(place, value)
+        .or_else(|error| if is_empty { read_at(place, Value::Null).map_err(|_: ReadError| error) } else { Err(error) })
 }
 
 /// Names that no part can have: they mean something else in a configuration, or in the log of a training.
@@ -321,13 +327,21 @@ pub const RESERVED: [&str; 13] = [
 
 fn check_settings<S: Settings>() {
     let is_plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
-    assert!(!S::NAME.is_empty() && S::NAME.chars().all(is_plain), "`{}` has other characters than a-z, 0-9 and _", S::NAME);
+    assert!(
+        !S::NAME.is_empty() && S::NAME.chars().all(is_plain),
+        "`{}` has other characters than a-z, 0-9 and _",
+        S::NAME
+    );
     assert!(!RESERVED.contains(&S::NAME), "no part can be called `{}`", S::NAME);
     if let Err(error) = read_settings::<S>(S::NAME, Value::Object(Map::new())) {
         panic!("`{}` has no default for each of its settings: {error}", S::NAME);
     }
     let schema = SchemaGenerator::default().into_root_schema_for::<S>();
-    assert!(schema.as_value()["properties"].get("kind").is_none(), "`{}` has a field called `kind`, which is how parts are named", S::NAME);
+    assert!(
+        schema.as_value()["properties"].get("kind").is_none(),
+        "`{}` has a field called `kind`, which is how parts are named",
+        S::NAME
+    );
 }
 
 /// Every type of part that a configuration can name.
@@ -410,7 +424,12 @@ impl Default for Registry {
 }
 
 /// The part of this name among `kinds`, with settings from a table.
-pub(crate) fn read_part<T: ?Sized>(kinds: &[Kind<T>], name: &str, place: &str, value: Value) -> Result<Part<T>, ReadError> {
+pub(crate) fn read_part<T: ?Sized>(
+    kinds: &[Kind<T>],
+    name: &str,
+    place: &str,
+    value: Value,
+) -> Result<Part<T>, ReadError> {
     let kind = kinds.iter().find(|kind| kind.name == name).ok_or_else(|| {
         let names: Vec<_> = kinds.iter().map(|kind| format!("`{}`", kind.name)).collect();
         let advice = "a run with parts of its own is opened by the program that trained it";
@@ -421,7 +440,9 @@ pub(crate) fn read_part<T: ?Sized>(kinds: &[Kind<T>], name: &str, place: &str, v
     };
     let default = kind.default_part();
     match settings.keys().next() {
-        Some(field) if default.is_plain() => Err(ReadError::new(format!("{place}.{field}"), format!("`{name}` has no settings"))),
+        Some(field) if default.is_plain() => {
+            Err(ReadError::new(format!("{place}.{field}"), format!("`{name}` has no settings")))
+        }
         _ => (kind.read)(place, value),
     }
 }
@@ -432,7 +453,9 @@ pub(crate) fn read_tagged<T: ?Sized>(kinds: &[Kind<T>], place: &str, value: Valu
         Value::String(name) => read_part(kinds, &name, place, Value::Object(Map::new())),
         Value::Object(mut table) => match table.remove("kind") {
             Some(Value::String(name)) => read_part(kinds, &name, place, Value::Object(table)),
-            Some(other) => Err(ReadError::new(format!("{place}.kind"), format!("it is {other}, but must be a name in quotes"))),
+            Some(other) => {
+                Err(ReadError::new(format!("{place}.kind"), format!("it is {other}, but must be a name in quotes")))
+            }
             None => Err(ReadError::new(
                 place,
                 format!("its `kind` is missing, such as kind = \"{}\"", kinds.first().map_or("", |kind| kind.name)),
@@ -476,7 +499,11 @@ impl<T: ?Sized> Serialize for Named<'_, T> {
 
         impl<T: ?Sized> Serialize for Table<'_, T> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                if self.0.is_plain() { serializer.collect_map([("", ""); 0]) } else { self.0.settings().serialize(serializer) }
+                if self.0.is_plain() {
+                    serializer.collect_map([("", ""); 0])
+                } else {
+                    self.0.settings().serialize(serializer)
+                }
             }
         }
         serializer.collect_map(self.0.iter().map(|part| (part.name, Table(part))))

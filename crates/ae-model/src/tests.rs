@@ -57,7 +57,13 @@ fn a_network_is_counted_as_it_is_built() {
     for network in all {
         for code in [CodeConfig::from(DeterministicConfig::default()), GaussianConfig::default().into()] {
             for mask_input in [false, true] {
-                let recipe = Recipe { code_dim: UNITS, network: network.clone(), code: code.clone(), mask_input, ..Recipe::default() };
+                let recipe = Recipe {
+                    code_dim: UNITS,
+                    network: network.clone(),
+                    code: code.clone(),
+                    mask_input,
+                    ..Recipe::default()
+                };
                 if recipe.check_inputs(&colour).is_err() {
                     continue; // tied to an encoder that reads more, or gives more
                 }
@@ -71,14 +77,17 @@ fn a_network_is_counted_as_it_is_built() {
         }
     }
     // 5x7 pixels become 3x4 and 2x2: of 3 and 4 channels.
-    let conv = Network::from(ConvConfig::new().with_channels([3, 4])).counts(&crate::network::Sizes::new(70, 8).with_image(colour.image));
+    let conv = Network::from(ConvConfig::new().with_channels([3, 4]))
+        .counts(&crate::network::Sizes::new(70, 8).with_image(colour.image));
     assert_eq!((conv.encoder, conv.decoder), (vec![70, 36, 16, 8], vec![8, 16, 36, 70]));
 }
 
 /// The averages that batch norms have kept.
 fn averages(model: &Model) -> Vec<f32> {
     let of = |layer| match layer {
-        Layer::BatchNorm { mean, variance, .. } => Tensor::cat(vec![mean, variance], 0).into_data().iter::<f32>().collect(),
+        Layer::BatchNorm { mean, variance, .. } => {
+            Tensor::cat(vec![mean, variance], 0).into_data().iter::<f32>().collect()
+        }
         _ => Vec::new(),
     };
     model.layers().into_iter().flatten().flat_map(of).collect()
@@ -202,7 +211,9 @@ fn corruptions_and_losses() {
                 let name = format!("{part:?}, {batch} rows of {layout:?}");
                 let corruption = Corruption { parts: vec![part.clone()], emphasis: Some(Emphasis::default()) };
                 let corrupted = corruption.apply(x.clone(), Some(x.ones_like()), layout.as_ref());
-                for tensor in [Some(corrupted.x), corrupted.visible, corrupted.weights, corrupted.hidden].into_iter().flatten() {
+                for tensor in
+                    [Some(corrupted.x), corrupted.visible, corrupted.weights, corrupted.hidden].into_iter().flatten()
+                {
                     numbers(tensor, shape, &name);
                 }
             }
@@ -223,7 +234,10 @@ fn corruptions_and_losses() {
             for weights in [None, Some(x.ones_like())] {
                 numbers(variance.loss(x.clone(), x.ones_like(), weights), [batch], "variance");
                 let values = numbers(variance.values(), [columns], "variance");
-                assert!(batch == 1 || values.iter().all(|&value| value == 0.5 || value == 1.0), "no rows have no variance");
+                assert!(
+                    batch == 1 || values.iter().all(|&value| value == 0.5 || value == 1.0),
+                    "no rows have no variance"
+                );
             }
         }
     });

@@ -2,9 +2,10 @@
 //!
 //! `L = 1/2 sum_i (x_i - r_i)^2 / s^2 + 1/2 sum_i log(2 pi s^2)`.
 //!
-//! A squared error alone is `s^2 = 1`. Beside a term in nats, such as the divergence of a stochastic code, that is a claim about the data: where no
-//! direction of them has a variance above 1, the best such code carries no information (Lucas et al. 2019). `s^2` is therefore fitted: given the
-//! rest, the likelihood is greatest where it is the mean squared error (Rybkin et al. 2021), which is averaged over the batches of training.
+//! A squared error alone is `s^2 = 1`. Beside a term in nats, such as the divergence of a stochastic code, that is a
+//! claim about the data: where no direction of them has a variance above 1, the best such code carries no information
+//! (Lucas et al. 2019). `s^2` is therefore fitted: given the rest, the likelihood is greatest where it is the mean
+//! squared error (Rybkin et al. 2021), which is averaged over the batches of training.
 
 use std::f64::consts::TAU;
 
@@ -61,9 +62,11 @@ impl VarianceConfig {
     /// A variance below 1e-8.
     pub fn check(&self) -> Result<(), ConfigError> {
         match self {
-            Self::Fixed(variance) if !(*variance >= LEAST && variance.is_finite()) => {
-                Err(ConfigError::new("variance", variance, format!("none, learned, per_column, or a number of at least {LEAST:e}")))
-            }
+            Self::Fixed(variance) if !(*variance >= LEAST && variance.is_finite()) => Err(ConfigError::new(
+                "variance",
+                variance,
+                format!("none, learned, per_column, or a number of at least {LEAST:e}"),
+            )),
             _ => Ok(()),
         }
     }
@@ -106,8 +109,9 @@ impl Variance {
         value.mask_fill(unseen, 1.0)
     }
 
-    /// Minus the log-likelihood of `x` given its reconstruction `r`, both `[batch, numbers]`, per example (`[batch]`, nats). `weights` as in
-    /// [`Loss::loss`](crate::Loss::loss). In training this batch's squared errors are averaged in first.
+    /// Minus the log-likelihood of `x` given its reconstruction `r`, both `[batch, numbers]`, per example (`[batch]`,
+    /// nats). `weights` as in [`Loss::loss`](crate::Loss::loss). In training this batch's squared errors are
+    /// averaged in first.
     pub fn loss(&self, x: Tensor<2>, r: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         if x.device().is_autodiff() && self.training.is_enabled() {
             self.fit(x.clone().detach(), r.clone().detach(), weights.clone());
@@ -124,7 +128,8 @@ impl Variance {
         }
         let deviation = variance.sqrt().unsqueeze::<2>(); // [1, numbers]
         let constants = constants.unsqueeze::<2>().expand(x.shape());
-        let constants = weights.clone().map_or(constants.clone(), |weights| constants * weights).sum_dim(1).squeeze_dim::<1>(1);
+        let constants =
+            weights.clone().map_or(constants.clone(), |weights| constants * weights).sum_dim(1).squeeze_dim::<1>(1);
         ae_kernels::squared_error(x / deviation.clone(), r / deviation, weights) + constants
     }
 
@@ -161,11 +166,19 @@ mod tests {
         let weights = rows([[1.0, 1.0], [1.0, 0.0]]);
         let normal = |error: f64, variance: f64| 0.5 * error * error / variance + 0.5 * (TAU * variance).ln();
         let near = |found: Tensor<1>, expected: [f64; 2]| {
-            found.into_data().assert_approx_eq::<f32>(&expected.map(|value| value as f32).into(), Tolerance::absolute(1e-5));
+            found
+                .into_data()
+                .assert_approx_eq::<f32>(&expected.map(|value| value as f32).into(), Tolerance::absolute(1e-5));
         };
         let one = Variance::fixed(0.25, &device);
-        near(one.loss(x.clone(), r.clone(), None), [normal(1.0, 0.25) + normal(2.0, 0.25), normal(0.0, 0.25) + normal(1.0, 0.25)]);
-        near(one.loss(x.clone(), r.clone(), Some(weights.clone())), [normal(1.0, 0.25) + normal(2.0, 0.25), normal(0.0, 0.25)]);
+        near(
+            one.loss(x.clone(), r.clone(), None),
+            [normal(1.0, 0.25) + normal(2.0, 0.25), normal(0.0, 0.25) + normal(1.0, 0.25)],
+        );
+        near(
+            one.loss(x.clone(), r.clone(), Some(weights.clone())),
+            [normal(1.0, 0.25) + normal(2.0, 0.25), normal(0.0, 0.25)],
+        );
         let two = Variance::fitted(2, &device);
         two.value.update(Tensor::from_floats([0.25, 4.0], &device));
         near(two.loss(x, r, Some(weights)), [normal(1.0, 0.25) + normal(2.0, 4.0), normal(0.0, 0.25)]);

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 
 use crate::ConfigError;
 
-/// A factor in the loss: 0 or more; with 0 the term is only measured. `0.1.into()` is one that stays. In TOML a number, or
-/// `{ from = 0.0, to = 0.1, over = 0.2 }`.
+/// A factor in the loss: 0 or more; with 0 the term is only measured. `0.1.into()` is one that stays. In TOML a number,
+/// or `{ from = 0.0, to = 0.1, over = 0.2 }`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", untagged, expecting = "must be a number, or { from = 0.0, to = 0.1, over = 0.2 }")]
 pub enum Weight {
@@ -47,7 +47,9 @@ impl Weight {
         let is_factor = |value: f64| value >= 0.0 && value.is_finite();
         match *self {
             Self::Constant(weight) if !is_factor(weight) => Err(ConfigError::new(field, weight, "0 or more")),
-            Self::Ramp(Ramp { from, .. }) if !is_factor(from) => Err(ConfigError::new("from", from, "0 or more").within(field)),
+            Self::Ramp(Ramp { from, .. }) if !is_factor(from) => {
+                Err(ConfigError::new("from", from, "0 or more").within(field))
+            }
             Self::Ramp(Ramp { to, .. }) if !is_factor(to) => Err(ConfigError::new("to", to, "0 or more").within(field)),
             Self::Ramp(Ramp { over, .. }) if !(over > 0.0 && over <= 1.0) => {
                 Err(ConfigError::new("over", over, "greater than 0 and at most 1").within(field))

@@ -1,8 +1,9 @@
-//! How time and memory of a training step grow: with the rows, the input's width, the code's, the batch, the dictionary of a k-sparse code,
-//! and on one thread and on two.
+//! How time and memory of a training step grow: with the rows, the input's width, the code's, the batch, the dictionary
+//! of a k-sparse code, and on one thread and on two.
 //!
-//! Every point is a process of its own, so that its peak memory and its threads are its own. `cargo bench -p ae-train --bench curves` prints a
-//! table of every curve with its slope (of the logarithms, over its last four points) and draws it: `docs/performance/*.svg`.
+//! Every point is a process of its own, so that its peak memory and its threads are its own. `cargo bench -p ae-train
+//! --bench curves` prints a table of every curve with its slope (of the logarithms, over its last four points) and
+//! draws it: `docs/performance/*.svg`.
 
 use std::{
     path::Path,
@@ -39,7 +40,9 @@ const CURVES: [Curve; 6] = [
     ("code", "code width", &[8, 32, 128, 512, 1024, 2048, 4096], "a step", |code| dense(784, &[], code, 128)),
     ("batch", "batch", &[1, 4, 16, 64, 256, 1024, 4096], "a step", |batch| dense(784, &[256], 32, batch)),
     ("dictionary", "dictionary", &[512, 1024, 2048, 4096, 8192, 16384], "a k-sparse step", |units| k_sparse(units)),
-    ("decoder", "dictionary", &[512, 1024, 2048, 4096, 8192, 16384], "its decoder, forward", |units| sparse_decoder(units)),
+    ("decoder", "dictionary", &[512, 1024, 2048, 4096, 8192, 16384], "its decoder, forward", |units| {
+        sparse_decoder(units)
+    }),
 ];
 
 /// Median of the times of `work`, in milliseconds, over half a second and at least five times.
@@ -57,7 +60,8 @@ fn median_ms(mut work: impl FnMut()) -> f64 {
 
 /// A function that trains on a batch once.
 fn stepper<E: ModuleEncoder, D: ModuleDecoder>(model: Autoencoder<E, D>) -> impl FnMut(Tensor<2>) {
-    let mut trained: Option<(Autoencoder<E, D>, ModuleOptimizer)> = Some((model, TrainingConfig::default().optimizer()));
+    let mut trained: Option<(Autoencoder<E, D>, ModuleOptimizer)> =
+        Some((model, TrainingConfig::default().optimizer()));
     move |x| {
         let (model, mut optimizer) = trained.take().expect("put back below");
         let loss = Objective::default().evaluate(&model, x).loss();
@@ -67,7 +71,12 @@ fn stepper<E: ModuleEncoder, D: ModuleDecoder>(model: Autoencoder<E, D>) -> impl
     }
 }
 
-fn mlp(width: usize, hidden: &[usize], code: usize, device: &Device) -> Autoencoder<ae_model::network::Mlp, ae_model::network::Mlp> {
+fn mlp(
+    width: usize,
+    hidden: &[usize],
+    code: usize,
+    device: &Device,
+) -> Autoencoder<ae_model::network::Mlp, ae_model::network::Mlp> {
     let config = MlpConfig { hidden: hidden.to_vec(), activation: Activation::Relu, ..MlpConfig::default() };
     let sizes = Sizes::new(width, code);
     Autoencoder::new(config.encoder(&sizes, device), config.decoder(&sizes, Activation::Sigmoid, device))
@@ -122,7 +131,8 @@ fn measure(name: &str, value: usize, threads: usize) -> Result<[f64; 2], Error> 
     let output = point.args([name, &value.to_string()]).env("RAYON_NUM_THREADS", threads.to_string()).output()?;
     let text = String::from_utf8(output.stdout)?;
     let numbers: Vec<f64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-    <[f64; 2]>::try_from(numbers).map_err(|_| format!("{name} {value}: {}", String::from_utf8_lossy(&output.stderr)).into())
+    <[f64; 2]>::try_from(numbers)
+        .map_err(|_| format!("{name} {value}: {}", String::from_utf8_lossy(&output.stderr)).into())
 }
 
 /// Of the line through the logarithms of the last four points (least squares): a cost that grows with the square has 2.
@@ -130,8 +140,9 @@ fn slope(points: &[(f64, f64)]) -> f64 {
     let last: Vec<(f64, f64)> = points.iter().rev().take(4).map(|(x, y)| (x.ln(), y.ln())).collect();
     let mean = |pick: fn(&(f64, f64)) -> f64| last.iter().map(pick).sum::<f64>() / last.len() as f64;
     let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-    let (product, square) =
-        last.iter().fold((0.0, 0.0), |sum, point| (sum.0 + (point.0 - x) * (point.1 - y), sum.1 + (point.0 - x).powi(2)));
+    let (product, square) = last
+        .iter()
+        .fold((0.0, 0.0), |sum, point| (sum.0 + (point.0 - x) * (point.1 - y), sum.1 + (point.0 - x).powi(2)));
     product / square
 }
 
@@ -145,7 +156,9 @@ fn draw(path: &Path, x: &str, what: &str, times: &[Vec<(f64, f64)>; 2], memory: 
     let titles = [format!("{what}: milliseconds"), "peak memory: MiB".to_string()];
     for (panel, (title, series)) in panels.iter().zip(titles.iter().zip([&two[..], &one[..]])) {
         let all = || series.iter().flat_map(|series| series.0.iter());
-        let bounds = |pick: fn(&(f64, f64)) -> f64| all().map(pick).fold((f64::MAX, 0.0f64), |(low, high), v| (low.min(v), high.max(v)));
+        let bounds = |pick: fn(&(f64, f64)) -> f64| {
+            all().map(pick).fold((f64::MAX, 0.0f64), |(low, high), v| (low.min(v), high.max(v)))
+        };
         let ((left, right), (low, high)) = (bounds(|point| point.0), bounds(|point| point.1));
         let mut chart = ChartBuilder::on(panel)
             .margin(12)
@@ -168,11 +181,17 @@ fn draw(path: &Path, x: &str, what: &str, times: &[Vec<(f64, f64)>; 2], memory: 
             let marks = chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
             if !name.is_empty() {
                 let colour = **colour;
-                marks.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+                marks
+                    .label(*name)
+                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
             }
         }
         if series.len() > 1 {
-            chart.configure_series_labels().position(SeriesLabelPosition::UpperLeft).border_style(BLACK.mix(0.2)).draw()?;
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::UpperLeft)
+                .border_style(BLACK.mix(0.2))
+                .draw()?;
         }
     }
     root.present()?;
@@ -191,7 +210,9 @@ fn main() -> Result<(), Error> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/performance");
     std::fs::create_dir_all(&folder)?;
     for (name, x, values, what, _) in CURVES {
-        println!("\n{what}, by {x}\n\n| {x} | 1 thread, ms | 2 threads, ms | of 1 thread | peak memory, MiB |\n|---|---|---|---|---|");
+        println!(
+            "\n{what}, by {x}\n\n| {x} | 1 thread, ms | 2 threads, ms | of 1 thread | peak memory, MiB |\n|---|---|---|---|---|"
+        );
         let (mut times, mut memory) = ([Vec::new(), Vec::new()], Vec::new());
         for &value in values {
             let at = value as f64;

@@ -1,18 +1,19 @@
-//! The workloads that are also written in PyTorch, one JSON line each: `{"peer", "workload", "batch", "ms_per_step" (median), "samples_per_s",
-//! "peak_rss_mb", "loss_first", "loss_last"}`.
+//! The workloads that are also written in PyTorch, one JSON line each: `{"peer", "workload", "batch", "ms_per_step"
+//! (median), "samples_per_s", "peak_rss_mb", "loss_first", "loss_last"}`.
 //!
-//! A step is what a step of training is: the objective of a model on a batch that is in memory, its gradients, the configured optimizer (Adam,
-//! learning rate 1e-3), and one read of the loss. The loss is the batch mean of half the squared error, plus the penalty that is named; of `variational`
-//! the negative evidence lower bound with Bernoulli logits. On a GPU
-//! the losses of 16 steps are read at once, as the trainer does, and a step's time is a sixteenth of theirs.
+//! A step is what a step of training is: the objective of a model on a batch that is in memory, its gradients, the
+//! configured optimizer (Adam, learning rate 1e-3), and one read of the loss. The loss is the batch mean of half the
+//! squared error, plus the penalty that is named; of `variational` the negative evidence lower bound with Bernoulli
+//! logits. On a GPU the losses of 16 steps are read at once, as the trainer does, and a step's time is a sixteenth of
+//! theirs.
 //!
-//! `cargo bench -p ae-train --bench peers -- [WORKLOAD...] [--steps N] [--device NAME]`, where a device is one of `ae devices`;
-//! `scripts/bench_peers.py` runs it beside another program. With
-//! `BENCH_STARTED` (seconds since 1970) set to when the process was started, the line says after how long its first step was done.
-//! With `--count-reads` each line also says how often a buffer of a GPU was read in the steps that are timed (`scripts/count_launches.py` counts
-//! kernels beside it).
-//! `-- --limits` prints instead what the machine allows: the multiplications of each step at the measured rate of a large matrix product, and its
-//! bytes at the measured rate of copying.
+//! `cargo bench -p ae-train --bench peers -- [WORKLOAD...] [--steps N] [--device NAME]`, where a device is one of `ae
+//! devices`; `scripts/bench_peers.py` runs it beside another program. With
+//! `BENCH_STARTED` (seconds since 1970) set to when the process was started, the line says after how long its first
+//! step was done. With `--count-reads` each line also says how often a buffer of a GPU was read in the steps that are
+//! timed (`scripts/count_launches.py` counts kernels beside it).
+//! `-- --limits` prints instead what the machine allows: the multiplications of each step at the measured rate of a
+//! large matrix product, and its bytes at the measured rate of copying.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -66,7 +67,8 @@ const WORKLOADS: [Workload; 12] = [
     ("deep_mlp", 784, 256, 60, |bench| bench.plain(&[1000, 500, 250], 30)),
     ("conv", 784, 128, 60, |bench| {
         let config = ConvConfig { activation: Activation::Relu, ..ConvConfig::default() };
-        let (encoder, decoder) = config.init(&Sizes::new(784, 32).with_image(Some([1, 28, 28])), Activation::Sigmoid, &bench.device);
+        let (encoder, decoder) =
+            config.init(&Sizes::new(784, 32).with_image(Some([1, 28, 28])), Activation::Sigmoid, &bench.device);
         bench.run(Autoencoder::new(encoder, decoder), Objective::default());
     }),
     ("denoising", 784, 128, 200, |bench| {
@@ -76,12 +78,18 @@ const WORKLOADS: [Workload; 12] = [
     }),
     ("contractive_shallow", 784, 128, 100, |bench| {
         let (encoder, decoder) = bench.mlp(&[], 1000, Activation::Relu, Activation::Sigmoid);
-        bench.run(Autoencoder::new(encoder, decoder).with_code(AnyCode::from(Activation::Sigmoid)), contractive(Method::Auto));
+        bench.run(
+            Autoencoder::new(encoder, decoder).with_code(AnyCode::from(Activation::Sigmoid)),
+            contractive(Method::Auto),
+        );
     }),
     ("contractive_deep", 784, 128, 150, |bench| {
         let (encoder, _) = bench.mlp(&[256], 64, Activation::Sigmoid, Activation::Sigmoid);
         let (_, decoder) = bench.mlp(&[256], 64, Activation::Relu, Activation::Sigmoid);
-        bench.run(Autoencoder::new(encoder, decoder).with_code(AnyCode::from(Activation::Sigmoid)), contractive(Method::Hutchinson));
+        bench.run(
+            Autoencoder::new(encoder, decoder).with_code(AnyCode::from(Activation::Sigmoid)),
+            contractive(Method::Hutchinson),
+        );
     }),
     ("sparse_topk", 384, 1024, 15, |bench| {
         let (encoder, decoder) = bench.mlp(&[], 6144, Activation::Relu, Activation::Identity);
@@ -91,12 +99,14 @@ const WORKLOADS: [Workload; 12] = [
     ("variational", 784, 128, 200, |bench| {
         let config = MlpConfig { hidden: vec![400], activation: Activation::Relu, ..MlpConfig::default() };
         let sizes = Sizes::new(784, 20).with_reads(40);
-        let (encoder, decoder) = (config.encoder(&sizes, &bench.device), config.decoder(&sizes, Activation::Identity, &bench.device));
+        let (encoder, decoder) =
+            (config.encoder(&sizes, &bench.device), config.decoder(&sizes, Activation::Identity, &bench.device));
         let code = GaussianConfig { beta: 1.0.into(), ..GaussianConfig::default() }.init(20, &bench.device);
         let model = Autoencoder::new(encoder, decoder).with_code(AnyCode::new(code)).with_reconstruction(Bernoulli);
         bench.run(model, Objective::default());
     }),
-    // The network of `mnist_mlp` as somebody brings it who knows nothing of the kernels: Burn's own layers and activations.
+    // The network of `mnist_mlp` as somebody brings it who knows nothing of the kernels: Burn's own layers and
+    // activations.
     ("own_network", 784, 128, 300, |bench| bench.run(bench.own(false), Objective::default())),
     // Burn's layers, called through `ae_kernels::dense`.
     ("own_dense", 784, 128, 300, |bench| bench.run(bench.own(true), Objective::default())),
@@ -122,13 +132,22 @@ struct Own {
 
 impl Own {
     fn new([from, width, to]: [usize; 3], sigmoid: bool, dense: bool, device: &Device) -> Self {
-        Self { first: LinearConfig::new(from, width).init(device), second: LinearConfig::new(width, to).init(device), sigmoid, dense }
+        Self {
+            first: LinearConfig::new(from, width).init(device),
+            second: LinearConfig::new(width, to).init(device),
+            sigmoid,
+            dense,
+        }
     }
 
     fn run(&self, x: Tensor<2>) -> Tensor<2> {
         if self.dense {
             let last = if self.sigmoid { ae_kernels::Activation::Sigmoid } else { ae_kernels::Activation::Identity };
-            return ae_kernels::dense(&self.second, ae_kernels::dense(&self.first, x, ae_kernels::Activation::Relu), last);
+            return ae_kernels::dense(
+                &self.second,
+                ae_kernels::dense(&self.first, x, ae_kernels::Activation::Relu),
+                last,
+            );
         }
         let y = self.second.forward(activation::relu(self.first.forward(x))); // [batch, to]
         if self.sigmoid { activation::sigmoid(y) } else { y }
@@ -182,7 +201,12 @@ impl Bench {
         self.measure(model, TrainingConfig::default().optimizer(), |model, x| objective.evaluate(model, x).loss());
     }
 
-    fn measure<M: Module + 'static>(&self, mut model: M, mut optimizer: ModuleOptimizer, loss: impl Fn(&M, Tensor<2>) -> Tensor<1>) {
+    fn measure<M: Module + 'static>(
+        &self,
+        mut model: M,
+        mut optimizer: ModuleOptimizer,
+        loss: impl Fn(&M, Tensor<2>) -> Tensor<1>,
+    ) {
         let x = Tensor::<2>::random([self.batch, self.width], Distribution::Uniform(0.0, 1.0), &self.device);
         let every = if ae_train::device::is_cpu(&self.device) { 1 } else { 16 };
         let (mut times, mut losses, mut first_step) = (Vec::new(), Vec::new(), None);
@@ -245,11 +269,11 @@ fn peak_rss_mb() -> Option<u64> {
 /// Weights of a layer, and numbers that it gives an example.
 type Layer = (f64, f64);
 
-/// Multiplications and bytes of a step: `batch`, the layers, how many of the layers' three products the step has in all (forward, by the weights,
-/// by the input), in weights, and the parameters.
+/// Multiplications and bytes of a step: `batch`, the layers, how many of the layers' three products the step has in all
+/// (forward, by the weights, by the input), in weights, and the parameters.
 ///
-/// Bytes are those of the optimizer (4 numbers read and 3 written a parameter, and the gradient written before) and of the layers (each number
-/// written and read forward, read and its gradient written and read back).
+/// Bytes are those of the optimizer (4 numbers read and 3 written a parameter, and the gradient written before) and of
+/// the layers (each number written and read forward, read and its gradient written and read back).
 fn cost(batch: usize, layers: &[Layer], products: f64) -> [f64; 2] {
     let (weights, numbers) = layers.iter().fold((0.0, 0.0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1));
     [2.0 * batch as f64 * products, 4.0 * (8.0 * weights + 5.0 * batch as f64 * numbers)]
@@ -274,21 +298,27 @@ fn costs(workload: &str, batch: usize) -> [f64; 2] {
         "contractive_deep" => {
             // The encoder also takes the tangent through each layer, and both back.
             let (first, second) = (784.0 * 256.0, 256.0 * 64.0);
-            let layers = [(first, 256.0), (first, 256.0), (second, 64.0), (second, 64.0), (second, 256.0), (first, 784.0)];
+            let layers =
+                [(first, 256.0), (first, 256.0), (second, 64.0), (second, 64.0), (second, 256.0), (first, 784.0)];
             let [flops, bytes] = cost(batch, &layers, 2.0 * (2.0 * (first + second) + second) + 3.0 * (first + second));
             [flops, bytes - 4.0 * 8.0 * (first + second)] // the tangent has no weights of its own
         }
         "conv" => {
             // Multiplications of an example, weights, and numbers.
-            let convolutions =
-                [(28_224.0, 144.0, 3136.0), (225_792.0, 4608.0, 1568.0), (225_792.0, 4608.0, 3136.0), (28_224.0, 144.0, 784.0)];
+            let convolutions = [
+                (28_224.0, 144.0, 3136.0),
+                (225_792.0, 4608.0, 1568.0),
+                (225_792.0, 4608.0, 3136.0),
+                (28_224.0, 144.0, 784.0),
+            ];
             let dense = [(50_176.0, 50_176.0, 32.0), (50_176.0, 50_176.0, 1568.0)];
             let all: Vec<(f64, f64, f64)> = convolutions.into_iter().chain(dense).collect();
             let products = 3.0 * all.iter().map(|layer| layer.0).sum::<f64>() - 28_224.0;
             cost(batch, &all.iter().map(|layer| (layer.1, layer.2)).collect::<Vec<_>>(), products)
         }
         _ => {
-            // Every unit is needed to know the largest; all else is a product of 32 active units: decoder forward, by units, by weights, encoder.
+            // Every unit is needed to know the largest; all else is a product of 32 active units: decoder forward, by
+            // units, by weights, encoder.
             let weights = 384.0 * 6144.0;
             cost(batch, &[(weights, 6144.0), (weights, 384.0)], weights + 4.0 * 32.0 * 384.0)
         }
@@ -321,12 +351,21 @@ fn limits() {
         });
     });
     let copied = 8.0 * from.len() as f64 / copy; // read and written
-    println!("matrix product {:.0} GFLOP/s, copying {:.1} GB/s read and written, {threads} threads\n", rate / 1e9, copied / 1e9);
+    println!(
+        "matrix product {:.0} GFLOP/s, copying {:.1} GB/s read and written, {threads} threads\n",
+        rate / 1e9,
+        copied / 1e9
+    );
     println!("| workload | MFLOP | MB | products, ms | bytes, ms | limit, ms |\n|---|---|---|---|---|---|");
     for (workload, _, batch, ..) in WORKLOADS {
         let [flops, bytes] = costs(workload, batch);
         let [products, moves] = [1e3 * flops / rate, 1e3 * bytes / copied];
-        println!("| {workload} | {:.1} | {:.1} | {products:.3} | {moves:.3} | **{:.3}** |", flops / 1e6, bytes / 1e6, products + moves);
+        println!(
+            "| {workload} | {:.1} | {:.1} | {products:.3} | {moves:.3} | **{:.3}** |",
+            flops / 1e6,
+            bytes / 1e6,
+            products + moves
+        );
     }
 }
 
@@ -343,7 +382,9 @@ fn main() {
                 log::set_logger(&READS).expect("there is no other");
                 log::set_max_level(log::LevelFilter::Trace);
             }
-            "--steps" => steps = arguments.next().and_then(|count| count.parse().ok()).expect("`--steps` takes a number"),
+            "--steps" => {
+                steps = arguments.next().and_then(|count| count.parse().ok()).expect("`--steps` takes a number")
+            }
             "--device" => {
                 let name = arguments.next().expect("`--device` takes a name");
                 device = ae_train::device::open(&name).unwrap_or_else(|error| panic!("{error}")).device;

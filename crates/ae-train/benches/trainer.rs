@@ -1,11 +1,14 @@
-//! What an epoch through Burn's Learner costs beside a loop of plain steps, and how fast a trained encoder is; one JSON line each.
+//! What an epoch through Burn's Learner costs beside a loop of plain steps, and how fast a trained encoder is; one JSON
+//! line each.
 //!
-//! An epoch is measured four ways: steps on batches that are in memory (`steps_ms`), the same with the batches gathered, scaled and shuffled
-//! (`loaded_ms`), with a pass over the validation rows behind it (`loop_ms`), and through the Learner with every metric, the log and the
-//! checkpoints (`learner_ms`). `overhead` is the last over the one before, less 1: the median over rounds in which each is measured directly after
-//! the other, with its smallest and its largest. The times are medians over all epochs.
+//! An epoch is measured four ways: steps on batches that are in memory (`steps_ms`), the same with the batches
+//! gathered, scaled and shuffled (`loaded_ms`), with a pass over the validation rows behind it (`loop_ms`), and through
+//! the Learner with every metric, the log and the checkpoints (`learner_ms`). `overhead` is the last over the one
+//! before, less 1: the median over rounds in which each is measured directly after the other, with its smallest and its
+//! largest. The times are medians over all epochs.
 //!
-//! `cargo bench -p ae-train --bench trainer`. Fashion-MNIST of 60,000 images is made of the 2,500 that the project carries, again and again.
+//! `cargo bench -p ae-train --bench trainer`. Fashion-MNIST of 60,000 images is made of the 2,500 that the project
+//! carries, again and again.
 
 use std::{sync::Arc, time::Instant};
 
@@ -46,7 +49,12 @@ fn main() -> Result<(), Error> {
     let values = images.iter().cycle().take(60_000).flatten().map(|&value| value as u8).collect();
     let rows = Dataset::new(Rows::new(Values::U8(values), width));
     let part = |range: std::ops::Range<usize>| rows.select(range.collect());
-    let fashion = Split { train: part(0..54_000), validation: part(54_000..60_000), test: part(54_000..60_000), notes: Vec::new() };
+    let fashion = Split {
+        train: part(0..54_000),
+        validation: part(54_000..60_000),
+        test: part(54_000..60_000),
+        notes: Vec::new(),
+    };
     epoch("fashion-mnist", &fashion, 128, 1)?;
     for batch in [1, 4096] {
         encode(batch);
@@ -77,7 +85,9 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
     let width = split.train.rows().width();
     let recipe = (Variant::find("undercomplete").ok_or("a variant of this name")?.recipe)();
     let model = || recipe.init(&Inputs::unit(width), &device.clone().autodiff());
-    let loader = |dataset: &Dataset, order, size, device: Device| Loader::new(dataset.clone(), batcher.clone(), size, order, device);
+    let loader = |dataset: &Dataset, order, size, device: Device| {
+        Loader::new(dataset.clone(), batcher.clone(), size, order, device)
+    };
     let (shuffled, training) = (Order::Shuffled { seed: 0 }, device.clone().autodiff());
     let objective = Objective::default();
 
@@ -93,7 +103,8 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
     };
     let train = loader(&split.train, shuffled, batch, training.clone());
     let valid = model().valid();
-    let validation = loader(&split.validation, Order::Sequential, batch.max(256).min(split.validation.len()), device.clone());
+    let validation =
+        loader(&split.validation, Order::Sequential, batch.max(256).min(split.validation.len()), device.clone());
     let (mut times, mut overheads) = ([const { Vec::new() }; 4], Vec::new());
     for _ in 0..ROUNDS {
         times[0].extend(timed(epochs, || {

@@ -1,7 +1,8 @@
 //! The allocator of programs that train: mimalloc, told to keep what is freed for a moment.
 //!
-//! A training step allocates the same megabytes as the one before. By default mimalloc gives freed pages back after 10 ms, so that each step gets
-//! some of them anew and zeroed by the operating system, which was 4% of the time of an epoch on Fashion-MNIST; here they stay for ten seconds.
+//! A training step allocates the same megabytes as the one before. By default mimalloc gives freed pages back after 10
+//! ms, so that each step gets some of them anew and zeroed by the operating system, which was 4% of the time of an
+//! epoch on Fashion-MNIST; here they stay for ten seconds.
 #![allow(unsafe_code)] // one call of mimalloc's, which is C
 
 pub use mimalloc::MiMalloc as Allocator;

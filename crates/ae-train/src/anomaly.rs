@@ -1,19 +1,24 @@
 //! Anomaly scores: how badly a row is reconstructed, and how far it lies from the rows that were trained on.
 //!
-//! `score(x) = (E(x) / mean E + D(x) / mean D) / 2`, each part over its mean for training rows, so that a typical row scores about 1:
+//! `score(x) = (E(x) / mean E + D(x) / mean D) / 2`, each part over its mean for training rows, so that a typical row
+//! scores about 1:
 //!
-//! - `E(x) = mean over copies and columns of e_c(x~) / s_c`: `e_c` is the squared error of column `c` (summed over a category's levels) between
-//!   the clean row and the reconstruction of a corrupted copy, `s_c` its mean over the training rows. A model that was trained with a corruption scores
-//!   [`COPIES`] copies, corrupted as in training, which averages the error over the row's surroundings (compare Alain and Bengio 2014: a denoiser
-//!   moves points towards where the data lies, by about the gradient of the log-density); any other model scores the row as it is. The noise of
-//!   the copies is the same for every row, so that a row's score depends on no other row.
-//! - `D(x)` is the mean Euclidean distance to the [`NEAREST`] nearest training rows, in units of the scaled data (Ramaswamy et al. 2000).
+//! - `E(x) = mean over copies and columns of e_c(x~) / s_c`: `e_c` is the squared error of column `c` (summed over a
+//!   category's levels) between the clean row and the reconstruction of a corrupted copy, `s_c` its mean over the
+//!   training rows. A model that was trained with a corruption scores [`COPIES`] copies, corrupted as in training,
+//!   which averages the error over the row's surroundings (compare Alain and Bengio 2014: a denoiser moves points
+//!   towards where the data lies, by about the gradient of the log-density); any other model scores the row as it is.
+//!   The noise of the copies is the same for every row, so that a row's score depends on no other row.
+//! - `D(x)` is the mean Euclidean distance to the [`NEAREST`] nearest training rows, in units of the scaled data
+//!   (Ramaswamy et al. 2000).
 //!
-//! A column's score is its part of both sums, times the number of columns: the mean over the columns is the row's score. A value that training did not
-//! have counts as a level that the network gives no chance at all. A row of which no value is there has no score.
+//! A column's score is its part of both sums, times the number of columns: the mean over the columns is the row's
+//! score. A value that training did not have counts as a level that the network gives no chance at all. A row of which
+//! no value is there has no score.
 //!
-//! The share of the held-out rows with a score as high gives a p-value, `p = (1 + #{held-out scores >= score}) / (m + 1)` (Vovk et al. 2005): of rows
-//! that come from where the held-out ones do, the share `alpha` at most has `p <= alpha`, on average over the held-out rows.
+//! The share of the held-out rows with a score as high gives a p-value, `p = (1 + #{held-out scores >= score}) / (m +
+//! 1)` (Vovk et al. 2005): of rows that come from where the held-out ones do, the share `alpha` at most has `p <=
+//! alpha`, on average over the held-out rows.
 
 use std::{cell::RefCell, ops::Range, sync::Arc};
 
@@ -75,8 +80,8 @@ pub struct Detector {
     pub units: [f64; 2],
     /// Scores of held-out rows, ascending: the validation rows.
     pub held_out: Vec<f64>,
-    /// The same of the baselines: the distance to the fifth nearest training row, the squared error of PCA with components for 90% of the
-    /// variance, the squared distance to the mean.
+    /// The same of the baselines: the distance to the fifth nearest training row, the squared error of PCA with
+    /// components for 90% of the variance, the squared distance to the mean.
     pub held_out_baselines: [Vec<f64>; 3],
     /// Seed of the copies' noise.
     pub seed: u64,
@@ -90,7 +95,8 @@ pub struct Detector {
 pub struct Scores {
     /// One for each row: about 1 for a typical row; `NaN` for a row of which no value is there.
     pub rows: Vec<f64>,
-    /// One for each row and column, row by row, `NaN` where the value is missing. Their mean over a row is the row's score.
+    /// One for each row and column, row by row, `NaN` where the value is missing. Their mean over a row is the row's
+    /// score.
     pub columns: Vec<f64>,
 }
 
@@ -103,7 +109,8 @@ struct Scored {
     baselines: [Vec<f64>; 3],
 }
 
-/// The corruption of each copy as what is done to each value, `x~ = factor * x + offset`, and what stays visible; each `[copies, d_input]`.
+/// The corruption of each copy as what is done to each value, `x~ = factor * x + offset`, and what stays visible; each
+/// `[copies, d_input]`.
 struct Copies {
     factor: Tensor<2>,
     offset: Tensor<2>,
@@ -153,23 +160,29 @@ impl<'a> Scorer<'a> {
         let layout = inputs.layout.clone().unwrap_or_else(|| Layout::of_numbers(inputs.features));
         let copies = Copies::draw(&trained.config.model.corruption.init(&inputs), &layout, seed, &trained.device);
         let encoding = Encoding::new(trained.columns());
-        let categories = encoding.columns().iter().map(|column| column.width() > 1 || column.kind == ae_data::Kind::Category).collect();
+        let categories = encoding
+            .columns()
+            .iter()
+            .map(|column| column.width() > 1 || column.kind == ae_data::Kind::Category)
+            .collect();
         let search = reference.search(&trained.device);
         Self { trained, reference, search, copies, ranges: encoding.ranges(), categories }
     }
 
-    /// The parts of the scores of scaled rows, `NaN` where a value is missing. `own` are the places of the rows in the reference, if they are
-    /// some of its rows.
+    /// The parts of the scores of scaled rows, `NaN` where a value is missing. `own` are the places of the rows in the
+    /// reference, if they are some of its rows.
     fn parts(&self, values: &[f32], own: Option<&[usize]>) -> Result<Parts> {
         let width = self.trained.schema.d_input;
         let shape = [values.len() / width, width];
         let tensor = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, shape), &self.trained.device);
-        // One absurd value is not to spoil the reconstruction of all others: the network reads what it has seen the like of.
+        // One absurd value is not to spoil the reconstruction of all others: the network reads what it has seen the
+        // like of.
         let read_values = self.reference.within_reach(values);
         let read = tensor(read_values.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect());
         let x = tensor(values.iter().map(|value| if value.is_nan() { 0.0 } else { value.clamp(-FAR, FAR) }).collect());
         let is_missing = values.iter().any(|value| value.is_nan());
-        let observed = is_missing.then(|| tensor(values.iter().map(|value| f32::from(u8::from(!value.is_nan()))).collect()));
+        let observed =
+            is_missing.then(|| tensor(values.iter().map(|value| f32::from(u8::from(!value.is_nan()))).collect()));
         let model = &self.trained.model;
         let error = |read: Tensor<2>, visible: Option<Tensor<2>>| {
             let r = model.reconstruct_visible(read, visible);
@@ -200,7 +213,8 @@ impl<'a> Scorer<'a> {
             for (&(start, end), is_category) in self.ranges.iter().zip(&self.categories) {
                 let features = row * width + start..row * width + end;
                 let sum: f64 = errors[features.clone()].iter().map(|&error| f64::from(error)).sum();
-                // None of the levels: what training did not have. The network gave it no chance, as if it were a level of its own.
+                // None of the levels: what training did not have. The network gave it no chance, as if it were a level
+                // of its own.
                 let is_unseen = *is_category && values[start..end].iter().all(|value| *value == 0.0);
                 let unseen = || 1.0 + r[features].iter().map(|&r| f64::from(r).powi(2)).sum::<f64>();
                 by_column.push(if values[start].is_nan() {
@@ -235,9 +249,10 @@ impl<'a> Scorer<'a> {
 }
 
 impl Detector {
-    /// Learns from training rows what errors and distances are usual, and from `held_out` rows what scores are: rows that nothing was fitted to, such
-    /// as the validation rows. PCA and the mean beside it are given the same rows. It keeps some training rows, 10,000 at most, to measure
-    /// later rows by. The share of `false_alarms` becomes `1 / (m + 1)` where so few as `m` held-out rows tell no smaller one.
+    /// Learns from training rows what errors and distances are usual, and from `held_out` rows what scores are: rows
+    /// that nothing was fitted to, such as the validation rows. PCA and the mean beside it are given the same rows.
+    /// It keeps some training rows, 10,000 at most, to measure later rows by. The share of `false_alarms` becomes
+    /// `1 / (m + 1)` where so few as `m` held-out rows tell no smaller one.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
@@ -264,23 +279,35 @@ impl Detector {
             progress.steps(chunk.len());
         }
         let means: Vec<f64> = sums.into_iter().map(|(sum, count)| sum / count.max(1.0)).collect();
-        // A column that never errs, such as a pixel that is always black, would make nothing of every other: it counts as one that errs little.
+        // A column that never errs, such as a pixel that is always black, would make nothing of every other: it counts
+        // as one that errs little.
         let least = (0.05 * means.iter().sum::<f64>() / columns as f64).max(1e-12);
         let column_errors: Vec<f64> = means.into_iter().map(|mean| mean.max(least)).collect();
-        let error = |row: &[f64]| mean(row.iter().zip(&column_errors).map(|(error, unit)| error / unit).filter(|error| !error.is_nan()));
+        let error = |row: &[f64]| {
+            mean(row.iter().zip(&column_errors).map(|(error, unit)| error / unit).filter(|error| !error.is_nan()))
+        };
         let unit = |values: &mut dyn Iterator<Item = f64>| {
             Some(mean(values.filter(|value| !value.is_nan()))).filter(|unit| *unit > 0.0).unwrap_or(1.0)
         };
         let units = [unit(&mut all.chunks_exact(columns).map(error)), unit(&mut distances.into_iter())];
-        let mut detector =
-            Self { false_alarms, column_errors, units, held_out: Vec::new(), held_out_baselines: Default::default(), seed, reference };
+        let mut detector = Self {
+            false_alarms,
+            column_errors,
+            units,
+            held_out: Vec::new(),
+            held_out_baselines: Default::default(),
+            seed,
+            reference,
+        };
         let held_out = held_out.thin(HELD_OUT);
         let pca = pca.first(pca.components_for(PCA_SHARE));
         let mut all: [Vec<f64>; 4] = Default::default();
         for batch in detector.scored(trained, &held_out, Some(&pca)) {
             let batch = batch?;
             let scores = std::iter::once(batch.scores.rows).chain(batch.baselines);
-            all.iter_mut().zip(scores).for_each(|(all, scores)| all.extend(scores.into_iter().filter(|score| !score.is_nan())));
+            all.iter_mut()
+                .zip(scores)
+                .for_each(|(all, scores)| all.extend(scores.into_iter().filter(|score| !score.is_nan())));
         }
         all.iter_mut().for_each(|scores| scores.sort_by(f64::total_cmp));
         let [scores, neighbours, components, mean_row] = all;
@@ -333,7 +360,8 @@ impl Detector {
         Self { false_alarms, ..self }
     }
 
-    /// Rows that score above this are flagged; none where the held-out rows are too few for so small a share of false alarms, so that no row is.
+    /// Rows that score above this are flagged; none where the held-out rows are too few for so small a share of false
+    /// alarms, so that no row is.
     pub fn threshold(&self) -> Option<f64> {
         threshold(&self.held_out, self.false_alarms)
     }
@@ -398,11 +426,9 @@ impl Detector {
     /// Adds the score of a row and those of its columns.
     fn add(&self, errors: &[f64], distances: &[f64], scores: &mut Scores) {
         let observed = errors.iter().filter(|error| !error.is_nan()).count() as f64;
-        let columns = errors
-            .iter()
-            .zip(&self.column_errors)
-            .zip(distances)
-            .map(|((error, unit), distance)| 0.5 * (error / unit / self.units[0] + distance * observed / self.units[1]));
+        let columns = errors.iter().zip(&self.column_errors).zip(distances).map(|((error, unit), distance)| {
+            0.5 * (error / unit / self.units[0] + distance * observed / self.units[1])
+        });
         let before = scores.columns.len();
         scores.columns.extend(columns);
         let sum: f64 = scores.columns[before..].iter().filter(|score| !score.is_nan()).sum();
@@ -415,9 +441,9 @@ impl Detector {
         scores.iter().map(|&score| threshold.is_some_and(|threshold| score > threshold)).collect()
     }
 
-    /// The scores of `rows` as a table: `score`, `p_value`, `flagged` (1 if the score is above the threshold, else 0) and the score of each column, or
-    /// names and scores of the `top` columns that score highest, behind the rows' identifiers and labels. What is counted on the way is added to
-    /// `tally`.
+    /// The scores of `rows` as a table: `score`, `p_value`, `flagged` (1 if the score is above the threshold, else 0)
+    /// and the score of each column, or names and scores of the `top` columns that score highest, behind the rows'
+    /// identifiers and labels. What is counted on the way is added to `tally`.
     pub fn table<'a, 'b: 'a>(
         &'a self,
         trained: &'a Trained,
@@ -427,12 +453,16 @@ impl Detector {
     ) -> Table<'a> {
         let columns: Vec<String> = trained.columns().into_iter().map(|column| column.name).collect();
         let number = |name: String| Field::new(name, DataType::Float32, true);
-        let mut fields = vec![number("score".into()), Field::new("p_value", DataType::Float64, true), number("flagged".into())];
+        let mut fields =
+            vec![number("score".into()), Field::new("p_value", DataType::Float64, true), number("flagged".into())];
         match top {
             None => fields.extend(columns.iter().map(|name| number(format!("score_{name}")))),
             Some(top) => {
                 for place in 1..=top.min(columns.len()) {
-                    fields.extend([Field::new(format!("top_{place}"), DataType::Utf8, true), number(format!("top_{place}_score"))]);
+                    fields.extend([
+                        Field::new(format!("top_{place}"), DataType::Utf8, true),
+                        number(format!("top_{place}_score")),
+                    ]);
                 }
             }
         }
@@ -444,7 +474,9 @@ impl Detector {
             let scores = &batch.scores;
             let width = columns.len();
             let some = |score: f64| (!score.is_nan()).then_some(score.min(f64::from(f32::MAX)) as f32);
-            let flag = |score: &f64| (!score.is_nan()).then(|| f32::from(u8::from(threshold.is_some_and(|threshold| *score > threshold))));
+            let flag = |score: &f64| {
+                (!score.is_nan()).then(|| f32::from(u8::from(threshold.is_some_and(|threshold| *score > threshold))))
+            };
             let p_value = |score: &f64| Some(self.p_value(*score)).filter(|p| !p.is_nan());
             let mut arrays: Vec<ArrayRef> = vec![
                 Arc::new(scores.rows.iter().map(|score| some(*score)).collect::<Float32Array>()),
@@ -453,8 +485,15 @@ impl Detector {
             ];
             match top {
                 None => arrays.extend((0..width).map(|column| {
-                    Arc::new(scores.columns.iter().skip(column).step_by(width).map(|score| some(*score)).collect::<Float32Array>())
-                        as ArrayRef
+                    Arc::new(
+                        scores
+                            .columns
+                            .iter()
+                            .skip(column)
+                            .step_by(width)
+                            .map(|score| some(*score))
+                            .collect::<Float32Array>(),
+                    ) as ArrayRef
                 })),
                 Some(top) => {
                     let order = |row: &[f64]| {
@@ -471,7 +510,9 @@ impl Detector {
                     for place in 0..top.min(width) {
                         let names = orders.iter().map(|order| order.get(place).map(|&column| columns[column].as_str()));
                         let values = orders.iter().enumerate().map(|(row, order)| {
-                            order.get(place).map(|column| scores.columns[row * width + column].min(f64::from(f32::MAX)) as f32)
+                            order
+                                .get(place)
+                                .map(|column| scores.columns[row * width + column].min(f64::from(f32::MAX)) as f32)
                         });
                         arrays.push(Arc::new(names.collect::<StringArray>()));
                         arrays.push(Arc::new(values.collect::<Float32Array>()));
@@ -483,8 +524,8 @@ impl Detector {
         results(rows, fields, made)
     }
 
-    /// How well scores tell the rows that are not of the class `normal` from the rest, beside the baselines; none if the rows have no labels, or
-    /// all are of one kind.
+    /// How well scores tell the rows that are not of the class `normal` from the rest, beside the baselines; none if
+    /// the rows have no labels, or all are of one kind.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
@@ -506,7 +547,8 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     sum / count.max(1.0)
 }
 
-/// The score above which the share `alpha` of rows like the `held_out` ones (ascending) lies at most; none where they are too few for that.
+/// The score above which the share `alpha` of rows like the `held_out` ones (ascending) lies at most; none where they
+/// are too few for that.
 fn threshold(held_out: &[f64], alpha: f64) -> Option<f64> {
     // A share such as .1 of 9 + 1 is one row, whatever rounding makes of it.
     let above = ((held_out.len() + 1) as f64 * alpha + 1e-9).floor() as usize;
@@ -536,10 +578,15 @@ struct Labels<'a> {
 }
 
 impl<'a> Tally<'a> {
-    /// Nothing counted yet. With principal components (those that the baseline has) and the name of the normal class, scores are kept to be ranked.
+    /// Nothing counted yet. With principal components (those that the baseline has) and the name of the normal class,
+    /// scores are kept to be ranked.
     pub fn new(labels: Option<(&'a Pca, &str)>) -> Self {
-        let labels =
-            labels.map(|(pca, normal)| Labels { pca, normal: normal.to_string(), anomalies: Vec::new(), scores: Default::default() });
+        let labels = labels.map(|(pca, normal)| Labels {
+            pca,
+            normal: normal.to_string(),
+            anomalies: Vec::new(),
+            scores: Default::default(),
+        });
         Self { labels, ..Self::default() }
     }
 
@@ -598,9 +645,11 @@ pub struct Detection {
 }
 
 /// What the normal class is often called.
-const NORMAL: [&str; 12] = ["0", "0.0", "normal", "inlier", "false", "no", "n", "good", "ok", "benign", "healthy", "regular"];
+const NORMAL: [&str; 12] =
+    ["0", "0.0", "normal", "inlier", "false", "no", "n", "good", "ok", "benign", "healthy", "regular"];
 
-/// The normal one of `classes`: the one that is named, else the one with a name that says so. Of -1 and 1 it is 1, as scikit-learn has it.
+/// The normal one of `classes`: the one that is named, else the one with a name that says so. Of -1 and 1 it is 1, as
+/// scikit-learn has it.
 ///
 /// # Errors
 /// No labels, or none or several that can be told to be normal.
@@ -616,15 +665,22 @@ pub fn normal_class(named: Option<&str>, classes: &[String]) -> Result<String> {
         ));
     }
     let number = |class: &String, value: f64| class.parse() == Ok(value);
-    if classes.len() == 2 && classes.iter().any(|class| number(class, -1.0)) && classes.iter().any(|class| number(class, 1.0)) {
+    if classes.len() == 2
+        && classes.iter().any(|class| number(class, -1.0))
+        && classes.iter().any(|class| number(class, 1.0))
+    {
         return Ok(classes.iter().find(|class| number(class, 1.0)).expect("it was just seen").clone());
     }
-    let candidates: Vec<&String> = classes.iter().filter(|class| NORMAL.contains(&class.to_lowercase().as_str())).collect();
+    let candidates: Vec<&String> =
+        classes.iter().filter(|class| NORMAL.contains(&class.to_lowercase().as_str())).collect();
     match candidates.as_slice() {
         [one] if classes.len() <= 2 => Ok((*one).clone()),
         _ => {
             let shown: Vec<String> = classes.iter().take(12).map(|class| format!("`{class}`")).collect();
-            Err(Error::Usage(format!("which class is the normal one? It is one of {}: name it with `--normal CLASS`", shown.join(", "))))
+            Err(Error::Usage(format!(
+                "which class is the normal one? It is one of {}: name it with `--normal CLASS`",
+                shown.join(", ")
+            )))
         }
     }
 }
@@ -639,7 +695,8 @@ mod tests {
 
     #[test]
     fn the_normal_class_is_known_by_its_name_or_asked_for() {
-        let find = |classes: &[&str]| normal_class(None, &classes.iter().map(|class| class.to_string()).collect::<Vec<_>>());
+        let find =
+            |classes: &[&str]| normal_class(None, &classes.iter().map(|class| class.to_string()).collect::<Vec<_>>());
         assert_eq!(find(&["0", "1"]).unwrap(), "0");
         assert_eq!(find(&["-1", "1"]).unwrap(), "1");
         assert_eq!(find(&["fraud", "Normal"]).unwrap(), "Normal");
@@ -672,7 +729,9 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             ((state >> 33) as f64 / (1u64 << 31) as f64).powi(3)
         };
-        for (count, alpha, expected) in [(99, 0.05, 0.05), (200, 0.01, 2.0 / 201.0), (200, 0.1, 20.0 / 201.0), (50, 0.01, 0.0)] {
+        for (count, alpha, expected) in
+            [(99, 0.05, 0.05), (200, 0.01, 2.0 / 201.0), (200, 0.1, 20.0 / 201.0), (50, 0.01, 0.0)]
+        {
             let (mut alarms, mut by_p, repeats) = (0, 0, 4000);
             for _ in 0..repeats {
                 let mut held_out: Vec<f64> = (0..count).map(|_| draw()).collect();
@@ -694,7 +753,10 @@ mod tests {
             assert_eq!(alarms, by_p, "flagged is p <= alpha");
             let rate = alarms as f64 / repeats as f64;
             // Four standard errors.
-            assert!((rate - expected).abs() <= 4.0 * (expected * (1.0 - expected) / repeats as f64).sqrt(), "{count}, {alpha}: {rate}");
+            assert!(
+                (rate - expected).abs() <= 4.0 * (expected * (1.0 - expected) / repeats as f64).sqrt(),
+                "{count}, {alpha}: {rate}"
+            );
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Checkpoints: Burn's records of model, optimizer and schedule after each epoch.
 //!
-//! An epoch is saved when a fourth file says so, which is written last: `epoch-N.json` holds the size and the digest of each of its three records.
-//! Whatever a crash leaves behind without it does not count, and a record that has changed since is noticed before it is trained on.
+//! An epoch is saved when a fourth file says so, which is written last: `epoch-N.json` holds the size and the digest of
+//! each of its three records. Whatever a crash leaves behind without it does not count, and a record that has changed
+//! since is noticed before it is trained on.
 //!
-//! Within a long epoch there is a checkpoint now and then, too (`checkpoint.every`): `step-N.json` says where it was taken, and holds the digests of the
-//! records of model and optimizer; where the schedule is follows from the number of steps. There is one at a time, until the epoch is saved.
+//! Within a long epoch there is a checkpoint now and then, too (`checkpoint.every`): `step-N.json` says where it was
+//! taken, and holds the digests of the records of model and optimizer; where the schedule is follows from the number of
+//! steps. There is one at a time, until the epoch is saved.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -117,8 +119,8 @@ pub struct Saved {
     pub within: Option<Within>,
     /// What is wrong with checkpoints within an epoch, a sentence for each.
     pub unused_steps: Vec<String>,
-    /// Epochs whose three records are there without the file that says that they are whole: what a crash leaves of the last one, or a version before
-    /// there was such a file of all.
+    /// Epochs whose three records are there without the file that says that they are whole: what a crash leaves of the
+    /// last one, or a version before there was such a file of all.
     pub unlisted: BTreeSet<usize>,
 }
 
@@ -138,13 +140,21 @@ impl Saved {
         let names = names(folder)?;
         let has = |part: &str, epoch: usize| names.contains(&format!("{part}-{epoch}.bpk"));
         let number = |name: &String| name.strip_prefix("model-")?.strip_suffix(".bpk")?.parse::<u32>().ok();
-        let whole = names.iter().filter_map(number).map(|epoch| epoch as usize).filter(|&epoch| PARTS.iter().all(|part| has(part, epoch)));
-        saved.unlisted = whole.filter(|epoch| !saved.sound.contains(epoch) && !saved.damaged.contains_key(epoch)).collect();
+        let whole = names
+            .iter()
+            .filter_map(number)
+            .map(|epoch| epoch as usize)
+            .filter(|&epoch| PARTS.iter().all(|part| has(part, epoch)));
+        saved.unlisted =
+            whole.filter(|epoch| !saved.sound.contains(epoch) && !saved.damaged.contains_key(epoch)).collect();
         for step in steps(folder)? {
             match read_step(folder, step) {
                 Ok(within) if within.epoch == saved.last() + 1 => saved.within = Some(within),
                 Ok(within) if within.epoch > saved.last() => {
-                    saved.unused_steps.push(format!("the checkpoint of step {step} is of epoch {}, behind a damaged one", within.epoch));
+                    saved.unused_steps.push(format!(
+                        "the checkpoint of step {step} is of epoch {}, behind a damaged one",
+                        within.epoch
+                    ));
                 }
                 // Of an epoch that is saved whole.
                 Ok(_) => {}
@@ -154,11 +164,13 @@ impl Saved {
         Ok(saved)
     }
 
-    /// The same for a training with so many batches in an epoch: a checkpoint within an epoch of another number is not used.
+    /// The same for a training with so many batches in an epoch: a checkpoint within an epoch of another number is not
+    /// used.
     pub fn for_batches(mut self, batches: usize) -> Self {
         if let Some(within) = self.within.take_if(|within| within.of != batches) {
             let Within { steps, of, .. } = within;
-            let changed = format!("the checkpoint of step {steps} is of epochs of {of} batches, and now they have {batches}");
+            let changed =
+                format!("the checkpoint of step {steps} is of epochs of {of} batches, and now they have {batches}");
             self.unused_steps.push(format!("{changed} (`training.batch_size`)"));
         }
         self
@@ -223,7 +235,8 @@ fn read_step(folder: &Path, step: usize) -> std::result::Result<Within, String> 
     let is_consistent = within.steps == step
         && within.epoch > 0
         && within.batches < within.of
-        && (within.epoch - 1).checked_mul(within.of).and_then(|before| before.checked_add(within.batches)) == Some(step);
+        && (within.epoch - 1).checked_mul(within.of).and_then(|before| before.checked_add(within.batches))
+            == Some(step);
     if !is_consistent {
         return Err(format!("{name} contradicts itself"));
     }
@@ -249,10 +262,15 @@ pub fn clean(folder: &Path, saved: &Saved) -> Result<()> {
         remove(folder, epoch).map_err(|error| Error::at("remove", &manifest_path(folder, epoch), error))?;
     }
     let here = Path::new("");
-    let files = |&epoch: &usize| PARTS.iter().map(move |part| path(here, part, epoch)).chain([manifest_path(here, epoch)]);
+    let files =
+        |&epoch: &usize| PARTS.iter().map(move |part| path(here, part, epoch)).chain([manifest_path(here, epoch)]);
     let of_step = |within: &Within| {
         let steps = within.steps;
-        STEP_PARTS.iter().map(move |part| step_path(here, part, steps)).chain([step_manifest_path(here, steps)]).collect::<Vec<_>>()
+        STEP_PARTS
+            .iter()
+            .map(move |part| step_path(here, part, steps))
+            .chain([step_manifest_path(here, steps)])
+            .collect::<Vec<_>>()
     };
     let kept = saved.sound.iter().flat_map(files).chain(saved.within.iter().flat_map(of_step));
     let kept: BTreeSet<String> = kept.map(|path| path.to_string_lossy().into_owned()).collect();
@@ -270,7 +288,10 @@ pub fn clean(folder: &Path, saved: &Saved) -> Result<()> {
 /// Removes an epoch: first what says that it is whole.
 fn remove(folder: &Path, epoch: usize) -> io::Result<()> {
     let paths = [manifest_path(folder, epoch)].into_iter().chain(PARTS.iter().map(|part| path(folder, part, epoch)));
-    paths.map(fs::remove_file).find(|result| matches!(result, Err(error) if error.kind() != io::ErrorKind::NotFound)).unwrap_or(Ok(()))
+    paths
+        .map(fs::remove_file)
+        .find(|result| matches!(result, Err(error) if error.kind() != io::ErrorKind::NotFound))
+        .unwrap_or(Ok(()))
 }
 
 /// Removes the checkpoints within the epochs up to this one, each first by what says that it is whole.
@@ -286,8 +307,12 @@ fn remove_steps(folder: &Path, up_to: usize) -> io::Result<()> {
 }
 
 fn remove_step(folder: &Path, step: usize) -> io::Result<()> {
-    let paths = [step_manifest_path(folder, step)].into_iter().chain(STEP_PARTS.map(|part| step_path(folder, part, step)));
-    paths.map(fs::remove_file).find(|result| matches!(result, Err(error) if error.kind() != io::ErrorKind::NotFound)).unwrap_or(Ok(()))
+    let paths =
+        [step_manifest_path(folder, step)].into_iter().chain(STEP_PARTS.map(|part| step_path(folder, part, step)));
+    paths
+        .map(fs::remove_file)
+        .find(|result| matches!(result, Err(error) if error.kind() != io::ErrorKind::NotFound))
+        .unwrap_or(Ok(()))
 }
 
 /// Keeps of a training that has ended what going on with it needs, the last epoch and the best; or nothing of it.
@@ -301,7 +326,8 @@ pub fn clear(folder: &Path, kept: &[usize]) -> Result<()> {
         remove(folder, epoch).map_err(failed)?;
     }
     if kept.is_empty() && names(folder)?.is_empty() {
-        fs::remove_dir(folder).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(failed(error)) })?;
+        fs::remove_dir(folder)
+            .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(failed(error)) })?;
     }
     Ok(())
 }
@@ -323,7 +349,8 @@ pub fn load_step<R: Checkpoint>(folder: &Path, part: &str, within: &Within) -> R
 }
 
 fn load_from<R: Checkpoint>(path: PathBuf) -> Result<R> {
-    // A file that is none of Burn's records can make the reader panic rather than return; to the person it is the same thing.
+    // A file that is none of Burn's records can make the reader panic rather than return; to the person it is the same
+    // thing.
     let reason = match caught(|| R::load(path.clone())) {
         Some(Ok(record)) => return Ok(record),
         Some(Err(error)) => error.to_string().replace('\n', " "),
@@ -345,9 +372,9 @@ pub fn restore<M: Module>(module: M, folder: &Path, epoch: usize) -> Result<M> {
 /// # Errors
 /// A record of another module than the configuration describes.
 pub fn fitted<M: Module>(module: M, record: ModuleRecord, what: &str) -> Result<M> {
-    module
-        .try_load_record(record)
-        .map_err(|error| Error::Failed(format!("the checkpoint of {what} does not fit `config.toml`: {error}: was it edited?")))
+    module.try_load_record(record).map_err(|error| {
+        Error::Failed(format!("the checkpoint of {what} does not fit `config.toml`: {error}: was it edited?"))
+    })
 }
 
 /// Digests of the records that have been written, by epoch, until the third of an epoch is there.
@@ -360,7 +387,8 @@ pub struct Files {
     written: Written,
     /// What the training goes on from, if that is within an epoch, and the schedule there.
     within: Option<(usize, LrSchedulerRecord)>,
-    /// To be deleted behind the next one that is written: Burn's training waits for a deletion, for a writing it does not.
+    /// To be deleted behind the next one that is written: Burn's training waits for a deletion, for a writing it does
+    /// not.
     stale: Mutex<Vec<usize>>,
 }
 
@@ -466,7 +494,12 @@ impl Steps {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, steps: usize, model: ModuleRecord, optimizer: OptimizerRecord) -> std::result::Result<(), CheckpointerError> {
+    fn write(
+        &self,
+        steps: usize,
+        model: ModuleRecord,
+        optimizer: OptimizerRecord,
+    ) -> std::result::Result<(), CheckpointerError> {
         let path = |part: &str| step_path(&self.folder, part, steps);
         let [model_part, optimizer_part] = STEP_PARTS;
         let records = [
@@ -567,8 +600,9 @@ pub fn best_epoch(store: &EventStoreClient) -> Option<usize> {
     store.find_epoch(LOSS, Aggregate::Mean, Direction::Lowest, &Split::Valid)
 }
 
-/// How many of the last epochs are kept. Burn writes an epoch's records while the next one trains, each record on a thread of its own that
-/// takes one task at a time: when the third epoch is handed over, all records of the first are whole.
+/// How many of the last epochs are kept. Burn writes an epoch's records while the next one trains, each record on a
+/// thread of its own that takes one task at a time: when the third epoch is handed over, all records of the first are
+/// whole.
 const LAST: usize = 3;
 
 /// Keeps the best epoch and the last three.
@@ -596,7 +630,8 @@ impl CheckpointingStrategy for BestAndLast {
     }
 }
 
-/// Stops after `patience` epochs without a better validation loss. Without state of its own: it asks the history, which a resumed run has.
+/// Stops after `patience` epochs without a better validation loss. Without state of its own: it asks the history, which
+/// a resumed run has.
 #[derive(Debug, Clone)]
 pub struct Patience {
     /// Epochs to wait.
@@ -645,7 +680,9 @@ mod tests {
         let said: Vec<String> = saved.warnings().collect();
         assert!(said[0].contains("epoch 2") && said[0].ends_with("it cannot be the one that is kept"), "{said:?}");
         assert!(
-            said[1].contains("epoch 5") && said[1].contains("scheduler-5.bpk") && said[1].ends_with("going on from epoch 4"),
+            said[1].contains("epoch 5")
+                && said[1].contains("scheduler-5.bpk")
+                && said[1].ends_with("going on from epoch 4"),
             "{said:?}"
         );
         assert!(saved.unlisted.is_empty(), "one record is no epoch");
@@ -654,7 +691,8 @@ mod tests {
         let mut left = names(folder).unwrap();
         left.sort();
         let of = |epoch: usize| {
-            ["epoch-N.json", "model-N.bpk", "optim-N.bpk", "scheduler-N.bpk"].map(|name| name.replace('N', &epoch.to_string()))
+            ["epoch-N.json", "model-N.bpk", "optim-N.bpk", "scheduler-N.bpk"]
+                .map(|name| name.replace('N', &epoch.to_string()))
         };
         let mut expected = [of(3), of(4)].concat();
         expected.sort();
@@ -671,7 +709,8 @@ mod tests {
                 fs::write(step_path(folder, part, steps), part).unwrap();
                 (part.to_string(), Digest::of(&step_path(folder, part, steps)).unwrap())
             };
-            let within = Within { epoch, batches, of: 10, steps, records: STEP_PARTS.iter().map(|part| record(part)).collect() };
+            let within =
+                Within { epoch, batches, of: 10, steps, records: STEP_PARTS.iter().map(|part| record(part)).collect() };
             fs::write(step_manifest_path(folder, steps), serde_json::to_vec(&within).unwrap()).unwrap();
             within
         };
@@ -679,14 +718,23 @@ mod tests {
         assert_eq!(Saved::of(folder).unwrap().for_batches(10).within, Some(first));
         let changed = Saved::of(folder).unwrap().for_batches(20);
         let said: Vec<String> = changed.warnings().collect();
-        assert!(changed.within.is_none() && said.len() == 1 && said[0].contains("step 4") && said[0].contains("of 10 batches"), "{said:?}");
+        assert!(
+            changed.within.is_none()
+                && said.len() == 1
+                && said[0].contains("step 4")
+                && said[0].contains("of 10 batches"),
+            "{said:?}"
+        );
         assert!(said[0].ends_with("training from the start"), "{said:?}");
         // Of the third epoch, whose second is damaged.
         (1..=2).for_each(|epoch| save(folder, epoch));
         step(3, 5);
         fs::write(path(folder, "model", 2), "another").unwrap();
         let said: Vec<String> = Saved::of(folder).unwrap().warnings().collect();
-        assert!(said.iter().any(|line| line.contains("step 25") && line.ends_with("going on from epoch 1")), "{said:?}");
+        assert!(
+            said.iter().any(|line| line.contains("step 25") && line.ends_with("going on from epoch 1")),
+            "{said:?}"
+        );
         // One of an epoch that is saved whole is of no use, and nothing to speak of.
         assert!(!said.iter().any(|line| line.contains("step 4")), "{said:?}");
         clean(folder, &Saved::of(folder).unwrap()).unwrap();
@@ -701,7 +749,10 @@ mod tests {
         assert_eq!(Saved::of(folder).unwrap().warnings().count(), 0);
         (3..=4).for_each(|epoch| fs::remove_file(manifest_path(folder, epoch)).unwrap());
         let said: Vec<String> = Saved::of(folder).unwrap().warnings().collect();
-        assert!(said.len() == 1 && said[0].contains("up to epoch 4") && said[0].ends_with("training from the start"), "{said:?}");
+        assert!(
+            said.len() == 1 && said[0].contains("up to epoch 4") && said[0].ends_with("training from the start"),
+            "{said:?}"
+        );
         // What a crash leaves of the one epoch that was being saved is nothing to speak of.
         (3..=3).for_each(|epoch| PARTS.iter().for_each(|part| fs::remove_file(path(folder, part, epoch)).unwrap()));
         assert_eq!(Saved::of(folder).unwrap().warnings().count(), 0);
@@ -712,7 +763,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path();
         save(folder, 1);
-        let names: Vec<PathBuf> = PARTS.iter().map(|part| path(folder, part, 1)).chain([manifest_path(folder, 1)]).collect();
+        let names: Vec<PathBuf> =
+            PARTS.iter().map(|part| path(folder, part, 1)).chain([manifest_path(folder, 1)]).collect();
         for name in names {
             let good = fs::read(&name).unwrap();
             for bit in 0..good.len() * 8 {

@@ -1,7 +1,8 @@
 //! Runs side by side: mean and deviation over seeds, with PCA of every width that occurs among them.
 //!
-//! A line is runs whose settings differ in nothing but the seeds; of several lines of one variant and width, each is named by the settings that
-//! tell it from the others. A table is lines on the same rows, columns and units: figures of two tables are never compared.
+//! A line is runs whose settings differ in nothing but the seeds; of several lines of one variant and width, each is
+//! named by the settings that tell it from the others. A table is lines on the same rows, columns and units: figures of
+//! two tables are never compared.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,8 @@ pub struct Figure {
 pub struct Line {
     /// The variant and the width of its code, and what else tells it from other lines.
     pub name: String,
-    /// The data, and what else tells its rows and units from other tables'. Lines are compared with those of the same data alone.
+    /// The data, and what else tells its rows and units from other tables'. Lines are compared with those of the same
+    /// data alone.
     pub data: String,
     /// Runs.
     pub runs: usize,
@@ -89,7 +91,8 @@ impl Setup {
         config.data.normal.clone_from(&schema.normal);
         let mut all = Settings::new();
         flatten("", Table::try_from(config).expect("a configuration is a table"), &mut all);
-        let mut setup = Self { table: [("fingerprint".to_string(), schema.fingerprint.clone())].into(), ..Self::default() };
+        let mut setup =
+            Self { table: [("fingerprint".to_string(), schema.fingerprint.clone())].into(), ..Self::default() };
         for (key, value) in all {
             match key.as_str() {
                 "seed" | "data.split_seed" | "variant" | "model.code_dim" => {}
@@ -158,7 +161,8 @@ fn measure(run: &Run, device: &Device, fitted: &[Scaling]) -> Result<Measured> {
     })
 }
 
-/// The runs side by side, in their order, behind PCA of each width that occurs. `seen` is told of each run once it is measured.
+/// The runs side by side, in their order, behind PCA of each width that occurs. `seen` is told of each run once it is
+/// measured.
 ///
 /// # Errors
 /// A run that has not ended, whose files are damaged, or whose data is gone.
@@ -201,8 +205,12 @@ impl<'a> Group<'a> {
 
     fn line(&self, name: String, data: &str) -> Line {
         let figures = self.runs[0].iter().map(|&(name, _, less_is_better)| {
-            let values: Vec<f64> =
-                self.runs.iter().flat_map(|run| run.iter().find(|(other, ..)| *other == name)).map(|(_, value, _)| *value).collect();
+            let values: Vec<f64> = self
+                .runs
+                .iter()
+                .flat_map(|run| run.iter().find(|(other, ..)| *other == name))
+                .map(|(_, value, _)| *value)
+                .collect();
             let mean = values.iter().sum::<f64>() / values.len() as f64;
             let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
             let deviation = if values.len() > 1 { (squares / (values.len() - 1) as f64).sqrt() } else { 0.0 };
@@ -235,8 +243,12 @@ fn lines(runs: &[Measured]) -> Vec<Line> {
     let mut lines = Vec::new();
     for (table, own) in tables.iter().zip(&descriptions) {
         let data = &table[0].data;
-        let alike: Vec<&Settings> =
-            tables.iter().zip(&descriptions).filter(|(other, _)| other[0].data == *data).map(|(_, settings)| settings).collect();
+        let alike: Vec<&Settings> = tables
+            .iter()
+            .zip(&descriptions)
+            .filter(|(other, _)| other[0].data == *data)
+            .map(|(_, settings)| settings)
+            .collect();
         lines.extend(lines_of_table(table, &format!("{data}{}", differing(own, &alike))));
     }
     lines
@@ -280,8 +292,9 @@ fn mark_best(lines: &mut [Line]) {
         lines.iter().flat_map(|line| line.figures.iter().map(|figure| (figure.name.clone(), figure.mean))).collect();
     for figure in lines.iter_mut().flat_map(|line| &mut line.figures) {
         let mut others = means.iter().filter(|(name, _)| *name == figure.name).map(|(_, mean)| *mean);
-        figure.best =
-            figure.less_is_better.is_some_and(|less| others.all(|other| if less { figure.mean <= other } else { figure.mean >= other }));
+        figure.best = figure
+            .less_is_better
+            .is_some_and(|less| others.all(|other| if less { figure.mean <= other } else { figure.mean >= other }));
     }
 }
 
@@ -290,7 +303,9 @@ mod tests {
     use super::*;
 
     fn run(seed: u64, line: &[(&str, &str)], table: &[(&str, &str)], mse: f64) -> Measured {
-        let settings = |pairs: &[(&str, &str)]| pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect::<Settings>();
+        let settings = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect::<Settings>()
+        };
         Measured {
             folder: format!("runs/{mse}"),
             name: "a (2)".to_string(),
@@ -304,12 +319,16 @@ mod tests {
 
     /// Name, data, runs, mean of the first figure, whether it is the best.
     fn shown(runs: &[Measured]) -> Vec<(String, String, usize, f64, bool)> {
-        let of = |line: &Line| (line.name.clone(), line.data.clone(), line.runs, line.figures[0].mean, line.figures[0].best);
+        let of =
+            |line: &Line| (line.name.clone(), line.data.clone(), line.runs, line.figures[0].mean, line.figures[0].best);
         lines(runs).iter().map(of).collect()
     }
 
     fn expected(lines: &[(&str, &str, usize, f64, bool)]) -> Vec<(String, String, usize, f64, bool)> {
-        lines.iter().map(|&(name, data, runs, mean, best)| (name.to_string(), data.to_string(), runs, mean, best)).collect()
+        lines
+            .iter()
+            .map(|&(name, data, runs, mean, best)| (name.to_string(), data.to_string(), runs, mean, best))
+            .collect()
     }
 
     #[test]
@@ -325,12 +344,19 @@ mod tests {
     fn a_line_is_runs_that_differ_in_their_seeds_alone() {
         let (short, long) = ([("epochs", "5"), ("x", "1")], [("epochs", "9"), ("x", "1"), ("l1", "0.1")]);
         let runs = [run(0, &short, &[], 1.0), run(0, &long, &[], 5.0), run(1, &short, &[], 2.0)];
-        let lines =
-            [("PCA (2)", "d", 2, 1.5, true), ("a (2), epochs=5", "d", 2, 1.5, true), ("a (2), epochs=9, l1=0.1", "d", 1, 5.0, false)];
+        let lines = [
+            ("PCA (2)", "d", 2, 1.5, true),
+            ("a (2), epochs=5", "d", 2, 1.5, true),
+            ("a (2), epochs=9, l1=0.1", "d", 1, 5.0, false),
+        ];
         assert_eq!(shown(&runs), expected(&lines));
         // The same settings and the same seed: no second seed.
         let runs = [run(0, &short, &[], 1.0), run(0, &short, &[], 2.0)];
-        let lines = [("PCA (2)", "d", 1, 1.5, false), ("a (2), runs/1", "d", 1, 1.0, true), ("a (2), runs/2", "d", 1, 2.0, false)];
+        let lines = [
+            ("PCA (2)", "d", 1, 1.5, false),
+            ("a (2), runs/1", "d", 1, 1.0, true),
+            ("a (2), runs/2", "d", 1, 2.0, false),
+        ];
         assert_eq!(shown(&runs), expected(&lines));
         let runs = [run(0, &[], &[], 1.0), run(0, &[], &[], 2.0), run(1, &[], &[], 3.0)];
         let names: Vec<String> = shown(&runs).into_iter().map(|line| line.0).collect();
@@ -339,7 +365,8 @@ mod tests {
 
     #[test]
     fn other_rows_or_units_are_another_table() {
-        let runs = [run(0, &[], &[("scaling", "standard")], 1.0), run(1, &[], &[("scaling", "min_max"), ("group", "g")], 0.1)];
+        let runs =
+            [run(0, &[], &[("scaling", "standard")], 1.0), run(1, &[], &[("scaling", "min_max"), ("group", "g")], 0.1)];
         let lines = [
             ("PCA (2)", "d, scaling=standard", 1, 1.5, false),
             ("a (2)", "d, scaling=standard", 1, 1.0, true),

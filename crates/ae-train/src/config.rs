@@ -1,7 +1,8 @@
 //! The TOML that a run is made from.
 //!
-//! Settings come in layers, each over the one before: the variant's defaults, `--config FILE`, `--set key=value`, and the short flags. What
-//! results is checked field by field, written to the run folder before training starts, and read back from there by everything later.
+//! Settings come in layers, each over the one before: the variant's defaults, `--config FILE`, `--set key=value`, and
+//! the short flags. What results is checked field by field, written to the run folder before training starts, and read
+//! back from there by everything later.
 
 use std::{fs, path::Path};
 
@@ -70,7 +71,8 @@ impl<'de> Deserialize<'de> for Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Built-in data set (see `ae datasets`), file, folder, pattern such as 'part-*.csv', or - for CSV on standard input. Default: digits.
+    /// Built-in data set (see `ae datasets`), file, folder, pattern such as 'part-*.csv', or - for CSV on standard
+    /// input. Default: digits.
     pub source: String,
     /// How values are scaled; `auto` is `min_max` for images and `standard` for tables. Default: auto.
     pub scaling: ScalingMethod,
@@ -78,8 +80,8 @@ pub struct DataConfig {
     pub validation: f64,
     /// Share of all rows held out for the test where there is no official test set, in (0, 1). Default: 0.2.
     pub test: f64,
-    /// Train on rows of the normal class alone and test on the rest, for finding anomalies: on half of them, or on those of the official training set.
-    /// Needs labels. Default: false.
+    /// Train on rows of the normal class alone and test on the rest, for finding anomalies: on half of them, or on
+    /// those of the official training set. Needs labels. Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub normal_only: bool,
     /// Name of the normal class; by default the one called 0, normal, inlier, false or the like.
@@ -94,7 +96,8 @@ pub struct DataConfig {
     /// Column whose equal values stay in one part, such as a customer with several rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Column of times, dates or numbers that orders the rows: the last ones are the test, the last of the rest the validation.
+    /// Column of times, dates or numbers that orders the rows: the last ones are the test, the last of the rest the
+    /// validation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
     /// How files are read; what is not said is found out.
@@ -146,7 +149,8 @@ pub enum Schedule {
 pub struct TrainingConfig {
     /// Passes over the training rows, 1 or more. Default: 100.
     pub epochs: usize,
-    /// Passes for each layer of an mlp before that, in which it is trained as an autoencoder of the layer below; 0 for none. Default: 0.
+    /// Passes for each layer of an mlp before that, in which it is trained as an autoencoder of the layer below; 0 for
+    /// none. Default: 0.
     pub pretrain_epochs: usize,
     /// Examples in a step, 1 or more. Default: 64.
     pub batch_size: usize,
@@ -209,7 +213,15 @@ impl Config {
         let training = TrainingConfig { learning_rate, pretrain_epochs, ..TrainingConfig::default() };
         let (data, model) = (DataConfig::default(), (variant.recipe)());
         let checkpoint = CheckpointConfig::default();
-        Ok(Self { variant: name.to_string(), seed: 0, data, model, training, checkpoint, registry: Registry::default() })
+        Ok(Self {
+            variant: name.to_string(),
+            seed: 0,
+            data,
+            model,
+            training,
+            checkpoint,
+            registry: Registry::default(),
+        })
     }
 
     /// The settings of all layers, checked; parts are those of the registry.
@@ -253,19 +265,25 @@ impl Config {
     /// # Errors
     /// As [`from_layers`](Self::from_layers).
     pub fn load(path: &Path, registry: &Registry) -> Result<Self> {
-        let config =
-            Self::from_table(read_table(path)?, registry).map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
+        let config = Self::from_table(read_table(path)?, registry)
+            .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
         config.check()?;
         Ok(config)
     }
 
     fn from_table(table: Table, registry: &Registry) -> Result<Self> {
-        let cannot = |place: String, what: &str| Error::Usage(format!("configuration{place}: {what} (`ae config` prints every field)"));
+        let cannot = |place: String, what: &str| {
+            Error::Usage(format!("configuration{place}: {what} (`ae config` prints every field)"))
+        };
         let unread = Unread::<Value>::deserialize(Value::Table(table)).map_err(|error| {
             let message = error.to_string();
             let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
             let what = lines.next().unwrap_or("cannot be read").to_string();
-            let place = lines.next().and_then(|line| line.strip_prefix("in ")).map(|path| format!(" in {path}")).unwrap_or_default();
+            let place = lines
+                .next()
+                .and_then(|line| line.strip_prefix("in "))
+                .map(|path| format!(" in {path}"))
+                .unwrap_or_default();
             cannot(place, &what)
         })?;
         let Unread { variant, seed, data, model, training, checkpoint } = unread;
@@ -303,8 +321,9 @@ impl Config {
             return Err(ConfigError::new("training.epochs", training.epochs, format!("at most {MOST_EPOCHS}")).into());
         }
         at_least_one("training.batch_size", training.batch_size)?;
-        let check =
-            |good: bool, field: &str, value: f64, allowed: &str| if good { Ok(()) } else { Err(ConfigError::new(field, value, allowed)) };
+        let check = |good: bool, field: &str, value: f64, allowed: &str| {
+            if good { Ok(()) } else { Err(ConfigError::new(field, value, allowed)) }
+        };
         let rate = training.learning_rate;
         check(rate > 0.0 && rate <= 1.0, "training.learning_rate", rate, "greater than 0 and at most 1")?;
         let decay = training.weight_decay;
@@ -312,9 +331,16 @@ impl Config {
         let clip = training.gradient_clip;
         check(clip >= 0.0 && clip.is_finite(), "training.gradient_clip", clip, "0 (no clipping) or more")?;
         if let Some(size) = self.data.read.resize.filter(|size| size.contains(&0)) {
-            return Err(ConfigError::new("data.read.resize", format!("{size:?}"), "a height and a width of at least 1 pixel").into());
+            return Err(ConfigError::new(
+                "data.read.resize",
+                format!("{size:?}"),
+                "a height and a width of at least 1 pixel",
+            )
+            .into());
         }
-        for (field, character) in [("data.read.delimiter", self.data.read.delimiter), ("data.read.comment", self.data.read.comment)] {
+        for (field, character) in
+            [("data.read.delimiter", self.data.read.delimiter), ("data.read.comment", self.data.read.comment)]
+        {
             if let Some(character) = character.filter(|character| !character.is_ascii()) {
                 return Err(ConfigError::new(field, character, "a plain character, such as , or ;").into());
             }
@@ -322,8 +348,11 @@ impl Config {
         if let Some(decimal) = self.data.read.decimal.filter(|decimal| !matches!(decimal, '.' | ',')) {
             return Err(ConfigError::new("data.read.decimal", decimal, "`.` or `,`").into());
         }
-        if training.pretrain_epochs > 0 && !matches!(&self.model.network, Network::Mlp(MlpConfig { norm: NormKind::None, .. })) {
-            let allowed = "0 unless `model.network` is an mlp without `norm`: only its layers are autoencoders by themselves";
+        if training.pretrain_epochs > 0
+            && !matches!(&self.model.network, Network::Mlp(MlpConfig { norm: NormKind::None, .. }))
+        {
+            let allowed =
+                "0 unless `model.network` is an mlp without `norm`: only its layers are autoencoders by themselves";
             return Err(ConfigError::new("training.pretrain_epochs", training.pretrain_epochs, allowed).into());
         }
         if let Network::Mlp(network) = &self.model.network
@@ -368,7 +397,8 @@ impl Config {
     /// The parts of the data, and the normal class if one was learned from alone.
     ///
     /// # Errors
-    /// A part without rows, a class that the data does not have, or classes of which none can be told to be the normal one.
+    /// A part without rows, a class that the data does not have, or classes of which none can be told to be the normal
+    /// one.
     pub fn cut(&self, sets: Sets) -> Result<(Split, Option<String>)> {
         let data = &self.data;
         let config = SplitConfig {
@@ -386,12 +416,14 @@ impl Config {
         Ok((Split::one_class(sets, &normal, &config)?, Some(normal)))
     }
 
-    /// Whether what is written of it is read again as what it is: its parts are in its registry, and their settings are such as TOML has.
+    /// Whether what is written of it is read again as what it is: its parts are in its registry, and their settings are
+    /// such as TOML has.
     ///
     /// # Errors
     /// A part that the registry does not know, or settings that change on the way.
     pub fn check_written(&self) -> Result<()> {
-        let text = toml::to_string(self).map_err(|error| Error::Usage(format!("this configuration cannot be written as TOML: {error}")))?;
+        let text = toml::to_string(self)
+            .map_err(|error| Error::Usage(format!("this configuration cannot be written as TOML: {error}")))?;
         let advice = "parts of your own belong into its `registry`, such as `config.registry = Registry::default().with_penalty::<Mine>()`";
         let again = text
             .parse()
@@ -422,7 +454,9 @@ fn not_finite(place: &str, value: &Value) -> Option<(String, f64)> {
     match value {
         Value::Float(number) if !number.is_finite() => Some((place.to_string(), *number)),
         Value::Table(table) => table.iter().find_map(|(key, value)| not_finite(&format!("{place}.{key}"), value)),
-        Value::Array(values) => values.iter().enumerate().find_map(|(index, value)| not_finite(&format!("{place}[{index}]"), value)),
+        Value::Array(values) => {
+            values.iter().enumerate().find_map(|(index, value)| not_finite(&format!("{place}[{index}]"), value))
+        }
         _ => None,
     }
 }
@@ -464,8 +498,8 @@ fn nested(key: &str, value: Value) -> Table {
 /// Tables of parts that come and go: an empty one says that there is none.
 const PARTS: [&str; 3] = ["corruption", "penalty", "constraint"];
 
-/// Puts `layer` over `base`. A part of another `kind` replaces the one below: its fields are others. A part may be named alone: `code = "top_k"` is a
-/// table with this kind.
+/// Puts `layer` over `base`. A part of another `kind` replaces the one below: its fields are others. A part may be
+/// named alone: `code = "top_k"` is a table with this kind.
 fn merge(base: &mut Table, layer: Table) {
     for (key, mut value) in layer {
         if PARTS.contains(&key.as_str()) && value.as_table().is_some_and(Table::is_empty) {
@@ -483,7 +517,9 @@ fn merge(base: &mut Table, layer: Table) {
             value = Value::Table(Table::from_iter([("kind".to_string(), Value::String(kind.clone()))]));
         }
         match (base.get_mut(&key), value) {
-            (Some(Value::Table(base)), Value::Table(layer)) if layer.get("kind").is_none_or(|kind| base.get("kind") == Some(kind)) => {
+            (Some(Value::Table(base)), Value::Table(layer))
+                if layer.get("kind").is_none_or(|kind| base.get("kind") == Some(kind)) =>
+            {
                 merge(base, layer);
             }
             (_, value) => {
@@ -504,7 +540,8 @@ mod tests {
 
     #[test]
     fn layers_lie_over_each_other() {
-        let config = set(&["training.epochs=7", "model.network.activation=gelu", "model.network.hidden=[5, 4]"]).unwrap();
+        let config =
+            set(&["training.epochs=7", "model.network.activation=gelu", "model.network.hidden=[5, 4]"]).unwrap();
         assert_eq!(config.training.epochs, 7);
         let text = toml::to_string(&config.model.network).unwrap();
         assert!(text.contains("\"gelu\"") && text.contains("[5, 4]"), "{text}");
@@ -514,7 +551,9 @@ mod tests {
 
     #[test]
     fn a_part_that_is_named_alone_is_kept_by_what_follows() {
-        for parts in [["model.code=top_k", "model.code.activation=elu"], ["model.code.activation=elu", "model.code=top_k"]] {
+        for parts in
+            [["model.code=top_k", "model.code.activation=elu"], ["model.code.activation=elu", "model.code=top_k"]]
+        {
             let settings = ["model.code_dim=40", parts[0], parts[1]];
             assert_eq!(set(&settings).unwrap().model.code.name(), "top_k", "{settings:?}");
         }

@@ -57,7 +57,8 @@ impl Data {
     pub fn open(config: &Config) -> Result<Self> {
         if config.data.source == "-" && io::stdin().is_terminal() {
             return Err(Error::Usage(
-                "`--data -` reads a table from standard input: pipe one in, such as `ae --data - < rows.csv`".to_string(),
+                "`--data -` reads a table from standard input: pipe one in, such as `ae --data - < rows.csv`"
+                    .to_string(),
             ));
         }
         Self::of(config, source::open_with(&config.data.source, &config.reading())?)
@@ -119,7 +120,8 @@ impl Data {
         Ok(Self { batcher: Batcher::new(scaling), schema, split, notes })
     }
 
-    /// The rows that a result is measured on, training rows and test rows: all of them, or a sample of those that stay in their file.
+    /// The rows that a result is measured on, training rows and test rows: all of them, or a sample of those that stay
+    /// in their file.
     pub fn measured(&self) -> [Dataset; 2] {
         let train = self.split.train.union(&self.split.validation);
         [train, self.split.test.clone()].map(|rows| rows.sample(ae_data::fit::SAMPLE))

@@ -27,8 +27,9 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// Of a training that has measured these epochs, of which `sound` have their records as they were saved. Epochs after the last of those count for
-    /// nothing: they are trained again, and the validation of one that was stopped is of some rows alone.
+    /// Of a training that has measured these epochs, of which `sound` have their records as they were saved. Epochs
+    /// after the last of those count for nothing: they are trained again, and the validation of one that was
+    /// stopped is of some rows alone.
     pub fn of(epochs: &[Epoch], sound: &BTreeSet<usize>, training: &TrainingConfig) -> Self {
         let last = sound.last().copied().unwrap_or(0);
         let epochs = || epochs.iter().filter(|epoch| epoch.epoch <= last);
@@ -41,7 +42,8 @@ impl Ending {
             return Self::Diverged { epoch: diverged.epoch, best };
         }
         // Patience is that of the training as it was, whatever has become of the records since.
-        let out_of_patience = training.patience > 0 && least(&|_| true).is_some_and(|best| last - best >= training.patience);
+        let out_of_patience =
+            training.patience > 0 && least(&|_| true).is_some_and(|best| last - best >= training.patience);
         match best {
             Some(best) if last >= training.epochs || out_of_patience => Self::Finished { best },
             best => Self::Open { best },
@@ -54,7 +56,8 @@ mod tests {
     use super::*;
 
     fn of(losses: &[f64], sound: &[usize], patience: usize) -> Ending {
-        let epochs: Vec<Epoch> = (1..).zip(losses).map(|(epoch, &loss)| Epoch { epoch, loss, seconds: 1.0, infinite: None }).collect();
+        let epochs: Vec<Epoch> =
+            (1..).zip(losses).map(|(epoch, &loss)| Epoch { epoch, loss, seconds: 1.0, infinite: None }).collect();
         let training = TrainingConfig { epochs: 5, patience, ..TrainingConfig::default() };
         Ending::of(&epochs, &sound.iter().copied().collect(), &training)
     }

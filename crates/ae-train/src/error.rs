@@ -8,7 +8,8 @@ use ae_model::ConfigError;
 /// What caused an error, if it is an error itself.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// A failure that a person can do something about. A message holds that of its source, too: it is one line, and all of it.
+/// A failure that a person can do something about. A message holds that of its source, too: it is one line, and all of
+/// it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

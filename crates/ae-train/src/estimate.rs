@@ -1,9 +1,11 @@
-//! What a training will take, reckoned before it starts: memory while it trains and while it is measured, and disk for its checkpoints.
+//! What a training will take, reckoned before it starts: memory while it trains and while it is measured, and disk for
+//! its checkpoints.
 //!
-//! The sizes of the network give weights, gradients, moments and checkpoints exactly. What a batch and the measuring take is reckoned from the
-//! largest tensors that are there at once, by factors that were measured with the CPU's kernels: for fifteen trainings of 0.04 to 39 million parameters,
-//! fully connected and convolutional, the sum was 0.95 to 1.23 times the largest memory that the process had. It is there to refuse what would end
-//! in the system killing the program, after hours; not to account for every byte.
+//! The sizes of the network give weights, gradients, moments and checkpoints exactly. What a batch and the measuring
+//! take is reckoned from the largest tensors that are there at once, by factors that were measured with the CPU's
+//! kernels: for fifteen trainings of 0.04 to 39 million parameters, fully connected and convolutional, the sum was 0.95
+//! to 1.23 times the largest memory that the process had. It is there to refuse what would end in the system killing
+//! the program, after hours; not to account for every byte.
 
 use std::path::Path;
 
@@ -28,8 +30,8 @@ const NUMBER: u64 = 4;
 const PROGRAM: u64 = 60 << 20;
 /// Bytes that measuring takes whatever the network: rows of figures, their texts, the page.
 const FIXED: u64 = 40 << 20;
-/// Tensors of a layer's size that are there at once while the derivative of the code is computed, in quarters: values, tangents, slopes and what
-/// of them has been freed, but not yet asked for again.
+/// Tensors of a layer's size that are there at once while the derivative of the code is computed, in quarters: values,
+/// tangents, slopes and what of them has been freed, but not yet asked for again.
 const QUARTERS: u64 = 19;
 /// Copies of the derivative of some rows while its spectrum is computed: in parts, whole, and off the device.
 const SPECTRUM: u64 = 3;
@@ -43,7 +45,8 @@ const MOMENTS: u64 = 2;
 const SAVED: u64 = 3;
 /// Checkpoints that can be on the disk at once: the best, the last three, and the one that is being written.
 const KEPT: u64 = 5;
-/// Bytes of a checkpoint beside its numbers: the names and shapes of a layer's tensors and of their moments, and what there is once.
+/// Bytes of a checkpoint beside its numbers: the names and shapes of a layer's tensors and of their moments, and what
+/// there is once.
 const OF_LAYER: u64 = 1100;
 const OF_CHECKPOINT: u64 = 600;
 /// Copies of the model in the run's folder: Burn's and safetensors.
@@ -60,7 +63,8 @@ pub struct Work {
     pub epochs: usize,
     /// Rows that are trained on.
     pub train: usize,
-    /// Rows of the training and of the validation that are measured: all, or a sample of those that stay in their file.
+    /// Rows of the training and of the validation that are measured: all, or a sample of those that stay in their
+    /// file.
     pub measured: usize,
     /// The same of the test.
     pub test: usize,
@@ -71,7 +75,8 @@ pub struct Work {
 impl Work {
     /// Of a training of this configuration on these rows.
     pub fn new(config: &TrainingConfig, split: &Split) -> Self {
-        let measured = |rows: usize, of: &Rows| if of.store().is_some() { rows.min((SAMPLE / of.width()).max(1)) } else { rows };
+        let measured =
+            |rows: usize, of: &Rows| if of.store().is_some() { rows.min((SAMPLE / of.width()).max(1)) } else { rows };
         let (train, test) = (split.train.rows(), split.test.rows());
         // The test is of the same table, unless it came with one of its own.
         let shared = std::ptr::eq(train, test);
@@ -163,7 +168,8 @@ impl Estimate {
         }
     }
 
-    /// The most memory that is taken at once: by the training or by the measuring, whichever takes more, and by what is there all the while.
+    /// The most memory that is taken at once: by the training or by the measuring, whichever takes more, and by what is
+    /// there all the while.
     pub fn memory(&self) -> u64 {
         let training = sum(&[self.weights, self.gradients, self.moments, self.saving, self.activations]);
         let measuring = sum(&[self.weights, self.measuring]);
@@ -190,17 +196,23 @@ impl Estimate {
                 shown(self.measuring),
             ),
         };
-        format!("{} parameters; {memory}; up to {} of disk (a checkpoint {})", self.parameters, shown(self.disk()), shown(self.checkpoint))
+        format!(
+            "{} parameters; {memory}; up to {} of disk (a checkpoint {})",
+            self.parameters,
+            shown(self.disk()),
+            shown(self.checkpoint)
+        )
     }
 
-    /// Whether it fits into the memory and the disk that are [there](available_memory), as far as they are known; a warning if it takes most of them.
-    /// For a GPU leave the memory out.
+    /// Whether it fits into the memory and the disk that are [there](available_memory), as far as they are known; a
+    /// warning if it takes most of them. For a GPU leave the memory out.
     ///
     /// # Errors
     /// A training that does not fit: what it takes, what there is, and what to lower.
     pub fn check(&self, memory: Option<u64>, disk: Option<u64>, folder: &Path) -> Result<Option<String>> {
         let (needed, kept) = (self.memory(), self.disk());
-        let of_memory = |free: u64| format!("this training takes about {} of memory, and {} are there", shown(needed), shown(free));
+        let of_memory =
+            |free: u64| format!("this training takes about {} of memory, and {} are there", shown(needed), shown(free));
         let of_disk = |free: u64| {
             format!(
                 "the checkpoints of this training take up to {} of disk, and {} are free in {}",
@@ -217,7 +229,9 @@ impl Estimate {
         }
         let much = |needed: u64, free: &u64| needed as f64 > MUCH * *free as f64;
         let warnings = [
-            memory.filter(|free| much(needed, free)).map(|free| format!("{}: {} would take less", of_memory(free), self.largest())),
+            memory
+                .filter(|free| much(needed, free))
+                .map(|free| format!("{}: {} would take less", of_memory(free), self.largest())),
             disk.filter(|free| much(kept, free)).map(of_disk),
         ];
         let warnings: Vec<String> = warnings.into_iter().flatten().collect();
@@ -237,7 +251,8 @@ impl Estimate {
     }
 }
 
-/// Bytes that measuring takes: the derivative of the code, or the rows beside their principal components, and the distances between rows.
+/// Bytes that measuring takes: the derivative of the code, or the rows beside their principal components, and the
+/// distances between rows.
 fn measuring(encoder: &[usize], decoder: &[usize], features: usize, units: usize, work: &Work) -> u64 {
     let numbers = |times: u64, sizes: &[usize]| product(sizes).saturating_mul(times * NUMBER);
     let rows = work.test.min(BATCH);
@@ -262,8 +277,8 @@ fn measuring(encoder: &[usize], decoder: &[usize], features: usize, units: usize
     sum(&[FIXED, derivative.max(copies).max(components), distances])
 }
 
-/// Bytes of memory that this program can have in all, with what it has already: within what the machine has free, and within the limits of its
-/// control groups; none where the system does not say.
+/// Bytes of memory that this program can have in all, with what it has already: within what the machine has free, and
+/// within the limits of its control groups; none where the system does not say.
 pub fn available_memory() -> Option<u64> {
     Memory::now().map(|memory| memory.free.saturating_add(memory.taken))
 }
@@ -294,7 +309,8 @@ mod tests {
     #[test]
     fn the_estimate_of_a_known_network_is_what_mathematics_says() {
         let estimate = Estimate::of(&wide(&[2000, 1000, 500]), &Inputs::unit(784), &work());
-        // One way 784-2000-1000-500-30 and the other way back: the same weights, and a bias for each unit that a layer gives.
+        // One way 784-2000-1000-500-30 and the other way back: the same weights, and a bias for each unit that a layer
+        // gives.
         let weights = 784 * 2000 + 2000 * 1000 + 1000 * 500 + 500 * 30;
         let parameters = 2 * weights + (2000 + 1000 + 500 + 30) + (500 + 1000 + 2000 + 784);
         assert_eq!(estimate.parameters, parameters);
@@ -356,7 +372,9 @@ mod tests {
         );
         assert!(error(None, Some(9 * MB)).contains("9.0 MB are free in runs/one"));
 
-        let of = |recipe: &Recipe, inputs: &Inputs, work: Work| Estimate::of(recipe, inputs, &work).check(Some(MB), None, folder);
+        let of = |recipe: &Recipe, inputs: &Inputs, work: Work| {
+            Estimate::of(recipe, inputs, &work).check(Some(MB), None, folder)
+        };
         let large = Work { batch_size: 100_000, train: 100_000, ..work() };
         assert!(of(&wide(&[256]), &Inputs::unit(784), large).unwrap_err().to_string().contains("training.batch_size"));
         let many = Work { held: 9000 * MB, ..work() };
@@ -371,7 +389,9 @@ mod tests {
         let estimate = Estimate::of(&wide(&[2000, 1000, 500]), &Inputs::unit(784), &work());
         let line = estimate.describe(false);
         assert!(
-            line.starts_with("8173814 parameters; about ") && line.contains("weights 65 MB") && line.contains("a batch 6.9 MB"),
+            line.starts_with("8173814 parameters; about ")
+                && line.contains("weights 65 MB")
+                && line.contains("a batch 6.9 MB"),
             "{line}"
         );
         assert!(line.contains("a checkpoint 98 MB") && !line.contains('\n'), "{line}");

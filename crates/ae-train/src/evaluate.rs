@@ -1,5 +1,5 @@
-//! Everything that can be said of a trained model on some rows: errors, code, robustness, what the code knows of the classes, and how well the
-//! network copies what it should not.
+//! Everything that can be said of a trained model on some rows: errors, code, robustness, what the code knows of the
+//! classes, and how well the network copies what it should not.
 
 use ae_data::{Dataset, Geometry, open, picture};
 use burn::data::dataset::Dataset as _;
@@ -29,7 +29,8 @@ const PROBED: usize = 10_000;
 pub struct Evaluation {
     /// Rows.
     pub rows: usize,
-    /// Components of the PCA beside the model: as many as the code has units; for 90% of the variance if that is all of them.
+    /// Components of the PCA beside the model: as many as the code has units; for 90% of the variance if that is all
+    /// of them.
     pub pca_components: usize,
     /// Errors of the copies, beside PCA and the mean.
     #[serde(flatten)]
@@ -41,7 +42,8 @@ pub struct Evaluation {
     pub columns: Vec<ColumnError>,
     /// What the code does.
     pub code: CodeFigures,
-    /// How many directions the code spreads over: the exponential of the entropy of its covariance's spectrum (Roy and Vetterli 2007).
+    /// How many directions the code spreads over: the exponential of the entropy of its covariance's spectrum (Roy and
+    /// Vetterli 2007).
     pub effective_rank: f64,
     /// Error to the clean row of what comes back of a noisy one, by the noise's standard deviation.
     pub noise: Vec<Point>,
@@ -130,8 +132,8 @@ pub struct Copying {
 }
 
 impl Trained {
-    /// Everything that can be said of the model on `rows`, beside the principal components of its training rows. `train` are labelled rows for
-    /// classifiers of the code, if there are any.
+    /// Everything that can be said of the model on `rows`, beside the principal components of its training rows.
+    /// `train` are labelled rows for classifiers of the code, if there are any.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
@@ -147,7 +149,8 @@ impl Trained {
         let matrix = Matrix { values: &values, width };
         let copies = self.copies(&all)?;
         let reconstructed = pca_k.reconstruct(matrix);
-        let mean_row: Vec<f64> = mean.reconstruct(Matrix { values: &values[..width], width }).into_iter().map(f64::from).collect();
+        let mean_row: Vec<f64> =
+            mean.reconstruct(Matrix { values: &values[..width], width }).into_iter().map(f64::from).collect();
         let errors = Part {
             model: errors_of(matrix, &copies).figures(),
             pca: errors_of(matrix, &reconstructed).figures(),
@@ -161,7 +164,8 @@ impl Trained {
             feature_errors(matrix, |_| &means),
         ];
         let columns = self.columns().into_iter().zip(ranges).map(|(column, (start, end))| {
-            let [mse, pca, mean] = [0, 1, 2].map(|of| by_column[of][start..end].iter().sum::<f64>() / (end - start) as f64);
+            let [mse, pca, mean] =
+                [0, 1, 2].map(|of| by_column[of][start..end].iter().sum::<f64>() / (end - start) as f64);
             ColumnError { name: column.name, mse, pca, mean }
         });
         let some = all.thin(MEASURED);
@@ -190,7 +194,9 @@ impl Trained {
     /// The reconstructions of `rows`, scaled, row by row.
     fn copies(&self, rows: &Dataset) -> Result<Vec<f32>> {
         let mut copies = Vec::new();
-        for batch in self.batches(rows, "evaluating rows", |batch| numbers(self.model.reconstruct_visible(batch.x, batch.observed))) {
+        for batch in self
+            .batches(rows, "evaluating rows", |batch| numbers(self.model.reconstruct_visible(batch.x, batch.observed)))
+        {
             copies.extend(batch?.1);
         }
         Ok(copies)
@@ -206,13 +212,16 @@ impl Trained {
             true => 1.0,
             false => {
                 let observed = || rows.values.iter().copied().filter(|value| !value.is_nan());
-                (observed().fold(f32::MIN, f32::max) - observed().fold(f32::MAX, f32::min)).max(f32::MIN_POSITIVE).into()
+                (observed().fold(f32::MIN, f32::max) - observed().fold(f32::MAX, f32::min))
+                    .max(f32::MIN_POSITIVE)
+                    .into()
             }
         };
         let window = likeness::window(geometry);
         let of = |copies: &[f32]| {
             let (mut psnr, mut ssim, mut count) = (0.0, 0.0, 0.0f64);
-            for (row, copy) in rows.values.chunks_exact(rows.width).zip(copies.chunks_exact(rows.width)).take(MEASURED) {
+            for (row, copy) in rows.values.chunks_exact(rows.width).zip(copies.chunks_exact(rows.width)).take(MEASURED)
+            {
                 if row.iter().any(|value| value.is_nan()) {
                     continue;
                 }
@@ -229,7 +238,8 @@ impl Trained {
     fn noise_curve(&self, rows: Matrix, pca: &Pca) -> Result<Vec<Point>> {
         let filled: Vec<f32> = rows.values.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect();
         let rows = Matrix { values: &filled, width: rows.width };
-        let levels = if self.schema.scaling.is_unit_range() { [0.0, 0.1, 0.2, 0.3, 0.5] } else { [0.0, 0.25, 0.5, 1.0, 2.0] };
+        let levels =
+            if self.schema.scaling.is_unit_range() { [0.0, 0.1, 0.2, 0.3, 0.5] } else { [0.0, 0.25, 0.5, 1.0, 2.0] };
         let features = rows.width as f64;
         let point = |level: f64| {
             let seed = self.config.seed;
@@ -254,8 +264,9 @@ impl Trained {
 
     /// None if the classes of `train` and `rows` have no row in common to tell.
     fn classes(&self, train: &Dataset, rows: &Dataset, pca: &Pca) -> Result<Option<Classes>> {
-        let labelled =
-            |rows: &Dataset| rows.select(rows.indices().iter().copied().filter(|&row| rows.rows().label(row).is_some()).collect());
+        let labelled = |rows: &Dataset| {
+            rows.select(rows.indices().iter().copied().filter(|&row| rows.rows().label(row).is_some()).collect())
+        };
         let train = labelled(train).thin(PROBED);
         if train.is_empty() {
             return Ok(None);
@@ -264,18 +275,26 @@ impl Trained {
         let known = train.rows().classes();
         let classes = rows.rows().classes();
         let Some(labels) = &rows.rows().labels else { return Ok(None) };
-        let number = |index: usize| known.iter().position(|name| labels[index].is_some_and(|label| *name == classes[label as usize]));
-        let rows = rows.select(rows.indices().iter().copied().filter(|&index| number(index).is_some()).take(PROBED).collect());
+        let number = |index: usize| {
+            known.iter().position(|name| labels[index].is_some_and(|label| *name == classes[label as usize]))
+        };
+        let rows =
+            rows.select(rows.indices().iter().copied().filter(|&index| number(index).is_some()).take(PROBED).collect());
         if rows.is_empty() {
             return Ok(None);
         }
-        let test_labels: Vec<u32> = rows.indices().iter().filter_map(|&index| number(index)).map(|class| class as u32).collect();
+        let test_labels: Vec<u32> =
+            rows.indices().iter().filter_map(|&index| number(index)).map(|class| class as u32).collect();
         let train_labels: Vec<u32> = train.indices().iter().filter_map(|&index| train.rows().label(index)).collect();
         if train_labels.iter().all(|label| *label == train_labels[0]) {
             return Ok(None); // one class was trained on: there is nothing to tell
         }
         let filled = |dataset: &Dataset| -> Result<Vec<f32>> {
-            Ok(dataset.scaled(&self.schema.scaling)?.into_iter().map(|value| if value.is_nan() { 0.0 } else { value }).collect())
+            Ok(dataset
+                .scaled(&self.schema.scaling)?
+                .into_iter()
+                .map(|value| if value.is_nan() { 0.0 } else { value })
+                .collect())
         };
         let inputs = [filled(&train)?, filled(&rows)?];
         let width = self.schema.d_input;
@@ -293,8 +312,8 @@ impl Trained {
         }))
     }
 
-    /// The copying meter: the rows themselves, the rows with each feature shuffled on its own, uniform noise over each feature's range, and of
-    /// images another built-in set.
+    /// The copying meter: the rows themselves, the rows with each feature shuffled on its own, uniform noise over each
+    /// feature's range, and of images another built-in set.
     fn copying(&self, rows: Matrix, pca: &Pca) -> Result<Vec<Copying>> {
         let width = rows.width;
         let mut generator = ChaCha8Rng::seed_from_u64(self.config.seed);
@@ -302,14 +321,24 @@ impl Trained {
         let (mut shuffled, mut noise) = (filled.clone(), filled.clone());
         for column in 0..width {
             let mut cells: Vec<f32> = filled.iter().skip(column).step_by(width).copied().collect();
-            let (low, high) = cells.iter().fold((f32::MAX, f32::MIN), |(low, high), &value| (low.min(value), high.max(value)));
+            let (low, high) =
+                cells.iter().fold((f32::MAX, f32::MIN), |(low, high), &value| (low.min(value), high.max(value)));
             cells.shuffle(&mut generator);
             shuffled.iter_mut().skip(column).step_by(width).zip(cells).for_each(|(cell, value)| *cell = value);
-            noise.iter_mut().skip(column).step_by(width).for_each(|cell| *cell = low + (high - low) * generator.random::<f32>());
+            noise
+                .iter_mut()
+                .skip(column)
+                .step_by(width)
+                .for_each(|cell| *cell = low + (high - low) * generator.random::<f32>());
         }
-        let mut things =
-            vec![("the data".to_string(), filled), ("its features shuffled".into(), shuffled), ("uniform noise".into(), noise)];
-        if let Some(geometry) = self.schema.geometry.filter(|geometry| geometry.channels == 1 && self.schema.scaling.is_unit_range()) {
+        let mut things = vec![
+            ("the data".to_string(), filled),
+            ("its features shuffled".into(), shuffled),
+            ("uniform noise".into(), noise),
+        ];
+        if let Some(geometry) =
+            self.schema.geometry.filter(|geometry| geometry.channels == 1 && self.schema.scaling.is_unit_range())
+        {
             let other = if self.schema.name.starts_with("fashion") { "digits" } else { "fashion-mini" };
             let sets = open(other)?;
             let images = sets.test.unwrap_or(sets.train);
@@ -322,7 +351,12 @@ impl Trained {
         let measure = |(what, values): (String, Vec<f32>)| {
             let matrix = Matrix { values: &values, width };
             let figures = errors_of(matrix, &self.through(matrix)?).figures();
-            Ok(Copying { what, mse: figures.mse, fvu: figures.fvu, fvu_pca: errors_of(matrix, &pca.reconstruct(matrix)).fvu() })
+            Ok(Copying {
+                what,
+                mse: figures.mse,
+                fvu: figures.fvu,
+                fvu_pca: errors_of(matrix, &pca.reconstruct(matrix)).fvu(),
+            })
         };
         things.into_iter().map(measure).collect()
     }
@@ -340,15 +374,17 @@ fn errors_of(rows: Matrix, copies: &[f32]) -> Errors {
 fn feature_errors<'a>(rows: Matrix, copy: impl Fn(usize) -> &'a [f32]) -> Vec<f64> {
     let mut sums = vec![(0.0, 0.0f64); rows.width];
     for (index, row) in rows.values.chunks_exact(rows.width).enumerate() {
-        for ((sum, &value), &copy) in sums.iter_mut().zip(row).zip(copy(index)).filter(|((_, value), _)| !value.is_nan()) {
+        for ((sum, &value), &copy) in
+            sums.iter_mut().zip(row).zip(copy(index)).filter(|((_, value), _)| !value.is_nan())
+        {
             *sum = (sum.0 + f64::from(value - copy).powi(2), sum.1 + 1.0);
         }
     }
     sums.into_iter().map(|(sum, count)| sum / count.max(1.0)).collect()
 }
 
-/// The exponential of the entropy of the shares that the directions have in the variance of `rows`; 0 if there is none. Beyond 2,048 units the
-/// spectrum is that of the first 2,048 rows.
+/// The exponential of the entropy of the shares that the directions have in the variance of `rows`; 0 if there is none.
+/// Beyond 2,048 units the spectrum is that of the first 2,048 rows.
 ///
 /// # Errors
 /// Values that are not finite.
@@ -358,8 +394,12 @@ pub fn effective_rank(rows: Matrix) -> Result<f64> {
     if total <= 0.0 {
         return Ok(0.0);
     }
-    let entropy: f64 =
-        variances.iter().map(|variance| variance / total).filter(|share| *share > 0.0).map(|share| -share * share.ln()).sum();
+    let entropy: f64 = variances
+        .iter()
+        .map(|variance| variance / total)
+        .filter(|share| *share > 0.0)
+        .map(|share| -share * share.ln())
+        .sum();
     Ok(entropy.exp())
 }
 
@@ -379,7 +419,8 @@ mod tests {
         assert!((effective_rank(Matrix { values: &circle, width: 5 }).unwrap() - 2.0).abs() < 1e-4);
         let line: Vec<f32> = (0..100).flat_map(|i| [i as f32, -2.0 * i as f32]).collect();
         assert!((effective_rank(Matrix { values: &line, width: 2 }).unwrap() - 1.0).abs() < 1e-6);
-        let wide: Vec<f32> = (0..64).flat_map(|i| (0..2000).map(move |unit| if unit == i % 2 { 1.0 } else { 0.0 })).collect();
+        let wide: Vec<f32> =
+            (0..64).flat_map(|i| (0..2000).map(move |unit| if unit == i % 2 { 1.0 } else { 0.0 })).collect();
         assert!((effective_rank(Matrix { values: &wide, width: 2000 }).unwrap() - 1.0).abs() < 1e-6);
     }
 }

@@ -1,7 +1,8 @@
 //! Errors of reconstructions, in the units of the scaled data.
 //!
-//! `sse = mean over examples of sum_i (x_i - r_i)^2`, `mse = mean over observed values of (x - r)^2`, and `fvu = sum (x - r)^2 / sum (x - mean)^2`
-//! with each feature's mean over the same rows: the fraction of variance unexplained, 0 for a perfect copy and 1 for predicting the mean.
+//! `sse = mean over examples of sum_i (x_i - r_i)^2`, `mse = mean over observed values of (x - r)^2`, and
+//! `fvu = sum (x - r)^2 / sum (x - mean)^2` with each feature's mean over the same rows: the fraction of variance
+//! unexplained, 0 for a perfect copy and 1 for predicting the mean.
 
 use ae_data::{Batcher, Dataset, progress::Progress};
 use ae_model::{
@@ -116,7 +117,9 @@ pub fn model_errors<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         progress.steps(end - start);
         let batch = dataset.batch(start..end, batcher, device)?;
         let reconstructed = numbers(model.reconstruct_visible(batch.x, batch.observed))?;
-        for (row, r) in rows.values[start * width..end * width].chunks_exact(width).zip(reconstructed.chunks_exact(width)) {
+        for (row, r) in
+            rows.values[start * width..end * width].chunks_exact(width).zip(reconstructed.chunks_exact(width))
+        {
             errors.add(row, |column| f64::from(r[column]));
         }
     }
@@ -137,8 +140,8 @@ pub struct CodeFigures {
     /// Share of the values within 0.05 of a bound of their activation; none if it has no bounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saturation: Option<f64>,
-    /// Squared Frobenius norm of the code's derivative by the input, mean over the rows (at most the first 2,048): exact up to 128 features,
-    /// by 16 random probes beyond.
+    /// Squared Frobenius norm of the code's derivative by the input, mean over the rows (at most the first 2,048):
+    /// exact up to 128 features, by 16 random probes beyond.
     #[serde(deserialize_with = "null_is_nan")]
     pub jacobian_norm2: f64,
 }
@@ -198,7 +201,12 @@ pub fn code_figures<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
 ///
 /// # Errors
 /// Whatever `reconstruct` fails with.
-pub fn noise_sse(rows: Matrix, std: f64, seed: u64, reconstruct: impl FnOnce(Matrix) -> Result<Vec<f32>>) -> Result<f64> {
+pub fn noise_sse(
+    rows: Matrix,
+    std: f64,
+    seed: u64,
+    reconstruct: impl FnOnce(Matrix) -> Result<Vec<f32>>,
+) -> Result<f64> {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     // Two uniform draws make a normal one (Box and Muller 1958).
     let mut normal = || {
@@ -219,8 +227,10 @@ pub fn hide(rows: Matrix, rate: f64, seed: u64) -> Vec<f32> {
 
 /// Mean squared error of `filled` to `rows` where `holes` is missing a value that `rows` has.
 pub fn imputation_mse(rows: Matrix, holes: Matrix, filled: &[f32]) -> f64 {
-    let missing = rows.values.iter().zip(holes.values).zip(filled).filter(|((x, hole), _)| hole.is_nan() && !x.is_nan());
-    let (sum, count) = missing.fold((0.0, 0.0f64), |(sum, count), ((x, _), r)| (sum + f64::from(x - r).powi(2), count + 1.0));
+    let missing =
+        rows.values.iter().zip(holes.values).zip(filled).filter(|((x, hole), _)| hole.is_nan() && !x.is_nan());
+    let (sum, count) =
+        missing.fold((0.0, 0.0f64), |(sum, count), ((x, _), r)| (sum + f64::from(x - r).powi(2), count + 1.0));
     sum / count.max(1.0)
 }
 

@@ -58,7 +58,8 @@ pub fn fields(registry: &Registry) -> Vec<Field> {
         ("model.reconstruction.kind", names(registry.losses())),
     ] {
         // The names are the registry's; what the choice is about stands at the recipe's own field.
-        let parent = fields.iter().find(|field| path.starts_with(&field.path) && field.path.matches('.').count() == 1).cloned();
+        let parent =
+            fields.iter().find(|field| path.starts_with(&field.path) && field.path.matches('.').count() == 1).cloned();
         fields.retain(|field| field.path != path);
         fields.extend(parent.map(|parent| Field { path: path.to_string(), choices: names, ..parent }));
     }
@@ -134,11 +135,12 @@ struct Meanings {
 impl Meanings {
     fn new(plain: &str, config: &Config) -> Self {
         let registry = &config.registry;
-        let (parts, others): (Vec<_>, Vec<_>) = parts(registry).into_iter().partition(|part| match part.path.as_str() {
-            "model.code" => part.name == config.model.code.name(),
-            "model.reconstruction" => part.name == config.model.reconstruction.name(),
-            _ => true,
-        });
+        let (parts, others): (Vec<_>, Vec<_>) =
+            parts(registry).into_iter().partition(|part| match part.path.as_str() {
+                "model.code" => part.name == config.model.code.name(),
+                "model.reconstruction" => part.name == config.model.reconstruction.name(),
+                _ => true,
+            });
         let mut fields = fields(registry);
         fields.extend(parts.iter().flat_map(|part| part.fields.iter().cloned()));
         let mut values = HashMap::new();
@@ -151,14 +153,16 @@ impl Meanings {
     /// The meaning of a field or a table, a line each for what it is and for what is chosen.
     fn of(&self, path: &str) -> String {
         let table = path.rsplit_once('.').map_or("", |(table, _)| table);
-        let field = self.fields.iter().find(|field| field.path == path && self.is_of_kind(field, table)).map(Field::describe);
+        let field =
+            self.fields.iter().find(|field| field.path == path && self.is_of_kind(field, table)).map(Field::describe);
         let part = self.parts.iter().find(|part| part.path == path).map(|part| part.meaning.clone());
         field.into_iter().chain(part).map(|meaning| format!("# {meaning}\n")).collect()
     }
 
     /// Whether the table, as it is, can have the field.
     fn is_of_kind(&self, field: &Field, table: &str) -> bool {
-        field.kinds.is_empty() || self.values.get(&format!("{table}.kind")).is_some_and(|kind| field.kinds.contains(kind))
+        field.kinds.is_empty()
+            || self.values.get(&format!("{table}.kind")).is_some_and(|kind| field.kinds.contains(kind))
     }
 
     /// What could be set in a table and is not, a line each.
@@ -175,8 +179,12 @@ impl Meanings {
             }
         }
         for part in self.parts.iter().filter(|part| is_missing(&part.path)) {
-            text +=
-                &format!("# [{}] (not set): {}\n{}", part.path, part.meaning, listed(&part.path, &part.fields.iter().collect::<Vec<_>>()));
+            text += &format!(
+                "# [{}] (not set): {}\n{}",
+                part.path,
+                part.meaning,
+                listed(&part.path, &part.fields.iter().collect::<Vec<_>>())
+            );
         }
         for part in self.others.iter().filter(|part| part.path == table) {
             text += &format!(
@@ -238,12 +246,20 @@ fn walk(schema: &Value, root: &Value, path: &str, kind: Option<&str>, fields: &m
         match fields.iter_mut().find(|field| field.path == path && (field.meaning == meaning || name == "kind")) {
             // Alternatives of one field: the kinds of a network.
             Some(field) => {
-                field.choices.extend(choices.into_iter().filter(|choice| !field.choices.contains(choice)).collect::<Vec<_>>());
+                field
+                    .choices
+                    .extend(choices.into_iter().filter(|choice| !field.choices.contains(choice)).collect::<Vec<_>>());
                 field.kinds.extend(kind.filter(|_| name != "kind").map(str::to_string));
             }
             None => {
                 let kinds = kind.filter(|_| name != "kind").map(str::to_string).into_iter().collect();
-                fields.push(Field { path: path.clone(), meaning, choices, default: property.get("default").cloned(), kinds });
+                fields.push(Field {
+                    path: path.clone(),
+                    meaning,
+                    choices,
+                    default: property.get("default").cloned(),
+                    kinds,
+                });
             }
         }
         walk(property, root, &path, None, fields);
@@ -319,8 +335,11 @@ mod tests {
         let mut compared = 0;
         for field in all {
             assert!(!field.describe().is_empty(), "`{}` has no meaning", field.path);
-            let said = field.meaning.split_once("Default: ").map(|(_, said)| said.trim_end_matches('.').replace('`', ""));
-            let (Some(said), Some(default)) = (said, field.default.filter(|default| !default.is_object() && !default.is_null())) else {
+            let said =
+                field.meaning.split_once("Default: ").map(|(_, said)| said.trim_end_matches('.').replace('`', ""));
+            let (Some(said), Some(default)) =
+                (said, field.default.filter(|default| !default.is_object() && !default.is_null()))
+            else {
                 continue;
             };
             let is_same = match default.as_f64() {

@@ -1,8 +1,9 @@
 //! New rows: codes from a density, and what the decoder makes of them.
 //!
-//! The density is the code's own prior, where it has one, or a mixture of Gaussians that is fitted to the codes of the training rows, for any code (Ghosh et
-//! al. 2020). Of images the decoder's mean is shown; of a table a row is drawn from what the decoder says: truth values and levels by their
-//! probabilities, numbers with their variance if they have one.
+//! The density is the code's own prior, where it has one, or a mixture of Gaussians that is fitted to the codes of the
+//! training rows, for any code (Ghosh et al. 2020). Of images the decoder's mean is shown; of a table a row is drawn
+//! from what the decoder says: truth values and levels by their probabilities, numbers with their variance if they have
+//! one.
 
 use ae_data::{Dataset, Encoding};
 use ae_model::Code;
@@ -61,7 +62,8 @@ impl Trained {
         }
     }
 
-    /// The smallest and the largest value of each feature in `train`, in units of the scaled data: in 20,000 of its rows, at most.
+    /// The smallest and the largest value of each feature in `train`, in units of the scaled data: in 20,000 of its
+    /// rows, at most.
     ///
     /// # Errors
     /// A file that can no longer be read.
@@ -76,9 +78,9 @@ impl Trained {
         Ok(ranges)
     }
 
-    /// Rows for `codes` (`[rows, code_dim]`), in units of the scaled data: `[rows, d_input]`. Values stay within `ranges`, if there are any: a column
-    /// that had one value in training has that, and one that had none has none (`NaN`). Beside them, how many values had to be moved to the end of a
-    /// range.
+    /// Rows for `codes` (`[rows, code_dim]`), in units of the scaled data: `[rows, d_input]`. Values stay within
+    /// `ranges`, if there are any: a column that had one value in training has that, and one that had none has none
+    /// (`NaN`). Beside them, how many values had to be moved to the end of a range.
     ///
     /// # Errors
     /// A device that fails.
@@ -130,8 +132,10 @@ impl Trained {
         let mut values = self.unscale(rows);
         let columns = self.columns();
         let ranges = Encoding::new(columns.clone()).ranges();
-        let whole: Vec<usize> = columns.iter().zip(&ranges).filter(|(column, _)| column.integer).map(|(_, (first, _))| *first).collect();
-        let blank: Vec<usize> = columns.iter().zip(ranges).filter(|(column, _)| column.blank).map(|(_, (first, _))| first).collect();
+        let whole: Vec<usize> =
+            columns.iter().zip(&ranges).filter(|(column, _)| column.integer).map(|(_, (first, _))| *first).collect();
+        let blank: Vec<usize> =
+            columns.iter().zip(ranges).filter(|(column, _)| column.blank).map(|(_, (first, _))| first).collect();
         for row in values.chunks_exact_mut(self.schema.d_input) {
             blank.iter().for_each(|&index| row[index] = f64::NAN);
             // 0 rather than -0.
@@ -140,22 +144,30 @@ impl Trained {
         values
     }
 
-    /// How like the rows of `test` some rows are, by name: the scaled rows `samples`, as many rows of `train`, and samples of `components` Gaussians that are
-    /// fitted to the rows themselves (to the scores of their first 64 principal components, where there are more columns).
+    /// How like the rows of `test` some rows are, by name: the scaled rows `samples`, as many rows of `train`, and
+    /// samples of `components` Gaussians that are fitted to the rows themselves (to the scores of their first 64
+    /// principal components, where there are more columns).
     ///
     /// # Errors
     /// Rows that are too few, or a file that can no longer be read.
-    pub fn compared(&self, samples: &[f32], train: &Dataset, test: &Dataset, components: usize) -> Result<Vec<(String, SampleQuality)>> {
+    pub fn compared(
+        &self,
+        samples: &[f32],
+        train: &Dataset,
+        test: &Dataset,
+        components: usize,
+    ) -> Result<Vec<(String, SampleQuality)>> {
         let width = self.schema.d_input;
         // What is missing is 0: the mean, where columns are standardised.
-        let whole = |values: &[f32]| values.iter().map(|&value| if value.is_nan() { 0.0 } else { value }).collect::<Vec<f32>>();
+        let whole =
+            |values: &[f32]| values.iter().map(|&value| if value.is_nan() { 0.0 } else { value }).collect::<Vec<f32>>();
         let values = |rows: &Dataset| -> Result<Vec<f32>> { Ok(whole(&rows.scaled(&self.schema.scaling)?)) };
         let (samples, train, test) = (whole(samples), values(&train.thin(FITTED))?, values(&test.thin(FITTED))?);
         let count = samples.len() / width;
         let pca = Pca::fit(Matrix { values: &train, width }, width.min(COMPONENTS))?;
         let kept = pca.components();
-        let mixture =
-            Mixture::fit(&pca.encode(Matrix { values: &train, width }), kept, components, self.config.seed).map_err(Error::Failed)?;
+        let mixture = Mixture::fit(&pca.encode(Matrix { values: &train, width }), kept, components, self.config.seed)
+            .map_err(Error::Failed)?;
         let mut drawn = pca.decode(&mixture.sample(count, self.config.seed));
         let is_clipped = self.schema.scaling.is_unit_range();
         if is_clipped {
@@ -164,10 +176,13 @@ impl Trained {
         }
         let clipped = if is_clipped { ", clipped" } else { "" };
         let rows = train.len() / width;
-        let real: Vec<f32> =
-            (0..count.min(rows)).flat_map(|row| &train[row * rows / count.min(rows) * width..][..width]).copied().collect();
-        let of =
-            |name: String, rows: &[f32]| -> Result<_> { Ok((name, SampleQuality::of(rows, &test, &train, width).map_err(Error::Failed)?)) };
+        let real: Vec<f32> = (0..count.min(rows))
+            .flat_map(|row| &train[row * rows / count.min(rows) * width..][..width])
+            .copied()
+            .collect();
+        let of = |name: String, rows: &[f32]| -> Result<_> {
+            Ok((name, SampleQuality::of(rows, &test, &train, width).map_err(Error::Failed)?))
+        };
         // Their distance to themselves says nothing.
         let training = of("training rows".to_string(), &real)?;
         Ok(vec![

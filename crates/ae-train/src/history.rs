@@ -1,7 +1,9 @@
-//! What each epoch measured: kept for Burn's best-epoch search, appended to `metrics.csv`, and told to the reporter in one line.
+//! What each epoch measured: kept for Burn's best-epoch search, appended to `metrics.csv`, and told to the reporter in
+//! one line.
 //!
-//! A resumed run reads its rows back first, so that the best epoch so far and the patience left are those of a run never interrupted. Rows are known by
-//! their epoch, of several the last one counts, and a last line that was cut off does not.
+//! A resumed run reads its rows back first, so that the best epoch so far and the patience left are those of a run
+//! never interrupted. Rows are known by their epoch, of several the last one counts, and a last line that was cut off
+//! does not.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -86,19 +88,24 @@ impl History {
     /// A file that cannot be written, or whose rows cannot be read back.
     pub fn open(path: &Path, epochs: usize, batches: usize, done: usize, reporter: Arc<dyn Reporter>) -> Result<Self> {
         let Table { columns, values } = if done > 0 { read(path)? } else { Table::default() };
-        let rows = values.range(..(done + 1, String::new())).map(|((epoch, column), value)| ((*epoch, column.clone()), *value));
+        let rows = values
+            .range(..(done + 1, String::new()))
+            .map(|((epoch, column), value)| ((*epoch, column.clone()), *value));
         let values: BTreeMap<(usize, String), f64> = rows.collect();
         if let Some(epoch) = (1..=done).find(|&epoch| !values.contains_key(&(epoch, Self::key(LOSS, &Split::Valid)))) {
             return Err(damaged(path, &format!("holds no row of epoch {epoch}")));
         }
-        let mut history = Self { path: path.to_owned(), columns, values, first: done + 1, ..Self::new(epochs, batches, reporter) };
-        // What is there beyond these rows: a line that was cut off, or epochs that are trained again. A whole file takes its place.
+        let mut history =
+            Self { path: path.to_owned(), columns, values, first: done + 1, ..Self::new(epochs, batches, reporter) };
+        // What is there beyond these rows: a line that was cut off, or epochs that are trained again. A whole file
+        // takes its place.
         let text = if done > 0 { history.text(done) } else { String::new() };
         own_file(path)?;
         if fs::read(path).map_or(done > 0, |before| before != text.as_bytes()) {
             write_bytes(path, text.as_bytes())?;
         }
-        let file = File::options().create(true).append(true).open(path).map_err(|error| Error::at("write", path, error))?;
+        let file =
+            File::options().create(true).append(true).open(path).map_err(|error| Error::at("write", path, error))?;
         history.file = Some(file);
         Ok(history)
     }
@@ -122,7 +129,8 @@ impl History {
         format!("{split}_{}", name.to_lowercase().replace(' ', "_"))
     }
 
-    /// Appends the row of an epoch; the first also writes the header, from what was measured. It is on the disk before the epoch's checkpoint is.
+    /// Appends the row of an epoch; the first also writes the header, from what was measured. It is on the disk before
+    /// the epoch's checkpoint is.
     fn write(&mut self, epoch: usize) {
         let mut text = String::new();
         if self.columns.is_empty() {
@@ -156,7 +164,8 @@ impl History {
         }
         parts.extend(value("valid_dead_units").filter(|&units| units > 0.0).map(|units| format!("{units} dead units")));
         let per_epoch = self.began.elapsed().as_secs_f64() / (epoch + 1 - self.first) as f64;
-        let left = Duration::try_from_secs_f64(per_epoch * self.epochs.saturating_sub(epoch) as f64).unwrap_or(Duration::MAX);
+        let left =
+            Duration::try_from_secs_f64(per_epoch * self.epochs.saturating_sub(epoch) as f64).unwrap_or(Duration::MAX);
         parts.push(format!("{:.2} s", value(SECONDS).unwrap_or_default()));
         parts.push(format!("{} left", clock(left)));
         parts.join("  ")
@@ -174,8 +183,12 @@ fn clock(time: Duration) -> String {
 
 fn damaged(path: &Path, reason: &str) -> Error {
     // A cell of a damaged file can be half of it, in many lines.
-    let reason: String = reason.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(300).collect();
-    Error::Failed(format!("{}: {reason}; without it the best epoch so far is unknown: bring the file back, or train anew", path.display()))
+    let reason: String =
+        reason.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(300).collect();
+    Error::Failed(format!(
+        "{}: {reason}; without it the best epoch so far is unknown: bring the file back, or train anew",
+        path.display()
+    ))
 }
 
 /// What `metrics.csv` holds.
@@ -209,7 +222,9 @@ fn read(path: &Path) -> Result<Table> {
     let mut table = Table { columns: header.iter().skip(1).map(str::to_string).collect(), values: BTreeMap::new() };
     for (row, record) in reader.records().enumerate() {
         let record = record.map_err(|error| damaged(path, &error.to_string()))?;
-        let number = |column: &str, cell: &str| damaged(path, &format!("`{cell}` in row {}, column `{column}` is no number", row + 1));
+        let number = |column: &str, cell: &str| {
+            damaged(path, &format!("`{cell}` in row {}, column `{column}` is no number", row + 1))
+        };
         let epoch: usize = record[0].parse().map_err(|_| number(EPOCH, &record[0]))?;
         for (column, cell) in header.iter().zip(&record).skip(1).filter(|(_, cell)| !cell.is_empty()) {
             let value = cell.parse().map_err(|_| number(column, cell))?;
@@ -235,21 +250,24 @@ pub struct Epoch {
 impl Epoch {
     /// Of the values of an epoch, by column.
     fn of<'a>(epoch: usize, values: impl Iterator<Item = (&'a str, f64)> + Clone) -> Self {
-        let value = |wanted: &str| values.clone().find(|(column, _)| *column == wanted).map_or(f64::NAN, |(_, value)| value);
+        let value =
+            |wanted: &str| values.clone().find(|(column, _)| *column == wanted).map_or(f64::NAN, |(_, value)| value);
         let loss = value(&History::key(LOSS, &Split::Valid));
         // Of the terms, which are the columns that are none of the other figures; in training they are infinite first.
         let is_term = |column: &str| {
             let name = column.strip_prefix("train_").or(column.strip_prefix("valid_"));
             name.filter(|name| *name != LOSS && !FIGURES.contains(name)).map(str::to_string)
         };
-        let infinite = || values.clone().filter(|(_, value)| !value.is_finite()).find_map(|(column, _)| is_term(column));
+        let infinite =
+            || values.clone().filter(|(_, value)| !value.is_finite()).find_map(|(column, _)| is_term(column));
         let infinite = (!loss.is_finite()).then(|| infinite().unwrap_or_else(|| LOSS.to_string()));
         Self { epoch, loss, seconds: value(SECONDS), infinite }
     }
 }
 
 /// Columns that are no terms of the loss.
-const FIGURES: [&str; 8] = ["mse", "fvu", "code_l0", "dead_units", "mean_activation", "saturation", "jacobian_norm2", "learning_rate"];
+const FIGURES: [&str; 8] =
+    ["mse", "fvu", "code_l0", "dead_units", "mean_activation", "saturation", "jacobian_norm2", "learning_rate"];
 
 /// Every epoch that `path` holds, in their order.
 ///
@@ -272,7 +290,10 @@ pub fn columns(path: &Path) -> Result<Vec<(String, Vec<f64>)>> {
     let table = read(path)?;
     let names: BTreeSet<&String> = table.values.keys().map(|(_, name)| name).collect();
     let epochs = table.epochs();
-    Ok(names.into_iter().map(|name| (name.clone(), epochs.iter().map(|&epoch| table.value(epoch, name)).collect())).collect())
+    Ok(names
+        .into_iter()
+        .map(|name| (name.clone(), epochs.iter().map(|&epoch| table.value(epoch, name)).collect()))
+        .collect())
 }
 
 impl MetricLogger for History {
@@ -285,7 +306,12 @@ impl MetricLogger for History {
         }
     }
 
-    fn read_numeric(&mut self, name: &str, epoch: usize, split: &Split) -> std::result::Result<Vec<NumericEntry>, String> {
+    fn read_numeric(
+        &mut self,
+        name: &str,
+        epoch: usize,
+        split: &Split,
+    ) -> std::result::Result<Vec<NumericEntry>, String> {
         let value = self.values.get(&(epoch, Self::key(name, split)));
         Ok(value.map(|&value| NumericEntry::Final(value)).into_iter().collect())
     }
@@ -297,7 +323,8 @@ impl MetricLogger for History {
 
     fn log_epoch_summary(&mut self, summary: EpochSummary) {
         let epoch = summary.epoch_number;
-        // An interrupted epoch ends its training split without a validation: it will be trained again, and leaves no row.
+        // An interrupted epoch ends its training split without a validation: it will be trained again, and leaves no
+        // row.
         if summary.split != Split::Valid {
             return;
         }
@@ -335,7 +362,11 @@ mod tests {
         history.write(3);
         drop(history);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "epoch,seconds,valid_loss\n1,0.5,3\n2,0.5,2\n3,,0.25\n");
-        std::fs::write(folder.path().join("wild.csv"), "epoch,train_l1,valid_kl,valid_loss\n1,0.5,NaN,inf\n2,1,1,1\n3,1,1,NaN\n").unwrap();
+        std::fs::write(
+            folder.path().join("wild.csv"),
+            "epoch,train_l1,valid_kl,valid_loss\n1,0.5,NaN,inf\n2,1,1,1\n3,1,1,NaN\n",
+        )
+        .unwrap();
         let wild = losses(&folder.path().join("wild.csv")).unwrap();
         let infinite: Vec<_> = wild.iter().map(|epoch| epoch.infinite.as_deref()).collect();
         assert_eq!(infinite, [Some("kl"), None, Some("loss")]);

@@ -1,4 +1,5 @@
-//! Filling in what is missing: the blanks of rows by what the model makes of the rest; and how good that is, on values that were there.
+//! Filling in what is missing: the blanks of rows by what the model makes of the rest; and how good that is, on values
+//! that were there.
 
 use std::{io::Write, path::Path, sync::Arc};
 
@@ -27,7 +28,8 @@ const VALUES: usize = 2 << 20;
 /// Times that a row is looked at again with what was filled in.
 const ROUNDS: usize = 5;
 
-/// How well values that were there and were hidden are filled in: mean squared error at the hidden values, in units of the scaled data.
+/// How well values that were there and were hidden are filled in: mean squared error at the hidden values, in units of
+/// the scaled data.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HeldOut {
     /// Share of the values that were hidden, completely at random.
@@ -65,15 +67,18 @@ impl<I: Iterator<Item = Result<Vec<f64>>>> Cells<I> {
     fn cell(&mut self, row: usize, column: usize) -> Result<f64> {
         while (row - self.first) * self.columns >= self.cells.len() {
             self.first += self.cells.len() / self.columns;
-            self.cells = self.batches.next().ok_or_else(|| Error::Failed("the file has more rows than before".to_string()))??;
+            self.cells = self
+                .batches
+                .next()
+                .ok_or_else(|| Error::Failed("the file has more rows than before".to_string()))??;
         }
         Ok(self.cells[(row - self.first) * self.columns + column])
     }
 }
 
 impl Trained {
-    /// `values` (scaled rows, `NaN` where missing) with what is missing filled in, row by row. A model that reads which values are there does it
-    /// at once; any other begins with the mean and reads its own answer a few times over.
+    /// `values` (scaled rows, `NaN` where missing) with what is missing filled in, row by row. A model that reads which
+    /// values are there does it at once; any other begins with the mean and reads its own answer a few times over.
     ///
     /// # Errors
     /// A device that fails.
@@ -82,8 +87,10 @@ impl Trained {
         let shape = [values.len() / width, width];
         let tensor = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, shape), &self.device);
         let visible = tensor(values.iter().map(|value| if value.is_nan() { 0.0 } else { 1.0 }).collect());
-        let mut filled =
-            self.model.impute(tensor(values.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect()), visible.clone());
+        let mut filled = self.model.impute(
+            tensor(values.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect()),
+            visible.clone(),
+        );
         if !self.model.mask_input {
             for _ in 0..ROUNDS {
                 let again = self.model.reconstruct(filled.clone());
@@ -93,9 +100,12 @@ impl Trained {
         numbers(filled)
     }
 
-    /// The cells of each row with its blanks filled in, in batches, in the units of the data, row by row; `NaN` where nothing is known: in a column
-    /// that was empty in training, in a row of which no value is there.
-    fn filled<'a>(&'a self, rows: &'a Dataset) -> impl Iterator<Item = Result<(std::ops::Range<usize>, Vec<f64>)>> + 'a {
+    /// The cells of each row with its blanks filled in, in batches, in the units of the data, row by row; `NaN` where
+    /// nothing is known: in a column that was empty in training, in a row of which no value is there.
+    fn filled<'a>(
+        &'a self,
+        rows: &'a Dataset,
+    ) -> impl Iterator<Item = Result<(std::ops::Range<usize>, Vec<f64>)>> + 'a {
         let encoding = Encoding::new(self.columns());
         let columns = self.columns();
         self.batches(rows, "filling in rows", move |batch| {
@@ -110,16 +120,25 @@ impl Trained {
                 // What was always the same is known better than the network knows it.
                 self.schema.scaling.constant.iter().for_each(|&(feature, value)| features[feature] = value);
                 // What was there stays to the last bit, which scaling and back would not give.
-                features.iter_mut().zip(&known).filter(|(_, known)| !known.is_nan()).for_each(|(value, known)| *value = *known);
+                features
+                    .iter_mut()
+                    .zip(&known)
+                    .filter(|(_, known)| !known.is_nan())
+                    .for_each(|(value, known)| *value = *known);
                 let decoded = encoding.decode(features);
-                cells
-                    .extend(decoded.into_iter().zip(&columns).map(|(cell, column)| if is_empty || column.blank { f64::NAN } else { cell }));
+                cells.extend(
+                    decoded
+                        .into_iter()
+                        .zip(&columns)
+                        .map(|(cell, column)| if is_empty || column.blank { f64::NAN } else { cell }),
+                );
             }
             Ok(cells)
         })
     }
 
-    /// The cells of all `rows` with their blanks filled in, in the units of the data, row by row; `NaN` where nothing is known.
+    /// The cells of all `rows` with their blanks filled in, in the units of the data, row by row; `NaN` where nothing
+    /// is known.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
@@ -172,8 +191,8 @@ impl Trained {
         self.schema.columns.iter().map(|column| Some((*found.get(&column.name)?, column.clone()))).collect()
     }
 
-    /// Writes the table of text that `rows` are all the rows of to `to` with its blanks filled in and every other byte as it was; gzipped if it is
-    /// `packed`.
+    /// Writes the table of text that `rows` are all the rows of to `to` with its blanks filled in and every other byte
+    /// as it was; gzipped if it is `packed`.
     ///
     /// # Errors
     /// Rows of no table of text, a device that fails, or a place that cannot be written.
@@ -218,7 +237,8 @@ impl Trained {
         }
     }
 
-    /// Writes the array at `from`, which `rows` are all the rows of, to `to` with its missing numbers filled in and every other byte as it was.
+    /// Writes the array at `from`, which `rows` are all the rows of, to `to` with its missing numbers filled in and
+    /// every other byte as it was.
     ///
     /// # Errors
     /// A file that is no array, or a place that cannot be written.
@@ -252,8 +272,9 @@ impl Trained {
         }
     }
 
-    /// `rows` as a table with every column of theirs, as it came, and the blanks of the learned ones filled in. Of text, columns of plain numbers become
-    /// numbers if `typed`. What was filled in is counted in `count` as the table is read.
+    /// `rows` as a table with every column of theirs, as it came, and the blanks of the learned ones filled in. Of
+    /// text, columns of plain numbers become numbers if `typed`. What was filled in is counted in `count` as the
+    /// table is read.
     pub fn impute<'a>(&'a self, rows: &'a Dataset, typed: bool, count: &'a std::cell::RefCell<Filled>) -> Table<'a> {
         let Some(places) = self.places(rows) else { return self.impute_numbers(rows, count) };
         let Some(carried) = rows.rows().carried.as_ref() else { return self.impute_numbers(rows, count) };
@@ -272,12 +293,14 @@ impl Trained {
         let parts = self.filled(rows).map(move |batch| {
             let (range, cells) = batch?;
             let mut arrays = carried.take(&rows.indices()[range], &all)?;
-            let empty =
-                cells.chunks_exact(width).filter(|row| row.iter().zip(&places).all(|(cell, (_, column))| cell.is_nan() || column.blank));
+            let empty = cells
+                .chunks_exact(width)
+                .filter(|row| row.iter().zip(&places).all(|(cell, (_, column))| cell.is_nan() || column.blank));
             count.borrow_mut().empty_rows += empty.count();
             for (index, (place, column)) in places.iter().enumerate() {
                 let wanted: Vec<f64> = cells.iter().skip(index).step_by(width).copied().collect();
-                let failed = |error: arrow_schema::ArrowError| Error::Failed(format!("column `{}`: {error}", column.name));
+                let failed =
+                    |error: arrow_schema::ArrowError| Error::Failed(format!("column `{}`: {error}", column.name));
                 let missing = missing.but_for(&column.levels);
                 let (made, cells, left) = patch::patch(&arrays[*place], column, &wanted, &missing).map_err(failed)?;
                 arrays[*place] = if is_text && is_plain(column) { as_numbers(&made, column, &missing)? } else { made };
@@ -306,10 +329,13 @@ impl Trained {
                 }
             }
             let array = |index: usize| -> ArrayRef {
-                let cells: Float64Array = cells.iter().skip(index).step_by(width).map(|cell| (!cell.is_nan()).then_some(*cell)).collect();
+                let cells: Float64Array =
+                    cells.iter().skip(index).step_by(width).map(|cell| (!cell.is_nan()).then_some(*cell)).collect();
                 match kind {
                     DataType::Float64 => Arc::new(cells),
-                    _ => Arc::new(cells.iter().map(|cell| cell.map(|cell| cell as f32)).collect::<arrow_array::Float32Array>()),
+                    _ => Arc::new(
+                        cells.iter().map(|cell| cell.map(|cell| cell as f32)).collect::<arrow_array::Float32Array>(),
+                    ),
                 }
             };
             Ok((range, (0..width).map(array).collect()))
@@ -326,9 +352,14 @@ fn is_plain(column: &Column) -> bool {
 /// A column of text that holds plain numbers, as numbers.
 fn as_numbers(array: &ArrayRef, column: &Column, missing: &Missing) -> Result<ArrayRef> {
     let texts = texts(array, "the table".as_ref()).map_err(|error: DataError| Error::from(error))?;
-    let cell = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !missing.has(text)).map(str::to_string);
+    let cell =
+        |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !missing.has(text)).map(str::to_string);
     Ok(match column.integer {
-        true => Arc::new(texts.iter().map(|text| cell(text).and_then(|text| text.parse().ok())).collect::<Int64Array>()),
-        false => Arc::new(texts.iter().map(|text| cell(text).and_then(|text| text.parse().ok())).collect::<Float64Array>()),
+        true => {
+            Arc::new(texts.iter().map(|text| cell(text).and_then(|text| text.parse().ok())).collect::<Int64Array>())
+        }
+        false => {
+            Arc::new(texts.iter().map(|text| cell(text).and_then(|text| text.parse().ok())).collect::<Float64Array>())
+        }
     })
 }

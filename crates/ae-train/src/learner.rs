@@ -116,8 +116,12 @@ impl TrainingConfig {
         let schedule = match (self.schedule, warmup) {
             (Schedule::Constant, 0) => Ok(ModuleLrScheduler::new(rate)),
             (Schedule::Cosine, 0) => cosine.init(),
-            (Schedule::Constant, _) => SequentialLrSchedulerConfig::new(vec![rise.into(), constant.into()], vec![warmup]).init(),
-            (Schedule::Cosine, _) => SequentialLrSchedulerConfig::new(vec![rise.into(), cosine.into()], vec![warmup]).init(),
+            (Schedule::Constant, _) => {
+                SequentialLrSchedulerConfig::new(vec![rise.into(), constant.into()], vec![warmup]).init()
+            }
+            (Schedule::Cosine, _) => {
+                SequentialLrSchedulerConfig::new(vec![rise.into(), cosine.into()], vec![warmup]).init()
+            }
         };
         schedule.map_err(|reason| Error::Usage(format!("`training.learning_rate` is {rate}: {reason}")))
     }
@@ -133,7 +137,9 @@ impl Fit<'_> {
         trainee: Trainee<E, D, C>,
     ) -> Result<LearningResult<Trainee<E, D, C>>> {
         let plain = self.device.clone().inner();
-        let loader = |dataset: &Dataset, order, size: usize| Loader::new(dataset.clone(), self.batcher.clone(), size, order, plain.clone());
+        let loader = |dataset: &Dataset, order, size: usize| {
+            Loader::new(dataset.clone(), self.batcher.clone(), size, order, plain.clone())
+        };
         let order = Order::Shuffled { seed: self.seed };
         let done = self.place.done();
         let within = match &self.place {
@@ -142,8 +148,11 @@ impl Fit<'_> {
         };
         let batches = within.map_or(0, |within| within.batches);
         let train = loader(&self.split.train, order, self.config.batch_size).after(done, batches);
-        let validation =
-            loader(&self.split.validation, Order::Sequential, self.config.batch_size.max(256).min(self.split.validation.len()));
+        let validation = loader(
+            &self.split.validation,
+            Order::Sequential,
+            self.config.batch_size.max(256).min(self.split.validation.len()),
+        );
         let mut schedule = self.config.schedule(train.batches())?;
         let every = if device::is_cpu(&plain) { 1 } else { READ_EVERY };
         let (steps, total) = (done * train.batches() + batches, self.config.epochs * train.batches());
@@ -193,7 +202,9 @@ impl Fit<'_> {
             if let Place::Folder { checkpoints, .. } = &self.place {
                 // Burn panics on a checkpoint that it cannot use: look first, and say it in a sentence.
                 let (record, what) = match within {
-                    Some(within) => (checkpoint::load_step(checkpoints, PARTS[0], within)?, format!("step {}", within.steps)),
+                    Some(within) => {
+                        (checkpoint::load_step(checkpoints, PARTS[0], within)?, format!("step {}", within.steps))
+                    }
                     None => (checkpoint::load(checkpoints, PARTS[0], epoch)?, format!("epoch {epoch}")),
                 };
                 checkpoint::fitted(trainee.clone(), record, &what)?;

@@ -81,7 +81,8 @@ impl Weights {
 }
 
 impl Trained {
-    /// The likelihood of `rows` under the model; none where its code is not stochastic. `pca` holds as many components as the code has units.
+    /// The likelihood of `rows` under the model; none where its code is not stochastic. `pca` holds as many components
+    /// as the code has units.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
@@ -119,7 +120,8 @@ impl Trained {
         let variance = |[sum, squares]: [f64; 2]| (squares - sum * sum / count) / (count - 1.0).max(1.0);
         let is_density = self.model.variance.is_some() && self.model.reconstruction.layout.is_none();
         let values = weighted.scaled(&self.schema.scaling)?;
-        let pca = is_density.then(|| pca.log_likelihood(Matrix { values: &values, width: self.schema.d_input })).flatten();
+        let pca =
+            is_density.then(|| pca.log_likelihood(Matrix { values: &values, width: self.schema.d_input })).flatten();
         let deviation = match &self.model.variance {
             Some(variance) => {
                 let deviations = numbers(variance.values().sqrt().unsqueeze::<2>())?;
@@ -133,10 +135,12 @@ impl Trained {
             rows: weighted.len(),
             elbo_of_rows,
             samples: SAMPLES,
-            log_likelihood: weights.iter().map(|row| row.largest + (row.sums[0] / samples).ln()).sum::<f64>() / weights.len() as f64,
+            log_likelihood: weights.iter().map(|row| row.largest + (row.sums[0] / samples).ln()).sum::<f64>()
+                / weights.len() as f64,
             effective_samples: effective[effective.len() / 2],
             pca,
-            has_unit_variance: self.model.variance.is_none() && self.config.model.reconstruction.get::<ae_model::SquaredError>().is_some(),
+            has_unit_variance: self.model.variance.is_none()
+                && self.config.model.reconstruction.get::<ae_model::SquaredError>().is_some(),
             active_units: means.into_iter().filter(|sums| variance(*sums) > ACTIVE).count(),
             deviation,
         })

@@ -1,8 +1,10 @@
 //! How alike two images are: peak signal-to-noise ratio, and structural similarity (Wang et al. 2004).
 //!
-//! `psnr = 10 log10(range^2 / mse)` in decibels. `ssim = mean over windows of (2 m_x m_y + c_1)(2 s_xy + c_2) / ((m_x^2 + m_y^2 + c_1)(s_x^2 + s_y^2 +
-//! c_2))` with means, variances and covariance under a Gaussian window of deviation 1.5, `c_1 = (0.01 range)^2` and `c_2 = (0.03 range)^2`; 1 for
-//! equal images. Burn's metrics of these names come with a feature that adds half a minute of vision code to every build.
+//! `psnr = 10 log10(range^2 / mse)` in decibels.
+//! `ssim = mean over windows of (2 m_x m_y + c_1)(2 s_xy + c_2) / ((m_x^2 + m_y^2 + c_1)(s_x^2 + s_y^2 + c_2))`
+//! with means, variances and covariance under a Gaussian window of deviation 1.5, `c_1 = (0.01 range)^2` and
+//! `c_2 = (0.03 range)^2`; 1 for equal images. Burn's metrics of these names come with a feature that adds half a
+//! minute of vision code to every build.
 
 use ae_data::Geometry;
 
@@ -18,10 +20,12 @@ pub fn window(geometry: Geometry) -> Option<usize> {
     [(11, 24), (7, 7), (5, 5), (3, 3)].into_iter().find(|(_, least)| side >= *least).map(|(window, _)| window)
 }
 
-/// The similarity of a pair of images whose values span `range`, mean over channels and over all places of a window of `side` pixels.
+/// The similarity of a pair of images whose values span `range`, mean over channels and over all places of a window of
+/// `side` pixels.
 pub fn ssim(x: &[f32], r: &[f32], geometry: Geometry, side: usize, range: f64) -> f64 {
     let Geometry { channels, height, width } = geometry;
-    let weights: Vec<f64> = (0..side).map(|index| (-0.5 * ((index as f64 - (side / 2) as f64) / 1.5).powi(2)).exp()).collect();
+    let weights: Vec<f64> =
+        (0..side).map(|index| (-0.5 * ((index as f64 - (side / 2) as f64) / 1.5).powi(2)).exp()).collect();
     let total: f64 = weights.iter().sum();
     let weights: Vec<f64> = weights.into_iter().map(|weight| weight / total).collect();
     let (rows, columns) = (height + 1 - side, width + 1 - side);
@@ -30,8 +34,10 @@ pub fn ssim(x: &[f32], r: &[f32], geometry: Geometry, side: usize, range: f64) -
         let along = |place: usize, step: usize, value: &dyn Fn(usize) -> f64| -> f64 {
             weights.iter().enumerate().map(|(index, weight)| weight * value(place + index * step)).sum()
         };
-        let lines: Vec<f64> =
-            (0..height).flat_map(|y| (0..columns).map(move |x| y * width + x)).map(|place| along(place, 1, value)).collect();
+        let lines: Vec<f64> = (0..height)
+            .flat_map(|y| (0..columns).map(move |x| y * width + x))
+            .map(|place| along(place, 1, value))
+            .collect();
         (0..rows * columns).map(|place| along(place, columns, &|place| lines[place])).collect()
     };
     let (c1, c2) = ((0.01 * range).powi(2), (0.03 * range).powi(2));
@@ -40,7 +46,8 @@ pub fn ssim(x: &[f32], r: &[f32], geometry: Geometry, side: usize, range: f64) -
         let pixels = channel * height * width;
         let (x, r) = (|place: usize| f64::from(x[pixels + place]), |place: usize| f64::from(r[pixels + place]));
         let (mx, mr) = (blur(&x), blur(&r));
-        let (xx, rr, xr) = (blur(&|place| x(place).powi(2)), blur(&|place| r(place).powi(2)), blur(&|place| x(place) * r(place)));
+        let (xx, rr, xr) =
+            (blur(&|place| x(place).powi(2)), blur(&|place| r(place).powi(2)), blur(&|place| x(place) * r(place)));
         for place in 0..mx.len() {
             let (m, n) = (mx[place], mr[place]);
             let (vx, vr, vxr) = (xx[place] - m * m, rr[place] - n * n, xr[place] - m * n);

@@ -311,7 +311,10 @@ fn check(rows: &[f32], width: usize, components: usize) -> Result<(), String> {
         return Err("a mixture of Gaussians needs at least one column and one component".to_string());
     }
     if rows.is_empty() || !rows.len().is_multiple_of(width) {
-        return Err(format!("a mixture of Gaussians needs whole rows of {width} values, and has {} values", rows.len()));
+        return Err(format!(
+            "a mixture of Gaussians needs whole rows of {width} values, and has {} values",
+            rows.len()
+        ));
     }
     match rows.iter().position(|value| !value.is_finite()) {
         None => Ok(()),

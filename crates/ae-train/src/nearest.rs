@@ -43,8 +43,11 @@ impl Reference {
         }
         // A feature of which nothing is known reaches nowhere.
         let known = |value: f32| if value.is_finite() { value } else { 0.0 };
-        let missing: Vec<bool> =
-            if values.iter().any(|value| value.is_nan()) { values.iter().map(|value| value.is_nan()).collect() } else { Vec::new() };
+        let missing: Vec<bool> = if values.iter().any(|value| value.is_nan()) {
+            values.iter().map(|value| value.is_nan()).collect()
+        } else {
+            Vec::new()
+        };
         values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
         let [low, high] = [low, high].map(|ends| ends.into_iter().map(known).collect());
         Self { values, missing, width, low, high }
@@ -70,7 +73,8 @@ impl Reference {
         values
     }
 
-    /// Rows whose values are brought within what the rows here have, and as much again on either side. Missing values stay so.
+    /// Rows whose values are brought within what the rows here have, and as much again on either side. Missing values
+    /// stay so.
     pub(crate) fn within_reach(&self, rows: &[f32]) -> Vec<f32> {
         let within = |(index, &value): (usize, &f32)| {
             let (low, high) = (self.low[index % self.width], self.high[index % self.width]);
@@ -96,9 +100,10 @@ impl Reference {
         Search { known: Tensor::from_data(TensorData::new(known, [width + 1, rows]), &device), squares, device }
     }
 
-    /// The `k` nearest rows of each of `rows` and how far they are, the nearest first: Euclidean distance over the values that are there, those standing
-    /// for all. `near` are the same rows within reach, by which candidates are sought. `own` are the places of the rows here, if they are some of
-    /// these: a row is not its own neighbour.
+    /// The `k` nearest rows of each of `rows` and how far they are, the nearest first: Euclidean distance over the
+    /// values that are there, those standing for all. `near` are the same rows within reach, by which candidates
+    /// are sought. `own` are the places of the rows here, if they are some of these: a row is not its own
+    /// neighbour.
     pub(crate) fn nearest(
         &self,
         search: &Search,
@@ -119,13 +124,15 @@ impl Reference {
             let zeroed = |value: &f32| if value.is_nan() { 0.0 } else { *value };
             let quick = match has_holes {
                 false => {
-                    let with_one: Vec<f32> = near.chunks_exact(width).flat_map(|row| row.iter().copied().chain([1.0])).collect();
+                    let with_one: Vec<f32> =
+                        near.chunks_exact(width).flat_map(|row| row.iter().copied().chain([1.0])).collect();
                     tensor(with_one, width + 1).matmul(known.clone())
                 }
                 true => {
                     // Over the values that are there.
                     let there = near.iter().map(|value| f32::from(u8::from(!value.is_nan()))).collect();
-                    let with_zero: Vec<f32> = near.chunks_exact(width).flat_map(|row| row.iter().map(zeroed).chain([0.0])).collect();
+                    let with_zero: Vec<f32> =
+                        near.chunks_exact(width).flat_map(|row| row.iter().map(zeroed).chain([0.0])).collect();
                     tensor(with_zero, width + 1).matmul(known.clone()) + tensor(there, width).matmul(squares.clone())
                 }
             };
@@ -133,7 +140,8 @@ impl Reference {
             for (index, (row, quick)) in chunk.chunks_exact(width).zip(quick.chunks_exact(self.len())).enumerate() {
                 let own = own.map(|own| own[number * CHUNK + index]);
                 let candidates = least(quick, k + SPARE, own);
-                let mut exact: Vec<(usize, f64)> = candidates.into_iter().map(|place| (place, self.distance(row, place))).collect();
+                let mut exact: Vec<(usize, f64)> =
+                    candidates.into_iter().map(|place| (place, self.distance(row, place))).collect();
                 exact.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
                 exact.truncate(k);
                 found.push(exact);
@@ -144,7 +152,8 @@ impl Reference {
 
     fn distance(&self, row: &[f32], place: usize) -> f64 {
         let both = row.iter().zip(self.row(place)).filter(|(value, _)| !value.is_nan());
-        let (sum, count) = both.fold((0.0, 0.0f64), |(sum, count), (a, b)| (sum + (f64::from(*a) - f64::from(*b)).powi(2), count + 1.0));
+        let (sum, count) = both
+            .fold((0.0, 0.0f64), |(sum, count), (a, b)| (sum + (f64::from(*a) - f64::from(*b)).powi(2), count + 1.0));
         (sum * self.width as f64 / count.max(1.0)).sqrt()
     }
 }

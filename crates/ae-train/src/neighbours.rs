@@ -9,8 +9,8 @@ pub const NEIGHBOURS: usize = 5;
 /// Test rows whose distances are computed at a time.
 const CHUNK: usize = 256;
 
-/// The share of the `test` rows whose class most of the [`NEIGHBOURS`] nearest `train` rows have, by Euclidean distance; of classes with equally
-/// many votes the nearest one's.
+/// The share of the `test` rows whose class most of the [`NEIGHBOURS`] nearest `train` rows have, by Euclidean
+/// distance; of classes with equally many votes the nearest one's.
 ///
 /// # Errors
 /// Rows without labels, or a device that fails.
@@ -20,7 +20,9 @@ pub fn accuracy(train: Labelled, test: Labelled, device: &Device) -> Result<f64>
     }
     let width = train.features.width;
     let device = device.clone().inner();
-    let tensor = |values: &[f32]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), [values.len() / width, width]), &device);
+    let tensor = |values: &[f32]| {
+        Tensor::<2>::from_data(TensorData::new(values.to_vec(), [values.len() / width, width]), &device)
+    };
     let known = tensor(train.features.values);
     let squares = known.clone().square().sum_dim(1).transpose(); // [1, train]
     let known = known.transpose();
@@ -57,7 +59,8 @@ mod tests {
         let labels = [0, 0, 0, 1, 1, 2];
         let test = [0.15f32, 1.05, 0.6, 9.0];
         let part = |values, labels| Labelled { features: Matrix { values, width: 1 }, labels };
-        // 1.05 sees two of class 1 and three of class 0 among its five; 9.0 sees 5.0 first, but two each of the others: class 1 is nearer.
+        // 1.05 sees two of class 1 and three of class 0 among its five; 9.0 sees 5.0 first, but two each of the others:
+        // class 1 is nearer.
         let accuracy = accuracy(part(&train, &labels), part(&test, &[0, 0, 0, 1]), &Device::default()).unwrap();
         assert_eq!(accuracy, 1.0);
     }

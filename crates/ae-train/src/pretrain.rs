@@ -88,7 +88,8 @@ impl Pretrain<'_> {
             return Err(Ended::Failed(Error::Failed(message)));
         }
         if epoch == epochs || epoch % 10 == 0 {
-            self.reporter.progress(&format!("pre-training layer {layer}/{layers}  epoch {epoch:>4}/{epochs}  loss {loss:.4}"));
+            self.reporter
+                .progress(&format!("pre-training layer {layer}/{layers}  epoch {epoch:>4}/{epochs}  loss {loss:.4}"));
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
-//! A linear probe: how much of the classes a linear classifier can read from features such as a code (Alain and Bengio 2017).
+//! A linear probe: how much of the classes a linear classifier can read from features such as a code (Alain and Bengio
+//! 2017).
 //!
-//! Multinomial logistic regression on standardised features, `min mean_n -log softmax(F w + b)_{y_n} + 10/(2 N) |w|^2` over `N` training
-//! rows, by full-batch Adam with a falling step size.
+//! Multinomial logistic regression on standardised features, `min mean_n -log softmax(F w + b)_{y_n} + 10/(2 N) |w|^2`
+//! over `N` training rows, by full-batch Adam with a falling step size.
 
 use ae_kernels::Adam;
 use burn::{
@@ -14,7 +15,8 @@ use crate::{Error, Result, baseline::Matrix, evaluation::numbers};
 
 /// Optimizer steps: the loss is convex, and no longer changes in its fourth digit before that.
 const STEPS: usize = 400;
-/// Weight of the penalty on the summed loss: enough for codes of many units, which would else fit the training rows by heart.
+/// Weight of the penalty on the summed loss: enough for codes of many units, which would else fit the training rows by
+/// heart.
 const DECAY: f64 = 10.0;
 /// Step size at the beginning.
 const RATE: f64 = 0.03;
@@ -52,8 +54,9 @@ pub fn accuracy(train: Labelled, test: Labelled, device: &Device) -> Result<f64>
     let width = train.features.width;
     let classes = train.labels.iter().chain(test.labels).max().map_or(0, |&label| label as usize + 1);
     let device = device.clone().inner().autodiff();
-    let tensor =
-        |part: Labelled| Tensor::<2>::from_data(TensorData::new(part.features.values.to_vec(), [part.labels.len(), width]), &device);
+    let tensor = |part: Labelled| {
+        Tensor::<2>::from_data(TensorData::new(part.features.values.to_vec(), [part.labels.len(), width]), &device)
+    };
     let features = tensor(train);
     let mean = features.clone().mean_dim(0);
     let deviation = features.clone().var_bias(0).sqrt();

@@ -14,7 +14,8 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// The ranking by `scores` of rows of which some are `anomalies`, with the F1 of those above `threshold`; none unless there are both kinds.
+    /// The ranking by `scores` of rows of which some are `anomalies`, with the F1 of those above `threshold`; none
+    /// unless there are both kinds.
     ///
     /// # Panics
     /// Another number of scores than of rows.
@@ -37,7 +38,8 @@ impl Ranking {
             precision += hits * above / seen;
         }
         let flagged = scores.iter().filter(|&&score| score > threshold).count() as f64;
-        let caught = scores.iter().zip(anomalies).filter(|(score, anomaly)| **anomaly && **score > threshold).count() as f64;
+        let caught =
+            scores.iter().zip(anomalies).filter(|(score, anomaly)| **anomaly && **score > threshold).count() as f64;
         Some(Self {
             auroc: area / (positives * negatives),
             average_precision: precision / positives,

@@ -1,4 +1,5 @@
-//! What a training says while it goes on. The library says nothing by itself: whoever starts a training gives it a [`Reporter`].
+//! What a training says while it goes on. The library says nothing by itself: whoever starts a training gives it a
+//! [`Reporter`].
 
 use std::{
     io::{self, Write},
@@ -24,7 +25,8 @@ pub struct EpochReport {
     pub figures: Vec<(String, f64)>,
 }
 
-/// Hears of a training. By default it hears nothing; its methods may be called from another thread than the one that trains.
+/// Hears of a training. By default it hears nothing; its methods may be called from another thread than the one that
+/// trains.
 pub trait Reporter: Send + Sync {
     /// A training begins, or goes on after so many of its optimizer steps.
     fn starts(&self, config: &Config, steps: usize) {
@@ -59,7 +61,8 @@ pub trait Reporter: Send + Sync {
     /// Some part of the work is done, such as a step: it goes on.
     fn beat(&self) {}
 
-    /// What draws the metrics of Burn's Learner: by default nothing does. `resumed` is the epoch that was done already, if one was.
+    /// What draws the metrics of Burn's Learner: by default nothing does. `resumed` is the epoch that was done already,
+    /// if one was.
     fn renderer(&self, interrupter: &Interrupter, resumed: Option<usize>) -> Box<dyn MetricsRenderer> {
         let _ = (interrupter, resumed);
         Box::new(Silent)

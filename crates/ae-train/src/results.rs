@@ -1,5 +1,5 @@
-//! Results as a table: what identifies each row, then the result, then whatever else goes along with the row. Made and written part by part, so that
-//! data of any size passes.
+//! Results as a table: what identifies each row, then the result, then whatever else goes along with the row. Made and
+//! written part by part, so that data of any size passes.
 
 use std::{collections::HashSet, fmt, ops::Range, path::Path, sync::Arc};
 
@@ -46,8 +46,8 @@ impl<'a> Table<'a> {
         Self { shape, notes: Vec::new(), parts: Box::new(parts) }
     }
 
-    /// Writes the table in the format that the ending of `path` names; as CSV to standard output if there is none. Gives what the format left
-    /// out and what else is to be said, in sentences.
+    /// Writes the table in the format that the ending of `path` names; as CSV to standard output if there is none.
+    /// Gives what the format left out and what else is to be said, in sentences.
     ///
     /// # Errors
     /// Whatever making a part fails with, or a place that cannot be written: what was there before stays.
@@ -61,8 +61,8 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A table of results for `rows`: `fields`, made batch by batch for positions of the rows. A result that is called like something that goes along has
-/// another name.
+/// A table of results for `rows`: `fields`, made batch by batch for positions of the rows. A result that is called like
+/// something that goes along has another name.
 pub(crate) fn results<'a>(
     rows: &'a Dataset,
     fields: Vec<Field>,
@@ -107,7 +107,8 @@ pub(crate) fn results<'a>(
         };
         let counted: Vec<ArrayRef> = index.iter().map(counted).collect();
         let columns = [&counted, before, &arrays, behind].concat();
-        RecordBatch::try_new(schema.clone(), columns).map_err(|error| Error::Failed(format!("the results do not fit together: {error}")))
+        RecordBatch::try_new(schema.clone(), columns)
+            .map_err(|error| Error::Failed(format!("the results do not fit together: {error}")))
     });
     let mut table = Table::new(shape, parts);
     if !renamed.is_empty() {

@@ -17,8 +17,9 @@ enum Kind {
     Split(Box<Split>),
 }
 
-/// What rows can be had from: `(&[f32], width)` and `(Vec<f32>, width)` (row by row, `NaN` for what is missing), Arrow record batches, [`Rows`], a whole
-/// [`Dataset`], [`Sets`], a [`Split`] of one's own, or the name of a source such as `"customers.csv"`.
+/// What rows can be had from: `(&[f32], width)` and `(Vec<f32>, width)` (row by row, `NaN` for what is missing), Arrow
+/// record batches, [`Rows`], a whole [`Dataset`], [`Sets`], a [`Split`] of one's own, or the name of a source such as
+/// `"customers.csv"`.
 pub trait IntoRows {
     /// The rows; a table or a file is read as `read` says.
     ///
@@ -40,11 +41,17 @@ pub trait IntoRows {
         };
         let schema = &trained.schema;
         if rows.width() != schema.d_input {
-            return Err(Error::Usage(format!("these rows have {} values, but the model was trained on {}", rows.width(), schema.d_input)));
+            return Err(Error::Usage(format!(
+                "these rows have {} values, but the model was trained on {}",
+                rows.width(),
+                schema.d_input
+            )));
         }
         if schema.columns.iter().any(|column| column.kind != ae_data::Kind::Number) && rows.encoding().is_none() {
             let advice = "give Arrow record batches with the columns that it was trained on";
-            return Err(Error::Usage(format!("the model was trained on a table with columns that are not numbers: {advice}")));
+            return Err(Error::Usage(format!(
+                "the model was trained on a table with columns that are not numbers: {advice}"
+            )));
         }
         Ok(Dataset::new(rows))
     }
@@ -132,7 +139,9 @@ impl IntoRows for Dataset {
         let is_whole = self.indices().iter().copied().eq(0..self.rows().len());
         match is_whole {
             true => self.rows().clone().into_rows(read),
-            false => Err(Error::Usage("this is a part of a table: give its parts as a `Split`, or the whole table".to_string())),
+            false => Err(Error::Usage(
+                "this is a part of a table: give its parts as a `Split`, or the whole table".to_string(),
+            )),
         }
     }
 

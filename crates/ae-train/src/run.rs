@@ -56,7 +56,8 @@ pub enum Learned {
     Interrupted {
         /// Epochs that a resumed run does not train again.
         epochs: usize,
-        /// Of the epoch behind them the batches that it does not train again, and how many there are; none if it begins with that epoch.
+        /// Of the epoch behind them the batches that it does not train again, and how many there are; none if it
+        /// begins with that epoch.
         within: Option<[usize; 2]>,
     },
 }
@@ -104,7 +105,8 @@ impl Run {
         Ok(Self { folder, config, data: Some(Arc::new(data)) })
     }
 
-    /// Removes the folder of a run that has not begun: what [`create`](Self::create) wrote, and the folder if nothing else is in it.
+    /// Removes the folder of a run that has not begun: what [`create`](Self::create) wrote, and the folder if nothing
+    /// else is in it.
     ///
     /// # Errors
     /// A file that cannot be removed.
@@ -138,7 +140,8 @@ impl Run {
         Ok(Self { folder, config, data: None })
     }
 
-    /// The same run with its rows, which a program has in memory: what a run that was made with [`create_on`](Self::create_on) goes on with.
+    /// The same run with its rows, which a program has in memory: what a run that was made with
+    /// [`create_on`](Self::create_on) goes on with.
     ///
     /// # Errors
     /// Rows that cannot be used; [`train`](Self::train) refuses others than those of the run.
@@ -147,8 +150,9 @@ impl Run {
         Ok(Self { data: Some(Arc::new(data)), ..self })
     }
 
-    /// Has the training take `epochs` epochs in all, also if it has ended: its result and its page go, and [`train`](Self::train) goes on. A learning rate
-    /// and a code that change with the training do so over the new length from there on.
+    /// Has the training take `epochs` epochs in all, also if it has ended: its result and its page go, and
+    /// [`train`](Self::train) goes on. A learning rate and a code that change with the training do so over the new
+    /// length from there on.
     ///
     /// # Errors
     /// Fewer epochs than are trained already, a run without checkpoints, or a folder that cannot be written.
@@ -162,7 +166,10 @@ impl Run {
         }
         if done == 0 && self.folder.summary()?.is_some() {
             let reason = "this run has ended and kept no checkpoints to go on from (`checkpoint.keep`)";
-            return Err(Error::Failed(format!("{}: {reason}: train anew with `--epochs {epochs}`", self.folder.path().display())));
+            return Err(Error::Failed(format!(
+                "{}: {reason}: train anew with `--epochs {epochs}`",
+                self.folder.path().display()
+            )));
         }
         self.config.training.epochs = epochs;
         self.config.check()?;
@@ -170,7 +177,8 @@ impl Run {
             Ending::Open { .. } => {}
             Ending::Finished { best } => {
                 let patience = self.config.training.patience;
-                let reason = format!("{patience} epochs were no better than epoch {best}, which is the patience of this run");
+                let reason =
+                    format!("{patience} epochs were no better than epoch {best}, which is the patience of this run");
                 return Err(Error::Failed(format!("{reason}: train anew with another `training.patience`")));
             }
             Ending::Diverged { epoch, .. } => return Err(self.diverged(epoch, None)?),
@@ -209,11 +217,13 @@ impl Run {
         }
     }
 
-    /// Trains what is left to train, measures the best epoch and writes the result. A run that has ended only gives its result back. `device` is
-    /// where it trains; it is measured on the CPU (see [`for_results`](crate::device::for_results)).
+    /// Trains what is left to train, measures the best epoch and writes the result. A run that has ended only gives its
+    /// result back. `device` is where it trains; it is measured on the CPU (see
+    /// [`for_results`](crate::device::for_results)).
     ///
     /// # Errors
-    /// Whatever stops a training: data that has changed, a damaged checkpoint, a full disk, a device that fails, a loss that diverges.
+    /// Whatever stops a training: data that has changed, a damaged checkpoint, a full disk, a device that fails, a loss
+    /// that diverges.
     pub fn train(
         &self,
         device: impl Into<Device>,
@@ -228,7 +238,8 @@ impl Run {
         }
     }
 
-    /// The first half of [`train`](Self::train), which `interrupter` stops: trains, and writes the model of the best epoch.
+    /// The first half of [`train`](Self::train), which `interrupter` stops: trains, and writes the model of the best
+    /// epoch.
     ///
     /// # Errors
     /// As [`train`](Self::train).
@@ -243,7 +254,13 @@ impl Run {
         heard(&reporter.clone(), || self.learn_heard(device, device_name, reporter, interrupter))
     }
 
-    fn learn_heard(&self, device: Device, device_name: &str, reporter: Arc<dyn Reporter>, interrupter: Interrupter) -> Result<Learned> {
+    fn learn_heard(
+        &self,
+        device: Device,
+        device_name: &str,
+        reporter: Arc<dyn Reporter>,
+        interrupter: Interrupter,
+    ) -> Result<Learned> {
         if let Some(summary) = self.folder.summary()? {
             return Ok(Learned::Measured(Box::new(summary)));
         }
@@ -253,8 +270,13 @@ impl Run {
             None => Arc::new(Data::open(&self.config)?),
         };
         self.check_data(&data)?;
-        let training =
-            Training { config: &self.config, data: &data, device: device.inner(), reporter: &reporter, interrupter: &interrupter };
+        let training = Training {
+            config: &self.config,
+            data: &data,
+            device: device.inner(),
+            reporter: &reporter,
+            interrupter: &interrupter,
+        };
         let (model, objective) = training.begin(Some(self.folder.path()))?;
         let parameters = model.num_params();
 
@@ -282,7 +304,10 @@ impl Run {
             Ending::Open { best: Some(best) } => (best, None, false),
             Ending::Finished { best } => (best, None, true),
             Ending::Diverged { epoch, best: Some(best) } => {
-                reporter.warning(&format!("the loss became infinite in epoch {epoch}, kept epoch {best}: {}", self.config.slower()));
+                reporter.warning(&format!(
+                    "the loss became infinite in epoch {epoch}, kept epoch {best}: {}",
+                    self.config.slower()
+                ));
                 (best, Some(epoch), true)
             }
             Ending::Diverged { epoch, best: None } => return Err(self.diverged(epoch, None)?),
@@ -323,7 +348,8 @@ impl Run {
         let names = |schema: &Schema| schema.columns.iter().map(|column| column.name.clone()).collect::<BTreeSet<_>>();
         let (before, now) = (names(&known), names(&data.schema));
         let lists = [before.difference(&now).collect::<Vec<_>>(), now.difference(&before).collect()];
-        let what = if before == now { String::new() } else { format!(" ({})", differences(&lists[0], &lists[1], "the run")) };
+        let what =
+            if before == now { String::new() } else { format!(" ({})", differences(&lists[0], &lists[1], "the run")) };
         Err(Error::DataChanged { source_name: self.config.data.source.clone(), what })
     }
 
@@ -347,7 +373,9 @@ impl Run {
                 return Err(Error::Failed(format!("the weights scale {found} features, but the data has {expected}")));
             }
             let scaling = Scaling { offset, scale, ..data.schema.scaling };
-            scaling.check(data.schema.d_input).map_err(|reason| Error::Failed(format!("the weights cannot be used: {reason}")))?;
+            scaling
+                .check(data.schema.d_input)
+                .map_err(|reason| Error::Failed(format!("the weights cannot be used: {reason}")))?;
             data.batcher = Batcher::new(scaling.clone());
             data.schema.scaling = scaling;
         }
@@ -366,8 +394,8 @@ impl Run {
         Ok((run, summary))
     }
 
-    /// The second half of [`train`](Self::train): measures a trained model and writes what was measured. A run that is stopped here is measured
-    /// anew when it is resumed.
+    /// The second half of [`train`](Self::train): measures a trained model and writes what was measured. A run that is
+    /// stopped here is measured anew when it is resumed.
     ///
     /// # Errors
     /// As [`train`](Self::train).

@@ -213,18 +213,26 @@ impl RunFolder {
             if path.is_dir() && !is_free(path)? {
                 return Err(not_empty(path));
             }
-            fs::create_dir_all(path)
-                .map_err(|error| Error::at("create the run folder", path, format!("{error}; choose another `--out`")))?;
+            fs::create_dir_all(path).map_err(|error| {
+                Error::at("create the run folder", path, format!("{error}; choose another `--out`"))
+            })?;
             return Ok(made(path.to_owned()));
         }
         let runs = Path::new("runs");
-        fs::create_dir_all(runs).map_err(|error| Error::at("create", runs, format!("{error}; choose a place with `--out`")))?;
+        fs::create_dir_all(runs)
+            .map_err(|error| Error::at("create", runs, format!("{error}; choose a place with `--out`")))?;
         for number in 1.. {
             let path = runs.join(format!("{name}-{number:03}"));
             match fs::create_dir(&path) {
                 Ok(()) => return Ok(made(path)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::at("create the run folder", &path, format!("{error}; choose a place with `--out`"))),
+                Err(error) => {
+                    return Err(Error::at(
+                        "create the run folder",
+                        &path,
+                        format!("{error}; choose a place with `--out`"),
+                    ));
+                }
             }
         }
         unreachable!("some number is free")
@@ -303,8 +311,12 @@ impl RunFolder {
         let path = self.path.join(LOCK);
         own_file(&path)?;
         own_folder(&self.checkpoints())?;
-        let file =
-            File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| Error::at("write", &path, error))?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| Error::at("write", &path, error))?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
             Err(TryLockError::WouldBlock) => Err(Error::Locked { folder: self.path.clone() }),
@@ -358,13 +370,17 @@ impl RunFolder {
             #[serde(default)]
             format: u32,
         }
-        let version: Version = self.read("data.toml", |text| toml::from_str(text).map_err(|error| error.message().to_string()))?;
+        let version: Version =
+            self.read("data.toml", |text| toml::from_str(text).map_err(|error| error.message().to_string()))?;
         if version.format > FORMAT {
             let (path, format) = (self.path.display(), version.format);
             let advice = "use the version of the program that made it";
-            return Err(Error::Failed(format!("{path} has format {format}, and this program knows those up to {FORMAT}: {advice}")));
+            return Err(Error::Failed(format!(
+                "{path} has format {format}, and this program knows those up to {FORMAT}: {advice}"
+            )));
         }
-        let schema: Schema = self.read("data.toml", |text| toml::from_str(text).map_err(|error| error.message().to_string()))?;
+        let schema: Schema =
+            self.read("data.toml", |text| toml::from_str(text).map_err(|error| error.message().to_string()))?;
         schema.check().map_err(|reason| Error::damaged(&self.path.join("data.toml"), reason))?;
         Ok(schema)
     }
@@ -397,8 +413,9 @@ impl RunFolder {
     pub(crate) fn discard(&self) -> Result<()> {
         for name in ["config.toml", "data.toml", "experiment.log", FILES, LOCK] {
             let path = self.path.join(name);
-            fs::remove_file(&path)
-                .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(Error::at("remove", &path, error)) })?;
+            fs::remove_file(&path).or_else(|error| {
+                if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(Error::at("remove", &path, error)) }
+            })?;
         }
         // Whatever else is there stays, and the folder with it.
         let _ = fs::remove_dir(&self.path);
@@ -430,9 +447,11 @@ impl RunFolder {
         let (rows, width) = (reference.len(), reference.width);
         let values: Vec<u8> = reference.values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let missing: Vec<u8> = reference.missing.iter().map(|missing| u8::from(*missing)).collect();
-        let view =
-            |kind, shape: Vec<usize>, bytes| TensorView::new(kind, shape, bytes).expect("a tensor has as many bytes as its shape says");
-        // JSON is for people: reading a number back from it can change its last digit, which would change who is flagged.
+        let view = |kind, shape: Vec<usize>, bytes| {
+            TensorView::new(kind, shape, bytes).expect("a tensor has as many bytes as its shape says")
+        };
+        // JSON is for people: reading a number back from it can change its last digit, which would change who is
+        // flagged.
         let numbers = detector.numbers().map(|(name, numbers)| (name, numbers.len(), bytes_of(numbers)));
         let mut parts = vec![("rows", view(Dtype::F32, vec![rows, width], &values))];
         parts.extend(numbers.iter().map(|(name, count, bytes)| (*name, view(Dtype::F64, vec![*count], bytes))));
@@ -450,11 +469,15 @@ impl RunFolder {
     pub fn detector(&self) -> Result<Detector> {
         self.check("detector.json")?;
         self.check("neighbours.safetensors")?;
-        let mut detector: Detector = self.read("detector.json", |text| serde_json::from_str(text).map_err(|error| error.to_string()))?;
+        let mut detector: Detector =
+            self.read("detector.json", |text| serde_json::from_str(text).map_err(|error| error.to_string()))?;
         let schema = self.schema()?;
         let columns = if schema.columns.is_empty() { schema.d_input } else { schema.columns.len() };
         if !detector.is_sound(columns) {
-            return Err(Error::damaged(&self.path.join("detector.json"), "it does not fit the run's columns, or is damaged"));
+            return Err(Error::damaged(
+                &self.path.join("detector.json"),
+                "it does not fit the run's columns, or is damaged",
+            ));
         }
         let path = self.path.join("neighbours.safetensors");
         let failed = |reason: String| Error::damaged(&path, reason);
@@ -472,9 +495,15 @@ impl RunFolder {
             numbers.copy_from_slice(&exact);
         }
         let rows = file.tensor("rows").map_err(|error| failed(error.to_string()))?;
-        let mut values: Vec<f32> =
-            rows.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes"))).collect();
-        let fits = rows.dtype() == Dtype::F32 && rows.shape().len() == 2 && rows.shape()[1] == schema.d_input && rows.shape()[0] > 0;
+        let mut values: Vec<f32> = rows
+            .data()
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")))
+            .collect();
+        let fits = rows.dtype() == Dtype::F32
+            && rows.shape().len() == 2
+            && rows.shape()[1] == schema.d_input
+            && rows.shape()[0] > 0;
         if !fits || !values.iter().all(|value| value.is_finite()) {
             return Err(failed("its rows are not those of the run".to_string()));
         }
@@ -482,7 +511,11 @@ impl RunFolder {
             if missing.dtype() != Dtype::BOOL || missing.data().len() != values.len() {
                 return Err(failed("its parts do not fit together".to_string()));
             }
-            values.iter_mut().zip(missing.data()).filter(|(_, missing)| **missing != 0).for_each(|(value, _)| *value = f32::NAN);
+            values
+                .iter_mut()
+                .zip(missing.data())
+                .filter(|(_, missing)| **missing != 0)
+                .for_each(|(value, _)| *value = f32::NAN);
         }
         detector.reference = std::sync::Arc::new(Reference::of(values, schema.d_input));
         Ok(detector)
@@ -501,7 +534,11 @@ impl RunFolder {
             ("total", vec![1], bytes_of(&[total])),
         ];
         let tensors = parts.iter().map(|(name, shape, bytes)| {
-            (*name, TensorView::new(Dtype::F64, shape.clone(), bytes).expect("a tensor has as many bytes as its shape says"))
+            (
+                *name,
+                TensorView::new(Dtype::F64, shape.clone(), bytes)
+                    .expect("a tensor has as many bytes as its shape says"),
+            )
         });
         let file = safetensors::serialize(tensors, None).expect("tensors can be put together");
         self.put("pca.safetensors", |path| Ok(write_bytes(path, &file)?))
@@ -528,7 +565,9 @@ impl RunFolder {
         let (mean, components, variances) = (part("mean")?, part("components")?, part("variances")?);
         let (width, total) = (self.schema()?.d_input, part("total")?);
         match (mean.len() == width, total.as_slice()) {
-            (true, [total]) => Pca::from_parts(mean, &components, variances, *total).map_err(|error| failed(error.to_string())),
+            (true, [total]) => {
+                Pca::from_parts(mean, &components, variances, *total).map_err(|error| failed(error.to_string()))
+            }
             (true, _) => Err(failed(format!("`total` holds {} numbers instead of one", total.len()))),
             (false, _) => Err(failed(format!("its mean has {} features, the run's data {width}", mean.len()))),
         }
@@ -540,15 +579,18 @@ impl RunFolder {
     /// A file that cannot be written.
     pub fn write_model(&self, model: &Model) -> Result<()> {
         self.put("model.safetensors", |path| {
-            // One entry of metadata, the one that Python's loaders look for: several would be written in random order, and equal weights would
-            // then make different files.
+            // One entry of metadata, the one that Python's loaders look for: several would be written in random order,
+            // and equal weights would then make different files.
             let mut store = SafetensorsStore::from_file(path).overwrite(true).clear_metadata().metadata("format", "pt");
             model.save_into(&mut store).map_err(|error| Error::at("write", path, error))?;
             // The writer makes a file for its owner alone; whoever may read the run may read its weights.
-            let opened = fs::metadata(self.config_file()).and_then(|config| fs::set_permissions(path, config.permissions()));
+            let opened =
+                fs::metadata(self.config_file()).and_then(|config| fs::set_permissions(path, config.permissions()));
             opened.map_err(|error| Error::at("write", path, error))
         })?;
-        self.put("model.bpk", |path| model.clone().into_record().save(path).map_err(|error| Error::at("write", path, error)))
+        self.put("model.bpk", |path| {
+            model.clone().into_record().save(path).map_err(|error| Error::at("write", path, error))
+        })
     }
 
     /// The model of the best epoch.
@@ -564,13 +606,20 @@ impl RunFolder {
         self.check("model.safetensors")?;
         let inputs = schema.inputs();
         let other = |reason: &dyn fmt::Display| {
-            Error::damaged(&weights, format!("its weights are not those of the model in config.toml and data.toml ({reason})"))
+            Error::damaged(
+                &weights,
+                format!("its weights are not those of the model in config.toml and data.toml ({reason})"),
+            )
         };
         config.variant()?.check(&config.model, &inputs).map_err(|error| other(&error.within("model")))?;
         // No model is built that has more weights than the file has bytes.
-        let (bytes, most) = (fs::metadata(&weights).map_or(0, |metadata| metadata.len()), config.model.weights(&inputs));
+        let (bytes, most) =
+            (fs::metadata(&weights).map_or(0, |metadata| metadata.len()), config.model.weights(&inputs));
         if most.is_none_or(|most| most as u64 > bytes) {
-            return Err(other(&format!("{} in {bytes} bytes", most.map_or("beyond counting".to_string(), |most| most.to_string()))));
+            return Err(other(&format!(
+                "{} in {bytes} bytes",
+                most.map_or("beyond counting".to_string(), |most| most.to_string())
+            )));
         }
         let mut model = config.model.init(&inputs, device);
         let mut store = SafetensorsStore::from_file(&weights);
@@ -583,7 +632,8 @@ impl RunFolder {
         Ok(model)
     }
 
-    /// Writes a file whose digest is kept. While it is written it has none, so that a crash leaves a file of which nothing is said, not one that is refused.
+    /// Writes a file whose digest is kept. While it is written it has none, so that a crash leaves a file of which
+    /// nothing is said, not one that is refused.
     fn put(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let path = self.path.join(name);
         own_file(&path)?;
@@ -602,7 +652,9 @@ impl RunFolder {
         let Some(written) = self.digests()?.remove(name) else { return Ok(()) };
         match Digest::of(&path) {
             Err(error) => Err(Error::damaged(&path, error)),
-            Ok(found) if found != written => Err(Error::damaged(&path, format!("it is not what was written, by its digest in {FILES}"))),
+            Ok(found) if found != written => {
+                Err(Error::damaged(&path, format!("it is not what was written, by its digest in {FILES}")))
+            }
             Ok(_) => Ok(()),
         }
     }
@@ -624,7 +676,11 @@ impl RunFolder {
         Ok(write_bytes(&path, text.as_bytes())?)
     }
 
-    fn read<T: DeserializeOwned>(&self, name: &str, parse: impl Fn(&str) -> std::result::Result<T, String>) -> Result<T> {
+    fn read<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> std::result::Result<T, String>,
+    ) -> Result<T> {
         let path = self.path.join(name);
         let text = bytes(&path).and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
         parse(&text.map_err(|reason| Error::damaged(&path, reason))?).map_err(|reason| Error::damaged(&path, reason))
@@ -644,14 +700,16 @@ pub(crate) fn bytes(path: &Path) -> std::result::Result<Vec<u8>, String> {
     }
 }
 
-/// Has what is written at `path` be written in the run's folder: a link to another place, which somebody else's folder may have there, is removed
-/// rather than followed.
+/// Has what is written at `path` be written in the run's folder: a link to another place, which somebody else's folder
+/// may have there, is removed rather than followed.
 ///
 /// # Errors
 /// A link that cannot be removed, or what is neither a file nor a link.
 pub(crate) fn own_file(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_symlink() => fs::remove_file(path).map_err(|error| Error::at("replace the link", path, error)),
+        Ok(metadata) if metadata.is_symlink() => {
+            fs::remove_file(path).map_err(|error| Error::at("replace the link", path, error))
+        }
         Ok(metadata) if !metadata.is_file() => Err(Error::at("write", path, "it is no file")),
         _ => Ok(()),
     }
@@ -668,19 +726,24 @@ pub(crate) fn own_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// Whether a folder holds nothing, or only what a run leaves that was killed before its configuration was written, which is locked first.
+/// Whether a folder holds nothing, or only what a run leaves that was killed before its configuration was written,
+/// which is locked first.
 ///
 /// # Errors
 /// A folder that cannot be read.
 fn is_free(path: &Path) -> Result<bool> {
     let names = names(path)?;
     let is_locked = names.iter().any(|name| name == LOCK);
-    Ok(names.iter().all(|name| is_locked && ([LOCK, FILES, "data.toml"].contains(&name.as_str()) || name.starts_with(PARTIAL))))
+    Ok(names
+        .iter()
+        .all(|name| is_locked && ([LOCK, FILES, "data.toml"].contains(&name.as_str()) || name.starts_with(PARTIAL))))
 }
 
 fn not_empty(path: &Path) -> Error {
     let path = path.display();
-    Error::Failed(format!("{path} is not empty: choose another `--out`, or continue it with `ae train --resume {path}`"))
+    Error::Failed(format!(
+        "{path} is not empty: choose another `--out`, or continue it with `ae train --resume {path}`"
+    ))
 }
 
 #[cfg(test)]
@@ -695,7 +758,13 @@ mod tests {
         for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let figures = Figures { sse: number, mse: number, fvu: number };
             let part = Part { model: figures, pca: figures, mean: figures };
-            let code = CodeFigures { l0: number, dead_units: 1, mean_activation: number, saturation: Some(number), jacobian_norm2: number };
+            let code = CodeFigures {
+                l0: number,
+                dead_units: 1,
+                mean_activation: number,
+                saturation: Some(number),
+                jacobian_norm2: number,
+            };
             let summary = Summary {
                 variant: "sparse".to_string(),
                 data: "rows".to_string(),
@@ -715,7 +784,10 @@ mod tests {
             };
             folder.write_summary(&summary).unwrap();
             let read = folder.summary().unwrap().unwrap();
-            assert!(read.test.model.sse.is_nan() && read.train_seconds.is_nan() && read.code.jacobian_norm2.is_nan(), "{number}");
+            assert!(
+                read.test.model.sse.is_nan() && read.train_seconds.is_nan() && read.code.jacobian_norm2.is_nan(),
+                "{number}"
+            );
             assert_eq!((read.seed, read.diverged, read.code.saturation), (u64::MAX, Some(3), None));
         }
     }
@@ -774,7 +846,10 @@ mod tests {
 
         folder.write_schema(&schema(3)).unwrap();
         let said = folder.pca().unwrap_err().to_string();
-        assert!(said.contains("its mean has 2 features, the run's data 3") && said.contains("bring the file back"), "{said}");
+        assert!(
+            said.contains("its mean has 2 features, the run's data 3") && said.contains("bring the file back"),
+            "{said}"
+        );
         folder.write_schema(&schema(2)).unwrap();
 
         // What was damaged is known by its digest, and without one by what it holds.

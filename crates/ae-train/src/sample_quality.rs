@@ -54,8 +54,8 @@ pub struct SampleQuality {
     /// cannot be told apart, 1 where they are far apart, and below 0.5 where generated rows are copies of the real
     /// ones. A tie counts half.
     pub nearest_accuracy: f64,
-    /// Mean number of real rows' balls that a generated row lies in, over 5; a ball reaches up to the 5th nearest other
-    /// real row. At least 0, about 1 for real rows, above 1 for rows that keep to where real ones are dense.
+    /// Mean number of real rows' balls that a generated row lies in, over 5; a ball reaches up to the 5th nearest
+    /// other real row. At least 0, about 1 for real rows, above 1 for rows that keep to where real ones are dense.
     pub density: f64,
     /// Share of the real rows with a generated row in their ball, 0 to 1; 0.97 is expected of real rows.
     pub coverage: f64,
@@ -431,7 +431,8 @@ mod tests {
         near(apart.density + apart.coverage, 0.0, 0.0);
         near(apart.frechet, 40_000.0, 200.0);
         // More rows than are compared, and unequally many: 2,000 of each, and the accuracy is still about a half.
-        let many = SampleQuality::of(&noise(20_000, 1.0, 6), &noise(12_000, 1.0, 7), &noise(10_000, 1.0, 8), 4).unwrap();
+        let many =
+            SampleQuality::of(&noise(20_000, 1.0, 6), &noise(12_000, 1.0, 7), &noise(10_000, 1.0, 8), 4).unwrap();
         assert_eq!(many.rows, 2000);
         near(many.nearest_accuracy, 0.5, 0.04);
         near(many.nearest_train.unwrap(), 1.0, 0.1);
@@ -461,7 +462,8 @@ mod tests {
     #[test]
     fn what_cannot_be_compared_is_said() {
         let rows = noise(12, 1.0, 12);
-        let error = |samples: &[f32], real: &[f32], train: &[f32]| SampleQuality::of(samples, real, train, 2).unwrap_err();
+        let error =
+            |samples: &[f32], real: &[f32], train: &[f32]| SampleQuality::of(samples, real, train, 2).unwrap_err();
         assert!(error(&rows[..10], &rows, &[]).contains("at least 6 generated rows, and there are 5"));
         assert!(error(&rows, &rows[..11], &[]).contains("whole rows of 2"));
         assert!(error(&rows, &rows, &[1.0, f32::NAN]).contains("value 2 of training row 1 is NaN"));

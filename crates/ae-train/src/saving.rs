@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct CheckpointConfig {
     /// Checkpoints within a long epoch: a time such as 30s, 5min or 2h, or a number of steps. Default: 10min.
     pub every: Every,
-    /// What stays in `checkpoint/` of a training that has ended: `last` is what `--resume RUN --epochs N` needs to go on. Default: last.
+    /// What stays in `checkpoint/` of a training that has ended: `last` is what `--resume RUN --epochs N` needs to go
+    /// on. Default: last.
     pub keep: Keep,
 }
 
@@ -48,7 +49,8 @@ impl FromStr for Every {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no time: write a number and s, min or h, such as 5min; or a number of steps");
+        let wrong =
+            || format!("`{text}` is no time: write a number and s, min or h, such as 5min; or a number of steps");
         let text = text.trim();
         if let Ok(steps) = text.parse() {
             return Ok(Self::Steps(steps));

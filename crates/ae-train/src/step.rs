@@ -7,7 +7,10 @@ use ae_model::{AnyCode, Autoencoder, ModuleCode, ModuleDecoder, ModuleEncoder, O
 pub type Trainee<E, D, C = AnyCode> = ae_model::Trainee<E, D, C, Batch>;
 
 /// A model to be trained for `objective`, on batches of [`ae_data::Loader`].
-pub fn trainee<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(model: Autoencoder<E, D, C>, objective: Objective) -> Trainee<E, D, C> {
+pub fn trainee<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+    model: Autoencoder<E, D, C>,
+    objective: Objective,
+) -> Trainee<E, D, C> {
     Trainee::of_batches(model, objective, |batch: Batch| {
         progress::beat();
         Sample::from(batch.x).with_observed(batch.observed).with_seed(batch.seed)

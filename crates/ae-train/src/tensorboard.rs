@@ -1,12 +1,15 @@
-//! TensorBoard's event files: what a training measured, for those who look at many trainings at once. `tensorboard --logdir runs` shows them.
+//! TensorBoard's event files: what a training measured, for those who look at many trainings at once. `tensorboard
+//! --logdir runs` shows them.
 //!
-//! A file is a row of records, and a record is the length of its bytes, a checksum of the length, the bytes, and their checksum (`TFRecord`:
-//! tensorflow.org/tutorials/load_data/tfrecord). The bytes are an `Event` of tensorflow/core/util/event.proto, whose parts are in
-//! summary.proto, tensor.proto and tensor_shape.proto of tensorflow/core/framework, and in plugins/hparams/plugin_data.proto of
-//! TensorBoard. The checksum is CRC-32C, masked. Numbers are written as PyTorch writes them, in single precision: `metrics.csv` has all digits.
+//! A file is a row of records, and a record is the length of its bytes, a checksum of the length, the bytes, and their
+//! checksum (`TFRecord`: tensorflow.org/tutorials/load_data/tfrecord). The bytes are an `Event` of
+//! tensorflow/core/util/event.proto, whose parts are in summary.proto, tensor.proto and tensor_shape.proto of
+//! tensorflow/core/framework, and in plugins/hparams/plugin_data.proto of TensorBoard. The checksum is CRC-32C, masked.
+//! Numbers are written as PyTorch writes them, in single precision: `metrics.csv` has all digits.
 //!
-//! Every call writes whole records at once. A program that is killed in between leaves a last record that is cut off: readers stop before it,
-//! and go on with the next file of the folder. A resumed run therefore writes a file of its own, and never adds to one that is there.
+//! Every call writes whole records at once. A program that is killed in between leaves a last record that is cut off:
+//! readers stop before it, and go on with the next file of the folder. A resumed run therefore writes a file of its
+//! own, and never adds to one that is there.
 
 use std::{
     collections::HashMap,
@@ -186,8 +189,8 @@ impl TensorBoard {
         &self.path
     }
 
-    /// Says that a training goes on with `step`, its first that is yet to be done: what earlier files of the folder have of this step and later
-    /// ones is done again, and is no longer shown.
+    /// Says that a training goes on with `step`, its first that is yet to be done: what earlier files of the folder
+    /// have of this step and later ones is done again, and is no longer shown.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -196,7 +199,8 @@ impl TensorBoard {
         self.write(proto::Event { step: number(step), session_log, ..Default::default() })
     }
 
-    /// The values of a step, by their tags: what is before a tag's first `/` is the group of charts that it is shown in (see [`tag`]).
+    /// The values of a step, by their tags: what is before a tag's first `/` is the group of charts that it is shown in
+    /// (see [`tag`]).
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -220,13 +224,14 @@ impl TensorBoard {
         self.plugin(tag, "text", Vec::new(), tensor)
     }
 
-    /// The settings of the run, for TensorBoard's table of runs (its tab HPARAMS): the numbers, truth values and texts of `config`, called
-    /// as its fields are, with a dot between a table and its field. A list is shown as a text.
+    /// The settings of the run, for TensorBoard's table of runs (its tab HPARAMS): the numbers, truth values and texts
+    /// of `config`, called as its fields are, with a dot between a table and its field. A list is shown as a text.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub fn settings(&mut self, config: &impl Serialize) -> Result<()> {
-        let config = serde_json::to_value(config).map_err(|error| Error::at("write the settings to", &self.path, error))?;
+        let config =
+            serde_json::to_value(config).map_err(|error| Error::at("write the settings to", &self.path, error))?;
         let mut hparams = HashMap::new();
         flatten("", &config, &mut hparams);
         let session_start_info = Some(proto::SessionStart { hparams, start_time_secs: seconds() });
@@ -250,7 +255,8 @@ impl TensorBoard {
         event.wall_time = seconds();
         let record = record(&event.encode_to_vec());
         if let Err(error) = self.file.write_all(&record) {
-            // Half a record in the middle would hide all that follows it: back to the last whole one, as far as the disk lets us.
+            // Half a record in the middle would hide all that follows it: back to the last whole one, as far as the
+            // disk lets us.
             let _ = self.file.set_len(self.written).and_then(|()| self.file.seek(SeekFrom::Start(self.written)));
             return Err(Error::at("write", &self.path, error));
         }
@@ -266,7 +272,8 @@ struct Reporting {
 }
 
 impl TensorBoard {
-    /// A reporter that writes settings and epochs of a training, and has `then` hear of everything, and of what cannot be written.
+    /// A reporter that writes settings and epochs of a training, and has `then` hear of everything, and of what cannot
+    /// be written.
     pub fn reporting(self, then: Arc<dyn Reporter>) -> Arc<dyn Reporter> {
         Arc::new(Reporting { board: Mutex::new(self), then })
     }
@@ -321,7 +328,8 @@ impl Reporter for Reporting {
     }
 }
 
-/// The tag of a column of `metrics.csv`, such as `loss/train` of `train_loss`: training and validation of a figure are shown side by side.
+/// The tag of a column of `metrics.csv`, such as `loss/train` of `train_loss`: training and validation of a figure are
+/// shown side by side.
 pub fn tag(column: &str) -> String {
     match column.split_once('_') {
         Some((split @ ("train" | "valid"), figure)) => format!("{figure}/{split}"),
@@ -369,8 +377,11 @@ fn first_free(folder: &Path, name: &str) -> Result<(PathBuf, File)> {
 
 /// The name of this machine, of what may stand between the dots of a file's name.
 fn host() -> String {
-    let name: String =
-        sysinfo::System::host_name().unwrap_or_default().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    let name: String = sysinfo::System::host_name()
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .collect();
     if name.is_empty() { "ae".to_string() } else { name }
 }
 
@@ -424,7 +435,12 @@ mod tests {
     }
 
     fn scalars(event: &proto::Event) -> Vec<(&str, f32)> {
-        event.summary.iter().flat_map(|summary| &summary.value).map(|value| (value.tag.as_str(), value.simple_value.unwrap())).collect()
+        event
+            .summary
+            .iter()
+            .flat_map(|summary| &summary.value)
+            .map(|value| (value.tag.as_str(), value.simple_value.unwrap()))
+            .collect()
     }
 
     #[test]
@@ -464,10 +480,20 @@ mod tests {
         let text = &events[1].summary.as_ref().unwrap().value[0];
         let plugin = text.metadata.as_ref().unwrap().plugin_data.as_ref().unwrap();
         let tensor = text.tensor.as_ref().unwrap();
-        assert_eq!((text.tag.as_str(), plugin.plugin_name.as_str(), tensor.dtype), ("configuration", "text", DT_STRING));
+        assert_eq!(
+            (text.tag.as_str(), plugin.plugin_name.as_str(), tensor.dtype),
+            ("configuration", "text", DT_STRING)
+        );
         assert_eq!(tensor.string_val, [b"    seed = 7"]);
 
-        let content = &events[2].summary.as_ref().unwrap().value[0].metadata.as_ref().unwrap().plugin_data.as_ref().unwrap().content;
+        let content = &events[2].summary.as_ref().unwrap().value[0]
+            .metadata
+            .as_ref()
+            .unwrap()
+            .plugin_data
+            .as_ref()
+            .unwrap()
+            .content;
         let settings = proto::Settings::decode(content.as_slice()).unwrap().session_start_info.unwrap().hparams;
         let settings: BTreeMap<_, _> = settings.into_iter().collect();
         let names: Vec<_> = settings.keys().map(String::as_str).collect();

@@ -1,11 +1,13 @@
 //! What was trained, ready to be used on rows: encode, decode, reconstruct, walk between two codes.
 //!
-//! Everything goes through the model in batches, and comes out as a [`Table`], part by part, so that data of any size passes.
+//! Everything goes through the model in batches, and comes out as a [`Table`], part by part, so that data of any size
+//! passes.
 
 use std::sync::Arc;
 
 use ae_data::{
-    Batch, Batcher, Column, Dataset, Encoding, Kind, Known, Options, Rows, Sets, Split, open_known, patch, progress::Progress, tabular,
+    Batch, Batcher, Column, Dataset, Encoding, Kind, Known, Options, Rows, Sets, Split, open_known, patch,
+    progress::Progress, tabular,
 };
 use ae_model::{Corruption, Model};
 use arrow_array::{ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray};
@@ -59,21 +61,27 @@ impl Trained {
         Self { model, schema, config, device, batcher }
     }
 
-    /// Rows to use the model on: of `source`, every row unless some are asked for; or of the run's own data if there is no source. `read` says
-    /// how they are read, over what the run says.
+    /// Rows to use the model on: of `source`, every row unless some are asked for; or of the run's own data if there is
+    /// no source. `read` says how they are read, over what the run says.
     ///
     /// # Errors
-    /// Data that cannot be read, that has other columns than the run's, or that does not have such rows; data of the run that has changed.
+    /// Data that cannot be read, that has other columns than the run's, or that does not have such rows; data of the
+    /// run that has changed.
     pub fn rows(&self, source: Option<&str>, read: &Options, which: Which) -> Result<Dataset> {
         let own = &self.config.data.source;
         let Some(source) = source else {
             if own == "-" {
-                return Err(Error::Usage("this run was trained on standard input: name data with `--data`".to_string()));
+                return Err(Error::Usage(
+                    "this run was trained on standard input: name data with `--data`".to_string(),
+                ));
             }
             if own.is_empty() {
-                return Err(Error::Usage("this run was trained on rows that a program gave it: name data with `--data`".to_string()));
+                return Err(Error::Usage(
+                    "this run was trained on rows that a program gave it: name data with `--data`".to_string(),
+                ));
             }
-            if let Some(label) = read.label.as_ref().filter(|label| self.config.data.read.label.as_ref() != Some(label)) {
+            if let Some(label) = read.label.as_ref().filter(|label| self.config.data.read.label.as_ref() != Some(label))
+            {
                 return Err(Error::Usage(format!(
                     "`--label {label}` is not the label of the run's own data: name the data with `--data`, every row of it"
                 )));
@@ -131,7 +139,9 @@ impl Trained {
     /// The rows that are asked for.
     fn choose(&self, sets: Sets, which: Which) -> Result<Dataset> {
         let lacks = |name: &str, what: &str| {
-            Error::Usage(format!("`{name}` has no {what}: the run's own data has some; leave `--rows` out for all rows"))
+            Error::Usage(format!(
+                "`{name}` has no {what}: the run's own data has some; leave `--rows` out for all rows"
+            ))
         };
         match which {
             Which::Unseen | Which::All => {
@@ -191,7 +201,8 @@ impl Trained {
     /// The code of each row: columns `h0`, `h1`, ... behind the rows' identifiers and labels.
     pub fn encode<'a>(&'a self, rows: &'a Dataset) -> Table<'a> {
         let names = (0..self.config.model.code_dim).map(|unit| format!("h{unit}")).collect();
-        let codes = self.batches(rows, "encoding rows", |batch| numbers(self.model.encode_visible(batch.x, batch.observed)));
+        let codes =
+            self.batches(rows, "encoding rows", |batch| numbers(self.model.encode_visible(batch.x, batch.observed)));
         self.numbers_table(rows, names, codes)
     }
 
@@ -206,7 +217,9 @@ impl Trained {
         let width = names.len();
         let parts = batches.map(move |batch| {
             let (range, values) = batch?;
-            let column = |index: usize| Arc::new(Float32Array::from_iter(values.iter().skip(index).step_by(width).copied())) as ArrayRef;
+            let column = |index: usize| {
+                Arc::new(Float32Array::from_iter(values.iter().skip(index).step_by(width).copied())) as ArrayRef
+            };
             Ok((range, (0..width).map(column).collect()))
         });
         results(rows, fields, parts)
@@ -225,8 +238,9 @@ impl Trained {
         self.schema.scaling.invert(values, self.schema.d_input)
     }
 
-    /// The reconstruction of each row in the units of the data, in batches; of rows corrupted first, if a corruption is given, with noise that depends on the
-    /// run's seed and on the places of the rows alone. Beside it, what the network read.
+    /// The reconstruction of each row in the units of the data, in batches; of rows corrupted first, if a corruption is
+    /// given, with noise that depends on the run's seed and on the places of the rows alone. Beside it, what the
+    /// network read.
     pub fn reconstructions<'a>(
         &'a self,
         rows: &'a Dataset,
@@ -247,15 +261,19 @@ impl Trained {
             let values = numbers(self.model.reconstruct_visible(read.clone(), visible))?;
             let mut read = self.unscale(&numbers(read)?);
             if let Some(visible) = hidden {
-                read.iter_mut().zip(visible).filter(|(_, visible)| *visible < 0.5).for_each(|(value, _)| *value = f64::NAN);
+                read.iter_mut()
+                    .zip(visible)
+                    .filter(|(_, visible)| *visible < 0.5)
+                    .for_each(|(value, _)| *value = f64::NAN);
             }
             Ok((read, self.unscale(&values)))
         });
         batches.map(|batch| batch.map(|(range, (read, values))| Reconstructed { range, read, values }))
     }
 
-    /// The reconstruction of each row as a table in the units of the data, behind the rows' identifiers and labels. Of columns that have marks around
-    /// their numbers, such as `%`, or decimal commas, the numbers are written so unless they are to be `typed`.
+    /// The reconstruction of each row as a table in the units of the data, behind the rows' identifiers and labels. Of
+    /// columns that have marks around their numbers, such as `%`, or decimal commas, the numbers are written so
+    /// unless they are to be `typed`.
     pub fn reconstruct<'a>(&'a self, rows: &'a Dataset, corruption: Option<&'a Corruption>, typed: bool) -> Table<'a> {
         let batches = self.reconstructions(rows, corruption);
         self.data_table(rows, typed, batches.map(|batch| batch.map(|batch| (batch.range, batch.values))))
@@ -276,7 +294,8 @@ impl Trained {
         results(rows, self.fields(typed), parts)
     }
 
-    /// Name and type of each column of the data as the model gives it back; a number is a text in the style of its column unless it is to be `typed`.
+    /// Name and type of each column of the data as the model gives it back; a number is a text in the style of its
+    /// column unless it is to be `typed`.
     fn fields(&self, typed: bool) -> Vec<Field> {
         let columns = self.columns();
         let ranges = Encoding::new(columns.clone()).ranges();
@@ -287,7 +306,11 @@ impl Trained {
             Kind::Boolean if column.levels.is_empty() => DataType::Boolean,
             Kind::Boolean | Kind::Category => DataType::Utf8,
         };
-        columns.iter().zip(ranges).map(|(column, (first, _))| Field::new(&column.name, kind(column, first), true)).collect()
+        columns
+            .iter()
+            .zip(ranges)
+            .map(|(column, (first, _))| Field::new(&column.name, kind(column, first), true))
+            .collect()
     }
 
     /// Whether a feature is far from zero beside its spread, so that it needs more digits.
@@ -306,10 +329,18 @@ impl Trained {
             let some = |cell: f64| (!cell.is_nan()).then_some(cell);
             match field.data_type() {
                 DataType::Float64 => Arc::new(cells.map(some).collect::<Float64Array>()) as ArrayRef,
-                DataType::Boolean => Arc::new(cells.map(|cell| some(cell).map(|cell| cell >= 0.5)).collect::<BooleanArray>()),
+                DataType::Boolean => {
+                    Arc::new(cells.map(|cell| some(cell).map(|cell| cell >= 0.5)).collect::<BooleanArray>())
+                }
                 DataType::Utf8 if column.kind == Kind::Number => {
-                    let digits = |cell: f64| if self.is_far(ranges[index].0) { cell.to_string() } else { (cell as f32).to_string() };
-                    Arc::new(cells.map(|cell| some(cell).map(|cell| column.style.write(&digits(cell)))).collect::<StringArray>())
+                    let digits = |cell: f64| {
+                        if self.is_far(ranges[index].0) { cell.to_string() } else { (cell as f32).to_string() }
+                    };
+                    Arc::new(
+                        cells
+                            .map(|cell| some(cell).map(|cell| column.style.write(&digits(cell))))
+                            .collect::<StringArray>(),
+                    )
                 }
                 DataType::Utf8 => Arc::new(cells.map(|cell| patch::written(column, cell)).collect::<StringArray>()),
                 _ => Arc::new(cells.map(|cell| some(cell).map(|cell| cell as f32)).collect::<Float32Array>()),
@@ -318,7 +349,8 @@ impl Trained {
         self.fields(typed).into_iter().enumerate().map(array).collect()
     }
 
-    /// What the decoder makes of `codes` (`[rows, code_dim]`, row by row), in the units of the data (`[rows, d_input]`).
+    /// What the decoder makes of `codes` (`[rows, code_dim]`, row by row), in the units of the data (`[rows,
+    /// d_input]`).
     ///
     /// # Errors
     /// Codes that do not fill whole rows, or a device that fails.
@@ -340,8 +372,8 @@ impl Trained {
         Ok(values)
     }
 
-    /// What the decoder makes of `codes` as a table in the units of the data, behind what identifies the codes; for `typed` see
-    /// [`reconstruct`](Self::reconstruct).
+    /// What the decoder makes of `codes` as a table in the units of the data, behind what identifies the codes; for
+    /// `typed` see [`reconstruct`](Self::reconstruct).
     pub fn decoded<'a>(&'a self, codes: &'a Dataset, typed: bool) -> Table<'a> {
         let made = (0..codes.len()).step_by(BATCH).map(move |start| {
             let range = start..codes.len().min(start + BATCH);
@@ -379,14 +411,16 @@ impl Trained {
     /// A device that fails, or a file that can no longer be read.
     pub fn codes(&self, rows: &Dataset) -> Result<Vec<f32>> {
         let mut codes = Vec::new();
-        for batch in self.batches(rows, "encoding rows", |batch| numbers(self.model.encode_visible(batch.x, batch.observed))) {
+        for batch in
+            self.batches(rows, "encoding rows", |batch| numbers(self.model.encode_visible(batch.x, batch.observed)))
+        {
             codes.extend(batch?.1);
         }
         Ok(codes)
     }
 
-    /// The way from the code of one row to that of another in `steps` equal steps, both ends included, decoded: in the units of the data.
-    /// `rows` are those two.
+    /// The way from the code of one row to that of another in `steps` equal steps, both ends included, decoded: in the
+    /// units of the data. `rows` are those two.
     ///
     /// # Errors
     /// As [`codes`](Self::codes); fewer than two steps, or another number of rows.
@@ -410,7 +444,8 @@ impl Trained {
     }
 }
 
-/// What tells one data set from another: its columns and every value, or a sample of the values where they stay in their file.
+/// What tells one data set from another: its columns and every value, or a sample of the values where they stay in
+/// their file.
 ///
 /// # Errors
 /// A file that can no longer be read.
@@ -432,7 +467,9 @@ fn all_rows(sets: Sets) -> Result<Dataset> {
     let Sets { name, mut train, test } = sets;
     let Some(test) = test else { return Ok(Dataset::new(train)) };
     if train.store().is_some() || test.store().is_some() {
-        return Err(Error::Usage(format!("`{name}` is too large for all of its rows at once: take `--rows train`, then `--rows test`")));
+        return Err(Error::Usage(format!(
+            "`{name}` is too large for all of its rows at once: take `--rows train`, then `--rows test`"
+        )));
     }
     train.append(test)?;
     Ok(Dataset::new(train))

@@ -1,4 +1,5 @@
-//! Training and using a model from a program: `fit`, then `encode`, `decode`, `reconstruct`, `score`, `predict`, `impute`, `sample`.
+//! Training and using a model from a program: `fit`, then `encode`, `decode`, `reconstruct`, `score`, `predict`,
+//! `impute`, `sample`.
 
 use std::{
     path::{Path, PathBuf},
@@ -56,14 +57,24 @@ pub struct Trainer {
 impl std::fmt::Debug for Trainer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { config, device, folder, .. } = self;
-        f.debug_struct("Trainer").field("config", config).field("device", device).field("folder", folder).finish_non_exhaustive()
+        f.debug_struct("Trainer")
+            .field("config", config)
+            .field("device", device)
+            .field("folder", folder)
+            .finish_non_exhaustive()
     }
 }
 
 impl Trainer {
     /// A trainer on Burn's default device.
     pub fn new(config: Config) -> Self {
-        Self { config, device: Device::default(), folder: None, reporter: Arc::new(Quiet), interrupter: Interrupter::new() }
+        Self {
+            config,
+            device: Device::default(),
+            folder: None,
+            reporter: Arc::new(Quiet),
+            interrupter: Interrupter::new(),
+        }
     }
 
     /// The same on another device.
@@ -72,7 +83,8 @@ impl Trainer {
         self
     }
 
-    /// The same with a run folder, which must be empty or new: the training is saved there as it goes on. [`Run`] opens it again.
+    /// The same with a run folder, which must be empty or new: the training is saved there as it goes on. [`Run`] opens
+    /// it again.
     pub fn in_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
         self
@@ -90,12 +102,12 @@ impl Trainer {
         self
     }
 
-    /// Trains a model on rows: on their training part, with the best epoch chosen by their validation part; both and the test part are cut as
-    /// `config.data` says.
+    /// Trains a model on rows: on their training part, with the best epoch chosen by their validation part; both and
+    /// the test part are cut as `config.data` says.
     ///
     /// # Errors
-    /// A setting that does not suit the rows, rows that cannot be used, a device that fails; [`Error::Diverged`], and [`Error::Interrupted`] if it was
-    /// stopped before its end.
+    /// A setting that does not suit the rows, rows that cannot be used, a device that fails; [`Error::Diverged`], and
+    /// [`Error::Interrupted`] if it was stopped before its end.
     pub fn fit(&self, rows: impl IntoRows) -> Result<Fitted> {
         self.config.check()?;
         heard(&self.reporter, || match &self.folder {
@@ -127,7 +139,10 @@ impl Trainer {
             }
             Ok(Outcome::Interrupted { epochs }) => {
                 let folder = folder.display();
-                Err(Error::Interrupted(format!("stopped after {epochs} of {} epochs, saved in {folder}", self.config.training.epochs)))
+                Err(Error::Interrupted(format!(
+                    "stopped after {epochs} of {} epochs, saved in {folder}",
+                    self.config.training.epochs
+                )))
             }
         }
     }
@@ -157,11 +172,16 @@ impl Trainer {
         let (best, diverged) = match Ending::of(&losses, &saved, &config.training) {
             Ending::Finished { best } if has_begun => (best, None),
             Ending::Diverged { epoch, best: Some(best) } => {
-                reporter.warning(&format!("the loss became infinite in epoch {epoch}, kept epoch {best}: {}", config.slower()));
+                reporter.warning(&format!(
+                    "the loss became infinite in epoch {epoch}, kept epoch {best}: {}",
+                    config.slower()
+                ));
                 (best, Some(epoch))
             }
             Ending::Diverged { epoch, best: None } => return Err(config.diverged(epoch, None, &losses)),
-            _ => return Err(Error::Interrupted(format!("stopped after {epochs} of {} epochs", config.training.epochs))),
+            _ => {
+                return Err(Error::Interrupted(format!("stopped after {epochs} of {} epochs", config.training.epochs)));
+            }
         };
         let record = memory.model(best).ok_or_else(|| Error::Failed(format!("epoch {best} was not kept")))?;
         let model = checkpoint::fitted(untrained, record, &format!("epoch {best}"))?.model.valid();
@@ -181,10 +201,11 @@ pub fn fit(config: Config, device: impl Into<Device>) -> Result<Fitted> {
     Trainer::new(config).on(device).fit_source()
 }
 
-/// A trained model with what belongs to it, for rows in memory. For rows of any size, and for results as tables, see [`trained`](Self::trained).
+/// A trained model with what belongs to it, for rows in memory. For rows of any size, and for results as tables, see
+/// [`trained`](Self::trained).
 ///
-/// Its methods take rows with the columns that were trained on, in the units of the data: `(&[f32], width)`, Arrow record batches, or a source. They say
-/// nothing and change nothing, and can be called from several threads at once.
+/// Its methods take rows with the columns that were trained on, in the units of the data: `(&[f32], width)`, Arrow
+/// record batches, or a source. They say nothing and change nothing, and can be called from several threads at once.
 #[derive(Debug, Clone)]
 pub struct Fitted {
     /// The model of the best epoch and what belongs to it.
@@ -225,7 +246,8 @@ impl Fitted {
         self.trained.codes(&self.rows(rows)?)
     }
 
-    /// What the decoder makes of codes (`[rows, code_dim]`, row by row): `[rows, features]` in the units of the data (`inverse_transform`).
+    /// What the decoder makes of codes (`[rows, code_dim]`, row by row): `[rows, features]` in the units of the data
+    /// (`inverse_transform`).
     ///
     /// # Errors
     /// Codes that do not fill whole rows, or a device that fails.
@@ -233,7 +255,8 @@ impl Fitted {
         self.trained.decode(codes)
     }
 
-    /// The reconstruction of each row: `[rows, features]` in the units of the data, row by row. A category has a feature for each of its levels.
+    /// The reconstruction of each row: `[rows, features]` in the units of the data, row by row. A category has a
+    /// feature for each of its levels.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
@@ -246,7 +269,8 @@ impl Fitted {
         Ok(values)
     }
 
-    /// The anomaly score of each row: about 1 for a usual row; `NaN` for one of which no value is there (PyOD's `decision_function`).
+    /// The anomaly score of each row: about 1 for a usual row; `NaN` for one of which no value is there (PyOD's
+    /// `decision_function`).
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
@@ -254,7 +278,8 @@ impl Fitted {
         Ok(self.detector.score(&self.trained, &self.rows(rows)?)?.rows)
     }
 
-    /// Whether each row is an anomaly: whether its score is above the detector's threshold. None is where the threshold cannot be told.
+    /// Whether each row is an anomaly: whether its score is above the detector's threshold. None is where the threshold
+    /// cannot be told.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
@@ -263,8 +288,8 @@ impl Fitted {
         Ok(self.score(rows)?.into_iter().map(|score| score > threshold).collect())
     }
 
-    /// The rows with what is missing filled in: `[rows, columns]` in the units of the data, row by row; a category's cell is the number of its level. What
-    /// was there stays as it was; `NaN` is left where nothing is known.
+    /// The rows with what is missing filled in: `[rows, columns]` in the units of the data, row by row; a category's
+    /// cell is the number of its level. What was there stays as it was; `NaN` is left where nothing is known.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
@@ -272,7 +297,8 @@ impl Fitted {
         self.trained.imputed(&self.rows(rows)?)
     }
 
-    /// New rows like those of the data: `[count, features]` in its units, of the code's prior; the same seed gives the same rows.
+    /// New rows like those of the data: `[count, features]` in its units, of the code's prior; the same seed gives the
+    /// same rows.
     ///
     /// # Errors
     /// A code without a prior: see [`Trained::code_mixture`].

@@ -35,8 +35,8 @@ pub(crate) struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// The model as it is drawn, which depends on the seed alone, and what it is trained for, if it fits into the memory and, with checkpoints in
-    /// `folder`, onto the disk. What it takes is said.
+    /// The model as it is drawn, which depends on the seed alone, and what it is trained for, if it fits into the
+    /// memory and, with checkpoints in `folder`, onto the disk. What it takes is said.
     pub fn begin(&self, folder: Option<&Path>) -> Result<(Model, Objective)> {
         let inputs = self.data.schema.inputs();
         let estimate = Estimate::of(&self.config.model, &inputs, &Work::new(&self.config.training, &self.data.split));
@@ -55,7 +55,8 @@ impl Training<'_> {
         self.data.split.train.len().div_ceil(self.config.training.batch_size)
     }
 
-    /// Trains what is left to train; whether there is anything of it, which there is not if it was stopped while layers were pre-trained.
+    /// Trains what is left to train; whether there is anything of it, which there is not if it was stopped while layers
+    /// were pre-trained.
     pub fn run(&self, model: Model, objective: Objective, history: History, place: Place) -> Result<bool> {
         let (config, data) = (self.config, self.data);
         let pretrain = Pretrain {
@@ -155,8 +156,9 @@ impl Measured {
     }
 }
 
-/// The model beside its baselines, on the training rows (validation included: PCA needs none held out) and on the test rows; and the principal
-/// components of the training rows, as many as the code has units or as explain most of the variance, whichever are more.
+/// The model beside its baselines, on the training rows (validation included: PCA needs none held out) and on the test
+/// rows; and the principal components of the training rows, as many as the code has units or as explain most of the
+/// variance, whichever are more.
 fn parts(trained: &Trained, train_rows: &Dataset, test_rows: &Dataset) -> Result<(Part, Part, Pca)> {
     let width = trained.schema.d_input;
     let train_values = train_rows.scaled(&trained.schema.scaling)?;

@@ -1,5 +1,5 @@
-//! Results as arrays of numbers: NumPy's `.npy` and `.npz`, and safetensors. An array holds the result and nothing else; in an archive of several
-//! arrays the labels are a second one.
+//! Results as arrays of numbers: NumPy's `.npy` and `.npz`, and safetensors. An array holds the result and nothing
+//! else; in an archive of several arrays the labels are a second one.
 
 use std::{
     fs::File,
@@ -37,7 +37,9 @@ impl Numbers {
         let is_number = |kind: &DataType| kind.is_numeric() || matches!(kind, DataType::Boolean | DataType::Null);
         if let Some(field) = fields().find(|field| !is_number(field.data_type())) {
             let name = field.name();
-            return Err(format!("column `{name}` holds texts, which an array of numbers cannot: choose .csv, .parquet or .arrow"));
+            return Err(format!(
+                "column `{name}` holds texts, which an array of numbers cannot: choose .csv, .parquet or .arrow"
+            ));
         }
         let small = |kind: &DataType| {
             use DataType::{Boolean, Float16, Float32, Int8, Int16, Null, UInt8, UInt16};
@@ -56,7 +58,11 @@ impl Numbers {
     fn bytes(&mut self, part: &RecordBatch) -> Result<Vec<u8>, String> {
         let columns = self.shape.results.clone().map(|index| {
             let column = part.column(index);
-            let column = if column.data_type() == &DataType::Boolean { cast(column, &DataType::UInt8) } else { Ok(column.clone()) };
+            let column = if column.data_type() == &DataType::Boolean {
+                cast(column, &DataType::UInt8)
+            } else {
+                Ok(column.clone())
+            };
             column.and_then(|column| cast(&column, &DataType::Float64)).map_err(|error| error.to_string())
         });
         let columns: Vec<ArrayRef> = columns.collect::<Result<_, String>>()?;
@@ -89,9 +95,17 @@ impl Numbers {
         if self.left > 0 {
             return Err("fewer rows than were announced".to_string());
         }
-        let label = self.shape.label.filter(|_| with_labels).map(|label| format!("`{}`", self.shape.schema.field(label).name()));
+        let label = self
+            .shape
+            .label
+            .filter(|_| with_labels)
+            .map(|label| format!("`{}`", self.shape.schema.field(label).name()));
         let beside: Vec<String> = self.shape.beside().into_iter().filter(|name| Some(name) != label.as_ref()).collect();
-        Ok(if beside.is_empty() { Vec::new() } else { vec![format!("an array of numbers leaves out {}", beside.join(", "))] })
+        Ok(if beside.is_empty() {
+            Vec::new()
+        } else {
+            vec![format!("an array of numbers leaves out {}", beside.join(", "))]
+        })
     }
 
     fn header(&self, output: impl Write) -> Result<impl Write, String> {
@@ -197,7 +211,8 @@ impl Sink for Tensors {
         let kind = if self.numbers.is_single { Dtype::F32 } else { Dtype::F64 };
         let labels: Option<Vec<u8>> =
             self.numbers.labels.as_ref().map(|labels| labels.iter().flat_map(|label| label.to_le_bytes()).collect());
-        let mut tensors = vec![("x", TensorView::new(kind, dims.clone(), &self.bytes).map_err(|error| error.to_string())?)];
+        let mut tensors =
+            vec![("x", TensorView::new(kind, dims.clone(), &self.bytes).map_err(|error| error.to_string())?)];
         if let Some(labels) = &labels {
             tensors.push(("y", TensorView::new(Dtype::I64, vec![dims[0]], labels).map_err(|error| error.to_string())?));
         }

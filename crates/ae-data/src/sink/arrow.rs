@@ -7,7 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use arrow_array::{Array as _, ArrayRef, Int64Array, RecordBatch, UInt64Array, cast::AsArray, make_array, types::Int64Type};
+use arrow_array::{
+    Array as _, ArrayRef, Int64Array, RecordBatch, UInt64Array, cast::AsArray, make_array, types::Int64Type,
+};
 use arrow_cast::{CastOptions, cast, cast_with_options};
 use arrow_ipc::{
     reader::FileReader,
@@ -56,11 +58,12 @@ impl Parquet {
 
 impl Sink for Parquet {
     fn write(&mut self, part: &RecordBatch) -> Result<(), String> {
-        let columns =
-            part.columns().iter().zip(self.schema.fields()).map(|(column, field)| match column.data_type() == field.data_type() {
+        let columns = part.columns().iter().zip(self.schema.fields()).map(|(column, field)| {
+            match column.data_type() == field.data_type() {
                 true => Ok(column.clone()),
                 false => cast(column, field.data_type()),
-            });
+            }
+        });
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
         let part = RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| error.to_string())?;
         self.writer.write(&part).map_err(|error| error.to_string())?;
@@ -78,7 +81,9 @@ impl Sink for Parquet {
             Vec::new()
         } else {
             let ordered = ordered.join(", ");
-            vec![format!("the Parquet file keeps neither the order of the categories of {ordered} nor those that no row has: .arrow does")]
+            vec![format!(
+                "the Parquet file keeps neither the order of the categories of {ordered} nor those that no row has: .arrow does"
+            )]
         })
     }
 }
@@ -88,7 +93,10 @@ fn without_order(mut metadata: HashMap<String, String>, ordered: &[String]) -> H
     let Some(text) = metadata.get_mut("pandas").filter(|_| !ordered.is_empty()) else { return metadata };
     let Ok(mut pandas) = serde_json::from_str::<serde_json::Value>(text) else { return metadata };
     for column in pandas.get_mut("columns").and_then(|columns| columns.as_array_mut()).into_iter().flatten() {
-        let is_ordered = column.get("name").and_then(|name| name.as_str()).is_some_and(|name| ordered.iter().any(|other| other == name));
+        let is_ordered = column
+            .get("name")
+            .and_then(|name| name.as_str())
+            .is_some_and(|name| ordered.iter().any(|other| other == name));
         if let Some(said) = column.get_mut("metadata").and_then(|said| said.get_mut("ordered")).filter(|_| is_ordered) {
             *said = false.into();
         }
@@ -100,7 +108,8 @@ fn without_order(mut metadata: HashMap<String, String>, ordered: &[String]) -> H
 struct Ipc {
     writer: FileWriter<BufWriter<File>>,
     schema: SchemaRef,
-    /// Where the table goes once its dictionaries are whole; none of a table without dictionaries, which is written there at once.
+    /// Where the table goes once its dictionaries are whole; none of a table without dictionaries, which is written
+    /// there at once.
     place: Option<File>,
     /// The values of each column that is a dictionary.
     dictionaries: HashMap<usize, Dictionary>,
@@ -108,7 +117,8 @@ struct Ipc {
 
 impl Ipc {
     fn open(file: File, shape: &Shape) -> Result<Box<dyn Sink>, String> {
-        let has_dictionaries = shape.schema.fields().iter().any(|field| matches!(field.data_type(), DataType::Dictionary(..)));
+        let has_dictionaries =
+            shape.schema.fields().iter().any(|field| matches!(field.data_type(), DataType::Dictionary(..)));
         // Not every program reads dictionaries that grow within a file, and they are known at the end alone.
         let (file, place) = match has_dictionaries {
             true => (tempfile::tempfile().map_err(|error| error.to_string())?, Some(file)),
@@ -161,7 +171,8 @@ impl Dictionary {
     /// The same column with these values, and what it has beyond them behind them.
     fn joined(&mut self, column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         let dictionary = column.as_any_dictionary();
-        let texts = texts(dictionary.values(), "the dictionary".as_ref()).map_err(|error| ArrowError::ComputeError(error.to_string()))?;
+        let texts = texts(dictionary.values(), "the dictionary".as_ref())
+            .map_err(|error| ArrowError::ComputeError(error.to_string()))?;
         let mut new = Vec::new();
         let places: Vec<Option<i64>> = texts
             .into_iter()
@@ -185,7 +196,12 @@ impl Dictionary {
         let keys = cast_with_options(dictionary.keys(), &DataType::Int64, &strict)?;
         let keys: Int64Array = keys.as_primitive::<Int64Type>().iter().map(|key| places[key? as usize]).collect();
         let keys = cast_with_options(&keys, dictionary.keys().data_type(), &strict)?.to_data();
-        let data = column.to_data().into_builder().nulls(keys.nulls().cloned()).buffers(keys.buffers().to_vec()).offset(keys.offset());
+        let data = column
+            .to_data()
+            .into_builder()
+            .nulls(keys.nulls().cloned())
+            .buffers(keys.buffers().to_vec())
+            .offset(keys.offset());
         Ok(make_array(data.child_data(vec![values.to_data()]).build()?))
     }
 }

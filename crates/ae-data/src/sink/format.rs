@@ -28,7 +28,10 @@ impl Shape {
     /// The columns beside the result, by name.
     pub(super) fn beside(&self) -> Vec<String> {
         let is_beside = |index: &usize| !self.results.contains(index);
-        (0..self.schema.fields().len()).filter(is_beside).map(|index| format!("`{}`", self.schema.field(index).name())).collect()
+        (0..self.schema.fields().len())
+            .filter(is_beside)
+            .map(|index| format!("`{}`", self.schema.field(index).name()))
+            .collect()
     }
 }
 

@@ -1,7 +1,8 @@
-//! Where results go: a table, in the format that the ending of its file asks for. A new format is one file here and one line in `FORMATS`.
+//! Where results go: a table, in the format that the ending of its file asks for. A new format is one file here and one
+//! line in `FORMATS`.
 //!
-//! Rows are written as they come, into a temporary file beside the place, which takes the place once it is whole: a run that breaks off
-//! leaves what was there before.
+//! Rows are written as they come, into a temporary file beside the place, which takes the place once it is whole: a run
+//! that breaks off leaves what was there before.
 
 mod arrays;
 mod arrow;
@@ -22,7 +23,8 @@ pub use crate::place::{PARTIAL, write_bytes, write_with};
 use crate::{DataError, Geometry, picture::Sheet, place::place};
 
 /// Every format that can be written.
-const FORMATS: &[Format] = &[text::CSV, text::TSV, arrow::PARQUET, arrow::IPC, arrays::NPY, arrays::NPZ, arrays::SAFETENSORS];
+const FORMATS: &[Format] =
+    &[text::CSV, text::TSV, arrow::PARQUET, arrow::IPC, arrays::NPY, arrays::NPZ, arrays::SAFETENSORS];
 
 /// A table on its way into a file.
 pub struct Writer {
@@ -80,10 +82,14 @@ impl Writer {
 
 /// The format that the ending of a path names.
 fn format(path: &Path) -> Result<&'static Format, DataError> {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let extension =
+        path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     FORMATS.iter().find(|format| format.extensions.contains(&extension.as_str())).ok_or_else(|| {
         let known: Vec<&str> = FORMATS.iter().map(|format| format.extensions[0]).collect();
-        let problem = format!("`.{extension}` names no format that can be written: end the name in one of .{}", known.join(", ."));
+        let problem = format!(
+            "`.{extension}` names no format that can be written: end the name in one of .{}",
+            known.join(", .")
+        );
         DataError::Malformed { path: path.to_owned(), problem }
     })
 }
@@ -103,12 +109,18 @@ pub fn write(path: &Path, table: &RecordBatch) -> Result<Vec<String>, DataError>
     writer.finish()
 }
 
-/// Writes images of this shape, of values from `low` (black) to `high` (white): one into `path`, several beside it with their numbers from
-/// `first` on, as in `out-0007.png`.
+/// Writes images of this shape, of values from `low` (black) to `high` (white): one into `path`, several beside it with
+/// their numbers from `first` on, as in `out-0007.png`.
 ///
 /// # Errors
 /// A place that cannot be written, or an ending other than `.png`.
-pub fn write_images(path: &Path, geometry: Geometry, values: &[f32], first: usize, [low, high]: [f32; 2]) -> Result<(), DataError> {
+pub fn write_images(
+    path: &Path,
+    geometry: Geometry,
+    values: &[f32],
+    first: usize,
+    [low, high]: [f32; 2],
+) -> Result<(), DataError> {
     let images: Vec<&[f32]> = values.chunks_exact(geometry.channels * geometry.height * geometry.width).collect();
     let sheet = Sheet { geometry, columns: 1, zoom: 1, low, high };
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -175,7 +187,12 @@ mod tests {
             let rows = open_with(folder.path().join(name).to_str().unwrap(), &Options::default()).unwrap().train;
             let encoding = rows.encoding().unwrap().clone();
             let names: Vec<String> = encoding.columns().iter().map(|column| column.name.clone()).collect();
-            (names, (0..3).map(|row| format!("{:?}", encoding.decode(&rows.row(row).unwrap()).map_single())).collect::<Vec<_>>())
+            (
+                names,
+                (0..3)
+                    .map(|row| format!("{:?}", encoding.decode(&rows.row(row).unwrap()).map_single()))
+                    .collect::<Vec<_>>(),
+            )
         };
         for name in ["t.csv", "t.tsv", "t.parquet", "t.arrow", "t.feather"] {
             write(&folder.path().join(name), &table()).unwrap();
@@ -240,7 +257,10 @@ mod tests {
             let has_labels = name != "c.npy";
             assert_eq!(rows.labels.as_ref().map(|labels| labels.len()), has_labels.then_some(2), "{name}");
             assert_eq!(rows.classes(), if has_labels { vec!["-1".to_string(), "7".to_string()] } else { Vec::new() });
-            assert!(said[0].contains("`id`") && said[0].contains("`day`") && said[0].contains("`label`") != has_labels, "{name}: {said:?}");
+            assert!(
+                said[0].contains("`id`") && said[0].contains("`day`") && said[0].contains("`label`") != has_labels,
+                "{name}: {said:?}"
+            );
         }
     }
 
@@ -257,7 +277,9 @@ mod tests {
             assert_eq!((rows.len(), rows.geometry), (2, Some(geometry)));
             assert_eq!([rows.row(0).unwrap(), rows.row(1).unwrap()].concat().map_single(), values);
         }
-        let error = write_images(Path::new("x.bmp"), Geometry { channels: 1, height: 1, width: 1 }, &[0.0], 0, [0.0, 1.0]).unwrap_err();
+        let error =
+            write_images(Path::new("x.bmp"), Geometry { channels: 1, height: 1, width: 1 }, &[0.0], 0, [0.0, 1.0])
+                .unwrap_err();
         assert!(error.to_string().contains(".png"), "{error}");
     }
 

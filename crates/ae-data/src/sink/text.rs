@@ -7,8 +7,10 @@ use arrow_array::{Array as _, RecordBatch};
 use super::format::{Format, Shape, Sink};
 use crate::table::texts;
 
-pub(super) const CSV: Format = Format { extensions: &["csv", "txt"], open: |file, shape| boxed(BufWriter::new(file), shape, b',') };
-pub(super) const TSV: Format = Format { extensions: &["tsv", "tab"], open: |file, shape| boxed(BufWriter::new(file), shape, b'\t') };
+pub(super) const CSV: Format =
+    Format { extensions: &["csv", "txt"], open: |file, shape| boxed(BufWriter::new(file), shape, b',') };
+pub(super) const TSV: Format =
+    Format { extensions: &["tsv", "tab"], open: |file, shape| boxed(BufWriter::new(file), shape, b'\t') };
 
 struct Delimited<W: Write> {
     writer: csv::Writer<W>,

@@ -1,5 +1,5 @@
-//! Arrow's columns, from Parquet files and from Arrow IPC files and streams (Feather version 2): each with its own type, and read alone where it
-//! alone is asked for.
+//! Arrow's columns, from Parquet files and from Arrow IPC files and streams (Feather version 2): each with its own
+//! type, and read alone where it alone is asked for.
 
 use std::{
     fs::File,
@@ -26,7 +26,8 @@ use crate::{
 };
 
 pub(super) const PARQUET: Format = Format { name: "Parquet", extensions: &["parquet", "pq"], read: read_parquet };
-pub(super) const ARROW: Format = Format { name: "Arrow or Feather", extensions: &["arrow", "feather", "ipc", "arrows"], read: read_arrow };
+pub(super) const ARROW: Format =
+    Format { name: "Arrow or Feather", extensions: &["arrow", "feather", "ipc", "arrows"], read: read_arrow };
 
 /// Rows that are decoded at a time.
 const BATCH: usize = 1 << 16;
@@ -35,7 +36,8 @@ fn read_parquet(path: &Path, options: &Options) -> Result<Content, DataError> {
     guarded(path, "Parquet", || {
         let damaged = |error: &dyn std::fmt::Display| damaged(path, "Parquet", error);
         let limit = Limit::of(options);
-        let builder = ParquetRecordBatchReaderBuilder::try_new(Source::open(path, limit)?.chunks()).map_err(|error| damaged(&error))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(Source::open(path, limit)?.chunks())
+            .map_err(|error| damaged(&error))?;
         let schema = builder.schema().clone();
         unique_names(&schema, path)?;
         let groups = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize);
@@ -58,12 +60,13 @@ fn read_arrow(path: &Path, options: &Options) -> Result<Content, DataError> {
                 let mut counts = Vec::new();
                 // The first column alone tells how many rows there are.
                 let first = if schema.fields().is_empty() { Vec::new() } else { vec![0] };
-                let counted =
-                    FileReader::try_new(BufReader::new(open(path)?), Some(first)).map_err(|error| damaged(path, "Arrow", &error))?;
+                let counted = FileReader::try_new(BufReader::new(open(path)?), Some(first))
+                    .map_err(|error| damaged(path, "Arrow", &error))?;
                 for batch in counted {
                     counts.push(batch.map_err(|error| damaged(path, "Arrow", &error))?.num_rows());
                 }
-                let starts = starts(counts.into_iter()).ok_or_else(|| damaged(path, "Arrow", &"it has more rows than can be counted"))?;
+                let starts = starts(counts.into_iter())
+                    .ok_or_else(|| damaged(path, "Arrow", &"it has more rows than can be counted"))?;
                 Ok(Content::Table(Arc::new(ArrowFile { path: path.to_owned(), schema, starts, limit: source.limit })))
             }
             Err(first) => {
@@ -74,7 +77,8 @@ fn read_arrow(path: &Path, options: &Options) -> Result<Content, DataError> {
                     return Err(DataError::Malformed { path: path.to_owned(), problem: problem.to_string() });
                 }
                 claims::of_stream(&source)?;
-                let reader = StreamReader::try_new(BufReader::new(open(path)?), None).map_err(|_| damaged(path, "Arrow", &first))?;
+                let reader = StreamReader::try_new(BufReader::new(open(path)?), None)
+                    .map_err(|_| damaged(path, "Arrow", &first))?;
                 let schema = reader.schema();
                 let index = index_columns(&schema);
                 let batches: Result<Vec<RecordBatch>, _> = reader.collect();
@@ -89,7 +93,8 @@ fn read_arrow(path: &Path, options: &Options) -> Result<Content, DataError> {
 /// What pandas says of its index: the names of columns, or a range.
 fn index(schema: &Schema) -> Vec<serde_json::Value> {
     let pandas = schema.metadata().get("pandas").and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-    let columns = pandas.as_ref().and_then(|pandas| pandas.get("index_columns")).and_then(|columns| columns.as_array().cloned());
+    let columns =
+        pandas.as_ref().and_then(|pandas| pandas.get("index_columns")).and_then(|columns| columns.as_array().cloned());
     columns.unwrap_or_default()
 }
 
@@ -101,7 +106,9 @@ fn index_columns(schema: &Schema) -> Vec<String> {
 /// The index that pandas keeps as a range, of as many rows.
 fn counted_index(schema: &Schema, rows: usize) -> Option<CountedIndex> {
     let index = index(schema);
-    let range = index.first().filter(|range| index.len() == 1 && range.get("kind").and_then(|kind| kind.as_str()) == Some("range"))?;
+    let range = index
+        .first()
+        .filter(|range| index.len() == 1 && range.get("kind").and_then(|kind| kind.as_str()) == Some("range"))?;
     let [start, stop, step] = ["start", "stop", "step"].map(|name| range.get(name).and_then(serde_json::Value::as_i64));
     let (start, stop, step) = (start?, stop?, step?);
     // Whatever changed the rows and not what was said of them made that untrue.
@@ -110,7 +117,8 @@ fn counted_index(schema: &Schema, rows: usize) -> Option<CountedIndex> {
     is_true.then(|| CountedIndex { name: name.to_string(), stretches: vec![(0, start, step)] })
 }
 
-/// The schema of a table in which only such categories have an order as have the same in all parts; and what is said of the others.
+/// The schema of a table in which only such categories have an order as have the same in all parts; and what is said of
+/// the others.
 fn with_true_orders(table: &dyn Table) -> Result<(SchemaRef, Vec<String>), DataError> {
     let schema = table.schema();
     let (mut fields, mut notes) = (schema.fields().to_vec(), Vec::new());
@@ -152,13 +160,19 @@ impl Table for Parquet {
             let source = Source::open(&self.path, self.limit)?;
             let builder = ParquetRecordBatchReaderBuilder::try_new(source.chunks()).map_err(|error| damaged(&error))?;
             let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
-            let group = builder.metadata().row_groups().get(part).ok_or_else(|| damaged(&"it was changed while it was read"))?;
+            let group = builder
+                .metadata()
+                .row_groups()
+                .get(part)
+                .ok_or_else(|| damaged(&"it was changed while it was read"))?;
             let rows = room(&source, group.num_rows().max(0) as u64, columns.len())?;
             // The longest text of a dictionary can be in every row.
             let longest = (0..group.num_columns()).filter(|leaf| mask.leaf_included(*leaf));
-            let longest =
-                longest.map(|leaf| claims::of_pages(&source, group, leaf)).try_fold(1, |most, size| Ok::<_, DataError>(size?.max(most)))?;
-            let batch = (source.limit.allowed(source.length) / 4 / longest).clamp(1, BATCH as u64).min(rows.max(1)) as usize;
+            let longest = longest
+                .map(|leaf| claims::of_pages(&source, group, leaf))
+                .try_fold(1, |most, size| Ok::<_, DataError>(size?.max(most)))?;
+            let batch =
+                (source.limit.allowed(source.length) / 4 / longest).clamp(1, BATCH as u64).min(rows.max(1)) as usize;
             let builder = builder.with_row_groups(vec![part]).with_projection(mask).with_batch_size(batch);
             let reader = builder.build().map_err(|error| damaged(&error))?;
             whole(reader, &self.schema, columns, &source, "Parquet")
@@ -205,7 +219,8 @@ impl Table for ArrowFile {
             let damaged = |error: arrow_schema::ArrowError| damaged(&self.path, "Arrow", &error);
             let source = Source::open(&self.path, self.limit)?;
             room(&source, (self.starts[part + 1] - self.starts[part]) as u64, columns.len())?;
-            let mut reader = FileReader::try_new(BufReader::new(open(&self.path)?), Some(columns.to_vec())).map_err(damaged)?;
+            let mut reader =
+                FileReader::try_new(BufReader::new(open(&self.path)?), Some(columns.to_vec())).map_err(damaged)?;
             reader.set_index(part).map_err(damaged)?;
             whole(reader.take(1), &self.schema, columns, &source, "Arrow")
         })
@@ -228,7 +243,9 @@ impl Table for ArrowFile {
 fn room(source: &Source, rows: u64, columns: usize) -> Result<u64, DataError> {
     let s = if columns == 1 { "" } else { "s" };
     let needed = rows.saturating_mul(columns as u64).saturating_mul(16);
-    source.check(format!("a part of {rows} rows, of which {columns} column{s} are read at once,"), needed).map(|()| rows)
+    source
+        .check(format!("a part of {rows} rows, of which {columns} column{s} are read at once,"), needed)
+        .map(|()| rows)
 }
 
 /// The batches as one.
@@ -262,11 +279,15 @@ fn open(path: &Path) -> Result<File, DataError> {
 fn damaged(path: &Path, format: &str, error: &dyn std::fmt::Display) -> DataError {
     let error = error.to_string().replace('\n', " ");
     // What the libraries say of what they do not read.
-    let is_unknown = ["not supported", "not yet", "NYI", "not implemented", "Disabled feature"].iter().any(|words| error.contains(words));
+    let is_unknown = ["not supported", "not yet", "NYI", "not implemented", "Disabled feature"]
+        .iter()
+        .any(|words| error.contains(words));
     let problem = if error.contains("bit width of 128") {
         "holds whole numbers of 128 bits, which are not read: save them as 64-bit integers or as float64".to_string()
     } else if is_unknown {
-        format!("is a {format} file with something in it that is not read ({error}): save it with plain types and another compression")
+        format!(
+            "is a {format} file with something in it that is not read ({error}): save it with plain types and another compression"
+        )
     } else {
         format!("is no {format} file, or damaged: {error}")
     };

@@ -39,10 +39,22 @@ macro_rules! embedded {
         embedded(
             $folder,
             [
-                ("train-images-idx3-ubyte.gz", include_bytes!(concat!("../../data/", $folder, "/train-images-idx3-ubyte.gz"))),
-                ("train-labels-idx1-ubyte.gz", include_bytes!(concat!("../../data/", $folder, "/train-labels-idx1-ubyte.gz"))),
-                ("t10k-images-idx3-ubyte.gz", include_bytes!(concat!("../../data/", $folder, "/t10k-images-idx3-ubyte.gz"))),
-                ("t10k-labels-idx1-ubyte.gz", include_bytes!(concat!("../../data/", $folder, "/t10k-labels-idx1-ubyte.gz"))),
+                (
+                    "train-images-idx3-ubyte.gz",
+                    include_bytes!(concat!("../../data/", $folder, "/train-images-idx3-ubyte.gz")),
+                ),
+                (
+                    "train-labels-idx1-ubyte.gz",
+                    include_bytes!(concat!("../../data/", $folder, "/train-labels-idx1-ubyte.gz")),
+                ),
+                (
+                    "t10k-images-idx3-ubyte.gz",
+                    include_bytes!(concat!("../../data/", $folder, "/t10k-images-idx3-ubyte.gz")),
+                ),
+                (
+                    "t10k-labels-idx1-ubyte.gz",
+                    include_bytes!(concat!("../../data/", $folder, "/t10k-labels-idx1-ubyte.gz")),
+                ),
             ],
         )
     };
@@ -66,7 +78,11 @@ fn embedded(name: &str, files: [(&str, &[u8]); 4]) -> Result<Sets, DataError> {
         let labels = idx::parse(labels.1, labels_path, None)?;
         idx::rows(idx::parse(images.1, Path::new(images.0), None)?, Path::new(images.0), Some((labels, labels_path)))
     };
-    Ok(Sets { name: name.to_string(), train: part(train_images, train_labels)?, test: Some(part(test_images, test_labels)?) })
+    Ok(Sets {
+        name: name.to_string(),
+        train: part(train_images, train_labels)?,
+        test: Some(part(test_images, test_labels)?),
+    })
 }
 
 /// Where a set is fetched from, and the SHA-256 of each of its files.
@@ -144,7 +160,10 @@ mod download {
 
     fn agent(patience: &Patience, https_only: bool) -> Agent {
         let Patience { stall, file } = patience;
-        let config = Agent::config_builder().https_only(https_only).timeout_connect(Some(*stall)).timeout_recv_response(Some(*stall));
+        let config = Agent::config_builder()
+            .https_only(https_only)
+            .timeout_connect(Some(*stall))
+            .timeout_recv_response(Some(*stall));
         config.timeout_per_read(Some(*stall)).timeout_recv_body(Some(*file)).build().into()
     }
 
@@ -167,10 +186,12 @@ mod download {
 
     /// Fetches one file, and keeps it only if it is the one that was published: until it is whole it has another name.
     ///
-    /// Not by Burn's downloader, which panics where there is no network, and whose HTTP client is an eighth of the time to build everything.
+    /// Not by Burn's downloader, which panics where there is no network, and whose HTTP client is an eighth of the time
+    /// to build everything.
     fn fetch(url: &str, path: &Path, digest: &str, agent: &Agent) -> Result<(), String> {
         let answer = agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
-        let mut progress = Progress::new("fetching bytes", answer.body().content_length().map_or(0, |length| length as usize));
+        let mut progress =
+            Progress::new("fetching bytes", answer.body().content_length().map_or(0, |length| length as usize));
         let (mut body, mut bytes) = (answer.into_body().into_with_config().limit(LARGEST).reader(), Vec::new());
         while body.by_ref().take(PIECE).read_to_end(&mut bytes).map_err(|error| format!("{url}: {error}"))? > 0 {
             progress.steps(PIECE as usize);
@@ -252,7 +273,10 @@ mod download {
                 assert!(files(folder.path()).is_empty(), "{reason}");
             }
             assert!(fill(&at_once("200 OK", &labels)).unwrap().is_empty());
-            assert_eq!((files(folder.path()).len(), fs::read(folder.path().join("labels")).unwrap()), (1, labels.to_vec()));
+            assert_eq!(
+                (files(folder.path()).len(), fs::read(folder.path().join("labels")).unwrap()),
+                (1, labels.to_vec())
+            );
             // It is there: nobody is asked for it.
             assert!(fill(&closed).unwrap().is_empty());
         }
@@ -267,7 +291,10 @@ mod download {
             let error = fill(&at_once("500 Internal Server Error", b"")).unwrap_err();
             assert!(error.contains("labels is not what was published, and ") && error.contains("500"), "{error}");
             let notes = fill(&at_once("200 OK", &labels)).unwrap();
-            assert!(notes.len() == 1 && notes[0].ends_with("labels is not what was published: it was fetched again"), "{notes:?}");
+            assert!(
+                notes.len() == 1 && notes[0].ends_with("labels is not what was published: it was fetched again"),
+                "{notes:?}"
+            );
             assert_eq!((files(folder.path()).len(), fs::read(path).unwrap()), (1, labels.to_vec()));
         }
 
@@ -295,7 +322,8 @@ mod download {
                 assert!(set.base.starts_with("https://") && set.digests.iter().all(|(_, digest)| digest.len() == 64));
             }
             let folder = tempfile::tempdir().unwrap();
-            let error = fill(folder.path(), &at_once("200 OK", b"x"), &[("labels", "")], &agent(&PATIENCE, true)).unwrap_err();
+            let error =
+                fill(folder.path(), &at_once("200 OK", b"x"), &[("labels", "")], &agent(&PATIENCE, true)).unwrap_err();
             assert!(error.contains("https"), "{error}");
         }
     }
@@ -323,6 +351,9 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
         let error = source::open("mnits").unwrap_err();
-        assert!(error.is_usage() && error.to_string().contains("digits, fashion-mini, mnist, fashion-mnist"), "{error}");
+        assert!(
+            error.is_usage() && error.to_string().contains("digits, fashion-mini, mnist, fashion-mnist"),
+            "{error}"
+        );
     }
 }

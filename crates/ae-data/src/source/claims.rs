@@ -1,4 +1,5 @@
-//! What the packed parts of Parquet and Arrow files claim to become: looked at before the libraries make room for it, which they do unasked.
+//! What the packed parts of Parquet and Arrow files claim to become: looked at before the libraries make room for it,
+//! which they do unasked.
 
 use std::{
     fs::File,
@@ -219,20 +220,26 @@ impl<R: Read> Compact<R> {
 /// Encodings of texts whose lengths stand before them: how many, the page itself says.
 const LENGTHS_FIRST: [Encoding; 2] = [Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::DELTA_BYTE_ARRAY];
 
-/// Whether the pages of a row group's column may be unpacked; gives how many bytes a text can have that is in several rows, but once in the file.
+/// Whether the pages of a row group's column may be unpacked; gives how many bytes a text can have that is in several
+/// rows, but once in the file.
 pub(super) fn of_pages(source: &Source, group: &RowGroupMetaData, leaf: usize) -> Result<u64, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: source.path.to_owned(), problem };
     let damaged = |error: &dyn std::fmt::Display| malformed(format!("is no Parquet file, or damaged: {error}"));
     let chunk = group.column(leaf);
     let (start, length) = chunk.byte_range();
-    let end = start.checked_add(length).filter(|end| *end <= source.length).ok_or_else(|| damaged(&"a part of it lies beyond its end"))?;
+    let end = start
+        .checked_add(length)
+        .filter(|end| *end <= source.length)
+        .ok_or_else(|| damaged(&"a part of it lies beyond its end"))?;
     let (mut at, mut values, mut longest, mut lengths_first) = (start, 0, 0u64, false);
     let is_text = matches!(chunk.column_type(), Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY);
     // What lies behind the last value is not read.
     while at < end && values < chunk.num_values() {
         let page = Compact { input: source.at(at), read: 0 }.page().map_err(|error| damaged(&error))?;
         let [packed, unpacked] = [page.packed, page.unpacked].map(|size| u64::try_from(size).ok());
-        let (Some(packed), Some(unpacked)) = (packed, unpacked) else { return Err(damaged(&"a page of it has a negative size")) };
+        let (Some(packed), Some(unpacked)) = (packed, unpacked) else {
+            return Err(damaged(&"a page of it has a negative size"));
+        };
         source.check(format!("a page of its column `{}`", chunk.column_path()), unpacked.saturating_mul(2))?;
         match page.is_dictionary {
             // Room is made for as many as it claims; none is without a byte.
@@ -249,7 +256,8 @@ pub(super) fn of_pages(source: &Source, group: &RowGroupMetaData, leaf: usize) -
     }
     if lengths_first {
         let rows = group.num_rows().max(0) as usize;
-        let reader = SerializedPageReader::new(Arc::new(source.chunks()), chunk, rows, None).map_err(|error| damaged(&error))?;
+        let reader =
+            SerializedPageReader::new(Arc::new(source.chunks()), chunk, rows, None).map_err(|error| damaged(&error))?;
         lengths_of_texts(reader, chunk.column_descr().max_def_level() > 0, chunk.column_descr().max_rep_level() > 0)
             .map_err(|error| damaged(&error))?;
     }
@@ -257,12 +265,20 @@ pub(super) fn of_pages(source: &Source, group: &RowGroupMetaData, leaf: usize) -
 }
 
 /// Whether the pages whose texts' lengths stand first have no more of them than values.
-fn lengths_of_texts(pages: SerializedPageReader<Chunks>, has_gaps: bool, is_nested: bool) -> parquet::errors::Result<()> {
+fn lengths_of_texts(
+    pages: SerializedPageReader<Chunks>,
+    has_gaps: bool,
+    is_nested: bool,
+) -> parquet::errors::Result<()> {
     for page in pages {
         let page = page?;
         let values = u64::from(page.num_values());
         let after = match &page {
-            Page::DataPage { encoding, .. } | Page::DataPageV2 { encoding, .. } if !LENGTHS_FIRST.contains(encoding) => continue,
+            Page::DataPage { encoding, .. } | Page::DataPageV2 { encoding, .. }
+                if !LENGTHS_FIRST.contains(encoding) =>
+            {
+                continue;
+            }
             Page::DictionaryPage { .. } => continue,
             Page::DataPageV2 { def_levels_byte_len, rep_levels_byte_len, .. } => {
                 u64::from(*def_levels_byte_len) + u64::from(*rep_levels_byte_len)
@@ -313,8 +329,10 @@ fn of_message(source: &Source, metadata: &[u8], body: u64) -> io::Result<(u64, u
 
 /// Whether what is packed in an Arrow file may be unpacked; what has no mark of one at its end is none.
 pub(super) fn of_file(source: &Source) -> Result<(), DataError> {
-    let damaged =
-        |error: io::Error| DataError::Malformed { path: source.path.to_owned(), problem: format!("is no Arrow file, or damaged: {error}") };
+    let damaged = |error: io::Error| DataError::Malformed {
+        path: source.path.to_owned(),
+        problem: format!("is no Arrow file, or damaged: {error}"),
+    };
     let wrong = |error: &dyn std::fmt::Display| damaged(io::Error::new(io::ErrorKind::InvalidData, error.to_string()));
     let mark = |end: u64| source.bytes(end + 4, 6).is_ok_and(|mark| mark == b"ARROW1");
     let Some(end) = source.length.checked_sub(10).filter(|end| mark(*end)) else { return Ok(()) };
@@ -344,7 +362,8 @@ pub(super) fn of_stream(source: &Source) -> Result<(), DataError> {
     let (mut at, mut all) = (0u64, 0u64);
     // What is no stream, the reader says in its own words.
     while let Ok(head) = source.bytes(at, 8) {
-        let [first, second] = [&head[..4], &head[4..]].map(|bytes| bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes)));
+        let [first, second] =
+            [&head[..4], &head[4..]].map(|bytes| bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes)));
         let (length, start) = if first == u32::MAX { (second, at + 8) } else { (first, at + 4) };
         if length == 0 {
             break;
@@ -374,9 +393,15 @@ pub(super) fn of_stream(source: &Source) -> Result<(), DataError> {
 pub(super) fn of_cells(batch: &RecordBatch) -> u64 {
     let lengths = |array: &dyn Array| -> Vec<u64> {
         match array.data_type() {
-            DataType::Utf8 => array.as_string::<i32>().iter().map(|text| text.map_or(0, |text| text.len() as u64)).collect(),
-            DataType::LargeUtf8 => array.as_string::<i64>().iter().map(|text| text.map_or(0, |text| text.len() as u64)).collect(),
-            DataType::Utf8View => array.as_string_view().iter().map(|text| text.map_or(0, |text| text.len() as u64)).collect(),
+            DataType::Utf8 => {
+                array.as_string::<i32>().iter().map(|text| text.map_or(0, |text| text.len() as u64)).collect()
+            }
+            DataType::LargeUtf8 => {
+                array.as_string::<i64>().iter().map(|text| text.map_or(0, |text| text.len() as u64)).collect()
+            }
+            DataType::Utf8View => {
+                array.as_string_view().iter().map(|text| text.map_or(0, |text| text.len() as u64)).collect()
+            }
             _ => Vec::new(),
         }
     };
@@ -392,5 +417,9 @@ pub(super) fn of_cells(batch: &RecordBatch) -> u64 {
         }
     };
     let own = |array: &dyn Array| array.to_data().get_slice_memory_size().map_or(0, |bytes| bytes as u64);
-    batch.columns().iter().map(|array| column(array.as_ref()).saturating_add(own(array.as_ref()))).fold(0, u64::saturating_add)
+    batch
+        .columns()
+        .iter()
+        .map(|array| column(array.as_ref()).saturating_add(own(array.as_ref())))
+        .fold(0, u64::saturating_add)
 }

@@ -7,8 +7,9 @@ pub(super) const PICTURES: [&str; 9] = ["png", "jpg", "jpeg", "jpe", "jfif", "we
 
 /// Endings of pictures that are not read.
 pub(super) const UNREADABLE: [&str; 37] = [
-    "gif", "heic", "heif", "hif", "avif", "svg", "psd", "jxl", "jp2", "j2k", "jxr", "ico", "tga", "dds", "exr", "hdr", "qoi", "pbm", "pgm",
-    "ppm", "pnm", "xcf", "eps", "raw", "dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "orf", "rw2", "raf", "pef", "srw", "x3f",
+    "gif", "heic", "heif", "hif", "avif", "svg", "psd", "jxl", "jp2", "j2k", "jxr", "ico", "tga", "dds", "exr", "hdr",
+    "qoi", "pbm", "pgm", "ppm", "pnm", "xcf", "eps", "raw", "dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "orf",
+    "rw2", "raf", "pef", "srw", "x3f",
 ];
 
 /// Whether the ending is that of a picture that is read.

@@ -28,15 +28,18 @@ pub(super) enum What {
     Nothing,
 }
 
-/// What a folder with these files is; their paths begin in it. It is what most of it is: one table beside pictures is left out, and so are some
-/// pictures beside as many tables. A `.txt` is a table if there is nothing else. `format` is the name of the format of a file.
+/// What a folder with these files is; their paths begin in it. It is what most of it is: one table beside pictures is
+/// left out, and so are some pictures beside as many tables. A `.txt` is a table if there is nothing else. `format` is
+/// the name of the format of a file.
 pub(super) fn what(paths: &[PathBuf], format: &dyn Fn(&Path) -> Option<&'static str>) -> What {
     let depth = |path: &PathBuf| path.components().count();
     let part = |name: &str| paths.iter().any(|path| depth(path) > 1 && path.starts_with(name));
     let parts = part("train") && part("test");
     let is_text = |path: &PathBuf| matches!(ending(path).as_str(), "txt");
     let pictures = paths.iter().filter(|path| is_picture(path));
-    let near = pictures.filter(|path| depth(path) <= if parts && (path.starts_with("train") || path.starts_with("test")) { 3 } else { 2 });
+    let near = pictures.filter(|path| {
+        depth(path) <= if parts && (path.starts_with("train") || path.starts_with("test")) { 3 } else { 2 }
+    });
     let mut tables: Vec<PathBuf> =
         paths.iter().filter(|path| depth(path) == 1 && !is_picture(path) && format(path).is_some()).cloned().collect();
     let near = near.count();
@@ -67,11 +70,18 @@ fn keys(path: &Path) -> BTreeSet<String> {
 pub(super) fn partitions(paths: &[PathBuf]) -> Option<String> {
     let keys: Vec<String> = paths.iter().flat_map(|path| keys(path)).collect::<BTreeSet<_>>().into_iter().collect();
     let keys = (!keys.is_empty()).then(|| keys.join(", "))?;
-    Some(format!("not read: {keys}, which the names of the folders alone say; write it into the files as a column to have it"))
+    Some(format!(
+        "not read: {keys}, which the names of the folders alone say; write it into the files as a column to have it"
+    ))
 }
 
-/// What a folder without files of its own to read has in the folders below it, and how that is read; none if there is nothing either.
-pub(super) fn below(folder: &Path, paths: &[PathBuf], format: &dyn Fn(&Path) -> Option<&'static str>) -> Option<String> {
+/// What a folder without files of its own to read has in the folders below it, and how that is read; none if there is
+/// nothing either.
+pub(super) fn below(
+    folder: &Path,
+    paths: &[PathBuf],
+    format: &dyn Fn(&Path) -> Option<&'static str>,
+) -> Option<String> {
     let mut kinds: BTreeMap<(usize, String), Vec<&PathBuf>> = BTreeMap::new();
     for path in paths.iter().filter(|path| format(path).is_some() && ending(path) != "txt") {
         kinds.entry((path.components().count(), ending(path))).or_default().push(path);
@@ -79,12 +89,17 @@ pub(super) fn below(folder: &Path, paths: &[PathBuf], format: &dyn Fn(&Path) -> 
     let ((depth, ending), files) = kinds.into_iter().max_by_key(|(_, files)| files.len())?;
     let pattern = typed(&format!("{}/{}*.{ending}", folder.display(), "*/".repeat(depth - 1)));
     let keys: Vec<String> = files.iter().flat_map(|path| keys(path)).collect::<BTreeSet<_>>().into_iter().collect();
-    let said = if keys.is_empty() { String::new() } else { format!(" ({} in the names of the folders is not read)", keys.join(", ")) };
+    let said = if keys.is_empty() {
+        String::new()
+    } else {
+        format!(" ({} in the names of the folders is not read)", keys.join(", "))
+    };
     let count = if files.len() == 1 { format!("1 file .{ending}") } else { format!("{} files .{ending}", files.len()) };
     Some(format!("holds {count} in folders below it, which are read by a pattern: `--data {pattern}`{said}"))
 }
 
-/// The files in `folder` and not far below it, in the order of their names, without the hidden ones; their paths begin in it.
+/// The files in `folder` and not far below it, in the order of their names, without the hidden ones; their paths begin
+/// in it.
 pub(super) fn listing(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     list(folder, folder, DEPTH, &mut found)?;
@@ -122,11 +137,15 @@ mod tests {
             (&["cat/a.png", "dog/b.webp", "labels.csv"], What::Pictures),
             (&["a.png", "notes.txt"], What::Pictures),
             (&["data.csv", "README.txt", "plot.png"], tables(&["data.csv"])),
-            (&["README.md", "a.parquet", "b.parquet", "plots/a.png", "plots/b.png"], tables(&["a.parquet", "b.parquet"])),
+            (
+                &["README.md", "a.parquet", "b.parquet", "plots/a.png", "plots/b.png"],
+                tables(&["a.parquet", "b.parquet"]),
+            ),
             (&["a.txt", "b.txt"], tables(&["a.txt", "b.txt"])),
             (&["a.txt", "README.md"], tables(&["a.txt"])),
             (&["test.csv", "train.tsv"], tables(&["test.csv", "train.tsv"])),
-            // Pictures that are too far down do not outweigh a table; as training and test set they are not too far down.
+            // Pictures that are too far down do not outweigh a table; as training and test set they are not too far
+            // down.
             (&["data.csv", "plots/first/a.png", "plots/first/b.png"], tables(&["data.csv"])),
             (&["labels.csv", "train/cat/a.png", "test/cat/a.png"], What::Pictures),
             (&["labels.csv", "train/a.png", "test/b.png"], What::Pictures),
@@ -148,7 +167,11 @@ mod tests {
     #[test]
     fn folders_of_folders_are_read_by_a_pattern_and_what_their_names_say_is_named() {
         let format = |path: &Path| super::super::format_of(path).map(|format| format.name);
-        let said = below(Path::new("hive"), &paths(&["year=2019/a.parquet", "year=2020/a.parquet", "year=2020/x/b.csv"]), &format);
+        let said = below(
+            Path::new("hive"),
+            &paths(&["year=2019/a.parquet", "year=2020/a.parquet", "year=2020/x/b.csv"]),
+            &format,
+        );
         assert_eq!(
             said.unwrap(),
             "holds 2 files .parquet in folders below it, which are read by a pattern: `--data 'hive/*/*.parquet'` (`year` in the names of the \
@@ -156,13 +179,17 @@ mod tests {
         );
         assert_eq!(below(Path::new("x"), &paths(&["a/run.py", "a/notes.txt"]), &format), None);
         let note = partitions(&paths(&["h/year=2019/a.parquet", "h/year=2020/a=b.parquet"])).unwrap();
-        assert_eq!(note, "not read: `year`, which the names of the folders alone say; write it into the files as a column to have it");
+        assert_eq!(
+            note,
+            "not read: `year`, which the names of the folders alone say; write it into the files as a column to have it"
+        );
         assert_eq!(partitions(&paths(&["h/a.parquet"])), None);
     }
 
     #[test]
     fn what_is_left_out_is_counted_by_ending() {
-        let all = paths(&["data.csv", "README.TXT", "a.txt", "plot.png", "LICENSE", "old/a.csv", "old/b.csv", "new/a.csv"]);
+        let all =
+            paths(&["data.csv", "README.TXT", "a.txt", "plot.png", "LICENSE", "old/a.csv", "old/b.csv", "new/a.csv"]);
         let left = LeftOut::beside_tables(&all, &all[..1]);
         assert_eq!(left.note().unwrap(), "left out: 2 files .txt, 1 without an ending, 1 .png, 2 folders");
         assert_eq!(LeftOut::beside_tables(&all[..1], &all[..1]).note(), None);
@@ -170,8 +197,14 @@ mod tests {
         let note = LeftOut::beside_tables(&many, &[]).note().unwrap();
         assert_eq!(note, "left out: 2 files .7, 1 .1, 1 .2, 1 .3, 1 .4, 1 .5, 2 of other endings");
         let left = LeftOut::beside_tables(&paths(&["a.heic", "b.heic", "c.gif"]), &[]);
-        assert_eq!(left.note().unwrap(), "left out: 2 files .heic, 1 .gif; convert .gif, .heic to PNG or JPEG to have them read");
-        assert_eq!(left.reason().unwrap(), "its 3 pictures are .gif, .heic, which cannot be read: convert to PNG or JPEG");
+        assert_eq!(
+            left.note().unwrap(),
+            "left out: 2 files .heic, 1 .gif; convert .gif, .heic to PNG or JPEG to have them read"
+        );
+        assert_eq!(
+            left.reason().unwrap(),
+            "its 3 pictures are .gif, .heic, which cannot be read: convert to PNG or JPEG"
+        );
     }
 
     #[test]

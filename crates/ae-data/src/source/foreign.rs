@@ -10,7 +10,11 @@ const FOREIGN: &[(&[&str], &str, &str)] = &[
         "a Python pickle, which runs code when it is opened",
         "save a table with `df.to_parquet(\"t.parquet\")`, an array with `numpy.save`",
     ),
-    (&["joblib"], "a Python pickle, which runs code when it is opened", "save the array with `numpy.save(\"x.npy\", x)`"),
+    (
+        &["joblib"],
+        "a Python pickle, which runs code when it is opened",
+        "save the array with `numpy.save(\"x.npy\", x)`",
+    ),
     (
         &["json", "jsonl", "ndjson"],
         "JSON",
@@ -34,7 +38,11 @@ const FOREIGN: &[(&[&str], &str, &str)] = &[
         "a picture in a format that is not read",
         "convert it to PNG or JPEG",
     ),
-    (&["mp4", "mov", "avi", "mkv", "wav", "mp3", "flac"], "a film or a sound", "save its frames as PNG, or its numbers as npy"),
+    (
+        &["mp4", "mov", "avi", "mkv", "wav", "mp3", "flac"],
+        "a film or a sound",
+        "save its frames as PNG, or its numbers as npy",
+    ),
     (&["avro", "orc"], "a table in a format that is not read", "save it as Parquet"),
 ];
 
@@ -47,9 +55,9 @@ pub(super) fn about(extension: &str) -> Option<String> {
 /// The same by the first bytes of a file that has the ending of a text table.
 pub(super) fn disguised(start: &[u8]) -> Option<String> {
     let is = |magic: &[u8], extension: &str, what: &str| {
-        start
-            .starts_with(magic)
-            .then(|| format!("{what} by its first bytes, whatever its ending: it {}", about(extension).unwrap_or_default()))
+        start.starts_with(magic).then(|| {
+            format!("{what} by its first bytes, whatever its ending: it {}", about(extension).unwrap_or_default())
+        })
     };
     is(b"PK\x03\x04", "xlsx", "a spreadsheet or another zip archive")
         .or_else(|| is(b"\xd0\xcf\x11\xe0", "xls", "an old spreadsheet"))
@@ -57,11 +65,25 @@ pub(super) fn disguised(start: &[u8]) -> Option<String> {
         .or_else(|| is(b"SQLite format 3", "db", "a database"))
         .or_else(|| is(b"%PDF", "pdf", "a document"))
         .or_else(|| {
-            is_json(start).then(|| format!("JSON by its first bytes, whatever its ending: it {}", about("json").unwrap_or_default()))
+            is_json(start).then(|| {
+                format!("JSON by its first bytes, whatever its ending: it {}", about("json").unwrap_or_default())
+            })
         })
-        .or_else(|| start.starts_with(b"PAR1").then(|| "is a Parquet file by its first bytes: give it the ending .parquet".to_string()))
-        .or_else(|| start.starts_with(b"ARROW1").then(|| "is an Arrow file by its first bytes: give it the ending .arrow".to_string()))
-        .or_else(|| start.starts_with(b"\x93NUMPY").then(|| "is a NumPy array by its first bytes: give it the ending .npy".to_string()))
+        .or_else(|| {
+            start
+                .starts_with(b"PAR1")
+                .then(|| "is a Parquet file by its first bytes: give it the ending .parquet".to_string())
+        })
+        .or_else(|| {
+            start
+                .starts_with(b"ARROW1")
+                .then(|| "is an Arrow file by its first bytes: give it the ending .arrow".to_string())
+        })
+        .or_else(|| {
+            start
+                .starts_with(b"\x93NUMPY")
+                .then(|| "is a NumPy array by its first bytes: give it the ending .npy".to_string())
+        })
 }
 
 /// Whether objects begin here, one behind the other or in a list.

@@ -104,7 +104,8 @@ impl Named<'_> {
         self.names.iter().any(|other| other == name)
     }
 
-    /// The array that holds the rows: the one that a person names; else the only one, or the one called `x` or its like.
+    /// The array that holds the rows: the one that a person names; else the only one, or the one called `x` or its
+    /// like.
     fn chosen(&self) -> Result<String, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: self.path.to_owned(), problem };
         let mut names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
@@ -116,18 +117,24 @@ impl Named<'_> {
         };
         match (&self.options.tensor, self.names.as_slice()) {
             (Some(name), names) if names.contains(name) => Ok(name.clone()),
-            (Some(name), _) => Err(malformed(format!("has no array `{name}`; it has {listed}: name one with `--tensor`"))),
+            (Some(name), _) => {
+                Err(malformed(format!("has no array `{name}`; it has {listed}: name one with `--tensor`")))
+            }
             (None, []) => Err(malformed("holds no array".to_string())),
             (None, [only]) => Ok(only.clone()),
-            (None, _) => known().ok_or_else(|| malformed(format!("holds several arrays, {listed}: name one with `--tensor`"))),
+            (None, _) => {
+                known().ok_or_else(|| malformed(format!("holds several arrays, {listed}: name one with `--tensor`")))
+            }
         }
     }
 
-    /// The arrays that hold rows, in the order of the rows: the chosen one, and the official test set, unless one array is named alone.
+    /// The arrays that hold rows, in the order of the rows: the chosen one, and the official test set, unless one array
+    /// is named alone.
     pub(super) fn rows(&self) -> Result<Vec<String>, DataError> {
         let name = self.chosen()?;
         let own = format!("{}_test", name.strip_suffix("_train").unwrap_or(&name));
-        let test = [own.as_str(), "x_test", "X_test", "test_images"].into_iter().find(|test| *test != name && self.has(test));
+        let test =
+            [own.as_str(), "x_test", "X_test", "test_images"].into_iter().find(|test| *test != name && self.has(test));
         let test = test.filter(|_| self.options.tensor.is_none()).map(str::to_string);
         Ok(std::iter::once(name).chain(test).collect())
     }
@@ -141,7 +148,8 @@ impl Named<'_> {
         candidates.into_iter().find(|name| name != rows && self.has(name))
     }
 
-    /// The rows of the chosen array with their labels, and of the official test set. Labels are called `y` or its like, and those of `x_test` `y_test`.
+    /// The rows of the chosen array with their labels, and of the official test set. Labels are called `y` or its like,
+    /// and those of `x_test` `y_test`.
     pub(super) fn content(
         mut self,
         load_rows: impl Fn(&str) -> Result<Rows, DataError>,
@@ -161,14 +169,19 @@ impl Named<'_> {
             let labels = match load_labels(label_name) {
                 Ok(labels) => labels,
                 Err(error) => {
-                    rows.notes.push(format!("`{label_name}` is no list of classes that can be read, and left out ({error})"));
+                    rows.notes
+                        .push(format!("`{label_name}` is no list of classes that can be read, and left out ({error})"));
                     return Ok(rows);
                 }
             };
             match labels.into_classes() {
                 Err(why) => rows.notes.push(format!("`{label_name}` {why}: left out")),
                 Ok((labels, _)) if labels.len() != rows.len() => {
-                    return Err(malformed(format!("`{name}` has {} rows, but `{label_name}` has {} labels", rows.len(), labels.len())));
+                    return Err(malformed(format!(
+                        "`{name}` has {} rows, but `{label_name}` has {} labels",
+                        rows.len(),
+                        labels.len()
+                    )));
                 }
                 Ok((labels, names)) => rows.identify(None, Some(labels), Some(names)),
             }
@@ -187,11 +200,14 @@ impl Named<'_> {
                         "`{test}` has rows of {found} values, but `{name}` of {expected}, or images of another shape"
                     )));
                 }
-                let (types, sizes) = ([rows_of_test.element(), rows.element()], [mean_size(&rows_of_test), mean_size(&rows)]);
+                let (types, sizes) =
+                    ([rows_of_test.element(), rows.element()], [mean_size(&rows_of_test), mean_size(&rows)]);
                 let ratio = sizes[0].zip(sizes[1]).map(|(test, train)| test / train);
-                let is_other = ratio.map_or(types[0].is_float() != types[1].is_float(), |ratio| !(1.0 / ALIKE..ALIKE).contains(&ratio));
+                let is_other = ratio
+                    .map_or(types[0].is_float() != types[1].is_float(), |ratio| !(1.0 / ALIKE..ALIKE).contains(&ratio));
                 if is_other {
-                    let [test_size, train_size] = sizes.map(|size| size.map_or(String::new(), |size| format!(" of mean size {size:.3}")));
+                    let [test_size, train_size] =
+                        sizes.map(|size| size.map_or(String::new(), |size| format!(" of mean size {size:.3}")));
                     rows.notes.push(format!(
                         "`{test}` holds {}{test_size}, `{name}` {}{train_size}: bring both to one scale, or the test measures nothing",
                         types[0].name(),
@@ -206,7 +222,9 @@ impl Named<'_> {
         let listed = |names: &[&String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         match &self.options.tensor {
             None if unused.is_empty() => {}
-            None => rows.notes.push(format!("`{name}` is read; left out: {} (`--tensor` names another)", listed(&unused))),
+            None => {
+                rows.notes.push(format!("`{name}` is read; left out: {} (`--tensor` names another)", listed(&unused)))
+            }
             // Whoever names an array knows of the others, but may take their labels for its own.
             Some(_) if labels[0].is_none() && !is_labels(&name) => {
                 let others: Vec<&String> = unused.into_iter().filter(|name| is_labels(name)).collect();
@@ -214,7 +232,8 @@ impl Named<'_> {
                     let own = labels_of(&name).into_iter().next();
                     let advice = own.map_or(String::new(), |own| format!("; its own would be called `{own}`"));
                     let verb = if others.len() == 1 { "belongs" } else { "belong" };
-                    rows.notes.push(format!("`{name}` has no labels: {} {verb} to other rows{advice}", listed(&others)));
+                    rows.notes
+                        .push(format!("`{name}` has no labels: {} {verb} to other rows{advice}", listed(&others)));
                 }
             }
             Some(_) => {}
@@ -225,7 +244,8 @@ impl Named<'_> {
 
 /// The last part of a path without its extensions.
 pub(super) fn short_name(path: &Path) -> String {
-    let name = path.canonicalize().ok().and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()));
+    let name =
+        path.canonicalize().ok().and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()));
     let name = name.unwrap_or_else(|| "data".to_string());
     name.split('.').find(|part| !part.is_empty()).unwrap_or("data").to_string()
 }
@@ -269,11 +289,15 @@ mod tests {
             assert_eq!(test.map(|test| test.classes()), tensor.is_none().then(|| vec!["3".to_string()]), "{tensor:?}");
         }
         let (read, notes) = content(&arrays, Some("latent"));
-        assert!(read.unwrap().0.labels.is_none() && notes == ["`latent` has no labels: `val_labels`, `y`, `y_test` belong to other rows"]);
+        assert!(
+            read.unwrap().0.labels.is_none()
+                && notes == ["`latent` has no labels: `val_labels`, `y`, `y_test` belong to other rows"]
+        );
         let (read, notes) = content(&[("x", 4), ("y", 4), ("x_test", 4)], Some("x_test"));
         let said = "`x_test` has no labels: `y` belongs to other rows; its own would be called `y_test`";
         assert!(read.unwrap().0.labels.is_none() && notes == [said], "{notes:?}");
-        // The only labels beside the only rows are theirs, whatever those are called; rows of another length can be read.
+        // The only labels beside the only rows are theirs, whatever those are called; rows of another length can be
+        // read.
         assert_eq!(content(&[("latent", 4), ("y", 4)], Some("latent")).0.unwrap().0.classes(), ["1"]);
         assert_eq!(content(&[("x", 4), ("y", 4), ("z", 8)], Some("z")).0.unwrap().0.len(), 8);
         assert!(content(&[("x", 4), ("y", 3)], None).0.unwrap_err().contains("`x` has 4 rows, but `y` has 3 labels"));
@@ -285,7 +309,10 @@ mod tests {
             content(&[("x", 4), ("y", 4), ("y_test", 2), ("ids", 4)], None).1,
             ["`x` is read; left out: `ids`, `y_test` (`--tensor` names another)"]
         );
-        assert_eq!(content(&[("x_train", 4), ("y_train", 4), ("x_test", 2), ("y_test", 2)], None).1, Vec::<String>::new());
+        assert_eq!(
+            content(&[("x_train", 4), ("y_train", 4), ("x_test", 2), ("y_test", 2)], None).1,
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -293,7 +320,8 @@ mod tests {
         let test = |values: Values| {
             let options = Options::default();
             let named = Named { names: vec!["x".into(), "x_test".into()], path: Path::new("a.npz"), options: &options };
-            let load = |name: &str| Ok(Rows::new(if name == "x" { Values::F32(vec![0.25, 0.75]) } else { values.clone() }, 1));
+            let load =
+                |name: &str| Ok(Rows::new(if name == "x" { Values::F32(vec![0.25, 0.75]) } else { values.clone() }, 1));
             let Ok(Content::Rows(rows, _)) = named.content(load, |_| unreachable!()) else { panic!("rows") };
             rows.notes
         };

@@ -15,16 +15,19 @@ pub(super) fn is_folder(path: &Path) -> bool {
     find(path, "train", "images", "idx3").is_some()
 }
 
-/// `train-images-idx3-ubyte` and, where they are there, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`; each
-/// plain or `.gz`, with a dash or a dot before `idx`.
+/// `train-images-idx3-ubyte` and, where they are there, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`,
+/// `t10k-labels-idx1-ubyte`; each plain or `.gz`, with a dash or a dot before `idx`.
 pub(super) fn folder(path: &Path, limit: Limit) -> Result<Sets, DataError> {
     let train = part(path, "train", limit)?.ok_or_else(|| DataError::NoData { path: path.to_owned() })?;
     let test = part(path, "t10k", limit)?;
     if let Some(test) = &test
         && test.width() != train.width()
     {
-        let problem =
-            format!("its training images have {} pixels, its test images {}: they do not belong together", train.width(), test.width());
+        let problem = format!(
+            "its training images have {} pixels, its test images {}: they do not belong together",
+            train.width(),
+            test.width()
+        );
         return Err(DataError::Malformed { path: path.to_owned(), problem });
     }
     Ok(Sets { name: short_name(path), train, test })

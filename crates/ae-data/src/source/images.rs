@@ -1,7 +1,8 @@
-//! Images: PNG, JPEG, WebP, BMP and TIFF files in a folder. Subfolders are classes; grey images are one channel, others three (red, green, blue).
+//! Images: PNG, JPEG, WebP, BMP and TIFF files in a folder. Subfolders are classes; grey images are one channel, others
+//! three (red, green, blue).
 //!
-//! Each picture is looked at twice: first at its head, which tells what all of them together become (size, channels, depth), then decoded into
-//! its place, so that no more than one is held beside the rows.
+//! Each picture is looked at twice: first at its head, which tells what all of them together become (size, channels,
+//! depth), then decoded into its place, so that no more than one is held beside the rows.
 
 use std::{
     cmp::Reverse,
@@ -12,8 +13,8 @@ use std::{
 };
 
 use image::{
-    ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Primitive, error::LimitErrorKind,
-    imageops::FilterType, metadata::Orientation,
+    ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Primitive,
+    error::LimitErrorKind, imageops::FilterType, metadata::Orientation,
 };
 
 use super::{
@@ -34,7 +35,8 @@ const LARGEST_PICTURE: u64 = 512 << 20;
 /// The largest side that pictures are brought to.
 const LARGEST: usize = 16_384;
 
-/// The images of `folder`: with subfolders `train` and `test`, both parts; else all of them, in the order of their names.
+/// The images of `folder`: with subfolders `train` and `test`, both parts; else all of them, in the order of their
+/// names.
 pub(super) fn folder(folder: &Path, options: &Options) -> Result<Sets, DataError> {
     let name = short_name(folder);
     let mut left = LeftOut::default();
@@ -56,7 +58,9 @@ pub(super) fn folder(folder: &Path, options: &Options) -> Result<Sets, DataError
         let mut found = Vec::new();
         find(part, 2, &mut found, &mut left)?;
         if found.is_empty() {
-            let problem = left.reason().unwrap_or_else(|| "holds no picture that can be read (PNG, JPEG, WebP, BMP, TIFF)".to_string());
+            let problem = left
+                .reason()
+                .unwrap_or_else(|| "holds no picture that can be read (PNG, JPEG, WebP, BMP, TIFF)".to_string());
             return Err(DataError::Malformed { path: part.clone(), problem });
         }
         groups.push(found);
@@ -93,7 +97,8 @@ pub(super) fn several(paths: &[PathBuf], options: &Options) -> Result<Content, D
     Ok(Content::Rows(Box::new(rows), None))
 }
 
-/// Gives rows their identifiers, and their classes: the folders that they lie in, by the same numbers in all sets. Returns what is to be said.
+/// Gives rows their identifiers, and their classes: the folders that they lie in, by the same numbers in all sets.
+/// Returns what is to be said.
 fn name_rows(sets: &mut [Rows], groups: &[Vec<PathBuf>], parts: &[PathBuf]) -> Vec<String> {
     let mut notes = Vec::new();
     let mut all_classes = Vec::new();
@@ -104,10 +109,15 @@ fn name_rows(sets: &mut [Rows], groups: &[Vec<PathBuf>], parts: &[PathBuf]) -> V
             (!parent.is_empty()).then_some(parent)
         };
         let classes: Vec<Option<String>> = paths.iter().map(class).collect();
-        let without: Vec<&PathBuf> = paths.iter().zip(&classes).filter(|(_, class)| class.is_none()).map(|(path, _)| path).collect();
+        let without: Vec<&PathBuf> =
+            paths.iter().zip(&classes).filter(|(_, class)| class.is_none()).map(|(path, _)| path).collect();
         if !without.is_empty() && without.len() < paths.len() {
             let verb = if without.len() == 1 { "picture lies" } else { "pictures lie" };
-            notes.push(format!("no classes: {} {verb} beside the class folders ({})", without.len(), without[0].display()));
+            notes.push(format!(
+                "no classes: {} {verb} beside the class folders ({})",
+                without.len(),
+                without[0].display()
+            ));
         }
         rows.identify(Some(ids(paths, part)), None, None);
         all_classes.push(classes.into_iter().collect::<Option<Vec<String>>>());
@@ -161,7 +171,9 @@ impl Head {
     /// The head of the picture of which these are the bytes.
     fn of(bytes: &[u8], path: &Path, limit: Limit) -> Result<Self, String> {
         if bytes.get(4..8) == Some(b"ftyp") {
-            return Err("is a HEIC or AVIF picture or a film, whatever its name says: convert it to PNG or JPEG".to_string());
+            return Err(
+                "is a HEIC or AVIF picture or a film, whatever its name says: convert it to PNG or JPEG".to_string()
+            );
         }
         let format = image::guess_format(bytes).or_else(|_| ImageFormat::from_path(path)).map_err(problem)?;
         if format == ImageFormat::Tiff && !fits(bytes) {
@@ -170,7 +182,9 @@ impl Head {
         let (tags, next_page) = (format == ImageFormat::Tiff).then(|| tiff_tags(bytes)).flatten().unwrap_or_default();
         let decoder = reader(bytes, format, limit).into_decoder();
         // Without a scale of their own such numbers cannot stand beside others.
-        if tags.get(&SAMPLE_FORMAT) == Some(&3) || decoder.as_ref().is_ok_and(|decoder| bytes_of(decoder.color_type()) > 2) {
+        if tags.get(&SAMPLE_FORMAT) == Some(&3)
+            || decoder.as_ref().is_ok_and(|decoder| bytes_of(decoder.color_type()) > 2)
+        {
             let advice = "convert it to 16 bits a channel, or give the numbers as an array (.npy)";
             return Err(format!("holds floating-point numbers, whose black and white are not known: {advice}"));
         }
@@ -190,11 +204,14 @@ impl Head {
         };
         let turn = turn.unwrap_or(Orientation::NoTransforms);
         let (width, height) = decoder.dimensions();
-        let on_its_side = [Orientation::Rotate90, Orientation::Rotate270, Orientation::Rotate90FlipH, Orientation::Rotate270FlipH];
+        let on_its_side =
+            [Orientation::Rotate90, Orientation::Rotate270, Orientation::Rotate90FlipH, Orientation::Rotate270FlipH];
         let (width, height) = if on_its_side.contains(&turn) { (height, width) } else { (width, height) };
         let continued = match format {
             ImageFormat::Png => png_chunks(bytes).any(|(kind, _)| kind == b"acTL"),
-            ImageFormat::WebP => bytes.get(12..16) == Some(b"VP8X") && bytes.get(20).is_some_and(|flags| flags & 2 != 0),
+            ImageFormat::WebP => {
+                bytes.get(12..16) == Some(b"VP8X") && bytes.get(20).is_some_and(|flags| flags & 2 != 0)
+            }
             _ => next_page,
         };
         let premultiplied = tags.get(&EXTRA_SAMPLES) == Some(&1);
@@ -228,7 +245,9 @@ fn reader(bytes: &[u8], format: ImageFormat, limit: Limit) -> ImageReader<Cursor
 /// Why a picture cannot be read.
 fn problem(error: ImageError) -> String {
     match error {
-        ImageError::Unsupported(error) => format!("is a picture of a kind that cannot be read ({error}): convert it to PNG or JPEG"),
+        ImageError::Unsupported(error) => {
+            format!("is a picture of a kind that cannot be read ({error}): convert it to PNG or JPEG")
+        }
         ImageError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => {
             "is too large: decoded, it would take more than 512 MB, or than `--max-memory` allows".to_string()
         }
@@ -292,7 +311,8 @@ fn png_chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// The tags of a TIFF file's first page, each with its first value if that is a number of 16 bits in its place; and whether another page follows.
+/// The tags of a TIFF file's first page, each with its first value if that is a number of 16 bits in its place; and
+/// whether another page follows.
 fn tiff_tags(bytes: &[u8]) -> Option<(HashMap<u16, u16>, bool)> {
     let little = bytes.starts_with(b"II");
     let number = |at: usize| -> Option<u16> {
@@ -305,11 +325,13 @@ fn tiff_tags(bytes: &[u8]) -> Option<(HashMap<u16, u16>, bool)> {
     };
     let first = place(4)?;
     let after = first + 2 + 12 * usize::from(number(first)?);
-    let tags = (first + 2..after).step_by(12).map(|tag| Some((number(tag)?, number(tag + 8)?))).collect::<Option<_>>()?;
+    let tags =
+        (first + 2..after).step_by(12).map(|tag| Some((number(tag)?, number(tag + 8)?))).collect::<Option<_>>()?;
     Some((tags, place(after)? != 0))
 }
 
-/// Whether no tag of a TIFF file's first page claims more values than the file has bytes: its reader makes room for all of them first.
+/// Whether no tag of a TIFF file's first page claims more values than the file has bytes: its reader makes room for all
+/// of them first.
 fn fits(bytes: &[u8]) -> bool {
     let little = bytes.starts_with(b"II");
     let number = |at: u64, size: usize| -> Option<u64> {
@@ -323,7 +345,8 @@ fn fits(bytes: &[u8]) -> bool {
     let Some(count) = number(first, counted) else { return true };
     let start = first.saturating_add(counted as u64);
     // What lies behind the end of the file the reader finds missing.
-    let tags = (0..count).map_while(|tag| number(start.checked_add(tag.checked_mul(4 + 2 * wide as u64)?)?.checked_add(4)?, wide));
+    let tags = (0..count)
+        .map_while(|tag| number(start.checked_add(tag.checked_mul(4 + 2 * wide as u64)?)?.checked_add(4)?, wide));
     count <= bytes.len() as u64 && tags.into_iter().all(|values| values <= bytes.len() as u64)
 }
 
@@ -335,7 +358,9 @@ fn read(path: &Path) -> Result<Vec<u8>, DataError> {
 /// Rows for each group of pictures, all of one size, depth and number of channels; and what was changed.
 fn images(groups: &[Vec<PathBuf>], origin: &Path, options: &Options) -> Result<(Vec<Rows>, Vec<String>), DataError> {
     if let Some([height, width]) = options.resize.filter(|size| size.iter().any(|side| !(1..=LARGEST).contains(side))) {
-        let problem = format!("no picture can be brought to `--resize {height}x{width}`: height and width are from 1 to {LARGEST}");
+        let problem = format!(
+            "no picture can be brought to `--resize {height}x{width}`: height and width are from 1 to {LARGEST}"
+        );
         return Err(DataError::Malformed { path: origin.to_owned(), problem });
     }
     let malformed = |path: &PathBuf, problem: String| DataError::Malformed { path: path.clone(), problem };
@@ -357,10 +382,14 @@ fn images(groups: &[Vec<PathBuf>], origin: &Path, options: &Options) -> Result<(
     let deep = heads.iter().any(|head| bytes_of(head.colour) == 2);
     let channels = if colour { 3 } else { 1 };
     let cells = channels * height * width;
-    let needed = [paths.len(), cells, if deep { 2 } else { 1 }].iter().fold(1u64, |product, &count| product.saturating_mul(count as u64));
+    let needed = [paths.len(), cells, if deep { 2 } else { 1 }]
+        .iter()
+        .fold(1u64, |product, &count| product.saturating_mul(count as u64));
     let s = if paths.len() == 1 { "" } else { "s" };
-    let claim =
-        format!("its {} picture{s} of {channels}x{height}x{width} (a smaller size is had with `--resize HEIGHTxWIDTH`)", paths.len());
+    let claim = format!(
+        "its {} picture{s} of {channels}x{height}x{width} (a smaller size is had with `--resize HEIGHTxWIDTH`)",
+        paths.len()
+    );
     // A size that a person asks for is no claim of a file.
     limit.check(origin, claim, needed, if options.resize.is_some() { needed } else { held })?;
 
@@ -370,13 +399,15 @@ fn images(groups: &[Vec<PathBuf>], origin: &Path, options: &Options) -> Result<(
     let mut next_head = heads.iter();
     for group in groups {
         let too_much = || {
-            let what = format!("its {} pictures of {channels}x{height}x{width} take more memory than there is", group.len());
+            let what =
+                format!("its {} pictures of {channels}x{height}x{width} take more memory than there is", group.len());
             malformed(&origin.to_owned(), format!("{what}: bring them to a smaller size with `--resize HEIGHTxWIDTH`"))
         };
         let mut values = room(group.len() * cells, deep).ok_or_else(too_much)?;
         for (path, head) in group.iter().zip(&mut next_head) {
             progress.step();
-            let (image, had_transparency) = head.decode(&read(path)?, limit).map_err(|problem| malformed(path, problem))?;
+            let (image, had_transparency) =
+                head.decode(&read(path)?, limit).map_err(|problem| malformed(path, problem))?;
             transparent += usize::from(had_transparency);
             let image = match [image.height() as usize, image.width() as usize] {
                 size if size == [height, width] => image,
@@ -389,7 +420,9 @@ fn images(groups: &[Vec<PathBuf>], origin: &Path, options: &Options) -> Result<(
                 (true, true) => Values::U16(planes(&image.into_rgb16())),
             };
             values.append(match pixels {
-                Values::U8(pixels) if deep => Values::U16(pixels.into_iter().map(|level| u16::from(level) * 257).collect()),
+                Values::U8(pixels) if deep => {
+                    Values::U16(pixels.into_iter().map(|level| u16::from(level) * 257).collect())
+                }
                 pixels => pixels,
             });
         }
@@ -405,10 +438,15 @@ fn images(groups: &[Vec<PathBuf>], origin: &Path, options: &Options) -> Result<(
         (count(|head| head.turn != Orientation::NoTransforms), "turned upright, as the metadata say"),
         (transparent, "transparent in part: composed on white"),
         (grey, "grey, others in colour: the grey level is taken for red, green and blue"),
-        (shallow, "of 8 bits a channel, others of 16: the values of 8 bits are multiplied by 257, so that white stays white"),
+        (
+            shallow,
+            "of 8 bits a channel, others of 16: the values of 8 bits are multiplied by 257, so that white stays white",
+        ),
         (count(|head| head.continued), "of several pages or frames: the first one is read"),
     ];
-    let said = |(count, what): &(usize, &str)| format!("{count} {} {what}", if *count == 1 { "picture is" } else { "pictures are" });
+    let said = |(count, what): &(usize, &str)| {
+        format!("{count} {} {what}", if *count == 1 { "picture is" } else { "pictures are" })
+    };
     Ok((sets, notes.iter().filter(|(count, _)| *count > 0).map(said).collect()))
 }
 
@@ -419,7 +457,8 @@ fn one_size(paths: &[&PathBuf], heads: &[Head]) -> Result<[usize; 2], DataError>
         counts.entry(head.size).or_insert((0, Reverse(index))).0 += 1;
     }
     // Of those that as many have, the first.
-    let most = counts.into_iter().max_by_key(|(_, rank)| *rank).map(|(size, (count, _))| (size, count)).unwrap_or_default();
+    let most =
+        counts.into_iter().max_by_key(|(_, rank)| *rank).map(|(size, (count, _))| (size, count)).unwrap_or_default();
     match paths.iter().zip(heads).find(|(_, head)| head.size != most.0) {
         None => Ok(most.0),
         Some((path, Head { size: [height, width], .. })) => {
@@ -448,7 +487,9 @@ fn planes<T: Copy>(pixels: &[T]) -> Vec<T> {
 
 #[cfg(test)]
 mod tests {
-    use image::{GrayAlphaImage, GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba, RgbaImage, codecs::jpeg::JpegEncoder};
+    use image::{
+        GrayAlphaImage, GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba, RgbaImage, codecs::jpeg::JpegEncoder,
+    };
 
     use super::*;
 
@@ -526,21 +567,33 @@ mod tests {
         let count = 9 + tags.len() as u16;
         let strip = 8 + 2 + 12 * count + 4;
         let photometric = if samples < 3 { 1 } else { 2 };
-        let mut all =
-            vec![(256, width), (257, height), (258, 8), (259, 1), (262, photometric), (273, strip), (277, samples), (278, height)];
+        let mut all = vec![
+            (256, width),
+            (257, height),
+            (258, 8),
+            (259, 1),
+            (262, photometric),
+            (273, strip),
+            (277, samples),
+            (278, height),
+        ];
         all.extend([(279, data.len() as u16)]);
         all.extend(tags);
         all.sort();
         let mut bytes = [&b"II*\0\x08\0\0\0"[..], &count.to_le_bytes()].concat();
         for (tag, value) in all {
-            bytes.extend([&tag.to_le_bytes()[..], &3u16.to_le_bytes(), &1u32.to_le_bytes(), &value.to_le_bytes(), &[0, 0]].concat());
+            bytes.extend(
+                [&tag.to_le_bytes()[..], &3u16.to_le_bytes(), &1u32.to_le_bytes(), &value.to_le_bytes(), &[0, 0]]
+                    .concat(),
+            );
         }
         bytes.extend(next.to_le_bytes());
         bytes.extend(data);
         bytes
     }
 
-    /// An upright picture as a camera with this mark stores it: the mark says on which sides of it the first stored row and column lie.
+    /// An upright picture as a camera with this mark stores it: the mark says on which sides of it the first stored row
+    /// and column lie.
     fn stored(upright: &RgbImage, mark: u8) -> RgbImage {
         let (width, height) = upright.dimensions();
         let size = if mark < 5 { (width, height) } else { (height, width) };
@@ -574,14 +627,18 @@ mod tests {
         let rows = folder(folder_path.path(), &Options::default()).unwrap().train;
         assert_eq!((rows.len(), rows.geometry.unwrap().to_string().as_str()), (3, "3x2x3"));
         assert_eq!(rows.row(0).unwrap()[..6], [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]);
-        assert_eq!((classes(&rows), rows.label_names.clone().unwrap()), (vec![0, 1, 1], vec!["ant".to_string(), "cat".to_string()]));
+        assert_eq!(
+            (classes(&rows), rows.label_names.clone().unwrap()),
+            (vec![0, 1, 1], vec!["ant".to_string(), "cat".to_string()])
+        );
         assert_eq!((id(&rows, 1).as_str(), rows.notes.len()), ("cat/a.png", 0));
-        let grey = folder(folder_path.path(), &Options { grey: true, resize: Some([4, 4]), ..Options::default() }).unwrap().train;
+        let grey = folder(folder_path.path(), &Options { grey: true, resize: Some([4, 4]), ..Options::default() })
+            .unwrap()
+            .train;
         assert_eq!(grey.geometry.unwrap().to_string(), "1x4x4");
         picture("ant/wide.png", 5);
         let error = folder(folder_path.path(), &Options::default()).unwrap_err().to_string();
-        let expected =
-            "wide.png: is 2x5 pixels (height x width), but 3 of the 4 pictures are 2x3: bring all to one size, such as `--resize 2x3`";
+        let expected = "wide.png: is 2x5 pixels (height x width), but 3 of the 4 pictures are 2x3: bring all to one size, such as `--resize 2x3`";
         assert!(error.ends_with(expected), "{error}");
         fs::write(folder_path.path().join("ant/c.PNG"), b"no picture").unwrap();
         let error = folder(folder_path.path(), &Options::default()).unwrap_err().to_string();
@@ -591,7 +648,9 @@ mod tests {
     #[test]
     fn pictures_are_turned_upright() {
         // Four quarters of whole JPEG blocks, so that JPEG keeps them.
-        let level = |x: u32, y: u32| [[230, 20, 20], [20, 230, 20], [20, 20, 230], [90, 90, 90]][(x / 16 + y / 32 * 2) as usize];
+        let level = |x: u32, y: u32| {
+            [[230, 20, 20], [20, 230, 20], [20, 20, 230], [90, 90, 90]][(x / 16 + y / 32 * 2) as usize]
+        };
         let upright = RgbImage::from_fn(32, 64, |x, y| Rgb(level(x, y)));
         let grey: Vec<u8> = upright.pixels().map(|pixel| pixel.0[0] / 2 + pixel.0[1]).collect();
         for mark in 1..=8 {
@@ -607,7 +666,9 @@ mod tests {
             // WebP: an extended file, whose head has the flag of metadata and the size less 1 in 24 bits each.
             let webp = encoded(&image, ImageFormat::WebP);
             let size = |side: u32| (side - 1).to_le_bytes();
-            let parts = [b"WEBPVP8X\x0a\0\0\0\x08\0\0\0", &size(image.width())[..3], &size(image.height())[..3], &webp[12..]].concat();
+            let parts =
+                [b"WEBPVP8X\x0a\0\0\0\x08\0\0\0", &size(image.width())[..3], &size(image.height())[..3], &webp[12..]]
+                    .concat();
             let parts = [&parts[..], b"EXIF", &(metadata.len() as u32).to_le_bytes(), &metadata].concat();
             let webp = [&b"RIFF"[..], &(parts.len() as u32).to_le_bytes(), &parts].concat();
             for (name, bytes, tolerance) in
@@ -621,7 +682,10 @@ mod tests {
                 for (x, y) in [(0, 0), (20, 3), (5, 40), (31, 63), (17, 33)] {
                     for (channel, expected) in level(x, y).into_iter().enumerate() {
                         let found = row[channel * 64 * 32 + (y * 32 + x) as usize];
-                        assert!((found - expected as f64).abs() <= tolerance, "{name} {mark}: {found} for {expected} at {x}, {y}");
+                        assert!(
+                            (found - expected as f64).abs() <= tolerance,
+                            "{name} {mark}: {found} for {expected} at {x}, {y}"
+                        );
                     }
                 }
                 let note = "1 picture is turned upright, as the metadata say";
@@ -643,7 +707,10 @@ mod tests {
         let png = encoded(&DynamicImage::ImageRgb8(stored(&upright, 6)), ImageFormat::Png);
         folder.write("b.png", &[&png[..33], &chunk(b"eXIf", &exif(6)), &png[33..]].concat());
         let rows = folder.rows();
-        assert_eq!((rows.geometry.unwrap().to_string().as_str(), rows.row(0).unwrap()), ("3x2x3", rows.row(1).unwrap()));
+        assert_eq!(
+            (rows.geometry.unwrap().to_string().as_str(), rows.row(0).unwrap()),
+            ("3x2x3", rows.row(1).unwrap())
+        );
     }
 
     #[test]
@@ -666,8 +733,14 @@ mod tests {
         let rows = folder.rows();
         let expected = [1, 4, 7, 10, 13, 16, 2, 5, 8, 11, 14, 17, 3, 6, 9, 12, 15, 60_000u16];
         assert_eq!((rows.row(2).unwrap(), rows.geometry.unwrap().channels), (expected.map(f64::from).to_vec(), 3));
-        assert_eq!(rows.row(0).unwrap(), [levels, levels, levels].concat().into_iter().map(f64::from).collect::<Vec<_>>());
-        assert_eq!(rows.notes[0], "2 pictures are grey, others in colour: the grey level is taken for red, green and blue");
+        assert_eq!(
+            rows.row(0).unwrap(),
+            [levels, levels, levels].concat().into_iter().map(f64::from).collect::<Vec<_>>()
+        );
+        assert_eq!(
+            rows.notes[0],
+            "2 pictures are grey, others in colour: the grey level is taken for red, green and blue"
+        );
     }
 
     #[test]
@@ -703,7 +776,8 @@ mod tests {
 
     #[test]
     fn formats_give_the_same_row() {
-        let image = DynamicImage::ImageRgb8(RgbImage::from_fn(5, 3, |x, y| Rgb([50 * x as u8, 80 * y as u8, 255 - x as u8])));
+        let image =
+            DynamicImage::ImageRgb8(RgbImage::from_fn(5, 3, |x, y| Rgb([50 * x as u8, 80 * y as u8, 255 - x as u8])));
         let folder = Folder::new();
         for name in ["a.png", "b.webp", "c.bmp", "d.tif", "e.TIFF", "f.PNG", "g.WebP"] {
             let format = ImageFormat::from_path(name.to_ascii_lowercase()).unwrap();
@@ -751,7 +825,10 @@ mod tests {
         folder.dot("cat/.a.png", 0);
         let rows = folder.rows();
         assert_eq!((rows.len(), rows.label_names.unwrap()), (4, vec!["cat".to_string(), "dog".to_string()]));
-        assert_eq!(folder.notes(), ["left out: 3 hidden pictures (F/.ipynb_checkpoints, F/cat, F/cat/.ipynb_checkpoints)"]);
+        assert_eq!(
+            folder.notes(),
+            ["left out: 3 hidden pictures (F/.ipynb_checkpoints, F/cat, F/cat/.ipynb_checkpoints)"]
+        );
         // Among files that a pattern names, too; but a hidden one alone is meant.
         let paths = [folder.at("cat/.a.png"), folder.at("cat/1.png"), folder.at("cat/._0.png")];
         let Content::Rows(rows, None) = several(&paths, &Options::default()).unwrap() else { panic!("rows") };
@@ -763,8 +840,12 @@ mod tests {
     #[test]
     fn what_is_left_out_is_said() {
         let folder = Folder::new();
-        ["x/1.png", "x/y/2.png", "x/y/3.png", "x/z/w/4.png", "x/z/.h/5.png"].iter().for_each(|name| folder.dot(name, 1));
-        ["notes.txt", "x/notes.txt", "x/y/notes.md", "a.gif", "LICENSE"].iter().for_each(|name| folder.write(name, b"?"));
+        ["x/1.png", "x/y/2.png", "x/y/3.png", "x/z/w/4.png", "x/z/.h/5.png"]
+            .iter()
+            .for_each(|name| folder.dot(name, 1));
+        ["notes.txt", "x/notes.txt", "x/y/notes.md", "a.gif", "LICENSE"]
+            .iter()
+            .for_each(|name| folder.write(name, b"?"));
         let left = "left out: 2 files .txt, 1 without an ending, 1 .gif, 1 .md, 3 pictures further down than the class folders (F/x/y, F/x/z/w); \
                     convert .gif to PNG or JPEG to have them read";
         assert_eq!((folder.rows().len(), folder.notes()), (1, vec![left.to_string()]));
@@ -793,7 +874,8 @@ mod tests {
     fn links_are_followed_to_class_folders_and_not_in_circles() {
         let folder = Folder::new();
         folder.dot("cat/1.png", 1);
-        let link = |to: &str, name: &str| std::os::unix::fs::symlink(folder.0.path().join(to), folder.at(name)).unwrap();
+        let link =
+            |to: &str, name: &str| std::os::unix::fs::symlink(folder.0.path().join(to), folder.at(name)).unwrap();
         link("cat", "dog");
         link("cat/1.png", "cat/2.png");
         link("", "cat/circle");
@@ -828,7 +910,8 @@ mod tests {
 
     #[test]
     fn a_damaged_picture_is_refused_with_its_path() {
-        let image = DynamicImage::ImageRgb8(RgbImage::from_fn(40, 40, |x, y| Rgb([(x * y) as u8, (x ^ y) as u8, x as u8])));
+        let image =
+            DynamicImage::ImageRgb8(RgbImage::from_fn(40, 40, |x, y| Rgb([(x * y) as u8, (x ^ y) as u8, x as u8])));
         for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff] {
             let folder = Folder::new();
             let mut bytes = encoded(&image, format);
@@ -855,6 +938,10 @@ mod tests {
             assert!(error.ends_with(": height and width are from 1 to 16384"), "{error}");
         }
         assert_eq!(read([2, 16_384]).unwrap().train.width(), 2 * 16_384);
-        assert!(room(usize::MAX / 4, true).is_none() && room(usize::MAX / 4 * 3, false).is_none() && room(9, true).is_some());
+        assert!(
+            room(usize::MAX / 4, true).is_none()
+                && room(usize::MAX / 4 * 3, false).is_none()
+                && room(9, true).is_some()
+        );
     }
 }

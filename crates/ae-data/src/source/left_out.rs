@@ -13,7 +13,8 @@ const NAMED: usize = 6;
 
 /// What is in `folder`, in the order of the names.
 pub(super) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     entries.sort();
     Ok(entries)
 }
@@ -45,7 +46,8 @@ impl LeftOut {
     /// Files that are no tables to be read beside the `chosen` ones; of folders beside them, the number.
     pub fn beside_tables(paths: &[PathBuf], chosen: &[PathBuf]) -> Self {
         let mut left = Self::default();
-        let (files, below): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| path.components().count() == 1);
+        let (files, below): (Vec<&PathBuf>, Vec<&PathBuf>) =
+            paths.iter().partition(|path| path.components().count() == 1);
         files.into_iter().filter(|path| !chosen.contains(path)).for_each(|path| left.file(path));
         left.folders = below.iter().filter_map(|path| path.components().next()).collect::<BTreeSet<_>>().len();
         left
@@ -106,7 +108,10 @@ impl LeftOut {
         let (count, endings) = self.unreadable();
         if count > 0 {
             let verb = if count == 1 { "picture is" } else { "pictures are" };
-            return Some(format!("its {count} {verb} {}, which cannot be read: convert to PNG or JPEG", endings.join(", ")));
+            return Some(format!(
+                "its {count} {verb} {}, which cannot be read: convert to PNG or JPEG",
+                endings.join(", ")
+            ));
         }
         let count = self.deeper.len();
         let (noun, verb) = if count == 1 { ("picture", "lies") } else { ("pictures", "lie") };
@@ -145,7 +150,8 @@ impl LeftOut {
         pictures("", &self.deeper, " further down than the class folders");
         pictures("", &self.beside, " beside the folders `train` and `test`");
         pictures("hidden ", &self.hidden, "");
-        let several = [(self.folders, "folder", "folders"), (self.lost, "link that leads nowhere", "links that lead nowhere")];
+        let several =
+            [(self.folders, "folder", "folders"), (self.lost, "link that leads nowhere", "links that lead nowhere")];
         items.extend(several.iter().filter(|(count, ..)| *count > 0).map(|(count, one, more)| match count {
             1 => format!("1 {one}"),
             _ => format!("{count} {more}"),

@@ -41,7 +41,8 @@ use crate::{
     tabular::{Known, rows_of},
 };
 
-/// Every format of files, in the order in which they are listed to people. A file of any other ending is IDX or text, whatever it looks like.
+/// Every format of files, in the order in which they are listed to people. A file of any other ending is IDX or text,
+/// whatever it looks like.
 pub const FORMATS: &[Format] = &[
     text::FORMAT,
     arrow::PARQUET,
@@ -52,14 +53,16 @@ pub const FORMATS: &[Format] = &[
     Format { name: "image", extensions: &endings::PICTURES, read: images::file },
 ];
 
-/// How many times as large the values of later images may be as those that were trained on, or as small, without a word.
+/// How many times as large the values of later images may be as those that were trained on, or as small, without a
+/// word.
 const UNLIKE: f64 = 10.0;
 
-/// Whether `rows` are like those that are known; pictures are brought to the same depth, grey ones to colours, and plain rows of as many numbers are
-/// taken for images.
+/// Whether `rows` are like those that are known; pictures are brought to the same depth, grey ones to colours, and
+/// plain rows of as many numbers are taken for images.
 fn check(known: &Known, rows: &mut Rows, origin: &Path) -> Result<(), DataError> {
-    let image =
-        |geometry: Option<Geometry>| geometry.map_or("rows that are no images".to_string(), |geometry| format!("images of {geometry}"));
+    let image = |geometry: Option<Geometry>| {
+        geometry.map_or("rows that are no images".to_string(), |geometry| format!("images of {geometry}"))
+    };
     if let (Some(white), Some(found)) = (known.white, rows.white)
         && white != found
     {
@@ -103,7 +106,9 @@ fn check(known: &Known, rows: &mut Rows, origin: &Path) -> Result<(), DataError>
                 };
                 format!(": `--grey`{size} brings them there")
             }
-            (Some(known), Some(_)) if rows.white.is_some() => format!(": `--resize {}x{}` brings them there", known.height, known.width),
+            (Some(known), Some(_)) if rows.white.is_some() => {
+                format!(": `--resize {}x{}` brings them there", known.height, known.width)
+            }
             _ => String::new(),
         };
         format!("holds {}, but {} were trained on{advice}", image(rows.geometry), image(known.geometry))
@@ -131,8 +136,8 @@ pub fn open_with(name: &str, options: &Options) -> Result<Sets, DataError> {
     open_as(name, options, None)
 }
 
-/// The same for rows that come after those that a model was trained on: their columns may be in another order, and the label and the
-/// identifiers may be absent.
+/// The same for rows that come after those that a model was trained on: their columns may be in another order, and the
+/// label and the identifiers may be absent.
 ///
 /// # Errors
 /// As [`open_with`], and rows that are not like the known ones: the message says which columns differ.
@@ -167,7 +172,12 @@ fn open_as(name: &str, options: &Options, known: Option<&Known>) -> Result<Sets,
         return sets;
     }
     if name == "-" {
-        return text::standard_input(options)?.into_sets("stdin".to_string(), options, known, Path::new("standard input"));
+        return text::standard_input(options)?.into_sets(
+            "stdin".to_string(),
+            options,
+            known,
+            Path::new("standard input"),
+        );
     }
     let path = Path::new(name);
     if path.is_dir() {
@@ -194,11 +204,17 @@ fn open_as(name: &str, options: &Options, known: Option<&Known>) -> Result<Sets,
 
 impl Content {
     /// The rows, as those that are `known`, if any are.
-    fn into_rows(self, options: &Options, known: Option<&Known>, origin: &Path) -> Result<(Rows, Option<Rows>), DataError> {
+    fn into_rows(
+        self,
+        options: &Options,
+        known: Option<&Known>,
+        origin: &Path,
+    ) -> Result<(Rows, Option<Rows>), DataError> {
         let columns = known.map(|known| known.columns).unwrap_or_default();
         let (rows, test) = match self {
             Self::Table(_) if known.is_none() && (options.resize.is_some() || options.grey) => {
-                let problem = "is a table, which `--resize` and `--grey` do not change: they are for picture files".to_string();
+                let problem =
+                    "is a table, which `--resize` and `--grey` do not change: they are for picture files".to_string();
                 return Err(DataError::Malformed { path: origin.to_owned(), problem });
             }
             Self::Table(table) => {
@@ -208,36 +224,50 @@ impl Content {
             }
             Self::Rows(rows, test) => (rows, test),
         };
-        let lists = [&options.drop, &options.keep, &options.categorical, &options.boolean, &options.numeric, &options.integer];
+        let lists =
+            [&options.drop, &options.keep, &options.categorical, &options.boolean, &options.numeric, &options.integer];
         let named = lists.iter().zip(["drop", "keep", "categorical", "boolean", "numeric", "integer"]);
         let chosen = [("label", options.label.is_some()), ("id", options.id.is_some())].into_iter();
         if known.is_none() && rows.white.is_none() && (options.resize.is_some() || options.grey) {
-            let problem = "holds an array, which `--resize` and `--grey` do not change: they are for picture files".to_string();
+            let problem =
+                "holds an array, which `--resize` and `--grey` do not change: they are for picture files".to_string();
             return Err(DataError::Malformed { path: origin.to_owned(), problem });
         }
         let mut chosen = chosen.chain(named.map(|(list, option)| (option, !list.is_empty())));
         match chosen.find(|(_, given)| *given && known.is_none()) {
             Some((option, _)) => {
-                let problem = format!("has no named columns, which `--{option}` chooses among: it holds an array or images");
+                let problem =
+                    format!("has no named columns, which `--{option}` chooses among: it holds an array or images");
                 Err(DataError::Malformed { path: origin.to_owned(), problem })
             }
             None => {
-                let (rows, test) = (gaps(*rows, options, known.is_none()), test.map(|test| gaps(*test, options, known.is_none())));
-                // An array of numbers stands for a table's columns in their order, if there are as many and all are numbers.
-                let is_table = !columns.is_empty() && columns.len() == rows.width() && columns.iter().all(|column| column.width() == 1);
+                let (rows, test) =
+                    (gaps(*rows, options, known.is_none()), test.map(|test| gaps(*test, options, known.is_none())));
+                // An array of numbers stands for a table's columns in their order, if there are as many and all are
+                // numbers.
+                let is_table = !columns.is_empty()
+                    && columns.len() == rows.width()
+                    && columns.iter().all(|column| column.width() == 1);
                 let named = |rows: Rows| if is_table { rows.with_columns(columns.to_vec()) } else { rows };
                 Ok((named(rows), test.map(named)))
             }
         }
     }
 
-    fn into_sets(self, name: String, options: &Options, known: Option<&Known>, origin: &Path) -> Result<Sets, DataError> {
+    fn into_sets(
+        self,
+        name: String,
+        options: &Options,
+        known: Option<&Known>,
+        origin: &Path,
+    ) -> Result<Sets, DataError> {
         let (train, test) = self.into_rows(options, known, origin)?;
         Ok(Sets { name, train, test })
     }
 }
 
-/// Rows of an array, without the numbers that a person says stand for a missing one; how many there are is said if it `is_new` to the person.
+/// Rows of an array, without the numbers that a person says stand for a missing one; how many there are is said if it
+/// `is_new` to the person.
 fn gaps(rows: Rows, options: &Options, is_new: bool) -> Rows {
     let Missing::These(texts) = options.missing(false) else { return rows };
     let missing = Missing::These(texts.clone()).numbers();
@@ -245,7 +275,14 @@ fn gaps(rows: Rows, options: &Options, is_new: bool) -> Rows {
     let counts = counts.filter(|_| is_new);
     let of = |text: &str| -> Option<usize> {
         let own = Missing::These(vec![text.to_string()]).numbers();
-        Some(missing.iter().zip(counts.as_ref()?).filter(|(number, _)| own.contains(number)).map(|(_, count)| count).sum())
+        Some(
+            missing
+                .iter()
+                .zip(counts.as_ref()?)
+                .filter(|(number, _)| own.contains(number))
+                .map(|(_, count)| count)
+                .sum(),
+        )
     };
     let shown: Vec<String> = texts
         .iter()
@@ -288,14 +325,20 @@ type Fill = fn(&Path, &Options, &mut dyn std::io::Write, &mut Replace) -> Result
 const ARRAYS: &[(Format, Fill)] =
     &[(numpy::NPY, numpy::fill_npy), (numpy::NPZ, numpy::fill_npz), (safetensors_file::FORMAT, safetensors_file::fill)];
 
-/// Writes the array at `path` to `output` with its missing numbers replaced by what `replace` gives for their row and feature, and every other byte as
-/// it was.
+/// Writes the array at `path` to `output` with its missing numbers replaced by what `replace` gives for their row and
+/// feature, and every other byte as it was.
 ///
 /// # Errors
 /// A file that is no array, or can no longer be read; a place that cannot be written; whatever `replace` fails with.
-pub fn fill_array(path: &Path, options: &Options, output: &mut dyn std::io::Write, replace: &mut Replace) -> Result<(), DataError> {
+pub fn fill_array(
+    path: &Path,
+    options: &Options,
+    output: &mut dyn std::io::Write,
+    replace: &mut Replace,
+) -> Result<(), DataError> {
     let fill = format_of(path).and_then(|format| ARRAYS.iter().find(|(array, _)| array.name == format.name));
-    let (_, fill) = fill.ok_or_else(|| DataError::Malformed { path: path.to_owned(), problem: "is no array of numbers".to_string() })?;
+    let (_, fill) = fill
+        .ok_or_else(|| DataError::Malformed { path: path.to_owned(), problem: "is no array of numbers".to_string() })?;
     fill(path, options, output, replace)
 }
 
@@ -306,10 +349,12 @@ pub fn is_text_table(path: &Path) -> bool {
 
 /// Whether a file begins with text, compressed or not: no zero bytes, and mostly letters, digits and marks.
 fn looks_like_text(path: &Path) -> bool {
-    let read = fs::File::open(path).and_then(|file| beginning(file, 4096)).and_then(|start| match start.starts_with(&[0x1f, 0x8b]) {
-        // What is wrong with a damaged one is said by whoever reads it.
-        true => fs::File::open(path).and_then(|file| beginning(MultiGzDecoder::new(file), 4096)),
-        false => Ok(start),
+    let read = fs::File::open(path).and_then(|file| beginning(file, 4096)).and_then(|start| {
+        match start.starts_with(&[0x1f, 0x8b]) {
+            // What is wrong with a damaged one is said by whoever reads it.
+            true => fs::File::open(path).and_then(|file| beginning(MultiGzDecoder::new(file), 4096)),
+            false => Ok(start),
+        }
     });
     let start = read.unwrap_or_default();
     let printable = start.iter().filter(|&&byte| byte >= 32 || matches!(byte, b'\n' | b'\r' | b'\t')).count();
@@ -364,10 +409,13 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
             Content::Table(table) if arrays.is_empty() => tables.push(table),
             Content::Rows(rows, None) if tables.is_empty() => {
                 if rows.store().is_some() {
-                    return Err(malformed("is too large to be joined with other files in memory: join them into one file".to_string()));
+                    return Err(malformed(
+                        "is too large to be joined with other files in memory: join them into one file".to_string(),
+                    ));
                 }
                 if let Some(first) = arrays.first()
-                    && (rows.width(), rows.geometry, rows.labels.is_some()) != (first.width(), first.geometry, first.labels.is_some())
+                    && (rows.width(), rows.geometry, rows.labels.is_some())
+                        != (first.width(), first.geometry, first.labels.is_some())
                 {
                     let (found, expected) = (rows.width(), first.width());
                     return Err(malformed(format!(
@@ -376,7 +424,11 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
                 }
                 arrays.push(*rows);
             }
-            _ => return Err(malformed("is of another format than the files before it: name files of one format".to_string())),
+            _ => {
+                return Err(malformed(
+                    "is of another format than the files before it: name files of one format".to_string(),
+                ));
+            }
         }
     }
     if arrays.is_empty() {
@@ -389,7 +441,8 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
     Ok(Content::Rows(Box::new(whole), None))
 }
 
-/// A folder: of IDX files with the names of MNIST, or what most of it is: images, or a `train` and a `test` file, or shards of one format.
+/// A folder: of IDX files with the names of MNIST, or what most of it is: images, or a `train` and a `test` file, or
+/// shards of one format.
 fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets, DataError> {
     if idx_files::is_folder(path) {
         return idx_files::folder(path, Limit::of(options));
@@ -399,7 +452,8 @@ fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets,
         What::Pictures => return images::folder(path, options),
         What::Tables(chosen) => chosen,
         What::Mixed(formats) => {
-            let problem = format!("holds files of several formats ({}): name one file, or a pattern", formats.join(", "));
+            let problem =
+                format!("holds files of several formats ({}): name one file, or a pattern", formats.join(", "));
             return Err(DataError::Malformed { path: path.to_owned(), problem });
         }
         What::Nothing => {
@@ -409,7 +463,8 @@ fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets,
             });
         }
     };
-    let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let stem =
+        |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let named = |name: &str| chosen.iter().find(|path| stem(path) == name).cloned();
     let name = short_name(path);
     let mut sets = match (named("train"), named("test")) {
@@ -417,13 +472,16 @@ fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets,
             chosen = vec![train.clone(), test.clone()];
             let (train_path, test_path) = (path.join(train), path.join(test));
             let mut sets = file(&train_path, options)?.into_sets(name, options, known, &train_path)?;
-            let columns: Vec<Column> = sets.train.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default();
+            let columns: Vec<Column> =
+                sets.train.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default();
             let carried = sets.train.carried_names();
             let (width, geometry) = (sets.train.width(), sets.train.geometry);
-            let train = Known { columns: &columns, carried: &carried, width, geometry, white: None, element: "", range: None };
+            let train =
+                Known { columns: &columns, carried: &carried, width, geometry, white: None, element: "", range: None };
             let (test, _) = file(&test_path, options)?.into_rows(options, Some(known.unwrap_or(&train)), &test_path)?;
             if test.width() != sets.train.width() || test.geometry != sets.train.geometry {
-                let problem = format!("has rows of {} values, the training file of {}", test.width(), sets.train.width());
+                let problem =
+                    format!("has rows of {} values, the training file of {}", test.width(), sets.train.width());
                 return Err(DataError::Malformed { path: test_path, problem });
             }
             sets.test = Some(test);

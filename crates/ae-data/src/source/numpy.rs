@@ -1,4 +1,5 @@
-//! NumPy's `.npy` (one array) and `.npz` (several, by name), of any numeric type and byte order, in row- or column-major order.
+//! NumPy's `.npy` (one array) and `.npz` (several, by name), of any numeric type and byte order, in row- or
+//! column-major order.
 
 use std::{
     cell::RefCell,
@@ -34,7 +35,8 @@ fn read_npy(path: &Path, options: &Options) -> Result<Content, DataError> {
         if header.order == Order::C && !colours_last {
             let offset = file.stream_position().map_err(failed)?;
             let element = header.element;
-            let blocks = RawFile::new(path.to_owned(), file, (element, header.big_endian), offset, header.dims[0], width)?;
+            let blocks =
+                RawFile::new(path.to_owned(), file, (element, header.big_endian), offset, header.dims[0], width)?;
             let floats = matches!(element, Element::F16 | Element::BF16 | Element::F32 | Element::F64);
             let mut rows = Rows::stored(Store::new(Box::new(blocks), width), width, floats);
             rows.geometry = geometry;
@@ -52,7 +54,8 @@ fn read_npz(path: &Path, options: &Options) -> Result<Content, DataError> {
     let failed = |source| DataError::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let held = file.metadata().map_err(failed)?.len();
-    let damaged = |error: zip::result::ZipError| malformed(format!("is no archive of NumPy arrays, or damaged: {error}"));
+    let damaged =
+        |error: zip::result::ZipError| malformed(format!("is no archive of NumPy arrays, or damaged: {error}"));
     let archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let entries = archive.file_names().filter_map(Result::ok);
     let names: Vec<String> = entries.filter_map(|name| name.strip_suffix(".npy").map(str::to_string)).collect();
@@ -86,14 +89,25 @@ fn member<T>(
 }
 
 /// Copies an array with its missing numbers replaced.
-pub(super) fn fill_npy(path: &Path, options: &Options, output: &mut dyn Write, replace: &mut Replace) -> Result<(), DataError> {
+pub(super) fn fill_npy(
+    path: &Path,
+    options: &Options,
+    output: &mut dyn Write,
+    replace: &mut Replace,
+) -> Result<(), DataError> {
     let failed = |source| DataError::Io { path: path.to_owned(), source };
     let mut file = BufReader::new(File::open(path).map_err(failed)?);
     fill(&mut file, options, output, path, replace).map(drop)
 }
 
 /// Copies an array; gives its rows.
-fn fill(input: &mut dyn Read, options: &Options, output: &mut dyn Write, path: &Path, replace: &mut Replace) -> Result<usize, DataError> {
+fn fill(
+    input: &mut dyn Read,
+    options: &Options,
+    output: &mut dyn Write,
+    path: &Path,
+    replace: &mut Replace,
+) -> Result<usize, DataError> {
     let mut start = Recorded { input, read: Vec::new() };
     let Header { element, big_endian, dims, order } = header(&mut start, path)?;
     let Recorded { input, read } = start;
@@ -120,16 +134,26 @@ impl Read for Recorded<'_> {
     }
 }
 
-/// Copies an archive with the missing numbers of the arrays whose rows are read from it replaced; every other entry stays as it is.
-pub(super) fn fill_npz(path: &Path, options: &Options, output: &mut dyn Write, replace: &mut Replace) -> Result<(), DataError> {
+/// Copies an archive with the missing numbers of the arrays whose rows are read from it replaced; every other entry
+/// stays as it is.
+pub(super) fn fill_npz(
+    path: &Path,
+    options: &Options,
+    output: &mut dyn Write,
+    replace: &mut Replace,
+) -> Result<(), DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
-    let damaged = |error: zip::result::ZipError| malformed(format!("is no archive of NumPy arrays, or damaged: {error}"));
+    let damaged =
+        |error: zip::result::ZipError| malformed(format!("is no archive of NumPy arrays, or damaged: {error}"));
     let written = |error: zip::result::ZipError| DataError::Write { path: path.to_owned(), reason: error.to_string() };
     let failed = |error: std::io::Error| DataError::Write { path: path.to_owned(), reason: error.to_string() };
     let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
-    let names: Vec<String> =
-        archive.file_names().filter_map(Result::ok).filter_map(|name| name.strip_suffix(".npy").map(str::to_string)).collect();
+    let names: Vec<String> = archive
+        .file_names()
+        .filter_map(Result::ok)
+        .filter_map(|name| name.strip_suffix(".npy").map(str::to_string))
+        .collect();
     // Rows are replaced in their order, whatever the order of the entries is.
     let (mut filled, mut before) = (HashMap::new(), 0);
     for name in (Named { names, path, options }).rows()? {
@@ -185,8 +209,8 @@ fn start(input: &mut impl Read, path: &Path) -> Result<NpyHeader, DataError> {
         path: path.to_owned(),
         problem: format!("is no NumPy array, or damaged: {error}"),
     };
-    // The mark, the version, and the length of the text, of two bytes in the first version and four later: looked at first, for the reader makes
-    // room for all of the text, and goes down into every bracket.
+    // The mark, the version, and the length of the text, of two bytes in the first version and four later: looked at
+    // first, for the reader makes room for all of the text, and goes down into every bracket.
     let mut start = vec![0; 10];
     input.read_exact(&mut start).map_err(|error| damaged(&error))?;
     let mut length = usize::from(u16::from_le_bytes([start[8], start[9]]));
@@ -253,7 +277,9 @@ fn understood(header: &NpyHeader, path: &Path) -> Result<Header, DataError> {
             (element, plain.endianness() == Endianness::Big)
         }
         _ => {
-            return Err(malformed("is an array of records: save its numbers as a plain array, or the table as CSV or Parquet".to_string()));
+            return Err(malformed(
+                "is an array of records: save its numbers as a plain array, or the table as CSV or Parquet".to_string(),
+            ));
         }
     };
     Ok(Header { element, big_endian, dims: dims_of(header, path)?, order: header.order() })
@@ -267,12 +293,24 @@ fn dims_of(header: &NpyHeader, path: &Path) -> Result<Vec<usize>, DataError> {
 }
 
 /// So many values of `size` bytes each, called `kind` in messages.
-fn values(input: &mut impl Read, dims: &[usize], (size, kind): (usize, &str), path: &Path, room: &Room) -> Result<Vec<u8>, DataError> {
+fn values(
+    input: &mut impl Read,
+    dims: &[usize],
+    (size, kind): (usize, &str),
+    path: &Path,
+    room: &Room,
+) -> Result<Vec<u8>, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let expected = dims.iter().product::<usize>().saturating_mul(size);
     // The bytes, the numbers that are made of them, and these in another order.
-    room.limit.check(path, format!("its array of {dims:?} {kind}"), room.most.min(expected as u64).saturating_mul(3), room.held)?;
-    // The claimed size bounds the read but reserves nothing: a damaged header must not allocate what the file does not hold.
+    room.limit.check(
+        path,
+        format!("its array of {dims:?} {kind}"),
+        room.most.min(expected as u64).saturating_mul(3),
+        room.held,
+    )?;
+    // The claimed size bounds the read but reserves nothing: a damaged header must not allocate what the file does not
+    // hold.
     let mut bytes = Vec::new();
     let read = input.by_ref().take(expected as u64).read_to_end(&mut bytes);
     read.map_err(|error| malformed(format!("is damaged, or cannot be read to its end: {error}")))?;
@@ -282,17 +320,22 @@ fn values(input: &mut impl Read, dims: &[usize], (size, kind): (usize, &str), pa
     }
 }
 
-/// The labels that `input` holds: numbers, or texts of a fixed width, which end at their last character that is not zero.
+/// The labels that `input` holds: numbers, or texts of a fixed width, which end at their last character that is not
+/// zero.
 fn labels(mut input: impl Read, path: &Path, room: &Room) -> Result<Labels, DataError> {
     let start = start(&mut input, path)?;
     let text = match start.dtype() {
         DType::Plain(plain) => match plain.type_char() {
             TypeChar::ByteStr => Some((plain.size_field() as usize, None)),
             TypeChar::Object => {
-                let problem = "holds objects of Python's: save texts with `y.astype(str)`, numbers with `y.astype(int)`".to_string();
+                let problem =
+                    "holds objects of Python's: save texts with `y.astype(str)`, numbers with `y.astype(int)`"
+                        .to_string();
                 return Err(DataError::Malformed { path: path.to_owned(), problem });
             }
-            TypeChar::UnicodeStr => Some((plain.size_field() as usize * 4, Some(plain.endianness() == Endianness::Big))),
+            TypeChar::UnicodeStr => {
+                Some((plain.size_field() as usize * 4, Some(plain.endianness() == Endianness::Big)))
+            }
             _ => None,
         },
         _ => None,
@@ -350,7 +393,8 @@ mod tests {
 
     fn npy<T: npyz::AutoSerialize + Copy>(shape: &[u64], order: Order, values: &[T]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mut writer = npyz::WriteOptions::new().default_dtype().order(order).shape(shape).writer(&mut bytes).begin_nd().unwrap();
+        let mut writer =
+            npyz::WriteOptions::new().default_dtype().order(order).shape(shape).writer(&mut bytes).begin_nd().unwrap();
         writer.extend(values.iter().copied()).unwrap();
         writer.finish().unwrap();
         bytes
@@ -377,10 +421,12 @@ mod tests {
         let file = |kind: &str, shape: &str, bytes: Vec<u8>| {
             let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
             let padded = format!("{text:<117}\n");
-            [b"\x93NUMPY\x01\x00".to_vec(), (padded.len() as u16).to_le_bytes().to_vec(), padded.into_bytes(), bytes].concat()
+            [b"\x93NUMPY\x01\x00".to_vec(), (padded.len() as u16).to_le_bytes().to_vec(), padded.into_bytes(), bytes]
+                .concat()
         };
-        let classes =
-            |bytes: &[u8]| labels(bytes, Path::new("y"), &room()).map_err(|error| error.to_string()).and_then(Labels::into_classes);
+        let classes = |bytes: &[u8]| {
+            labels(bytes, Path::new("y"), &room()).map_err(|error| error.to_string()).and_then(Labels::into_classes)
+        };
         let wide = |text: &str, big: bool| {
             let codes = text.chars().chain(std::iter::repeat('\0')).take(3).map(|code| code as u32);
             codes.flat_map(|code| if big { code.to_be_bytes() } else { code.to_le_bytes() }).collect::<Vec<u8>>()
@@ -391,7 +437,11 @@ mod tests {
             assert_eq!(classes(&file(kind, "(3,)", texts)).unwrap(), expected, "{kind}");
         }
         assert_eq!(classes(&file("|S3", "(3, 1)", b"\xc3\xbc\0a b\xc3\xbc\0".to_vec())).unwrap(), expected);
-        assert!(classes(&file("|S3", "(3,)", b"abc".to_vec())).unwrap_err().contains("truncated: [3] texts needs 9 bytes, found 3"));
+        assert!(
+            classes(&file("|S3", "(3,)", b"abc".to_vec()))
+                .unwrap_err()
+                .contains("truncated: [3] texts needs 9 bytes, found 3")
+        );
         assert!(classes(&file("|S1", "(1, 2)", b"ab".to_vec())).unwrap_err().contains("classes are a list"));
         assert!(classes(&file("|O", "(1,)", b"ab".to_vec())).unwrap_err().contains("`y.astype(str)`"));
     }

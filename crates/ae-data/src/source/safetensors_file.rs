@@ -50,7 +50,12 @@ fn streamed(mut file: File, path: &Path, options: &Options) -> Result<Content, D
         let mut file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
         let offset = 8 + size + info.data_offsets.0 as u64;
         let expected = dims.iter().product::<usize>() * element.bytes();
-        Limit::of(options).check(path, format!("its tensor `{name}`"), length.min(expected as u64).saturating_mul(3), length)?;
+        Limit::of(options).check(
+            path,
+            format!("its tensor `{name}`"),
+            length.min(expected as u64).saturating_mul(3),
+            length,
+        )?;
         let mut bytes = Vec::new();
         let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.take(expected as u64).read_to_end(&mut bytes));
         read.map_err(|error| damaged(&error))?;
@@ -84,7 +89,12 @@ fn streamed(mut file: File, path: &Path, options: &Options) -> Result<Content, D
 }
 
 /// Copies a file with the missing numbers of the tensors whose rows are read from it replaced; every other byte stays.
-pub(super) fn fill(path: &Path, options: &Options, output: &mut dyn Write, replace: &mut Replace) -> Result<(), DataError> {
+pub(super) fn fill(
+    path: &Path,
+    options: &Options,
+    output: &mut dyn Write,
+    replace: &mut Replace,
+) -> Result<(), DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let failed = |source| DataError::Io { path: path.to_owned(), source };
     let written = |error: std::io::Error| DataError::Write { path: path.to_owned(), reason: error.to_string() };
@@ -99,8 +109,10 @@ pub(super) fn fill(path: &Path, options: &Options, output: &mut dyn Write, repla
         let start = 8 + size + info.data_offsets.0 as u64;
         file.seek(SeekFrom::Start(start)).map_err(failed)?;
         let mut scratch = BufWriter::new(tempfile::tempfile().map_err(written)?);
-        let layout = Layout { element, big_endian: false, dims, column_major: false, missing: options.missing(false).numbers() };
-        layout.fill(&mut BufReader::new(&file), &mut scratch, path, &mut |row, feature| replace(before + row, feature))?;
+        let layout =
+            Layout { element, big_endian: false, dims, column_major: false, missing: options.missing(false).numbers() };
+        layout
+            .fill(&mut BufReader::new(&file), &mut scratch, path, &mut |row, feature| replace(before + row, feature))?;
         before += layout.dims[0];
         let mut scratch = scratch.into_inner().map_err(|error| written(error.into_error()))?;
         let length = scratch.stream_position().map_err(written)?;
@@ -155,13 +167,15 @@ fn typed(name: &str, dtype: Dtype, shape: &[usize], path: &Path) -> Result<(Elem
         Dtype::F64 => Element::F64,
         other => return Err(malformed(format!("tensor `{name}` is of type {other:?}: save it as float32"))),
     };
-    let dims = sizes(shape.iter().copied().map(Some)).ok_or_else(|| malformed(format!("tensor `{name}` is impossibly large")))?;
+    let dims = sizes(shape.iter().copied().map(Some))
+        .ok_or_else(|| malformed(format!("tensor `{name}` is impossibly large")))?;
     Ok((element, dims))
 }
 
 fn parse(bytes: &[u8], path: &Path, options: &Options) -> Result<Content, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
-    let tensors = SafeTensors::deserialize(bytes).map_err(|error| malformed(format!("is no safetensors file, or damaged: {error}")))?;
+    let tensors = SafeTensors::deserialize(bytes)
+        .map_err(|error| malformed(format!("is no safetensors file, or damaged: {error}")))?;
     let names = tensors.names().into_iter().map(|name| name.to_string()).collect();
     let load = |name: &str| {
         let tensor = tensors.tensor(name).map_err(|error| malformed(error.to_string()))?;
@@ -190,7 +204,9 @@ mod tests {
 
     #[test]
     fn tensors_are_found_by_name() {
-        let Content::Rows(rows, _) = parse(&file(), Path::new("s"), &Options::default()).unwrap() else { panic!("rows") };
+        let Content::Rows(rows, _) = parse(&file(), Path::new("s"), &Options::default()).unwrap() else {
+            panic!("rows")
+        };
         assert_eq!((rows.row(1).unwrap(), rows.labels), (vec![3.0, 4.0], Some(vec![Some(0), Some(1)])));
         let missing = Options { tensor: Some("z".into()), ..Options::default() };
         let error = parse(&file(), Path::new("s"), &missing).err().unwrap().to_string();

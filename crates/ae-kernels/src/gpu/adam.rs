@@ -1,8 +1,8 @@
 //! Adam for all parameters of a module at once.
 //!
-//! Burn's optimizer steps one parameter after the other, which on a GPU is a kernel for each. Inside [`together`] a step only notes what it would
-//! compute and gives the parameter back as it is; at the end all of them are computed by as few kernels as the device has bindings for, and put
-//! into the module and into the optimizer's state.
+//! Burn's optimizer steps one parameter after the other, which on a GPU is a kernel for each. Inside [`together`] a
+//! step only notes what it would compute and gives the parameter back as it is; at the end all of them are computed by
+//! as few kernels as the device has bindings for, and put into the module and into the optimizer's state.
 
 use std::cell::RefCell;
 
@@ -28,7 +28,8 @@ thread_local! {
     static NOTED: RefCell<Option<Vec<Noted>>> = const { RefCell::new(None) };
 }
 
-/// Notes a step, if steps are being noted and all tensors are on a GPU, outside autodiff. `keep` is given the new moments.
+/// Notes a step, if steps are being noted and all tensors are on a GPU, outside autodiff. `keep` is given the new
+/// moments.
 pub(crate) fn note<const D: usize>(
     update: Update,
     parameter: &Tensor<D>,
@@ -37,14 +38,18 @@ pub(crate) fn note<const D: usize>(
     keep: impl FnOnce(Tensor<D>, Tensor<D>) + 'static,
 ) -> bool {
     let is_noting = NOTED.with_borrow(Option::is_some);
-    let plain_on_gpu = |tensor: &Tensor<D>| Operand::new(tensor).filter(|operand| !operand.is_autodiff()).map(Operand::into_primitive);
+    let plain_on_gpu =
+        |tensor: &Tensor<D>| Operand::new(tensor).filter(|operand| !operand.is_autodiff()).map(Operand::into_primitive);
     let (true, Some(p), Some(g)) = (is_noting, plain_on_gpu(parameter), plain_on_gpu(gradient)) else { return false };
     let moments = match moments {
         Some((m, v)) => (plain_on_gpu(m), plain_on_gpu(v)),
         None => (plain_on_gpu(&parameter.zeros_like()), plain_on_gpu(&parameter.zeros_like())),
     };
     let (Some(m), Some(v)) = moments else { return false };
-    assert!(g.shape == p.shape && m.shape == p.shape && v.shape == p.shape, "gradient and moments of the parameter's shape");
+    assert!(
+        g.shape == p.shape && m.shape == p.shape && v.shape == p.shape,
+        "gradient and moments of the parameter's shape"
+    );
     let noted = Noted { update, tensors: [p, g, m, v], keep: Box::new(|m, v| keep(plain(m), plain(v))) };
     NOTED.with_borrow_mut(|list| list.as_mut().expect("looked at above").push(noted));
     true
@@ -85,7 +90,8 @@ fn compute(update: Update, steps: Vec<Noted>, new: &mut Vec<(TensorId, Lazy)>) {
         inputs.push(tensors);
         keeps.push(keep);
     }
-    let shapes: Vec<Shape> = inputs.iter().flat_map(|[p, ..]| [p.shape.clone(), p.shape.clone(), p.shape.clone()]).collect();
+    let shapes: Vec<Shape> =
+        inputs.iter().flat_map(|[p, ..]| [p.shape.clone(), p.shape.clone(), p.shape.clone()]).collect();
     let inputs = inputs.into_iter().flatten().collect();
     let mut outputs = queue_many("ae_adam", inputs, shapes, move |tensors| kernels::adam(tensors, update)).into_iter();
     for (id, keep) in ids.into_iter().zip(keeps) {

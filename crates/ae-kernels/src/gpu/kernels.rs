@@ -1,7 +1,7 @@
 //! The kernels, in CubeCL.
 //!
-//! Every launch is unchecked: each kernel compares its position with the length that it is told, and the buffers it is given hold so many numbers
-//! because the operations in the file above made them of those shapes.
+//! Every launch is unchecked: each kernel compares its position with the length that it is told, and the buffers it is
+//! given hold so many numbers because the operations in the file above made them of those shapes.
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::{cubecl, kernel::into_contiguous, ops::numeric::empty_device_contiguous_dtype, tensor::CubeTensor};
@@ -126,7 +126,15 @@ fn pull(gradient: f32, y: f32, slope: f32, #[comptime] activation: u32) -> f32 {
 }
 
 #[cube(launch_unchecked)]
-fn bias_activation_kernel(z: &[f32], bias: &[f32], y: &mut [f32], count: usize, width: usize, slope: f32, #[comptime] activation: u32) {
+fn bias_activation_kernel(
+    z: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+    count: usize,
+    width: usize,
+    slope: f32,
+    #[comptime] activation: u32,
+) {
     if ABSOLUTE_POS < count {
         y[ABSOLUTE_POS] = value(z[ABSOLUTE_POS] + bias[ABSOLUTE_POS % width], slope, activation);
     }
@@ -190,7 +198,8 @@ fn activation_gradient_kernel(
     }
 }
 
-/// The gradient before an activation from the one behind it and its value, both `[batch, width]`; and its sums over the batch, `[width]`.
+/// The gradient before an activation from the one behind it and its value, both `[batch, width]`; and its sums over the
+/// batch, `[width]`.
 pub(super) fn activation_gradient(inputs: Vec<CubeTensor>, activation: Activation) -> [CubeTensor; 2] {
     let [dy, y]: [CubeTensor; 2] = inputs.map_to(into_contiguous);
     let (rows, width) = (dy.meta.shape()[0], dy.meta.shape()[1]);
@@ -302,7 +311,15 @@ pub(super) fn column_norms(inputs: Vec<CubeTensor>) -> CubeTensor {
 }
 
 #[cube(launch_unchecked)]
-fn contraction_kernel(h: &[f32], norms: &[f32], out: &mut [f32], rows: usize, width: usize, below: f32, #[comptime] activation: u32) {
+fn contraction_kernel(
+    h: &[f32],
+    norms: &[f32],
+    out: &mut [f32],
+    rows: usize,
+    width: usize,
+    below: f32,
+    #[comptime] activation: u32,
+) {
     let row = CUBE_POS;
     let mut sum = 0.0f32;
     if row < rows {
@@ -390,7 +407,8 @@ pub(super) fn contraction_gradient(inputs: Vec<CubeTensor>, activation: Activati
         return [dh, factors];
     }
     let (client, (activation, below)) = (h.client.clone(), code(activation));
-    // SAFETY: the values and their gradient have `rows * width` numbers, norms and factors `width`, and `upstream` as `of_rows` says.
+    // SAFETY: the values and their gradient have `rows * width` numbers, norms and factors `width`, and `upstream` as
+    // `of_rows` says.
     unsafe {
         contraction_gradient_kernel::launch_unchecked(
             &client,
@@ -445,7 +463,8 @@ pub(super) fn scaled_columns(inputs: Vec<CubeTensor>) -> CubeTensor {
     out
 }
 
-/// A gradient of each row, and how far apart two of its numbers lie: 0 where there is one number for all rows, as behind a mean.
+/// A gradient of each row, and how far apart two of its numbers lie: 0 where there is one number for all rows, as
+/// behind a mean.
 fn of_rows(upstream: CubeTensor) -> (CubeTensor, usize) {
     match upstream.meta.strides()[0] {
         stride @ 0..=1 => (upstream, stride),
@@ -511,7 +530,8 @@ fn row_loss_kernel(
     }
 }
 
-/// The loss of each row, `[batch]`, of inputs and reconstructions, and weights if there is a third, all `[batch, width]`.
+/// The loss of each row, `[batch]`, of inputs and reconstructions, and weights if there is a third, all `[batch,
+/// width]`.
 pub(super) fn row_loss(inputs: Vec<CubeTensor>, loss: Loss) -> CubeTensor {
     let mut inputs: Vec<CubeTensor> = inputs.into_iter().map(into_contiguous).collect();
     let (rows, width) = (inputs[0].meta.shape()[0], inputs[0].meta.shape()[1]);
@@ -567,7 +587,8 @@ fn loss_gradient_kernel(
     }
 }
 
-/// The gradient of [`row_loss`] by the reconstructions, `[batch, width]`, from that of each row (`[batch]`, which may be one number for all).
+/// The gradient of [`row_loss`] by the reconstructions, `[batch, width]`, from that of each row (`[batch]`, which may
+/// be one number for all).
 pub(super) fn loss_gradient(inputs: Vec<CubeTensor>, loss: Loss) -> CubeTensor {
     let mut inputs = inputs.into_iter();
     let (upstream, stride) = of_rows(inputs.next().expect("the gradient of the rows"));
@@ -654,7 +675,8 @@ fn adam_kernel(
     }
 }
 
-/// A step of Adam of some parameters. Of each in turn: parameter, gradient and the two moments; and back parameter and moments.
+/// A step of Adam of some parameters. Of each in turn: parameter, gradient and the two moments; and back parameter and
+/// moments.
 pub(super) fn adam(tensors: Vec<CubeTensor>, update: Update) -> Vec<CubeTensor> {
     let mut tensors = tensors.into_iter();
     let mut steps = Vec::new();

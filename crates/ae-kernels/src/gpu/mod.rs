@@ -1,7 +1,8 @@
-//! The same operations on a GPU, where what counts is how many kernels a step launches: each is one kernel where Burn's fusion leaves several.
+//! The same operations on a GPU, where what counts is how many kernels a step launches: each is one kernel where Burn's
+//! fusion leaves several.
 //!
-//! A kernel is queued among Burn's operations as one that fusion does not look into, so nothing waits for it. [`kernels`] has the kernels
-//! themselves; this file has what the operations do to Burn's tensors, and their gradients.
+//! A kernel is queued among Burn's operations as one that fusion does not look into, so nothing waits for it.
+//! [`kernels`] has the kernels themselves; this file has what the operations do to Burn's tensors, and their gradients.
 
 pub(crate) mod adam;
 mod kernels;
@@ -84,7 +85,11 @@ impl Operand {
 
 /// The autodiff context of an operation on these.
 fn context<const N: usize>(operands: [&Operand; N]) -> DispatchAutodiffContext {
-    operands.into_iter().map(|operand| operand.autodiff).find(|context| *context != DispatchAutodiffContext::Disabled).unwrap_or_default()
+    operands
+        .into_iter()
+        .map(|operand| operand.autodiff)
+        .find(|context| *context != DispatchAutodiffContext::Disabled)
+        .unwrap_or_default()
 }
 
 fn plain<const D: usize>(primitive: Lazy) -> Tensor<D> {
@@ -97,8 +102,8 @@ fn wrap<const D: usize>(tracked: Tracked, autodiff: DispatchAutodiffContext) -> 
     Tensor::from_dispatch(DispatchTensor { kind, autodiff })
 }
 
-/// Queues `run` as one operation on `inputs`, which gives tensors of these shapes. Operations of one `name` have the same structure: fusion
-/// remembers what it decided by it.
+/// Queues `run` as one operation on `inputs`, which gives tensors of these shapes. Operations of one `name` have the
+/// same structure: fusion remembers what it decided by it.
 fn queue<const N: usize>(
     name: &'static str,
     inputs: Vec<Lazy>,
@@ -154,7 +159,9 @@ pub(crate) fn linear(x: &Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>, activa
         let z = Cube::float_matmul(x, w);
         let shape = z.shape.clone();
         assert!(b.shape[0] == shape[1], "a bias of {} units for a layer of {}", b.shape[0], shape[1]);
-        let [y] = queue(activation.layer_name(), vec![z, b], [shape], move |inputs| [kernels::bias_activation(inputs, activation)]);
+        let [y] = queue(activation.layer_name(), vec![z, b], [shape], move |inputs| {
+            [kernels::bias_activation(inputs, activation)]
+        });
         y
     };
     if !(x.is_autodiff() || w.is_autodiff() || b.is_autodiff()) {
@@ -165,10 +172,11 @@ pub(crate) fn linear(x: &Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>, activa
     let (w, w_node) = w.tracked().into_parts();
     let (b, b_node) = b.tracked().into_parts();
     let y = forward(x.clone(), w.clone(), b);
-    let tracked = match (Layer { activation }).prepare::<NoCheckpointing>([x_node, w_node, b_node]).compute_bound().stateful() {
-        OpsKind::Tracked(step) => step.finish((x, w, y.clone()), y),
-        OpsKind::UnTracked(step) => step.finish(y),
-    };
+    let tracked =
+        match (Layer { activation }).prepare::<NoCheckpointing>([x_node, w_node, b_node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((x, w, y.clone()), y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        };
     Some(wrap(tracked, context))
 }
 
@@ -188,8 +196,9 @@ impl Backward<Cube, 3> for Layer {
         let (shape, width) = (dy.shape.clone(), dy.shape[1]);
         // The gradient before the activation and its sums over the batch.
         let name = activation.layer_gradient_name();
-        let [dz, db] =
-            queue(name, vec![dy, y], [shape, Shape::new([width])], move |inputs| kernels::activation_gradient(inputs, activation));
+        let [dz, db] = queue(name, vec![dy, y], [shape, Shape::new([width])], move |inputs| {
+            kernels::activation_gradient(inputs, activation)
+        });
         if let Some(node) = b_node {
             gradients.register::<Cube>(node.id, db);
         }
@@ -202,7 +211,8 @@ impl Backward<Cube, 3> for Layer {
     }
 }
 
-/// The loss of each row on a GPU; none if the tensors are not there, or a gradient is asked for of others than the reconstruction.
+/// The loss of each row on a GPU; none if the tensors are not there, or a gradient is asked for of others than the
+/// reconstruction.
 pub(crate) fn loss(loss: Loss, x: &Tensor<2>, r: &Tensor<2>, weights: Option<&Tensor<2>>) -> Option<Tensor<1>> {
     let (x, r) = (Operand::new(x)?, Operand::new(r)?);
     let weights = match weights {
@@ -222,7 +232,8 @@ pub(crate) fn loss(loss: Loss, x: &Tensor<2>, r: &Tensor<2>, weights: Option<&Te
     let forward = |x: &Lazy, r: &Lazy, weights: &Option<Lazy>| {
         assert!(r.shape == x.shape, "inputs and reconstructions of different shapes");
         let inputs = [x.clone(), r.clone()].into_iter().chain(weights.clone()).collect();
-        let [rows] = queue(loss.name(), inputs, [Shape::new([x.shape[0]])], move |inputs| [kernels::row_loss(inputs, loss)]);
+        let [rows] =
+            queue(loss.name(), inputs, [Shape::new([x.shape[0]])], move |inputs| [kernels::row_loss(inputs, loss)]);
         rows
     };
     if !autodiff {
@@ -249,7 +260,8 @@ impl Backward<Cube, 1> for RowLoss {
         let (x, r, weights) = ops.state;
         let (loss, shape) = (self.0, r.shape.clone());
         let inputs = [upstream, x, r].into_iter().chain(weights).collect();
-        let [gradient] = queue(loss.gradient_name(), inputs, [shape], move |inputs| [kernels::loss_gradient(inputs, loss)]);
+        let [gradient] =
+            queue(loss.gradient_name(), inputs, [shape], move |inputs| [kernels::loss_gradient(inputs, loss)]);
         gradients.register::<Cube>(parent.id, gradient);
     }
 }
@@ -296,10 +308,12 @@ pub(crate) fn layer_jacobian_norm2(h: &Tensor<2>, weight: &Tensor<2>, activation
     let forward = |h: Lazy, w: Lazy| {
         let (rows, width) = (h.shape[0], h.shape[1]);
         assert!(w.shape[1] == width, "a code of {width} units by weights of {}", w.shape[1]);
-        let [norms] = queue("ae_column_norms", vec![w], [Shape::new([width])], |inputs| [kernels::column_norms(inputs)]);
+        let [norms] =
+            queue("ae_column_norms", vec![w], [Shape::new([width])], |inputs| [kernels::column_norms(inputs)]);
         let name = activation.contraction_name();
         let inputs = vec![h, norms.clone()];
-        let [sums] = queue(name, inputs, [Shape::new([rows])], move |inputs| [kernels::contraction(inputs, activation)]);
+        let [sums] =
+            queue(name, inputs, [Shape::new([rows])], move |inputs| [kernels::contraction(inputs, activation)]);
         (sums, norms)
     };
     if !(h.is_autodiff() || w.is_autodiff()) {
@@ -309,10 +323,11 @@ pub(crate) fn layer_jacobian_norm2(h: &Tensor<2>, weight: &Tensor<2>, activation
     let (h, h_node) = h.tracked().into_parts();
     let (w, w_node) = w.tracked().into_parts();
     let (sums, norms) = forward(h.clone(), w.clone());
-    let tracked = match (Contraction { activation }).prepare::<NoCheckpointing>([h_node, w_node]).compute_bound().stateful() {
-        OpsKind::Tracked(step) => step.finish((h, w, norms), sums),
-        OpsKind::UnTracked(step) => step.finish(sums),
-    };
+    let tracked =
+        match (Contraction { activation }).prepare::<NoCheckpointing>([h_node, w_node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((h, w, norms), sums),
+            OpsKind::UnTracked(step) => step.finish(sums),
+        };
     Some(wrap(tracked, context))
 }
 
@@ -331,13 +346,15 @@ impl Backward<Cube, 2> for Contraction {
         let (activation, shapes) = (self.activation, [h.shape.clone(), norms.shape.clone()]);
         let name = activation.contraction_gradient_name();
         let inputs = vec![upstream, h, norms];
-        let [dh, factors] = queue(name, inputs, shapes, move |inputs| kernels::contraction_gradient(inputs, activation));
+        let [dh, factors] =
+            queue(name, inputs, shapes, move |inputs| kernels::contraction_gradient(inputs, activation));
         if let Some(node) = h_node {
             gradients.register::<Cube>(node.id, dh);
         }
         if let Some(node) = w_node {
             let shape = w.shape.clone();
-            let [dw] = queue("ae_scaled_columns", vec![w, factors], [shape], |inputs| [kernels::scaled_columns(inputs)]);
+            let [dw] =
+                queue("ae_scaled_columns", vec![w, factors], [shape], |inputs| [kernels::scaled_columns(inputs)]);
             gradients.register::<Cube>(node.id, dw);
         }
     }

@@ -1,7 +1,8 @@
 //! A code of any type, so that a program that chooses one at run time is compiled once.
 //!
-//! Burn's [`Module`] is not object-safe: its visitors and mappers are generic over the rank of a tensor. Between a visitor and a code whose type is not
-//! known stands a pair of adapters, through which each parameter goes as a `dyn Any`.
+//! Burn's [`Module`] is not object-safe: its visitors and mappers are generic over the rank of a tensor. Between a
+//! visitor and a code whose type is not known stands a pair of adapters, through which each parameter goes as a `dyn
+//! Any`.
 
 use std::{
     any::Any,

@@ -1,5 +1,5 @@
-//! `h = phi(z)`: the encoder's output through an activation. Identity for a plain autoencoder, sigmoid for the bounded units of a
-//! contractive or sparse one (Rifai et al. 2011), ReLU for non-negative sparse codes (Glorot et al. 2011).
+//! `h = phi(z)`: the encoder's output through an activation. Identity for a plain autoencoder, sigmoid for the bounded
+//! units of a contractive or sparse one (Rifai et al. 2011), ReLU for non-negative sparse codes (Glorot et al. 2011).
 
 use burn::{
     module::Module,

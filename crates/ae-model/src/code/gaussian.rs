@@ -1,11 +1,13 @@
-//! A Gaussian code, of a variational autoencoder: the encoder says where each unit lies and how surely, `q(h | x) = N(m(x), diag(e^{l(x)}))`, and
-//! the loss asks it to stay close to the prior `p(h) = N(0, I)` (Kingma and Welling 2014).
+//! A Gaussian code, of a variational autoencoder: the encoder says where each unit lies and how surely, `q(h | x) =
+//! N(m(x), diag(e^{l(x)}))`, and the loss asks it to stay close to the prior `p(h) = N(0, I)` (Kingma and Welling
+//! 2014).
 //!
-//! `KL(q || p) = 1/2 sum_j (m_j^2 + e^{l_j} - 1 - l_j)`, per example, in nats. In training the decoder reads a sample, `h = m + e^{l/2} eps` with
-//! `eps ~ N(0, I)`; afterwards the code is the mean `m`. The encoder gives two numbers a unit: the means first, then the logarithms of the variances.
+//! `KL(q || p) = 1/2 sum_j (m_j^2 + e^{l_j} - 1 - l_j)`, per example, in nats. In training the decoder reads a sample,
+//! `h = m + e^{l/2} eps` with `eps ~ N(0, I)`; afterwards the code is the mean `m`. The encoder gives two numbers a
+//! unit: the means first, then the logarithms of the variances.
 //!
-//! The reconstruction must have a [variance](crate::variance): a squared error alone is that of a unit variance, and most data have no direction that
-//! is worth a nat then.
+//! The reconstruction must have a [variance](crate::variance): a squared error alone is that of a unit variance, and
+//! most data have no direction that is worth a nat then.
 
 use std::borrow::Cow;
 
@@ -26,10 +28,11 @@ const LOG_VARIANCE: f64 = 20.0;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct GaussianConfig {
-    /// Factor of the divergence from the prior, 0 or more: above 1 fewer units are active, and more disentangled (Higgins et al. 2017). Default: 1, reached from
-    /// 0 over a fifth of the training (Bowman et al. 2016).
+    /// Factor of the divergence from the prior, 0 or more: above 1 fewer units are active, and more disentangled
+    /// (Higgins et al. 2017). Default: 1, reached from 0 over a fifth of the training (Bowman et al. 2016).
     pub beta: Weight,
-    /// Nats of each unit's divergence, on average over a batch, that are not penalised; 0 or more (Kingma et al. 2016). Default: 0.
+    /// Nats of each unit's divergence, on average over a batch, that are not penalised; 0 or more (Kingma et al.
+    /// 2016). Default: 0.
     pub free_bits: f64,
 }
 
@@ -222,7 +225,8 @@ mod tests {
     fn the_divergence_is_the_mean_log_ratio_and_free_bits_cost_nothing() {
         let device = Device::default();
         let code =
-            GaussianConfig { beta: Weight::Ramp(Ramp { from: 0.0, to: 1.0, over: 0.5 }), ..GaussianConfig::default() }.init(2, &device);
+            GaussianConfig { beta: Weight::Ramp(Ramp { from: 0.0, to: 1.0, over: 0.5 }), ..GaussianConfig::default() }
+                .init(2, &device);
         let z = Tensor::<2>::from_floats([[0.5, -1.0, 0.3, -0.7]], &device).expand([20_000, 4]);
         let drawn = code.draw(z);
         let term = &code.terms(&drawn, 0.25)[0];

@@ -1,9 +1,11 @@
-//! Lifetime sparsity, the winner-take-all code: of each unit's values over the batch the largest share `rate` is kept, the others are 0.
+//! Lifetime sparsity, the winner-take-all code: of each unit's values over the batch the largest share `rate` is kept,
+//! the others are 0.
 //!
-//! In training (Makhzani and Frey 2015). Where top-k makes every example sparse, this makes every unit sparse: each wins some examples of
-//! each batch, so that none can die. Afterwards there is no batch to win in: a unit is kept where it reaches the least value that won,
-//! averaged over the training like the statistics of a batch norm. (The paper drops the sparsity after training, for features that a
-//! classifier reads; the decoder, which never saw such codes, then reconstructs worse than the mean.)
+//! In training (Makhzani and Frey 2015). Where top-k makes every example sparse, this makes every unit sparse: each
+//! wins some examples of each batch, so that none can die. Afterwards there is no batch to win in: a unit is kept where
+//! it reaches the least value that won, averaged over the training like the statistics of a batch norm. (The paper
+//! drops the sparsity after training, for features that a classifier reads; the decoder, which never saw such codes,
+//! then reconstructs worse than the mean.)
 
 use burn::{
     module::{Flag, Module, Param, RunningState},
@@ -134,7 +136,8 @@ impl Code for Lifetime {
 impl Lifetime {
     /// 1 where a unit reaches its threshold, else 0.
     fn kept(&self, y: &Tensor<2>) -> Tensor<2> {
-        let threshold = self.threshold.value_sync().to_device(&y.device()).cast(y.dtype()).unsqueeze::<2>().expand(y.shape());
+        let threshold =
+            self.threshold.value_sync().to_device(&y.device()).cast(y.dtype()).unsqueeze::<2>().expand(y.shape());
         let y = y.clone().detach();
         y.zeros_like().mask_fill(y.greater_equal(threshold), 1.0)
     }

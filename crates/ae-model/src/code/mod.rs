@@ -1,7 +1,8 @@
 //! What is done to the encoder's output before it is the code `h`.
 //!
-//! A [`Code`] says everything about itself. Another crate brings its own as the third parameter of [`Autoencoder`](crate::Autoencoder); those that a
-//! [`Recipe`](crate::Recipe) can name are one file with its [`Settings`], and one line in a [`Registry`].
+//! A [`Code`] says everything about itself. Another crate brings its own as the third parameter of
+//! [`Autoencoder`](crate::Autoencoder); those that a [`Recipe`](crate::Recipe) can name are one file with its
+//! [`Settings`], and one line in a [`Registry`].
 
 pub mod any;
 pub mod deterministic;
@@ -28,7 +29,8 @@ use crate::{
     registry::{self, Part, ReadError},
 };
 
-/// The part between encoder and decoder. A module with parameters, running statistics or a training flag of its own, where it needs them.
+/// The part between encoder and decoder. A module with parameters, running statistics or a training flag of its own,
+/// where it needs them.
 pub trait Code {
     /// Whether the settings of a code that has no parameters suit `d_code` units.
     ///
@@ -44,8 +46,8 @@ pub trait Code {
         d_code
     }
 
-    /// What it makes of the encoder's output, `[batch, reads] -> [batch, d_code]`. What belongs to training alone acts where the tensor is on an
-    /// autodiff device and the module's own training flag, if it has one, is on.
+    /// What it makes of the encoder's output, `[batch, reads] -> [batch, d_code]`. What belongs to training alone acts
+    /// where the tensor is on an autodiff device and the module's own training flag, if it has one, is on.
     fn forward(&self, z: Tensor<2>) -> Latent;
 
     /// The latent of a code that is given, `[batch, d_code]`, as a decoder is to read it.
@@ -53,19 +55,21 @@ pub trait Code {
         h.into()
     }
 
-    /// `h`, and its derivative along the tangent `t` of `z`, of the code as it is after training. None by default: central differences are then taken.
+    /// `h`, and its derivative along the tangent `t` of `z`, of the code as it is after training. None by default:
+    /// central differences are then taken.
     fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
         let _ = (z, t);
         None
     }
 
-    /// Whether each unit depends on its own number of `z` alone: the derivative along a tangent of ones is then the slope of each unit, and the norm of
-    /// the whole derivative has a closed form for one affine layer.
+    /// Whether each unit depends on its own number of `z` alone: the derivative along a tangent of ones is then the
+    /// slope of each unit, and the norm of the whole derivative has a closed form for one affine layer.
     fn is_diagonal(&self) -> bool {
         false
     }
 
-    /// Whether the code is its [activation](Self::activation) and nothing else, `h = phi(z)`: the closed form then needs `h` alone.
+    /// Whether the code is its [activation](Self::activation) and nothing else, `h = phi(z)`: the closed form then
+    /// needs `h` alone.
     fn is_elementwise(&self) -> bool {
         false
     }
@@ -75,8 +79,8 @@ pub trait Code {
         Activation::Identity
     }
 
-    /// Whether training reads samples of the code rather than the code itself. Such a code implements [`draw`](Self::draw),
-    /// [`log_ratio`](Self::log_ratio) and [`divergence`](Self::divergence) as well.
+    /// Whether training reads samples of the code rather than the code itself. Such a code implements
+    /// [`draw`](Self::draw), [`log_ratio`](Self::log_ratio) and [`divergence`](Self::divergence) as well.
     fn is_stochastic(&self) -> bool {
         false
     }
@@ -86,14 +90,16 @@ pub trait Code {
         self.forward(z)
     }
 
-    /// `log p(h) - log q(h | x)` of a latent that was [drawn](Self::draw), per example (`[batch]`, nats): how much less likely the sample is under the
-    /// prior than under what the encoder says. None where the code is not stochastic.
+    /// `log p(h) - log q(h | x)` of a latent that was [drawn](Self::draw), per example (`[batch]`, nats): how much less
+    /// likely the sample is under the prior than under what the encoder says. None where the code is not
+    /// stochastic.
     fn log_ratio(&self, latent: &Latent) -> Option<Tensor<1>> {
         let _ = latent;
         None
     }
 
-    /// The divergence of `q(h | x)` from the prior in closed form, per example (`[batch]`, nats). None where the code is not stochastic.
+    /// The divergence of `q(h | x)` from the prior in closed form, per example (`[batch]`, nats). None where the code
+    /// is not stochastic.
     fn divergence(&self, latent: &Latent) -> Option<Tensor<1>> {
         let _ = latent;
         None
@@ -116,12 +122,14 @@ pub trait Code {
         None
     }
 
-    /// What it is after training, in words that another program can follow. None by default: such a code is not exported.
+    /// What it is after training, in words that another program can follow. None by default: such a code is not
+    /// exported.
     fn plain(&self) -> Option<Plain> {
         None
     }
 
-    /// Told which share of the training, in `[0, 1]`, is over: before the first step and after each, for what changes with it.
+    /// Told which share of the training, in `[0, 1]`, is over: before the first step and after each, for what changes
+    /// with it.
     fn after_step(&mut self, progress: f64) {
         let _ = progress;
     }

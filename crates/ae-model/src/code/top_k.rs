@@ -1,7 +1,7 @@
 //! Top-k, the k-sparse code: of `phi(z)` the `k` largest units of each example are kept, the others are 0.
 //!
-//! The gradient passes through the kept units alone (Makhzani and Frey 2013). Units that are never among the largest learn nothing and die;
-//! starting with a larger `k` and lowering it gives each a chance first.
+//! The gradient passes through the kept units alone (Makhzani and Frey 2013). Units that are never among the largest
+//! learn nothing and die; starting with a larger `k` and lowering it gives each a chance first.
 
 use ae_kernels::Sparse;
 use burn::{
@@ -14,7 +14,8 @@ use schemars::JsonSchema;
 use super::{AnyCode, CodeSettings, Plain};
 use crate::{Activation, Code, ConfigError, Latent, Settings};
 
-/// How many times as many units there must be as are kept for the others to be left out of products: below, leaving them out costs more.
+/// How many times as many units there must be as are kept for the others to be left out of products: below, leaving
+/// them out costs more.
 const SPARSE: usize = 8;
 
 /// The `k` largest units of each example; the others are 0.
@@ -23,7 +24,8 @@ const SPARSE: usize = 8;
 pub struct TopKConfig {
     /// Units kept for each example, at least 1 and at most the code's width. Default: 25.
     pub k: usize,
-    /// Units kept when training begins, from which `k` is reached linearly; at least `k`, or 0 for `k` throughout. Default: 0.
+    /// Units kept when training begins, from which `k` is reached linearly; at least `k`, or 0 for `k` throughout.
+    /// Default: 0.
     pub k_start: usize,
     /// Share of the training after which `k` is reached, in `(0, 1]`. Default: 0.5.
     pub anneal: f64,
@@ -85,7 +87,8 @@ impl CodeSettings for TopKConfig {
 }
 
 impl TopKConfig {
-    /// The code part, for `d_code` units. Until it is told of its progress ([`Code::after_step`]) it keeps `k` units in training, too.
+    /// The code part, for `d_code` units. Until it is told of its progress ([`Code::after_step`]) it keeps `k` units in
+    /// training, too.
     pub fn init(&self, _d_code: usize, _device: &Device) -> TopK {
         TopK {
             training: Param::from_bool(true),
@@ -173,7 +176,8 @@ impl TopK {
     /// 1 for the kept units and 0 for the others. Of equal values at the border, as many are kept as fit.
     fn kept(&self, y: &Tensor<2>) -> Tensor<2> {
         let k = self.kept_of(y);
-        // Outside autodiff, which would sort on the host and read a GPU's numbers back for it. Beside `y` the result is a constant.
+        // Outside autodiff, which would sort on the host and read a GPU's numbers back for it. Beside `y` the result is
+        // a constant.
         let y = y.clone().without_autodiff();
         let (values, indices) = y.clone().topk_with_indices(k, 1);
         y.zeros_like().scatter(1, indices, values.ones_like(), IndexingUpdateOp::Add)
@@ -188,7 +192,8 @@ mod tests {
 
     #[test]
     fn exactly_k_units_are_kept_even_where_values_are_equal() {
-        let code = TopKConfig { k: 2, activation: Activation::Identity, ..Default::default() }.init(8, &Device::default());
+        let code =
+            TopKConfig { k: 2, activation: Activation::Identity, ..Default::default() }.init(8, &Device::default());
         let z = Tensor::<2>::from_floats([[0.1, 3.0, -5.0, 2.0], [1.0, 1.0, 1.0, 1.0]], &Device::default());
         let h: Vec<f32> = code.forward(z).code.into_data().iter::<f32>().collect();
         assert_eq!(h[..4], [0.0, 3.0, 0.0, 2.0]);
@@ -197,8 +202,11 @@ mod tests {
 
     #[test]
     fn k_falls_linearly_in_training_and_is_final_at_once_afterwards() {
-        let mut code = TopKConfig { k: 2, k_start: 6, anneal: 0.5, activation: Activation::Identity }.init(8, &Device::default());
-        let active = |code: &TopK, device: &Device| code.forward(Tensor::<2>::ones([1, 8], device)).code.sum().into_scalar::<f32>();
+        let mut code =
+            TopKConfig { k: 2, k_start: 6, anneal: 0.5, activation: Activation::Identity }.init(8, &Device::default());
+        let active = |code: &TopK, device: &Device| {
+            code.forward(Tensor::<2>::ones([1, 8], device)).code.sum().into_scalar::<f32>()
+        };
         let (training, after) = (Device::default().autodiff(), Device::default());
         assert_eq!(active(&code, &training), 2.0, "nobody said that there is an end to anneal towards");
         let mut seen = Vec::new();

@@ -1,7 +1,7 @@
 //! Additive isotropic Gaussian noise: `x~ = x + e`, `e ~ N(0, std^2 I)` (Vincent et al. 2010, section 3.3).
 //!
-//! Truth values and categories, for which a sum has no meaning, are replaced as often as such noise would carry them across the middle: a truth value
-//! is flipped where `e > 1/2`, a category becomes a level at random where `|e| > 1/2`.
+//! Truth values and categories, for which a sum has no meaning, are replaced as often as such noise would carry them
+//! across the middle: a truth value is flipped where `e > 1/2`, a category becomes a level at random where `|e| > 1/2`.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -18,8 +18,8 @@ use crate::{ConfigError, Inputs, Layout, Settings};
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct GaussianConfig {
-    /// Standard deviation of the noise, in the units of the scaled data, greater than 0; `auto` is 0.3 for data in `[0, 1]` and 1 for other data.
-    /// Default: `auto`.
+    /// Standard deviation of the noise, in the units of the scaled data, greater than 0; `auto` is 0.3 for data in
+    /// `[0, 1]` and 1 for other data. Default: `auto`.
     pub std: Level,
 }
 
@@ -101,7 +101,9 @@ impl Settings for GaussianConfig {
 impl CorruptSettings for GaussianConfig {
     fn check(&self) -> Result<(), ConfigError> {
         match self.std {
-            Level::Fixed(std) if !(std > 0.0 && std.is_finite()) => Err(ConfigError::new("std", std, "auto, or greater than 0")),
+            Level::Fixed(std) if !(std > 0.0 && std.is_finite()) => {
+                Err(ConfigError::new("std", std, "auto, or greater than 0"))
+            }
             _ => Ok(()),
         }
     }

@@ -1,8 +1,10 @@
-//! Masking: a random share of each example's columns is hidden, that is, set to 0 and marked as missing (Vincent et al. 2008).
+//! Masking: a random share of each example's columns is hidden, that is, set to 0 and marked as missing (Vincent et al.
+//! 2008).
 //!
-//! Zero is the mean under standard scaling and the least value under min-max scaling. A network that also reads which inputs are there
-//! (`mask_input`) can tell a hidden value from a true zero. Values that are missing from the data are hidden already, and stay so. A category is
-//! hidden with all its levels: those that stay visible would tell the hidden one.
+//! Zero is the mean under standard scaling and the least value under min-max scaling. A network that also reads which
+//! inputs are there (`mask_input`) can tell a hidden value from a true zero. Values that are missing from the data are
+//! hidden already, and stay so. A category is hidden with all its levels: those that stay visible would tell the hidden
+//! one.
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -67,7 +69,11 @@ impl Corrupt for Masking {
         }
         match self.rate_max == 0.0 || (self.rate_max >= self.rate && self.rate_max < 1.0) {
             true => Ok(()),
-            false => Err(ConfigError::new("rate_max", self.rate_max, format!("0 (no range), or `rate` ({}) to less than 1", self.rate))),
+            false => Err(ConfigError::new(
+                "rate_max",
+                self.rate_max,
+                format!("0 (no range), or `rate` ({}) to less than 1", self.rate),
+            )),
         }
     }
 

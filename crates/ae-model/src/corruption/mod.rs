@@ -1,12 +1,17 @@
-//! Corruption: what is done to the input in training, so that the network must know what belongs there. The target stays clean.
+//! Corruption: what is done to the input in training, so that the network must know what belongs there. The target
+//! stays clean.
 //!
-//! A denoising autoencoder minimises `L(x, g(f(x~)))` for a fresh `x~ ~ q(x~|x)` at each step (Vincent et al. 2008, 2010). Several corruptions
-//! act one after the other, in the order in which they were added; those of a configuration in the order of the registry. The emphasised loss weights what was replaced or hidden by `alpha` and the rest by `beta`.
+//! A denoising autoencoder minimises `L(x, g(f(x~)))` for a fresh `x~ ~ q(x~|x)` at each step (Vincent et al. 2008,
+//! 2010). Several corruptions act one after the other, in the order in which they were added; those of a configuration
+//! in the order of the registry. The emphasised loss weights what was replaced or hidden by `alpha` and the rest by
+//! `beta`.
 //!
-//! Every corruption knows the columns of a table: what happens to a category happens to all its levels, and a truth value stays one.
+//! Every corruption knows the columns of a table: what happens to a category happens to all its levels, and a truth
+//! value stays one.
 //!
-//! A corruption of another crate implements [`Corrupt`] and is handed to [`Objective::with_corruption`](crate::Objective::with_corruption). One that
-//! a [`Recipe`](crate::Recipe) can name is one file with its [`Settings`], and one line in a [`Registry`].
+//! A corruption of another crate implements [`Corrupt`] and is handed to
+//! [`Objective::with_corruption`](crate::Objective::with_corruption). One that a [`Recipe`](crate::Recipe) can name is
+//! one file with its [`Settings`], and one line in a [`Registry`].
 
 pub mod gaussian;
 pub mod masking;
@@ -37,8 +42,8 @@ pub trait Corrupt: Debug + Send + Sync {
         registry::name_of::<Self>()
     }
 
-    /// What becomes of `x`, `[batch, d_input]`, whose features `columns` tells apart; with fresh noise from the device's generator. For a given
-    /// draw of the noise it must be affine in each value: `x~_i = a_i x_i + b_i`.
+    /// What becomes of `x`, `[batch, d_input]`, whose features `columns` tells apart; with fresh noise from the
+    /// device's generator. For a given draw of the noise it must be affine in each value: `x~_i = a_i x_i + b_i`.
     fn apply(&self, x: Tensor<2>, columns: &Layout) -> Change;
 
     /// Whether the settings can be used.
@@ -49,7 +54,8 @@ pub trait Corrupt: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether it replaces or hides values, which an emphasis can tell from the others; noise that is added everywhere does not.
+    /// Whether it replaces or hides values, which an emphasis can tell from the others; noise that is added everywhere
+    /// does not.
     fn replaces(&self) -> bool {
         true
     }
@@ -66,8 +72,8 @@ pub struct Change {
     pub hidden: Option<Tensor<2>>,
 }
 
-/// Weights of the loss on what a corruption changed and on the rest: `changed * sum over changed + intact * sum over intact` (Vincent et al. 2010,
-/// section 4.3).
+/// Weights of the loss on what a corruption changed and on the rest: `changed * sum over changed + intact * sum over
+/// intact` (Vincent et al. 2010, section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields, expecting = "a table of weights")]
 pub struct Emphasis {
@@ -83,7 +89,8 @@ impl Default for Emphasis {
     }
 }
 
-/// Settings of a corruption that a [`Recipe`](crate::Recipe) can name. A [`Corrupt`] that needs to know nothing of the data is its own settings.
+/// Settings of a corruption that a [`Recipe`](crate::Recipe) can name. A [`Corrupt`] that needs to know nothing of the
+/// data is its own settings.
 pub trait CorruptSettings: Debug + Send + Sync {
     /// Whether the settings can be used.
     ///
@@ -105,7 +112,8 @@ impl<C: Corrupt + Clone + 'static> CorruptSettings for C {
     }
 }
 
-/// Which corruptions act in training, one after the other; none by default. A table of them by name, and perhaps an `emphasis`.
+/// Which corruptions act in training, one after the other; none by default. A table of them by name, and perhaps an
+/// `emphasis`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CorruptionConfig {
     parts: Vec<Part<dyn CorruptSettings>>,
@@ -193,7 +201,11 @@ impl CorruptionConfig {
             return Err(ConfigError::new("emphasis.changed", changed, "0 or more"));
         }
         if !(intact >= 0.0 && intact.is_finite() && changed + intact > 0.0) {
-            return Err(ConfigError::new("emphasis.intact", intact, "0 or more, and more than 0 if `emphasis.changed` is 0"));
+            return Err(ConfigError::new(
+                "emphasis.intact",
+                intact,
+                "0 or more, and more than 0 if `emphasis.changed` is 0",
+            ));
         }
         if !self.init(&Inputs::real(1)).parts.iter().any(|part| part.replaces()) {
             let allowed = "left out unless a corruption replaces or hides values, such as salt_and_pepper and masking: the weights would be the same everywhere";
@@ -241,8 +253,8 @@ impl Corruption {
         self.parts.is_empty()
     }
 
-    /// `x` (`[batch, d_input]`, 0 where not `observed`) with fresh noise from the device's generator; `columns` tells its features apart, all of them
-    /// numbers if none.
+    /// `x` (`[batch, d_input]`, 0 where not `observed`) with fresh noise from the device's generator; `columns` tells
+    /// its features apart, all of them numbers if none.
     pub fn apply(&self, x: Tensor<2>, observed: Option<Tensor<2>>, columns: Option<&Layout>) -> Corrupted {
         let numbers;
         let columns = match columns {
@@ -312,13 +324,18 @@ mod tests {
 
         let salt = values(of(SaltAndPepper { rate: 0.2, ..Default::default() }).apply(x.clone(), None, None).x);
         let share = |value: f32| salt.iter().filter(|&&seen| seen == value).count() as f32 / 1e4;
-        assert!((share(0.0) - 0.1).abs() < 0.015 && (share(1.0) - 0.1).abs() < 0.015 && (share(0.5) - 0.8).abs() < 0.02);
+        assert!(
+            (share(0.0) - 0.1).abs() < 0.015 && (share(1.0) - 0.1).abs() < 0.015 && (share(0.5) - 0.8).abs() < 0.02
+        );
 
         let masking = of(Masking { rate: 0.1, rate_max: 0.6 });
         let hidden = masking.apply(x, None, None).hidden.unwrap().sum_dim(1).div_scalar(50.0);
         let rates = values(hidden);
         assert!((rates.iter().sum::<f32>() / 200.0 - 0.35).abs() < 0.06);
-        assert!(rates.iter().any(|&rate| rate < 0.2) && rates.iter().any(|&rate| rate > 0.5), "each example draws its own rate");
+        assert!(
+            rates.iter().any(|&rate| rate < 0.2) && rates.iter().any(|&rate| rate > 0.5),
+            "each example draws its own rate"
+        );
     }
 
     #[test]
@@ -331,7 +348,8 @@ mod tests {
         let corruption = of(CorruptionConfig::from(GaussianConfig::default()).with(masking).with_emphasis(emphasis));
         for _ in 0..20 {
             let corrupted = corruption.apply(x.clone(), Some(observed.clone()), None);
-            let (x, visible, weights) = (values(corrupted.x), values(corrupted.visible.unwrap()), values(corrupted.weights.unwrap()));
+            let (x, visible, weights) =
+                (values(corrupted.x), values(corrupted.visible.unwrap()), values(corrupted.weights.unwrap()));
             assert_eq!((x[1], x[3], visible[1], visible[3]), (0.0, 0.0, 0.0, 0.0));
             assert!(x.iter().zip(&visible).all(|(x, visible)| *visible == 1.0 || *x == 0.0));
             for (place, expected) in [(0, 3.0 - 2.0 * visible[0]), (1, 0.0), (2, 3.0 - 2.0 * visible[2]), (3, 0.0)] {
@@ -350,7 +368,8 @@ mod tests {
         }
     }
 
-    /// Rows of one number, one truth value that is true, and a category of three levels of which the second is the row's.
+    /// Rows of one number, one truth value that is true, and a category of three levels of which the second is the
+    /// row's.
     fn table(rows: usize) -> (Tensor<2>, Layout) {
         let row = Tensor::<2>::from_floats([[0.5, 1.0, 0.0, 1.0, 0.0]], &Device::default());
         (row.repeat_dim(0, rows), Layout { numbers: 1, booleans: 1, categories: vec![3] })
@@ -367,7 +386,10 @@ mod tests {
             let rows = values(corruption.apply(x.clone(), None, Some(&layout)).x);
             let rows: Vec<&[f32]> = rows.chunks_exact(5).collect();
             for row in &rows {
-                assert!(row[1..].iter().all(|&value| value == 0.0 || value == 1.0) && row[2..].iter().sum::<f32>() == 1.0, "{row:?}");
+                assert!(
+                    row[1..].iter().all(|&value| value == 0.0 || value == 1.0) && row[2..].iter().sum::<f32>() == 1.0,
+                    "{row:?}"
+                );
             }
             let share = |is: &dyn Fn(&[f32]) -> bool| rows.iter().filter(|row| is(row)).count() as f64 / 4000.0;
             assert!((share(&|row| row[1] == 0.0) - flips).abs() < 0.025, "{corruption:?}: truth values");
@@ -390,6 +412,9 @@ mod tests {
         assert_eq!(refused(Masking { rate: 0.5, rate_max: 0.4 }.into()), "masking.rate_max");
         assert_eq!(refused(SaltAndPepper { low: 1.0, high: 0.0, ..Default::default() }.into()), "salt_and_pepper.high");
         assert_eq!(refused(CorruptionConfig::default().with_emphasis(Emphasis::default())), "emphasis");
-        assert_eq!(refused(CorruptionConfig::from(GaussianConfig::new(0.3)).with_emphasis(Emphasis::default())), "emphasis");
+        assert_eq!(
+            refused(CorruptionConfig::from(GaussianConfig::new(0.3)).with_emphasis(Emphasis::default())),
+            "emphasis"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Salt and pepper: a random share of each example is set to the least or the largest value, by a fair coin (Vincent et al. 2010): a truth value to
-//! false or true, a category to a level at random.
+//! Salt and pepper: a random share of each example is set to the least or the largest value, by a fair coin (Vincent et
+//! al. 2010): a truth value to false or true, a category to a level at random.
 
 use burn::{
     serde::{Deserialize, Serialize},

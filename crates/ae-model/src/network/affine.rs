@@ -54,7 +54,13 @@ pub(super) fn bias(d_in: usize, d_out: usize, device: &Device) -> Param<Tensor<1
 
 /// `phi(x W + b)`, in one pass where there is a kernel for it, and by the active features of `x` alone where they are
 /// known: `[batch, d_in] -> [batch, d_out]`.
-pub(super) fn activated(x: Tensor<2>, active: Option<&Sparse>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
+pub(super) fn activated(
+    x: Tensor<2>,
+    active: Option<&Sparse>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    activation: Activation,
+) -> Tensor<2> {
     match active {
         Some(active) => active.linear(weight, bias, activation.kernel()),
         None => ae_kernels::linear(x, weight, bias, activation.kernel()),
@@ -99,7 +105,10 @@ mod tests {
     #[test]
     fn one_layer_worked_by_hand() {
         let device = Device::default();
-        let layer = Affine::from_tensors(Tensor::from_floats([[1.0, 2.0], [3.0, 4.0]], &device), Tensor::from_floats([0.5, -0.5], &device));
+        let layer = Affine::from_tensors(
+            Tensor::from_floats([[1.0, 2.0], [3.0, 4.0]], &device),
+            Tensor::from_floats([0.5, -0.5], &device),
+        );
         let y = layer.forward(Tensor::from_floats([[1.0, 10.0]], &device));
         y.into_data().assert_eq(&[[31.5f32, 41.5]].into(), true);
     }

@@ -84,7 +84,11 @@ impl ConvConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         check_dropout(self.dropout)?;
         if self.channels.is_empty() {
-            return Err(ConfigError::new("channels", "[]", "a list of at least one layer's channels, such as [16, 32]"));
+            return Err(ConfigError::new(
+                "channels",
+                "[]",
+                "a list of at least one layer's channels, such as [16, 32]",
+            ));
         }
         if let Some(layer) = self.channels.iter().position(|&channels| channels == 0) {
             return Err(ConfigError::new(format!("channels[{layer}]"), 0, "at least 1"));
@@ -108,7 +112,8 @@ impl ConvConfig {
         };
         let useful = self.stages(height, width).iter().take_while(|size| **size != [1, 1]).count();
         if self.stride > 1 && self.channels.len() > useful {
-            let allowed = format!("at most {useful} layers: then an image of {height}x{width} is down to a single pixel");
+            let allowed =
+                format!("at most {useful} layers: then an image of {height}x{width} is down to a single pixel");
             return Err(ConfigError::new("channels", format!("{:?}", self.channels), allowed));
         }
         Ok(())
@@ -132,13 +137,18 @@ impl ConvConfig {
     pub(super) fn counts(&self, sizes: &Sizes) -> Counts {
         let [channels, height, width] = image(sizes);
         let stages = self.stages(height, width);
-        let maps: Vec<usize> =
-            self.channels.iter().zip(&stages[1..]).map(|(channels, [height, width])| channels * height * width).collect();
+        let maps: Vec<usize> = self
+            .channels
+            .iter()
+            .zip(&stages[1..])
+            .map(|(channels, [height, width])| channels * height * width)
+            .collect();
         let smallest = maps[maps.len() - 1];
         let affine = |from: usize, to: usize| from * to + to;
         // Weights and biases of the layers between neighbours in a list of channels.
-        let layers =
-            |channels: &[usize]| channels.windows(2).map(|pair| affine(pair[0] * self.kernel * self.kernel, pair[1])).sum::<usize>();
+        let layers = |channels: &[usize]| {
+            channels.windows(2).map(|pair| affine(pair[0] * self.kernel * self.kernel, pair[1])).sum::<usize>()
+        };
         let read = sizes.d_input / (height * width);
         let down = [&[read], self.channels.as_slice()].concat();
         let up: Vec<usize> = self.channels.iter().rev().copied().chain([channels]).collect();
@@ -222,7 +232,10 @@ impl ConvConfig {
     }
 
     fn layer(&self, from: usize, to: usize) -> ConvLayerConfig {
-        ConvLayerConfig::new(from, to).with_kernel(self.kernel).with_stride(self.stride).with_initializer(self.initializer.into())
+        ConvLayerConfig::new(from, to)
+            .with_kernel(self.kernel)
+            .with_stride(self.stride)
+            .with_initializer(self.initializer.into())
     }
 
     fn affine(&self, from: usize, to: usize, device: &Device) -> Affine {
@@ -266,7 +279,10 @@ impl ConvLayerConfig {
         let (from, to, k) = (self.channels_in, self.channels_out, self.kernel);
         // Of a transposed convolution an output pixel sees about one in stride^2 of the kernel's entries, and of any
         // other an input pixel is seen by so many.
-        let (all, some) = (|channels: usize| channels * k * k, |channels: usize| (channels * k * k).div_ceil(self.stride * self.stride));
+        let (all, some) = (
+            |channels: usize| channels * k * k,
+            |channels: usize| (channels * k * k).div_ceil(self.stride * self.stride),
+        );
         let (shape, fan_in, fan_out) = match self.padding_out {
             Some(_) => ([from, to, k, k], some(from), all(to)),
             None => ([to, from, k, k], all(from), some(to)),
@@ -435,13 +451,19 @@ mod tests {
     #[test]
     fn any_size_comes_back() {
         let device = Device::default();
-        for (image, stride, layers) in
-            [([1, 8, 8], 2, 3), ([3, 7, 5], 2, 2), ([2, 1, 9], 3, 2), ([1, 6, 10], 4, 1), ([1, 5, 5], 1, 2), ([1, 11, 4], 3, 1)]
-        {
+        for (image, stride, layers) in [
+            ([1, 8, 8], 2, 3),
+            ([3, 7, 5], 2, 2),
+            ([2, 1, 9], 3, 2),
+            ([1, 6, 10], 4, 1),
+            ([1, 5, 5], 1, 2),
+            ([1, 11, 4], 3, 1),
+        ] {
             let config = ConvConfig { channels: vec![3; layers], stride, ..Default::default() };
             config.check_image(Some(image)).unwrap();
             let features = image.iter().product();
-            let (encoder, decoder) = config.init(&Sizes::new(features, 4).with_image(Some(image)), Activation::Identity, &device);
+            let (encoder, decoder) =
+                config.init(&Sizes::new(features, 4).with_image(Some(image)), Activation::Identity, &device);
             let x = Tensor::<2>::ones([2, features], &device);
             let h = encoder.forward(x);
             assert_eq!(h.dims(), [2, 4], "{image:?}");
@@ -453,10 +475,18 @@ mod tests {
     fn the_tangent_is_that_of_central_differences_with_every_norm() {
         let device = Device::default();
         for norm in [NormKind::None, NormKind::Layer, NormKind::Batch] {
-            let config = ConvConfig { channels: vec![3, 4], norm, activation: Activation::Tanh, dropout: 0.5, ..Default::default() };
-            let (encoder, _) = config.init(&Sizes::new(42, 5).with_image(Some([1, 7, 6])), Activation::Identity, &device);
+            let config = ConvConfig {
+                channels: vec![3, 4],
+                norm,
+                activation: Activation::Tanh,
+                dropout: 0.5,
+                ..Default::default()
+            };
+            let (encoder, _) =
+                config.init(&Sizes::new(42, 5).with_image(Some([1, 7, 6])), Activation::Identity, &device);
             let encoder = in_double_precision(encoder);
-            let random = |distribution| Tensor::<2>::random([3, 42], distribution, &device).cast(burn::tensor::DType::F64);
+            let random =
+                |distribution| Tensor::<2>::random([3, 42], distribution, &device).cast(burn::tensor::DType::F64);
             let (x, v) = (random(Distribution::Uniform(0.0, 1.0)), random(Distribution::Normal(0.0, 1.0)));
             let (code, tangent) = encoder.jvp(x.clone(), v.clone()).unwrap();
             let (same, estimate) = finite_difference_jvp(|x| encoder.forward(x), x, v);

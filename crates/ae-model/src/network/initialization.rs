@@ -28,12 +28,19 @@ pub enum Initialization {
 }
 
 /// Uniform in `+-1/sqrt(d_in)`.
-pub(super) const UNIFORM: Initializer = Initializer::KaimingUniform { gain: 0.577_350_269_189_625_8, fan_out_only: false };
+pub(super) const UNIFORM: Initializer =
+    Initializer::KaimingUniform { gain: 0.577_350_269_189_625_8, fan_out_only: false };
 
 impl Initialization {
     /// Every initialization, in the order in which they are listed to people.
-    pub const ALL: [Self; 6] =
-        [Self::Auto, Self::XavierUniform, Self::XavierNormal, Self::KaimingUniform, Self::KaimingNormal, Self::Orthogonal];
+    pub const ALL: [Self; 6] = [
+        Self::Auto,
+        Self::XavierUniform,
+        Self::XavierNormal,
+        Self::KaimingUniform,
+        Self::KaimingNormal,
+        Self::Orthogonal,
+    ];
 
     /// As Burn calls it.
     pub fn initializer(self) -> Initializer {
@@ -91,7 +98,10 @@ mod tests {
                 // Thirty thousand draws: three deviations of the mean square of normal ones are 2.4%.
                 assert!((found / expected - 1.0).abs() < 0.04, "{initialization:?}: {found}, expected {expected}");
                 let bias = layer.bias.val().abs().max().into_scalar::<f64>();
-                assert!(bias < 1.0 / (d_in as f64).sqrt() && bias > 0.9 / (d_in as f64).sqrt(), "{initialization:?}: {bias}");
+                assert!(
+                    bias < 1.0 / (d_in as f64).sqrt() && bias > 0.9 / (d_in as f64).sqrt(),
+                    "{initialization:?}: {bias}"
+                );
             }
         }
     }
@@ -101,7 +111,9 @@ mod tests {
         let config = MlpConfig::new().with_hidden([]).with_initializer(Initialization::Orthogonal);
         let weight = config.encoder(&Sizes::new(20, 6), &Device::default()).layers[0].weight.val();
         let product = weight.clone().transpose().matmul(weight);
-        product.into_data().assert_approx_eq::<f32>(&Tensor::<2>::eye(6, &Device::default()).into_data(), Tolerance::absolute(1e-5));
+        product
+            .into_data()
+            .assert_approx_eq::<f32>(&Tensor::<2>::eye(6, &Device::default()).into_data(), Tolerance::absolute(1e-5));
     }
 
     #[test]
@@ -110,7 +122,11 @@ mod tests {
         for (initialization, down, up) in [
             (Initialization::Auto, 1.0 / (3.0 * 16.0 * 9.0), 1.0 / (3.0 * 32.0 * 9.0 / 4.0)),
             (Initialization::KaimingNormal, 2.0 / (16.0 * 9.0), 2.0 / (32.0 * 9.0 / 4.0)),
-            (Initialization::XavierUniform, 2.0 / (16.0 * 9.0 + 32.0 * 9.0 / 4.0), 2.0 / (32.0 * 9.0 / 4.0 + 16.0 * 9.0)),
+            (
+                Initialization::XavierUniform,
+                2.0 / (16.0 * 9.0 + 32.0 * 9.0 / 4.0),
+                2.0 / (32.0 * 9.0 / 4.0 + 16.0 * 9.0),
+            ),
             (Initialization::Orthogonal, 1.0 / (16.0 * 9.0), 1.0 / (16.0 * 9.0)),
         ] {
             let config = ConvConfig::new().with_channels([32]).with_initializer(initialization);

@@ -6,7 +6,10 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::{Affine, ConvDecoder, ConvEncoder, Mlp, NetworkDecoder, NetworkEncoder, Norm, TiedMlp, conv::ConvLayer, norm::LayerNorm};
+use super::{
+    Affine, ConvDecoder, ConvEncoder, Mlp, NetworkDecoder, NetworkEncoder, Norm, TiedMlp, conv::ConvLayer,
+    norm::LayerNorm,
+};
 use crate::{Activation, Encoder, Model};
 
 /// A layer with its parameters.
@@ -87,12 +90,20 @@ fn affine(layer: &Affine, visit: Visit) -> Affine {
 fn norm(norm: Norm, visit: Visit) -> Norm {
     match norm {
         Norm::Layer(norm) => match visit(Layer::LayerNorm { gamma: norm.gamma.val(), beta: norm.beta.val() }) {
-            Layer::LayerNorm { gamma, beta } => Norm::Layer(LayerNorm { gamma: Param::from_tensor(gamma), beta: Param::from_tensor(beta) }),
+            Layer::LayerNorm { gamma, beta } => {
+                Norm::Layer(LayerNorm { gamma: Param::from_tensor(gamma), beta: Param::from_tensor(beta) })
+            }
             _ => panic!("a layer norm takes a layer norm's place"),
         },
         Norm::Batch(mut norm) => {
             let (mean, variance) = (norm.running_mean.value_sync(), norm.running_var.value_sync());
-            let layer = Layer::BatchNorm { gamma: norm.gamma.val(), beta: norm.beta.val(), mean, variance, epsilon: norm.epsilon };
+            let layer = Layer::BatchNorm {
+                gamma: norm.gamma.val(),
+                beta: norm.beta.val(),
+                mean,
+                variance,
+                epsilon: norm.epsilon,
+            };
             let Layer::BatchNorm { gamma, beta, mean, variance, .. } = visit(layer) else {
                 panic!("a batch norm takes a batch norm's place")
             };

@@ -148,7 +148,8 @@ impl MlpConfig {
         let (encoder, decoder) = (self.encoder_widths(sizes), self.decoder_widths(sizes));
         let weights = |widths: &[usize]| widths.windows(2).map(|pair| pair[0] * pair[1]).sum::<usize>();
         let others = |widths: &[usize]| {
-            widths[1..].iter().sum::<usize>() + self.norm.parameters() * widths[1..widths.len() - 1].iter().sum::<usize>()
+            widths[1..].iter().sum::<usize>()
+                + self.norm.parameters() * widths[1..widths.len() - 1].iter().sum::<usize>()
         };
         let own = if self.tied { 0 } else { weights(&decoder) };
         Counts { parameters: weights(&encoder) + others(&encoder) + own + others(&decoder), encoder, decoder }
@@ -193,7 +194,8 @@ pub(super) fn dropout(share: f64) -> Option<Dropout> {
     (share > 0.0).then(|| DropoutConfig::new(share).init())
 }
 
-/// What Burn's dropout makes of `x`, with random numbers of [`ae_kernels::seeded`]: Burn's own are of the device's generator.
+/// What Burn's dropout makes of `x`, with random numbers of [`ae_kernels::seeded`]: Burn's own are of the device's
+/// generator.
 pub(super) fn dropped<const D: usize>(dropout: &Dropout, x: Tensor<D>) -> Tensor<D> {
     if !dropout.training.is_enabled() || !x.device().is_autodiff() || dropout.prob == 0.0 {
         return x;
@@ -302,7 +304,9 @@ impl Encoder for Mlp {
             slopes.push(slope);
             (y, slopes)
         });
-        let back = |u: Tensor<2>, (layer, slope): (&Affine, Tensor<2>)| ae_kernels::matmul(u * slope, layer.weight.val().transpose());
+        let back = |u: Tensor<2>, (layer, slope): (&Affine, Tensor<2>)| {
+            ae_kernels::matmul(u * slope, layer.weight.val().transpose())
+        };
         Some(self.layers.iter().zip(slopes).rev().fold(u, back))
     }
 
@@ -376,7 +380,8 @@ mod tests {
         let device = Device::default();
         let config = MlpConfig { hidden: vec![6, 5], activation: Activation::Tanh, tied: true, ..Default::default() };
         let sizes = Sizes::new(8, 3);
-        let (encoder, decoder) = (config.encoder(&sizes, &device), config.tied_decoder(&sizes, Activation::Sigmoid, &device));
+        let (encoder, decoder) =
+            (config.encoder(&sizes, &device), config.tied_decoder(&sizes, Activation::Sigmoid, &device));
         assert_eq!(encoder.num_params(), (8 * 6 + 6) + (6 * 5 + 5) + (5 * 3 + 3));
         assert_eq!(decoder.num_params(), 5 + 6 + 8);
         let model = Autoencoder::new(encoder, decoder);
@@ -390,7 +395,8 @@ mod tests {
         let device = Device::default().autodiff();
         let config = MlpConfig { hidden: vec![], tied: true, ..Default::default() };
         let sizes = Sizes::new(1, 1);
-        let (mut encoder, decoder) = (config.encoder(&sizes, &device), config.tied_decoder(&sizes, Activation::Identity, &device));
+        let (mut encoder, decoder) =
+            (config.encoder(&sizes, &device), config.tied_decoder(&sizes, Activation::Identity, &device));
         encoder.layers[0] = Affine::from_tensors(Tensor::from_floats([[3.0]], &device), Tensor::zeros([1], &device));
         let model = Autoencoder::new(encoder, decoder);
         let grads = model.reconstruct(Tensor::from_floats([[2.0]], &device)).sum().backward();
@@ -429,7 +435,9 @@ mod tests {
             assert!(!config.is_mirrored());
             let network = crate::network::Network::from(config.clone());
             let (encoder, decoder) = network.init(&sizes, Activation::Identity, &device);
-            let (NetworkEncoder::Mlp(encoder), NetworkDecoder::Mlp(decoder)) = (encoder, decoder) else { panic!("perceptrons") };
+            let (NetworkEncoder::Mlp(encoder), NetworkDecoder::Mlp(decoder)) = (encoder, decoder) else {
+                panic!("perceptrons")
+            };
             assert_eq!((widths(&encoder), widths(&decoder)), (vec![[8, 7], [7, 5], [5, 6]], expected));
             assert_eq!(decoder.norms.len(), decoder.layers.len() - 1);
             assert_eq!(decoder.forward(Tensor::zeros([2, 3], &device)).dims(), [2, 8]);
@@ -449,9 +457,16 @@ mod tests {
     fn tangents_pass_through_norms_and_leave_dropout_out() {
         let device = Device::default();
         for norm in [NormKind::None, NormKind::Layer, NormKind::Batch] {
-            let config = MlpConfig { hidden: vec![7, 6], activation: Activation::Tanh, norm, dropout: 0.5, ..Default::default() };
+            let config = MlpConfig {
+                hidden: vec![7, 6],
+                activation: Activation::Tanh,
+                norm,
+                dropout: 0.5,
+                ..Default::default()
+            };
             let encoder = super::super::in_double_precision(config.encoder(&Sizes::new(5, 3), &device));
-            let random = |distribution| Tensor::<2>::random([6, 5], distribution, &device).cast(burn::tensor::DType::F64);
+            let random =
+                |distribution| Tensor::<2>::random([6, 5], distribution, &device).cast(burn::tensor::DType::F64);
             let x = random(burn::tensor::Distribution::Uniform(-2.0, 2.0));
             let v = random(burn::tensor::Distribution::Normal(0.0, 1.0));
             let (code, tangent) = encoder.jvp(x.clone(), v.clone()).unwrap();
@@ -484,7 +499,9 @@ mod tests {
             let (x, v, u) = (random(5), random(5), random(3));
             let forwards = (encoder.jvp(x.clone(), v.clone()).unwrap().1 * u.clone()).sum_dim(1);
             let backwards = (encoder.vjp(x, u).unwrap() * v).sum_dim(1);
-            forwards.into_data().assert_approx_eq::<f32>(&backwards.into_data(), burn::tensor::Tolerance::absolute(1e-5));
+            forwards
+                .into_data()
+                .assert_approx_eq::<f32>(&backwards.into_data(), burn::tensor::Tolerance::absolute(1e-5));
         }
     }
 }

@@ -220,7 +220,9 @@ impl Network {
 
     /// The weights of encoder and decoder, tied ones twice; none if there are more than can be counted.
     pub(crate) fn weights(&self, sizes: &Sizes) -> Option<usize> {
-        let chain = |widths: Vec<usize>| widths.windows(2).try_fold(0usize, |sum, pair| sum.checked_add(pair[0].checked_mul(pair[1])?));
+        let chain = |widths: Vec<usize>| {
+            widths.windows(2).try_fold(0usize, |sum, pair| sum.checked_add(pair[0].checked_mul(pair[1])?))
+        };
         match self {
             Self::Mlp(config) => chain(config.encoder_widths(sizes))?.checked_add(chain(config.decoder_widths(sizes))?),
             Self::Conv(config) => config.weights(sizes)?.checked_mul(2),
@@ -359,13 +361,17 @@ impl Decode for NetworkDecoder {
     }
 }
 
-/// A module in double precision: in single precision a central difference of a steep network is off by more than a test should allow.
+/// A module in double precision: in single precision a central difference of a steep network is off by more than a test
+/// should allow.
 #[cfg(test)]
 pub(crate) fn in_double_precision<M: burn::module::Module>(module: M) -> M {
     struct Double;
 
     impl burn::module::ModuleMapper for Double {
-        fn map_float<const D: usize>(&mut self, param: burn::module::Param<Tensor<D>>) -> burn::module::Param<Tensor<D>> {
+        fn map_float<const D: usize>(
+            &mut self,
+            param: burn::module::Param<Tensor<D>>,
+        ) -> burn::module::Param<Tensor<D>> {
             param.map(|tensor| tensor.cast(burn::tensor::DType::F64))
         }
     }

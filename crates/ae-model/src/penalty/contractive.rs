@@ -1,7 +1,8 @@
-//! Contractive: `Omega = ||J_f(x)||_F^2`, per example, the squared size of the code's derivative at what the network reads.
+//! Contractive: `Omega = ||J_f(x)||_F^2`, per example, the squared size of the code's derivative at what the network
+//! reads.
 //!
-//! Codes change little around the data (Rifai et al. 2011a). [`crate::jacobian`] says how it is computed: in closed form for one layer,
-//! exactly by forward mode for small inputs, by Hutchinson's estimate for others.
+//! Codes change little around the data (Rifai et al. 2011a). [`crate::jacobian`] says how it is computed: in closed
+//! form for one layer, exactly by forward mode for small inputs, by Hutchinson's estimate for others.
 
 use burn::{
     serde::{Deserialize, Serialize},

@@ -1,7 +1,7 @@
 //! Higher-order contraction: `Omega = E ||J_f(x) - J_f(x + e)||_F^2`, `e ~ N(0, std^2 I)`, per example.
 //!
-//! For small noise this is the squared size of the Hessian, times `std^2`: beside the contractive penalty it makes the derivative of the code
-//! change slowly too (CAE+H, Rifai et al. 2011b).
+//! For small noise this is the squared size of the Hessian, times `std^2`: beside the contractive penalty it makes the
+//! derivative of the code change slowly too (CAE+H, Rifai et al. 2011b).
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -79,6 +79,9 @@ impl Penalty for ContractiveHessian {
             let near = context.input.clone() + ae_kernels::normal_like(&context.input, self.std);
             jacobian.difference2(context.model, context.input.clone(), near, context.visible.clone())
         });
-        samples.reduce(|sum, sample| sum + sample).expect("there is at least one sample").div_scalar(self.samples as f64)
+        samples
+            .reduce(|sum, sample| sum + sample)
+            .expect("there is at least one sample")
+            .div_scalar(self.samples as f64)
     }
 }

@@ -1,7 +1,9 @@
-//! KL rate: `Omega = sum_j rho log(rho / m_j) + (1 - rho) log((1 - rho) / (1 - m_j))`, where `m_j` is the mean of unit `j` over the batch.
+//! KL rate: `Omega = sum_j rho log(rho / m_j) + (1 - rho) log((1 - rho) / (1 - m_j))`, where `m_j` is the mean of unit
+//! `j` over the batch.
 //!
-//! Each unit, in `[0, 1]`, is penalised for being active more or less often than the rate `rho` (Ng 2011, Sparse autoencoder, CS294A). One number a batch; here
-//! every example carries it, so that the objective's mean over the batch is that number.
+//! Each unit, in `[0, 1]`, is penalised for being active more or less often than the rate `rho` (Ng 2011, Sparse
+//! autoencoder, CS294A). One number a batch; here every example carries it, so that the objective's mean over the batch
+//! is that number.
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -59,8 +61,9 @@ impl Penalty for KlRate {
 
     fn value(&self, context: &Context) -> Tensor<1> {
         let [batch, _] = context.latent.code.dims();
-        // The divergence is infinite at 0 and 1. A unit there learns nothing, so that they are cut off as late as the precision allows: a dead unit
-        // of a sigmoid still has a mean above that, and a gradient that revives it.
+        // The divergence is infinite at 0 and 1. A unit there learns nothing, so that they are cut off as late as the
+        // precision allows: a dead unit of a sigmoid still has a mean above that, and a gradient that revives
+        // it.
         let dtype = context.latent.code.dtype();
         let (least, most) = (crate::precision::tiny(dtype), 1.0 - crate::precision::epsilon(dtype));
         let mean = context.latent.code.clone().mean_dim(0).clamp(least, most); // [1, d_code]

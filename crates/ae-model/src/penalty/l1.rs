@@ -1,4 +1,5 @@
-//! L1: `Omega = sum_j |h_j|`, per example. A Laplace prior on the code (Olshausen and Field 1996): most units are pulled to zero.
+//! L1: `Omega = sum_j |h_j|`, per example. A Laplace prior on the code (Olshausen and Field 1996): most units are
+//! pulled to zero.
 
 use burn::{
     serde::{Deserialize, Serialize},

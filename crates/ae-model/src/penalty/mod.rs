@@ -1,7 +1,9 @@
-//! Penalties `Omega`: what the loss asks for beside copying. They combine freely, with each other and with every network.
+//! Penalties `Omega`: what the loss asks for beside copying. They combine freely, with each other and with every
+//! network.
 //!
-//! A penalty of another crate implements [`Penalty`] and is handed to [`Objective::with_penalty`](crate::Objective::with_penalty). One that a
-//! [`Recipe`](crate::Recipe) can name is one file with its [`Settings`], and one line in a [`Registry`].
+//! A penalty of another crate implements [`Penalty`] and is handed to
+//! [`Objective::with_penalty`](crate::Objective::with_penalty). One that a [`Recipe`](crate::Recipe) can name is one
+//! file with its [`Settings`], and one line in a [`Registry`].
 
 pub mod contractive;
 pub mod contractive_hessian;
@@ -114,7 +116,10 @@ impl PenaltyConfig {
 
     /// The penalties, called as the configuration calls them.
     pub fn init(&self) -> Vec<Arc<dyn Penalty>> {
-        self.0.iter().map(|part| Arc::new(Called { name: part.name(), penalty: part.shared() }) as Arc<dyn Penalty>).collect()
+        self.0
+            .iter()
+            .map(|part| Arc::new(Called { name: part.name(), penalty: part.shared() }) as Arc<dyn Penalty>)
+            .collect()
     }
 }
 
@@ -160,6 +165,9 @@ mod tests {
         assert_eq!(refused(L1 { weight: (-1.0).into() }.into()), "l1.weight");
         assert_eq!(refused(KlRate { rate: 1.0, ..Default::default() }.into()), "kl_rate.rate");
         assert_eq!(refused(Contractive { probes: 0, ..Default::default() }.into()), "contractive.probes");
-        assert_eq!(refused(ContractiveHessian { std: f64::NAN, ..Default::default() }.into()), "contractive_hessian.std");
+        assert_eq!(
+            refused(ContractiveHessian { std: f64::NAN, ..Default::default() }.into()),
+            "contractive_hessian.std"
+        );
     }
 }

@@ -17,7 +17,9 @@ use output::Readings;
 pub use output::{Reading, Statistics, StepOutput};
 pub use silent::Silent;
 
-use crate::{AnyCode, Autoencoder, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder, Objective, Sample, jacobian::Method};
+use crate::{
+    AnyCode, Autoencoder, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder, Objective, Sample, jacobian::Method,
+};
 
 /// Rows of a validation batch at which the derivative of the code is measured while the network trains: at all of them
 /// it was 3 to 9% of an epoch on digits. A trained network is measured once, and can afford more.
@@ -77,7 +79,16 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> Trainee<E, D, 
     /// A model to be trained for `objective`, on batches of which `sample` gives the rows.
     pub fn of_batches(model: Autoencoder<E, D, C>, mut objective: Objective, sample: fn(B) -> Sample) -> Self {
         let model = objective.after_step(model, 1.0);
-        Self { model, objective, steps: 0, steps_total: 0, sample, is_last: |_| true, readings: Readings::default(), watch: None }
+        Self {
+            model,
+            objective,
+            steps: 0,
+            steps_total: 0,
+            sample,
+            is_last: |_| true,
+            readings: Readings::default(),
+            watch: None,
+        }
     }
 
     /// The same, whose metrics are read once in `steps` steps, at the first and the last step of an epoch, and before
@@ -138,7 +149,8 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> InferenceStep 
         let evaluation = self.objective.evaluate(&self.model, sample.clone());
         let jacobian = Jacobian { method: Method::Auto, probes: 1 };
         let some = |tensor: &Tensor<2>| tensor.clone().slice(0..MEASURED.min(tensor.dims()[0]));
-        let norm2 = sample.seeded(|| jacobian.norm2(&self.model.parts(), some(&sample.input), sample.observed.as_ref().map(some)));
+        let norm2 = sample
+            .seeded(|| jacobian.norm2(&self.model.parts(), some(&sample.input), sample.observed.as_ref().map(some)));
         let judged = self.objective.judge(&self.model, sample.clone());
         StepOutput::new(&self.model, sample, &evaluation, is_last, &self.readings).judged(norm2, judged.as_ref())
     }

@@ -117,7 +117,8 @@ impl StepOutput {
     ) -> Self {
         let plain = |tensor: Tensor<2>| tensor.without_autodiff();
         let Sample { input, target, observed, seed } = sample;
-        let sample = clean(Sample { input: plain(input), target: target.map(plain), observed: observed.map(plain), seed });
+        let sample =
+            clean(Sample { input: plain(input), target: target.map(plain), observed: observed.map(plain), seed });
         let target = sample.target.unwrap_or(sample.input);
         let observed = sample.observed.filter(|observed| observed.dims() == target.dims());
         let output = plain(evaluation.forward.output.clone());
@@ -137,8 +138,11 @@ impl StepOutput {
     /// judged by, if by another evaluation.
     pub(super) fn judged(mut self, norm2: Tensor<1>, judged: Option<&Evaluation>) -> Self {
         let losses = judged.map(named);
-        self.measured =
-            self.measured.map(|measured| Measured { jacobian_norm2: Some(norm2), losses: losses.unwrap_or(measured.losses), ..measured });
+        self.measured = self.measured.map(|measured| Measured {
+            jacobian_norm2: Some(norm2),
+            losses: losses.unwrap_or(measured.losses),
+            ..measured
+        });
         self
     }
 }
@@ -185,8 +189,9 @@ impl Measured {
         }
         let first = &steps[0];
         let cat = |of: &dyn Fn(&Self) -> Tensor<1>| Tensor::cat(steps.iter().map(of).collect(), 0);
-        let some =
-            |of: fn(&Self) -> &Option<Tensor<1>>| of(first).is_some().then(|| cat(&|step| of(step).clone().expect("as in the first step")));
+        let some = |of: fn(&Self) -> &Option<Tensor<1>>| {
+            of(first).is_some().then(|| cat(&|step| of(step).clone().expect("as in the first step")))
+        };
         Self {
             losses: first
                 .losses

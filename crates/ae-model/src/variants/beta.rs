@@ -1,4 +1,5 @@
-//! Beta: a variational autoencoder whose code is held closer to its prior, so that fewer units are active, and more disentangled (Higgins et al. 2017).
+//! Beta: a variational autoencoder whose code is held closer to its prior, so that fewer units are active, and more
+//! disentangled (Higgins et al. 2017).
 //!
 //! `min mean_x -E_q log p(x | h) + beta KL(q(h | x) || N(0, I))` with `beta` above 1.
 
@@ -18,7 +19,11 @@ pub const VARIANT: Variant = Variant {
 
 fn recipe() -> Recipe {
     Recipe {
-        code: GaussianConfig { beta: Weight::Ramp(Ramp { from: 0.0, to: 4.0, over: 0.2 }), ..GaussianConfig::default() }.into(),
+        code: GaussianConfig {
+            beta: Weight::Ramp(Ramp { from: 0.0, to: 4.0, over: 0.2 }),
+            ..GaussianConfig::default()
+        }
+        .into(),
         ..super::variational::recipe()
     }
 }

@@ -1,8 +1,10 @@
-//! Contractive: the squared size of the code's derivative is in the loss, so that the code follows only the changes that the data makes.
+//! Contractive: the squared size of the code's derivative is in the loss, so that the code follows only the changes
+//! that the data makes.
 //!
-//! `min mean_x L(x, g(f(x))) + lambda ||J_f(x)||_F^2` with tied weights (Rifai et al. 2011a). With weights of its own the decoder could grow while the
-//! encoder shrinks: copy and penalty would both fall for ever, the code staying a linear map in the middle of its sigmoids (Goodfellow et al. 2016,
-//! 14.7). Tied, units saturate instead. Add `penalty.contractive_hessian` for CAE+H (Rifai et al. 2011b).
+//! `min mean_x L(x, g(f(x))) + lambda ||J_f(x)||_F^2` with tied weights (Rifai et al. 2011a). With weights of its own
+//! the decoder could grow while the encoder shrinks: copy and penalty would both fall for ever, the code staying a
+//! linear map in the middle of its sigmoids (Goodfellow et al. 2016, 14.7). Tied, units saturate instead. Add
+//! `penalty.contractive_hessian` for CAE+H (Rifai et al. 2011b).
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{

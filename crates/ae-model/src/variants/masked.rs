@@ -1,8 +1,9 @@
-//! Masked: values are hidden, the network is told which, and all of them must come out. What it learned fills in missing values.
+//! Masked: values are hidden, the network is told which, and all of them must come out. What it learned fills in
+//! missing values.
 //!
-//! `min mean_x L(x, g(f(x * m, m)))`, each example hiding its own share, drawn between 10% and 60%, at random (masking noise, Vincent et al.
-//! 2008), with the mask `m` as a second half of the input. Values that are missing from the data are hidden too,
-//! and not asked for.
+//! `min mean_x L(x, g(f(x * m, m)))`, each example hiding its own share, drawn between 10% and 60%, at random (masking
+//! noise, Vincent et al. 2008), with the mask `m` as a second half of the input. Values that are missing from the data
+//! are hidden too, and not asked for.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{

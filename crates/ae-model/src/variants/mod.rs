@@ -86,13 +86,17 @@ impl Variant {
     /// Whether `recipe` suits this variant on data like `inputs`.
     ///
     /// # Errors
-    /// A field outside its range, a network that does not suit the data, or a code as wide as the input where it must be narrower.
+    /// A field outside its range, a network that does not suit the data, or a code as wide as the input where it must
+    /// be narrower.
     pub fn check(&self, recipe: &Recipe, inputs: &Inputs) -> Result<(), ConfigError> {
         recipe.check()?;
         let d_input = inputs.features;
         if self.width == CodeWidth::Undercomplete && recipe.code_dim >= d_input {
             let allowed = match d_input {
-                1 => format!("left to another variant: on data of a single feature no code of `{}` is narrower than the input", self.name),
+                1 => format!(
+                    "left to another variant: on data of a single feature no code of `{}` is narrower than the input",
+                    self.name
+                ),
                 _ => format!(
                     "1 to {} for variant `{}` on data of {d_input} features: its code is narrower than its input",
                     d_input - 1,

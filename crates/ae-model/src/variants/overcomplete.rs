@@ -1,7 +1,9 @@
-//! Overcomplete: a code wider than the input and nothing that keeps the network from copying, the control of every regularized variant.
+//! Overcomplete: a code wider than the input and nothing that keeps the network from copying, the control of every
+//! regularized variant.
 //!
-//! `min mean_x L(x, g(f(x)))` with any `d_code`, here one layer of 512 sigmoid units each way. It copies best and learns least: it passes
-//! noise through, and its code follows every change of the input (Bengio, Courville and Vincent 2013, section 7).
+//! `min mean_x L(x, g(f(x)))` with any `d_code`, here one layer of 512 sigmoid units each way. It copies best and
+//! learns least: it passes noise through, and its code follows every change of the input (Bengio, Courville and Vincent
+//! 2013, section 7).
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{

@@ -1,8 +1,9 @@
 //! Sparse: the sum of the code's sizes is in the loss, so that few units answer to any input.
 //!
-//! `min mean_x L(x, g(f(x))) + lambda sum_j |h_j|`, a Laplace prior on the code (Goodfellow et al. 2016, section 14.2.1). Its units are ReLUs, which are
-//! exactly 0 where a sigmoid is only small (Glorot et al. 2011), and what each adds has length 1 (Olshausen and Field 1996): longer ones would be a way
-//! around the penalty, small codes with large weights behind them.
+//! `min mean_x L(x, g(f(x))) + lambda sum_j |h_j|`, a Laplace prior on the code (Goodfellow et al. 2016, section
+//! 14.2.1). Its units are ReLUs, which are exactly 0 where a sigmoid is only small (Glorot et al. 2011), and what each
+//! adds has length 1 (Olshausen and Field 1996): longer ones would be a way around the penalty, small codes with large
+//! weights behind them.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{Activation, Recipe, constraint::ConstraintConfig, penalty::L1};

@@ -1,8 +1,9 @@
 //! Stacked: a deep network, each layer of it first trained as an autoencoder of the layer below.
 //!
-//! Layer by layer, `min L(h_l, g_l(f_l(h_l)))` with `h_0 = x`; then all layers together, `min L(x, g(f(x)))` (Bengio et al. 2007, who
-//! stack autoencoders where Hinton and Salakhutdinov 2006 stack restricted Boltzmann machines). It starts deep sigmoid networks where gradient descent from random weights hardly moves. With a corruption, the
-//! layers are denoising autoencoders too (Vincent et al. 2010).
+//! Layer by layer, `min L(h_l, g_l(f_l(h_l)))` with `h_0 = x`; then all layers together, `min L(x, g(f(x)))` (Bengio et
+//! al. 2007, who stack autoencoders where Hinton and Salakhutdinov 2006 stack restricted Boltzmann machines). It starts
+//! deep sigmoid networks where gradient descent from random weights hardly moves. With a corruption, the layers are
+//! denoising autoencoders too (Vincent et al. 2010).
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{

@@ -1,7 +1,8 @@
 //! Undercomplete: the code is narrower than the input, so that only what explains most of the data fits through.
 //!
-//! `min mean_x L(x, g(f(x)))` with `d_code < d_input`. With a deep encoder and decoder this is nonlinear principal component analysis
-//! (Kramer 1991; Hinton and Salakhutdinov 2006). Too much capacity beside too few examples and it memorises instead.
+//! `min mean_x L(x, g(f(x)))` with `d_code < d_input`. With a deep encoder and decoder this is nonlinear principal
+//! component analysis (Kramer 1991; Hinton and Salakhutdinov 2006). Too much capacity beside too few examples and it
+//! memorises instead.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{

@@ -1,7 +1,9 @@
-//! Variational: the code of each example is a distribution, near a prior that can be sampled from (Kingma and Welling 2014).
+//! Variational: the code of each example is a distribution, near a prior that can be sampled from (Kingma and Welling
+//! 2014).
 //!
-//! `min mean_x -E_q log p(x | h) + KL(q(h | x) || N(0, I))`, the evidence lower bound of `log p(x)`. The variance of the reconstruction is fitted
-//! (Rybkin et al. 2021): with a fixed one of 1 most data are not worth a nat, and no unit says anything.
+//! `min mean_x -E_q log p(x | h) + KL(q(h | x) || N(0, I))`, the evidence lower bound of `log p(x)`. The variance of
+//! the reconstruction is fitted (Rybkin et al. 2021): with a fixed one of 1 most data are not worth a nat, and no unit
+//! says anything.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{
@@ -26,7 +28,11 @@ pub(super) fn recipe() -> Recipe {
     Recipe {
         code_dim: 10,
         variance: VarianceConfig::Named(Named::Learned),
-        network: Network::Mlp(MlpConfig { hidden: vec![256, 128], activation: Activation::Relu, ..MlpConfig::default() }),
+        network: Network::Mlp(MlpConfig {
+            hidden: vec![256, 128],
+            activation: Activation::Relu,
+            ..MlpConfig::default()
+        }),
         code: GaussianConfig::default().into(),
         ..Recipe::default()
     }

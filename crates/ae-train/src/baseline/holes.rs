@@ -1,10 +1,11 @@
 //! Principal components of rows with missing values, and the missing values that components speak for.
 //!
-//! Rows filled in with the mean vary too little, and together too little, so components are fitted by expectation maximisation: values are
-//! filled in with their mean given the observed ones under the covariance so far, and the covariance becomes that of the filled rows and of
-//! what stays uncertain of them, `S = mean_i (x_i - m)(x_i - m)^T + C_i` (Dempster, Laird and Rubin 1977). Few features have a covariance of
-//! their own; many have that of probabilistic PCA, `V (L - r I) V^T + r I` with variances `L` along the directions `V` and `r` along all
-//! others (Tipping and Bishop 1999).
+//! Rows filled in with the mean vary too little, and together too little, so components are fitted by expectation
+//! maximisation: values are filled in with their mean given the observed ones under the covariance so far, and the
+//! covariance becomes that of the filled rows and of what stays uncertain of them, `S = mean_i (x_i - m)(x_i - m)^T +
+//! C_i` (Dempster, Laird and Rubin 1977). Few features have a covariance of their own; many have that of probabilistic
+//! PCA, `V (L - r I) V^T + r I` with variances `L` along the directions `V` and `r` along all others (Tipping and
+//! Bishop 1999).
 
 use ae_data::progress::{Progress, beat};
 use faer::{
@@ -32,8 +33,9 @@ const FEWEST: usize = 1000;
 const ROUNDS: usize = 20;
 /// Rounds end when they change the covariance less than this, relative to its size.
 const SETTLED: f64 = 1e-4;
-/// Rounds over many features end when they change what is filled in less than this, relative to the deviation that the directions leave out. Later
-/// ones follow the noise alone: of 2,500 features with ten directions the error of filling in changed by 6e-6 of itself after that.
+/// Rounds over many features end when they change what is filled in less than this, relative to the deviation that the
+/// directions leave out. Later ones follow the noise alone: of 2,500 features with ten directions the error of filling
+/// in changed by 6e-6 of itself after that.
 const QUIET: f64 = 2e-3;
 /// What is added to all variances, relative to their mean: columns that determine one another leave no inverse.
 const RIDGE: f64 = 1e-6;
@@ -78,18 +80,25 @@ fn of_few(rows: Matrix, k: usize, share: f64) -> Result<Pca> {
         }
     }
     if some.count() < rows.count() {
-        (mean, now) = expected(rows, &mean, &now, &mut Progress::new("components of what is observed, rows", rows.count()))?;
+        (mean, now) =
+            expected(rows, &mean, &now, &mut Progress::new("components of what is observed, rows", rows.count()))?;
     }
     Ok(Pca::of(mean, of_covariance(&now, k, share)?))
 }
 
 /// Mean and covariance (its lower triangle) that are expected of the complete rows if they had these before.
-fn expected(rows: Matrix, mean: &[f64], covariance: &Mat<f64>, progress: &mut Progress) -> Result<(Vec<f64>, Mat<f64>)> {
+fn expected(
+    rows: Matrix,
+    mean: &[f64],
+    covariance: &Mat<f64>,
+    progress: &mut Progress,
+) -> Result<(Vec<f64>, Mat<f64>)> {
     let (width, count) = (rows.width, rows.count() as f64);
     let ridge = (RIDGE * trace(covariance) / width as f64).max(f64::MIN_POSITIVE.sqrt());
     let full = Mat::from_fn(width, width, |i, j| covariance[(i.max(j), i.min(j))] + if i == j { ridge } else { 0.0 });
     let precision = full.llt(Side::Lower).map_err(|_| undecided())?.inverse();
-    let (mut sum, mut uncertain, mut shift) = (Mat::<f64>::zeros(width, width), Mat::<f64>::zeros(width, width), vec![0.0f64; width]);
+    let (mut sum, mut uncertain, mut shift) =
+        (Mat::<f64>::zeros(width, width), Mat::<f64>::zeros(width, width), vec![0.0f64; width]);
     let step = (CHUNK / 8 / width).clamp(1, 4096);
     for chunk in rows.values.chunks(step * width) {
         let mut x: Vec<f64> = chunk.chunks_exact(width).flat_map(|row| Matrix::centred(row, mean)).collect();
@@ -107,13 +116,21 @@ fn expected(rows: Matrix, mean: &[f64], covariance: &Mat<f64>, progress: &mut Pr
         }
         add_square(&mut sum, MatRef::from_column_major_slice(&x, width, chunk.len() / width));
     }
-    let next = Mat::from_fn(width, width, |i, j| (sum[(i.max(j), i.min(j))] + uncertain[(i, j)]) / count - shift[i] * shift[j]);
+    let next = Mat::from_fn(width, width, |i, j| {
+        (sum[(i.max(j), i.min(j))] + uncertain[(i, j)]) / count - shift[i] * shift[j]
+    });
     Ok((mean.iter().zip(&shift).map(|(mean, shift)| mean + shift).collect(), next))
 }
 
-/// Fills in what is missing of the centred row `x` with its conditional mean, and gives its conditional covariance. The smaller of the two
-/// parts is solved for.
-fn conditional(full: &Mat<f64>, precision: &Mat<f64>, x: &mut [f64], missing: &[usize], seen: &[usize]) -> Result<Mat<f64>> {
+/// Fills in what is missing of the centred row `x` with its conditional mean, and gives its conditional covariance. The
+/// smaller of the two parts is solved for.
+fn conditional(
+    full: &Mat<f64>,
+    precision: &Mat<f64>,
+    x: &mut [f64],
+    missing: &[usize],
+    seen: &[usize],
+) -> Result<Mat<f64>> {
     if missing.len() <= seen.len() {
         let left = part(precision, missing, missing).llt(Side::Lower).map_err(|_| undecided())?.inverse();
         // What is missing is 0 in `x` so far.
@@ -146,10 +163,12 @@ fn of_many(rows: Matrix, k: usize, share: f64) -> Result<Pca> {
     let mut before: Option<Vec<f32>> = None;
     for _ in 0..ROUNDS {
         let (filled, hidden) = Filler::new(&pca).complete(some, &mut progress);
-        let change = before.map(|before| before.iter().zip(&filled).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>());
+        let change =
+            before.map(|before| before.iter().zip(&filled).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>());
         let rows = Matrix { values: &filled, width: some.width };
         let mean = rows.mean();
-        // The directions so far and what the covariance makes of them: one step of an iteration that the rounds go on with.
+        // The directions so far and what the covariance makes of them: one step of an iteration that the rounds go on
+        // with.
         let mut krylov = Krylov::new(rows, &mean, pca.components.clone())?;
         krylov.grow()?;
         krylov.grow()?;
@@ -160,7 +179,8 @@ fn of_many(rows: Matrix, k: usize, share: f64) -> Result<Pca> {
         }
         before = Some(filled);
     }
-    let (filled, hidden) = Filler::new(&pca).complete(rows, &mut Progress::new("components of what is observed, rows", rows.count()));
+    let (filled, hidden) =
+        Filler::new(&pca).complete(rows, &mut Progress::new("components of what is observed, rows", rows.count()));
     let rows = Matrix { values: &filled, width: rows.width };
     let mean = rows.mean();
     let total = principal(rows, &mean, 0, 0.0)?.total.max(f64::MIN_POSITIVE);
@@ -180,7 +200,8 @@ struct Hidden {
 }
 
 impl Hidden {
-    /// The spectrum of the filled rows with what is uncertain of them, which lies along `known` as it says, and evenly in all other directions.
+    /// The spectrum of the filled rows with what is uncertain of them, which lies along `known` as it says, and evenly
+    /// in all other directions.
     fn add_to(&self, spectrum: Spectrum, known: &Mat<f64>) -> Result<Spectrum> {
         let Spectrum { components, variances, total } = spectrum;
         let (width, kept, directions) = (components.nrows(), components.ncols(), known.ncols());
@@ -218,10 +239,14 @@ struct Coordinates {
 impl<'a> Filler<'a> {
     pub fn new(pca: &'a Pca) -> Self {
         let (width, k, rest) = (pca.mean.len(), pca.components(), pca.rest());
-        let ridge: Vec<f64> = pca.variances[..k].iter().map(|variance| (rest / (variance - rest).max(1e-12)).max(1e-9)).collect();
-        // Wide codes: the same mean is cheaper by the inverse covariance, whose system has the missing columns as unknowns.
+        let ridge: Vec<f64> =
+            pca.variances[..k].iter().map(|variance| (rest / (variance - rest).max(1e-12)).max(1e-9)).collect();
+        // Wide codes: the same mean is cheaper by the inverse covariance, whose system has the missing columns as
+        // unknowns.
         let precision = (2 * k > width && width <= WIDE).then(|| {
-            let scaled = Mat::<f64>::from_fn(width, k, |column, component| pca.components[(column, component)] / (1.0 + ridge[component]));
+            let scaled = Mat::<f64>::from_fn(width, k, |column, component| {
+                pca.components[(column, component)] / (1.0 + ridge[component])
+            });
             Mat::<f64>::identity(width, width) - scaled * pca.components.transpose()
         });
         Self { pca, basis: pca.components.transpose().to_owned(), ridge, precision }
@@ -237,9 +262,11 @@ impl<'a> Filler<'a> {
             let coordinates = self.coordinates(row, &missing, &seen);
             return self.write(row, &missing, coordinates.as_ref());
         };
-        let target = Mat::<f64>::from_fn(seen.len(), 1, |index, _| f64::from(row[seen[index]]) - self.pca.mean[seen[index]]);
-        let filled =
-            part(precision, &missing, &missing).llt(Side::Lower).map(|llt| llt.solve(-(part(precision, &missing, &seen) * target)));
+        let target =
+            Mat::<f64>::from_fn(seen.len(), 1, |index, _| f64::from(row[seen[index]]) - self.pca.mean[seen[index]]);
+        let filled = part(precision, &missing, &missing)
+            .llt(Side::Lower)
+            .map(|llt| llt.solve(-(part(precision, &missing, &seen) * target)));
         for (index, &column) in missing.iter().enumerate() {
             row[column] = (filled.as_ref().map_or(0.0, |filled| filled[(index, 0)]) + self.pca.mean[column]) as f32;
         }
@@ -248,7 +275,9 @@ impl<'a> Filler<'a> {
     /// Writes the missing values that coordinates speak for; without any, the mean.
     fn write(&self, row: &mut [f32], missing: &[usize], coordinates: Option<&Coordinates>) {
         for &column in missing {
-            let dot = |of: &Coordinates| of.mean.col_as_slice(0).iter().zip(self.basis.col_as_slice(column)).map(|(z, v)| z * v).sum();
+            let dot = |of: &Coordinates| {
+                of.mean.col_as_slice(0).iter().zip(self.basis.col_as_slice(column)).map(|(z, v)| z * v).sum()
+            };
             row[column] = (coordinates.map_or(0.0, dot) + self.pca.mean[column]) as f32;
         }
     }
@@ -262,11 +291,15 @@ impl<'a> Filler<'a> {
         let mut side = Mat::<f64>::zeros(k, 1);
         for &column in seen {
             let x = f64::from(row[column]) - self.pca.mean[column];
-            side.col_as_slice_mut(0).iter_mut().zip(self.basis.col_as_slice(column)).for_each(|(side, v)| *side += x * v);
+            side.col_as_slice_mut(0)
+                .iter_mut()
+                .zip(self.basis.col_as_slice(column))
+                .for_each(|(side, v)| *side += x * v);
         }
         // The products of all features' parts are the identity: those of the fewer features give the others.
         let fewer = if missing.len() < seen.len() { missing } else { seen };
-        let gathered: Vec<f64> = fewer.iter().flat_map(|&column| self.basis.col_as_slice(column).iter().copied()).collect();
+        let gathered: Vec<f64> =
+            fewer.iter().flat_map(|&column| self.basis.col_as_slice(column).iter().copied()).collect();
         let gathered = MatRef::from_column_major_slice(&gathered, k, fewer.len());
         let mut product = Mat::<f64>::zeros(k, k);
         add_square(&mut product, gathered);
@@ -278,8 +311,8 @@ impl<'a> Filler<'a> {
         Some(Coordinates { mean: system.solve(side), system, hidden })
     }
 
-    /// `rows` filled in, and what stays uncertain of them: `r (I + V_m M^-1 V_m^T)` of the missing features, with the variance left out `r`
-    /// and the coordinates' system `M`.
+    /// `rows` filled in, and what stays uncertain of them: `r (I + V_m M^-1 V_m^T)` of the missing features, with the
+    /// variance left out `r` and the coordinates' system `M`.
     fn complete(&self, rows: Matrix, progress: &mut Progress) -> (Vec<f32>, Hidden) {
         let (k, rest) = (self.basis.nrows(), self.pca.rest());
         let mut values = rows.values.to_vec();

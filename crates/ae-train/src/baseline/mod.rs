@@ -1,7 +1,8 @@
 //! The baselines that every result is printed beside: principal component analysis of the same width, and the mean.
 //!
-//! PCA with `k` components projects on the `k` eigenvectors of the covariance with the largest eigenvalues (Pearson 1901): no linear
-//! autoencoder of the same width has a smaller squared error on the rows that it was fitted to. Everything here is in `f64`.
+//! PCA with `k` components projects on the `k` eigenvectors of the covariance with the largest eigenvalues (Pearson
+//! 1901): no linear autoencoder of the same width has a smaller squared error on the rows that it was fitted to.
+//! Everything here is in `f64`.
 
 mod holes;
 mod spectrum;
@@ -20,7 +21,8 @@ pub(crate) const CHUNK: usize = 32 << 20;
 /// Components that are sought at most to explain a share of the variance, where rows and features are both many.
 pub const MOST: usize = 512;
 
-/// Components that fill in what is missing of a row before it is projected, at most: the work on a row grows with their square.
+/// Components that fill in what is missing of a row before it is projected, at most: the work on a row grows with their
+/// square.
 const FILLING: usize = 64;
 
 /// Rows of scaled values; missing ones are `NaN`.
@@ -76,13 +78,15 @@ impl Matrix<'_> {
             None => Ok(self.values.iter().any(|value| value.is_nan())),
             Some(place) => {
                 let (row, feature) = (place / self.width + 1, place % self.width + 1);
-                Err(Error::Failed(format!("principal components need finite values: feature {feature} of row {row} is infinite")))
+                Err(Error::Failed(format!(
+                    "principal components need finite values: feature {feature} of row {row} is infinite"
+                )))
             }
         }
     }
 
-    /// The variance along every direction, falling, missing values taken as the mean: of at most the first 2,048 rows where there are
-    /// more features than that.
+    /// The variance along every direction, falling, missing values taken as the mean: of at most the first 2,048 rows
+    /// where there are more features than that.
     ///
     /// # Errors
     /// Values that are not finite.
@@ -105,8 +109,9 @@ pub struct Pca {
 }
 
 impl Pca {
-    /// The first `k` principal components of `rows` (at most as many as there are features, or directions in which many-featured rows differ).
-    /// Missing values are accounted for by expectation maximisation (Dempster, Laird and Rubin 1977) rather than taken as the mean.
+    /// The first `k` principal components of `rows` (at most as many as there are features, or directions in which
+    /// many-featured rows differ). Missing values are accounted for by expectation maximisation (Dempster, Laird
+    /// and Rubin 1977) rather than taken as the mean.
     ///
     /// # Errors
     /// Values that are infinite.
@@ -114,8 +119,9 @@ impl Pca {
         Self::fit_share(rows, k, 0.0)
     }
 
-    /// The first `k` principal components, and as many more as it takes to explain `share` of the variance. Where rows and features are both
-    /// more than 2,048, that is given up beyond [`MOST`] components; [`explained`](Self::explained) says how far they reach.
+    /// The first `k` principal components, and as many more as it takes to explain `share` of the variance. Where rows
+    /// and features are both more than 2,048, that is given up beyond [`MOST`] components;
+    /// [`explained`](Self::explained) says how far they reach.
     ///
     /// # Errors
     /// Values that are infinite.
@@ -134,14 +140,16 @@ impl Pca {
         Self { mean, components, variances, total }
     }
 
-    /// From its parts: the mean (`width` numbers), the kept components (each `width` numbers, one after the other), the variances along them
-    /// and maybe further ones, and the variance in all.
+    /// From its parts: the mean (`width` numbers), the kept components (each `width` numbers, one after the other), the
+    /// variances along them and maybe further ones, and the variance in all.
     ///
     /// # Errors
     /// Parts that do not fit together, or are not finite.
     pub fn from_parts(mean: Vec<f64>, components: &[f64], variances: Vec<f64>, total: f64) -> Result<Self> {
         let width = mean.len();
-        let wrong = |what: &str| Err(Error::Failed(format!("the parts of the principal components do not fit together: {what}")));
+        let wrong = |what: &str| {
+            Err(Error::Failed(format!("the parts of the principal components do not fit together: {what}")))
+        };
         if width == 0 || !components.len().is_multiple_of(width) {
             return wrong("components are as long as the mean, which has a number at least");
         }
@@ -152,10 +160,18 @@ impl Pca {
         if ![&mean, components, &variances, &[total]].iter().all(|part| part.iter().all(|value| value.is_finite())) {
             return wrong("not every number is finite");
         }
-        if total < 0.0 || variances.iter().any(|&variance| variance < 0.0) || variances.iter().sum::<f64>() > total * (1.0 + 1e-6) {
+        if total < 0.0
+            || variances.iter().any(|&variance| variance < 0.0)
+            || variances.iter().sum::<f64>() > total * (1.0 + 1e-6)
+        {
             return wrong("variances are not negative, nor more than the variance in all");
         }
-        Ok(Self { components: MatRef::from_column_major_slice(components, width, kept).to_owned(), mean, variances, total })
+        Ok(Self {
+            components: MatRef::from_column_major_slice(components, width, kept).to_owned(),
+            mean,
+            variances,
+            total,
+        })
     }
 
     /// What [`from_parts`](Self::from_parts) takes.
@@ -200,7 +216,8 @@ impl Pca {
         if k < self.components() { self.components.col_as_slice(k).to_vec() } else { vec![0.0; self.mean.len()] }
     }
 
-    /// How many components it takes to explain `share` of the variance: of those that were computed all, if they explain less.
+    /// How many components it takes to explain `share` of the variance: of those that were computed all, if they
+    /// explain less.
     pub fn components_for(&self, share: f64) -> usize {
         reach(&self.variances, share * self.total)
     }
@@ -243,8 +260,9 @@ impl Pca {
         codes.chunks_exact(self.components().max(1)).flat_map(row).map(|value| value as f32).collect()
     }
 
-    /// `rows` with the missing values filled in: their mean given the observed ones, under probabilistic PCA (Tipping and Bishop 1999). That is
-    /// least squares on what is observed, each coordinate held back by the variance left out over its own.
+    /// `rows` with the missing values filled in: their mean given the observed ones, under probabilistic PCA (Tipping
+    /// and Bishop 1999). That is least squares on what is observed, each coordinate held back by the variance left
+    /// out over its own.
     pub fn impute(&self, rows: Matrix) -> Vec<f32> {
         let mut values = rows.values.to_vec();
         let filler = holes::Filler::new(self);
@@ -273,8 +291,9 @@ impl Pca {
         errors
     }
 
-    /// `log p(x)` of `rows`, mean over them in nats, under probabilistic PCA (Tipping and Bishop 1999): a normal distribution with the variances along the
-    /// components that are kept, and their mean along the directions left out. None if no variance is left out, or a value is missing.
+    /// `log p(x)` of `rows`, mean over them in nats, under probabilistic PCA (Tipping and Bishop 1999): a normal
+    /// distribution with the variances along the components that are kept, and their mean along the directions left
+    /// out. None if no variance is left out, or a value is missing.
     pub fn log_likelihood(&self, rows: Matrix) -> Option<f64> {
         let (kept, width, rest) = (self.components(), self.mean.len(), self.rest());
         if rest <= 0.0 || rows.count() == 0 || rows.values.iter().any(|value| value.is_nan()) {
@@ -298,8 +317,8 @@ impl Pca {
         Some(-0.5 * (constant + volume + distances / rows.count() as f64))
     }
 
-    /// As [`Matrix::each_chunk`], the rows less the mean with what is missing filled in by the first components: taken as the mean it would pull
-    /// all coordinates towards 0.
+    /// As [`Matrix::each_chunk`], the rows less the mean with what is missing filled in by the first components: taken
+    /// as the mean it would pull all coordinates towards 0.
     fn each_filled(&self, rows: Matrix, mut visit: impl FnMut(&[f32], MatRef<f64>)) {
         let first = rows.values.iter().any(|value| value.is_nan()).then(|| self.first(FILLING));
         let filler = first.as_ref().map(holes::Filler::new);

@@ -1,9 +1,10 @@
 //! The principal components of rows, at the cost of the smaller of their two sides.
 //!
-//! With centred rows `X`, `[n, d]`, the components are the eigenvectors of `C = X^T X / n`. Where `d` is small, `C` is decomposed; where `n` is
-//! small, `X X^T` is, whose eigenvalues are the same and whose eigenvectors `u` give the components `X^T u / |X^T u|`. Where both are large the
-//! block Krylov space of a random start, `[Q, C Q, C^2 Q, ...]`, is grown until the eigenvalues of `C` within it settle (Halko, Martinsson and
-//! Tropp 2011; Musco and Musco 2015); neither `C` nor `X X^T` is ever made.
+//! With centred rows `X`, `[n, d]`, the components are the eigenvectors of `C = X^T X / n`. Where `d` is small, `C` is
+//! decomposed; where `n` is small, `X X^T` is, whose eigenvalues are the same and whose eigenvectors `u` give the
+//! components `X^T u / |X^T u|`. Where both are large the block Krylov space of a random start, `[Q, C Q, C^2 Q, ...]`,
+//! is grown until the eigenvalues of `C` within it settle (Halko, Martinsson and Tropp 2011; Musco and Musco 2015);
+//! neither `C` nor `X X^T` is ever made.
 
 use ae_data::progress::{Progress, beat};
 use faer::{
@@ -19,8 +20,8 @@ use rand_chacha::ChaCha8Rng;
 use super::{CHUNK, MOST, Matrix};
 use crate::{Error, Result};
 
-/// A side up to which all eigenvectors are computed. On two cores of a cloud machine 2,048 of them took 2.8 s, 1,024 took 0.3 s; the Krylov space took
-/// 0.9 s for 8 components of 2,048, and 4.6 s for the 512 of noise.
+/// A side up to which all eigenvectors are computed. On two cores of a cloud machine 2,048 of them took 2.8 s, 1,024
+/// took 0.3 s; the Krylov space took 0.9 s for 8 components of 2,048, and 4.6 s for the 512 of noise.
 pub const SMALL: usize = 2048;
 /// Columns that a Krylov space grows by.
 const BLOCK: usize = 64;
@@ -29,7 +30,8 @@ const SETTLED: f64 = 1e-8;
 /// The same for those beyond, which are there to explain a share of the variance.
 const ROUGHLY: f64 = 1e-4;
 
-/// Eigenvectors of a covariance, `[d, k]`, the variances that are known along them and maybe further ones, falling, and the variance in all.
+/// Eigenvectors of a covariance, `[d, k]`, the variances that are known along them and maybe further ones, falling, and
+/// the variance in all.
 #[derive(Debug, Clone)]
 pub struct Spectrum {
     pub components: Mat<f64>,
@@ -78,18 +80,24 @@ pub fn undecided() -> Error {
 fn checked(matrix: &Mat<f64>) -> Result<&Mat<f64>> {
     match matrix.is_all_finite() {
         true => Ok(matrix),
-        false => Err(Error::Failed("principal components need finite values, and these are not, or are too large".to_string())),
+        false => Err(Error::Failed(
+            "principal components need finite values, and these are not, or are too large".to_string(),
+        )),
     }
 }
 
-/// The first `k` components of `rows` about `mean`, and as many more as explain `share` of the variance: at most [`MOST`] where the
-/// components are many.
+/// The first `k` components of `rows` about `mean`, and as many more as explain `share` of the variance: at most
+/// [`MOST`] where the components are many.
 pub fn principal(rows: Matrix, mean: &[f64], k: usize, share: f64) -> Result<Spectrum> {
     let (count, width) = (rows.count(), rows.width);
     if count == 0 || (k == 0 && share <= 0.0) {
         let mut total = 0.0;
         rows.each_chunk(mean, |_, x| total += x.squared_norm_l2());
-        return Ok(Spectrum { components: Mat::zeros(width, 0), variances: Vec::new(), total: total / count.max(1) as f64 });
+        return Ok(Spectrum {
+            components: Mat::zeros(width, 0),
+            variances: Vec::new(),
+            total: total / count.max(1) as f64,
+        });
     }
     if width <= SMALL {
         return of_covariance(&covariance(rows, mean), k, share);
@@ -118,7 +126,8 @@ pub fn from_krylov(rows: Matrix, mean: &[f64], k: usize, share: f64) -> Result<S
         krylov.checked = columns;
         let values = eigenvalues(&krylov.projected)?;
         let wanted = k.max(reach(&values, share * krylov.total()).min(MOST));
-        let sums = [k, wanted].map(|count| values.iter().take(count).sum::<f64>() / krylov.total().max(f64::MIN_POSITIVE));
+        let sums =
+            [k, wanted].map(|count| values.iter().take(count).sum::<f64>() / krylov.total().max(f64::MIN_POSITIVE));
         // A space that holds little more than what is wanted of it tells nothing yet.
         let settled = columns >= wanted + wanted / 4 && sums[0] - before[0] < SETTLED && sums[1] - before[1] < ROUGHLY;
         if settled || !grown {
@@ -128,7 +137,8 @@ pub fn from_krylov(rows: Matrix, mean: &[f64], k: usize, share: f64) -> Result<S
     }
 }
 
-/// The variances along all directions, falling, of `rows` about `mean`: of the first [`SMALL`] rows where both sides are larger.
+/// The variances along all directions, falling, of `rows` about `mean`: of the first [`SMALL`] rows where both sides
+/// are larger.
 pub fn variances(rows: Matrix, mean: &[f64]) -> Result<Vec<f64>> {
     let count = rows.count();
     if rows.width <= SMALL {
@@ -171,7 +181,10 @@ fn gram(rows: Matrix, mean: &[f64]) -> Mat<f64> {
     let step = (CHUNK / 8 / count.max(1)).clamp(1, width);
     for start in (0..width).step_by(step) {
         let columns = start..width.min(start + step);
-        let part = rows.values.chunks_exact(width).flat_map(|row| Matrix::centred(&row[columns.clone()], &mean[columns.clone()]));
+        let part = rows
+            .values
+            .chunks_exact(width)
+            .flat_map(|row| Matrix::centred(&row[columns.clone()], &mean[columns.clone()]));
         let part: Vec<f64> = part.collect();
         add_square(&mut gram, MatRef::from_row_major_slice(&part, count, columns.len()));
         progress.steps(columns.len());
@@ -188,15 +201,18 @@ pub fn from_gram(rows: Matrix, mean: &[f64], k: usize, share: f64) -> Result<Spe
     // What lies below is rounding, and gives no direction.
     variances.retain(|&variance| variance > 1e-10 * total / count as f64);
     let kept = k.max(reach(&variances, share * total)).min(variances.len());
-    let scaled = Mat::from_fn(count, kept, |row, column| vectors[(row, column)] / (variances[column] * count as f64).sqrt());
+    let scaled =
+        Mat::from_fn(count, kept, |row, column| vectors[(row, column)] / (variances[column] * count as f64).sqrt());
     let (mut components, mut row) = (Mat::zeros(rows.width, kept), 0);
     rows.each_chunk(mean, |_, x| {
         matmul(&mut components, Accum::Add, x, scaled.subrows(row, x.ncols()), 1.0, Par::Seq);
         row += x.ncols();
     });
-    // The least ones are orthogonal up to the rounding of the largest: one step to the nearest orthonormal matrix (Higham 1986).
+    // The least ones are orthogonal up to the rounding of the largest: one step to the nearest orthonormal matrix
+    // (Higham 1986).
     if variances.first().zip(variances.get(kept.saturating_sub(1))).is_some_and(|(most, least)| *least < 1e-6 * most) {
-        let correction = Mat::<f64>::identity(kept, kept) * faer::Scale(1.5) - components.transpose() * &components * faer::Scale(0.5);
+        let correction = Mat::<f64>::identity(kept, kept) * faer::Scale(1.5)
+            - components.transpose() * &components * faer::Scale(0.5);
         components = components * correction;
     }
     Ok(Spectrum { components, variances, total })
@@ -260,7 +276,11 @@ impl<'a> Krylov<'a> {
             row += block.ncols();
         }
         let least = 1e-12 * self.projected.norm_l2(); // what is smaller is rounding
-        let next = if columns < self.rows.width { orthonormal(image, &self.basis, least)? } else { Mat::zeros(self.rows.width, 0) };
+        let next = if columns < self.rows.width {
+            orthonormal(image, &self.basis, least)?
+        } else {
+            Mat::zeros(self.rows.width, 0)
+        };
         self.basis.push(next);
         Ok(self.basis.last().is_some_and(|last| last.ncols() > 0))
     }
@@ -283,8 +303,8 @@ impl<'a> Krylov<'a> {
     }
 }
 
-/// An orthonormal basis of what `x` adds to the space of `basis`: projected out, and divided by the root of its products, twice, as the
-/// first time leaves rounding behind. Directions no longer than `least` are left out.
+/// An orthonormal basis of what `x` adds to the space of `basis`: projected out, and divided by the root of its
+/// products, twice, as the first time leaves rounding behind. Directions no longer than `least` are left out.
 fn orthonormal(mut x: Mat<f64>, basis: &[Mat<f64>], least: f64) -> Result<Mat<f64>> {
     for round in 0..2 {
         for block in basis {

@@ -45,7 +45,11 @@ fn filling_in_is_the_conditional_mean_of_a_gaussian_whatever_the_width_of_the_co
         let filled = pca.impute(Matrix { values: &holes, width: 5 });
         for (index, &column) in missing.iter().enumerate() {
             let wanted = expected[(index, 0)] + pca.mean[column];
-            assert!((f64::from(filled[column]) - wanted).abs() < 1e-5, "{k} components, column {column}: {} for {wanted}", filled[column]);
+            assert!(
+                (f64::from(filled[column]) - wanted).abs() < 1e-5,
+                "{k} components, column {column}: {} for {wanted}",
+                filled[column]
+            );
         }
     }
 }
@@ -54,7 +58,9 @@ fn filling_in_is_the_conditional_mean_of_a_gaussian_whatever_the_width_of_the_co
 fn digits_give_the_published_figures() {
     // The figures of another PCA implementation on the official split, pixels / 16.
     let digits = ae_data::open("digits").unwrap();
-    let scaled = |rows: &ae_data::Rows| (0..rows.len()).flat_map(|i| rows.row(i).unwrap()).map(|v| (v / 16.0) as f32).collect::<Vec<f32>>();
+    let scaled = |rows: &ae_data::Rows| {
+        (0..rows.len()).flat_map(|i| rows.row(i).unwrap()).map(|v| (v / 16.0) as f32).collect::<Vec<f32>>()
+    };
     let (train, test) = (scaled(&digits.train), scaled(&digits.test.unwrap()));
     let (train, test) = (Matrix { values: &train, width: 64 }, Matrix { values: &test, width: 64 });
     for (k, sse) in [(2, 3.432), (8, 1.608), (10, 1.289), (16, 0.760), (32, 0.177)] {
@@ -80,7 +86,9 @@ fn gaussian(count: usize, width: usize, directions: usize, size: fn(usize) -> f6
     let a = Mat::from_fn(directions, width, |i, _| size(i) * scale * a());
     let z = Mat::from_fn(directions, count, |_, _| z());
     let x = a.transpose() * z;
-    (0..count).flat_map(|row| x.col_as_slice(row).iter().map(|x| (x + noise * e() + 0.3) as f32).collect::<Vec<_>>()).collect()
+    (0..count)
+        .flat_map(|row| x.col_as_slice(row).iter().map(|x| (x + noise * e() + 0.3) as f32).collect::<Vec<_>>())
+        .collect()
 }
 
 fn decays(i: usize) -> f64 {
@@ -90,21 +98,34 @@ fn decays(i: usize) -> f64 {
 #[test]
 fn every_way_gives_the_same_components() {
     let steep: fn(usize) -> f64 = |i| 0.7f64.powi(i as i32);
-    for (count, width, directions, size) in
-        [(300, 200, 200, decays as fn(usize) -> f64), (160, 500, 160, decays), (300, 250, 100, steep), (90, 200, 3, decays)]
-    {
+    for (count, width, directions, size) in [
+        (300, 200, 200, decays as fn(usize) -> f64),
+        (160, 500, 160, decays),
+        (300, 250, 100, steep),
+        (90, 200, 3, decays),
+    ] {
         let values = gaussian(count, width, directions, size, 0.0);
         let rows = Matrix { values: &values, width };
         let mean = rows.mean();
         for k in [1, 8, 40, 100] {
-            let full = Pca::of(mean.clone(), spectrum::of_covariance(&spectrum::covariance(rows, &mean), k, 0.0).unwrap());
+            let full =
+                Pca::of(mean.clone(), spectrum::of_covariance(&spectrum::covariance(rows, &mean), k, 0.0).unwrap());
             let error = |pca: &Pca| pca.errors(rows).sse() / pca.total();
-            for (way, found) in [("gram", spectrum::from_gram(rows, &mean, k, 0.0)), ("krylov", spectrum::from_krylov(rows, &mean, k, 0.0))]
-            {
+            for (way, found) in [
+                ("gram", spectrum::from_gram(rows, &mean, k, 0.0)),
+                ("krylov", spectrum::from_krylov(rows, &mean, k, 0.0)),
+            ] {
                 let found = Pca::of(mean.clone(), found.unwrap());
-                let [total, explained, error] =
-                    [found.total() / full.total() - 1.0, found.explained() - full.explained(), error(&found) - error(&full)].map(f64::abs);
-                assert!(total < 1e-9 && explained < 1e-6 && error < 1e-6, "{way} {count}x{width} k {k}: {total} {explained} {error}");
+                let [total, explained, error] = [
+                    found.total() / full.total() - 1.0,
+                    found.explained() - full.explained(),
+                    error(&found) - error(&full),
+                ]
+                .map(f64::abs);
+                assert!(
+                    total < 1e-9 && explained < 1e-6 && error < 1e-6,
+                    "{way} {count}x{width} k {k}: {total} {explained} {error}"
+                );
                 let products = found.components.transpose() * &found.components;
                 let off = (products - Mat::<f64>::identity(found.components(), found.components())).norm_max();
                 assert!(off < 1e-6, "{way} {count}x{width} k {k}: {off} from orthonormal");
@@ -120,7 +141,12 @@ fn a_share_of_the_variance_is_explained_by_as_many_components_as_it_takes() {
     let mean = rows.mean();
     let full = Pca::fit_share(rows, 3, 0.9).unwrap();
     assert_eq!(full.components(), full.components_for(0.9));
-    assert!((0.9..0.91).contains(&full.explained()) && full.components() > 50, "{} {}", full.components(), full.explained());
+    assert!(
+        (0.9..0.91).contains(&full.explained()) && full.components() > 50,
+        "{} {}",
+        full.components(),
+        full.explained()
+    );
     let krylov = Pca::of(mean.clone(), spectrum::from_krylov(rows, &mean, 3, 0.9).unwrap());
     assert!(krylov.components().abs_diff(full.components()) <= 1, "{} {}", krylov.components(), full.components());
     assert_eq!(Pca::fit(rows, 3).unwrap().components(), 3);
@@ -133,10 +159,12 @@ fn a_row_with_holes_is_reconstructed_from_what_is_observed() {
     let values = gaussian(400, 30, 4, |_| 1.0, 0.01);
     let pca = Pca::fit(Matrix { values: &values, width: 30 }, 4).unwrap();
     let holes = hide(Matrix { values: &values, width: 30 }, 0.3, 1);
-    let (all, seen) = (pca.errors(Matrix { values: &values, width: 30 }), pca.errors(Matrix { values: &holes, width: 30 }));
+    let (all, seen) =
+        (pca.errors(Matrix { values: &values, width: 30 }), pca.errors(Matrix { values: &holes, width: 30 }));
     assert!(seen.fvu() < 1.2 * all.fvu(), "{} with holes, {} without", seen.fvu(), all.fvu());
     let codes = [&values, &holes].map(|values| pca.encode(Matrix { values, width: 30 }));
-    let (difference, size) = codes[0].iter().zip(&codes[1]).fold((0.0, 0.0), |(d, s), (a, b)| (d + (a - b).powi(2), s + a * a));
+    let (difference, size) =
+        codes[0].iter().zip(&codes[1]).fold((0.0, 0.0), |(d, s), (a, b)| (d + (a - b).powi(2), s + a * a));
     assert!(difference < 0.01 * size, "codes differ by {difference} of {size}");
 }
 
@@ -146,9 +174,12 @@ fn values_that_are_not_finite_are_an_error() {
     assert!(error.contains("feature 1 of row 2 is infinite"), "{error}");
     assert!(Pca::fit(Matrix { values: &[], width: 0 }, 1).is_err());
     // The largest and the most missing numbers there are do no harm.
-    for values in
-        [[f32::MAX, -f32::MAX, f32::MAX, 0.0, 1.0, 2.0], [f32::NAN; 6], [f32::NAN, f32::NAN, f32::NAN, 1.0, f32::NAN, 2.0], [7.0; 6]]
-    {
+    for values in [
+        [f32::MAX, -f32::MAX, f32::MAX, 0.0, 1.0, 2.0],
+        [f32::NAN; 6],
+        [f32::NAN, f32::NAN, f32::NAN, 1.0, f32::NAN, 2.0],
+        [7.0; 6],
+    ] {
         let rows = Matrix { values: &values, width: 2 };
         for k in 0..=2 {
             let pca = Pca::fit(rows, k).unwrap();
@@ -173,7 +204,8 @@ fn parts_that_do_not_fit_together_are_an_error() {
     assert!(Pca::from_parts(mean, &components, variances, f64::INFINITY).is_err());
 }
 
-/// Errors at hidden values of new rows: of components of complete rows, of the same rows with 30% missing, and of those filled in with the mean.
+/// Errors at hidden values of new rows: of components of complete rows, of the same rows with 30% missing, and of those
+/// filled in with the mean.
 fn with_holes(count: usize, width: usize, k: usize, directions: usize, noise: f64) -> [f64; 3] {
     let all = gaussian(2 * count, width, directions, |i| 0.8f64.powi(i as i32), noise);
     let (train, test) = all.split_at(count * width);
@@ -181,18 +213,23 @@ fn with_holes(count: usize, width: usize, k: usize, directions: usize, noise: f6
     let holes = hide(train, 0.3, 5);
     let holes = Matrix { values: &holes, width };
     let mean: Vec<f32> = holes.mean().into_iter().map(|mean| mean as f32).collect();
-    let naive: Vec<f32> = holes.values.iter().enumerate().map(|(i, &x)| if x.is_nan() { mean[i % width] } else { x }).collect();
+    let naive: Vec<f32> =
+        holes.values.iter().enumerate().map(|(i, &x)| if x.is_nan() { mean[i % width] } else { x }).collect();
     let hidden = hide(test, 0.3, 6);
     let hidden = Matrix { values: &hidden, width };
-    [train, holes, Matrix { values: &naive, width }].map(|rows| imputation_mse(test, hidden, &Pca::fit(rows, k).unwrap().impute(hidden)))
+    [train, holes, Matrix { values: &naive, width }]
+        .map(|rows| imputation_mse(test, hidden, &Pca::fit(rows, k).unwrap().impute(hidden)))
 }
 
 #[test]
 fn components_of_rows_with_holes_are_nearly_those_of_the_complete_rows() {
     // Few features, whose covariance is fitted; many, and few rows of many.
-    for (count, width, k, noise) in [(600, 20, 5, 0.05), (600, 20, 18, 0.05), (500, 300, 8, 0.01), (150, 400, 8, 0.01)] {
+    for (count, width, k, noise) in [(600, 20, 5, 0.05), (600, 20, 18, 0.05), (500, 300, 8, 0.01), (150, 400, 8, 0.01)]
+    {
         let [oracle, fitted, naive] = with_holes(count, width, k, 8, noise);
-        println!("{count}x{width}, {k} components: {oracle:.6} complete, {fitted:.6} with holes, {naive:.6} filled with the mean");
+        println!(
+            "{count}x{width}, {k} components: {oracle:.6} complete, {fitted:.6} with holes, {naive:.6} filled with the mean"
+        );
         assert!(fitted < 1.15 * oracle && naive > 1.25 * fitted, "{count}x{width} k {k}: {oracle} {fitted} {naive}");
     }
 }

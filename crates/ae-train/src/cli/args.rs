@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use crate::Which;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Autoencoders for Burn: train one and see what it learned. Without a command, trains the default on handwritten digits.
+/// Autoencoders for Burn: train one and see what it learned. Without a command, trains the default on handwritten
+/// digits.
 #[derive(Debug, Parser)]
 #[command(name = "ae", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -182,11 +183,15 @@ fn character(text: &str) -> Result<char, String> {
 }
 
 fn decimal(text: &str) -> Result<char, String> {
-    text.chars().next().filter(|mark| text.len() == 1 && matches!(mark, '.' | ',')).ok_or_else(|| "`.` or `,`".to_string())
+    text.chars()
+        .next()
+        .filter(|mark| text.len() == 1 && matches!(mark, '.' | ','))
+        .ok_or_else(|| "`.` or `,`".to_string())
 }
 
 fn size(text: &str) -> Result<[usize; 2], String> {
-    let sides = text.split_once(['x', 'X']).and_then(|(height, width)| Some([height.parse().ok()?, width.parse().ok()?]));
+    let sides =
+        text.split_once(['x', 'X']).and_then(|(height, width)| Some([height.parse().ok()?, width.parse().ok()?]));
     sides.filter(|sides| !sides.contains(&0)).ok_or_else(|| "a height and a width in pixels, such as 28x28".to_string())
 }
 
@@ -230,7 +235,8 @@ pub struct RowsArgs {
     /// Folder of the run.
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
-    /// Rows like those of the run: a built-in set, file, folder, pattern, or - for CSV on standard input; by default the run's own data.
+    /// Rows like those of the run: a built-in set, file, folder, pattern, or - for CSV on standard input; by default
+    /// the run's own data.
     #[arg(long, value_name = "NAME|PATH")]
     pub data: Option<String>,
     /// Which rows of it; by default every row of --data, or the held-out rows of the run's own data.
@@ -308,7 +314,8 @@ pub struct ReconstructArgs {
     /// Rows.
     #[command(flatten)]
     pub rows: RowsArgs,
-    /// Corrupt the rows first: gaussian=STD, masking=RATE, salt_and_pepper=RATE, with commas between; without a number, or without anything, as in the run's training.
+    /// Corrupt the rows first: gaussian=STD, masking=RATE, salt_and_pepper=RATE, with commas between; without a
+    /// number, or without anything, as in the run's training.
     #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "", require_equals = true)]
     pub corrupt: Option<String>,
     /// File to write: a table, or for images .png; by default CSV on standard output.
@@ -360,7 +367,8 @@ pub struct SampleArgs {
     /// Seed of the draws.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Say how like the test rows 1,000 of them are (more if --rows is more), beside training rows and a mixture of Gaussians on the rows themselves.
+    /// Say how like the test rows 1,000 of them are (more if --rows is more), beside training rows and a mixture of
+    /// Gaussians on the rows themselves.
     #[arg(long)]
     pub measure: bool,
     /// File to write: a table, or for images .png; by default CSV on standard output.
@@ -386,7 +394,8 @@ pub struct ScoreArgs {
     /// Rows.
     #[command(flatten)]
     pub rows: RowsArgs,
-    /// Share of normal rows that may be flagged by mistake, in (0, 1); by default the run's: 0.05, or 1 in m + 1 with fewer than 19 validation rows. A row is flagged if its p-value is no greater.
+    /// Share of normal rows that may be flagged by mistake, in (0, 1); by default the run's: 0.05, or 1 in m + 1 with
+    /// fewer than 19 validation rows. A row is flagged if its p-value is no greater.
     #[arg(long, value_name = "SHARE", value_parser = share, visible_alias = "contamination")]
     pub false_alarms: Option<f64>,
     /// Keep --false-alarms with the run.
@@ -395,7 +404,8 @@ pub struct ScoreArgs {
     /// Write the N columns that score highest in each row, rather than the score of every column.
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
     pub top: Option<usize>,
-    /// Name of the normal class, if the rows have labels; by default the run's, or the one called 0, normal, inlier, false or the like.
+    /// Name of the normal class, if the rows have labels; by default the run's, or the one called 0, normal, inlier,
+    /// false or the like.
     #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]
     pub normal: Option<String>,
     /// Table to write, with the score of each row and of each of its columns; by default CSV on standard output.
@@ -490,10 +500,12 @@ pub enum ExportFormat {
 /// What to import.
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
-    /// safetensors file with encoder.0.weight, decoder.0.weight and so on, as `ae export` writes it and PyTorch's `state_dict` has it.
+    /// safetensors file with encoder.0.weight, decoder.0.weight and so on, as `ae export` writes it and PyTorch's
+    /// `state_dict` has it.
     #[arg(value_name = "WEIGHTS")]
     pub weights: PathBuf,
-    /// The data, and what the weights do not tell: the activations (--set model.network.activation=relu), the stride of convolutions.
+    /// The data, and what the weights do not tell: the activations (--set model.network.activation=relu), the stride
+    /// of convolutions.
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Folder of the run; by default a new one under runs/.

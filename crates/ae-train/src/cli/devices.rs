@@ -1,4 +1,5 @@
-//! Devices for the commands: drivers are asked and tried in processes of their own, so that none can take this one down.
+//! Devices for the commands: drivers are asked and tried in processes of their own, so that none can take this one
+//! down.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -102,7 +103,13 @@ fn test(found: &Found) -> std::result::Result<(), String> {
 /// This program again, as `ae probe`.
 fn start(args: &[&str]) -> std::io::Result<Child> {
     let program = std::env::current_exe()?;
-    Command::new(program).arg("probe").args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    Command::new(program)
+        .arg("probe")
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
 }
 
 /// Waits for a process to end well; else how it ended.

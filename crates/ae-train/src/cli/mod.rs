@@ -27,10 +27,12 @@ use output::say;
 use terminal::Terminal;
 
 /// Fields of a configuration that have a flag of another name.
-const NAMED_OTHERWISE: &[(&str, &str)] = &[("data", "data.source"), ("code_dim", "model.code_dim"), ("epochs", "training.epochs")];
+const NAMED_OTHERWISE: &[(&str, &str)] =
+    &[("data", "data.source"), ("code_dim", "model.code_dim"), ("epochs", "training.epochs")];
 
-/// Reads the arguments of this program and does what they ask for, with the parts of the registry: every command of `ae`. The exit status is 0, 1 if
-/// something failed, 2 for arguments that cannot be used, and 130 if it was interrupted.
+/// Reads the arguments of this program and does what they ask for, with the parts of the registry: every command of
+/// `ae`. The exit status is 0, 1 if something failed, 2 for arguments that cannot be used, and 130 if it was
+/// interrupted.
 ///
 /// It takes over signals, panics and standard error of the process, and is to be called once, by `main`.
 pub fn run(registry: Registry) -> ExitCode {
@@ -60,7 +62,8 @@ pub fn run(registry: Registry) -> ExitCode {
     }
 }
 
-/// What clap reads, named as the program is; a flag that sets a field of the configuration is explained as the field is.
+/// What clap reads, named as the program is; a flag that sets a field of the configuration is explained as the field
+/// is.
 fn command(registry: &Registry) -> clap::Command {
     let fields = fields::fields(registry);
     let explained = |arg: clap::Arg| {
@@ -88,7 +91,8 @@ const NAME: &str = "ae";
 /// The name of this program.
 fn program() -> String {
     let called = std::env::args_os().next();
-    let name = called.as_deref().and_then(|path| Path::new(path).file_name()).map(|name| name.to_string_lossy().into_owned());
+    let name =
+        called.as_deref().and_then(|path| Path::new(path).file_name()).map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_else(|| NAME.to_string());
     name.strip_suffix(std::env::consts::EXE_SUFFIX).map(str::to_string).unwrap_or(name)
 }
@@ -102,7 +106,8 @@ fn renamed(text: &str) -> String {
 /// Clap's message without its usage text: what is wrong, and its tips.
 fn one_line(message: &str) -> String {
     let lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
-    let said: Vec<_> = lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information")).collect();
+    let said: Vec<_> =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information")).collect();
     format!("{} (see `ae --help`)", said.join("; "))
 }
 

@@ -10,8 +10,8 @@ use crate::{Error, Result};
 /// What switches bold letters on and off: the only such sequences that are printed.
 const BOLD: [&str; 2] = ["\x1b[1m", "\x1b[0m"];
 
-/// A text that changes nothing of a terminal but what it shows: names from a file may hold sequences that move the cursor, set a title, or turn the order of letters
-/// around. They are printed as what they are, `\u{1b}`.
+/// A text that changes nothing of a terminal but what it shows: names from a file may hold sequences that move the
+/// cursor, set a title, or turn the order of letters around. They are printed as what they are, `\u{1b}`.
 fn printable(text: &str) -> String {
     let turns = |letter: char| matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut safe = String::with_capacity(text.len());
@@ -39,7 +39,9 @@ pub fn print(text: &str) -> Result<()> {
     // A file or another program gets the text as it is.
     let text = if out.is_terminal() { Cow::from(printable(text)) } else { text.into() };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Failed(format!("cannot write to standard output: {error}"))),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Failed(format!("cannot write to standard output: {error}")))
+        }
         _ => Ok(()),
     }
 }
@@ -55,7 +57,10 @@ mod tests {
 
     #[test]
     fn nothing_from_a_file_reaches_the_terminal_as_a_command() {
-        assert_eq!(printable("\x1b]0;title\x07 \r\u{202e}cba\u{9b}2J"), "\\u{1b}]0;title\\u{7} \\u{d}\\u{202e}cba\\u{9b}2J");
+        assert_eq!(
+            printable("\x1b]0;title\x07 \r\u{202e}cba\u{9b}2J"),
+            "\\u{1b}]0;title\\u{7} \\u{d}\\u{202e}cba\\u{9b}2J"
+        );
         let plain = "a\tb\nÄ 漢 é\u{301} \x1b[1mbold\x1b[0m";
         assert_eq!(printable(plain), plain);
     }

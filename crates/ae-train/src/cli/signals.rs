@@ -1,11 +1,13 @@
-//! How the program ends before its work is done: by a signal, or because a thread of a backend panicked. Nothing may hang.
+//! How the program ends before its work is done: by a signal, or because a thread of a backend panicked. Nothing may
+//! hang.
 //!
-//! A signal while a network trains asks Burn to stop after the step at hand; a second one, or one in any other phase, ends the program at once, and so
-//! does a step that does not end in time. Drivers have exit handlers that wait for threads that no longer answer, so the end is `_exit`: whole
-//! epochs are on the disk, and nothing else is worth keeping.
+//! A signal while a network trains asks Burn to stop after the step at hand; a second one, or one in any other phase,
+//! ends the program at once, and so does a step that does not end in time. Drivers have exit handlers that wait for
+//! threads that no longer answer, so the end is `_exit`: whole epochs are on the disk, and nothing else is worth
+//! keeping.
 //!
-//! A panic in a thread of a backend may leave everybody else waiting for it, or Burn may recover from it. So the panic is remembered, and the
-//! program ends if the work has not gone on for a while.
+//! A panic in a thread of a backend may leave everybody else waiting for it, or Burn may recover from it. So the panic
+//! is remembered, and the program ends if the work has not gone on for a while.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -70,7 +72,8 @@ pub fn watch() -> Result<()> {
     ctrlc::set_handler(interrupted).map_err(|error| Error::Failed(format!("cannot listen for Ctrl-C: {error}")))
 }
 
-/// A training begins: the first signal stops it with `interrupter`, between two steps. `advice` says how to go on with it.
+/// A training begins: the first signal stops it with `interrupter`, between two steps. `advice` says how to go on with
+/// it.
 pub fn training(interrupter: &Interrupter, advice: &str) {
     let mut state = state();
     (state.training, state.advice) = (Some(interrupter.clone()), advice.to_string());
@@ -130,7 +133,8 @@ fn panicked(info: &PanicHookInfo) {
     if caught::expected() {
         return;
     }
-    let place = info.location().map(|location| format!(" ({}:{})", location.file(), location.line())).unwrap_or_default();
+    let place =
+        info.location().map(|location| format!(" ({}:{})", location.file(), location.line())).unwrap_or_default();
     let message = info.payload_as_str().unwrap_or("no message").lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
@@ -175,8 +179,13 @@ pub fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
                 advice => format!("; {advice}"),
             };
             // Burn's dashboard ends a training at once by a panic of its own, which no hook sees.
-            let is_killed = payload.downcast_ref::<&str>().is_some_and(|message| message.starts_with("Killing training"));
-            Err(if is_killed { Error::Interrupted(format!("killed{advice}")) } else { Error::Failed(format!("{}{advice}", failure())) })
+            let is_killed =
+                payload.downcast_ref::<&str>().is_some_and(|message| message.starts_with("Killing training"));
+            Err(if is_killed {
+                Error::Interrupted(format!("killed{advice}"))
+            } else {
+                Error::Failed(format!("{}{advice}", failure()))
+            })
         }
     }
 }
@@ -253,7 +262,10 @@ mod tests {
         let (output, _) = run("panic", None);
         assert_eq!(output.status.code(), Some(1));
         let errors = errors(&output);
-        assert!(errors.len() == 1 && errors[0].contains("the driver is gone") && errors[0].ends_with("; go on like this"), "{errors:?}");
+        assert!(
+            errors.len() == 1 && errors[0].contains("the driver is gone") && errors[0].ends_with("; go on like this"),
+            "{errors:?}"
+        );
     }
 
     #[test]

@@ -15,7 +15,8 @@ use burn::tensor::{
 
 use super::{Finding, Found, Place};
 
-/// The interfaces, in the order in which they are asked. OpenGL is asked, last, to say what is there; Burn's kernels do not run on it.
+/// The interfaces, in the order in which they are asked. OpenGL is asked, last, to say what is there; Burn's kernels do
+/// not run on it.
 const APIS: [(&str, Backend); 4] =
     [("Vulkan", Backend::Vulkan), ("Metal", Backend::Metal), ("DirectX 12", Backend::Dx12), ("OpenGL", Backend::Gl)];
 
@@ -27,7 +28,10 @@ pub fn find(tell: &mut dyn FnMut(Finding)) {
             continue;
         }
         tell(Finding::Asking(api.to_string()));
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor { backends, ..wgpu::InstanceDescriptor::new_without_display_handle() });
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        });
         let mut seen = Vec::new();
         for adapter in ready(instance.enumerate_adapters(backends)) {
             let info = adapter.get_info();
@@ -126,5 +130,9 @@ pub fn open(api: &str, kind: &str, index: usize) -> Result<Device, String> {
         "DirectX 12" => WgpuBackend::Dx12,
         _ => return Err(format!("Burn's kernels do not run on {api}")),
     };
-    Device::wgpu_options().graphics_api(api).device_kind(kind).init().map_err(|error| error.to_string().replace('\n', " "))
+    Device::wgpu_options()
+        .graphics_api(api)
+        .device_kind(kind)
+        .init()
+        .map_err(|error| error.to_string().replace('\n', " "))
 }

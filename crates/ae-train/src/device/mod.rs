@@ -1,8 +1,9 @@
 //! Devices by name: this folder is the only place that knows which backends were built in.
 //!
-//! [`found`] lists what the machine has, [`choose`] picks by name, and [`Found::open`] makes a Burn [`Device`] of it. Looking for hardware runs code
-//! of its drivers, and a driver can crash or hang. A program that must survive that calls [`find`] and [`Found::test`] in a process of their own, as
-//! `ae` does, and hands [`choose`] what it learned there.
+//! [`found`] lists what the machine has, [`choose`] picks by name, and [`Found::open`] makes a Burn [`Device`] of it.
+//! Looking for hardware runs code of its drivers, and a driver can crash or hang. A program that must survive that
+//! calls [`find`] and [`Found::test`] in a process of their own, as `ae` does, and hands [`choose`] what it learned
+//! there.
 
 #[cfg(feature = "wgpu")]
 mod adapters;
@@ -75,8 +76,8 @@ pub struct Choice {
     pub note: Option<String>,
 }
 
-/// Looks for every device of every backend that was built in, those for the CPU first, and tells of each in turn. Their names are given by
-/// [`arranged`], which needs them all.
+/// Looks for every device of every backend that was built in, those for the CPU first, and tells of each in turn. Their
+/// names are given by [`arranged`], which needs them all.
 pub fn find(mut tell: impl FnMut(Finding)) {
     #[cfg(feature = "flex")]
     tell(Finding::Found(Found::cpu("flex")));
@@ -111,7 +112,8 @@ fn find_indexed(name: &str, api: &str, kind: burn::tensor::DeviceType, tell: &mu
     }
 }
 
-/// The devices as they are listed: GPUs before software and software before the CPU, what cannot be used last; each with its name.
+/// The devices as they are listed: GPUs before software and software before the CPU, what cannot be used last; each
+/// with its name.
 pub fn arranged(mut found: Vec<Found>) -> Vec<Found> {
     let rank = |found: &Found| (found.problem.is_some(), !found.is_gpu(), found.software);
     found.sort_by_key(rank);
@@ -136,12 +138,18 @@ pub fn found() -> Vec<Found> {
     arranged(all)
 }
 
-/// The device called `name` among `found`, which is [`arranged`]. `auto` is the first GPU that passes `test`, else the CPU; `wgpu`, `vulkan`,
-/// `metal` and `dx12` are the first adapter of theirs that does, in hardware if there is one. `test` says why a device does not work.
+/// The device called `name` among `found`, which is [`arranged`]. `auto` is the first GPU that passes `test`, else the
+/// CPU; `wgpu`, `vulkan`, `metal` and `dx12` are the first adapter of theirs that does, in hardware if there is one.
+/// `test` says why a device does not work.
 ///
 /// # Errors
-/// A name of no device: the message lists those that are there. A device that does not work: the message says why and what to do.
-pub fn choose(found: &[Found], name: &str, mut test: impl FnMut(&Found) -> std::result::Result<(), String>) -> Result<Choice> {
+/// A name of no device: the message lists those that are there. A device that does not work: the message says why and
+/// what to do.
+pub fn choose(
+    found: &[Found],
+    name: &str,
+    mut test: impl FnMut(&Found) -> std::result::Result<(), String>,
+) -> Result<Choice> {
     let wanted = name.strip_suffix(":0").unwrap_or(name);
     let is_auto = name == "auto";
     let candidates: Vec<&Found> = match is_auto {
@@ -153,7 +161,9 @@ pub fn choose(found: &[Found], name: &str, mut test: impl FnMut(&Found) -> std::
         let is_software = is_auto && candidate.software;
         let result = match &candidate.problem {
             Some(problem) => Err(problem.clone()),
-            None if is_software => Err(format!("computes on the CPU, and is used only by its name, `--device {}`", candidate.name)),
+            None if is_software => {
+                Err(format!("computes on the CPU, and is used only by its name, `--device {}`", candidate.name))
+            }
             None => test(candidate),
         };
         match result {
@@ -190,15 +200,15 @@ pub fn choose(found: &[Found], name: &str, mut test: impl FnMut(&Found) -> std::
 const ADAPTERS: [&str; 4] = ["wgpu", "vulkan", "metal", "dx12"];
 
 /// What to do without a usable adapter.
-const INSTALL: &str =
-    "install the driver of your GPU with Vulkan (NVIDIA's own; for AMD and Intel `mesa-vulkan-drivers` on Debian, Ubuntu and Fedora)";
+const INSTALL: &str = "install the driver of your GPU with Vulkan (NVIDIA's own; for AMD and Intel `mesa-vulkan-drivers` on Debian, Ubuntu and Fedora)";
 
 /// Every device that can be opened, as [`found`]. Runs drivers in this process.
 pub fn available() -> Vec<Available> {
     found().iter().filter(|found| found.problem.is_none()).filter_map(|found| found.open().ok()).collect()
 }
 
-/// The device called `name` (see [`choose`]), opened. Runs drivers in this process and believes what they say of themselves.
+/// The device called `name` (see [`choose`]), opened. Runs drivers in this process and believes what they say of
+/// themselves.
 ///
 /// # Errors
 /// As [`choose`] and [`Found::open`].
@@ -207,7 +217,8 @@ pub fn open(name: &str) -> Result<Available> {
     cpu.unwrap_or_else(|| choose(&found(), name, |_| Ok(()))?.found.open())
 }
 
-/// The device for the CPU called `name`, or the first of them for `auto`; none if no such backend was built in. Asks no driver.
+/// The device for the CPU called `name`, or the first of them for `auto`; none if no such backend was built in. Asks no
+/// driver.
 pub fn open_cpu(name: &str) -> Option<Result<Available>> {
     let found = found_cpu().into_iter().find(|found| name == "auto" || found.name == name)?;
     Some(found.open())
@@ -223,8 +234,8 @@ pub fn found_cpu() -> Vec<Found> {
     ]
 }
 
-/// The device for everything after training: the CPU, where results come at once; `trained_on` if no such backend was built in, or if a model of
-/// this many parameters does not fit into the memory that is free.
+/// The device for everything after training: the CPU, where results come at once; `trained_on` if no such backend was
+/// built in, or if a model of this many parameters does not fit into the memory that is free.
 pub fn for_results(trained_on: &Device, parameters: usize) -> Device {
     // The weights, and as much again for what is computed of them.
     let fits = crate::estimate::available_memory().is_none_or(|free| 8 * parameters as u64 <= free);
@@ -292,8 +303,12 @@ impl Found {
     }
 
     fn slowness(&self) -> Option<String> {
-        self.software
-            .then(|| format!("{} is software that computes on the CPU: `--device flex` is about 20 times as fast", self.describe()))
+        self.software.then(|| {
+            format!(
+                "{} is software that computes on the CPU: `--device flex` is about 20 times as fast",
+                self.describe()
+            )
+        })
     }
 
     /// Opens it.
@@ -302,8 +317,9 @@ impl Found {
     /// A driver that refuses.
     pub fn open(&self) -> Result<Available> {
         let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-        let known =
-            opened.iter().find(|(found, _)| found.place == self.place && found.api == self.api && found.backend() == self.backend());
+        let known = opened
+            .iter()
+            .find(|(found, _)| found.place == self.place && found.api == self.api && found.backend() == self.backend());
         let device = match known {
             Some((_, device)) => device.clone(),
             None => {
@@ -320,15 +336,19 @@ impl Found {
             #[cfg(feature = "flex")]
             (Place::Cpu, "flex") => Ok(Device::flex()),
             #[cfg(feature = "ndarray")]
-            #[expect(deprecated, reason = "upstream drops the backend in its next version; until then it can be chosen")]
+            #[expect(
+                deprecated,
+                reason = "upstream drops the backend in its next version; until then it can be chosen"
+            )]
             (Place::Cpu, "ndarray") => Ok(Device::ndarray()),
             #[cfg(feature = "cuda")]
             (Place::Index(index), "cuda") => Ok(Device::cuda(*index)),
             #[cfg(feature = "rocm")]
             (Place::Index(index), "rocm") => Ok(Device::rocm(*index)),
             #[cfg(feature = "wgpu")]
-            (Place::Adapter { kind, index }, _) => adapters::open(&self.api, kind, *index)
-                .map_err(|reason| Error::Failed(format!("`--device {}`, {}, cannot be opened: {reason}", self.name, self.describe()))),
+            (Place::Adapter { kind, index }, _) => adapters::open(&self.api, kind, *index).map_err(|reason| {
+                Error::Failed(format!("`--device {}`, {}, cannot be opened: {reason}", self.name, self.describe()))
+            }),
             _ => Err(Error::Failed(format!("this program was built without the backend of `--device {}`", self.name))),
         }
     }
@@ -354,7 +374,9 @@ impl Found {
             .flat_map(|data| data.iter::<f32>().collect::<Vec<_>>())
             .collect();
         let expected = [17.0, 4.3125, 2.0, -4.0, 6.0, 1.0, 0.5, -2.0];
-        match found.len() == expected.len() && found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-4) {
+        match found.len() == expected.len()
+            && found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-4)
+        {
             true => Ok(()),
             false => Err(wrong(format!("computes wrongly: {found:?} instead of {expected:?}"))),
         }
@@ -390,14 +412,22 @@ mod tests {
     #[test]
     fn devices_are_listed_best_first_with_a_name_each() {
         let listed: Vec<(String, String)> = machine().into_iter().map(|found| (found.name, found.title)).collect();
-        let expected = [("wgpu", "old card"), ("wgpu:1", "card"), ("wgpu:2", "lavapipe"), ("flex", "the processor"), ("wgpu:3", "GL card")];
+        let expected = [
+            ("wgpu", "old card"),
+            ("wgpu:1", "card"),
+            ("wgpu:2", "lavapipe"),
+            ("flex", "the processor"),
+            ("wgpu:3", "GL card"),
+        ];
         assert_eq!(listed, expected.map(|(name, title)| (name.to_string(), title.to_string())));
     }
 
     #[test]
     fn auto_takes_the_first_gpu_that_works_and_says_why_none_does() {
         let chosen = |broken: &[&str]| {
-            let test = |found: &Found| if broken.contains(&found.title.as_str()) { Err("does not answer".to_string()) } else { Ok(()) };
+            let test = |found: &Found| {
+                if broken.contains(&found.title.as_str()) { Err("does not answer".to_string()) } else { Ok(()) }
+            };
             choose(&machine(), "auto", test).unwrap()
         };
         assert_eq!(chosen(&[]).found.title, "old card");
@@ -405,7 +435,12 @@ mod tests {
         let choice = chosen(&["old card", "card"]);
         assert_eq!(choice.found.name, "flex");
         if let Some(note) = choice.note {
-            for part in ["old card (Vulkan) does not answer", "lavapipe (Vulkan) computes on the CPU", "--device wgpu:2", "OpenGL alone"] {
+            for part in [
+                "old card (Vulkan) does not answer",
+                "lavapipe (Vulkan) computes on the CPU",
+                "--device wgpu:2",
+                "OpenGL alone",
+            ] {
                 assert!(note.contains(part), "{note}");
             }
         }
@@ -424,7 +459,9 @@ mod tests {
         let error = choose(&machine(), "wgpu", |_| Err("hangs".to_string())).unwrap_err();
         assert!(error.exit_code() == 1 && error.to_string().contains("lavapipe (Vulkan) hangs"), "{error}");
         // Named, a software adapter is used where there is no other.
-        let software = choose(&machine(), "vulkan", |found| if found.software { Ok(()) } else { Err("hangs".to_string()) }).unwrap();
+        let software =
+            choose(&machine(), "vulkan", |found| if found.software { Ok(()) } else { Err("hangs".to_string()) })
+                .unwrap();
         assert_eq!(software.found.title, "lavapipe");
     }
 

@@ -1,5 +1,6 @@
-//! Weights from elsewhere, under the names that [`pytorch`](super::pytorch) writes: `encoder.0.weight`, `encoder.0.bias`, ... of an
-//! `nn.Sequential`, and `scaling.offset`, `scaling.scale`, `code.threshold` where there are some.
+//! Weights from elsewhere, under the names that [`pytorch`](super::pytorch) writes: `encoder.0.weight`,
+//! `encoder.0.bias`, ... of an `nn.Sequential`, and `scaling.offset`, `scaling.scale`, `code.threshold` where there are
+//! some.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -39,7 +40,8 @@ impl Weights {
     pub fn read(path: &Path) -> Result<Self> {
         let origin = path.display().to_string();
         let bytes = fs::read(path).map_err(|error| Error::at("read", path, error))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| Error::Failed(format!("{origin} is no safetensors file: {error}")))?;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|error| Error::Failed(format!("{origin} is no safetensors file: {error}")))?;
         let (mut state, mut scaling) = (State::new(), BTreeMap::new());
         for (name, tensor) in file.tensors() {
             let element = match tensor.dtype() {
@@ -49,7 +51,11 @@ impl Weights {
                 Dtype::BF16 => Element::BF16,
                 // Counters, such as the batches that PyTorch's batch norm has seen.
                 _ if name.ends_with("num_batches_tracked") => continue,
-                other => return Err(Error::Failed(format!("{origin}: `{name}` holds {other:?}, but weights are floating-point numbers"))),
+                other => {
+                    return Err(Error::Failed(format!(
+                        "{origin}: `{name}` holds {other:?}, but weights are floating-point numbers"
+                    )));
+                }
             };
             let found = element.decode(tensor.data(), false);
             let mut values = Vec::with_capacity(found.len());
@@ -67,7 +73,10 @@ impl Weights {
     fn shapes(&self, network: &str) -> Result<Shapes> {
         let mut shapes = Shapes::default();
         for (name, numbers) in &self.state {
-            let place = name.strip_prefix(network).and_then(|rest| rest.strip_prefix('.')).and_then(|rest| rest.strip_suffix(".weight"));
+            let place = name
+                .strip_prefix(network)
+                .and_then(|rest| rest.strip_prefix('.'))
+                .and_then(|rest| rest.strip_suffix(".weight"));
             if let Some(index) = place.and_then(|place| place.parse().ok()) {
                 shapes.layers.insert(index, numbers.shape.clone());
             }
@@ -92,12 +101,14 @@ impl Weights {
     pub fn settings(&self) -> Result<Vec<(&'static str, Value)>> {
         let shapes = self.shapes("encoder")?;
         let decoder = self.shapes("decoder")?;
-        let of_rank = |rank: usize| shapes.layers.values().filter(|shape| shape.len() == rank).cloned().collect::<Vec<_>>();
+        let of_rank =
+            |rank: usize| shapes.layers.values().filter(|shape| shape.len() == rank).cloned().collect::<Vec<_>>();
         let (linear, convolutions, norms) = (of_rank(2), of_rank(4), of_rank(1));
         let Some(last) = linear.last() else {
             return Err(Error::Failed(format!("{}: the encoder has no linear layer that gives the code", self.origin)));
         };
-        let integers = |values: Vec<usize>| Value::Array(values.into_iter().map(|value| Value::Integer(value as i64)).collect());
+        let integers =
+            |values: Vec<usize>| Value::Array(values.into_iter().map(|value| Value::Integer(value as i64)).collect());
         let integer = |value: usize| Value::Integer(value as i64);
         let text = |value: &str| Value::String(value.to_string());
         // A Gaussian code reads two numbers for each unit that the decoder reads.
@@ -110,7 +121,8 @@ impl Weights {
         if convolutions.is_empty() {
             let down: Vec<usize> = linear[..linear.len() - 1].iter().map(|shape| shape[0]).collect();
             // What a layer reads is what the one before it gives.
-            let up: Vec<usize> = decoder.layers.values().filter(|shape| shape.len() == 2).skip(1).map(|shape| shape[1]).collect();
+            let up: Vec<usize> =
+                decoder.layers.values().filter(|shape| shape.len() == 2).skip(1).map(|shape| shape[1]).collect();
             let is_mirrored = up.iter().eq(down.iter().rev());
             settings.extend([("model.network.kind", text("mlp")), ("model.network.hidden", integers(down))]);
             if !is_mirrored {
@@ -139,9 +151,14 @@ impl Weights {
     /// # Errors
     /// A scale of 0.
     pub fn scaling(&self) -> Result<Option<[Vec<f64>; 2]>> {
-        let (Some(offset), Some(scale)) = (self.scaling.get("offset"), self.scaling.get("scale")) else { return Ok(None) };
+        let (Some(offset), Some(scale)) = (self.scaling.get("offset"), self.scaling.get("scale")) else {
+            return Ok(None);
+        };
         match scale.iter().any(|scale| *scale == 0.0 || !scale.is_finite()) || offset.len() != scale.len() {
-            true => Err(Error::Failed(format!("{}: `scaling.scale` holds a 0, or not as many numbers as `scaling.offset`", self.origin))),
+            true => Err(Error::Failed(format!(
+                "{}: `scaling.scale` holds a 0, or not as many numbers as `scaling.offset`",
+                self.origin
+            ))),
             false => Ok(Some([offset.clone(), scale.clone()])),
         }
     }
@@ -199,7 +216,10 @@ impl Loader<'_> {
             return Err(Error::Failed(format!("{} has no `{name}` of shape {shape:?}: {advice}", self.origin)));
         };
         if numbers.shape != shape {
-            return Err(Error::Failed(format!("{}: `{name}` has shape {:?}, but {shape:?} is needed", self.origin, numbers.shape)));
+            return Err(Error::Failed(format!(
+                "{}: `{name}` has shape {:?}, but {shape:?} is needed",
+                self.origin, numbers.shape
+            )));
         }
         Ok(Tensor::from_data(TensorData::new(numbers.values, shape), self.device))
     }
@@ -208,20 +228,26 @@ impl Loader<'_> {
         Ok(match layer {
             Layer::Linear { weight, bias } => {
                 let [from, to] = weight.dims();
-                Layer::Linear { weight: self.tensor("weight", [to, from])?.transpose(), bias: self.tensor("bias", bias.dims())? }
+                Layer::Linear {
+                    weight: self.tensor("weight", [to, from])?.transpose(),
+                    bias: self.tensor("bias", bias.dims())?,
+                }
             }
-            Layer::Conv { weight, bias, stride } => {
-                Layer::Conv { weight: self.tensor("weight", weight.dims())?, bias: self.tensor("bias", bias.dims())?, stride }
-            }
+            Layer::Conv { weight, bias, stride } => Layer::Conv {
+                weight: self.tensor("weight", weight.dims())?,
+                bias: self.tensor("bias", bias.dims())?,
+                stride,
+            },
             Layer::ConvTranspose { weight, bias, stride, padding_out } => Layer::ConvTranspose {
                 weight: self.tensor("weight", weight.dims())?,
                 bias: self.tensor("bias", bias.dims())?,
                 stride,
                 padding_out,
             },
-            Layer::LayerNorm { gamma, beta } => {
-                Layer::LayerNorm { gamma: self.tensor("weight", gamma.dims())?, beta: self.tensor("bias", beta.dims())? }
-            }
+            Layer::LayerNorm { gamma, beta } => Layer::LayerNorm {
+                gamma: self.tensor("weight", gamma.dims())?,
+                beta: self.tensor("bias", beta.dims())?,
+            },
             Layer::BatchNorm { gamma, beta, mean, variance, epsilon } => Layer::BatchNorm {
                 gamma: self.tensor("weight", gamma.dims())?,
                 beta: self.tensor("bias", beta.dims())?,

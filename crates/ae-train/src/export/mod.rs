@@ -26,8 +26,8 @@ impl Numbers {
     }
 }
 
-/// A feature whose offset is this many times its scale, or more, is read in double precision: single precision would leave it less than four
-/// digits.
+/// A feature whose offset is this many times its scale, or more, is read in double precision: single precision would
+/// leave it less than four digits.
 const FAR: f64 = 1e4;
 
 /// Offset and scale of each feature, in double precision.
@@ -36,8 +36,8 @@ pub fn scaling(trained: &Trained) -> [Vec<f64>; 2] {
     [offset, scale]
 }
 
-/// The features in the order in which they go in and come out: of a category its levels, of truth values with words of their own the true one,
-/// as `column=level`.
+/// The features in the order in which they go in and come out: of a category its levels, of truth values with words of
+/// their own the true one, as `column=level`.
 pub fn features(trained: &Trained) -> Vec<String> {
     let encoding = Encoding::new(trained.columns());
     let mut names = vec![String::new(); encoding.width()];
@@ -49,7 +49,10 @@ pub fn features(trained: &Trained) -> Vec<String> {
         };
         match levels {
             [] => names[start..end].fill(column.name.clone()),
-            levels => levels.iter().zip(&mut names[start..end]).for_each(|(level, name)| *name = format!("{}={level}", column.name)),
+            levels => levels
+                .iter()
+                .zip(&mut names[start..end])
+                .for_each(|(level, name)| *name = format!("{}={level}", column.name)),
         }
     }
     names
@@ -100,7 +103,8 @@ fn meanings(trained: &Trained) -> Result<Vec<(Meaning, usize, usize)>> {
         return Ok(vec![(numbers, 0, trained.schema.d_input)]);
     }
     let layout = Encoding::new(trained.columns()).layout();
-    let mut parts = vec![(numbers, 0, layout.numbers), (Meaning::Logits, layout.numbers, layout.numbers + layout.booleans)];
+    let mut parts =
+        vec![(numbers, 0, layout.numbers), (Meaning::Logits, layout.numbers, layout.numbers + layout.booleans)];
     let mut start = layout.numbers + layout.booleans;
     for levels in layout.categories {
         parts.push((Meaning::Levels, start, start + levels));
@@ -115,5 +119,7 @@ fn meanings(trained: &Trained) -> Result<Vec<(Meaning, usize, usize)>> {
 /// # Errors
 /// A code that cannot be said so.
 fn plain(code: &AnyCode) -> Result<Plain> {
-    code.plain().ok_or_else(|| Error::Failed("a model with this code cannot be exported: no other program can compute it".to_string()))
+    code.plain().ok_or_else(|| {
+        Error::Failed("a model with this code cannot be exported: no other program can compute it".to_string())
+    })
 }

@@ -1,6 +1,7 @@
-//! ONNX (operator set 17): the encoder, the decoder, and the whole, with the scaling inside: rows in the units of the data go in, `NaN` where a
-//! value is missing, and rows in those units come out. What the features are, and in which order, is in the documentation of the inputs and
-//! outputs, and for programs in the metadata `features`, a list in JSON.
+//! ONNX (operator set 17): the encoder, the decoder, and the whole, with the scaling inside: rows in the units of the
+//! data go in, `NaN` where a value is missing, and rows in those units come out. What the features are, and in which
+//! order, is in the documentation of the inputs and outputs, and for programs in the metadata `features`, a list in
+//! JSON.
 
 use ae_model::{Activation, Code, code::Plain, network::layers::Layer};
 use prost::Message;
@@ -163,7 +164,12 @@ fn float(name: &str, value: f32) -> Attribute {
 }
 
 fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> Attribute {
-    Attribute { name: name.to_string(), ints: values.into_iter().map(|value| value as i64).collect(), kind: 7, ..Attribute::default() }
+    Attribute {
+        name: name.to_string(),
+        ints: values.into_iter().map(|value| value as i64).collect(),
+        kind: 7,
+        ..Attribute::default()
+    }
 }
 
 impl Builder {
@@ -224,7 +230,8 @@ impl Builder {
 
     fn node_of(&mut self, op: &str, input: &[&Value], attribute: Vec<Attribute>, outputs: usize) -> Vec<Value> {
         let name = format!("{}_{}", op.to_lowercase(), self.nodes.len());
-        let output: Vec<Value> = (0..outputs).map(|index| if index == 0 { name.clone() } else { format!("{name}_{index}") }).collect();
+        let output: Vec<Value> =
+            (0..outputs).map(|index| if index == 0 { name.clone() } else { format!("{name}_{index}") }).collect();
         let input = input.iter().map(|value| value.to_string()).collect();
         self.nodes.push(Node { input, output: output.clone(), name, op_type: op.to_string(), attribute });
         output
@@ -261,17 +268,20 @@ impl Builder {
         for layer in layers {
             x = match layer {
                 Layer::Linear { weight, bias } => {
-                    let (weight, bias) = (self.constant(Numbers::of(weight.clone())?), self.constant(Numbers::of(bias.clone())?));
+                    let (weight, bias) =
+                        (self.constant(Numbers::of(weight.clone())?), self.constant(Numbers::of(bias.clone())?));
                     self.node("Gemm", &[&x, &weight, &bias], Vec::new())
                 }
                 Layer::Conv { weight, bias, stride } => {
                     let kernel = weight.dims()[2];
-                    let (weight, bias) = (self.constant(Numbers::of(weight.clone())?), self.constant(Numbers::of(bias.clone())?));
+                    let (weight, bias) =
+                        (self.constant(Numbers::of(weight.clone())?), self.constant(Numbers::of(bias.clone())?));
                     self.node("Conv", &[&x, &weight, &bias], window(kernel, *stride))
                 }
                 Layer::ConvTranspose { weight, bias, stride, padding_out } => {
                     let kernel = weight.dims()[2];
-                    let (weight, bias) = (self.constant(Numbers::of(weight.clone())?), self.constant(Numbers::of(bias.clone())?));
+                    let (weight, bias) =
+                        (self.constant(Numbers::of(weight.clone())?), self.constant(Numbers::of(bias.clone())?));
                     let mut attributes = window(kernel, *stride);
                     attributes.push(ints("output_padding", *padding_out));
                     self.node("ConvTranspose", &[&x, &weight, &bias], attributes)
@@ -336,7 +346,8 @@ impl Builder {
         Ok(match plain(&trained.model.code)? {
             Plain::Activation => h,
             Plain::First => {
-                let [start, end, axis] = [0, trained.config.model.code_dim as i64, 1].map(|value| self.integers(&[value]));
+                let [start, end, axis] =
+                    [0, trained.config.model.code_dim as i64, 1].map(|value| self.integers(&[value]));
                 self.node("Slice", &[&h, &start, &end, &axis], Vec::new())
             }
             Plain::Largest(k) => {
@@ -361,7 +372,8 @@ impl Builder {
         let mut made = Vec::new();
         for (meaning, start, end) in parts {
             let part = if several {
-                let (start, end, axis) = (self.integers(&[start as i64]), self.integers(&[end as i64]), self.integers(&[1]));
+                let (start, end, axis) =
+                    (self.integers(&[start as i64]), self.integers(&[end as i64]), self.integers(&[1]));
                 self.node("Slice", &[&output, &start, &end, &axis], Vec::new())
             } else {
                 output.clone()
@@ -372,7 +384,11 @@ impl Builder {
                 Meaning::Levels => self.node("Softmax", &[&part], vec![int("axis", 1)]),
             });
         }
-        let r = if several { self.node("Concat", &made.iter().collect::<Vec<_>>(), vec![int("axis", 1)]) } else { made.remove(0) };
+        let r = if several {
+            self.node("Concat", &made.iter().collect::<Vec<_>>(), vec![int("axis", 1)])
+        } else {
+            made.remove(0)
+        };
         let [offset, scale] = self.scaling(trained);
         let r = self.cast(&r, FLOAT, precision(trained));
         let scaled = self.node("Mul", &[&r, &scale], Vec::new());
@@ -382,8 +398,12 @@ impl Builder {
     /// The file, with the value that each output is.
     fn finish(mut self, name: &str, trained: &Trained, input: Port, outputs: Vec<(Port, Value)>) -> Vec<u8> {
         let info = |port: &Port| {
-            let dimension = |dim_value, dim_param: Option<&str>| proto::Dimension { dim_value, dim_param: dim_param.map(str::to_string) };
-            let shape = proto::Shape { dim: vec![dimension(None, Some("rows")), dimension(Some(port.width as i64), None)] };
+            let dimension = |dim_value, dim_param: Option<&str>| proto::Dimension {
+                dim_value,
+                dim_param: dim_param.map(str::to_string),
+            };
+            let shape =
+                proto::Shape { dim: vec![dimension(None, Some("rows")), dimension(Some(port.width as i64), None)] };
             let tensor_type = proto::TensorType { elem_type: port.precision, shape: Some(shape) };
             let kind = Some(proto::Type { tensor_type: Some(tensor_type) });
             proto::ValueInfo { name: port.name.to_string(), kind, doc_string: port.meaning.clone() }
@@ -484,7 +504,8 @@ mod tests {
         let colour = StringArray::from_iter_values(rows.clone().map(|row| ["red", "blue"][row % 2]));
         let ripe = BooleanArray::from_iter(rows.clone().map(|row| Some(row % 3 == 0)));
         let weight = Float64Array::from_iter_values(rows.map(|row| offset + (row * 7 % 11) as f64));
-        let columns = [("colour", Arc::new(colour) as ArrayRef), ("ripe", Arc::new(ripe)), ("weight", Arc::new(weight))];
+        let columns =
+            [("colour", Arc::new(colour) as ArrayRef), ("ripe", Arc::new(ripe)), ("weight", Arc::new(weight))];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let mut config = crate::Config::of_variant("linear").unwrap();
         (config.training.epochs, config.model.code_dim) = (1, 2);
@@ -509,8 +530,16 @@ mod tests {
             for (_, _, features) in [&encoder, &decoder, &model] {
                 assert_eq!(features, r#"["weight","ripe","colour=blue","colour=red"]"#);
             }
-            assert!(model.0.doc_string.ends_with("in this order: weight, ripe, colour=blue, colour=red"), "{}", model.0.doc_string);
-            assert!(model.1.doc_string.ends_with("in this order: weight, ripe, colour=blue, colour=red"), "{}", model.1.doc_string);
+            assert!(
+                model.0.doc_string.ends_with("in this order: weight, ripe, colour=blue, colour=red"),
+                "{}",
+                model.0.doc_string
+            );
+            assert!(
+                model.1.doc_string.ends_with("in this order: weight, ripe, colour=blue, colour=red"),
+                "{}",
+                model.1.doc_string
+            );
             let precisions = [&encoder.0, &encoder.1, &decoder.0, &decoder.1, &model.0, &model.1].map(precision_of);
             assert_eq!(precisions, [rows, FLOAT, FLOAT, rows, rows, rows], "{offset}");
         }

@@ -1,4 +1,5 @@
-//! PyTorch: weights under the names of two `nn.Sequential`s, `encoder` and `decoder`, and the lines of Python that build and load them.
+//! PyTorch: weights under the names of two `nn.Sequential`s, `encoder` and `decoder`, and the lines of Python that
+//! build and load them.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +64,9 @@ fn layer(layer: &Layer, is_image: bool) -> Result<(String, Vec<(&'static str, Nu
             (text, tensors)
         }
         Layer::Activation(of) => (activation(*of).to_string(), Vec::new()),
-        Layer::Unflatten([channels, height, width]) => (format!("nn.Unflatten(1, ({channels}, {height}, {width}))"), Vec::new()),
+        Layer::Unflatten([channels, height, width]) => {
+            (format!("nn.Unflatten(1, ({channels}, {height}, {width}))"), Vec::new())
+        }
         Layer::Flatten => ("nn.Flatten()".to_string(), Vec::new()),
     })
 }
@@ -92,7 +95,8 @@ fn sequential(name: &str, layers: &[Layer], state: &mut State) -> Result<Vec<Str
 pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
     let mut state = State::new();
     let [encoder, decoder] = trained.model.layers();
-    let [encoder, decoder] = [sequential("encoder", &encoder, &mut state)?, sequential("decoder", &decoder, &mut state)?];
+    let [encoder, decoder] =
+        [sequential("encoder", &encoder, &mut state)?, sequential("decoder", &decoder, &mut state)?];
     let width = trained.schema.d_input;
     let list = |lines: &[String]| lines.iter().map(|line| format!("        {line},\n")).collect::<String>();
     let mut extra = String::new();
@@ -103,10 +107,15 @@ pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
     match plain(&trained.model.code)? {
         Plain::Activation => {}
         Plain::First => {
-            code += &format!("    h = h[:, :{}]  # the means; the logarithms of the variances follow\n", trained.config.model.code_dim)
+            code += &format!(
+                "    h = h[:, :{}]  # the means; the logarithms of the variances follow\n",
+                trained.config.model.code_dim
+            )
         }
         Plain::Largest(k) => {
-            code += &format!("    values, indices = h.topk({k}, 1)\n    h = torch.zeros_like(h).scatter(1, indices, values)\n");
+            code += &format!(
+                "    values, indices = h.topk({k}, 1)\n    h = torch.zeros_like(h).scatter(1, indices, values)\n"
+            );
         }
         Plain::AtLeast(threshold) => {
             state.insert("code.threshold".to_string(), Numbers::of(*threshold)?);
@@ -114,7 +123,11 @@ pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
             code += "    h = h * (h >= threshold)\n";
         }
     }
-    let mask = if trained.model.mask_input { "    x = torch.cat([x, (~missing).float()], 1)  # the mask is the second half\n" } else { "" };
+    let mask = if trained.model.mask_input {
+        "    x = torch.cat([x, (~missing).float()], 1)  # the mask is the second half\n"
+    } else {
+        ""
+    };
     let parts = meanings(trained)?.into_iter().map(|(meaning, start, end)| {
         let part = format!("o[:, {start}:{end}]");
         match meaning {
@@ -175,9 +188,15 @@ pub fn serialize(state: &State, [offset, scale]: &[Vec<f64>; 2]) -> Result<Vec<u
         })
         .collect();
     for (name, values) in [("scaling.offset", offset), ("scaling.scale", scale)] {
-        tensors.push((name, Dtype::F64, vec![values.len()], values.iter().flat_map(|value| value.to_le_bytes()).collect()));
+        tensors.push((
+            name,
+            Dtype::F64,
+            vec![values.len()],
+            values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        ));
     }
-    let failed = |error: safetensors::SafeTensorError| Error::Failed(format!("cannot put the weights together: {error}"));
+    let failed =
+        |error: safetensors::SafeTensorError| Error::Failed(format!("cannot put the weights together: {error}"));
     let views = tensors
         .iter()
         .map(|(name, dtype, shape, bytes)| Ok((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(failed)?)))

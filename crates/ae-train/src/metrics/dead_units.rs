@@ -5,7 +5,9 @@ use std::sync::Arc;
 use ae_model::train::Reading;
 use burn::{
     tensor::TensorReadError,
-    train::metric::{Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry},
+    train::metric::{
+        Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry,
+    },
 };
 
 /// Counts units whose size never passed that of an inactive one ([`ae_model::Activation::inactive`]).

@@ -6,7 +6,8 @@ use ae_model::train::{Reading, Statistics};
 use burn::{
     tensor::TensorReadError,
     train::metric::{
-        Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry,
+        Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
+        SerializedEntry,
         state::{FormatOptions, NumericMetricState},
     },
 };

@@ -1,4 +1,5 @@
-//! What is measured at every step, as Burn metrics: the dashboard shows them, `metrics.csv` keeps their value of each epoch.
+//! What is measured at every step, as Burn metrics: the dashboard shows them, `metrics.csv` keeps their value of each
+//! epoch.
 //!
 //! A metric that is a mean over the batch is one line in [`register`]; any other is one file here and one line there.
 
@@ -39,12 +40,14 @@ pub fn register<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         training = both(training, Mean::loss(term.clone()));
     }
     training = both(training, Mean::new("mse", |step| (step.squared_error / step.observed, step.observed)));
-    training = training.metric_train_numeric(Mean::fvu(variances.train)).metric_valid_numeric(Mean::fvu(variances.validation));
+    training =
+        training.metric_train_numeric(Mean::fvu(variances.train)).metric_valid_numeric(Mean::fvu(variances.validation));
     training = both(training, Mean::new("code_l0", |step| (step.code_l0, step.examples as f64)));
     training = both(training, DeadUnits::default());
     training = both(training, Mean::new("mean_activation", |step| (step.mean_activation, step.examples as f64)));
     if has_bounds(trainee.model.code.activation()) {
-        training = both(training, Mean::new("saturation", |step| (step.saturation.unwrap_or(f64::NAN), step.examples as f64)));
+        training =
+            both(training, Mean::new("saturation", |step| (step.saturation.unwrap_or(f64::NAN), step.examples as f64)));
     }
     // In training it would cost about as much again as the step; on the validation rows it costs a pass.
     let jacobian = Mean::new("jacobian_norm2", |step| (step.jacobian_norm2.unwrap_or(f64::NAN), step.examples as f64));

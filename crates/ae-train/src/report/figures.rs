@@ -65,7 +65,9 @@ impl Material {
     pub fn gather(run: &Run, device: &Device) -> Result<Self> {
         let Some(summary) = run.folder.summary()? else {
             let folder = run.folder.path().display();
-            return Err(Error::Failed(format!("{folder} has not ended: continue it with `ae train --resume {folder}`")));
+            return Err(Error::Failed(format!(
+                "{folder} has not ended: continue it with `ae train --resume {folder}`"
+            )));
         };
         let trained = run.trained(device.clone())?;
         let (pca, detector): (Pca, Detector) = (run.folder.pca()?, run.folder.detector()?);
@@ -80,7 +82,8 @@ impl Material {
             Some(normal) => detector.detection(&trained, &pca, &some, normal)?,
             None => None,
         };
-        let metrics = if run.folder.metrics_file().exists() { history::columns(&run.folder.metrics_file())? } else { Vec::new() };
+        let metrics =
+            if run.folder.metrics_file().exists() { history::columns(&run.folder.metrics_file())? } else { Vec::new() };
         Ok(Self { trained, summary, evaluation, train, test, codes, some, detector, scores, detection, metrics })
     }
 
@@ -94,7 +97,10 @@ impl Material {
 
     fn sheet(&self, geometry: Geometry, columns: usize) -> Sheet {
         let [low, high] = self.trained.shades();
-        Sheet { zoom: (64 / geometry.height.max(geometry.width)).clamp(1, 6), ..Sheet::new(geometry, columns, low, high) }
+        Sheet {
+            zoom: (64 / geometry.height.max(geometry.width)).clamp(1, 6),
+            ..Sheet::new(geometry, columns, low, high)
+        }
     }
 
     /// The first test rows' values in the units of the data.
@@ -227,13 +233,17 @@ fn loss(material: &Material) -> Result<Option<Content>> {
         let points = values.iter().enumerate().map(|(epoch, &value)| (epoch as f64 + 1.0, value)).collect();
         Some(Series { name: title.to_string(), points, colour })
     };
-    let series: Vec<Series> = [curve("train_loss", "training", 0), curve("valid_loss", "validation", 1)].into_iter().flatten().collect();
+    let series: Vec<Series> =
+        [curve("train_loss", "training", 0), curve("valid_loss", "validation", 1)].into_iter().flatten().collect();
     if series.is_empty() {
         return Ok(None);
     }
     let names: Vec<(usize, String)> = series.iter().map(|series| (series.colour, series.name.clone())).collect();
     let body = html! { (svg(plot::lines(&series, "epoch", "loss"), "the loss of each epoch")) (legend(&names)) };
-    let note = format!("Per example, in nats. Epoch {} has the lowest validation loss and was kept.", material.summary.best_epoch);
+    let note = format!(
+        "Per example, in nats. Epoch {} has the lowest validation loss and was kept.",
+        material.summary.best_epoch
+    );
     Ok(Some(Content::new(body, note)))
 }
 
@@ -253,8 +263,9 @@ fn strips(material: &Material, geometry: Geometry, rows: &[(&str, &[f32])]) -> M
 fn rows_of_table(material: &Material, inputs: &[f64], outputs: &[f64]) -> Result<Markup> {
     let columns = material.trained.columns();
     let tables = [material.trained.table_of(inputs)?, material.trained.table_of(outputs)?];
-    let frames =
-        tables.map(|table| table.columns().iter().map(|column| texts(column, "the rows".as_ref()).unwrap_or_default()).collect::<Vec<_>>());
+    let frames = tables.map(|table| {
+        table.columns().iter().map(|column| texts(column, "the rows".as_ref()).unwrap_or_default()).collect::<Vec<_>>()
+    });
     let shown = columns.len().min(16);
     let cell = |frame: &[Vec<Option<String>>], column: usize, row: usize| match frame[column][row].as_deref() {
         None | Some("NaN") => "–".to_string(),
@@ -286,7 +297,8 @@ fn pairs(material: &Material, rows: &Dataset, corrupted: bool) -> Result<Markup>
     let made = trained.reconstructions(rows, corruption).next().expect("there is a row")?;
     let Some(geometry) = trained.schema.geometry else { return rows_of_table(material, &inputs, &made.values) };
     let clean = trained.reconstructions(rows, None).next().expect("there is a row")?;
-    let [inputs, clean, read, values] = [&inputs, &clean.values, &made.read, &made.values].map(|values| singles(values));
+    let [inputs, clean, read, values] =
+        [&inputs, &clean.values, &made.read, &made.values].map(|values| singles(values));
     let mut lines: Vec<(&str, &[f32])> = vec![("input", &inputs), ("reconstruction", &clean)];
     if corruption.is_some() {
         lines.extend([("corrupted as in training", read.as_slice()), ("reconstruction of that", values.as_slice())]);
@@ -310,7 +322,8 @@ fn by_error(material: &Material) -> Result<Vec<(usize, f64)>> {
             let mut row = Vec::with_capacity(width);
             material.trained.schema.scaling.apply(values, &mut row);
             let input = &inputs[start * width..(start + 1) * width];
-            let error = input.iter().zip(&row).filter(|(x, _)| !x.is_nan()).map(|(x, r)| f64::from(x - r).powi(2)).sum::<f64>();
+            let error =
+                input.iter().zip(&row).filter(|(x, _)| !x.is_nan()).map(|(x, r)| f64::from(x - r).powi(2)).sum::<f64>();
             errors.push((material.some.indices()[start], error));
             start += 1;
         }
@@ -322,7 +335,8 @@ fn by_error(material: &Material) -> Result<Vec<(usize, f64)>> {
 fn extreme(material: &Material, worst: bool) -> Result<Option<Content>> {
     let errors = by_error(material)?;
     let count = SHOWN.min(errors.len());
-    let chosen: Vec<(usize, f64)> = if worst { errors.iter().rev().take(count).copied().collect() } else { errors[..count].to_vec() };
+    let chosen: Vec<(usize, f64)> =
+        if worst { errors.iter().rev().take(count).copied().collect() } else { errors[..count].to_vec() };
     let rows = material.some.select(chosen.iter().map(|(row, _)| *row).collect());
     let (first, last) = (chosen[0].1, chosen[count - 1].1);
     let note = format!("Squared errors from {} to {}, of {} test rows.", short(first), short(last), errors.len());
@@ -348,8 +362,10 @@ fn samples(material: &Material) -> Result<Option<Content>> {
         Ok(singles(&trained.in_units(&trained.sample_rows(&codes, &ranges, trained.config.seed)?.0)))
     };
     let mixture = trained.code_mixture(&material.train, COMPONENTS)?;
-    let note =
-        format!("What the decoder makes of codes from a mixture of {} Gaussians on the codes of the training rows", mixture.components);
+    let note = format!(
+        "What the decoder makes of codes from a mixture of {} Gaussians on the codes of the training rows",
+        mixture.components
+    );
     let mut drawn = vec![("from a mixture", draw(&Density::Mixture(mixture))?)];
     let has_prior = trained.has_prior();
     if has_prior {
@@ -396,7 +412,11 @@ impl Plane {
     }
 
     fn axes(&self) -> [&'static str; 2] {
-        if self.pca.is_some() { ["first principal component of the code", "second"] } else { ["first unit", "second unit"] }
+        if self.pca.is_some() {
+            ["first principal component of the code", "second"]
+        } else {
+            ["first unit", "second unit"]
+        }
     }
 }
 
@@ -405,7 +425,8 @@ fn code(material: &Material) -> Result<Option<Content>> {
     let rows = material.some.rows();
     let classes = rows.classes();
     let class = |position: usize| rows.label(material.some.indices()[position]).unwrap_or(0) as usize;
-    let points: Vec<(f64, f64, usize)> = plane.points.iter().enumerate().map(|(index, &(x, y))| (x, y, class(index))).collect();
+    let points: Vec<(f64, f64, usize)> =
+        plane.points.iter().enumerate().map(|(index, &(x, y))| (x, y, class(index))).collect();
     let [x, y] = plane.axes();
     let names: Vec<(usize, String)> = classes.iter().take(plot::COLOURS).cloned().enumerate().collect();
     let body = html! { (svg(plot::scatter(&points, x, y), "the code of each row as a point")) @if !names.is_empty() { (legend(&names)) } };
@@ -446,10 +467,12 @@ fn plane(material: &Material) -> Result<Option<Content>> {
         }
         None => {
             let ranges = ae_data::Encoding::new(material.trained.columns()).ranges();
-            let panels = material.trained.columns().into_iter().zip(ranges).filter(|(column, _)| column.width() == 1).take(12);
+            let panels =
+                material.trained.columns().into_iter().zip(ranges).filter(|(column, _)| column.width() == 1).take(12);
             let map = |feature: usize| {
                 let values: Vec<f32> = values.iter().skip(feature).step_by(material.width()).copied().collect();
-                let (low, high) = values.iter().fold((f32::MAX, f32::MIN), |(low, high), &value| (low.min(value), high.max(value)));
+                let (low, high) =
+                    values.iter().fold((f32::MAX, f32::MIN), |(low, high), &value| (low.min(value), high.max(value)));
                 let geometry = Geometry { channels: 1, height: GRID, width: GRID };
                 let sheet = Sheet { geometry, columns: 1, zoom: 8, low, high };
                 (sheet.png(&[&values]), low, high)
@@ -526,7 +549,8 @@ fn decoder(material: &Material) -> Result<Option<Content>> {
 /// The mean test row, scaled.
 fn mean_row(material: &Material) -> Result<Tensor<2>> {
     let values = material.some.scaled(&material.trained.schema.scaling)?;
-    let mean: Vec<f32> = Matrix { values: &values, width: material.width() }.mean().into_iter().map(|value| value as f32).collect();
+    let mean: Vec<f32> =
+        Matrix { values: &values, width: material.width() }.mean().into_iter().map(|value| value as f32).collect();
     Ok(Tensor::from_data(TensorData::new(mean, [1, material.width()]), &material.trained.device))
 }
 
@@ -536,7 +560,8 @@ fn encoder(material: &Material) -> Result<Option<Content>> {
     let jacobian = numbers(Jacobian::matrix(&material.trained.model.parts(), mean_row(material)?, None))?; // [1, d_input, d_code]
     let (order, _) = spread(material);
     let shown = &order[..UNITS.min(units)];
-    let filters: Vec<Vec<f32>> = shown.iter().map(|&unit| jacobian.iter().skip(unit).step_by(units).copied().collect()).collect();
+    let filters: Vec<Vec<f32>> =
+        shown.iter().map(|&unit| jacobian.iter().skip(unit).step_by(units).copied().collect()).collect();
     let note = format!(
         "Encoder filters: the derivative of each unit by each pixel, at the mean of the rows. {} of {units} units, in the same order; light raises \
          the unit, dark lowers it.",
@@ -552,7 +577,10 @@ fn activations(material: &Material) -> Result<Option<Content>> {
     if let Some(saturation) = code.saturation {
         note += &format!("; {} % of the values lie within 0.05 of a bound", short(100.0 * saturation));
     }
-    Ok(Some(Content::new(svg(plot::histogram(&[(0, values)], "value of a unit", None), "a histogram of the code's values"), note + ".")))
+    Ok(Some(Content::new(
+        svg(plot::histogram(&[(0, values)], "value of a unit", None), "a histogram of the code's values"),
+        note + ".",
+    )))
 }
 
 fn units(material: &Material) -> Result<Option<Content>> {
@@ -567,7 +595,10 @@ fn units(material: &Material) -> Result<Option<Content>> {
     let sizes: Vec<f64> = figures.iter().map(|figure| figure.0).collect();
     let dead = figures.iter().filter(|figure| figure.1).count();
     let chart = plot::bars(&sizes, "units, the largest first", "mean size", |unit| if figures[unit].1 { 3 } else { 0 });
-    Ok(Some(Content::new(svg(chart, "the mean size of each unit"), format!("{dead} of {units} units answer to none of these rows."))))
+    Ok(Some(Content::new(
+        svg(chart, "the mean size of each unit"),
+        format!("{dead} of {units} units answer to none of these rows."),
+    )))
 }
 
 fn jacobian(material: &Material) -> Result<Option<Content>> {
@@ -604,8 +635,10 @@ fn columns(material: &Material) -> Result<Option<Content>> {
     columns.sort_by(|a, b| b.mse.total_cmp(&a.mse));
     columns.truncate(UNITS);
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-    let values = vec![columns.iter().map(|column| column.mse).collect(), columns.iter().map(|column| column.pca).collect()];
-    let names_of = [(0, material.summary.variant.clone()), (1, format!("PCA ({})", material.evaluation.pca_components))];
+    let values =
+        vec![columns.iter().map(|column| column.mse).collect(), columns.iter().map(|column| column.pca).collect()];
+    let names_of =
+        [(0, material.summary.variant.clone()), (1, format!("PCA ({})", material.evaluation.pca_components))];
     let body = html! { (svg(plot::named_bars(&names, &values), "the error of each column")) (legend(&names_of)) };
     let more = material.evaluation.columns.len() - columns.len();
     let more = if more > 0 { format!(" {more} columns with smaller errors are left out.") } else { String::new() };
@@ -621,12 +654,15 @@ fn pixels(material: &Material) -> Result<Option<Content>> {
         let values: Vec<f64> = material.evaluation.columns.iter().map(of).collect();
         // The mean over the channels, as a grey image.
         let pixels = geometry.height * geometry.width;
-        (0..pixels).map(|pixel| (values.iter().skip(pixel).step_by(pixels).sum::<f64>() / geometry.channels as f64) as f32).collect()
+        (0..pixels)
+            .map(|pixel| (values.iter().skip(pixel).step_by(pixels).sum::<f64>() / geometry.channels as f64) as f32)
+            .collect()
     };
     let (ours, pca) = (errors(|column| column.mse), errors(|column| column.pca));
     let high = ours.iter().chain(&pca).copied().fold(f32::MIN_POSITIVE, f32::max);
     let geometry = Geometry { channels: 1, ..geometry };
-    let sheet = Sheet { low: 0.0, high, zoom: (160 / geometry.height.max(geometry.width)).max(1), geometry, columns: 1 };
+    let sheet =
+        Sheet { low: 0.0, high, zoom: (160 / geometry.height.max(geometry.width)).max(1), geometry, columns: 1 };
     let body = html! {
         div.panels {
             @for (name, values) in [(material.summary.variant.clone(), &ours), (format!("PCA ({})", material.evaluation.pca_components), &pca)] {
@@ -634,7 +670,10 @@ fn pixels(material: &Material) -> Result<Option<Content>> {
             }
         }
     };
-    Ok(Some(Content::new(body, format!("Mean squared error of each pixel: black is 0, white is {}.", short(f64::from(high))))))
+    Ok(Some(Content::new(
+        body,
+        format!("Mean squared error of each pixel: black is 0, white is {}.", short(f64::from(high))),
+    )))
 }
 
 /// A curve of the model beside PCA's.
@@ -695,7 +734,10 @@ fn classes(material: &Material) -> Result<Option<Content>> {
             }
         }
     };
-    Ok(Some(Content::new(body, "Share of the test rows whose class is told right, by classifiers that learned from the training rows.")))
+    Ok(Some(Content::new(
+        body,
+        "Share of the test rows whose class is told right, by classifiers that learned from the training rows.",
+    )))
 }
 
 fn scores(material: &Material) -> Result<Option<Content>> {
@@ -710,12 +752,18 @@ fn scores(material: &Material) -> Result<Option<Content>> {
     let most = quantile(&sorted, 0.995).max(threshold.unwrap_or(0.0) * 1.2);
     let capped = |scores: Vec<f64>| scores.into_iter().map(|score| score.min(most)).collect::<Vec<_>>();
     let rows = material.some.rows();
-    let normal = material.trained.schema.normal.as_ref().and_then(|normal| rows.classes().iter().position(|class| class == normal));
+    let normal = material
+        .trained
+        .schema
+        .normal
+        .as_ref()
+        .and_then(|normal| rows.classes().iter().position(|class| class == normal));
     let (series, names) = match normal {
         Some(normal) => {
             let part = |wanted: bool| {
                 let of = |(position, _): &(usize, &f64)| {
-                    rows.label(material.some.indices()[*position]).is_some_and(|label| (label as usize == normal) == wanted)
+                    rows.label(material.some.indices()[*position])
+                        .is_some_and(|label| (label as usize == normal) == wanted)
                 };
                 capped(
                     material

@@ -1,4 +1,5 @@
-//! The page of a run: one HTML file that needs nothing else, with everything that was measured and everything that can be seen.
+//! The page of a run: one HTML file that needs nothing else, with everything that was measured and everything that can
+//! be seen.
 //!
 //! A new figure is one function in [`figures`] and one line in its list.
 
@@ -68,7 +69,10 @@ fn section(run: &Run, device: &Device) -> Result<Markup> {
         progress.step();
     }
     let (schema, summary) = (&material.trained.schema, &material.summary);
-    let shape = schema.geometry.map(|geometry| format!("images of {geometry}")).unwrap_or_else(|| format!("{} features", schema.d_input));
+    let shape = schema
+        .geometry
+        .map(|geometry| format!("images of {geometry}"))
+        .unwrap_or_else(|| format!("{} features", schema.d_input));
     Ok(html! {
         article {
             header {
@@ -99,7 +103,8 @@ fn section(run: &Run, device: &Device) -> Result<Markup> {
 
 fn comparison(runs: &[Run], device: &Device) -> Result<Markup> {
     let lines = compare(runs, device, |_| {})?;
-    let longest = lines.iter().max_by_key(|line| line.figures.len()).map(|line| line.figures.clone()).unwrap_or_default();
+    let longest =
+        lines.iter().max_by_key(|line| line.figures.len()).map(|line| line.figures.clone()).unwrap_or_default();
     Ok(html! {
         figure #comparison .wide {
             figcaption { h2 { "Side by side" } }

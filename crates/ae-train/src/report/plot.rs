@@ -10,7 +10,8 @@ use plotters::{
 const SIZE: (u32, u32) = (480, 300);
 /// Bars of a histogram.
 const BINS: usize = 40;
-/// What stands for the page's own colours until the chart is done; the first is text, the second the grid, then come the series.
+/// What stands for the page's own colours until the chart is done; the first is text, the second the grid, then come
+/// the series.
 const INK: RGBColor = RGBColor(1, 1, 1);
 const GRID: RGBColor = RGBColor(2, 2, 2);
 /// The colours of series: the page defines as many.
@@ -43,7 +44,9 @@ fn draw(size: (u32, u32), paint: impl FnOnce(&DrawingArea<SVGBackend, Shift>) ->
     let fixed = format!("<svg width=\"{}\" height=\"{}\"", size.0, size.1);
     svg = svg.replacen(&fixed, "<svg class=\"chart\" aria-hidden=\"true\"", 1);
     svg = svg.replace("#010101", "currentColor").replace("#020202", "var(--grid)");
-    (0..COLOURS).fold(svg, |svg, index| svg.replace(&format!("#{0:02X}{0:02X}{0:02X}", 3 + index), &format!("var(--series-{index})")))
+    (0..COLOURS).fold(svg, |svg, index| {
+        svg.replace(&format!("#{0:02X}{0:02X}{0:02X}", 3 + index), &format!("var(--series-{index})"))
+    })
 }
 
 type Failure = DrawingAreaErrorKind<std::io::Error>;
@@ -54,8 +57,9 @@ fn text(size: i32) -> TextStyle<'static> {
 
 /// The least and the largest, with a little room; one apart if they are equal.
 fn range(values: impl Iterator<Item = f64>, room: f64) -> std::ops::Range<f64> {
-    let (low, high) =
-        values.filter(|value| value.is_finite()).fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
+    let (low, high) = values
+        .filter(|value| value.is_finite())
+        .fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
     match low < high {
         true => low - room * (high - low)..high + room * (high - low),
         false if low == high => low - 0.5..low + 0.5,
@@ -103,12 +107,15 @@ fn builder<'a, 'b>(root: &'a DrawingArea<SVGBackend<'b>, Shift>) -> ChartBuilder
     builder
 }
 
-/// Lines over a common axis; the values on a logarithmic scale if all are positive and they span more than a factor of 20.
+/// Lines over a common axis; the values on a logarithmic scale if all are positive and they span more than a factor of
+/// 20.
 pub fn lines(series: &[Series], x: &str, y: &str) -> String {
-    let values = || series.iter().flat_map(|series| series.points.iter().map(|point| point.1)).filter(|value| value.is_finite());
+    let values =
+        || series.iter().flat_map(|series| series.points.iter().map(|point| point.1)).filter(|value| value.is_finite());
     let (low, high) = values().fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
     let across = range(series.iter().flat_map(|series| series.points.iter().map(|point| point.0)), 0.02);
-    let finite = |series: &Series| series.points.iter().copied().filter(|point| point.1.is_finite()).collect::<Vec<_>>();
+    let finite =
+        |series: &Series| series.points.iter().copied().filter(|point| point.1.is_finite()).collect::<Vec<_>>();
     macro_rules! plot {
         ($root:expr, $values:expr) => {{
             let mut chart = builder($root).build_cartesian_2d(across, $values)?;
@@ -117,7 +124,8 @@ pub fn lines(series: &[Series], x: &str, y: &str) -> String {
                 let colour = series_colour(series.colour);
                 chart.draw_series(LineSeries::new(finite(series), colour.stroke_width(2)))?;
                 if series.points.len() <= 12 {
-                    chart.draw_series(finite(series).into_iter().map(|point| Circle::new(point, 3, colour.filled())))?;
+                    chart
+                        .draw_series(finite(series).into_iter().map(|point| Circle::new(point, 3, colour.filled())))?;
                 }
             }
             Ok(())
@@ -135,10 +143,13 @@ pub fn lines(series: &[Series], x: &str, y: &str) -> String {
 /// Points coloured by their class.
 pub fn scatter(points: &[(f64, f64, usize)], x: &str, y: &str) -> String {
     draw((480, 400), |root| {
-        let (across, up) = (range(points.iter().map(|point| point.0), 0.03), range(points.iter().map(|point| point.1), 0.03));
+        let (across, up) =
+            (range(points.iter().map(|point| point.0), 0.03), range(points.iter().map(|point| point.1), 0.03));
         let mut chart = builder(root).build_cartesian_2d(across, up)?;
         axes!(chart, x, y);
-        chart.draw_series(points.iter().map(|&(x, y, class)| Circle::new((x, y), 2, series_colour(class).mix(0.7).filled())))?;
+        chart.draw_series(
+            points.iter().map(|&(x, y, class)| Circle::new((x, y), 2, series_colour(class).mix(0.7).filled())),
+        )?;
         Ok(())
     })
 }
@@ -201,13 +212,15 @@ pub fn named_bars(names: &[String], values: &[Vec<f64>]) -> String {
     let (line, height) = (if values.len() > 2 { 12 * values.len() } else { 26 }, 24);
     let size = (480, (names.len() * line + height) as u32);
     draw(size, |root| {
-        let highest = values.iter().flatten().copied().filter(|value| value.is_finite()).fold(f64::MIN_POSITIVE, f64::max);
+        let highest =
+            values.iter().flatten().copied().filter(|value| value.is_finite()).fold(f64::MIN_POSITIVE, f64::max);
         let longest = names.iter().map(|name| name.chars().count().min(22)).max().unwrap_or(1);
         let left = (longest * 8 + 12) as i32;
         let right = 480 - 56;
         for (row, name) in names.iter().enumerate() {
             let top = (row * line + 6) as i32;
-            let name: String = if name.chars().count() > 22 { name.chars().take(21).chain(['…']).collect() } else { name.clone() };
+            let name: String =
+                if name.chars().count() > 22 { name.chars().take(21).chain(['…']).collect() } else { name.clone() };
             let style = text(13).pos(Pos::new(HPos::Right, VPos::Center));
             root.draw(&Text::new(name, (left - 8, top + line as i32 / 2 - 3), style))?;
             let thick = ((line - 6) / values.len()) as i32;
@@ -241,8 +254,17 @@ mod tests {
             bars(&[1.0, 0.0], "x", "y", |_| 1),
             named_bars(&["<b>".into()], &[vec![1.0], vec![2.0]]),
         ] {
-            assert!(svg.starts_with("<svg class=\"chart\"") && svg.contains("viewBox") && svg.contains("currentColor"), "{svg}");
-            assert!(svg.contains("var(--series-") && !svg.contains("#010101") && !svg.contains("NaN") && !svg.contains("<b>"), "{svg}");
+            assert!(
+                svg.starts_with("<svg class=\"chart\"") && svg.contains("viewBox") && svg.contains("currentColor"),
+                "{svg}"
+            );
+            assert!(
+                svg.contains("var(--series-")
+                    && !svg.contains("#010101")
+                    && !svg.contains("NaN")
+                    && !svg.contains("<b>"),
+                "{svg}"
+            );
         }
         // Nothing to draw is no reason to fail.
         assert!(lines(&[], "x", "y").contains("<svg") && histogram(&[(0, Vec::new())], "x", None).contains("<svg"));
@@ -250,6 +272,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!([0.0, 0.01234, 12.34, 1234.0, 123456.0, 1e-5].map(short), ["0", "0.0123", "12.3", "1234", "1.2e5", "1.0e-5"]);
+        assert_eq!(
+            [0.0, 0.01234, 12.34, 1234.0, 123456.0, 1e-5].map(short),
+            ["0", "0.0123", "12.3", "1234", "1.2e5", "1.0e-5"]
+        );
     }
 }

@@ -27,7 +27,12 @@ const START: usize = 4096;
 
 impl Charset {
     /// The text of `file` as UTF-8 without a byte order mark: the file itself from an offset on, or a temporary copy.
-    pub(super) fn open(mut file: File, path: &Path, named: Option<&str>, limit: Limit) -> Result<(Self, File, u64), DataError> {
+    pub(super) fn open(
+        mut file: File,
+        path: &Path,
+        named: Option<&str>,
+        limit: Limit,
+    ) -> Result<(Self, File, u64), DataError> {
         let failed = |source| DataError::Io { path: path.to_owned(), source };
         let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
         let mut start = beginning(&mut file).map_err(failed)?;
@@ -37,7 +42,8 @@ impl Charset {
             let most = limit.unpacked(packed);
             let mut plain = BufWriter::new(tempfile::tempfile().map_err(failed)?);
             let copied = io::copy(&mut MultiGzDecoder::new(BufReader::new(&mut file)).take(most), &mut plain);
-            let copied = copied.map_err(|error| malformed(format!("damaged gzip file ({error}): fetch or write it again")))?;
+            let copied =
+                copied.map_err(|error| malformed(format!("damaged gzip file ({error}): fetch or write it again")))?;
             if copied >= most {
                 let (packed, most) = (shown(packed), shown(most));
                 return Err(malformed(format!(
@@ -50,13 +56,16 @@ impl Charset {
         }
         let encoding = match (named, Encoding::for_bom(&start), by_zeros(&start)) {
             (Some(name), ..) => Encoding::for_label(name.as_bytes()).ok_or_else(|| {
-                malformed(format!("`{name}` is no encoding that is known: utf-8, utf-16le, latin1, windows-1252, shift_jis, gbk, ..."))
+                malformed(format!(
+                    "`{name}` is no encoding that is known: utf-8, utf-16le, latin1, windows-1252, shift_jis, gbk, ..."
+                ))
             })?,
             (None, Some((encoding, _)), _) | (None, None, Some(encoding)) => encoding,
             (None, None, None) => UTF_8,
         };
         // In UTF-16 the end of a line is never without a zero byte.
-        if named.is_some() && (encoding == UTF_16LE || encoding == UTF_16BE) && !start.contains(&0) && !start.is_empty() {
+        if named.is_some() && (encoding == UTF_16LE || encoding == UTF_16BE) && !start.contains(&0) && !start.is_empty()
+        {
             return Err(malformed(format!(
                 "holds no zero byte, and so is not {}: leave out `--encoding`, or name another",
                 encoding.name()
@@ -66,16 +75,19 @@ impl Charset {
         let charset = Self { encoding, has_mark: mark > 0 };
         if encoding == UTF_8 {
             if start.contains(&0) {
-                return Err(malformed("is no text: it holds zero bytes. Give the file the ending of its format".to_string()));
+                return Err(malformed(
+                    "is no text: it holds zero bytes. Give the file the ending of its format".to_string(),
+                ));
             }
             return Ok((charset, file, mark as u64));
         }
         file.seek(SeekFrom::Start(mark as u64)).map_err(failed)?;
         let mut plain = BufWriter::new(tempfile::tempfile().map_err(failed)?);
         decode(encoding, &mut BufReader::new(file), &mut plain).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => {
-                malformed(format!("{error}: it is not {}; name its encoding, such as `--encoding latin1`", encoding.name()))
-            }
+            io::ErrorKind::InvalidData => malformed(format!(
+                "{error}: it is not {}; name its encoding, such as `--encoding latin1`",
+                encoding.name()
+            )),
             _ => failed(error),
         })?;
         Ok((charset, plain.into_inner().map_err(|error| failed(error.into_error()))?, 0))
@@ -88,7 +100,8 @@ impl Charset {
 
     /// Something that writes UTF-8 text in this encoding, gzipped if it is `packed`.
     pub(super) fn writer<W: Write>(&self, output: W, packed: bool) -> io::Result<Encoded<W>> {
-        let mut output = if packed { Output::Packed(GzEncoder::new(output, Compression::default())) } else { Output::Plain(output) };
+        let mut output =
+            if packed { Output::Packed(GzEncoder::new(output, Compression::default())) } else { Output::Plain(output) };
         if self.has_mark {
             let mark: &[u8] = match self.encoding {
                 encoding if encoding == UTF_16LE => &[0xff, 0xfe],
@@ -204,7 +217,9 @@ impl<W: Write> Write for Encoded<W> {
             self.output.write_all(&encoded)?;
         } else {
             let mut encoder = self.encoding.new_encoder();
-            let mut encoded = Vec::with_capacity(encoder.max_buffer_length_from_utf8_if_no_unmappables(text.len()).unwrap_or(text.len()));
+            let mut encoded = Vec::with_capacity(
+                encoder.max_buffer_length_from_utf8_if_no_unmappables(text.len()).unwrap_or(text.len()),
+            );
             let (result, _, unmappable) = encoder.encode_from_utf8_to_vec(&text, &mut encoded, false);
             if result != CoderResult::InputEmpty || unmappable {
                 return Err(io::Error::other(format!("a character that {} does not have", self.encoding.name())));
@@ -227,7 +242,8 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         let (charset, mut file, offset) =
-            Charset::open(file, Path::new("t"), named, Limit::of(&crate::Options::default())).map_err(|error| error.to_string())?;
+            Charset::open(file, Path::new("t"), named, Limit::of(&crate::Options::default()))
+                .map_err(|error| error.to_string())?;
         let mut text = String::new();
         file.seek(SeekFrom::Start(offset)).unwrap();
         file.read_to_string(&mut text).unwrap();

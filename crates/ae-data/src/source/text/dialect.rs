@@ -1,5 +1,5 @@
-//! How a table of text is laid out: its delimiter, its header, its comments. What a person says decides; the rest is found out from the first
-//! lines, and said where it could have been otherwise.
+//! How a table of text is laid out: its delimiter, its header, its comments. What a person says decides; the rest is
+//! found out from the first lines, and said where it could have been otherwise.
 
 use csv::{ByteRecord, ReaderBuilder};
 
@@ -73,7 +73,8 @@ impl Dialect {
         {
             let mark = last.iter().take_while(|&&byte| byte == b'#' || byte == b' ').count();
             let behind = sample(delimiter, place + mark);
-            if behind[0].len() == records[0].len() && behind[0].iter().all(|cell| !is_number(cell) && !cell.is_empty()) {
+            if behind[0].len() == records[0].len() && behind[0].iter().all(|cell| !is_number(cell) && !cell.is_empty())
+            {
                 (records, at) = (behind, place + mark);
                 comments.pop();
                 notes.push("the names of the columns were taken from the comment above them".to_string());
@@ -92,11 +93,19 @@ impl Dialect {
         let width = records.iter().skip(usize::from(header)).map(Vec::len).max().unwrap_or(first.len());
         let body = || records.iter().skip(1);
         let is_trailing = body().all(|record| record.last().is_some_and(|cell| cell.is_empty()));
-        let row_names = header && records.len() > 1 && body().all(|record| record.len() == first.len() + 1) && !is_trailing;
+        let row_names =
+            header && records.len() > 1 && body().all(|record| record.len() == first.len() + 1) && !is_trailing;
         // A title above the table: alone in its line, while the lines below have as many cells as one another.
         let widths: Vec<usize> = body().map(Vec::len).collect();
         let is_even = widths.len() > 2 && widths[1..].iter().all(|width| *width == widths[1]);
-        if header && options.header.is_none() && !row_names && !is_trailing && is_even && first.len() < widths[1] && first.len() < 3 {
+        if header
+            && options.header.is_none()
+            && !row_names
+            && !is_trailing
+            && is_even
+            && first.len() < widths[1]
+            && first.len() < 3
+        {
             let title = first.iter().find(|cell| !cell.is_empty()).cloned().unwrap_or_default();
             // Wrong quotes make cells of one, too.
             let lines_before = start[..at].iter().filter(|&&byte| byte == b'\n').count();
@@ -113,7 +122,9 @@ impl Dialect {
         };
         if row_names {
             names.insert(0, String::new());
-            notes.push("the rows have one cell more than the header: the first one was taken for the row's name".to_string());
+            notes.push(
+                "the rows have one cell more than the header: the first one was taken for the row's name".to_string(),
+            );
         }
         // One column may have no name; the others are named by their places.
         let unnamed: Vec<usize> = (0..names.len()).filter(|&index| names[index].is_empty()).collect();
@@ -150,7 +161,8 @@ fn sample(text: &[u8], is_whole: bool, delimiter: u8, comment: Option<u8>) -> Ve
     let mut records: Vec<Vec<String>> = Vec::new();
     let mut record = ByteRecord::new();
     while records.len() <= LINES && reader.read_byte_record(&mut record).unwrap_or(false) {
-        records.push(cells(&record, delimiter).map(|cell| trimmed(&String::from_utf8_lossy(cell)).to_string()).collect());
+        records
+            .push(cells(&record, delimiter).map(|cell| trimmed(&String::from_utf8_lossy(cell)).to_string()).collect());
     }
     if records.len() > LINES || !is_whole && records.len() > 1 {
         records.pop();
@@ -158,13 +170,17 @@ fn sample(text: &[u8], is_whole: bool, delimiter: u8, comment: Option<u8>) -> Ve
     records
 }
 
-/// The delimiter that gives the same number of cells in most lines. Of several, the one that is rarer in texts and in numbers.
+/// The delimiter that gives the same number of cells in most lines. Of several, the one that is rarer in texts and in
+/// numbers.
 fn find_delimiter(sample: impl Fn(u8) -> Vec<Vec<String>>) -> u8 {
     let mut best = (0, b',');
     for delimiter in [b'\t', b';', b'|', b',', b' '] {
         let records = sample(delimiter);
-        let widths: Vec<usize> = records.iter().filter(|record| record.iter().any(|cell| !cell.is_empty())).map(Vec::len).collect();
-        let Some(usual) = widths.iter().copied().max_by_key(|width| widths.iter().filter(|other| *other == width).count()) else {
+        let widths: Vec<usize> =
+            records.iter().filter(|record| record.iter().any(|cell| !cell.is_empty())).map(Vec::len).collect();
+        let Some(usual) =
+            widths.iter().copied().max_by_key(|width| widths.iter().filter(|other| *other == width).count())
+        else {
             continue;
         };
         let is_number = |cell: &&String| Shape::of(cell).is_some() || Missing::Usual.has(cell);
@@ -188,7 +204,8 @@ fn find_delimiter(sample: impl Fn(u8) -> Vec<Vec<String>>) -> u8 {
 fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
     let first = &records[0];
     let is_number = |cell: &String| Shape::of(cell).is_some();
-    let numbers: Vec<f64> = first.iter().filter(|cell| is_number(cell)).map(|cell| cell.parse().unwrap_or(f64::NAN)).collect();
+    let numbers: Vec<f64> =
+        first.iter().filter(|cell| is_number(cell)).map(|cell| cell.parse().unwrap_or(f64::NAN)).collect();
     if numbers.is_empty() {
         let is_row = is_one_of_many(records);
         let said = || {
@@ -199,16 +216,23 @@ fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
         };
         return (!is_row, is_row.then(said));
     }
-    let taken = || Some(format!("the first line ({}) was taken for the header: `--no-header` if it is a row", few(first)));
-    let consecutive = |cells: &[f64]| cells.windows(2).all(|pair| pair[1] == pair[0] + 1.0) && cells.iter().all(|cell| cell.fract() == 0.0);
+    let taken =
+        || Some(format!("the first line ({}) was taken for the header: `--no-header` if it is a row", few(first)));
+    let consecutive = |cells: &[f64]| {
+        cells.windows(2).all(|pair| pair[1] == pair[0] + 1.0) && cells.iter().all(|cell| cell.fract() == 0.0)
+    };
     let rises = numbers.len() > 1 && consecutive(&numbers);
     let years = numbers.iter().all(|&year| year.fract() == 0.0 && (1500.0..2200.0).contains(&year));
-    let below = |column: usize| records[1..].iter().filter_map(move |record| record.get(column)).filter(|cell| !Missing::Usual.has(cell));
+    let below = |column: usize| {
+        records[1..].iter().filter_map(move |record| record.get(column)).filter(|cell| !Missing::Usual.has(cell))
+    };
     if numbers.len() == first.len() {
         // Numbers alone: 0, 1, 2 or years, over rows that do not go on like that.
-        let next: Vec<f64> =
-            records.get(1).map_or(Vec::new(), |record| record.iter().map(|cell| cell.parse().unwrap_or(f64::NAN)).collect());
-        let is_header = rises && first.len() > 2 && (numbers[0] == 0.0 || years) && records.len() > 2 && !consecutive(&next);
+        let next: Vec<f64> = records
+            .get(1)
+            .map_or(Vec::new(), |record| record.iter().map(|cell| cell.parse().unwrap_or(f64::NAN)).collect());
+        let is_header =
+            rises && first.len() > 2 && (numbers[0] == 0.0 || years) && records.len() > 2 && !consecutive(&next);
         return (is_header, if is_header { taken() } else { None });
     }
     // A name over numbers, or what programs write over the columns of an array.
@@ -224,7 +248,9 @@ fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
             let number = first.iter().find(|cell| is_number(cell)).cloned().unwrap_or_default();
             (
                 false,
-                Some(format!("the first line was taken for a row, since `{number}` in it is a number: `--header` if it names the columns")),
+                Some(format!(
+                    "the first line was taken for a row, since `{number}` in it is a number: `--header` if it names the columns"
+                )),
             )
         }
     }
@@ -236,8 +262,9 @@ fn few(record: &[String]) -> String {
     format!("{}{}", shown.join(", "), if record.len() > 4 { ", ..." } else { "" })
 }
 
-/// Whether every cell of the first record occurs again and again in its column, as names of columns do not. A header that is repeated between the rows
-/// is one nevertheless: copies of it do not count, unless there is one column and its word is frequent.
+/// Whether every cell of the first record occurs again and again in its column, as names of columns do not. A header
+/// that is repeated between the rows is one nevertheless: copies of it do not count, unless there is one column and its
+/// word is frequent.
 fn is_one_of_many(records: &[Vec<String>]) -> bool {
     let first = &records[0];
     let copies = records[1..].iter().filter(|record| *record == first).count();
@@ -293,7 +320,10 @@ mod tests {
         // Mushrooms, one a line, and a header that is repeated.
         let rows = "p,x,s\ne,x,y\np,b,s\ne,x,s\np,x,w\ne,b,y\n";
         let found = of(rows);
-        assert!(!found.header && found.notes[0].contains("(`p`, `x`, `s`)") && found.notes[0].contains("`--header`"), "{found:?}");
+        assert!(
+            !found.header && found.notes[0].contains("(`p`, `x`, `s`)") && found.notes[0].contains("`--header`"),
+            "{found:?}"
+        );
         assert!(of("p,x,s\ne,b,y\np,x,s\ne,b,y\np,x,s\n").header);
         assert!(!of(&"yes\nno\n".repeat(20)).header && of("kind\nno\nyes\nno\n").header);
         let quotes = "text,n\n".to_string() + &"\"say \\\"hi\\\", x, y\",1\n".repeat(5);

@@ -26,9 +26,14 @@ pub(super) struct Original<'a> {
     pub(super) rows: usize,
 }
 
-/// Writes `text` to `output` with some of its cells replaced. Delimiters, quotes, line ends, the byte order mark, the encoding and every cell that
-/// stays are written as they are.
-pub(super) fn fill(text: &Original, output: &mut dyn Write, packed: bool, replace: &mut ReplaceText) -> Result<(), DataError> {
+/// Writes `text` to `output` with some of its cells replaced. Delimiters, quotes, line ends, the byte order mark, the
+/// encoding and every cell that stays are written as they are.
+pub(super) fn fill(
+    text: &Original,
+    output: &mut dyn Write,
+    packed: bool,
+    replace: &mut ReplaceText,
+) -> Result<(), DataError> {
     let path = text.path;
     let failed = |source: io::Error| DataError::Write { path: path.to_owned(), reason: source.to_string() };
     let unread = |source: io::Error| DataError::Io { path: path.to_owned(), source };
@@ -50,7 +55,10 @@ pub(super) fn fill(text: &Original, output: &mut dyn Write, packed: bool, replac
     let all = text.rows;
     for row in 0..all {
         if !records.next().map_err(unread)? {
-            return Err(DataError::Malformed { path: path.to_owned(), problem: "was changed while it was read".to_string() });
+            return Err(DataError::Malformed {
+                path: path.to_owned(),
+                problem: "was changed while it was read".to_string(),
+            });
         }
         let mut from = 0;
         for (place, (range, said)) in records.fields.iter().enumerate() {
@@ -79,7 +87,8 @@ struct Raw<R> {
     input: R,
     delimiter: u8,
     comment: Option<u8>,
-    /// The bytes of the record, with the end of the line before it in front where that has two bytes, and blank lines and comments.
+    /// The bytes of the record, with the end of the line before it in front where that has two bytes, and blank lines
+    /// and comments.
     bytes: Vec<u8>,
     /// Where each cell is in them, and what it says.
     fields: Vec<(Range<usize>, Vec<u8>)>,
@@ -109,10 +118,15 @@ impl<R: BufRead> Raw<R> {
                     if self.fields.is_empty() {
                         from = self.skipped();
                     }
-                    // What ended the cell: a delimiter or the first byte of the end of the line; nothing at the end of the file.
-                    let ended = self.bytes[from..].last().is_some_and(|&last| last == self.delimiter || matches!(last, b'\n' | b'\r'));
-                    let is_last =
-                        record_end && self.input.fill_buf()?.is_empty() && !self.bytes.ends_with(b"\n") && !self.bytes.ends_with(b"\r");
+                    // What ended the cell: a delimiter or the first byte of the end of the line; nothing at the end of
+                    // the file.
+                    let ended = self.bytes[from..]
+                        .last()
+                        .is_some_and(|&last| last == self.delimiter || matches!(last, b'\n' | b'\r'));
+                    let is_last = record_end
+                        && self.input.fill_buf()?.is_empty()
+                        && !self.bytes.ends_with(b"\n")
+                        && !self.bytes.ends_with(b"\r");
                     let end = self.bytes.len() - usize::from(ended && !is_last);
                     // Of several spaces that separate, one counts.
                     if self.delimiter != b' ' || count > 0 {

@@ -35,7 +35,8 @@ use crate::{
     table::{Layout, ReplaceText, Table, unique_names},
 };
 
-pub(super) const FORMAT: Format = Format { name: "CSV", extensions: &["csv", "tsv", "tab", "txt", "data", "dat", "asc"], read };
+pub(super) const FORMAT: Format =
+    Format { name: "CSV", extensions: &["csv", "tsv", "tab", "txt", "data", "dat", "asc"], read };
 
 /// What to do about bytes that are no text.
 const NO_TEXT: &str = "name its encoding, such as `--encoding latin1`, or save the file as UTF-8";
@@ -100,7 +101,9 @@ impl Text {
         let dialect = Dialect::of(&start, is_whole, options).map_err(malformed)?;
         let dialect = dialect.ok_or_else(|| malformed("is empty".to_string()))?;
         let mut names = dialect.names.clone();
-        let fields = |names: &[String]| Schema::new(names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>());
+        let fields = |names: &[String]| {
+            Schema::new(names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>())
+        };
         unique_names(&fields(&names), path)?;
         let mut notes: Vec<String> = charset.note().into_iter().chain(dialect.notes.clone()).collect();
         if dialect.delimiter != b',' && options.delimiter.is_none() && names.len() > 1 {
@@ -118,15 +121,18 @@ impl Text {
         let file = Arc::new(file);
         let origin = mark + dialect.start as u64;
         let quotes = Quotes::new(Section { file: file.clone(), at: origin }, dialect.delimiter, dialect.comment);
-        let mut reader = builder(dialect.delimiter, dialect.comment).from_reader(BufReader::with_capacity(buffer(length), quotes));
+        let mut reader =
+            builder(dialect.delimiter, dialect.comment).from_reader(BufReader::with_capacity(buffer(length), quotes));
         let wrong = |fault: &Fault| {
-            let [opened, wrong] = [fault.place.start, fault.place.end].map(|place| lines(&file, origin + place).unwrap_or(0) + 1);
+            let [opened, wrong] =
+                [fault.place.start, fault.place.end].map(|place| lines(&file, origin + place).unwrap_or(0) + 1);
             malformed(fault.said(opened, wrong))
         };
         let mut record = ByteRecord::new();
         let lines_before = start[..dialect.start].iter().filter(|&&byte| byte == b'\n').count();
         let mut progress = Progress::new("reading bytes", length as usize);
-        let (mut rows, mut starts, mut offsets, mut done, mut trailing) = (0usize, vec![0usize], Vec::new(), 0u64, 0usize);
+        let (mut rows, mut starts, mut offsets, mut done, mut trailing) =
+            (0usize, vec![0usize], Vec::new(), 0u64, 0usize);
         let mut is_first = dialect.header;
         let (mut blank_lines, mut next_line) = (0usize, None::<u64>);
         while reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
@@ -158,7 +164,9 @@ impl Text {
                 trailing += 1;
             } else if found != names.len() {
                 // A quote that goes wrong before the end of the line is why.
-                if let Some(fault) = reader.get_ref().get_ref().fault().filter(|fault| fault.place.start < reader.position().byte()) {
+                if let Some(fault) =
+                    reader.get_ref().get_ref().fault().filter(|fault| fault.place.start < reader.position().byte())
+                {
                     return Err(wrong(fault));
                 }
                 let line = record.position().map_or(0, |position| position.line()) as usize + lines_before;
@@ -168,11 +176,16 @@ impl Text {
                         "every line needs as many; if lines that begin with `{0}` are comments, give `--comment '{0}'`",
                         char::from(mark)
                     ),
-                    _ if names.len() == 1 => "name what separates the cells with `--delimiter`, such as `--delimiter ';'`".to_string(),
+                    _ if names.len() == 1 => {
+                        "name what separates the cells with `--delimiter`, such as `--delimiter ';'`".to_string()
+                    }
                     _ => "every line needs as many".to_string(),
                 };
                 let s = if found == 1 { "" } else { "s" };
-                return Err(malformed(format!("line {line} has {found} cell{s}, but the lines before it have {}: {advice}", names.len())));
+                return Err(malformed(format!(
+                    "line {line} has {found} cell{s}, but the lines before it have {}: {advice}",
+                    names.len()
+                )));
             }
         }
         starts.push(rows);
@@ -183,13 +196,24 @@ impl Text {
             return Err(malformed("has a header and no rows".to_string()));
         }
         if blank_lines > 0 {
-            notes.push(format!("{blank_lines} blank lines are no rows: write `\"\"` for a missing cell of a table of one column"));
+            notes.push(format!(
+                "{blank_lines} blank lines are no rows: write `\"\"` for a missing cell of a table of one column"
+            ));
         }
         if trailing > 0 {
             notes.push(format!("{trailing} lines end with a delimiter behind their last cell, which was left out"));
         }
         names.shrink_to_fit();
-        Ok(Self { path: path.to_owned(), file, charset, schema: Arc::new(fields(&names)), dialect, starts, offsets, notes })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            charset,
+            schema: Arc::new(fields(&names)),
+            dialect,
+            starts,
+            offsets,
+            notes,
+        })
     }
 
     /// Calls `visit` with each record of a part, and the record's number in it, until it gives something.
@@ -200,7 +224,8 @@ impl Text {
     ) -> Result<Option<T>, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: self.path.clone(), problem };
         let length = self.file.metadata().map_or(u64::MAX, |metadata| metadata.len());
-        let reader = BufReader::with_capacity(buffer(length), Section { file: self.file.clone(), at: self.offsets[part] });
+        let reader =
+            BufReader::with_capacity(buffer(length), Section { file: self.file.clone(), at: self.offsets[part] });
         let mut reader = builder(self.dialect.delimiter, self.dialect.comment).from_reader(reader);
         let mut record = ByteRecord::new();
         for row in 0..self.starts[part + 1] - self.starts[part] {
@@ -217,8 +242,9 @@ impl Text {
     /// The line of a row, from 1.
     fn line(&self, row: usize) -> Option<u64> {
         let part = self.starts.partition_point(|&start| start <= row) - 1;
-        let before =
-            self.each(part, |number, record| Ok((number + self.starts[part] == row).then(|| record.position().map(|place| place.line()))));
+        let before = self.each(part, |number, record| {
+            Ok((number + self.starts[part] == row).then(|| record.position().map(|place| place.line())))
+        });
         let before = before.ok().flatten().flatten()?;
         Some(lines(&self.file, self.offsets[part])? as u64 + before)
     }
@@ -257,7 +283,8 @@ impl Table for Text {
 
     fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
         let rows = self.starts[part + 1] - self.starts[part];
-        let mut builders: Vec<StringBuilder> = columns.iter().map(|_| StringBuilder::with_capacity(rows, rows * 8)).collect();
+        let mut builders: Vec<StringBuilder> =
+            columns.iter().map(|_| StringBuilder::with_capacity(rows, rows * 8)).collect();
         let read = self.each(part, |row, record| {
             // The whole record at once: most are plain.
             let is_text = std::str::from_utf8(record.as_slice()).is_ok();
@@ -281,9 +308,11 @@ impl Table for Text {
         });
         read?;
         let arrays = builders.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect();
-        let schema = Arc::new(self.schema.project(columns).map_err(|error| crate::table::arrow_problem(&self.path, &error))?);
+        let schema =
+            Arc::new(self.schema.project(columns).map_err(|error| crate::table::arrow_problem(&self.path, &error))?);
         let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(schema, arrays, &options).map_err(|error| crate::table::arrow_problem(&self.path, &error))
+        RecordBatch::try_new_with_options(schema, arrays, &options)
+            .map_err(|error| crate::table::arrow_problem(&self.path, &error))
     }
 
     fn place(&self, row: usize) -> String {

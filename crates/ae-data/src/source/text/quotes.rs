@@ -1,5 +1,6 @@
-//! Whether quotes in a table of text are opened and closed as they should be: a cell that begins with a quote ends with one, and a quote inside is
-//! doubled. A parser reads on over any number of lines where that is not so, and what it makes of them looks like a cell.
+//! Whether quotes in a table of text are opened and closed as they should be: a cell that begins with a quote ends with
+//! one, and a quote inside is doubled. A parser reads on over any number of lines where that is not so, and what it
+//! makes of them looks like a cell.
 //!
 //! The bytes are looked at on their way to the parser. A stretch without any quote is not gone through.
 
@@ -42,10 +43,14 @@ impl Fault {
                  (`\"\"`, in a cell that is quoted) where it is a character"
             ),
             FaultKind::Backslash => {
-                format!("{line}: a quote inside a quoted cell is written `\\\"`: double it (`\"\"`) throughout the file")
+                format!(
+                    "{line}: a quote inside a quoted cell is written `\\\"`: double it (`\"\"`) throughout the file"
+                )
             }
             FaultKind::NeverClosed => {
-                format!("line {opened}: a quote is opened and never closed: close it, or double it where it is a character")
+                format!(
+                    "line {opened}: a quote is opened and never closed: close it, or double it where it is a character"
+                )
             }
             FaultKind::BlankBefore => format!(
                 "{line}: a blank stands before the quote of a cell that holds delimiters: delete the blanks behind the delimiters of the file"
@@ -105,7 +110,8 @@ impl<R> Quotes<R> {
     }
 
     fn look(&mut self, bytes: &[u8]) {
-        let is_outside = matches!(self.state, State::LineStart | State::CellStart | State::Blank | State::Plain | State::Comment);
+        let is_outside =
+            matches!(self.state, State::LineStart | State::CellStart | State::Blank | State::Plain | State::Comment);
         // Without a quote the last line alone tells where its end is.
         let from = match is_outside && !bytes.contains(&b'"') {
             true => bytes.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(0),
@@ -122,7 +128,9 @@ impl<R> Quotes<R> {
             let rest = &bytes[at..];
             let delimiter = self.delimiter;
             at += match self.state {
-                State::Plain => rest.iter().take_while(|&&byte| byte != delimiter && byte != b'\n' && byte != b'\r').count(),
+                State::Plain => {
+                    rest.iter().take_while(|&&byte| byte != delimiter && byte != b'\n' && byte != b'\r').count()
+                }
                 State::Quoted => rest.iter().take_while(|&&byte| byte != b'"' && byte != b'\\').count(),
                 _ => 0,
             };

@@ -29,7 +29,11 @@ pub fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
     let runs = match (args.runs.is_empty(), args.variants.is_empty()) {
         (false, true) => named(&args.runs, registry)?,
         (true, false) => trained(args, &device, registry)?,
-        (true, true) => return Err(Error::Usage("name runs, or what to train with `--variants a,b,c` (see `ae variants`)".to_string())),
+        (true, true) => {
+            return Err(Error::Usage(
+                "name runs, or what to train with `--variants a,b,c` (see `ae variants`)".to_string(),
+            ));
+        }
         (false, false) => return Err(Error::Usage("name runs or `--variants`, not both".to_string())),
     };
     let count = runs.len();
@@ -96,7 +100,9 @@ fn trained(args: &CompareArgs, device: &Available, registry: &Registry) -> Resul
         signals::training(&interrupter, advice);
         match run.train(device.device.clone(), &device.name, Arc::new(Terminal::of_many()), interrupter)? {
             Outcome::Finished(_) => runs.push(run),
-            Outcome::Interrupted { .. } => return Err(Error::Interrupted(format!("{} was stopped; {advice}", path.display()))),
+            Outcome::Interrupted { .. } => {
+                return Err(Error::Interrupted(format!("{} was stopped; {advice}", path.display())));
+            }
         }
         signals::after_training(advice);
     }
@@ -134,7 +140,11 @@ fn table(lines: &[Line], bold: bool) -> String {
         if line.data != data {
             data = &line.data;
             tables += 1;
-            let longest = lines.iter().filter(|other| other.data == data).max_by_key(|line| line.figures.len()).expect("this one at least");
+            let longest = lines
+                .iter()
+                .filter(|other| other.data == data)
+                .max_by_key(|line| line.figures.len())
+                .expect("this one at least");
             let names = longest.figures.iter().map(|figure| format!("{:>20}", figure.name)).collect::<String>();
             let heading = format!("test rows of {data}");
             // What would push the columns aside stands above them.

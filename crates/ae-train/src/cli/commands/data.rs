@@ -31,14 +31,16 @@ fn describe(sets: Sets) -> Result<String> {
     if let Some(test) = &test {
         text += &format!(" to train on, {} in an official test set", test.len());
     }
-    let shape = rows.geometry.map(|geometry| format!(", images of {geometry} (channels, height, width)")).unwrap_or_default();
+    let shape =
+        rows.geometry.map(|geometry| format!(", images of {geometry} (channels, height, width)")).unwrap_or_default();
     text += &format!("\n{} features{shape}; kept as {}\n", rows.width(), rows.element().name());
     if let Some(labels) = &rows.labels {
         let classes = rows.classes();
         let mut counts = vec![0usize; classes.len()];
         labels.iter().flatten().for_each(|&label| counts[label as usize] += 1);
         let without = labels.iter().filter(|label| label.is_none()).count();
-        let shown: Vec<String> = classes.iter().zip(counts).take(12).map(|(name, count)| format!("{name} ({count})")).collect();
+        let shown: Vec<String> =
+            classes.iter().zip(counts).take(12).map(|(name, count)| format!("{name} ({count})")).collect();
         let more = if classes.len() > 12 { format!(", ... ({} classes)", classes.len()) } else { String::new() };
         let none = if without > 0 { format!("; {without} rows without") } else { String::new() };
         text += &format!("labels: {}{more}{none}\n", shown.join(", "));
@@ -49,7 +51,8 @@ fn describe(sets: Sets) -> Result<String> {
             let ids: Vec<String> = carried.texts(&first, id)?.into_iter().map(Option::unwrap_or_default).collect();
             text += &format!("identifiers: {}\n", ids.join(", "));
         }
-        let names: Vec<String> = carried.fields(&carried.rest).iter().map(|field| format!("`{}`", field.name())).collect();
+        let names: Vec<String> =
+            carried.fields(&carried.rest).iter().map(|field| format!("`{}`", field.name())).collect();
         if !names.is_empty() {
             let more = if names.len() > 12 { format!(" and {} more", names.len() - 12) } else { String::new() };
             text += &format!("carried along, not learned from: {}{more}\n", names[..names.len().min(12)].join(", "));
@@ -58,8 +61,18 @@ fn describe(sets: Sets) -> Result<String> {
     let cells = cells(rows)?;
     match rows.encoding() {
         Some(encoding) => {
-            let width = encoding.columns().iter().take(SHOWN).map(|column| column.name.chars().count()).max().unwrap_or(0).clamp(6, 40);
-            text += &format!("\n{:<width$}  {:<9}{:>9}{:>13}{:>13}{:>13}\n", "column", "kind", "missing", "min", "mean", "max");
+            let width = encoding
+                .columns()
+                .iter()
+                .take(SHOWN)
+                .map(|column| column.name.chars().count())
+                .max()
+                .unwrap_or(0)
+                .clamp(6, 40);
+            text += &format!(
+                "\n{:<width$}  {:<9}{:>9}{:>13}{:>13}{:>13}\n",
+                "column", "kind", "missing", "min", "mean", "max"
+            );
             for (index, column) in encoding.columns().iter().enumerate().take(SHOWN) {
                 let name = if column.name.is_empty() { "''" } else { &column.name };
                 let cells = &cells[index];
@@ -78,7 +91,10 @@ fn describe(sets: Sets) -> Result<String> {
                     }
                     _ if column.blank => text += "   empty\n",
                     _ if cells.min == cells.max => text += &format!("   constant: {}\n", cells.min),
-                    _ => text += &format!("{:>13}{:>13}{:>13}\n", short(cells.min), short(cells.mean()), short(cells.max)),
+                    _ => {
+                        text +=
+                            &format!("{:>13}{:>13}{:>13}\n", short(cells.min), short(cells.mean()), short(cells.max))
+                    }
                 }
             }
             if encoding.columns().len() > SHOWN {
@@ -88,7 +104,12 @@ fn describe(sets: Sets) -> Result<String> {
         None => {
             let all = cells.into_iter().reduce(Cells::joined).unwrap_or_default();
             let share = 100.0 * all.missing as f64 / (all.missing as f64 + all.count);
-            text += &format!("values from {} to {}, mean {}, {share:.1}% missing\n", short(all.min), short(all.max), short(all.mean()));
+            text += &format!(
+                "values from {} to {}, mean {}, {share:.1}% missing\n",
+                short(all.min),
+                short(all.max),
+                short(all.mean())
+            );
         }
     }
     let scaling = Scaling::fit(ScalingMethod::Auto, &train)?;
@@ -180,7 +201,11 @@ fn sheet(rows: &Rows, path: &Path) -> Result<()> {
     let images = (0..count).map(|index| rows.row(index).map(|row| super::singles(&row)));
     let images: Vec<Vec<f32>> = images.collect::<std::result::Result<_, _>>()?;
     let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
-    images.iter().flatten().filter(|value| !value.is_nan()).for_each(|&value| (low, high) = (low.min(value), high.max(value)));
+    images
+        .iter()
+        .flatten()
+        .filter(|value| !value.is_nan())
+        .for_each(|&value| (low, high) = (low.min(value), high.max(value)));
     let images: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
     Ok(Sheet::new(geometry, SIDE, low, high).save(&images, path)?)
 }

@@ -9,7 +9,8 @@ use crate::cli::{args::DecodeArgs, devices::open_for_results};
 
 /// Writes the decoded codes.
 pub fn run(args: &DecodeArgs, registry: &Registry) -> Result<()> {
-    let trained = crate::Run::open_with(&args.run, registry)?.trained(open_for_results(args.device.as_deref())?.device)?;
+    let trained =
+        crate::Run::open_with(&args.run, registry)?.trained(open_for_results(args.device.as_deref())?.device)?;
     let units = trained.config.model.code_dim;
     // What identifies rows stands beside codes that `ae encode` wrote.
     let columns: Vec<ae_data::Column> = (0..units).map(|unit| ae_data::Column::number(format!("h{unit}"))).collect();
@@ -17,7 +18,8 @@ pub fn run(args: &DecodeArgs, registry: &Registry) -> Result<()> {
     let own = trained.options(&Options::default());
     let said = file_options(&args.read);
     let read = Options { keep, id: own.id, label: own.label, ..said };
-    let known = Known { columns: &columns, carried: &[], width: units, geometry: None, white: None, element: "", range: None };
+    let known =
+        Known { columns: &columns, carried: &[], width: units, geometry: None, white: None, element: "", range: None };
     let codes = ae_data::Dataset::new(open_known(&args.codes, &read, &known)?.train);
     let carried = codes.rows().carried_names();
     let unit = |name: &str| name.strip_prefix('h').and_then(|unit| unit.parse::<usize>().ok());
@@ -36,7 +38,10 @@ pub fn run(args: &DecodeArgs, registry: &Registry) -> Result<()> {
         )));
     }
     if codes.rows().has_missing() && codes.scaled(&ae_data::Scaling::identity())?.iter().any(|value| value.is_nan()) {
-        return Err(Error::Failed(format!("{}: a unit of some code is missing: every code needs all {units}", args.codes)));
+        return Err(Error::Failed(format!(
+            "{}: a unit of some code is missing: every code needs all {units}",
+            args.codes
+        )));
     }
     match (&args.out, trained.schema.geometry) {
         (Some(path), Some(geometry)) if is_picture(path) => {

@@ -29,12 +29,19 @@ pub fn run(args: &EvaluateArgs, registry: &Registry) -> Result<()> {
     if args.json {
         return print(&format!("{}\n", serde_json::to_string_pretty(&evaluation).expect("figures are JSON")));
     }
-    print(&table(&evaluation, &trained.config.variant, trained.config.model.code_dim, trained.schema.geometry.is_some()))
+    print(&table(
+        &evaluation,
+        &trained.config.variant,
+        trained.config.model.code_dim,
+        trained.schema.geometry.is_some(),
+    ))
 }
 
 fn table(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool) -> String {
     let mut text = format!("{:<28}{:>12}{:>12}{:>12}\n", format!("on {} rows", evaluation.rows), "mse", "sse", "fvu");
-    let row = |name: &str, figures: &Figures| format!("{name:<28}{:>12.6}{:>12.4}{:>12.4}\n", figures.mse, figures.sse, figures.fvu);
+    let row = |name: &str, figures: &Figures| {
+        format!("{name:<28}{:>12.6}{:>12.4}{:>12.4}\n", figures.mse, figures.sse, figures.fvu)
+    };
     text += &row(&format!("{variant} ({code_dim})"), &evaluation.errors.model);
     text += &row(&format!("PCA ({})", evaluation.pca_components), &evaluation.errors.pca);
     text += &row("predict the mean", &evaluation.errors.mean);
@@ -61,7 +68,8 @@ fn table(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool
         text += &format!("{:<28}{:>12.3}{:>12.3}\n", "evidence lower bound", of.elbo, of.elbo_of_rows);
         text += &format!("{:<28}{:>12}{:>12.3}\n", "log p(x)", "", of.log_likelihood);
         if let Some(pca) = of.pca {
-            text += &format!("{:<28}{:>12}{pca:>12.3}\n", format!("log p(x) of PCA ({})", evaluation.pca_components), "");
+            text +=
+                &format!("{:<28}{:>12}{pca:>12.3}\n", format!("log p(x) of PCA ({})", evaluation.pca_components), "");
         }
         text += &format!(
             "log p(x): a lower bound from {} codes a row, of which {:.0} count at the median row{}\n{} of {code_dim} units active (variance of the mean over the rows above 0.01){}\n",
@@ -69,22 +77,30 @@ fn table(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool
             of.effective_samples,
             if of.has_unit_variance { "; a squared error alone counts as a variance of 1" } else { "" },
             of.active_units,
-            of.deviation.map(|deviation| format!("; deviation of a value around its reconstruction {deviation:.4}")).unwrap_or_default(),
+            of.deviation
+                .map(|deviation| format!("; deviation of a value around its reconstruction {deviation:.4}"))
+                .unwrap_or_default(),
         );
     }
     for (what, points) in [("noise of deviation", &evaluation.noise), ("share missing", &evaluation.missing)] {
-        text += &format!("\n{what:<28}{}\n", points.iter().map(|point| format!("{:>10}", point.level)).collect::<String>());
+        text +=
+            &format!("\n{what:<28}{}\n", points.iter().map(|point| format!("{:>10}", point.level)).collect::<String>());
         text += &format!(
             "{:<28}{}\n",
             format!("{variant}, mse"),
             points.iter().map(|point| format!("{:>10.5}", point.mse)).collect::<String>()
         );
-        text += &format!("{:<28}{}\n", "PCA, mse", points.iter().map(|point| format!("{:>10.5}", point.pca)).collect::<String>());
+        text += &format!(
+            "{:<28}{}\n",
+            "PCA, mse",
+            points.iter().map(|point| format!("{:>10.5}", point.pca)).collect::<String>()
+        );
     }
     text += "\nnoise: error to the clean row. missing: error at the hidden values once they are filled in.\n";
     if let Some(classes) = &evaluation.classes {
         text += &format!("\n{:<28}{:>10}{:>10}{:>10}\n", "classes told from", "the code", "the input", "PCA");
-        let row = |name: &str, of: &Accuracies| format!("{name:<28}{:>10.4}{:>10.4}{:>10.4}\n", of.code, of.input, of.pca);
+        let row =
+            |name: &str, of: &Accuracies| format!("{name:<28}{:>10.4}{:>10.4}{:>10.4}\n", of.code, of.input, of.pca);
         text += &row("linear probe", &classes.linear);
         text += &row("5 nearest neighbours", &classes.neighbours);
     }

@@ -79,5 +79,9 @@ fn safetensors(trained: &Trained, folder: &Path) -> Result<String> {
     write_bytes(&path, &pytorch::serialize(&state, &scaling(trained))?)?;
     let script = folder.join("model.py");
     write_bytes(&script, python.as_bytes())?;
-    Ok(format!("{}: for PyTorch, loaded by these lines, which {} holds:\n\n{python}\n", path.display(), script.display()))
+    Ok(format!(
+        "{}: for PyTorch, loaded by these lines, which {} holds:\n\n{python}\n",
+        path.display(),
+        script.display()
+    ))
 }

@@ -13,7 +13,8 @@ pub fn run(args: &ImportArgs, registry: &Registry) -> Result<()> {
     let settings = weights.settings()?;
     let config = configuration_with(&args.config, settings, registry)?;
     let scaling = weights.scaling()?;
-    let (run, summary) = Run::import(config, args.out.as_deref(), &device, scaling, |model| weights.load(model, &device))?;
+    let (run, summary) =
+        Run::import(config, args.out.as_deref(), &device, scaling, |model| weights.load(model, &device))?;
     print(&train::table(&summary))?;
     print(&format!("run folder: {}\n", run.folder.path().display()))
 }

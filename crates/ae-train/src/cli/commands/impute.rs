@@ -40,7 +40,10 @@ pub fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
     if let Some(to) = args.out.as_ref().filter(|_| !from.is_file())
         && super::is_part_of(to, &from.to_string_lossy())
     {
-        return Err(Error::Usage(format!("`--out {}` is one of several files of the data: choose another", to.display())));
+        return Err(Error::Usage(format!(
+            "`--out {}` is one of several files of the data: choose another",
+            to.display()
+        )));
     }
     let is_whole = used.rows.len() == used.rows.rows().len() && (from.is_file() || from == Path::new("-"));
     let table = used.rows.rows().carried.as_ref().map(|carried| carried.table());
@@ -60,8 +63,11 @@ pub fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
             note(&used.rows.rows().met());
             filled
         }
-        // An array keeps its bytes where every row of it is asked for: an official test set may lie beside the training rows.
-        Some(to) if is_whole && rows.rows == RowsChoice::All && source::is_array(from) && ending(to) == ending(from) => {
+        // An array keeps its bytes where every row of it is asked for: an official test set may lie beside the training
+        // rows.
+        Some(to)
+            if is_whole && rows.rows == RowsChoice::All && source::is_array(from) && ending(to) == ending(from) =>
+        {
             let mut filled = Filled::default();
             sink::write_with(to, |file| {
                 filled = trained.impute_array(from, &read, &used.rows, std::io::BufWriter::new(file))?;
@@ -82,15 +88,24 @@ pub fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
         }
     };
     say(&format!("{} missing values filled in", filled.cells));
-    let blank: Vec<String> =
-        trained.schema.columns.iter().filter(|column| column.blank).map(|column| format!("`{}`", column.name)).collect();
+    let blank: Vec<String> = trained
+        .schema
+        .columns
+        .iter()
+        .filter(|column| column.blank)
+        .map(|column| format!("`{}`", column.name))
+        .collect();
     if filled.left > 0 {
         let mut why = Vec::new();
         if !blank.is_empty() {
             why.push(format!("columns that were empty in training ({})", blank.join(", ")));
         }
         if filled.empty_rows > 0 {
-            why.push(format!("{} row{} without any value", filled.empty_rows, if filled.empty_rows == 1 { "" } else { "s" }));
+            why.push(format!(
+                "{} row{} without any value",
+                filled.empty_rows,
+                if filled.empty_rows == 1 { "" } else { "s" }
+            ));
         }
         say(&format!("note: {} left blank: {}", filled.left, why.join(", ")));
     }

@@ -27,7 +27,8 @@ pub fn run(args: &InterpolateArgs, registry: &Registry) -> Result<()> {
         }
         (path, _) => {
             let trained = &used.trained;
-            let table = if is_typed(path.as_deref()) { trained.table_of(&values)? } else { trained.text_of(&values)? };
+            let table =
+                if is_typed(path.as_deref()) { trained.table_of(&values)? } else { trained.text_of(&values)? };
             save_whole(&table, path.as_deref())
         }
     }

@@ -73,7 +73,9 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>, regi
     flags.extend(args.data.clone().map(|data| ("data.source", Value::String(data))));
     let read = &args.read;
     let text = |value: &Option<String>| value.clone().map(Value::String);
-    let list = |values: &[String]| (!values.is_empty()).then(|| Value::Array(values.iter().cloned().map(Value::String).collect()));
+    let list = |values: &[String]| {
+        (!values.is_empty()).then(|| Value::Array(values.iter().cloned().map(Value::String).collect()))
+    };
     flags.extend(text(&read.label).map(|value| ("data.read.label", value)));
     flags.extend(text(&read.id).map(|value| ("data.read.id", value)));
     for (key, columns) in [
@@ -95,24 +97,27 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>, regi
     flags.extend(text(&file.encoding).map(|value| ("data.read.encoding", value)));
     flags.extend(header(file).map(|value| ("data.read.header", Value::Boolean(value))));
     flags.extend(read.stream.then_some(("data.read.stream", Value::Boolean(true))));
-    flags.extend(
-        read.unknown
-            .map(|unknown| ("data.read.unknown", Value::String(if unknown == UnknownChoice::Refuse { "refuse" } else { "score" }.into()))),
-    );
+    flags.extend(read.unknown.map(|unknown| {
+        ("data.read.unknown", Value::String(if unknown == UnknownChoice::Refuse { "refuse" } else { "score" }.into()))
+    }));
     flags.extend(args.split_seed.map(|value| ("data.split_seed", Value::Integer(value))));
     flags.extend(args.stratify.then_some(("data.stratify", Value::Boolean(true))));
     flags.extend(text(&args.group).map(|value| ("data.group", value)));
     flags.extend(text(&args.time).map(|value| ("data.time", value)));
     flags.extend(text(&file.tensor).map(|value| ("data.read.tensor", value)));
     flags.extend(read.max_memory.map(|size| ("data.read.max_memory", Value::String(size.to_string()))));
-    flags.extend(read.resize.map(|size| ("data.read.resize", Value::Array(size.map(|side| Value::Integer(side as i64)).to_vec()))));
+    flags.extend(
+        read.resize
+            .map(|size| ("data.read.resize", Value::Array(size.map(|side| Value::Integer(side as i64)).to_vec()))),
+    );
     flags.extend(read.grey.then_some(("data.read.grey", Value::Boolean(true))));
     flags.extend(args.normal_only.then_some(("data.normal_only", Value::Boolean(true))));
     flags.extend(text(&args.normal).map(|value| ("data.normal", value)));
     flags.extend(args.code_dim.map(|value| ("model.code_dim", Value::Integer(value))));
     flags.extend(args.epochs.map(|value| ("training.epochs", Value::Integer(value))));
     flags.extend(args.seed.map(|value| ("seed", Value::Integer(value))));
-    let layers = Layers { given, variant: args.variant.as_deref(), file: args.config.as_deref(), set: &args.set, flags };
+    let layers =
+        Layers { given, variant: args.variant.as_deref(), file: args.config.as_deref(), set: &args.set, flags };
     Config::from_layers(&layers, registry)
 }
 
@@ -134,7 +139,9 @@ fn options(read: &ReadArgs) -> Options {
         numeric: read.numeric,
         integer: read.integer,
         missing: read.missing,
-        unknown: read.unknown.map(|unknown| if unknown == UnknownChoice::Refuse { Unknown::Refuse } else { Unknown::Score }),
+        unknown: read
+            .unknown
+            .map(|unknown| if unknown == UnknownChoice::Refuse { Unknown::Refuse } else { Unknown::Score }),
         ..file_options(&read.file)
     }
 }
@@ -173,7 +180,8 @@ struct Used {
     rows: Dataset,
 }
 
-/// Says which data a run names, where it is not below the folder that a person works in: whoever was given the run did not choose it.
+/// Says which data a run names, where it is not below the folder that a person works in: whoever was given the run did
+/// not choose it.
 fn say_source(run: &Run) {
     let source = Path::new(&run.config.data.source);
     let is_near = |place: &Path| std::path::absolute(place).is_ok_and(|place| source.starts_with(place));
@@ -213,7 +221,9 @@ fn is_typed(path: Option<&Path>) -> bool {
 fn is_free(out: Option<&Path>, args: &RowsArgs, run: &Run) -> Result<()> {
     let source = args.data.as_deref().unwrap_or(&run.config.data.source);
     match out.filter(|out| is_part_of(out, source)) {
-        Some(out) => Err(Error::Usage(format!("`--out {}` is a part of the data itself: choose another file", out.display()))),
+        Some(out) => {
+            Err(Error::Usage(format!("`--out {}` is a part of the data itself: choose another file", out.display())))
+        }
         None => Ok(()),
     }
 }
@@ -221,7 +231,8 @@ fn is_free(out: Option<&Path>, args: &RowsArgs, run: &Run) -> Result<()> {
 /// Whether a file is the one that `source` names, or one of those in its folder or of its pattern.
 fn is_part_of(file: &Path, source: &str) -> bool {
     let Ok(file) = file.canonicalize() else { return false };
-    let is_it = |path: &Path| path.canonicalize().is_ok_and(|path| path == file || path.is_dir() && file.starts_with(&path));
+    let is_it =
+        |path: &Path| path.canonicalize().is_ok_and(|path| path == file || path.is_dir() && file.starts_with(&path));
     is_it(Path::new(source)) || glob::glob(source).is_ok_and(|found| found.flatten().any(|path| is_it(&path)))
 }
 

@@ -1,4 +1,5 @@
-//! `ae probe`, which `ae` calls itself: looks for devices, or tests one, in a process that may crash or hang in a driver.
+//! `ae probe`, which `ae` calls itself: looks for devices, or tests one, in a process that may crash or hang in a
+//! driver.
 
 use crate::{
     Error, Result,

@@ -20,11 +20,14 @@ pub fn run(args: &ReconstructArgs, registry: &Registry) -> Result<()> {
     let used = super::use_run(&args.rows, registry)?;
     super::is_free(args.out.as_deref(), &args.rows, &used.run)?;
     let (trained, rows) = (&used.trained, &used.rows);
-    let corruption = args.corrupt.as_deref().map(|text| corruption(text, &trained.config.model.corruption, registry)).transpose()?;
+    let corruption =
+        args.corrupt.as_deref().map(|text| corruption(text, &trained.config.model.corruption, registry)).transpose()?;
     let corruption = corruption.map(|corruption| corruption.init(&trained.schema.inputs()));
     if let Some(path) = &args.sheet {
         let Some(geometry) = trained.schema.geometry else {
-            return Err(Error::Usage("`--sheet` is for images, and these rows are none: write a table with `--out`".to_string()));
+            return Err(Error::Usage(
+                "`--sheet` is for images, and these rows are none: write a table with `--out`".to_string(),
+            ));
         };
         let first = rows.select(rows.indices().iter().copied().take(SHEET).collect());
         let width = trained.schema.d_input;
@@ -57,7 +60,9 @@ pub fn run(args: &ReconstructArgs, registry: &Registry) -> Result<()> {
             }
             Ok(())
         }
-        (path, _) => save(trained.reconstruct(rows, corruption.as_ref(), is_typed(path.as_deref())), rows, path.as_deref()),
+        (path, _) => {
+            save(trained.reconstruct(rows, corruption.as_ref(), is_typed(path.as_deref())), rows, path.as_deref())
+        }
     }
 }
 
@@ -65,7 +70,9 @@ pub fn run(args: &ReconstructArgs, registry: &Registry) -> Result<()> {
 fn corruption(text: &str, trained: &CorruptionConfig, registry: &Registry) -> Result<CorruptionConfig> {
     if text.is_empty() {
         return match trained.is_none() {
-            true => Err(Error::Usage("this run was trained without corruption: name one, such as `--corrupt gaussian=0.3`".to_string())),
+            true => Err(Error::Usage(
+                "this run was trained without corruption: name one, such as `--corrupt gaussian=0.3`".to_string(),
+            )),
             false => Ok(trained.clone()),
         };
     }
@@ -74,11 +81,18 @@ fn corruption(text: &str, trained: &CorruptionConfig, registry: &Registry) -> Re
     for part in text.split(',') {
         let wrong = |reason: &str| {
             let names: Vec<_> = registry.corruptions().iter().map(|kind| kind.name).collect();
-            Error::Usage(format!("`--corrupt {text}`: {reason}; there are {} (several with commas between)", names.join(", ")))
+            Error::Usage(format!(
+                "`--corrupt {text}`: {reason}; there are {} (several with commas between)",
+                names.join(", ")
+            ))
         };
-        let (name, value) = part.split_once('=').map_or((part.trim(), None), |(name, value)| (name.trim(), Some(value.trim())));
+        let (name, value) =
+            part.split_once('=').map_or((part.trim(), None), |(name, value)| (name.trim(), Some(value.trim())));
         let path = format!("model.corruption.{name}");
-        let table = tables.iter().find(|table| table.path == path).ok_or_else(|| wrong(&format!("`{name}` is no corruption")))?;
+        let table = tables
+            .iter()
+            .find(|table| table.path == path)
+            .ok_or_else(|| wrong(&format!("`{name}` is no corruption")))?;
         if chosen.contains_key(name) {
             return Err(wrong(&format!("`{name}` is named twice")));
         }
@@ -87,16 +101,17 @@ fn corruption(text: &str, trained: &CorruptionConfig, registry: &Registry) -> Re
         let mut settings = of_run.and_then(|settings| settings.as_object().cloned()).unwrap_or_default();
         if let Some(value) = value {
             // How strong it is has one of these names.
-            let strength =
-                ["std", "rate"].into_iter().find(|field| table.fields.iter().any(|known| known.path == format!("{path}.{field}")));
+            let strength = ["std", "rate"]
+                .into_iter()
+                .find(|field| table.fields.iter().any(|known| known.path == format!("{path}.{field}")));
             let strength = strength.ok_or_else(|| wrong(&format!("`{name}` takes no number")))?;
             let number: f64 = value.parse().map_err(|_| wrong(&format!("`{value}` is no number")))?;
             settings.insert(strength.to_string(), number.into());
         }
         chosen.insert(name.to_string(), Value::Object(settings));
     }
-    let corruption =
-        CorruptionConfig::read(Value::Object(chosen), registry).map_err(|error| Error::Usage(format!("`--corrupt {text}`: {error}")))?;
+    let corruption = CorruptionConfig::read(Value::Object(chosen), registry)
+        .map_err(|error| Error::Usage(format!("`--corrupt {text}`: {error}")))?;
     corruption.check().map_err(|error| Error::Usage(format!("`--corrupt {text}`: {error}")))?;
     Ok(corruption)
 }

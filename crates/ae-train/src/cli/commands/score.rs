@@ -65,7 +65,9 @@ pub fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
         }
         // A label that nobody called one of anomalies: an analysis by it was not asked for.
         (Some(_), Err(_)) => {
-            say("note: which class is normal is not known: `--normal CLASS` says so, for how well anomalies are told from it");
+            say(
+                "note: which class is normal is not known: `--normal CLASS` says so, for how well anomalies are told from it",
+            );
             None
         }
     };
@@ -119,9 +121,14 @@ pub fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
             Some(normal) => format!("trained on rows of class `{normal}` alone"),
             None => "trained on all rows, whatever their labels".to_string(),
         };
-        say(&format!("{} of {} labelled rows are anomalies by their labels; {protocol}", detection.anomalies, detection.labelled));
+        say(&format!(
+            "{} of {} labelled rows are anomalies by their labels; {protocol}",
+            detection.anomalies, detection.labelled
+        ));
         say(&format!("{:<28}{:>9}{:>19}{:>9}", "", "auroc", "average precision", "f1"));
-        let row = |name: &str, of: &Ranking| say(&format!("{name:<28}{:>9.4}{:>19.4}{:>9.4}", of.auroc, of.average_precision, of.f1));
+        let row = |name: &str, of: &Ranking| {
+            say(&format!("{name:<28}{:>9.4}{:>19.4}{:>9.4}", of.auroc, of.average_precision, of.f1))
+        };
         row(&trained.config.variant, &detection.model);
         row("5th nearest neighbour", &detection.neighbours);
         row(&format!("PCA ({components}, {:.0}% of variance)", 100.0 * pca.explained()), &detection.pca);

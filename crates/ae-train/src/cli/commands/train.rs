@@ -72,7 +72,9 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
         Learned::Interrupted { epochs, within } => {
             let of = run.config.training.epochs;
             let within = within.map(|[done, of]| format!(" and {done} of {of} batches")).unwrap_or_default();
-            return Err(Error::Interrupted(format!("stopped after {epochs} of {of} epochs{within}, all saved; {resume}")));
+            return Err(Error::Interrupted(format!(
+                "stopped after {epochs} of {of} epochs{within}, all saved; {resume}"
+            )));
         }
     };
     print(&table(&summary))?;
@@ -118,7 +120,9 @@ fn describe(run: &Run, device: &Found) -> Result<()> {
         run.folder.path().display()
     ));
     if device.is_gpu() {
-        say("the first epoch compiles kernels for this GPU and tries which are fastest: seconds to a minute, the first time");
+        say(
+            "the first epoch compiles kernels for this GPU and tries which are fastest: seconds to a minute, the first time",
+        );
         say("what comes after training is computed on the CPU, if the model fits into its memory");
     }
     Ok(())
@@ -126,7 +130,9 @@ fn describe(run: &Run, device: &Found) -> Result<()> {
 
 /// The result beside its baselines.
 pub(super) fn table(summary: &Summary) -> String {
-    let row = |name: &str, figures: &Figures| format!("{name:<24}{:>12.6}{:>12.4}{:>12.4}\n", figures.mse, figures.sse, figures.fvu);
+    let row = |name: &str, figures: &Figures| {
+        format!("{name:<24}{:>12.6}{:>12.4}{:>12.4}\n", figures.mse, figures.sse, figures.fvu)
+    };
     let mut text = format!(
         "\n{}, {} parameters\n\n{:<24}{:>12}{:>12}{:>12}\n",
         match summary.epochs {

@@ -10,7 +10,10 @@ pub fn run() -> Result<()> {
     let mut text = String::new();
     for variant in VARIANTS {
         let default = if variant.name == DEFAULT_VARIANT { " (default)" } else { "" };
-        text.push_str(&format!("{}{default}\n    {}\n    {}\n    {}\n", variant.name, variant.idea, variant.formula, variant.reference));
+        text.push_str(&format!(
+            "{}{default}\n    {}\n    {}\n    {}\n",
+            variant.name, variant.idea, variant.formula, variant.reference
+        ));
     }
     print(&text)
 }
