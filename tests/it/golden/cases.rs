@@ -6,6 +6,7 @@ use ae_model::{
     Activation, AnyCode, Autoencoder, Bernoulli, Code, Encoder, Evaluation, Head, Jacobian, Loss, Objective,
     SquaredError, Variance,
     code::{Gaussian, GaussianConfig, TopKConfig},
+    jacobian::Method,
     likelihood::bound,
     network::{
         Affine, Mlp,

@@ -182,14 +182,9 @@ impl Layer {
         let pixels = written / results;
         let slopes = if keep && self.activation.keeps_slopes() { written } else { 0 };
         let (mut y, mut slope) = (buffer::unspecified(self.batch * written), buffer::unspecified(self.batch * slopes));
-        // Nothing is summed over the batch.
-        let (ranges, pixel_runs) = (
-            threads::row_ranges(
-                self.batch,
-                threads::reduction_parts(self.work()).max(threads::part_count(self.work())),
-            ),
-            patches.pixel_runs(),
-        );
+        // Nothing is summed over the batch, so that the number of parts may depend on the number of threads.
+        let parts = threads::reduction_parts(self.work()).max(threads::part_count(self.work()));
+        let (ranges, pixel_runs) = (threads::row_ranges(self.batch, parts), patches.pixel_runs());
         let parts = ranges
             .iter()
             .zip(threads::split_rows(&mut y, &ranges, written))

@@ -1,11 +1,11 @@
 use burn::{
     module::Module,
     nn::{LinearConfig, LinearLayout},
-    tensor::{Device, Distribution, Tensor, module},
+    tensor::{Device, Tensor, module},
 };
 
 use super::*;
-use crate::{Activation, activate, dense, linear, matmul, squared_error};
+use crate::{Activation, dense, linear, matmul, squared_error};
 
 #[test]
 fn layers() {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Debug, sync::Arc};
 
-use burn::serde::{Deserialize, Serialize, Serializer};
+use burn::serde::{Serialize, Serializer};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 

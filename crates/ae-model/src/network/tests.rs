@@ -26,7 +26,7 @@ use burn::tensor::Tolerance;
 
 use super::*;
 
-use crate::{Autoencoder, Jacobian, jacobian::Method};
+use crate::{Activation, Autoencoder, Jacobian, jacobian::Method};
 
 /// A user's network: its encoder has dropout, and no tangent rule of its own.
 #[derive(Module, Debug)]

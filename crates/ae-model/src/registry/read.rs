@@ -136,6 +136,6 @@ pub(crate) fn read_named<T: ?Sized>(kinds: &[Kind<T>], place: &str, value: Value
     };
     let read = |(name, value): (String, Value)| read_part(kinds, &name, &format!("{place}.{name}"), value);
     let mut parts = table.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    parts.sort_by_key(|part| kinds.iter().position(|kind| kind.name == part.name));
+    parts.sort_by_key(|part| kinds.iter().position(|kind| kind.name == part.name()));
     Ok(parts)
 }

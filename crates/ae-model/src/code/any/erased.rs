@@ -3,7 +3,7 @@
 use std::{any::Any, fmt::Debug};
 
 use burn::{
-    module::{Content, Devices, ModuleDisplayDefault},
+    module::{Content, Devices},
     tensor::Device,
 };
 
