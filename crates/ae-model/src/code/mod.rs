@@ -28,7 +28,7 @@ use crate::{Activation, ConfigError, Latent, objective::term::Term};
 /// flag of its own.
 ///
 /// ```
-/// use ae_model::{Autoencoder, Code, Latent, ModuleCode, network::{MlpConfig, Sizes}};
+/// use ae_model::{Activation, Autoencoder, Code, Latent, network::{MlpConfig, Sizes}};
 /// use burn::{module::Module, tensor::{Device, Tensor}};
 ///
 /// /// A soft threshold: small units become 0.
@@ -46,7 +46,7 @@ use crate::{Activation, ConfigError, Latent, objective::term::Term};
 ///
 /// let (device, sizes, config) = (Device::default(), Sizes::new(8, 2), MlpConfig::new());
 /// let (encoder, decoder) =
-///     (config.encoder(&sizes, &device), config.decoder(&sizes, Default::default(), &device));
+///     (config.encoder(&sizes, &device), config.decoder(&sizes, Activation::Identity, &device));
 /// let model = Autoencoder::new(encoder, decoder).with_code(Shrink { by: 100.0 });
 /// assert_eq!(model.encode(Tensor::ones([1, 8], &device)).abs().sum().into_scalar::<f32>(), 0.0);
 /// ```

@@ -52,8 +52,10 @@ pub use settings::Settings;
 pub use settings::derive;
 
 use crate::{
-    code, code::CodeSettings, corruption, corruption::CorruptSettings, penalty, penalty::Penalty, reconstruction,
-    reconstruction::Loss,
+    code::{self, CodeSettings},
+    corruption::{self, CorruptSettings},
+    penalty::{self, Penalty},
+    reconstruction::{self, Loss},
 };
 
 /// Names that no part can have: they have another meaning in a configuration or in the log of a training run.

@@ -50,6 +50,10 @@ impl AnyCode {
     pub fn get_mut<C: Code + 'static>(&mut self) -> Option<&mut C> {
         self.0.as_any_mut().downcast_mut()
     }
+
+    fn part(&self) -> &dyn Code {
+        self.0.code()
+    }
 }
 
 impl Clone for AnyCode {
@@ -62,12 +66,6 @@ impl From<Activation> for AnyCode {
     /// `h = phi(z)`.
     fn from(activation: Activation) -> Self {
         Self::new(Deterministic { activation })
-    }
-}
-
-impl AnyCode {
-    fn part(&self) -> &dyn Code {
-        self.0.code()
     }
 }
 
