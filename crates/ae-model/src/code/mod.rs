@@ -2,7 +2,7 @@
 //!
 //! For a code of your own, implement [`Code`] and pass it to
 //! [`Autoencoder::with_code`](crate::Autoencoder::with_code). One that a [`Recipe`](crate::Recipe) can name also has
-//! [`Settings`], and a line in the [`Registry`](crate::Registry).
+//! [`Settings`](crate::Settings), and a line in the [`Registry`](crate::Registry).
 
 pub mod any;
 mod config;

@@ -9,7 +9,7 @@
 //!
 //! For a corruption of your own, implement [`Corrupt`] and pass it to
 //! [`Objective::with_corruption`](crate::Objective::with_corruption). One that a [`Recipe`](crate::Recipe) can name
-//! also has [`Settings`], and a line in the [`Registry`](crate::Registry).
+//! also has [`Settings`](crate::Settings), and a line in the [`Registry`](crate::Registry).
 
 mod config;
 pub mod gaussian;

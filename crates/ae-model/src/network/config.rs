@@ -19,9 +19,11 @@ use crate::{Activation, ConfigError, Latent, macros::delegate};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", tag = "kind", rename_all = "snake_case")]
 pub enum Network {
-    /// A multi-layer perceptron. The decoder has the encoder's hidden layers in reverse, or its own: [`mlp`].
+    /// A multi-layer perceptron. The decoder has the encoder's hidden layers in reverse, or its own:
+    /// [`mlp`](super::mlp).
     Mlp(MlpConfig),
-    /// Strided convolutions in the encoder, and transposed convolutions in reverse in the decoder: [`conv`].
+    /// Strided convolutions in the encoder, and transposed convolutions in reverse in the decoder:
+    /// [`conv`](super::conv).
     Conv(ConvConfig),
 }
 

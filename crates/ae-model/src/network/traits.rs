@@ -62,7 +62,7 @@ pub trait Decoder {
 }
 
 /// A decoder as a model uses it. Every [`Decoder`] is one. Implement it directly for a decoder that reads more than the
-/// code: the encoder's weights, as a [tied](TiedMlp) one does, or only the active units.
+/// code: the encoder's weights, as a [tied](super::TiedMlp) one does, or only the active units.
 pub trait Decode {
     /// The decoder's output for a latent, `[batch, d_output]`.
     fn decode(&self, latent: &Latent, encoder: &dyn Encoder) -> Tensor<2>;

@@ -26,8 +26,8 @@ pub struct Sample {
     /// `None`. Missing values are ignored, even if `input` holds `NaN` there. If the target is the input, they do not
     /// count in the loss either.
     pub observed: Option<Tensor<2>>,
-    /// Seed of the random numbers in [`Objective::evaluate`] (see [`seeded`](ae_kernels::seeded)); they come from the
-    /// device's generator if `None`.
+    /// Seed of the random numbers in [`Objective::evaluate`](crate::Objective::evaluate) (see
+    /// [`seeded`](ae_kernels::seeded)); they come from the device's generator if `None`.
     pub seed: Option<u64>,
 }
 

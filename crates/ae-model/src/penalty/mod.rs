@@ -2,7 +2,7 @@
 //!
 //! For a penalty of your own, implement [`Penalty`] and pass it to
 //! [`Objective::with_penalty`](crate::Objective::with_penalty). One that a [`Recipe`](crate::Recipe) can name also has
-//! [`Settings`], and a line in the [`Registry`](crate::Registry).
+//! [`Settings`](crate::Settings), and a line in the [`Registry`](crate::Registry).
 
 mod config;
 pub mod contractive;
