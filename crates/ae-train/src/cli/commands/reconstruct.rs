@@ -110,7 +110,7 @@ fn corruption(text: &str, trained: &CorruptionConfig, registry: &Registry) -> Re
         }
         chosen.insert(name.to_string(), Value::Object(settings));
     }
-    let corruption = CorruptionConfig::read(Value::Object(chosen), registry)
+    let corruption = CorruptionConfig::read(Value::Object(chosen), registry.corruptions())
         .map_err(|error| Error::Usage(format!("`--corrupt {text}`: {error}")))?;
     corruption.check().map_err(|error| Error::Usage(format!("`--corrupt {text}`: {error}")))?;
     Ok(corruption)
