@@ -1,37 +1,37 @@
-//! What a cell of text says: nothing, a number, a truth value, a date.
+//! Parses the cells of a text table: missing values, numbers, booleans, dates.
 
 use serde::{Deserialize, Serialize};
 
-/// What stands for a missing cell of text, beside nothing at all: what pandas reads so, what spreadsheets print of an
-/// error, databases of a null and statistics programs of a gap.
+/// Strings that stand for a missing cell, beside the empty string: those of pandas, the errors of spreadsheets, the
+/// null of databases, and the missing values of statistics programs.
 const MISSING: [&str; 29] = [
     "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>", "NaT", "?", "-", ".", "\\N",
     "#N/A", "#N/A N/A", "#NA", "#DIV/0!", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#NAME?", "1.#IND", "-1.#IND",
     "1.#QNAN", "-1.#QNAN",
 ];
 
-/// Which texts stand for a missing cell, beside nothing at all.
+/// Which strings stand for a missing cell, beside the empty string.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Missing {
-    /// None: a table whose cells have types says itself what is missing.
+    /// None: for typed tables, which have null.
     #[default]
     Nothing,
-    /// The usual ones: `NA`, `?`, `#DIV/0!` and their like.
+    /// The usual ones, such as `NA`, `?` and `#DIV/0!`.
     Usual,
-    /// These.
+    /// Exactly these.
     These(Vec<String>),
 }
 
 impl Missing {
-    /// Whether nothing stands in a cell, or something that says so.
+    /// Whether a cell is empty or stands for a missing value.
     pub fn has(&self, cell: &str) -> bool {
         match self {
             _ if cell.is_empty() => true,
             Self::Nothing => false,
-            // Few cells are so short, or begin so, and most of them are numbers.
+            // Fast path: short cells that begin with a digit are numbers.
             Self::Usual => !(cell.as_bytes()[0].is_ascii_digit() && cell.len() < 5) && MISSING.contains(&cell),
             Self::These(texts) => {
-                // 007 is a name rather than another way to write 7.
+                // With leading zeros, as in 007, a cell is a name and not the number 7.
                 let digits = cell.trim_start_matches(['+', '-']);
                 let is_padded = digits.starts_with('0') && digits[1..].starts_with(|next: char| next.is_ascii_digit());
                 texts.iter().any(|text| text == cell) || !is_padded && plain(cell).is_some_and(|number| self.is(number))
@@ -39,7 +39,7 @@ impl Missing {
         }
     }
 
-    /// Whether a number stands for a missing one: asked of every cell, so that nothing is allocated.
+    /// Whether a number stands for a missing value. Called for every cell, so nothing is allocated.
     fn is(&self, number: f64) -> bool {
         let Self::These(texts) = self else { return false };
         let single = |own: f64| f64::from(own as f32);
@@ -49,7 +49,7 @@ impl Missing {
             .any(|own| own == number || single(own) == number && number.is_finite())
     }
 
-    /// The numbers that stand for a missing one, and what they are in single precision.
+    /// The numbers that stand for a missing value, and the same numbers rounded to single precision.
     pub(crate) fn numbers(&self) -> Vec<f64> {
         let Self::These(texts) = self else { return Vec::new() };
         let mut numbers: Vec<f64> = texts.iter().filter_map(|text| plain(text)).collect();
@@ -60,7 +60,7 @@ impl Missing {
         numbers
     }
 
-    /// Whether a cell says that it is missing, in whatever style its column writes numbers.
+    /// Whether a cell stands for a missing value in any style of numbers.
     pub(crate) fn may_have(&self, cell: &str) -> bool {
         let styled = |shape: Shape| {
             let style = |decimal_comma| Style {
@@ -75,12 +75,12 @@ impl Missing {
         self.has(cell) || matches!(self, Self::These(_)) && Shape::of(cell).is_some_and(styled)
     }
 
-    /// Whether a cell is a number in this style that stands for a missing one.
+    /// Whether a cell is a number in this style that stands for a missing value.
     pub(crate) fn has_in(&self, style: &Style, cell: &str) -> bool {
         matches!(self, Self::These(_)) && style.parse(cell).is_some_and(|number| self.is(number))
     }
 
-    /// The same but for texts that are values of a column.
+    /// The same without the strings that are values of a column.
     pub fn but_for(&self, values: &[String]) -> Self {
         let others = |texts: &mut dyn Iterator<Item = &str>| {
             Self::These(texts.filter(|text| !values.iter().any(|value| value == text)).map(str::to_string).collect())
@@ -94,47 +94,47 @@ impl Missing {
     }
 }
 
-/// Signs of money.
+/// Currency signs.
 pub(crate) const MONEY: &str = "$€£¥₹₩₽₺₫฿¢";
 
-/// How the numbers of a column of text are written.
+/// How the numbers of a text column are written.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Style {
-    /// Whether a comma stands before the decimals.
+    /// Whether the decimal mark is a comma.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub decimal_comma: bool,
-    /// Whether thousands are set apart, by a comma or point, a blank or an apostrophe.
+    /// Whether thousands are separated, by a comma or point, a space or an apostrophe.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub thousands: bool,
-    /// How many decimals each number has, if all have as many.
+    /// The number of decimals, if it is the same for all numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decimals: Option<usize>,
-    /// What stands before each number, such as `$`.
+    /// The prefix of each number, such as `$`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub prefix: String,
-    /// What stands behind each number, such as `%`.
+    /// The suffix of each number, such as `%`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub suffix: String,
 }
 
 impl Style {
-    /// Whether nothing has to be said in `data.toml`.
+    /// Whether it is the default, which is not written to `data.toml`.
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether every program reads such numbers.
+    /// Whether numbers are written with a decimal point and nothing else, except for the number of decimals.
     pub fn is_plain(&self) -> bool {
         !self.decimal_comma && !self.thousands && self.prefix.is_empty() && self.suffix.is_empty()
     }
 
-    /// The number that `cell` is in this style.
+    /// Parses `cell` in this style.
     pub(crate) fn parse(&self, cell: &str) -> Option<f64> {
         self.parse_doubtful(cell).map(|(number, _)| number)
     }
 
-    /// The same, and whether the cell alone does not tell if three digits of it are decimals or thousands.
+    /// Parses `cell`, and tells whether it is ambiguous: three digits may be decimals or thousands.
     pub(crate) fn parse_doubtful(&self, cell: &str) -> Option<(f64, bool)> {
         if self.is_plain()
             && let Some(number) = plain(cell)
@@ -158,12 +158,12 @@ impl Style {
             .filter(|&character| character == mark || !is_group(character) && !matches!(character, ',' | '.'));
         let digits: String = digits.map(|character| if character == mark { '.' } else { character }).collect();
         let number = digits.parse::<f64>().ok().map(|number| if shape.negative { -number } else { number });
-        // With a decimal point, `1.000` is what every program reads it as.
+        // With a decimal point, `1.000` is not ambiguous: every program reads it as 1.
         let is_doubtful = shape.comma == Mark::Either || self.decimal_comma && shape.point == Mark::Either;
         number.map(|number| (number, is_doubtful))
     }
 
-    /// `number` in this style, but for its decimals.
+    /// `number` in this style; its decimals do not change.
     pub fn write(&self, number: &str) -> String {
         let number = if self.decimal_comma { number.replace('.', ",") } else { number.to_string() };
         match number.strip_prefix('-') {
@@ -172,41 +172,41 @@ impl Style {
         }
     }
 
-    /// The style in words, with an example; nothing for plain numbers.
+    /// An example of the style in words; empty if `cell` is not a number.
     pub(crate) fn describe(&self, cell: &str) -> String {
         self.parse(cell).map_or(String::new(), |number| format!("`{cell}` is read as {number}"))
     }
 }
 
-/// What a comma or a point does in a number.
+/// The role of a comma or a point in a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// There is none.
+    /// It does not occur.
     None,
-    /// It stands before the decimals.
+    /// Decimal mark.
     Decimal,
-    /// It stands between thousands.
+    /// Thousands separator.
     Thousands,
-    /// One of the two: three digits follow.
+    /// Either of the two: three digits follow.
     Either,
 }
 
-/// A number in whatever style.
+/// The parts of a number in any style.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) suffix: &'a str,
     pub(crate) comma: Mark,
     pub(crate) point: Mark,
-    /// Whether thousands are set apart by blanks or apostrophes.
+    /// Whether thousands are separated by spaces or apostrophes.
     pub(crate) spaces: bool,
-    /// The number without prefix and suffix, its sign included.
+    /// The number with its sign, without prefix and suffix.
     digits: &'a str,
-    /// Whether a minus stands in front of the prefix.
+    /// Whether there is a minus sign before the prefix.
     negative: bool,
 }
 
-/// What may stand between thousands, beside a comma or a point.
+/// Whether a character may separate thousands, beside a comma or a point.
 fn is_group(character: char) -> bool {
     matches!(character, ' ' | '\u{a0}' | '\u{202f}' | '\'' | '’')
 }
@@ -222,18 +222,18 @@ impl<'a> Shape<'a> {
         negative: false,
     };
 
-    /// Digits behind the decimal mark; none behind one that can be of thousands.
+    /// Number of digits after the decimal mark; 0 if the mark is ambiguous.
     pub(crate) fn decimals(&self) -> usize {
         let mark = if self.comma == Mark::Decimal { ',' } else { '.' };
         let is_decimal = self.comma == Mark::Decimal || self.point == Mark::Decimal;
         self.digits.rfind(mark).filter(|_| is_decimal).map_or(0, |place| self.digits.len() - place - 1)
     }
 
-    /// The shape of a cell that is a number in some style; none of any other.
+    /// The shape of a cell that is a number in any style; `None` otherwise.
     pub(crate) fn of(cell: &'a str) -> Option<Self> {
         let is_money = |character: char| MONEY.contains(character);
         let cell = cell.trim();
-        // `-$5` is `$-5`.
+        // `-$5` is the same as `$-5`.
         let (negative, cell) = match cell.strip_prefix('-').filter(|rest| rest.starts_with(is_money)) {
             Some(rest) => (true, rest),
             None => (false, cell),
@@ -259,7 +259,7 @@ impl<'a> Shape<'a> {
         }
         let count = |mark: char| body.matches(mark).count();
         let (commas, points) = (count(','), count('.'));
-        // The whole part, which alone may have thousands.
+        // Only the integer part may have thousands separators.
         let last = body.rfind([',', '.']);
         let grouped = |whole: &str, mark: &dyn Fn(char) -> bool| {
             let groups: Vec<&str> = whole.split(mark).collect();
@@ -300,32 +300,34 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// A start of characters that are `wanted`, and the rest without blanks between.
+/// Splits off the longest start of `wanted` characters; spaces after it are removed.
 fn split_start(text: &str, wanted: impl Fn(char) -> bool) -> (&str, &str) {
     let end = text.find(|character| !wanted(character)).unwrap_or(text.len());
     (&text[..end], text[end..].trim_start())
 }
 
+/// Splits off the longest end of `wanted` characters; spaces before it are removed.
 fn split_end(text: &str, wanted: impl Fn(char) -> bool) -> (&str, &str) {
     let end = text.trim_end_matches(wanted).len();
     (text[..end].trim_end(), &text[end..])
 }
 
-/// The cell without blanks around it, and without quotes that stood behind a blank, where the parser does not see them.
+/// The cell without surrounding spaces, and without quotes that come after a space, which the CSV parser does not
+/// remove.
 pub(crate) fn trimmed(cell: &str) -> &str {
     let cell = cell.trim();
     if cell.len() > 1 { cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')).unwrap_or(cell) } else { cell }
 }
 
-/// A number with a point before its decimals, or an infinite one.
+/// Parses a number with a decimal point, or an infinite one.
 pub(crate) fn plain(cell: &str) -> Option<f64> {
-    // Rust also reads `infinity` and `nan`; a number here begins like one.
+    // Rust also parses `nan`, which is not a number here.
     let first = cell.trim_start_matches(['+', '-']).bytes().next()?;
     let infinite = || matches!(cell.trim_start_matches(['+', '-']).to_ascii_lowercase().as_str(), "inf" | "infinity");
     if first.is_ascii_digit() || first == b'.' || infinite() { cell.parse().ok() } else { None }
 }
 
-/// `true` or `yes`, `false` or `no`, in capitals or not.
+/// Parses `true` or `yes`, `false` or `no`, in any case.
 pub(crate) fn boolean(cell: &str) -> Option<bool> {
     if cell.eq_ignore_ascii_case("true") || cell.eq_ignore_ascii_case("yes") {
         Some(true)
@@ -336,7 +338,7 @@ pub(crate) fn boolean(cell: &str) -> Option<bool> {
     }
 }
 
-/// The truth value of such a word, or of 0 and 1.
+/// Parses such a word, or 0 or 1.
 pub(crate) fn truth(cell: &str) -> Option<bool> {
     boolean(cell).or_else(|| match plain(cell)? {
         0.0 => Some(false),
@@ -345,7 +347,7 @@ pub(crate) fn truth(cell: &str) -> Option<bool> {
     })
 }
 
-/// The word that stands beside `word` for the other truth value, written alike.
+/// The opposite of `word`, in the same case.
 pub(crate) fn other_word(word: &str) -> String {
     let other = match word.to_ascii_lowercase().as_str() {
         "true" => "false",
@@ -361,7 +363,7 @@ pub(crate) fn other_word(word: &str) -> String {
     }
 }
 
-/// `2024-01-31`, `31.01.2024`, `1/31/2024`, with or without a time.
+/// Whether a cell is a date such as `2024-01-31`, `31.01.2024` or `1/31/2024`, with or without a time.
 pub(crate) fn is_date(cell: &str) -> bool {
     let day = cell.split([' ', 'T']).next().unwrap_or_default();
     ['-', '/', '.'].iter().any(|&mark| {
@@ -379,7 +381,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_in_every_style() {
+    fn numbers_are_parsed_in_every_style() {
         let points = Style { thousands: true, ..Style::default() };
         let comma = Style { decimal_comma: true, thousands: true, ..Style::default() };
         let of = |prefix: &str, suffix: &str| Style {
@@ -438,12 +440,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_what_is_a_date_and_the_other_word() {
+    fn missing_values_dates_and_opposite_words() {
         assert!(["", "NA", "?", "#DIV/0!", "1.#QNAN", ".", "\\N"].iter().all(|cell| Missing::Usual.has(cell)));
         assert!(["0", "na", "none", "5", "#5"].iter().all(|cell| !Missing::Usual.has(cell)));
         let these = Missing::These(vec!["ND".into()]);
         assert!(these.has("ND") && these.has("") && !these.has("NA") && !Missing::Nothing.has("NA"));
-        // A number is the same however it is written, but not where its zeros make it a name.
+        // A number matches in every notation, except with leading zeros.
         let gap = Missing::These(vec!["-999".into(), "7".into(), "1e20".into()]);
         assert!(["-999", "-999.0", "-9.99e2", "7", "7.00"].iter().all(|cell| gap.has(cell)));
         assert!(["-99", "999", "007", "-999x", "-999,0", "$7"].iter().all(|cell| !gap.has(cell)));

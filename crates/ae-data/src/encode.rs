@@ -1,4 +1,4 @@
-//! The cells of a table as numbers: by the columns that were decided on, never guessed anew.
+//! The cells of a table as numbers, read by known columns. Nothing is inferred here.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -19,30 +19,30 @@ use crate::{
     table::{Table, texts},
 };
 
-/// Most texts of each kind that are named.
+/// Maximum number of different cells of each kind that are kept for notes.
 const NAMED: usize = 100;
 
-/// Reads cells by known columns.
+/// Reads cells according to known columns.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     columns: Vec<Column>,
-    /// The levels of each column.
+    /// How the levels of each column are looked up.
     levels: Vec<Levels>,
     unknown: Unknown,
     decimal: Option<char>,
     missing: Missing,
-    /// Whether the columns are those of a run, which no option leaves out any more.
+    /// Whether the columns are those of a run, so that no option can leave one out.
     later: bool,
     met: Mutex<Met>,
 }
 
-/// How the texts of a column are found among its levels.
+/// Looks up the level of a cell.
 #[derive(Debug)]
 struct Levels {
     by_text: HashMap<String, f64>,
-    /// By the number that a level is; none where several levels are the same number.
+    /// By the number that a level is; `None` if several levels are the same number.
     by_number: HashMap<u64, Option<f64>>,
-    /// Of two values: whether they are truth values, so that the other words for these are read, too.
+    /// For a column of two values: whether they are words for true and false, so that other such words are read, too.
     is_truth: bool,
 }
 
@@ -58,25 +58,25 @@ impl Levels {
     }
 }
 
-/// The number that a text is, if double precision tells it from every other.
+/// The number that a string is, if double precision represents it exactly.
 fn exact(text: &str) -> Option<u64> {
     plain(text).filter(|number| number.abs() < 9_007_199_254_740_992.0).map(|number| (number + 0.0).to_bits())
 }
 
-/// What was met in the cells that is worth a word.
+/// What was found in the cells that is reported as notes.
 #[derive(Debug, Default)]
 struct Met {
-    /// First rows of the parts that were read: what is read again is not counted again.
+    /// First rows of the parts read so far: a part that is read again is not counted again.
     parts: HashSet<usize>,
-    /// Values that training did not have: their column, the first row, and how many.
+    /// Values that did not occur in training, by column: the first row and the number of cells.
     unseen: BTreeMap<(usize, String), (usize, usize)>,
-    /// Columns of which nothing was known in training, and that hold something.
+    /// Columns that were empty in training and have values now.
     unused: Vec<usize>,
-    /// Texts that were read as missing, and how many of each.
+    /// Cells that were read as missing, and the number of each.
     missing: BTreeMap<String, usize>,
-    /// Levels that were found by their number, by column: the first text, the level, and how many.
+    /// Levels that were found by their number, by column: the first cell, the level, and the number of cells.
     renamed: BTreeMap<usize, (String, String, usize)>,
-    /// Numbers whose comma or point could be meant otherwise, by column: the first, and what it is read as.
+    /// Ambiguous decimal marks, by column: the first cell, and the number that it is read as.
     doubtful: BTreeMap<usize, (String, f64)>,
 }
 
@@ -88,30 +88,31 @@ impl Encoder {
         Self { columns, levels, unknown, decimal, missing, later, met: Mutex::default() }
     }
 
-    /// Which texts stand for a missing cell.
+    /// The strings that stand for a missing cell.
     pub(crate) fn missing(&self) -> &Missing {
         &self.missing
     }
 
-    /// What was met that training did not have, or that could be meant otherwise, in sentences.
+    /// What was found that did not occur in training or is ambiguous, in sentences.
     pub(crate) fn notes(&self) -> Vec<String> {
         let met = self.met();
         let cells = |count: usize| format!("{count} cell{}", if count == 1 { "" } else { "s" });
         let unseen = met.unseen.iter().map(|((column, text), (row, count))| {
             let column = &self.columns[*column];
-            let what = if column.kind == Kind::Boolean { "read as missing" } else { "scored as such" };
+            let what = if column.kind == Kind::Boolean { "read as missing" } else { "scored as an unseen level" };
             let (name, count, row) = (&column.name, cells(*count), row + 1);
             format!(
-                "column `{name}`: `{text}` in {count} (first in row {row}) was never seen in training; it is {what}, and `--unknown refuse` refuses it"
+                "column `{name}`: `{text}` in {count} (first in row {row}) did not occur in training: {what} \
+                 (`--unknown refuse` makes it an error)"
             )
         });
         let unused = met.unused.iter().map(|&column| {
-            format!("column `{}` was empty in training: what it holds here is not used", self.columns[column].name)
+            format!("column `{}` was empty in training: its values here are not used", self.columns[column].name)
         });
         let renamed = met.renamed.iter().map(|(&column, (text, level, count))| {
             let name = &self.columns[column].name;
             format!(
-                "column `{name}`: `{text}` is read as `{level}` of training, which is the same number ({} like it)",
+                "column `{name}`: `{text}` is read as the training level `{level}`, which is the same number ({})",
                 cells(*count)
             )
         });
@@ -119,7 +120,8 @@ impl Encoder {
             let other = if self.style(column).decimal_comma { '.' } else { ',' };
             let name = &self.columns[column].name;
             format!(
-                "column `{name}`: `{text}` is read as {number}, as in training (`--decimal {other}` reads it otherwise)"
+                "column `{name}`: `{text}` is read as {number}, as in training (`--decimal {other}` reads it the \
+                 other way)"
             )
         });
         let missing: Vec<String> = met.missing.iter().map(|(text, count)| format!("{count} x `{text}`")).collect();
@@ -140,8 +142,8 @@ impl Encoder {
         }
     }
 
-    /// The cells of some rows, row by row: a number, 0 or 1, the number of a level; `NaN` where nothing is. `arrays`
-    /// are the columns in their order, `first` the number of the first row in its table.
+    /// The cells of some rows, row by row: a number, 0 or 1, or the index of a level; `NaN` for a missing cell.
+    /// `arrays` are the columns in order, `first` is the index of the first row in its table.
     pub(crate) fn cells(&self, table: &dyn Table, first: usize, arrays: &[&ArrayRef]) -> Result<Vec<f64>, DataError> {
         let (rows, width) = (arrays.first().map_or(0, |array| array.len()), arrays.len());
         let mut cells = vec![f64::NAN; rows * width];
@@ -187,7 +189,7 @@ impl Encoder {
     ) -> Result<(), DataError> {
         let column = &self.columns[index];
         let infinite = |row: usize, text: &str| {
-            let what = format!("{text} is infinite: correct it, or leave it empty if it is missing");
+            let what = format!("{text} is infinite: correct it, or leave the cell empty if it is missing");
             self.problem(table, first + row, index, what)
         };
         if is_number(array.data_type()) {
@@ -208,11 +210,11 @@ impl Encoder {
         }
         let wrong = |what: &str| DataError::Malformed {
             path: PathBuf::from(table.origin()),
-            problem: format!("column `{}` holds {what}, but numbers were trained on", column.name),
+            problem: format!("column `{}` holds {what}, but held numbers in training", column.name),
         };
         let words = match array.data_type() {
             DataType::Null => return Ok(()),
-            DataType::Boolean => return Err(wrong("truth values")),
+            DataType::Boolean => return Err(wrong("booleans")),
             DataType::Utf8 => array.clone(),
             DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => {
                 cast(array, &DataType::Utf8).map_err(|error| crate::table::arrow_problem(table.origin(), &error))?
@@ -221,7 +223,7 @@ impl Encoder {
             kind => return Err(wrong(&kind.to_string())),
         };
         let style = self.style(index);
-        // What was doubtful in training was said then.
+        // Ambiguous cells of the training data were reported by the survey.
         let mut is_silent = !counts || !self.later;
         for (row, cell) in words.as_string::<i32>().iter().enumerate() {
             let Some(cell) = cell.map(trimmed) else { continue };
@@ -249,20 +251,20 @@ impl Encoder {
                             if (shape.prefix, shape.suffix) != (style.prefix.as_str(), style.suffix.as_str()) =>
                         {
                             format!(
-                                "its unit is {}, but {} in the rows that were learned from: write it alike",
+                                "its unit is {}, but {} in the training rows: write it the same way",
                                 unit(shape.prefix, shape.suffix),
                                 unit(&style.prefix, &style.suffix)
                             )
                         }
                         Some(_) if style.decimal_comma => {
-                            "the others have a decimal comma (`--decimal .` reads decimal points)".to_string()
+                            "the column has decimal commas (`--decimal .` reads decimal points)".to_string()
                         }
-                        Some(_) => "the others have a decimal point (`--decimal ,` reads decimal commas)".to_string(),
+                        Some(_) => "the column has decimal points (`--decimal ,` reads decimal commas)".to_string(),
                         None if self.later => {
-                            "it is no number: correct it, or leave it empty if it is missing".to_string()
+                            "not a number: correct it, or leave the cell empty if it is missing".to_string()
                         }
                         None => format!(
-                            "it is no number: correct it, leave it empty if it is missing, or `--drop {option}`"
+                            "not a number: correct it, leave the cell empty if it is missing, or use `--drop {option}`"
                         ),
                     };
                     return Err(self.problem(table, first + row, index, format!("`{cell}`: {advice}")));
@@ -281,7 +283,7 @@ impl Encoder {
         place: &mut impl FnMut(usize, f64),
     ) -> Result<(), DataError> {
         let column = &self.columns[index];
-        // Texts as they are, without a copy of each.
+        // Strings are borrowed, not copied.
         let all = match array.data_type() {
             DataType::Utf8 => None,
             _ => Some(texts(array, table.origin())?),
@@ -295,7 +297,7 @@ impl Encoder {
             };
             let Some(cell) = cell.map(trimmed) else { continue };
             let levels = &self.levels[index];
-            // What was a value of this column in training is one here, whatever the file says of the others.
+            // A level of training is a level here, even if the string otherwise stands for a missing value.
             if let Some(level) = levels.by_text.get(cell) {
                 place(row, *level);
                 continue;
@@ -317,18 +319,26 @@ impl Encoder {
                 continue;
             }
             if column.kind == Kind::Boolean {
-                // What is neither of the two cannot be told from what is missing.
+                // A value that is neither of the two is treated as missing.
                 if self.later && self.unknown == Unknown::Score {
                     self.met_unseen(index, cell, first + row, counts);
                     continue;
                 }
                 let words =
-                    if column.levels.is_empty() { "true or false".to_string() } else { column.levels.join("` or `") };
-                return Err(self.problem(table, first + row, index, format!("`{cell}` is neither of `{words}`")));
+                    if column.levels.is_empty() { "true` or `false".to_string() } else { column.levels.join("` or `") };
+                return Err(self.problem(
+                    table,
+                    first + row,
+                    index,
+                    format!("`{cell}` is neither `{words}`: correct it, or leave the cell empty if it is missing"),
+                ));
             }
             if self.unknown == Unknown::Refuse {
                 let levels = column.levels.join("`, `");
-                let what = format!("`{cell}` was never seen in training, where it was one of `{levels}`");
+                let what = format!(
+                    "`{cell}` did not occur in training (known levels: `{levels}`): correct it, or use `--unknown \
+                     score`"
+                );
                 return Err(self.problem(table, first + row, index, what));
             }
             place(row, UNSEEN);
@@ -337,7 +347,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Notes a value that training did not have.
+    /// Notes a value that did not occur in training.
     fn met_unseen(&self, column: usize, cell: &str, row: usize, counts: bool) {
         let mut met = self.met();
         if counts && (met.unseen.len() < NAMED || met.unseen.contains_key(&(column, cell.to_string()))) {
@@ -347,7 +357,7 @@ impl Encoder {
         }
     }
 
-    /// Notes a text that was read as missing; of the rows that are trained on the survey says it.
+    /// Notes a cell that was read as missing; for the training rows the survey does that.
     fn met_missing(&self, cell: &str, counts: bool) {
         if !counts || !self.later || cell.is_empty() {
             return;
@@ -368,13 +378,13 @@ mod tests {
     use super::*;
     use crate::table::InMemory;
 
-    /// The cells of a text column of a later file, and what is said of them.
+    /// The cells of a text column of a later file, and the notes on them.
     fn later(column: Column, cells: &[&str], missing: Missing) -> (Vec<f64>, Vec<String>) {
         let array = Arc::new(StringArray::from(cells.to_vec())) as ArrayRef;
         let table = InMemory::texts("t".as_ref(), vec![(column.name.as_str(), vec![None; cells.len()])]).unwrap();
         let encoder = Encoder { missing, ..Encoder::new(vec![column], &Options::default(), true, true) };
         let found = encoder.cells(&table, 0, &[&array]).unwrap();
-        // A part that is read again is not counted again.
+        // Reading a part again does not count it again.
         encoder.cells(&table, 0, &[&array]).unwrap();
         (found, encoder.notes())
     }
@@ -384,19 +394,20 @@ mod tests {
     }
 
     #[test]
-    fn levels_are_found_by_their_text_and_then_by_a_number_that_is_theirs_alone() {
+    fn levels_are_found_by_their_string_and_then_by_a_unique_number() {
         let codes = names(Kind::Category, &["01", "1", "1E3", "7", "9007199254740993"]);
         let (found, said) = later(codes, &["01", "1", "1.0", "1000", "007", "7.0", "9007199254740992"], Missing::Usual);
         assert_eq!(found, [0.0, 1.0, UNSEEN, 2.0, 3.0, 3.0, UNSEEN]);
         assert!(
-            said.iter().any(|said| said.contains("`1000` is read as `1E3`") && said.contains("3 cells like it")),
+            said.iter()
+                .any(|said| said.contains("`1000` is read as the training level `1E3`") && said.contains("(3 cells)")),
             "{said:?}"
         );
         assert!(said.iter().any(|said| said.contains("`1.0` in 1 cell")), "{said:?}");
     }
 
     #[test]
-    fn truth_words_are_read_where_truth_values_were_learned_and_nowhere_else() {
+    fn words_for_true_and_false_are_read_only_in_columns_of_such_words() {
         let cells = ["yes", "0", "TRUE", "1.0"];
         assert_eq!(later(names(Kind::Boolean, &["No", "Yes"]), &cells, Missing::Usual).0, [1.0, 0.0, 1.0, 1.0]);
         for levels in [["1", "2"], ["-1", "1"], ["F", "M"]] {
@@ -414,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_as_missing_or_could_be_meant_otherwise_is_said() {
+    fn missing_and_ambiguous_cells_are_reported() {
         let comma = Style { decimal_comma: true, thousands: true, ..Style::default() };
         let (found, said) =
             later(Column { style: comma, ..Column::number("a") }, &["1,000", "-", "2,5", "-"], Missing::Usual);

@@ -2,7 +2,7 @@
 
 use crate::{DataError, Dataset, Scaling, ScalingMethod, progress::Progress};
 
-/// Values that are looked at where all would be too many.
+/// Number of values in a sample, where all values would be too many.
 pub const SAMPLE: usize = 8 << 20;
 
 /// Running statistics of one feature.
@@ -18,7 +18,7 @@ struct Statistics {
 impl Statistics {
     const NONE: Self = Self { count: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, mean: 0.0, squares: 0.0 };
 
-    /// Welford's update, which stays accurate where the mean is large beside the deviation.
+    /// Welford's update, which stays accurate if the mean is much larger than the standard deviation.
     fn add(&mut self, value: f64) {
         if value.is_nan() {
             return;
@@ -45,7 +45,7 @@ impl Statistics {
         (quantile(0.5), quantile(0.75) - quantile(0.25))
     }
 
-    /// Offset and scale; a feature without spread (or never observed) is shifted but not divided.
+    /// Offset and scale. A constant feature is shifted but not divided; a feature that is never observed is unchanged.
     fn fit(self, method: ScalingMethod) -> (f64, f64) {
         let (offset, scale) = match method {
             ScalingMethod::MinMax => (self.min, self.max - self.min),
@@ -55,7 +55,7 @@ impl Statistics {
         Self::usable(offset, scale)
     }
 
-    /// The same where they can be used; else what changes nothing.
+    /// Offset and scale if they are usable; otherwise 0 and 1.
     fn usable(offset: f64, scale: f64) -> (f64, f64) {
         let offset = if offset.is_finite() { offset } else { 0.0 };
         (offset, if scale.is_finite() && scale > 0.0 { scale } else { 1.0 })
@@ -63,11 +63,11 @@ impl Statistics {
 }
 
 impl Scaling {
-    /// The scaling of these rows; missing values are left out. Medians and quartiles of rows that stay in their file
-    /// are those of a sample of about 8 million values.
+    /// Fits a scaling to these rows; missing values are ignored. For rows that stay in their file, medians and
+    /// quartiles are estimated from a sample of about 8 million values.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If a file can no longer be read, or values are too large to be scaled.
     pub fn fit(method: ScalingMethod, rows: &Dataset) -> Result<Self, DataError> {
         let image = rows.rows().geometry.is_some();
         let method = match method {
@@ -103,7 +103,7 @@ impl Scaling {
                 .collect()
         } else {
             let mut statistics = vec![Statistics::NONE; groups];
-            let mut progress = Progress::new("reading rows for their scaling", rows.indices().len());
+            let mut progress = Progress::new("fitting the scaling: rows", rows.indices().len());
             for &index in rows.indices() {
                 progress.step();
                 rows_of
@@ -112,7 +112,7 @@ impl Scaling {
                     .enumerate()
                     .for_each(|(column, value)| statistics[group(column)].add(value));
             }
-            // Numbers whose squares are infinite cannot be scaled.
+            // The squares of such numbers would overflow.
             let far = statistics
                 .iter()
                 .position(|feature| feature.count > 0.0 && feature.min.abs().max(feature.max.abs()) > 1e150);
@@ -128,7 +128,8 @@ impl Scaling {
                 let size = statistics[feature].min.abs().max(statistics[feature].max.abs());
                 let name = column.map_or(format!("feature {feature}"), |name| format!("column `{name}`"));
                 let problem = format!(
-                    "{name} holds numbers as large as {size:e}, which cannot be scaled: correct them, or leave the column out"
+                    "{name} has values as large as {size:e}, too large to be scaled: correct them, or leave the \
+                     column out with `--drop`"
                 );
                 return Err(DataError::Malformed { path: "the training rows".into(), problem });
             }
@@ -137,12 +138,12 @@ impl Scaling {
                 .extend(statistics.iter().enumerate().filter(is_constant).map(|(feature, found)| (feature, found.min)));
             statistics.into_iter().map(|feature| feature.fit(method)).collect()
         };
-        // Of images, and of a category, no value is a feature of its own.
+        // Constant pixels and constant levels are not recorded.
         let known = rows_of
             .encoding()
             .map_or(rows_of.width(), |encoding| encoding.layout().numbers + encoding.layout().booleans);
         constant.retain(|(feature, _)| !image && *feature < known);
-        // Truth values and levels are 0 and 1 already, and stay so.
+        // Booleans and levels are 0 or 1 and are not scaled.
         let numbers = if image { groups } else { rows_of.numbers() };
         let (offset, scale) = fitted
             .into_iter()
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_a_table_are_scaled_on_their_own() {
+    fn columns_of_a_table_are_scaled_separately() {
         let scaling = Scaling::fit(ScalingMethod::MinMax, &table()).unwrap();
         assert_eq!((scaling.offset.clone(), scaling.scale.clone()), (vec![1.0, 10.0, 5.0], vec![4.0, 20.0, 1.0]));
         let mut row = Vec::new();
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_is_known_as_such() {
+    fn constant_features_are_recorded() {
         for method in [ScalingMethod::Standard, ScalingMethod::MinMax, ScalingMethod::Robust] {
             assert_eq!(Scaling::fit(method, &table()).unwrap().constant, [(2, 5.0)], "{method:?}");
         }

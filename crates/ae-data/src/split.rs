@@ -1,6 +1,6 @@
-//! Train, validation and test: an official test set is kept; the rest is cut by fraction and seed, by group, or by
-//! time. Or by class, for one-class learning: half of the normal rows to learn from, the other half and every anomaly
-//! to test on.
+//! Training, validation and test sets. An official test set is kept; the other rows are split at random, by group, or
+//! by time. For one-class learning they are split by class: half of the normal rows are for training, the other half
+//! and all anomalies for testing.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,26 +8,27 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Dataset, Sets, table::names};
+use crate::{DataError, Dataset, Sets, table::names, words::counted};
 
-/// Rows that are compared for being equal, at most.
+/// Maximum number of rows that are checked for duplicates.
 const COMPARED: usize = 200_000;
 
-/// How to cut.
+/// How rows are split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SplitConfig {
-    /// Share of the training rows held out for validation, in `(0, 1)`. Default: 0.1.
+    /// Fraction of the training rows held out for validation, in `(0, 1)`. Default: 0.1.
     pub validation: f64,
-    /// Share of all rows held out for the test where there is no official test set, in `(0, 1)`. Default: 0.2.
+    /// Fraction of all rows held out for testing if there is no official test set, in `(0, 1)`. Default: 0.2.
     pub test: f64,
-    /// Seed of the cut. Default: 0.
+    /// Random seed of the split. Default: 0.
     pub seed: u64,
-    /// Whether each class has the same share of every part. Default: no.
+    /// Whether the split is stratified: each class has the same share of every part. Default: false.
     pub stratify: bool,
-    /// Column whose equal values stay in one part, such as a customer with several rows.
+    /// Column of groups, such as a customer with several rows: all rows of a group stay in one part. Default: none.
     pub group: Option<String>,
-    /// Column that orders the rows: the last are the test, the last of the rest the validation.
+    /// Column of times that orders the rows: the last ones are for testing, the last of the others for validation.
+    /// Default: none.
     pub time: Option<String>,
 }
 
@@ -37,27 +38,38 @@ impl Default for SplitConfig {
     }
 }
 
-/// The three parts.
+/// Training, validation and test rows.
+///
+/// ```
+/// use ae_data::{Rows, Sets, Split, SplitConfig, Values};
+///
+/// let rows = Rows::new(Values::F32((0..100).map(|value| value as f32).collect()), 1);
+/// let sets = Sets { name: "numbers".into(), train: rows, test: None };
+/// let split = Split::new(sets, &SplitConfig::default())?;
+/// let parts = [&split.train, &split.validation, &split.test];
+/// assert_eq!(parts.map(|part| part.indices().len()), [72, 8, 20]);
+/// # Ok::<(), ae_data::DataError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Split {
-    /// Rows to fit on.
+    /// Training set: rows that the model is fitted to.
     pub train: Dataset,
-    /// Rows to choose the best epoch by.
+    /// Validation set: rows that the best epoch is chosen by.
     pub validation: Dataset,
-    /// Rows that nothing was chosen by.
+    /// Test set: rows that nothing is fitted to or chosen by.
     pub test: Dataset,
-    /// What was left out, and what is doubtful about the cut, in sentences.
+    /// What was left out, and what is doubtful about the split, in sentences.
     pub notes: Vec<String>,
 }
 
-/// What the rows are cut by, beside chance.
+/// What the rows are split by.
 enum By {
-    Chance,
+    Random,
     /// The class of each row.
     Class(Vec<Option<u32>>),
-    /// The number of each row's group.
+    /// The group of each row, as a number.
     Group(Vec<usize>),
-    /// The place of each row in time.
+    /// The position of each row in time.
     Time(Vec<usize>),
 }
 
@@ -65,11 +77,9 @@ impl By {
     fn of(all: &Dataset, config: &SplitConfig, notes: &mut Vec<String>) -> Result<Self, DataError> {
         let column = |option: &str, name: &String| -> Result<Vec<Option<String>>, DataError> {
             let problem = |what: String| DataError::Malformed { path: "the data".into(), problem: what };
-            let carried = all
-                .rows()
-                .carried
-                .as_ref()
-                .ok_or_else(|| problem(format!("has no named columns, which `--{option}` chooses among")))?;
+            let carried = all.rows().carried.as_ref().ok_or_else(|| {
+                problem(format!("has no named columns, so `--{option}` does not apply: leave it out"))
+            })?;
             let columns = names(carried.table().as_ref());
             let place = columns.iter().position(|other| other == name);
             let place =
@@ -79,19 +89,19 @@ impl By {
         if let (true, Some(by)) =
             (config.stratify, config.group.as_ref().map(|_| "group").or(config.time.as_ref().map(|_| "time")))
         {
-            let problem = format!("is cut by {by} or by class: leave out `--stratify` or `--{by}`");
+            let problem = format!("cannot be split both by {by} and by class: leave out `--stratify` or `--{by}`");
             return Err(DataError::Malformed { path: "the data".into(), problem });
         }
         match (&config.group, &config.time) {
             (Some(_), Some(_)) => Err(DataError::Malformed {
                 path: "the data".into(),
-                problem: "is cut by group or by time: name one of the two".to_string(),
+                problem: "cannot be split both by group and by time: leave out `--group` or `--time`".to_string(),
             }),
             (Some(group), None) => {
                 let mut numbers = HashMap::new();
                 let texts = column("group", group)?;
-                // Rows without a group are a group each. Written with blanks around, or as 1.0 for 1, it is the same
-                // group.
+                // A row without a group is a group of its own. Surrounding spaces do not count, and 1.0 is the same
+                // group as 1.
                 let plain = |text: String| {
                     let text = text.trim();
                     let whole = text
@@ -104,9 +114,10 @@ impl By {
                     texts.into_iter().map(|text| text.map(plain).filter(|text| !missing.has(text))).collect();
                 let without = texts.iter().filter(|text| text.is_none()).count();
                 if without > 0 {
+                    let verb = if without == 1 { "has" } else { "have" };
                     notes.push(format!(
-                        "{without} of {} rows have no `{group}`: each of them is a group of its own",
-                        texts.len()
+                        "{without} of {} {verb} no `{group}`: each is a group of its own",
+                        counted(texts.len(), "row")
                     ));
                 }
                 let number = |(row, text): (usize, Option<String>)| {
@@ -116,7 +127,7 @@ impl By {
                 let groups: Vec<usize> = texts.into_iter().enumerate().map(number).collect();
                 if groups.len() > 1 && groups.iter().all(|other| *other == groups[0]) {
                     let problem = format!(
-                        "is one group for all {} rows, which cannot be cut: name another column with `--group`",
+                        "has one group for all {} rows, which cannot be split: name another column with `--group`",
                         groups.len()
                     );
                     return Err(DataError::Malformed { path: format!("column `{group}`").into(), problem });
@@ -134,7 +145,7 @@ impl By {
                 {
                     return Err(problem(
                         row,
-                        "is blank, but `--time` orders the rows by it: leave the row out, or fill it in".to_string(),
+                        "is empty, but `--time` orders the rows by it: fill it in, or leave the row out".to_string(),
                     ));
                 }
                 let texts: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
@@ -144,11 +155,20 @@ impl By {
                     let moment = Moment::of(text, order).ok_or_else(|| {
                         problem(
                             row,
-                            format!("`{text}` is no number and no date that can be ordered: write it as 2024-01-31 or 2024-01-31 10:30"),
+                            format!(
+                                "`{text}` is neither a number nor a known date: write it as 2024-01-31 or \
+                                 2024-01-31 10:30"
+                            ),
                         )
                     })?;
                     if std::mem::discriminant(&moment) != std::mem::discriminant(moments.first().unwrap_or(&moment)) {
-                        return Err(problem(row, format!("`{text}` is no time like `{}` in row 1", texts[0])));
+                        return Err(problem(
+                            row,
+                            format!(
+                                "`{text}` is not written like `{}` in row 1: write all of them the same way",
+                                texts[0]
+                            ),
+                        ));
                     }
                     moments.push(moment);
                 }
@@ -164,26 +184,28 @@ impl By {
             (None, None) => Ok(match (config.stratify, &all.rows().labels) {
                 (true, Some(labels)) => Self::Class(labels.clone()),
                 (true, None) => {
-                    let problem = "has no labels, which `data.stratify` needs: name their column with `--label` (beside an array `x` they are `y`)".to_string();
+                    let problem = "has no labels, which `data.stratify` needs: name their column with `--label`, or, \
+                                   for an array `x`, add an array `y`"
+                        .to_string();
                     return Err(DataError::Malformed { path: "the data".into(), problem });
                 }
-                (false, _) => Self::Chance,
+                (false, _) => Self::Random,
             }),
         }
     }
 }
 
-/// What comes first in dates such as 3/4/2024.
+/// Which part comes first in dates such as 3/4/2024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     DayFirst,
     MonthFirst,
-    /// Every date can be read either way.
+    /// Every date can be read both ways.
     Either,
 }
 
 impl Order {
-    /// By the dates that can be read in one way alone.
+    /// Decided by the dates that can be read in only one way.
     fn of(texts: &[&str]) -> Self {
         let beyond =
             |place: usize| texts.iter().any(|text| parts(text).is_some_and(|parts| parts[2] > 31 && parts[place] > 12));
@@ -194,12 +216,12 @@ impl Order {
         }
     }
 
-    /// What was decided, if it could be otherwise.
+    /// A note on what was decided, if it is not obvious.
     fn said(self, texts: &[&str]) -> Option<String> {
         let example = texts.iter().find(|text| parts(text).is_some_and(|parts| parts[2] > 31))?;
         match self {
             Self::Either => Some(format!(
-                "dates like `{example}` are read with the month first: write 2024-01-31 where that is wrong"
+                "dates like `{example}` are read with the month first: write them as 2024-01-31 if that is wrong"
             )),
             Self::DayFirst => Some(format!("dates like `{example}` are read with the day first")),
             Self::MonthFirst => None,
@@ -222,7 +244,7 @@ enum Moment {
 }
 
 impl Moment {
-    /// None of a text that is neither.
+    /// `None` if the string is neither a number nor a date.
     fn of(text: &str, order: Order) -> Option<Self> {
         let text = text.trim();
         if let Ok(number) = text.parse::<f64>() {
@@ -243,7 +265,7 @@ impl Moment {
             _ => 0,
         };
         let time = text.split_once([' ', 'T']).map_or(Some(0.0), |(_, time)| seconds(time))?;
-        // An offset from UTC can lead into the day before or after.
+        // An offset from UTC may change the day.
         let (midnights, time) = (time.div_euclid(86_400.0), time.rem_euclid(86_400.0));
         ((1..=days).contains(&day) && year > 31).then(|| Self::Date(days_since_1970(date) + midnights as i64, time))
     }
@@ -257,16 +279,16 @@ impl Moment {
     }
 }
 
-/// The days from 1970-01-01 to a date, in the Gregorian calendar (the algorithm of Hinnant's `days_from_civil`).
+/// The number of days from 1970-01-01 to a date in the Gregorian calendar (algorithm: Hinnant, `days_from_civil`).
 fn days_since_1970([year, month, day]: [u32; 3]) -> i64 {
-    // Years begin in March, so that a leap day is the last of its year.
+    // Years begin in March, so that the leap day is the last day of a year.
     let year = i64::from(year) - i64::from(month < 3);
     let month = (i64::from(month) + 9) % 12;
     year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + i64::from(day) - 1 - 719_468
 }
 
-/// The seconds since midnight of a time such as `9:30`, `09:30:15.5`, `9:30 PM`, `09:30:00+02:00`; an offset from UTC
-/// is taken off.
+/// The seconds since midnight of a time such as `9:30`, `09:30:15.5`, `9:30 PM` or `09:30:00+02:00`. An offset from UTC
+/// is subtracted.
 fn seconds(time: &str) -> Option<f64> {
     let time = time.trim();
     let upper = time.to_ascii_uppercase();
@@ -302,15 +324,18 @@ fn seconds(time: &str) -> Option<f64> {
 }
 
 impl Split {
-    /// The parts of `sets`. The same seed gives the same cut. Rows without any value are in none of them.
+    /// Splits `sets`. The same seed gives the same split. Rows without any value are in no part.
     ///
     /// # Errors
-    /// A part without rows; a column to cut by that is not there, or cannot order the rows.
+    /// If a part has no rows, or if a column to split by does not exist or cannot order the rows.
     pub fn new(sets: Sets, config: &SplitConfig) -> Result<Self, DataError> {
         let all = Dataset::new(sets.train);
         let (full, mut notes) = not_blank(&all);
         if full.indices().is_empty() && !all.indices().is_empty() {
-            let problem = format!("none of its {} rows holds any value to learn from", all.indices().len());
+            let problem = format!(
+                "none of its {} rows has any value to learn from: check the file, `--missing` and `--drop`",
+                all.indices().len()
+            );
             return Err(DataError::Malformed { path: sets.name.into(), problem });
         }
         let by = By::of(&all, config, &mut notes)?;
@@ -322,13 +347,13 @@ impl Split {
         Self::parts(rest, test, rows, config, &by, notes)
     }
 
-    /// The parts for learning what is `normal` (a class) from normal rows alone: half of them, chosen by the seed, are
-    /// trained and validated on, the other half and every row of another class are tested on. Where there is an
-    /// official test set, all normal rows of the training set are trained on and the test set stays as it is. Rows
-    /// without a label are in no part.
+    /// Splits `sets` for one-class learning: the model learns only from rows of the class `normal`. Half of them,
+    /// chosen by the seed, are for training and validation; the other half and all rows of other classes are for
+    /// testing. If there is an official test set, it stays as it is, and all normal rows of the training set are for
+    /// training and validation. Rows without a label are in no part.
     ///
     /// # Errors
-    /// Rows without labels, a class that they do not have, or a part without rows.
+    /// If there are no labels, no rows of this class, or a part has no rows.
     pub fn one_class(sets: Sets, normal: &str, config: &SplitConfig) -> Result<Self, DataError> {
         let name = sets.name.clone();
         let all = Dataset::new(sets.train);
@@ -353,7 +378,7 @@ impl Split {
         };
         let without = full.indices().iter().filter(|&&row| all.rows().label(row).is_none()).count();
         if without > 0 {
-            notes.push(format!("{without} rows without a label are neither trained nor tested on"));
+            notes.push(format!("left out: {} without a label", counted(without, "row")));
         }
         Self::parts(rest, test, count, config, &by, notes)
     }
@@ -381,22 +406,15 @@ impl Split {
     }
 }
 
-/// The rows that have a value, and how many have none.
+/// The rows with at least one value, and a note on the others.
 fn not_blank(all: &Dataset) -> (Dataset, Vec<String>) {
     let full = all.without_blank();
     let blank = all.indices().len() - full.indices().len();
-    let s = if blank == 1 { "" } else { "s" };
-    (
-        full,
-        if blank > 0 {
-            vec![format!("{blank} row{s} without any value left out of training, validation and test")]
-        } else {
-            Vec::new()
-        },
-    )
+    let note = (blank > 0).then(|| format!("left out of every part: {} without any value", counted(blank, "row")));
+    (full, note.into_iter().collect())
 }
 
-/// How many test rows are also among the others, in a sentence; none if there are none, or too many rows to compare.
+/// A note on the test rows that are equal to other rows; `None` if there are none, or too many rows to compare.
 fn duplicates(rest: &Dataset, test: &Dataset) -> Result<Option<String>, DataError> {
     if rest.rows().store().is_some()
         || rest.indices().len() + test.indices().len() > COMPARED
@@ -405,7 +423,7 @@ fn duplicates(rest: &Dataset, test: &Dataset) -> Result<Option<String>, DataErro
         return Ok(None);
     }
     let hash = |dataset: &Dataset, row: usize| -> Result<u128, DataError> {
-        // Two hashes with different keys: no two rows of a table have both in common by chance.
+        // Two independent hashes, so that different rows practically never collide.
         let mut state = [0xcbf2_9ce4_8422_2325u64, 0x9e37_79b9_7f4a_7c15];
         dataset.rows().each_cell(row, |value| {
             let bits = if value == 0.0 { 0 } else { value.to_bits() };
@@ -422,12 +440,15 @@ fn duplicates(rest: &Dataset, test: &Dataset) -> Result<Option<String>, DataErro
     let total = test.indices().len();
     Ok((count > 0).then(|| {
         let are = if count == 1 { "row is" } else { "rows are" };
-        format!("{count} of {total} test {are} equal to one that was trained or validated on: `--group COLUMN` keeps what belongs together in one part")
+        format!(
+            "{count} of {total} test {are} equal to a training or validation row: `--group COLUMN` keeps related rows \
+             in one part"
+        )
     }))
 }
 
 impl Dataset {
-    /// Its rows of a class, by the class's name; none if the table has no such class.
+    /// The rows of a class, by its name; `None` if the table has no such class.
     pub fn of_class(&self, class: &str) -> Option<Self> {
         let number = self.rows().classes().iter().position(|name| name == class)? as u32;
         Some(
@@ -437,13 +458,14 @@ impl Dataset {
         )
     }
 
-    /// Cuts off `fraction` of the rows, chosen by `seed`, or the last in time; both parts keep the order of the rows.
+    /// Splits off `fraction` of the rows: random ones, whole groups, or the last in time. Both parts keep the order of
+    /// the rows.
     fn cut(&self, fraction: f64, seed: u64, by: &By) -> (Self, Self) {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let share = |rows: usize| (rows as f64 * fraction).round() as usize;
         let mut order = self.indices().to_vec();
         let mut held_out: Vec<usize> = match by {
-            By::Chance => {
+            By::Random => {
                 order.shuffle(&mut generator);
                 order[..share(order.len())].to_vec()
             }
@@ -460,7 +482,7 @@ impl Dataset {
                 numbers.sort_unstable();
                 numbers.shuffle(&mut generator);
                 let (wanted, mut taken) = (share(order.len()), Vec::new());
-                // A group is taken if that comes closer to the share than leaving it.
+                // A group is taken if the size then comes closer to the wanted one.
                 for rows in numbers.iter().map(|number| &members[number]) {
                     if taken.len() + rows.len() / 2 < wanted || taken.is_empty() && wanted > 0 && members.len() > 1 {
                         taken.extend(rows);
@@ -494,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_disjoint_complete_and_repeatable() {
+    fn parts_are_disjoint_complete_and_reproducible() {
         let config = SplitConfig { validation: 0.25, test: 0.2, seed: 3, ..SplitConfig::default() };
         let split = Split::new(sets(50), &config).unwrap();
         assert_eq!(parts(&split).map(<[usize]>::len), [30, 10, 10]);
@@ -508,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn one_class_is_learned_from_half_of_it_and_tested_on_everything_else() {
+    fn one_class_learning_trains_on_half_of_the_class_and_tests_on_the_rest() {
         let mut sets = sets(50);
         sets.train.labels = Some((0..50).map(|row| (row != 49).then_some(u32::from(row % 5 == 0))).collect());
         sets.train.label_names = Some(vec!["good".into(), "bad".into()]);
@@ -517,27 +539,30 @@ mod tests {
         assert_eq!(parts(&split).map(<[usize]>::len), [14, 5, 30]);
         assert!(split.train.indices().iter().chain(split.validation.indices()).all(|row| row % 5 != 0));
         assert_eq!(split.test.indices().iter().filter(|&row| row % 5 == 0).count(), 10);
-        assert!(split.notes[0].contains("1 rows without a label"), "{:?}", split.notes);
+        assert!(split.notes[0].contains("left out: 1 row without a label"), "{:?}", split.notes);
         let error = Split::one_class(sets, "fine", &config).unwrap_err().to_string();
         assert!(error.contains("`fine`") && error.contains("`good`, `bad`"), "{error}");
     }
 
     #[test]
-    fn a_part_without_rows_is_refused_and_a_blank_row_is_in_none() {
+    fn empty_parts_are_refused_and_blank_rows_left_out() {
         let error = Split::new(sets(1), &SplitConfig::default()).unwrap_err().to_string();
         assert!(error.contains("1 row leaves nothing to test on"), "{error}");
         let values = (0..20).map(|row| if row % 5 == 4 { f64::NAN } else { f64::from(row) }).collect();
         let blank = Sets { name: "b".into(), train: Rows::new(Values::F64(values), 1), test: None };
         let split = Split::new(blank, &SplitConfig::default()).unwrap();
         assert_eq!(parts(&split).map(<[usize]>::len).iter().sum::<usize>(), 16);
-        assert!(split.notes[0].starts_with("4 rows without any value left out"), "{:?}", split.notes);
+        assert!(split.notes[0].starts_with("left out of every part: 4 rows without any value"), "{:?}", split.notes);
         let nothing = Sets { name: "n".into(), train: Rows::new(Values::F64(vec![f64::NAN; 50]), 1), test: None };
         let error = Split::new(nothing, &SplitConfig::default()).unwrap_err().to_string();
-        assert_eq!(error, "n: none of its 50 rows holds any value to learn from");
+        assert_eq!(
+            error,
+            "n: none of its 50 rows has any value to learn from: check the file, `--missing` and `--drop`"
+        );
     }
 
     #[test]
-    fn equal_rows_in_two_parts_are_counted() {
+    fn duplicates_across_parts_are_counted() {
         let rows = Rows::new(Values::U32((0..60).map(|row| row / 2).collect()), 1);
         let split =
             Split::new(Sets { name: "twice".into(), train: rows, test: None }, &SplitConfig::default()).unwrap();
@@ -549,7 +574,7 @@ mod tests {
         );
     }
 
-    /// A table of 60 rows: a number, a customer with three rows each, a day, a class.
+    /// A split of a table of 60 rows: a number, 20 customers with three rows each, a day, a class.
     fn table(config: &SplitConfig) -> Split {
         cut(config).unwrap()
     }
@@ -559,7 +584,7 @@ mod tests {
         let columns = vec![
             ("x", text(&|row| format!("{}.5", row * 7 % 60))),
             ("customer", text(&|row| format!("c{}", row % 20))),
-            // Keys that differ beyond the precision of a double, written in two ways.
+            // Keys that are equal in double precision, each written in two ways.
             (
                 "key",
                 text(&|row| format!(" {}{}", 90_071_992_547_409_921_u64 + row as u64 % 20, [".0", ""][row / 20 % 2])),
@@ -579,7 +604,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_ordered_as_they_are_written() {
+    fn times_are_ordered_in_every_notation() {
         let order = |texts: &[&str]| {
             let order = Order::of(texts);
             let mut places: Vec<usize> = (0..texts.len()).collect();
@@ -620,9 +645,9 @@ mod tests {
     }
 
     #[test]
-    fn groups_stay_together_later_rows_are_the_test_and_classes_keep_their_shares() {
+    fn splits_by_group_time_and_class() {
         let one = cut(&SplitConfig { group: Some("one".into()), ..SplitConfig::default() });
-        assert!(one.unwrap_err().to_string().contains("column `one`: is one group for all 60 rows"));
+        assert!(one.unwrap_err().to_string().contains("column `one`: has one group for all 60 rows"));
         for group in ["customer", "key"] {
             let by_group = table(&SplitConfig { group: Some(group.into()), ..SplitConfig::default() });
             let customers = parts(&by_group).map(|rows| rows.iter().map(|row| row % 20).collect::<HashSet<_>>());
@@ -633,7 +658,7 @@ mod tests {
             table(&SplitConfig { group: Some("some".into()), ..SplitConfig::default() })
                 .notes
                 .iter()
-                .any(|note| note == "30 of 60 rows have no `some`: each of them is a group of its own")
+                .any(|note| note == "30 of 60 rows have no `some`: each is a group of its own")
         );
         let both = SplitConfig { group: Some("customer".into()), stratify: true, ..SplitConfig::default() };
         assert!(cut(&both).unwrap_err().to_string().contains("leave out `--stratify` or `--group`"));

@@ -1,8 +1,8 @@
-//! What the columns of a table are: decided once, from the rows that are trained on, and said where it was not obvious.
+//! Decides once what the columns of a table are, from all rows of the training data, and reports what is not obvious.
 //!
-//! A column of text is of numbers, of truth values, of dates or of names, whatever all of its cells can be read as.
-//! What a person says about a column decides. A column that is mostly numbers is never taken for a category: it is
-//! refused, with the cell that is none.
+//! A text column holds numbers, booleans, dates or names: whichever all of its cells can be read as. Options for a
+//! column override that. A column that is mostly numbers never becomes a category: it is refused, and the error names
+//! the cell that is not a number.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -21,35 +21,51 @@ use crate::{
     options::{no_column, places, typed},
     progress::Progress,
     table::{Table, names, parts, rows, texts, whole_part},
+    words::{few, plural},
 };
 
-/// Rows from which on a column that counts them is worth a word.
+/// Number of rows from which on a column that counts the rows is reported.
 const MANY: usize = 20;
-/// Rows whose names are compared with one another, at most.
+/// Maximum number of row names that are compared with each other.
 const MOST_NAMES: usize = 1 << 20;
 
 /// What was decided about a table.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use ae_data::{Kind, Options, survey::survey, table::InMemory};
+/// use arrow_array::{ArrayRef, RecordBatch, StringArray};
+///
+/// let cells = StringArray::from(vec!["1.5", "2.5", ""]);
+/// let batch = RecordBatch::try_from_iter([("weight", Arc::new(cells) as ArrayRef)])?;
+/// let table = InMemory::new("t".as_ref(), batch.schema(), vec![batch])?;
+/// let survey = survey(&table, &Options::default())?;
+/// assert_eq!(survey.columns[0].kind, Kind::Number);
+/// assert!(survey.has_missing && survey.blank_rows == [2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
-    /// The columns that are learned from, in their order.
+    /// The learned columns, in the order of the table.
     pub columns: Vec<Column>,
-    /// Where they are in the table.
+    /// The positions of the learned columns in the table.
     pub places: Vec<usize>,
-    /// The column of labels.
+    /// The position of the column of labels.
     pub label: Option<usize>,
-    /// The column of identifiers.
+    /// The position of the column of identifiers.
     pub id: Option<usize>,
-    /// The columns that are neither.
+    /// The positions of the other columns, which are carried along.
     pub rest: Vec<usize>,
-    /// Whether any value is missing.
+    /// Whether any learned value is missing.
     pub has_missing: bool,
-    /// Rows of which no value is there, ascending.
+    /// Rows without any learned value, ascending.
     pub blank_rows: Vec<usize>,
-    /// What was decided and could be otherwise, in sentences.
+    /// What was decided and is not obvious, in sentences.
     pub notes: Vec<String>,
 }
 
-/// What a person says that a column is.
+/// The kind of a column that an option declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said {
     Number,
@@ -58,7 +74,7 @@ enum Said {
     Category,
 }
 
-/// The columns that a person chooses.
+/// The columns that the options choose.
 struct Chosen {
     label: Option<usize>,
     id: Option<usize>,
@@ -98,7 +114,7 @@ impl Chosen {
             for place in find(option, list)? {
                 if said[place].is_some_and(|other| other != kind) {
                     let problem = format!(
-                        "column `{}` is said to be of two kinds, one of them `{option}`: say one",
+                        "column `{}` is declared as two kinds, one of them `--{option}`: keep one of the two",
                         names[place]
                     );
                     return Err(DataError::Malformed { path: origin.to_owned(), problem });
@@ -120,71 +136,72 @@ impl Chosen {
             })
             .collect();
         if learned.is_empty() {
-            let problem = "has no column left to learn from: drop or keep others".to_string();
+            let problem = "has no column left to learn from: change `--drop` or `--keep`".to_string();
             return Err(DataError::Malformed { path: origin.to_owned(), problem });
         }
         Ok(Self { label, id, learned, said })
     }
 }
 
-/// What the cells of a column have been so far.
+/// What occurred in the cells of a column so far.
 #[derive(Default)]
 struct Seen {
     observed: usize,
-    /// Cells that are numbers as every program writes them.
+    /// Number of cells that are plain numbers, such as `-1.5` or `2e3`.
     plain: usize,
-    /// Cells that are numbers with other marks.
+    /// Number of cells that are numbers in another style, such as `1,5` or `$3`.
     styled: usize,
     booleans: usize,
     dates: usize,
-    /// Whether some number has a fraction.
+    /// Whether any number has a fractional part.
     has_fraction: bool,
-    /// The fewest and the most decimals of a number.
+    /// The smallest and the largest number of decimals.
     decimals: Option<(usize, usize)>,
-    /// The first number that begins with a zero that no number needs.
+    /// The first number with a leading zero, such as `007`.
     zero: Option<String>,
-    /// Whole numbers that can be dates, such as 20240131.
+    /// Number of integers that can be dates, such as 20240131.
     days: usize,
-    /// Whether some whole number is beyond those that double precision tells apart.
+    /// Whether any integer is too large for double precision (2^53 or more).
     is_big: bool,
-    /// Texts that begin with a number, and the first of them.
+    /// Number of strings that begin with a number, and the first of them.
     digits: (usize, Option<String>),
-    /// How often a comma, and how often a point, stands before decimals, between thousands, or before three digits.
+    /// How often a comma (and a point) is a decimal mark, a thousands separator, or either of the two (three digits
+    /// follow).
     comma: [usize; 3],
     point: [usize; 3],
     spaces: usize,
-    /// What stands before and behind the numbers, and whether it is the same for all.
+    /// The prefix and the suffix of the numbers, and whether other ones occur.
     affixes: Option<(String, String)>,
     has_other_affixes: bool,
-    /// A number with other marks, and one with a point before three digits.
+    /// A number in another style, and one with a point and three digits.
     example: Option<String>,
     either: Option<String>,
-    /// The first cell that is no number: its row, and what it says.
+    /// The first cell that is not a number, with its row.
     text: Option<(usize, String)>,
-    /// The names that are no numbers, as long as they are few.
+    /// The different strings that are not numbers, up to one more than a category can have.
     words: HashSet<String>,
-    /// Whether cell after cell is greater by one, and the last of them.
+    /// Whether each number is one more than the number before it; the last and the first number.
     counts: bool,
     last: Option<f64>,
     first: Option<f64>,
-    /// Numbers that are 0 or 1.
+    /// Number of cells that are 0 or 1.
     bits: usize,
-    /// A number that is not whole, of a column of numbers.
+    /// A number with a fractional part, in a typed column.
     part: Option<f64>,
-    /// Of a column without a name: its different cells so far, while no cell is there twice and none has a fraction.
+    /// For a column without a name: the different cells so far, as long as none occurs twice or has a fractional part.
     different: Option<HashSet<u64>>,
-    /// The type of the column in its file, where it is none of these.
+    /// The type of the column in its file, if it is not supported.
     other: Option<DataType>,
     is_time: bool,
 }
 
 impl Seen {
-    /// Of a column of this name.
+    /// For a column of this name.
     fn of(name: &str) -> Self {
         Self { different: name.is_empty().then(HashSet::new), ..Self::default() }
     }
 
-    /// Notes a cell of a column that could name the rows.
+    /// Adds a cell of a column that may name the rows.
     fn name(&mut self, cell: impl Hash) {
         if let Some(different) = &mut self.different
             && different.len() < MOST_NAMES
@@ -245,7 +262,7 @@ impl Seen {
             let after = point.map_or(0, |point| cell.len() - point - 1);
             self.decimals(if has_exponent { usize::MAX } else { after });
             if let Some(point) = point {
-                // Three digits behind a point can be thousands.
+                // A point before three digits may be a thousands separator.
                 match after == 3 && cell[point + 1..].bytes().all(|byte| byte.is_ascii_digit()) {
                     true => {
                         self.marks(&Shape::of(cell).unwrap_or(Shape::NONE));
@@ -300,10 +317,11 @@ impl Seen {
     }
 }
 
-/// Decides about the columns of a table.
+/// Decides what the columns of a table are.
 ///
 /// # Errors
-/// A column that a person names and that is not there; a column that cannot be learned from; a table without rows.
+/// A column that the options name and the table does not have, a column that cannot be learned from, or a table without
+/// rows.
 pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError> {
     let (all, origin) = (names(table), table.origin());
     let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
@@ -317,9 +335,9 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
     let mut asked: Vec<usize> = chosen.learned.iter().copied().chain(chosen.label).collect();
     asked.sort_unstable();
     let (mut blank_rows, mut has_missing) = (Vec::new(), false);
-    let mut progress = Progress::new("looking at rows of the table", rows(table));
+    let mut progress = Progress::new("inspecting rows of the table", rows(table));
     for part in 0..parts(table) {
-        // The labels are read along: whoever remembers the part has all that is asked for later.
+        // The labels are read as well, so that a remembered part has everything that is needed later.
         let batch = whole_part(table, part, &asked)?;
         let first = table.starts()[part];
         let mut observed = vec![false; batch.num_rows()];
@@ -353,8 +371,9 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
     let index = table.index_columns();
     if !index.is_empty() && all.iter().any(|name| index.contains(name)) {
         notes.push(format!(
-            "{} holds the rows' index by the file's own account: carried along, not learned from",
-            listed(&index)
+            "the row index of the file, column{} {}, is carried along and not learned from",
+            plural(index.len()),
+            few(&index, 8)
         ));
     }
     let (mut columns, mut kept) = (Vec::new(), Vec::new());
@@ -372,7 +391,7 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
             Decision::Carry(note) => notes.push(note),
         }
     }
-    // Names among numbers: the numbers are names as well.
+    // In a category with strings and numbers, the numbers are levels, too.
     for ((column, &place), seen) in
         columns.iter_mut().zip(&kept).zip(kept.iter().map(|place| &seen[position(&chosen.learned, *place)]))
     {
@@ -384,7 +403,9 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
         }
     }
     if columns.is_empty() {
-        return Err(malformed("has no column left to learn from: its columns hold dates or row numbers".to_string()));
+        let problem = "has no column left to learn from: its columns hold dates or row numbers; use `--keep`, or add \
+                       other columns";
+        return Err(malformed(problem.to_string()));
     }
     let shown: Vec<String> = markers
         .iter()
@@ -411,17 +432,12 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
     Ok(Survey { columns, places: kept, label: chosen.label, id: chosen.id, rest, has_missing, blank_rows, notes })
 }
 
-/// Where `place` is among `places`, which ascend and have it.
+/// The position of `place` in `places`, which are ascending and contain it.
 fn position(places: &[usize], place: usize) -> usize {
     places.partition_point(|other| *other < place)
 }
 
-fn listed(names: &[String]) -> String {
-    let shown: Vec<String> = names.iter().take(8).map(|name| format!("`{name}`")).collect();
-    format!("column{} {}", if names.len() == 1 { "" } else { "s" }, shown.join(", "))
-}
-
-/// Adds the cells of a column to what was seen of it.
+/// Adds the cells of a column to what was seen so far.
 fn look(
     seen: &mut Seen,
     said: Option<Said>,
@@ -449,7 +465,7 @@ fn look(
             for (row, cell) in values.as_string::<i32>().iter().enumerate() {
                 let Some(cell) = cell.map(trimmed) else { continue };
                 if cell.is_empty() {
-                    // Of a table with types, which has a null for what is missing, this is worth a word.
+                    // A typed table has null for a missing value, so empty strings are reported.
                     if *missing == Missing::Nothing {
                         marker("''");
                     }
@@ -509,7 +525,7 @@ fn look(
     Ok(())
 }
 
-/// Whether a type of Arrow's is of numbers.
+/// Whether an Arrow type is numeric.
 pub(crate) fn is_number(kind: &DataType) -> bool {
     match kind {
         DataType::Dictionary(_, value) => is_number(value),
@@ -517,7 +533,7 @@ pub(crate) fn is_number(kind: &DataType) -> bool {
     }
 }
 
-/// What all columns of a file say about how its numbers are written.
+/// What all columns of a file together show about the style of its numbers.
 struct File {
     decimal: Option<char>,
     commas: usize,
@@ -545,8 +561,8 @@ fn decide(
         return match seen.is_time {
             true => Ok(Decision::Carry(dates(&called, seen.example.as_deref().unwrap_or_default()))),
             false => Err(format!(
-                "{called} holds {kind}, which cannot be learned from: leave it out with `--drop {option}`, or turn it into columns of numbers or \
-                 texts"
+                "{called} has the type {kind}, which cannot be learned from: leave it out with `--drop {option}`, or \
+                 convert it to numbers or strings"
             )),
         };
     }
@@ -558,13 +574,12 @@ fn decide(
     let is_number = matches!(said, Some(Said::Number | Said::Integer));
     if seen.observed == 0 {
         if name.is_empty() {
-            return Ok(Decision::Carry(format!("{called} is empty: not learned from")));
+            return Ok(Decision::Carry(format!("{called} is empty and not learned from")));
         }
-        let note = format!("{called} is empty: nothing is learned from it, and nothing will be filled in");
+        let note = format!("{called} is empty: nothing is learned from it, and nothing is imputed in it");
         return Ok(Decision::Column(Column { blank: true, ..Column::number(name) }, Some(note)));
     }
-    // What is another whole number or text in every row names the rows, whatever the order. That which counts them is
-    // said below.
+    // A column with a different integer or string in every row names the rows. One that counts them is handled below.
     let is_index = seen.counts && seen.plain == count && matches!(seen.first, Some(0.0 | 1.0));
     let is_name = said.is_none()
         && !is_kept
@@ -573,22 +588,22 @@ fn decide(
         && seen.different.is_some()
         && seen.dates == 0;
     let is_number_each = seen.plain == count;
-    // More texts than a category can have are refused below, in whatever column.
+    // More strings than a category can have are refused below.
     if is_name && !is_index && (is_number_each || count <= MOST_LEVELS) {
-        let what = if is_number_each { "is another whole number in every row" } else { "names the rows" };
+        let what = if is_number_each { "has a different integer in every row" } else { "names the rows" };
         return Ok(Decision::Carry(format!(
             "{called} {what}: carried along, not learned from (`--keep` learns from it)"
         )));
     }
     if seen.numbers() == seen.observed || is_number {
         let style = style(seen, name, file, &option)?;
-        // What counts the rows tells nothing about them.
+        // A row number is no information about a row.
         if is_index && name.is_empty() && !is_kept && !is_number {
             return Ok(Decision::Carry(format!(
                 "{called} counts the rows: carried along, not learned from (`--keep` learns from it)"
             )));
         }
-        // What is read otherwise than it looks comes first.
+        // The most surprising example comes first.
         let example = seen.either.as_ref().filter(|_| style.decimal_comma).or(seen.example.as_ref());
         let mut note = match example {
             Some(example) if !style.is_plain() => Some(format!("{called}: {}", style.describe(example))),
@@ -596,10 +611,10 @@ fn decide(
         };
         if is_index && count >= MANY && !is_number {
             note = Some(format!(
-                "{called} counts the rows: if it only identifies them, leave it out with `--drop {option}` or `--id {option}`"
+                "{called} counts the rows: if it only identifies them, use `--id {option}` or `--drop {option}`"
             ));
         }
-        // Behind a decimal comma every point stands between thousands; without one, a comma may.
+        // With a decimal comma every point is a thousands separator; without one, a comma may be.
         let [decimal, _, either] = if style.decimal_comma { seen.comma } else { seen.point };
         let has_fraction = if style.decimal_comma {
             decimal + either > 0
@@ -610,22 +625,24 @@ fn decide(
         if said == Some(Said::Integer) && has_fraction {
             let example = seen.part.map(|part| part.to_string()).or_else(|| seen.example.clone()).unwrap_or_default();
             note = Some(format!(
-                "{called} is said to hold whole numbers, but holds `{example}`: what is filled in is rounded nevertheless"
+                "{called} is declared as integer, but has values such as `{example}`: imputed values are rounded \
+                 nevertheless"
             ));
         }
         if note.is_none() && !is_number && seen.days == seen.observed && seen.plain == seen.observed {
             note = Some(format!(
-                "{called} holds what could be dates (such as 20240131), and is learned from as numbers: `--drop {option}` leaves it out"
+                "{called} may hold dates (such as 20240131), but is read as numbers: `--drop {option}` leaves it out"
             ));
         }
         if note.is_none() && seen.is_big && integer {
             note = Some(format!(
-                "{called} holds whole numbers beyond 9007199254740992, whose last digits are lost to what is learned: if they are names, `--id {option}`"
+                "{called} has integers beyond 9007199254740992, whose last digits are rounded for learning: if they \
+                 are identifiers, use `--id {option}`"
             ));
         }
         if let Some(zero) = seen.zero.as_ref().filter(|_| note.is_none() && !is_number) {
             note = Some(format!(
-                "{called}: `{zero}` is read as a number; `--categorical {option}` takes such cells for names"
+                "{called}: `{zero}` is read as a number; `--categorical {option}` reads such cells as names"
             ));
         }
         return Ok(Decision::Column(Column { integer, style, ..Column::number(name) }, note));
@@ -633,10 +650,13 @@ fn decide(
     if seen.booleans == seen.observed {
         return two_words(seen, name).map(|column| Decision::Column(column, None));
     }
-    // Files of several programs in one: the words of one and the 0 and 1 of another are the same two values.
+    // Joined files of several programs: words such as yes and no, and 0 and 1, are the same two values.
     if seen.booleans > 0 && seen.booleans + seen.bits == seen.observed {
         let note = seen.text.as_ref().map(|(_, word)| {
-            format!("{called} holds words such as `{word}` and 0 or 1: both are read as truth values (`--categorical {option}` keeps them apart)")
+            format!(
+                "{called} has words such as `{word}` and 0 or 1: both are read as booleans (`--categorical {option}` \
+                 keeps them apart)"
+            )
         });
         return two_words(seen, name).map(|column| Decision::Column(column, note));
     }
@@ -646,8 +666,9 @@ fn decide(
     if let Some((row, text)) = seen.text.as_ref().filter(|_| seen.numbers() * 2 > seen.observed) {
         let place = table.place(*row);
         return Err(format!(
-            "{place}, {called}: `{text}` is no number, but most of this column are: correct it, or leave it empty if it is missing; \
-             `--categorical {option}` takes the column for names, `--drop {option}` leaves it out"
+            "{place}, {called}: `{text}` is not a number, but most cells of the column are: correct it, or leave the \
+             cell empty if it is missing; \
+             `--categorical {option}` reads the column as names, `--drop {option}` leaves it out"
         ));
     }
     let mostly_digits = seen.digits.0 + seen.numbers();
@@ -660,14 +681,15 @@ fn decide(
     if is_number_like {
         let example = seen.digits.1.as_deref().unwrap_or_default();
         let note = format!(
-            "{called}: cells like `{example}` are taken for names, not for numbers or dates: write them as plain numbers, or leave them out with \
-             `--drop {option}` (`--categorical {option}` says that they are names)"
+            "{called}: cells like `{example}` are read as names, not as numbers or dates: write them as plain \
+             numbers, or leave the column out with \
+             `--drop {option}` (`--categorical {option}` confirms that they are names)"
         );
         return Ok(Decision::Column(Column::new(name, Kind::Category, levels), Some(note)));
     }
     if levels.len() == count && seen.numbers() == 0 && count >= MANY {
         let note = format!(
-            "{called} is different in every row: if it only names them, carry it along with `--id {option}`, or leave it out with `--drop {option}`"
+            "{called} is different in every row: if it only names the rows, use `--id {option}` or `--drop {option}`"
         );
         return Ok(Decision::Column(Column::new(name, Kind::Category, levels), Some(note)));
     }
@@ -676,7 +698,8 @@ fn decide(
 
 fn dates(called: &str, example: &str) -> String {
     format!(
-        "{called} holds dates (`{example}`): carried along, not learned from; turn it into numbers, such as days since a day, to learn from it"
+        "{called} holds dates (`{example}`): carried along, not learned from; to learn from it, convert it to \
+         numbers, such as days since a date"
     )
 }
 
@@ -684,15 +707,16 @@ fn too_many(name: &str, count: usize, example: Option<&String>) -> String {
     let (option, example) = (typed(name), example.cloned().unwrap_or_default());
     let count = if count > MOST_LEVELS { format!("more than {MOST_LEVELS}") } else { count.to_string() };
     format!(
-        "column `{name}` holds {count} different texts (`{example}`, ...), and a category has {MOST_LEVELS} levels at most: leave it out with \
+        "column `{name}` has {count} different strings (`{example}`, ...), but a category has at most {MOST_LEVELS} \
+         levels: leave it out with \
          `--drop {option}`, or carry it along with `--id {option}`"
     )
 }
 
-/// A column of two words, or of one whose other is known.
+/// A boolean column of two words, or of one word whose opposite is known.
 fn two_words(seen: &Seen, name: &str) -> Result<Column, String> {
     let mut words: Vec<String> = seen.words.iter().cloned().collect();
-    // `yes` and `Yes` are the same word.
+    // Sorted, so that `Yes` is preferred to `yes`.
     words.sort();
     let column = |levels: Vec<String>| Column::new(name, Kind::Boolean, levels);
     if words.iter().all(|word| truth(word).is_some()) && !words.is_empty() {
@@ -715,15 +739,16 @@ fn two_words(seen: &Seen, name: &str) -> Result<Column, String> {
             Ok(column(words))
         }
         count => Err(format!(
-            "column `{name}` is said to be boolean, but holds {count} different values (`{}`, ...): `--categorical {}`",
+            "column `{name}` is declared as boolean, but has {count} different values (`{}`, ...): use `--categorical \
+             {}`",
             words[0],
             typed(name)
         )),
     }
 }
 
-/// Whether a text begins with a number in any digits (`34 min`, `<10`, `($5)`, `10-Jan-2024`, `１.５`), or with a word
-/// and a number (`USD 34`, `Jan 10`); `A1` does not.
+/// Whether a string begins with a number in any digits (`34 min`, `<10`, `($5)`, `10-Jan-2024`, `１.５`), or with a word
+/// and a number (`USD 34`, `Jan 10`). `A1` does not.
 fn begins_with_number(cell: &str) -> bool {
     let is_mark = |letter: char| "+-−–—‐‑('’‘`<>=~\"#≤≥± ".contains(letter) || MONEY.contains(letter);
     let start = cell.trim_start_matches(is_mark);
@@ -733,12 +758,13 @@ fn begins_with_number(cell: &str) -> bool {
     letters == 0 && is_digit(start) || letters > 2 && is_digit(rest)
 }
 
-/// How the numbers of a column are written.
+/// The style of the numbers of a column.
 fn style(seen: &Seen, name: &str, file: &File, option: &str) -> Result<Style, String> {
     if seen.has_other_affixes && seen.affixes.is_some() {
         let example = seen.example.as_deref().unwrap_or_default();
         return Err(format!(
-            "column `{name}` mixes units: some of its numbers are written like `{example}`, others not: write all of them alike"
+            "column `{name}` mixes units: some of its numbers are written like `{example}`, others are not: write all \
+             of them the same way"
         ));
     }
     let (prefix, suffix) = seen.affixes.clone().unwrap_or_default();
@@ -749,7 +775,7 @@ fn style(seen: &Seen, name: &str, file: &File, option: &str) -> Result<Style, St
         Some(mark) => mark == ',',
         None if comma_decimal > 0 && point_decimal > 0 => {
             return Err(format!(
-                "column `{name}` holds both decimal commas and decimal points: write all of its numbers alike"
+                "column `{name}` has both decimal commas and decimal points: write all of its numbers the same way"
             ));
         }
         None if comma_decimal > 0 => true,
@@ -761,8 +787,8 @@ fn style(seen: &Seen, name: &str, file: &File, option: &str) -> Result<Style, St
         None => {
             let example = seen.example.as_deref().unwrap_or_default();
             return Err(format!(
-                "column `{name}`: `{example}` can be a fraction or have thousands: say which with `--decimal ,` or `--decimal .` (or leave it out with \
-                 `--drop {option}`)"
+                "column `{name}`: `{example}` can be read with a decimal mark or a thousands separator: choose with \
+                 `--decimal ,` or `--decimal .`, or leave the column out with `--drop {option}`"
             ));
         }
     };
@@ -776,7 +802,7 @@ fn style(seen: &Seen, name: &str, file: &File, option: &str) -> Result<Style, St
     Ok(Style { decimal_comma: decimal_comma && (commas > 0 || points > 0), thousands, decimals, prefix, suffix })
 }
 
-/// The different texts of a column, sorted.
+/// The different strings of a column, sorted.
 fn levels(table: &dyn Table, place: usize, missing: &Missing) -> Result<Vec<String>, DataError> {
     let mut levels = BTreeSet::new();
     for part in 0..parts(table) {

@@ -1,7 +1,7 @@
-//! Tables as they came: Arrow record batches, read part by part, again and again.
+//! Tables as Arrow record batches, read part by part. Each part can be read several times.
 //!
-//! Every column keeps the type that its source gives it; of a file of text every column is text. Nothing is decided
-//! here about what a column means (the survey does that), so that a column that is not learned from leaves as it came.
+//! Every column keeps the type of its source; in a text file every column is text. What a column means is decided by
+//! the survey and not here, so that a column that is not learned from comes out unchanged.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,67 +19,85 @@ use arrow_cast::{
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::{concat::concat_batches, take::take};
 
-use crate::DataError;
+use crate::{
+    DataError,
+    words::{counted, few},
+};
 
-/// A table that is read in parts, of which each can be read again.
+/// A table that is read in parts. Each part can be read several times.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use ae_data::table::{InMemory, Table, names, rows, texts};
+/// use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+///
+/// let keys = Arc::new(Int64Array::from(vec![9_007_199_254_740_993, 7])) as ArrayRef;
+/// let batch = RecordBatch::try_from_iter([("key", keys)])?;
+/// let table = InMemory::new("memory".as_ref(), batch.schema(), vec![batch])?;
+/// assert_eq!((names(&table), rows(&table)), (vec!["key".to_string()], 2));
+/// let part = table.part(0, &[0])?;
+/// assert_eq!(texts(part.column(0), table.origin())?[0].as_deref(), Some("9007199254740993"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Table: fmt::Debug + Send + Sync {
-    /// What the table is called in messages.
+    /// The name of the table in messages, usually its path.
     fn origin(&self) -> &Path;
 
-    /// Name and type of each column.
+    /// The name and the type of each column.
     fn schema(&self) -> SchemaRef;
 
-    /// The first row of each part, and the number of all rows at the end.
+    /// The first row of each part, followed by the total number of rows.
     fn starts(&self) -> &[usize];
 
-    /// The columns at the places `columns` (ascending) of a part's rows.
+    /// The columns at the positions `columns` (ascending) of a part.
     ///
     /// # Errors
-    /// A file that can no longer be read, or that is damaged.
+    /// If the file can no longer be read, or is damaged.
     fn part(&self, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError>;
 
-    /// Where a row is in its file, as a person finds it.
+    /// Where a row is in its file, for messages.
     fn place(&self, row: usize) -> String {
         format!("row {}", row + 1)
     }
 
-    /// What was guessed or left out while the table was opened, in sentences.
+    /// What was inferred or left out while the table was opened, in sentences.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Columns that their file calls its row numbers.
+    /// Columns that the file marks as its row index.
     fn index_columns(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// The index of the rows, where their file counts it rather than lists it.
+    /// The row index, if the file stores it as a range instead of a column.
     fn counted_index(&self) -> Option<CountedIndex> {
         None
     }
 
-    /// How a file of text is laid out; none of any other table.
+    /// The layout of a text file; `None` for other tables.
     fn layout(&self) -> Option<Layout> {
         None
     }
 
-    /// Writes a table of text again, byte for byte but for the cells that are to be others; gzipped if it is `packed`.
-    /// Gives whether it is one.
+    /// Copies a text file byte for byte, except for replaced cells; gzipped if `packed`. Returns false, and writes
+    /// nothing, if the table is not a text file.
     ///
     /// # Errors
-    /// A file that can no longer be read, a place that cannot be written, or whatever `replace` fails with.
+    /// If the file can no longer be read or the output not be written, or an error of `replace`.
     fn rewrite(&self, output: &mut dyn Write, packed: bool, replace: &mut ReplaceText) -> Result<bool, DataError> {
         let _ = (output, packed, replace);
         Ok(false)
     }
 }
 
-/// An index that is counted, as pandas' `RangeIndex`: a join with what is made of the rows needs it.
+/// A row index stored as a range, such as the `RangeIndex` of pandas. It is needed to join results with the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountedIndex {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// The first row of each stretch, its index, and how much that grows from row to row.
+    /// For each section: its first row, the index of that row, and the step per row.
     pub stretches: Vec<(usize, i64, i64)>,
 }
 
@@ -90,25 +108,27 @@ impl CountedIndex {
         (row - first) as i64 * step + start
     }
 
-    /// Whether it says no more than the place of a row in its file.
+    /// Whether it is the position of a row in its file (0, 1, 2, ...).
     pub fn is_plain(&self) -> bool {
         self.stretches.iter().all(|(_, start, step)| (*start, *step) == (0, 1))
     }
 
+    /// A note that it is carried along, if it is not plain.
     pub(crate) fn note(&self) -> Option<String> {
         (!self.is_plain()).then(|| {
             format!(
-                "the rows' index, which pandas keeps as a range, goes along: codes, scores and reconstructions have it as column `{}`",
+                "the row index, which pandas stores as a range, is carried along: codes, scores and reconstructions \
+                 have it as column `{}`",
                 self.name
             )
         })
     }
 }
 
-/// Whether the categories of a column of dictionaries are the same, in the same order, in all parts of a table.
+/// Whether a dictionary column has the same categories, in the same order, in all parts of a table.
 ///
 /// # Errors
-/// A file that can no longer be read.
+/// If the file can no longer be read.
 pub(crate) fn has_one_order(table: &dyn Table, column: usize) -> Result<bool, DataError> {
     let mut known = None;
     for part in 0..parts(table) {
@@ -120,7 +140,7 @@ pub(crate) fn has_one_order(table: &dyn Table, column: usize) -> Result<bool, Da
     Ok(true)
 }
 
-/// The categories of a column of dictionaries in a part of a table, each once.
+/// The categories of a dictionary column in a part of a table, each once.
 fn categories(table: &dyn Table, part: usize, column: usize) -> Result<Vec<String>, DataError> {
     let batch = table.part(part, &[column])?;
     let Some(dictionary) = batch.column(0).as_any_dictionary_opt() else { return Ok(Vec::new()) };
@@ -132,52 +152,55 @@ fn categories(table: &dyn Table, part: usize, column: usize) -> Result<Vec<Strin
         .collect())
 }
 
-/// What is said where several orders of a column's categories make it one without.
+/// The note for a column whose categories have different orders in the data.
 pub(crate) fn without_order(column: &str) -> String {
-    format!("column `{column}`: the order of its categories is not the same everywhere in the data, and is not kept")
+    format!("column `{column}`: the order of its categories differs within the data and is not kept")
 }
 
-/// The text of a cell, if it is to be another, from the cell's row, the place of its column, and what it says; asked in
-/// the order of the file.
+/// Gives the new contents of a cell, or `None` to keep it, from its row, the position of its column, and its contents.
+/// Called in the order of the file.
 pub type ReplaceText<'a> = dyn FnMut(usize, usize, &str) -> Result<Option<String>, DataError> + 'a;
 
-/// How a file of text is laid out.
+/// The layout of a text file.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout {
-    /// What separates its cells.
+    /// The byte that separates cells.
     pub delimiter: u8,
 }
 
-/// The rows of a table.
+/// The number of rows of a table.
 pub fn rows(table: &dyn Table) -> usize {
     table.starts().last().copied().unwrap_or(0)
 }
 
-/// Number of parts.
+/// The number of parts of a table.
 pub fn parts(table: &dyn Table) -> usize {
     table.starts().len().saturating_sub(1)
 }
 
-/// The names of a table's columns.
+/// The names of the columns of a table.
 pub fn names(table: &dyn Table) -> Vec<String> {
     table.schema().fields().iter().map(|field| field.name().clone()).collect()
 }
 
-/// A part with as many rows as its table says it has.
+/// Reads a part and checks its number of rows.
 pub(crate) fn whole_part(table: &dyn Table, part: usize, columns: &[usize]) -> Result<RecordBatch, DataError> {
     let batch = table.part(part, columns)?;
     let expected = table.starts()[part + 1] - table.starts()[part];
     match batch.num_rows() == expected {
         true => Ok(batch),
         false => {
-            let problem =
-                format!("damaged: part {} has {} rows, but should have {expected}", part + 1, batch.num_rows());
+            let problem = format!(
+                "is damaged: part {} has {}, but should have {expected}",
+                part + 1,
+                counted(batch.num_rows(), "row")
+            );
             Err(DataError::Malformed { path: table.origin().to_owned(), problem })
         }
     }
 }
 
-/// Rows of a row count for each part; none if they cannot be counted.
+/// The first row of each part, followed by the total, from the number of rows of each part; `None` if it overflows.
 pub(crate) fn starts(parts: impl Iterator<Item = usize>) -> Option<Vec<usize>> {
     let mut starts = vec![0usize];
     for rows in parts {
@@ -186,23 +209,23 @@ pub(crate) fn starts(parts: impl Iterator<Item = usize>) -> Option<Vec<usize>> {
     Some(starts)
 }
 
-/// Whether two columns have the same name.
+/// Checks that no two columns have the same name.
 ///
 /// # Errors
-/// The name, and which column has it again.
+/// The duplicate name, and the position of the second column.
 pub(crate) fn unique_names(schema: &Schema, origin: &Path) -> Result<(), DataError> {
     let mut seen = HashSet::new();
     for (index, field) in schema.fields().iter().enumerate() {
         if !seen.insert(field.name()) {
             let problem =
-                format!("has two columns called `{}` (the second is number {}): rename one", field.name(), index + 1);
+                format!("has two columns named `{}` (the second is column {}): rename one", field.name(), index + 1);
             return Err(DataError::Malformed { path: origin.to_owned(), problem });
         }
     }
     Ok(())
 }
 
-/// A table in memory.
+/// A table in memory, made of Arrow record batches.
 #[derive(Debug)]
 pub struct InMemory {
     origin: PathBuf,
@@ -214,10 +237,10 @@ pub struct InMemory {
 }
 
 impl InMemory {
-    /// The table that these batches are; `origin` names it in messages.
+    /// A table of these batches; `origin` names it in messages.
     ///
     /// # Errors
-    /// Two columns of one name, or batches of different columns.
+    /// If two columns have the same name, or the batches have different columns.
     pub fn new(origin: &Path, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<Self, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
         unique_names(&schema, origin)?;
@@ -225,16 +248,17 @@ impl InMemory {
             return Err(malformed("its parts have different columns".to_string()));
         }
         let starts = starts(batches.iter().map(RecordBatch::num_rows))
-            .ok_or_else(|| malformed("has too many rows".to_string()))?;
+            .ok_or_else(|| malformed("has too many rows to be counted".to_string()))?;
         Ok(Self { origin: origin.to_owned(), schema, batches, starts, index_columns: Vec::new(), counted_index: None })
     }
 
+    /// The same table with these index columns, or with an index stored as a range.
     pub(crate) fn with_index(mut self, names: Vec<String>, counted: Option<CountedIndex>) -> Self {
         (self.index_columns, self.counted_index) = (names, counted);
         self
     }
 
-    /// Texts by column, each of as many rows.
+    /// A table of strings, by column.
     #[cfg(test)]
     pub(crate) fn texts(origin: &Path, columns: Vec<(&str, Vec<Option<String>>)>) -> Result<Self, DataError> {
         let fields: Vec<Field> = columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect();
@@ -276,15 +300,16 @@ impl Table for InMemory {
     }
 }
 
-/// Several tables of the same columns, one after the other; the columns of the first, in its order, and of its types.
+/// Several tables with the same columns, one after the other. The order of the columns is that of the first table; a
+/// type holds the values of all tables.
 #[derive(Debug)]
 pub(crate) struct Joined {
     tables: Vec<Arc<dyn Table>>,
     schema: SchemaRef,
     starts: Vec<usize>,
-    /// Table and part of each part.
+    /// The table, and the part of it, for each part.
     parts: Vec<(usize, usize)>,
-    /// Where the columns are in each table.
+    /// The positions of the columns in each table.
     places: Vec<Vec<usize>>,
     notes: Vec<String>,
 }
@@ -318,7 +343,11 @@ impl Joined {
                 let other = table.schema().field(places[column]).data_type().clone();
                 kind = common(&kind, &other).ok_or_else(|| DataError::Malformed {
                     path: table.origin().to_owned(),
-                    problem: format!("column `{}` holds {other} here, but {kind} in the files before it", field.name()),
+                    problem: format!(
+                        "column `{}` has the type {other} here, but {kind} in the files before it: convert it to one \
+                         type",
+                        field.name()
+                    ),
                 })?;
             }
             let is_ordered = |(table, places): (&Arc<dyn Table>, &Vec<usize>)| {
@@ -338,8 +367,10 @@ impl Joined {
             }
             fields.push(made);
         }
-        let problem =
-            || DataError::Malformed { path: tables[0].origin().to_owned(), problem: "has too many rows".to_string() };
+        let problem = || DataError::Malformed {
+            path: tables[0].origin().to_owned(),
+            problem: "has too many rows to be counted".to_string(),
+        };
         let starts = starts(counts.into_iter()).ok_or_else(problem)?;
         Ok(Self { schema: Arc::new(Schema::new(fields)), tables, starts, parts: parts_of, places, notes })
     }
@@ -374,7 +405,8 @@ impl Table for Joined {
                 false => exactly(array, field.data_type()).ok_or_else(|| {
                     let (found, expected) = (array.data_type(), field.data_type());
                     let problem = format!(
-                        "column `{}` holds {found} here, which {expected} of the other files cannot hold",
+                        "column `{}` has {found} values that the type {expected} of the other files cannot represent: \
+                         convert it to one type",
                         field.name()
                     );
                     DataError::Malformed { path: table.origin().to_owned(), problem }
@@ -421,7 +453,7 @@ impl Table for Joined {
     }
 }
 
-/// A type that holds what both hold.
+/// A type that can hold the values of both.
 fn common(a: &DataType, b: &DataType) -> Option<DataType> {
     let is_text = |kind: &DataType| matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let is_word = |kind: &DataType| matches!(kind, DataType::Dictionary(_, value) if is_text(value)) || is_text(kind);
@@ -435,7 +467,7 @@ fn common(a: &DataType, b: &DataType) -> Option<DataType> {
     }
 }
 
-/// The column as another type, if nothing of it is lost by that.
+/// The column as another type, if no value changes.
 fn exactly(array: &ArrayRef, kind: &DataType) -> Option<ArrayRef> {
     if array.data_type() == &DataType::Null {
         return Some(new_null_array(kind, array.len()));
@@ -446,7 +478,7 @@ fn exactly(array: &ArrayRef, kind: &DataType) -> Option<ArrayRef> {
     (&back == array).then_some(made)
 }
 
-/// A table whose parts are remembered until they are read again: decoding a file twice takes twice as long.
+/// A table whose parts are kept in memory after the first read, because decoding a file twice takes twice as long.
 #[derive(Debug)]
 pub(crate) struct Remembered<'a> {
     table: &'a dyn Table,
@@ -454,10 +486,10 @@ pub(crate) struct Remembered<'a> {
 }
 
 impl<'a> Remembered<'a> {
-    /// Bytes that are remembered at most, about.
+    /// Approximate maximum size in bytes.
     const MOST: usize = 256 << 20;
 
-    /// None if the table is too large for that.
+    /// `None` if the table is too large.
     pub(crate) fn new(table: &'a dyn Table) -> Option<Self> {
         let cells = rows(table).saturating_mul(table.schema().fields().len());
         (cells.saturating_mul(8) <= Self::MOST).then(|| Self { table, parts: Mutex::default() })
@@ -511,40 +543,38 @@ impl Table for Remembered<'_> {
     }
 }
 
-/// Which columns are missing and which are extra, in a sentence.
+/// A sentence on which columns are missing and which are extra.
 pub fn differences<T: fmt::Display>(missing: &[T], extra: &[T], where_known: &str) -> String {
-    let list = |names: &[T]| {
-        let shown: Vec<String> = names.iter().take(8).map(|name| format!("`{name}`")).collect();
-        format!("{}{}", shown.join(", "), if names.len() > 8 { ", ..." } else { "" })
-    };
     let mut parts = Vec::new();
     if !missing.is_empty() {
-        parts.push(format!("lacks {} of them ({})", missing.len(), list(missing)));
+        parts.push(format!("lacks {} of them ({})", missing.len(), few(missing, 8)));
     }
     if !extra.is_empty() {
-        parts.push(format!("has {} more ({})", extra.len(), list(extra)));
+        parts.push(format!("has {} more ({})", extra.len(), few(extra, 8)));
     }
-    format!("its columns are not those of {where_known}: it {}", parts.join(" and "))
+    format!("its columns differ from those of {where_known}: it {}", parts.join(" and "))
 }
 
+/// An error of Arrow in a table.
 pub(crate) fn arrow_problem(origin: &Path, error: &dyn fmt::Display) -> DataError {
     DataError::Malformed { path: origin.to_owned(), problem: error.to_string() }
 }
 
-/// A part that was read: its number, its columns, their cells.
+/// A part that was read: its index, its columns, and their cells.
 type Part = (usize, Vec<usize>, RecordBatch);
 
-/// Columns that go along with rows as they came: what identifies a row, its label, and whatever is not learned from.
+/// Columns that are carried along with rows unchanged: identifiers, labels, and other columns that are not learned
+/// from.
 #[derive(Debug, Clone)]
 pub struct Carried {
     table: Arc<dyn Table>,
-    /// The column that identifies each row.
+    /// The position of the column that identifies each row.
     pub id: Option<usize>,
-    /// The column of labels.
+    /// The position of the column of labels.
     pub label: Option<usize>,
-    /// The other columns that are not learned from.
+    /// The positions of the other columns that are not learned from.
     pub rest: Vec<usize>,
-    /// The part that was read last, with the columns that were asked for.
+    /// The part that was read last.
     last: Arc<Mutex<Option<Part>>>,
 }
 
@@ -553,7 +583,7 @@ impl Carried {
         Self { table, id, label, rest, last: Arc::default() }
     }
 
-    /// The table that they are columns of.
+    /// The table that the columns belong to.
     pub fn table(&self) -> &Arc<dyn Table> {
         &self.table
     }
@@ -563,10 +593,10 @@ impl Carried {
         columns.iter().map(|&column| self.table.schema().field(column).clone().with_nullable(true)).collect()
     }
 
-    /// The cells of some columns, of the rows `rows` in their order.
+    /// The cells of some columns for the rows `rows`, in this order.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If the file can no longer be read.
     pub fn take(&self, rows: &[usize], columns: &[usize]) -> Result<Vec<ArrayRef>, DataError> {
         let mut ascending = columns.to_vec();
         ascending.sort_unstable();
@@ -608,25 +638,26 @@ impl Carried {
         Ok(batch)
     }
 
-    /// The texts of the rows of a column; none where a cell is missing.
+    /// The cells of a column as strings for the rows `rows`; `None` for a missing cell.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If the file can no longer be read.
     pub fn texts(&self, rows: &[usize], column: usize) -> Result<Vec<Option<String>>, DataError> {
         let taken = self.take(rows, &[column])?;
         texts(&taken[0], self.table.origin())
     }
 }
 
+/// The index of the part with a row.
 fn part_of(starts: &[usize], row: usize) -> usize {
     starts.partition_point(|&start| start <= row) - 1
 }
 
-/// Each cell as text, as an identifier or a class is written: nothing of it is rounded, and whole numbers have no
-/// decimals.
+/// The cells of a column as strings, as identifiers and classes are written: nothing is rounded, and integers have no
+/// decimals. `None` for a missing cell.
 ///
 /// # Errors
-/// A column that has no texts.
+/// If the type cannot be written as a string.
 pub fn texts(array: &ArrayRef, origin: &Path) -> Result<Vec<Option<String>>, DataError> {
     let problem = |error: arrow_schema::ArrowError| arrow_problem(origin, &error);
     match array.data_type() {
@@ -643,7 +674,7 @@ pub fn texts(array: &ArrayRef, origin: &Path) -> Result<Vec<Option<String>>, Dat
                     return Ok(None);
                 }
                 let text = formatter.value(row).try_to_string().map_err(problem)?;
-                // 1.0 of a column of numbers with blanks is the 1 of the same column without.
+                // An integer column with missing values is often stored as floats: 1.0 is written as 1.
                 Ok(Some(match text.strip_suffix(".0").filter(|_| is_float) {
                     Some(whole) => whole.to_string(),
                     None => text,
@@ -672,7 +703,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_carried_is_taken_by_row_and_keeps_every_digit() {
+    fn carried_columns_are_taken_by_row_and_keep_every_digit() {
         let big = 9_007_199_254_740_993;
         let joined = Joined::new(vec![table("a", vec![big, 2]), table("b", vec![3, 4])]).unwrap();
         assert_eq!(joined.starts(), [0, 2, 4]);
@@ -684,7 +715,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_of_other_columns_are_not_joined() {
+    fn only_tables_with_the_same_columns_are_joined() {
         let other =
             InMemory::texts(Path::new("c.csv"), vec![("key", vec![Some("x".into())]), ("more", vec![None])]).unwrap();
         let error = Joined::new(vec![table("a", vec![1]), Arc::new(other)]).unwrap_err().to_string();
@@ -698,8 +729,8 @@ mod tests {
             InMemory::texts(Path::new("d"), vec![("value", vec![Some("x".into())]), ("key", vec![Some("7".into())])])
                 .unwrap();
         let error = Joined::new(vec![table("a", vec![1]), Arc::new(text)]).unwrap_err().to_string();
-        assert!(error.contains("`key` holds Utf8 here, but Int64"), "{error}");
-        // Numbers of another type are joined if none of them is rounded by that.
+        assert!(error.contains("`key` has the type Utf8 here, but Int64"), "{error}");
+        // Numbers of different types are joined if none of them is rounded.
         let reals = |key: f64| {
             let columns = [("key", key), ("value", 1.5)]
                 .map(|(name, value)| (name, Arc::new(Float64Array::from(vec![value])) as ArrayRef));
@@ -709,6 +740,6 @@ mod tests {
         let joined = Joined::new(vec![table("a", vec![1]), reals(7.5)]).unwrap();
         assert_eq!(texts(joined.part(0, &[0]).unwrap().column(0), Path::new("a")).unwrap(), [Some("1".to_string())]);
         let joined = Joined::new(vec![table("a", vec![9_007_199_254_740_993]), reals(7.5)]).unwrap();
-        assert!(joined.part(0, &[0]).unwrap_err().to_string().contains("cannot hold"));
+        assert!(joined.part(0, &[0]).unwrap_err().to_string().contains("cannot represent"));
     }
 }

@@ -1,5 +1,5 @@
-//! What the packed parts of Parquet and Arrow files claim to become: looked at before the libraries make room for it,
-//! which they do unasked.
+//! Checks the sizes that compressed parts of Parquet and Arrow files claim, before the libraries allocate memory for
+//! them, which they do without a limit.
 
 use std::{
     fs::File,
@@ -26,7 +26,7 @@ use parquet::{
 use super::text::Section;
 use crate::{DataError, limit::Limit};
 
-/// A file, its length, and what may be taken of the memory for it.
+/// A file, its length in bytes, and its memory limit.
 pub(super) struct Source<'a> {
     pub(super) path: &'a Path,
     pub(super) file: Arc<File>,
@@ -42,6 +42,7 @@ impl<'a> Source<'a> {
         Ok(Self { path, file: Arc::new(file), length, limit })
     }
 
+    /// Checks that `what` may take `needed` bytes of memory.
     pub(super) fn check(&self, what: impl std::fmt::Display, needed: u64) -> Result<(), DataError> {
         self.limit.check(self.path, what, needed, self.length)
     }
@@ -50,22 +51,22 @@ impl<'a> Source<'a> {
         BufReader::with_capacity(1 << 10, Section { file: self.file.clone(), at })
     }
 
-    /// The bytes from `at` on, if the file has so many.
+    /// Reads `count` bytes at `at`, if the file has that many.
     fn bytes(&self, at: u64, count: u64) -> io::Result<Vec<u8>> {
         if at.checked_add(count).is_none_or(|end| end > self.length) {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a part of it lies beyond its end"));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a part of it is beyond the end of the file"));
         }
         let mut bytes = vec![0; count as usize];
         Section { file: self.file.clone(), at }.read_exact(&mut bytes).map(|()| bytes)
     }
 
-    /// What Parquet's reader reads: never more than there is.
+    /// The input for the reader of Parquet, which never reads beyond the end of the file.
     pub(super) fn chunks(&self) -> Chunks {
         Chunks { file: self.file.clone(), length: self.length }
     }
 }
 
-/// A file for Parquet's reader, which makes room for what it asks for before it reads.
+/// A file for the reader of Parquet, which allocates what it asks for before it reads. Requests beyond the end fail.
 #[derive(Clone)]
 pub(super) struct Chunks {
     file: Arc<File>,
@@ -87,7 +88,7 @@ impl ChunkReader for Chunks {
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
         if start.checked_add(length as u64).is_none_or(|end| end > self.length) {
-            return Err(ParquetError::EOF("a part of it lies beyond its end".to_string()));
+            return Err(ParquetError::EOF("a part of it is beyond the end of the file".to_string()));
         }
         let mut bytes = vec![0; length];
         Section { file: self.file.clone(), at: start }.read_exact(&mut bytes)?;
@@ -95,10 +96,10 @@ impl ChunkReader for Chunks {
     }
 }
 
-/// The header of a Parquet page, as far as it claims something.
+/// The fields of the header of a Parquet page that claim sizes.
 #[derive(Debug, Default)]
 struct PageHeader {
-    /// Bytes of the header itself.
+    /// Size of the header itself in bytes.
     length: u64,
     unpacked: i64,
     packed: i64,
@@ -107,13 +108,13 @@ struct PageHeader {
     encoding: i64,
 }
 
-/// Reads Thrift's compact protocol, in which the headers of pages are written.
+/// Reads the compact protocol of Thrift, in which page headers are written.
 struct Compact<R> {
     input: R,
     read: u64,
 }
 
-/// How deep structures may lie in each other.
+/// Maximum depth of nested structures.
 const DEEPEST: usize = 8;
 
 impl<R: Read> Compact<R> {
@@ -133,7 +134,7 @@ impl<R: Read> Compact<R> {
                 return Ok(number);
             }
         }
-        Err(io::Error::new(io::ErrorKind::InvalidData, "a number in it is too long"))
+        Err(io::Error::new(io::ErrorKind::InvalidData, "a number in a page header is too long"))
     }
 
     fn signed(&mut self) -> io::Result<i64> {
@@ -147,7 +148,7 @@ impl<R: Read> Compact<R> {
         if skipped == count { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// The number and the type of a structure's next field; none at its end.
+    /// Reads the header of the next field of a structure: sets its id and returns its type; `None` at the end.
     fn field(&mut self, before: &mut i64) -> io::Result<Option<u8>> {
         let head = self.byte()?;
         if head & 0x0f == 0 {
@@ -160,8 +161,9 @@ impl<R: Read> Compact<R> {
         Ok(Some(head & 0x0f))
     }
 
+    /// Skips a value of this type.
     fn pass(&mut self, kind: u8, depth: usize) -> io::Result<()> {
-        let wrong = || Err(io::Error::new(io::ErrorKind::InvalidData, "the header of a page makes no sense"));
+        let wrong = || Err(io::Error::new(io::ErrorKind::InvalidData, "a page header is invalid"));
         match kind {
             _ if depth > DEEPEST => wrong(),
             1 | 2 => Ok(()),
@@ -175,7 +177,7 @@ impl<R: Read> Compact<R> {
             9 | 10 => {
                 let head = self.byte()?;
                 let count = if head >> 4 == 15 { self.number()? } else { u64::from(head >> 4) };
-                // A truth value in a list is a byte.
+                // Booleans in a list take one byte.
                 let kind = if matches!(head & 0x0f, 1 | 2) { 3 } else { head & 0x0f };
                 (0..count).try_for_each(|_| self.pass(kind, depth + 1))
             }
@@ -190,6 +192,7 @@ impl<R: Read> Compact<R> {
         }
     }
 
+    /// Reads a page header.
     fn page(mut self) -> io::Result<PageHeader> {
         let mut header = PageHeader::default();
         let mut field = 0;
@@ -217,38 +220,38 @@ impl<R: Read> Compact<R> {
     }
 }
 
-/// Encodings of texts whose lengths stand before them: how many, the page itself says.
+/// Encodings that store the lengths of all strings first. The page itself claims their number.
 const LENGTHS_FIRST: [Encoding; 2] = [Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::DELTA_BYTE_ARRAY];
 
-/// Whether the pages of a row group's column may be unpacked; gives how many bytes a text can have that is in several
-/// rows, but once in the file.
+/// Checks that the pages of a column in a row group may be decompressed. Returns the maximum size in bytes of a string
+/// that is stored once but may occur in several rows.
 pub(super) fn of_pages(source: &Source, group: &RowGroupMetaData, leaf: usize) -> Result<u64, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: source.path.to_owned(), problem };
-    let damaged = |error: &dyn std::fmt::Display| malformed(format!("is no Parquet file, or damaged: {error}"));
+    let damaged = |error: &dyn std::fmt::Display| malformed(format!("is not a Parquet file, or damaged: {error}"));
     let chunk = group.column(leaf);
     let (start, length) = chunk.byte_range();
     let end = start
         .checked_add(length)
         .filter(|end| *end <= source.length)
-        .ok_or_else(|| damaged(&"a part of it lies beyond its end"))?;
+        .ok_or_else(|| damaged(&"a part of it is beyond the end of the file"))?;
     let (mut at, mut values, mut longest, mut lengths_first) = (start, 0, 0u64, false);
     let is_text = matches!(chunk.column_type(), Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY);
-    // What lies behind the last value is not read.
+    // Pages after the last value are not read.
     while at < end && values < chunk.num_values() {
         let page = Compact { input: source.at(at), read: 0 }.page().map_err(|error| damaged(&error))?;
         let [packed, unpacked] = [page.packed, page.unpacked].map(|size| u64::try_from(size).ok());
         let (Some(packed), Some(unpacked)) = (packed, unpacked) else {
-            return Err(damaged(&"a page of it has a negative size"));
+            return Err(damaged(&"one of its pages has a negative size"));
         };
         source.check(format!("a page of its column `{}`", chunk.column_path()), unpacked.saturating_mul(2))?;
         match page.is_dictionary {
-            // Room is made for as many as it claims; none is without a byte.
+            // The reader allocates as many values as claimed; each takes at least one byte.
             true if u64::try_from(page.values).is_ok_and(|values| values <= unpacked) => {}
-            true => return Err(damaged(&"a dictionary of it claims more values than it has bytes")),
+            true => return Err(damaged(&"one of its dictionaries claims more values than it has bytes")),
             false => values = values.saturating_add(page.values.max(0)),
         }
         lengths_first |= !page.is_dictionary && LENGTHS_FIRST.iter().any(|encoding| *encoding as i64 == page.encoding);
-        // Of a dictionary, and where a text is written as what it adds to the one before.
+        // With a dictionary, or if a string is stored as the difference to the one before.
         if is_text && (page.is_dictionary || page.encoding == Encoding::DELTA_BYTE_ARRAY as i64) {
             longest = longest.max(unpacked);
         }
@@ -264,7 +267,7 @@ pub(super) fn of_pages(source: &Source, group: &RowGroupMetaData, leaf: usize) -
     Ok(longest)
 }
 
-/// Whether the pages whose texts' lengths stand first have no more of them than values.
+/// Checks that pages that store lengths first do not claim more lengths than they have values.
 fn lengths_of_texts(
     pages: SerializedPageReader<Chunks>,
     has_gaps: bool,
@@ -284,7 +287,7 @@ fn lengths_of_texts(
                 u64::from(*def_levels_byte_len) + u64::from(*rep_levels_byte_len)
             }
             Page::DataPage { buf, .. } => {
-                // The levels, each kind with its length in front.
+                // Repetition and definition levels, each preceded by its length.
                 let mut at = 0u64;
                 for _ in [has_gaps, is_nested].into_iter().filter(|levels| *levels) {
                     let length = buf.get(at as usize..).and_then(|rest| rest.first_chunk::<4>());
@@ -294,17 +297,18 @@ fn lengths_of_texts(
             }
         };
         let rest = page.buffer().get(after as usize..).unwrap_or_default();
-        // The values of a block, its parts, and how many lengths there are in all.
+        // The block size, the number of miniblocks, and the number of lengths.
         let mut numbers = Compact { input: rest, read: 0 };
         let [_, _, count] = [numbers.number()?, numbers.number()?, numbers.number()?];
         if count > values {
-            return Err(ParquetError::General("a page of it claims more texts than it has values".to_string()));
+            return Err(ParquetError::General("one of its pages claims more strings than it has values".to_string()));
         }
     }
     Ok(())
 }
 
-/// The message that stands at `at`, without the length in front: what its packed buffers claim to become.
+/// The size that the compressed buffers of a message claim, and the length of its body, both in bytes. `body` is where
+/// the body starts in the file.
 fn of_message(source: &Source, metadata: &[u8], body: u64) -> io::Result<(u64, u64)> {
     let wrong = |error: &dyn std::fmt::Display| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
     let message = root_as_message(metadata).map_err(|error| wrong(&error))?;
@@ -318,20 +322,21 @@ fn of_message(source: &Source, metadata: &[u8], body: u64) -> io::Result<(u64, u
     if let Some(batch) = batch.filter(|batch| batch.compression().is_some()) {
         for buffer in batch.buffers().into_iter().flatten().filter(|buffer| buffer.length() >= 8) {
             let at = u64::try_from(buffer.offset()).ok().and_then(|offset| body.checked_add(offset));
-            let claim = source.bytes(at.ok_or_else(|| wrong(&"a part of it lies before its beginning"))?, 8)?;
+            let claim = source.bytes(at.ok_or_else(|| wrong(&"a part of it is before the start of the file"))?, 8)?;
             let claim = claim.first_chunk().map_or(0, |claim| i64::from_le_bytes(*claim));
-            // -1 says that the buffer is not packed.
+            // -1 means that the buffer is not compressed.
             all = all.saturating_add(u64::try_from(claim).unwrap_or(0));
         }
     }
     Ok((all, length))
 }
 
-/// Whether what is packed in an Arrow file may be unpacked; what has no mark of one at its end is none.
+/// Checks that the batches of an Arrow file may be decompressed. A file without the magic number at its end is not
+/// checked, because it is not an Arrow file.
 pub(super) fn of_file(source: &Source) -> Result<(), DataError> {
     let damaged = |error: io::Error| DataError::Malformed {
         path: source.path.to_owned(),
-        problem: format!("is no Arrow file, or damaged: {error}"),
+        problem: format!("is not an Arrow file, or damaged: {error}"),
     };
     let wrong = |error: &dyn std::fmt::Display| damaged(io::Error::new(io::ErrorKind::InvalidData, error.to_string()));
     let mark = |end: u64| source.bytes(end + 4, 6).is_ok_and(|mark| mark == b"ARROW1");
@@ -346,10 +351,10 @@ pub(super) fn of_file(source: &Source) -> Result<(), DataError> {
         let [Ok(at), Ok(metadata), Ok(body)] = sizes else { return Err(wrong(&"a part of it has a negative size")) };
         let start = at.saturating_add(metadata);
         if start.checked_add(body).is_none_or(|end| end > source.length) {
-            return Err(wrong(&"a part of it lies beyond its end"));
+            return Err(wrong(&"a part of it is beyond the end of the file"));
         }
         let metadata = source.bytes(at, metadata).map_err(damaged)?;
-        // In front there is the length of the metadata, behind four bytes of mark in all but the oldest files.
+        // The metadata begins with its length; before it there is a marker of four bytes, except in the oldest files.
         let before = if metadata.starts_with(&[0xff; 4]) { 8 } else { 4 };
         let (claim, _) = of_message(source, metadata.get(before..).unwrap_or_default(), start).map_err(damaged)?;
         source.check("a batch of its rows", claim.saturating_mul(2))?;
@@ -357,10 +362,10 @@ pub(super) fn of_file(source: &Source) -> Result<(), DataError> {
     Ok(())
 }
 
-/// The same of a stream of batches.
+/// Checks that the batches of an Arrow stream may be decompressed.
 pub(super) fn of_stream(source: &Source) -> Result<(), DataError> {
     let (mut at, mut all) = (0u64, 0u64);
-    // What is no stream, the reader says in its own words.
+    // A file that is not a stream is reported by the reader.
     while let Ok(head) = source.bytes(at, 8) {
         let [first, second] =
             [&head[..4], &head[4..]].map(|bytes| bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes)));
@@ -372,13 +377,14 @@ pub(super) fn of_stream(source: &Source) -> Result<(), DataError> {
         let message = source.bytes(start, u64::from(length)).and_then(|metadata| of_message(source, &metadata, body));
         let (claim, size) = match message {
             Ok((_, size)) if size > source.length.saturating_sub(body) => {
-                let problem = "is no Arrow stream, or damaged: a part of it lies beyond its end".to_string();
+                let problem =
+                    "is not an Arrow stream, or damaged: a part of it is beyond the end of the file".to_string();
                 return Err(DataError::Malformed { path: source.path.to_owned(), problem });
             }
             Ok(found) => found,
             Err(_) if at == 0 => break,
             Err(error) => {
-                let problem = format!("is no Arrow stream, or damaged: {error}");
+                let problem = format!("is not an Arrow stream, or damaged: {error}");
                 return Err(DataError::Malformed { path: source.path.to_owned(), problem });
             }
         };
@@ -389,7 +395,7 @@ pub(super) fn of_stream(source: &Source) -> Result<(), DataError> {
     Ok(())
 }
 
-/// Bytes of a batch, and of the texts that its cells are, however often they refer to the same one.
+/// The size of a batch in bytes, with each string counted as often as cells refer to it.
 pub(super) fn of_cells(batch: &RecordBatch) -> u64 {
     let lengths = |array: &dyn Array| -> Vec<u64> {
         match array.data_type() {

@@ -1,72 +1,77 @@
-//! What a format of files is, and what a file or a folder of it holds.
+//! File formats, and what a file or a folder holds.
 
 use std::{path::Path, sync::Arc};
 
-use crate::{DataError, Options, Rows, array::Labels, table::Table};
+use crate::{
+    DataError, Options, Rows,
+    array::Labels,
+    table::Table,
+    words::{counted, few},
+};
 
-/// A built-in set.
+/// A built-in data set.
 #[derive(Debug, Clone, Copy)]
 pub struct BuiltIn {
     /// Its name.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// A description in one line.
     pub about: &'static str,
-    /// Where it comes from and under which licence.
-    pub licence: &'static str,
-    /// Whether it is compiled in, rather than fetched on first use.
+    /// Its license and source.
+    pub license: &'static str,
+    /// Whether it is compiled into the library rather than downloaded on first use.
     pub embedded: bool,
 }
 
-/// A format of files.
+/// A file format.
 #[derive(Clone, Copy)]
 pub struct Format {
     /// Its name.
     pub name: &'static str,
-    /// Endings of its files, in lower case.
+    /// File extensions in lower case, without the dot.
     pub extensions: &'static [&'static str],
     pub(super) read: fn(&Path, &Options) -> Result<Content, DataError>,
 }
 
-/// What a source holds: rows to train on and, if it has one, its official test set.
+/// The rows of a source: training rows and, if there is one, the official test set.
 #[derive(Debug, Clone)]
 pub struct Sets {
-    /// A short name, for run folders and tables.
+    /// A short name, used for run folders and tables.
     pub name: String,
-    /// Rows to train and validate on.
+    /// Rows for training and validation.
     pub train: Rows,
-    /// The official test set.
+    /// The official test set, if the source has one.
     pub test: Option<Rows>,
 }
 
-/// What one file holds.
+/// The contents of a file.
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// A table, of which a person may choose columns.
+    /// A table with named columns.
     Table(Arc<dyn Table>),
-    /// Rows of numbers or images, and the official test set that came with them.
+    /// Rows of numbers or images, and their official test set, if there is one.
     Rows(Box<Rows>, Option<Box<Rows>>),
 }
 
-/// Arrays by name, in one file.
+/// The named arrays of one file.
 pub(super) struct Named<'a> {
     pub(super) names: Vec<String>,
     pub(super) path: &'a Path,
     pub(super) options: &'a Options,
 }
 
-/// What an array of rows is called, but for the part of the data that it is.
+/// Names of arrays of rows, without the part of the data.
 const ROWS: [&str; 6] = ["x", "X", "images", "data", "features", "arr_0"];
-/// What an array of labels is called, but for the part.
+/// Names of arrays of labels, without the part.
 const LABELS: [&str; 5] = ["y", "Y", "labels", "label", "target"];
-/// The parts of the data, as names of arrays have them behind (`x_test`) or in front (`test_images`).
+/// Parts of the data, which names of arrays have as suffix (`x_test`) or prefix (`test_images`).
 const PARTS: [&str; 6] = ["train", "test", "val", "valid", "validation", "dev"];
 
-/// Names with a part.
+/// Names with the part as suffix and as prefix.
 fn with_part<'a>(names: &'a [&str], part: &'a str) -> impl Iterator<Item = String> + 'a {
     names.iter().flat_map(move |name| [format!("{name}_{part}"), format!("{part}_{name}")])
 }
 
-/// What the labels of an array of rows can be called; nothing where its name does not tell.
+/// The possible names of the labels for an array of rows; empty if the name of the array is unknown.
 fn labels_of(rows: &str) -> Vec<String> {
     let plain = || LABELS.iter().map(|name| name.to_string());
     match PARTS.into_iter().find(|part| with_part(&ROWS, part).any(|name| name == rows)) {
@@ -77,15 +82,15 @@ fn labels_of(rows: &str) -> Vec<String> {
     }
 }
 
-/// Whether an array is called like labels of any part.
+/// Whether an array has a name of labels, of any part.
 fn is_labels(name: &str) -> bool {
     LABELS.contains(&name) || PARTS.into_iter().any(|part| with_part(&LABELS, part).any(|other| other == name))
 }
 
-/// How many times as large the values of a test set may be as those of the training set, or as small, without a word.
+/// Maximum ratio between the values of the test set and the training set, in either direction, without a note.
 const ALIKE: f64 = 10.0;
 
-/// The mean size of the values of rows in memory.
+/// The mean absolute value of rows in memory.
 fn mean_size(rows: &Rows) -> Option<f64> {
     let (mut sum, mut count) = (0.0, 0.0);
     for row in 0..if rows.store().is_some() { 0 } else { rows.len() } {
@@ -104,13 +109,13 @@ impl Named<'_> {
         self.names.iter().any(|other| other == name)
     }
 
-    /// The array that holds the rows: the one that a person names; else the only one, or the one called `x` or its
-    /// like.
+    /// The name of the array of rows: the one that the options name, the only one, or the one with a known name such as
+    /// `x`.
     fn chosen(&self) -> Result<String, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: self.path.to_owned(), problem };
-        let mut names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
+        let mut names = self.names.clone();
         names.sort();
-        let listed = names.join(", ");
+        let listed = few(&names, usize::MAX);
         let known = || {
             let candidates = ["x", "X", "x_train", "X_train", "train_images", "data", "images", "features", "arr_0"];
             candidates.iter().find(|name| self.has(name)).map(|name| name.to_string())
@@ -118,7 +123,7 @@ impl Named<'_> {
         match (&self.options.tensor, self.names.as_slice()) {
             (Some(name), names) if names.contains(name) => Ok(name.clone()),
             (Some(name), _) => {
-                Err(malformed(format!("has no array `{name}`; it has {listed}: name one with `--tensor`")))
+                Err(malformed(format!("has no array `{name}`, only {listed}: name one with `--tensor`")))
             }
             (None, []) => Err(malformed("holds no array".to_string())),
             (None, [only]) => Ok(only.clone()),
@@ -128,8 +133,7 @@ impl Named<'_> {
         }
     }
 
-    /// The arrays that hold rows, in the order of the rows: the chosen one, and the official test set, unless one array
-    /// is named alone.
+    /// The names of the arrays of rows: the chosen one and, unless the options name an array, the official test set.
     pub(super) fn rows(&self) -> Result<Vec<String>, DataError> {
         let name = self.chosen()?;
         let own = format!("{}_test", name.strip_suffix("_train").unwrap_or(&name));
@@ -139,7 +143,7 @@ impl Named<'_> {
         Ok(std::iter::once(name).chain(test).collect())
     }
 
-    /// The labels of an array of rows: by their names, or the only labels beside the only rows.
+    /// The name of the labels for an array of rows: by its name, or the only labels if there is only one array of rows.
     fn labels(&self, rows: &str) -> Option<String> {
         let mut candidates = labels_of(rows);
         if candidates.is_empty() && self.names.iter().all(|name| name == rows || is_labels(name)) {
@@ -148,8 +152,8 @@ impl Named<'_> {
         candidates.into_iter().find(|name| name != rows && self.has(name))
     }
 
-    /// The rows of the chosen array with their labels, and of the official test set. Labels are called `y` or its like,
-    /// and those of `x_test` `y_test`.
+    /// The rows of the chosen array and of the official test set, with their labels. Labels have a known name such as
+    /// `y`; those of `x_test` are `y_test`.
     pub(super) fn content(
         mut self,
         load_rows: impl Fn(&str) -> Result<Rows, DataError>,
@@ -159,7 +163,9 @@ impl Named<'_> {
         self.names.sort();
         if self.options.tensor.is_none() && ["format", "shape", "data"].iter().all(|part| self.has(part)) {
             return Err(malformed(
-                "is a sparse matrix of scipy's, which is not read: save it in full with `numpy.save(\"x.npy\", m.toarray())`".to_string(),
+                "is a sparse SciPy matrix, which is not supported: save it as dense with `numpy.save(\"x.npy\", \
+                 m.toarray())`"
+                    .to_string(),
             ));
         }
         let mut used = self.rows()?;
@@ -169,18 +175,19 @@ impl Named<'_> {
             let labels = match load_labels(label_name) {
                 Ok(labels) => labels,
                 Err(error) => {
-                    rows.notes
-                        .push(format!("`{label_name}` is no list of classes that can be read, and left out ({error})"));
+                    rows.notes.push(format!(
+                        "`{label_name}` is left out, because it cannot be read as class labels ({error})"
+                    ));
                     return Ok(rows);
                 }
             };
             match labels.into_classes() {
-                Err(why) => rows.notes.push(format!("`{label_name}` {why}: left out")),
+                Err(why) => rows.notes.push(format!("`{label_name}` is left out, because it {why}")),
                 Ok((labels, _)) if labels.len() != rows.len() => {
                     return Err(malformed(format!(
-                        "`{name}` has {} rows, but `{label_name}` has {} labels",
-                        rows.len(),
-                        labels.len()
+                        "`{name}` has {}, but `{label_name}` has {}: save one label per row",
+                        counted(rows.len(), "row"),
+                        counted(labels.len(), "label")
                     )));
                 }
                 Ok((labels, names)) => rows.identify(None, Some(labels), Some(names)),
@@ -197,7 +204,8 @@ impl Named<'_> {
                 if (rows_of_test.width(), rows_of_test.geometry) != (rows.width(), rows.geometry) {
                     let (found, expected) = (rows_of_test.width(), rows.width());
                     return Err(malformed(format!(
-                        "`{test}` has rows of {found} values, but `{name}` of {expected}, or images of another shape"
+                        "`{test}` has rows of {found} values, but `{name}` has rows of {expected}, or images of \
+                         another shape: the two must match"
                     )));
                 }
                 let (types, sizes) =
@@ -206,10 +214,11 @@ impl Named<'_> {
                 let is_other = ratio
                     .map_or(types[0].is_float() != types[1].is_float(), |ratio| !(1.0 / ALIKE..ALIKE).contains(&ratio));
                 if is_other {
-                    let [test_size, train_size] =
-                        sizes.map(|size| size.map_or(String::new(), |size| format!(" of mean size {size:.3}")));
+                    let [test_size, train_size] = sizes
+                        .map(|size| size.map_or(String::new(), |size| format!(" with mean absolute value {size:.3}")));
                     rows.notes.push(format!(
-                        "`{test}` holds {}{test_size}, `{name}` {}{train_size}: bring both to one scale, or the test measures nothing",
+                        "`{test}` has {} values{test_size}, `{name}` {} values{train_size}: scale both the same way, \
+                         or the test results are meaningless",
                         types[0].name(),
                         types[1].name()
                     ));
@@ -219,18 +228,18 @@ impl Named<'_> {
         };
         used.extend(labels.iter().flatten().cloned());
         let unused: Vec<&String> = self.names.iter().filter(|name| !used.contains(name)).collect();
-        let listed = |names: &[&String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let listed = |names: &[&String]| few(names, usize::MAX);
         match &self.options.tensor {
             None if unused.is_empty() => {}
             None => {
-                rows.notes.push(format!("`{name}` is read; left out: {} (`--tensor` names another)", listed(&unused)))
+                rows.notes.push(format!("`{name}` is read; left out: {} (`--tensor` selects another)", listed(&unused)))
             }
-            // Whoever names an array knows of the others, but may take their labels for its own.
+            // A user who names an array may expect the labels of the others to belong to it.
             Some(_) if labels[0].is_none() && !is_labels(&name) => {
                 let others: Vec<&String> = unused.into_iter().filter(|name| is_labels(name)).collect();
                 if !others.is_empty() {
                     let own = labels_of(&name).into_iter().next();
-                    let advice = own.map_or(String::new(), |own| format!("; its own would be called `{own}`"));
+                    let advice = own.map_or(String::new(), |own| format!("; its own labels would be named `{own}`"));
                     let verb = if others.len() == 1 { "belongs" } else { "belong" };
                     rows.notes
                         .push(format!("`{name}` has no labels: {} {verb} to other rows{advice}", listed(&others)));
@@ -242,7 +251,7 @@ impl Named<'_> {
     }
 }
 
-/// The last part of a path without its extensions.
+/// The last component of a path without its extensions.
 pub(super) fn short_name(path: &Path) -> String {
     let name =
         path.canonicalize().ok().and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()));
@@ -255,7 +264,7 @@ mod tests {
     use super::*;
     use crate::{Array, Values};
 
-    /// Rows and test rows, or what is wrong.
+    /// Rows and test rows, or the error.
     type Read = Result<(Rows, Option<Rows>), String>;
 
     fn content(arrays: &[(&str, usize)], tensor: Option<&str>) -> (Read, Vec<String>) {
@@ -264,7 +273,7 @@ mod tests {
         let named = Named { names, path: Path::new("a.npz"), options: &options };
         let count = |name: &str| arrays.iter().find(|(other, _)| *other == name).unwrap().1;
         let load = |name: &str| Ok(Rows::new(Values::U8(vec![1; count(name)]), 1));
-        // The labels of an array are all the number of its place among the arrays.
+        // All labels of an array are its position among the arrays.
         let labels = |name: &str| {
             let place = arrays.iter().position(|(other, _)| *other == name).unwrap() as u8;
             Ok(Labels::Numbers(Array { dims: vec![count(name)], values: Values::U8(vec![place; count(name)]) }))
@@ -274,13 +283,13 @@ mod tests {
                 let notes = rows.notes.clone();
                 (Ok((*rows, test.map(|test| *test))), notes)
             }
-            Ok(Content::Table(_)) => panic!("arrays are no table"),
+            Ok(Content::Table(_)) => panic!("arrays are not a table"),
             Err(error) => (Err(error.to_string()), Vec::new()),
         }
     }
 
     #[test]
-    fn labels_belong_to_the_rows_of_their_name() {
+    fn labels_are_matched_by_name() {
         let arrays = [("x", 4), ("y", 4), ("x_test", 4), ("y_test", 4), ("x_val", 4), ("val_labels", 4), ("latent", 4)];
         for (tensor, classes) in [(None, "1"), (Some("x"), "1"), (Some("x_test"), "3"), (Some("x_val"), "5")] {
             let (read, _) = content(&arrays, tensor);
@@ -294,20 +303,19 @@ mod tests {
                 && notes == ["`latent` has no labels: `val_labels`, `y`, `y_test` belong to other rows"]
         );
         let (read, notes) = content(&[("x", 4), ("y", 4), ("x_test", 4)], Some("x_test"));
-        let said = "`x_test` has no labels: `y` belongs to other rows; its own would be called `y_test`";
+        let said = "`x_test` has no labels: `y` belongs to other rows; its own labels would be named `y_test`";
         assert!(read.unwrap().0.labels.is_none() && notes == [said], "{notes:?}");
-        // The only labels beside the only rows are theirs, whatever those are called; rows of another length can be
-        // read.
+        // If there is one array of rows and one of labels, they belong together, whatever the name of the rows.
         assert_eq!(content(&[("latent", 4), ("y", 4)], Some("latent")).0.unwrap().0.classes(), ["1"]);
         assert_eq!(content(&[("x", 4), ("y", 4), ("z", 8)], Some("z")).0.unwrap().0.len(), 8);
         assert!(content(&[("x", 4), ("y", 3)], None).0.unwrap_err().contains("`x` has 4 rows, but `y` has 3 labels"));
     }
 
     #[test]
-    fn what_is_not_read_is_named() {
+    fn arrays_that_are_left_out_are_reported() {
         assert_eq!(
             content(&[("x", 4), ("y", 4), ("y_test", 2), ("ids", 4)], None).1,
-            ["`x` is read; left out: `ids`, `y_test` (`--tensor` names another)"]
+            ["`x` is read; left out: `ids`, `y_test` (`--tensor` selects another)"]
         );
         assert_eq!(
             content(&[("x_train", 4), ("y_train", 4), ("x_test", 2), ("y_test", 2)], None).1,
@@ -316,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_set_of_another_scale_is_said() {
+    fn a_test_set_with_another_scale_is_reported() {
         let test = |values: Values| {
             let options = Options::default();
             let named = Named { names: vec!["x".into(), "x_test".into()], path: Path::new("a.npz"), options: &options };
@@ -325,7 +333,8 @@ mod tests {
             let Ok(Content::Rows(rows, _)) = named.content(load, |_| unreachable!()) else { panic!("rows") };
             rows.notes
         };
-        let said = "`x_test` holds uint8 of mean size 125.000, `x` float32 of mean size 0.500: bring both to one scale, or the test measures nothing";
+        let said = "`x_test` has uint8 values with mean absolute value 125.000, `x` float32 values with mean absolute \
+                    value 0.500: scale both the same way, or the test results are meaningless";
         assert_eq!(test(Values::U8(vec![0, 250])), [said]);
         assert_eq!(test(Values::F64(vec![0.2, 0.9])), Vec::<String>::new());
     }

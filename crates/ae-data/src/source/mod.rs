@@ -1,6 +1,6 @@
-//! Where rows come from: a name, a path, a pattern, or standard input.
+//! Opens data: a built-in data set by its name, a path, a pattern of paths, or standard input.
 //!
-//! A new format is one file here and one line in [`FORMATS`].
+//! A new format is one file in this folder and one line in [`FORMATS`].
 
 mod arrow;
 mod builtin;
@@ -41,8 +41,8 @@ use crate::{
     tabular::{Known, rows_of},
 };
 
-/// Every format of files, in the order in which they are listed to people. A file of any other ending is IDX or text,
-/// whatever it looks like.
+/// All file formats, in the order in which they are listed. A file with another extension is read as text or IDX,
+/// whichever its contents look like.
 pub const FORMATS: &[Format] = &[
     text::FORMAT,
     arrow::PARQUET,
@@ -50,29 +50,29 @@ pub const FORMATS: &[Format] = &[
     numpy::NPY,
     numpy::NPZ,
     safetensors_file::FORMAT,
-    Format { name: "image", extensions: &endings::PICTURES, read: images::file },
+    Format { name: "image", extensions: &endings::IMAGES, read: images::file },
 ];
 
-/// How many times as large the values of later images may be as those that were trained on, or as small, without a
-/// word.
+/// Maximum ratio between the values of later images and of the training images, in either direction, without a note.
 const UNLIKE: f64 = 10.0;
 
-/// Whether `rows` are like those that are known; pictures are brought to the same depth, grey ones to colours, and
-/// plain rows of as many numbers are taken for images.
+/// Checks that `rows` match the training rows. Images are converted to the same bit depth, gray images to RGB if
+/// needed, and plain rows with the right number of values become images.
 fn check(known: &Known, rows: &mut Rows, origin: &Path) -> Result<(), DataError> {
     let image = |geometry: Option<Geometry>| {
-        geometry.map_or("rows that are no images".to_string(), |geometry| format!("images of {geometry}"))
+        geometry.map_or("rows that are not images".to_string(), |geometry| format!("images of {geometry}"))
     };
     if let (Some(white), Some(found)) = (known.white, rows.white)
         && white != found
     {
         rows.rescale(f64::from(white) / f64::from(found));
-        rows.notes.push(format!("white is {found} here and was {white} in training: the values are brought to that"));
+        rows.notes.push(format!("white is {found} here and was {white} in training: the values are scaled to that"));
     }
-    let (element, is_pictures) = (rows.element().name(), known.white.is_some() && rows.white.is_some());
-    if rows.geometry.is_some() && !known.element.is_empty() && known.element != element && !is_pictures {
+    let (element, is_images) = (rows.element().name(), known.white.is_some() && rows.white.is_some());
+    if rows.geometry.is_some() && !known.element.is_empty() && known.element != element && !is_images {
         rows.notes.push(format!(
-            "the values are {element} here and were {} in training: their range must be the same, or every row looks like an anomaly",
+            "the values are {element} here and were {} in training: their range must be the same, or every row gets a \
+             high anomaly score",
             known.element
         ));
     } else if let (Some([low, high]), Some(largest)) = (known.range, rows.largest())
@@ -80,7 +80,8 @@ fn check(known: &Known, rows: &mut Rows, origin: &Path) -> Result<(), DataError>
         && !(1.0 / UNLIKE..UNLIKE).contains(&(largest / low.abs().max(high.abs())))
     {
         rows.notes.push(format!(
-            "the values reach {largest} here and went from {low} to {high} in training: their range must be the same, or every row looks like an anomaly"
+            "the values reach {largest} here and were between {low} and {high} in training: their range must be the \
+             same, or every row gets a high anomaly score"
         ));
     }
     if let (Some(wanted), Some(found)) = (known.geometry, rows.geometry)
@@ -88,10 +89,10 @@ fn check(known: &Known, rows: &mut Rows, origin: &Path) -> Result<(), DataError>
         && found.channels == 1
         && rows.white.is_some()
     {
-        rows.colour();
-        rows.notes.push("grey pictures: the grey level is taken for red, green and blue".to_string());
+        rows.gray_to_rgb();
+        rows.notes.push("the images are gray: the gray level is used for red, green and blue".to_string());
     }
-    // What was written as an array or a table of numbers comes back as the images that it is.
+    // Images that were written as an array or as a table of numbers are images again.
     let is_plain = rows.encoding().is_none_or(|encoding| encoding.layout().numbers == rows.width());
     if rows.geometry.is_none() && known.geometry.is_some() && rows.width() == known.width && is_plain {
         rows.geometry = known.geometry;
@@ -104,43 +105,49 @@ fn check(known: &Known, rows: &mut Rows, origin: &Path) -> Result<(), DataError>
                 } else {
                     format!(" and `--resize {}x{}`", known.height, known.width)
                 };
-                format!(": `--grey`{size} brings them there")
+                format!(": convert them with `--grey`{size}")
             }
             (Some(known), Some(_)) if rows.white.is_some() => {
-                format!(": `--resize {}x{}` brings them there", known.height, known.width)
+                format!(": convert them with `--resize {}x{}`", known.height, known.width)
             }
             _ => String::new(),
         };
-        format!("holds {}, but {} were trained on{advice}", image(rows.geometry), image(known.geometry))
+        format!("holds {}, but the model was trained on {}{advice}", image(rows.geometry), image(known.geometry))
     } else if rows.width() != known.width {
-        format!("has rows of {} values, but rows of {} were trained on", rows.width(), known.width)
+        format!("has rows of {} values, but the model was trained on rows of {}", rows.width(), known.width)
     } else {
         return Ok(());
     };
     Err(DataError::Malformed { path: origin.to_owned(), problem })
 }
 
-/// Opens the built-in set, path or pattern `name`, or standard input for `-`.
+/// Opens the built-in data set, path or pattern `name`, or standard input for `-`.
+///
+/// ```
+/// let digits = ae_data::open("digits")?;
+/// assert_eq!((digits.train.len(), digits.train.width()), (3823, 64));
+/// # Ok::<(), ae_data::DataError>(())
+/// ```
 ///
 /// # Errors
-/// An unknown name, or a file that is not what it should be.
+/// If the name is unknown, or a file cannot be read or is invalid.
 pub fn open(name: &str) -> Result<Sets, DataError> {
     open_with(name, &Options::default())
 }
 
-/// The same, with what a person says about how to read.
+/// Opens data as [`open`] does, with options.
 ///
 /// # Errors
-/// As [`open`], and a choice that the data does not have.
+/// As [`open`], and if the options do not fit the data.
 pub fn open_with(name: &str, options: &Options) -> Result<Sets, DataError> {
     open_as(name, options, None)
 }
 
-/// The same for rows that come after those that a model was trained on: their columns may be in another order, and the
-/// label and the identifiers may be absent.
+/// Opens data for a model that is already trained. The columns must be the `known` ones, in any order; the labels and
+/// the identifiers may be absent.
 ///
 /// # Errors
-/// As [`open_with`], and rows that are not like the known ones: the message says which columns differ.
+/// As [`open_with`], and if the rows do not match the known ones; the message says which columns differ.
 pub fn open_known(name: &str, options: &Options, known: &Known) -> Result<Sets, DataError> {
     let mut sets = open_as(name, options, Some(known))?;
     for rows in std::iter::once(&mut sets.train).chain(&mut sets.test) {
@@ -149,7 +156,7 @@ pub fn open_known(name: &str, options: &Options, known: &Known) -> Result<Sets, 
     Ok(sets)
 }
 
-/// The rows that `options` make of a table, as sets of this name.
+/// Makes rows of a table, with options; `name` is the name of the sets.
 ///
 /// # Errors
 /// As [`rows_of`].
@@ -157,10 +164,23 @@ pub fn from_table(name: &str, table: Arc<dyn Table>, options: &Options) -> Resul
     Content::Table(table).into_sets(name.to_string(), options, None, Path::new(name))
 }
 
-/// The same of Arrow record batches.
+/// Makes rows of Arrow record batches, with options.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use ae_data::{Options, source::from_batches};
+/// use arrow_array::{ArrayRef, Float64Array, RecordBatch};
+///
+/// let weights = Arc::new(Float64Array::from(vec![0.5, 1.5, 2.5])) as ArrayRef;
+/// let batch = RecordBatch::try_from_iter([("weight", weights)])?;
+/// let sets = from_batches("fruit", vec![batch], &Options::default())?;
+/// assert_eq!((sets.train.len(), sets.train.width()), (3, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// As [`rows_of`], and batches of different columns.
+/// As [`rows_of`], and if the batches have different columns.
 pub fn from_batches(name: &str, batches: Vec<RecordBatch>, options: &Options) -> Result<Sets, DataError> {
     let schema = batches.first().map(RecordBatch::schema);
     let none = || DataError::Malformed { path: name.into(), problem: "holds no rows".to_string() };
@@ -188,7 +208,7 @@ fn open_as(name: &str, options: &Options, known: Option<&Known>) -> Result<Sets,
     }
     if name.contains(['*', '?', '[']) {
         let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
-        let found = glob::glob(name).map_err(|error| malformed(format!("is no pattern of files: {error}")))?;
+        let found = glob::glob(name).map_err(|error| malformed(format!("is not a valid pattern of files: {error}")))?;
         let mut paths: Vec<PathBuf> = found.filter_map(Result::ok).filter(|path| path.is_file()).collect();
         paths.sort();
         if paths.is_empty() {
@@ -203,7 +223,7 @@ fn open_as(name: &str, options: &Options, known: Option<&Known>) -> Result<Sets,
 }
 
 impl Content {
-    /// The rows, as those that are `known`, if any are.
+    /// Makes rows, matched to the `known` ones if there are any.
     fn into_rows(
         self,
         options: &Options,
@@ -213,8 +233,7 @@ impl Content {
         let columns = known.map(|known| known.columns).unwrap_or_default();
         let (rows, test) = match self {
             Self::Table(_) if known.is_none() && (options.resize.is_some() || options.grey) => {
-                let problem =
-                    "is a table, which `--resize` and `--grey` do not change: they are for picture files".to_string();
+                let problem = "is a table, but `--resize` and `--grey` are for image files: leave them out".to_string();
                 return Err(DataError::Malformed { path: origin.to_owned(), problem });
             }
             Self::Table(table) => {
@@ -229,22 +248,21 @@ impl Content {
         let named = lists.iter().zip(["drop", "keep", "categorical", "boolean", "numeric", "integer"]);
         let chosen = [("label", options.label.is_some()), ("id", options.id.is_some())].into_iter();
         if known.is_none() && rows.white.is_none() && (options.resize.is_some() || options.grey) {
-            let problem =
-                "holds an array, which `--resize` and `--grey` do not change: they are for picture files".to_string();
+            let problem = "holds an array, but `--resize` and `--grey` are for image files: leave them out".to_string();
             return Err(DataError::Malformed { path: origin.to_owned(), problem });
         }
         let mut chosen = chosen.chain(named.map(|(list, option)| (option, !list.is_empty())));
         match chosen.find(|(_, given)| *given && known.is_none()) {
             Some((option, _)) => {
-                let problem =
-                    format!("has no named columns, which `--{option}` chooses among: it holds an array or images");
+                let problem = format!(
+                    "holds an array or images without named columns, so `--{option}` does not apply: leave it out"
+                );
                 Err(DataError::Malformed { path: origin.to_owned(), problem })
             }
             None => {
                 let (rows, test) =
                     (gaps(*rows, options, known.is_none()), test.map(|test| gaps(*test, options, known.is_none())));
-                // An array of numbers stands for a table's columns in their order, if there are as many and all are
-                // numbers.
+                // An array of numbers has the known columns, in their order, if there are as many and all are numeric.
                 let is_table = !columns.is_empty()
                     && columns.len() == rows.width()
                     && columns.iter().all(|column| column.width() == 1);
@@ -266,8 +284,8 @@ impl Content {
     }
 }
 
-/// Rows of an array, without the numbers that a person says stand for a missing one; how many there are is said if it
-/// `is_new` to the person.
+/// Rows of an array in which the numbers given by the options stand for a missing value. Their counts are reported if
+/// the data `is_new`, that is, for training.
 fn gaps(rows: Rows, options: &Options, is_new: bool) -> Rows {
     let Missing::These(texts) = options.missing(false) else { return rows };
     let missing = Missing::These(texts.clone()).numbers();
@@ -297,39 +315,39 @@ fn gaps(rows: Rows, options: &Options, is_new: bool) -> Rows {
     rows
 }
 
-/// The ending of a file in lower case, without the `.gz` of a compressed one.
+/// The extension of a file in lower case; `.gz` is ignored.
 fn extension(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     name.rsplit_once('.').map(|(_, extension)| extension.to_string())
 }
 
-/// The format of a file, by its ending; none if that says nothing.
+/// The format of a file by its extension; `None` if the extension is unknown.
 fn format_of(path: &Path) -> Option<&'static Format> {
     let extension = extension(path)?;
     let format = FORMATS.iter().find(|format| format.extensions.contains(&extension.as_str()))?;
-    // Tables of text alone are read while they are compressed.
+    // Only text tables can be compressed.
     let is_compressed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
     (!is_compressed || format.name == text::FORMAT.name).then_some(format)
 }
 
-/// Whether the file is an array of numbers in a format that [`fill_array`] copies.
+/// Whether the file is an array of numbers in a format that [`fill_array`] can copy.
 pub fn is_array(path: &Path) -> bool {
     format_of(path).is_some_and(|format| ARRAYS.iter().any(|(array, _)| array.name == format.name))
 }
 
-/// What copies an array.
+/// A function that copies an array and replaces its missing numbers.
 type Fill = fn(&Path, &Options, &mut dyn std::io::Write, &mut Replace) -> Result<(), DataError>;
 
-/// Formats of arrays, and what copies them.
+/// The array formats, each with the function that copies it.
 const ARRAYS: &[(Format, Fill)] =
     &[(numpy::NPY, numpy::fill_npy), (numpy::NPZ, numpy::fill_npz), (safetensors_file::FORMAT, safetensors_file::fill)];
 
-/// Writes the array at `path` to `output` with its missing numbers replaced by what `replace` gives for their row and
-/// feature, and every other byte as it was.
+/// Copies the array at `path` to `output` and replaces its missing numbers by what `replace` gives for their row and
+/// feature. Every other byte stays the same.
 ///
 /// # Errors
-/// A file that is no array, or can no longer be read; a place that cannot be written; whatever `replace` fails with.
+/// If the file is not an array or can no longer be read, if the output cannot be written, or an error of `replace`.
 pub fn fill_array(
     path: &Path,
     options: &Options,
@@ -337,21 +355,23 @@ pub fn fill_array(
     replace: &mut Replace,
 ) -> Result<(), DataError> {
     let fill = format_of(path).and_then(|format| ARRAYS.iter().find(|(array, _)| array.name == format.name));
-    let (_, fill) = fill
-        .ok_or_else(|| DataError::Malformed { path: path.to_owned(), problem: "is no array of numbers".to_string() })?;
+    let (_, fill) = fill.ok_or_else(|| DataError::Malformed {
+        path: path.to_owned(),
+        problem: "is not an array of numbers: choose an npy, npz or safetensors file".to_string(),
+    })?;
     fill(path, options, output, replace)
 }
 
-/// Whether the file is a table of text, by its ending or its contents.
+/// Whether the file is a text table, by its extension or its contents.
 pub fn is_text_table(path: &Path) -> bool {
     format_of(path).map_or_else(|| looks_like_text(path), |format| format.name == text::FORMAT.name)
 }
 
-/// Whether a file begins with text, compressed or not: no zero bytes, and mostly letters, digits and marks.
+/// Whether a file begins with text, compressed or not: it has no control characters but line ends and tabs.
 fn looks_like_text(path: &Path) -> bool {
     let read = fs::File::open(path).and_then(|file| beginning(file, 4096)).and_then(|start| {
         match start.starts_with(&[0x1f, 0x8b]) {
-            // What is wrong with a damaged one is said by whoever reads it.
+            // A damaged gzip file is reported when it is read.
             true => fs::File::open(path).and_then(|file| beginning(MultiGzDecoder::new(file), 4096)),
             false => Ok(start),
         }
@@ -361,12 +381,13 @@ fn looks_like_text(path: &Path) -> bool {
     !start.is_empty() && printable == start.len()
 }
 
-/// The first bytes, at most so many.
+/// The first bytes, at most `most`.
 fn beginning(input: impl Read, most: u64) -> std::io::Result<Vec<u8>> {
     let mut start = Vec::new();
     input.take(most).read_to_end(&mut start).map(|_| start)
 }
 
+/// Reads a file of any format.
 fn file(path: &Path, options: &Options) -> Result<Content, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let mut start = Vec::new();
@@ -392,10 +413,10 @@ fn file(path: &Path, options: &Options) -> Result<Content, DataError> {
     }
 }
 
-/// Several files of one format, as one.
+/// Reads several files of one format as one.
 fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
-    if paths.iter().all(|path| endings::is_picture(path)) {
-        return images::several(paths, options); // together, as they decide together on depth and colours
+    if paths.iter().all(|path| endings::is_image(path)) {
+        return images::several(paths, options); // together, because depth and color are decided for all of them
     }
     let mut tables: Vec<Arc<dyn Table>> = Vec::new();
     let mut arrays: Vec<Rows> = Vec::new();
@@ -410,7 +431,7 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
             Content::Rows(rows, None) if tables.is_empty() => {
                 if rows.store().is_some() {
                     return Err(malformed(
-                        "is too large to be joined with other files in memory: join them into one file".to_string(),
+                        "is too large to be joined with other files in memory: merge the files into one".to_string(),
                     ));
                 }
                 if let Some(first) = arrays.first()
@@ -419,14 +440,15 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
                 {
                     let (found, expected) = (rows.width(), first.width());
                     return Err(malformed(format!(
-                        "has rows of {found} values, the files before it of {expected}, or another shape or labels"
+                        "has rows of {found} values, but the files before it have {expected}, or its shape or labels \
+                         differ: name files that match"
                     )));
                 }
                 arrays.push(*rows);
             }
             _ => {
                 return Err(malformed(
-                    "is of another format than the files before it: name files of one format".to_string(),
+                    "has another format than the files before it: name files of one format".to_string(),
                 ));
             }
         }
@@ -441,19 +463,19 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
     Ok(Content::Rows(Box::new(whole), None))
 }
 
-/// A folder: of IDX files with the names of MNIST, or what most of it is: images, or a `train` and a `test` file, or
-/// shards of one format.
+/// Reads a folder: IDX files with the names of MNIST; or images, a `train` and a `test` file, or shards of one format,
+/// whichever most of its files are.
 fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets, DataError> {
     if idx_files::is_folder(path) {
         return idx_files::folder(path, Limit::of(options));
     }
     let all = folder::listing(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     let mut chosen = match folder::what(&all, &|path| format_of(path).map(|format| format.name)) {
-        What::Pictures => return images::folder(path, options),
+        What::Images => return images::folder(path, options),
         What::Tables(chosen) => chosen,
         What::Mixed(formats) => {
             let problem =
-                format!("holds files of several formats ({}): name one file, or a pattern", formats.join(", "));
+                format!("holds files of several formats ({}): name one file or a pattern", formats.join(", "));
             return Err(DataError::Malformed { path: path.to_owned(), problem });
         }
         What::Nothing => {
@@ -480,8 +502,11 @@ fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets,
                 Known { columns: &columns, carried: &carried, width, geometry, white: None, element: "", range: None };
             let (test, _) = file(&test_path, options)?.into_rows(options, Some(known.unwrap_or(&train)), &test_path)?;
             if test.width() != sets.train.width() || test.geometry != sets.train.geometry {
-                let problem =
-                    format!("has rows of {} values, the training file of {}", test.width(), sets.train.width());
+                let problem = format!(
+                    "has rows of {} values, but the training file has {}: the two must match",
+                    test.width(),
+                    sets.train.width()
+                );
                 return Err(DataError::Malformed { path: test_path, problem });
             }
             sets.test = Some(test);

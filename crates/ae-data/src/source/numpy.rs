@@ -1,5 +1,5 @@
-//! NumPy's `.npy` (one array) and `.npz` (several, by name), of any numeric type and byte order, in row- or
-//! column-major order.
+//! Reads NumPy files: `.npy` (one array) and `.npz` (several arrays by name), with any numeric type, byte order and
+//! memory order.
 
 use std::{
     cell::RefCell,
@@ -30,9 +30,9 @@ fn read_npy(path: &Path, options: &Options) -> Result<Content, DataError> {
     let bytes = file.metadata().map_err(failed)?.len();
     if options.streams(bytes) {
         let header = header(&mut file, path)?;
-        let (width, geometry, colours_last) = shape_of_rows(&header.dims, path)?;
-        // Rows that must be put in order first are read as a whole, however large.
-        if header.order == Order::C && !colours_last {
+        let (width, geometry, channels_last) = shape_of_rows(&header.dims, path)?;
+        // Arrays that must be reordered are read as a whole, however large.
+        if header.order == Order::C && !channels_last {
             let offset = file.stream_position().map_err(failed)?;
             let element = header.element;
             let blocks =
@@ -55,7 +55,7 @@ fn read_npz(path: &Path, options: &Options) -> Result<Content, DataError> {
     let file = File::open(path).map_err(failed)?;
     let held = file.metadata().map_err(failed)?.len();
     let damaged =
-        |error: zip::result::ZipError| malformed(format!("is no archive of NumPy arrays, or damaged: {error}"));
+        |error: zip::result::ZipError| malformed(format!("is not an archive of NumPy arrays, or damaged: {error}"));
     let archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let entries = archive.file_names().filter_map(Result::ok);
     let names: Vec<String> = entries.filter_map(|name| name.strip_suffix(".npy").map(str::to_string)).collect();
@@ -69,7 +69,7 @@ fn read_npz(path: &Path, options: &Options) -> Result<Content, DataError> {
 
 type Archive = ZipArchive<BufReader<File>>;
 
-/// What `read` makes of an array of an archive, once all of its bytes are those that were written.
+/// The result of `read` for an array in an archive, after its checksum is verified.
 fn member<T>(
     archive: &RefCell<Archive>,
     name: &str,
@@ -78,17 +78,17 @@ fn member<T>(
 ) -> Result<T, DataError> {
     let damaged = |error: &dyn std::fmt::Display| DataError::Malformed {
         path: path.to_owned(),
-        problem: format!("array `{name}` is damaged: {error}"),
+        problem: format!("its array `{name}` is damaged: {error}"),
     };
     let mut archive = archive.borrow_mut();
     let mut entry = archive.by_name(&format!("{name}.npy")).map_err(|error| damaged(&error))?;
     let made = read(&mut entry)?;
-    // Its checksum is compared where the entry ends.
+    // The checksum is compared at the end of the entry.
     std::io::copy(&mut entry, &mut std::io::sink()).map_err(|error| damaged(&error))?;
     Ok(made)
 }
 
-/// Copies an array with its missing numbers replaced.
+/// Copies an array and replaces its missing numbers.
 pub(super) fn fill_npy(
     path: &Path,
     options: &Options,
@@ -100,7 +100,7 @@ pub(super) fn fill_npy(
     fill(&mut file, options, output, path, replace).map(drop)
 }
 
-/// Copies an array; gives its rows.
+/// Copies an array and replaces its missing numbers. Returns its number of rows.
 fn fill(
     input: &mut dyn Read,
     options: &Options,
@@ -120,7 +120,7 @@ fn fill(
     Ok(layout.dims[0])
 }
 
-/// What was read, beside what is still to come.
+/// A reader that records what was read.
 struct Recorded<'a> {
     input: &'a mut dyn Read,
     read: Vec<u8>,
@@ -134,8 +134,7 @@ impl Read for Recorded<'_> {
     }
 }
 
-/// Copies an archive with the missing numbers of the arrays whose rows are read from it replaced; every other entry
-/// stays as it is.
+/// Copies an archive and replaces the missing numbers in its arrays of rows. Every other entry stays the same.
 pub(super) fn fill_npz(
     path: &Path,
     options: &Options,
@@ -144,7 +143,7 @@ pub(super) fn fill_npz(
 ) -> Result<(), DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let damaged =
-        |error: zip::result::ZipError| malformed(format!("is no archive of NumPy arrays, or damaged: {error}"));
+        |error: zip::result::ZipError| malformed(format!("is not an archive of NumPy arrays, or damaged: {error}"));
     let written = |error: zip::result::ZipError| DataError::Write { path: path.to_owned(), reason: error.to_string() };
     let failed = |error: std::io::Error| DataError::Write { path: path.to_owned(), reason: error.to_string() };
     let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
@@ -154,7 +153,7 @@ pub(super) fn fill_npz(
         .filter_map(Result::ok)
         .filter_map(|name| name.strip_suffix(".npy").map(str::to_string))
         .collect();
-    // Rows are replaced in their order, whatever the order of the entries is.
+    // `replace` is called in the order of the rows, whatever the order of the entries.
     let (mut filled, mut before) = (HashMap::new(), 0);
     for name in (Named { names, path, options }).rows()? {
         let name = format!("{name}.npy");
@@ -165,7 +164,7 @@ pub(super) fn fill_npz(
         scratch.rewind().map_err(failed)?;
         filled.insert(name, scratch);
     }
-    // The format has its index at the end, so that it is written elsewhere first.
+    // Writing an archive needs seeking, so it goes to a temporary file first.
     let mut copy = zip::ZipWriter::new(BufWriter::new(tempfile::tempfile().map_err(failed)?));
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(damaged)?;
@@ -183,7 +182,7 @@ pub(super) fn fill_npz(
     std::io::copy(&mut scratch, output).map(drop).map_err(failed)
 }
 
-/// What stands before the numbers of an array.
+/// The header of an array.
 struct Header {
     element: Element,
     big_endian: bool,
@@ -191,26 +190,27 @@ struct Header {
     order: Order,
 }
 
-/// What an array may take of the memory.
+/// How much memory an array may take.
 struct Room {
     limit: Limit,
-    /// Bytes of its file.
+    /// Size of its file in bytes.
     held: u64,
-    /// The most bytes that can come of the file.
+    /// Maximum size of the uncompressed contents in bytes.
     most: u64,
 }
 
-/// Bytes of the longest text before the numbers that is read, and how deep its brackets may be.
+/// Maximum size of a header in bytes, and maximum depth of its brackets.
 const LONGEST_HEADER: usize = 1 << 16;
 const DEEPEST: usize = 8;
 
+/// Reads and parses the start of an array, up to its numbers.
 fn start(input: &mut impl Read, path: &Path) -> Result<NpyHeader, DataError> {
     let damaged = |error: &dyn std::fmt::Display| DataError::Malformed {
         path: path.to_owned(),
-        problem: format!("is no NumPy array, or damaged: {error}"),
+        problem: format!("is not a NumPy array, or damaged: {error}"),
     };
-    // The mark, the version, and the length of the text, of two bytes in the first version and four later: looked at
-    // first, for the reader makes room for all of the text, and goes down into every bracket.
+    // The magic number, the version, and the length of the header, with two bytes in version 1 and four later. They are
+    // checked first, because the parser allocates the whole header and recurses into every bracket.
     let mut start = vec![0; 10];
     input.read_exact(&mut start).map_err(|error| damaged(&error))?;
     let mut length = usize::from(u16::from_le_bytes([start[8], start[9]]));
@@ -221,10 +221,10 @@ fn start(input: &mut impl Read, path: &Path) -> Result<NpyHeader, DataError> {
         start.extend(more);
     }
     if length > LONGEST_HEADER {
-        return Err(damaged(&"the text before its numbers is longer than any"));
+        return Err(damaged(&"its header is too long"));
     }
     input.by_ref().take(length as u64).read_to_end(&mut start).map_err(|error| damaged(&error))?;
-    // Of brackets within brackets that do not end, each doubles the time that it takes to give up.
+    // Each level of nested brackets without an end doubles the time until the parser fails.
     let mut depth = 0usize;
     let deepest = start.iter().map(|byte| {
         depth = match byte {
@@ -235,12 +235,12 @@ fn start(input: &mut impl Read, path: &Path) -> Result<NpyHeader, DataError> {
         depth
     });
     if deepest.max().unwrap_or(0) > DEEPEST {
-        return Err(damaged(&"the text before its numbers has too many brackets within brackets"));
+        return Err(damaged(&"its header has too many nested brackets"));
     }
-    // Some texts make the reader panic rather than return; to the person it is the same thing.
+    // Some headers make the parser panic; the file is reported as damaged.
     match caught(|| NpyHeader::from_reader(&mut start.as_slice())) {
         Some(header) => header.map_err(|error| damaged(&error)),
-        None => Err(damaged(&"the text before its numbers makes no sense")),
+        None => Err(damaged(&"its header is invalid")),
     }
 }
 
@@ -248,6 +248,7 @@ fn header(input: &mut impl Read, path: &Path) -> Result<Header, DataError> {
     understood(&start(input, path)?, path)
 }
 
+/// The header, if its type is supported.
 fn understood(header: &NpyHeader, path: &Path) -> Result<Header, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let (element, big_endian) = match header.dtype() {
@@ -267,9 +268,9 @@ fn understood(header: &NpyHeader, path: &Path) -> Result<Header, DataError> {
                 (kind, _) => {
                     let advice = match kind {
                         TypeChar::Object | TypeChar::ByteStr | TypeChar::UnicodeStr => {
-                            "texts or objects: save numbers, or the table as CSV or Parquet"
+                            "that is, strings or objects: save numbers, or save the table as CSV or Parquet"
                         }
-                        _ => "which are not read: save it as numbers, such as `array.astype(\"float32\")`",
+                        _ => "which are not supported: save it as numbers, such as `array.astype(\"float32\")`",
                     };
                     return Err(malformed(format!("holds values of type {plain}, {advice}")));
                 }
@@ -278,7 +279,9 @@ fn understood(header: &NpyHeader, path: &Path) -> Result<Header, DataError> {
         }
         _ => {
             return Err(malformed(
-                "is an array of records: save its numbers as a plain array, or the table as CSV or Parquet".to_string(),
+                "is a structured array, which is not supported: save its numbers as a plain array, or the table as \
+                 CSV or Parquet"
+                    .to_string(),
             ));
         }
     };
@@ -292,7 +295,7 @@ fn dims_of(header: &NpyHeader, path: &Path) -> Result<Vec<usize>, DataError> {
     })
 }
 
-/// So many values of `size` bytes each, called `kind` in messages.
+/// Reads the bytes of an array of this shape, with values of `size` bytes each. `kind` names them in messages.
 fn values(
     input: &mut impl Read,
     dims: &[usize],
@@ -302,15 +305,15 @@ fn values(
 ) -> Result<Vec<u8>, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let expected = dims.iter().product::<usize>().saturating_mul(size);
-    // The bytes, the numbers that are made of them, and these in another order.
+    // The bytes, the numbers decoded from them, and these in another order.
     room.limit.check(
         path,
         format!("its array of {dims:?} {kind}"),
         room.most.min(expected as u64).saturating_mul(3),
         room.held,
     )?;
-    // The claimed size bounds the read but reserves nothing: a damaged header must not allocate what the file does not
-    // hold.
+    // The claimed size limits the read, but no memory is reserved for it: a damaged header must not allocate more than
+    // the file has.
     let mut bytes = Vec::new();
     let read = input.by_ref().take(expected as u64).read_to_end(&mut bytes);
     read.map_err(|error| malformed(format!("is damaged, or cannot be read to its end: {error}")))?;
@@ -320,17 +323,15 @@ fn values(
     }
 }
 
-/// The labels that `input` holds: numbers, or texts of a fixed width, which end at their last character that is not
-/// zero.
+/// Reads an array of labels: numbers, or strings of fixed width, which are padded with zeros.
 fn labels(mut input: impl Read, path: &Path, room: &Room) -> Result<Labels, DataError> {
     let start = start(&mut input, path)?;
     let text = match start.dtype() {
         DType::Plain(plain) => match plain.type_char() {
             TypeChar::ByteStr => Some((plain.size_field() as usize, None)),
             TypeChar::Object => {
-                let problem =
-                    "holds objects of Python's: save texts with `y.astype(str)`, numbers with `y.astype(int)`"
-                        .to_string();
+                let problem = "holds Python objects: save strings with `y.astype(str)` or numbers with `y.astype(int)`"
+                    .to_string();
                 return Err(DataError::Malformed { path: path.to_owned(), problem });
             }
             TypeChar::UnicodeStr => {
@@ -345,10 +346,10 @@ fn labels(mut input: impl Read, path: &Path, room: &Room) -> Result<Labels, Data
     };
     let dims = dims_of(&start, path)?;
     if dims.iter().skip(1).any(|&size| size != 1) {
-        let problem = format!("has the shape {dims:?}, but classes are a list");
+        let problem = format!("has the shape {dims:?}, but classes have one dimension");
         return Err(DataError::Malformed { path: path.to_owned(), problem });
     }
-    let bytes = values(&mut input, &dims, (size, "texts"), path, room)?;
+    let bytes = values(&mut input, &dims, (size, "strings"), path, room)?;
     let text = |bytes: &[u8]| match wide {
         None => String::from_utf8_lossy(bytes).trim_end_matches('\0').to_string(),
         Some(big_endian) => {
@@ -361,12 +362,13 @@ fn labels(mut input: impl Read, path: &Path, room: &Room) -> Result<Labels, Data
     Ok(Labels::Texts(bytes.chunks_exact(size).map(text).collect()))
 }
 
-/// The array that `input` holds.
+/// Reads an array.
 fn array(mut input: impl Read, path: &Path, room: &Room) -> Result<Array, DataError> {
     let header = header(&mut input, path)?;
     rest(&mut input, header, path, room)
 }
 
+/// Reads the numbers of an array after its header.
 fn rest(input: &mut impl Read, header: Header, path: &Path, room: &Room) -> Result<Array, DataError> {
     let Header { element, big_endian, dims, order } = header;
     let bytes = values(input, &dims, (element.bytes(), element.name()), path, room)?;
@@ -375,10 +377,10 @@ fn rest(input: &mut impl Read, header: Header, path: &Path, room: &Room) -> Resu
     Ok(Array { dims, values })
 }
 
-/// The sizes, if all of them and the bytes of their product can be counted.
+/// The sizes, if they and the size of the array in bytes do not overflow.
 pub(super) fn sizes(sizes: impl Iterator<Item = Option<usize>>) -> Option<Vec<usize>> {
     let sizes: Vec<usize> = sizes.collect::<Option<_>>()?;
-    // Also of those before one that is 0.
+    // A size of 0 must not hide that the others overflow.
     sizes.iter().try_fold(8usize, |bytes, &size| bytes.checked_mul(size.max(1)))?;
     Some(sizes)
 }
@@ -409,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_any_width_and_order_are_read() {
+    fn numbers_of_every_type_and_order_are_read() {
         let array = parsed(&npy(&[2, 3], Order::C, &[1i64, 2, 3, 4, 5, 6])).unwrap();
         assert_eq!((array.dims, array.values), (vec![2, 3], Values::I64(vec![1, 2, 3, 4, 5, 6])));
         let fortran = parsed(&npy(&[2, 3], Order::Fortran, &[1.0f32, 4.0, 2.0, 5.0, 3.0, 6.0])).unwrap();
@@ -417,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_a_fixed_width_are_classes() {
+    fn strings_of_fixed_width_are_classes() {
         let file = |kind: &str, shape: &str, bytes: Vec<u8>| {
             let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
             let padded = format!("{text:<117}\n");
@@ -440,9 +442,9 @@ mod tests {
         assert!(
             classes(&file("|S3", "(3,)", b"abc".to_vec()))
                 .unwrap_err()
-                .contains("truncated: [3] texts needs 9 bytes, found 3")
+                .contains("truncated: [3] strings needs 9 bytes, found 3")
         );
-        assert!(classes(&file("|S1", "(1, 2)", b"ab".to_vec())).unwrap_err().contains("classes are a list"));
+        assert!(classes(&file("|S1", "(1, 2)", b"ab".to_vec())).unwrap_err().contains("classes have one dimension"));
         assert!(classes(&file("|O", "(1,)", b"ab".to_vec())).unwrap_err().contains("`y.astype(str)`"));
     }
 
@@ -450,8 +452,8 @@ mod tests {
     fn damaged_files_are_refused() {
         let whole = npy(&[2, 3], Order::C, &[1.0f64; 6]);
         assert!(parsed(&whole[..whole.len() - 1]).unwrap_err().contains("truncated"));
-        assert!(parsed(b"\x93NUMPY").unwrap_err().contains("no NumPy array"));
-        assert!(parsed(b"").unwrap_err().contains("no NumPy array"));
+        assert!(parsed(b"\x93NUMPY").unwrap_err().contains("not a NumPy array"));
+        assert!(parsed(b"").unwrap_err().contains("not a NumPy array"));
     }
 
     proptest! {

@@ -1,6 +1,6 @@
-//! Tables of text: CSV, TSV and their like, from a file or from standard input.
+//! Text tables, such as CSV and TSV, from a file or from standard input.
 //!
-//! Every column is text, cell by cell as it stands in the file; what the cells mean is for the survey to say.
+//! Every column is text, with the cells exactly as they are in the file. The survey decides what they mean.
 
 mod charset;
 mod dialect;
@@ -33,23 +33,24 @@ use crate::{
     progress::Progress,
     store::read_at,
     table::{Layout, ReplaceText, Table, unique_names},
+    words::counted,
 };
 
 pub(super) const FORMAT: Format =
     Format { name: "CSV", extensions: &["csv", "tsv", "tab", "txt", "data", "dat", "asc"], read };
 
-/// What to do about bytes that are no text.
-const NO_TEXT: &str = "name its encoding, such as `--encoding latin1`, or save the file as UTF-8";
-/// Bytes of a part, about.
+/// Advice for bytes that are not UTF-8.
+const NOT_UTF8: &str = "name the encoding, such as `--encoding latin1`, or save the file as UTF-8";
+/// Approximate size of a part in bytes.
 const PART: u64 = 4 << 20;
-/// Bytes from which the layout is found out.
+/// Number of bytes from which the layout is detected.
 const SAMPLE: u64 = 1 << 18;
 
 fn read(path: &Path, options: &Options) -> Result<Content, DataError> {
     Ok(Content::Table(Arc::new(Text::open(path, options)?)))
 }
 
-/// The table on standard input, which is written to a temporary file first: it is read several times.
+/// Reads the table on standard input. It is copied to a temporary file first, because it is read several times.
 pub(super) fn standard_input(options: &Options) -> Result<Content, DataError> {
     let path = Path::new("standard input");
     let failed = |source| DataError::Io { path: path.to_owned(), source };
@@ -59,17 +60,17 @@ pub(super) fn standard_input(options: &Options) -> Result<Content, DataError> {
     Ok(Content::Table(Arc::new(Text::of(file, path, options)?)))
 }
 
-/// A table of text in a file.
+/// A text table in a file.
 #[derive(Debug)]
 pub(super) struct Text {
     path: PathBuf,
-    /// Its text in UTF-8.
+    /// Its contents in UTF-8.
     file: Arc<File>,
     charset: Charset,
     dialect: Dialect,
     schema: SchemaRef,
     starts: Vec<usize>,
-    /// Where each part begins in the file.
+    /// The offset of each part in the file.
     offsets: Vec<u64>,
     notes: Vec<String>,
 }
@@ -77,7 +78,7 @@ pub(super) struct Text {
 impl Text {
     pub(super) fn open(path: &Path, options: &Options) -> Result<Self, DataError> {
         let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
-        // What is no file, such as a pipe, can be read but once.
+        // A pipe or another special file can be read only once.
         match file.metadata().is_ok_and(|metadata| metadata.is_file()) {
             true => Self::of(file, path, options),
             false => {
@@ -117,7 +118,7 @@ impl Text {
             }
         }
 
-        // One pass over the file: where the parts begin, how many rows there are, whether each has as many cells.
+        // One pass over the file finds the parts, counts the rows, and checks the number of cells in each row.
         let file = Arc::new(file);
         let origin = mark + dialect.start as u64;
         let quotes = Quotes::new(Section { file: file.clone(), at: origin }, dialect.delimiter, dialect.comment);
@@ -139,13 +140,13 @@ impl Text {
             if is_first {
                 is_first = false;
                 if std::str::from_utf8(record.as_slice()).is_err() {
-                    return Err(malformed(format!("the names of its columns are not UTF-8 text: {NO_TEXT}")));
+                    return Err(malformed(format!("the names of its columns are not UTF-8 text: {NOT_UTF8}")));
                 }
                 continue;
             }
             let place = record.position().map_or(0, |position| position.byte()) + origin;
             if names.len() == 1 {
-                // In a table of one column a blank line could be meant for a row.
+                // In a table of one column a blank line may be meant as a row with a missing cell.
                 let line = record.position().map_or(0, |position| position.line());
                 blank_lines += next_line.map_or(0, |next| line.saturating_sub(next) as usize);
                 next_line = Some(line + 1 + record.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64);
@@ -163,7 +164,7 @@ impl Text {
             if found > names.len() && cells(&record, dialect.delimiter).skip(names.len()).all(|cell| cell.is_empty()) {
                 trailing += 1;
             } else if found != names.len() {
-                // A quote that goes wrong before the end of the line is why.
+                // A wrong quote before the end of the line is the likely cause.
                 if let Some(fault) =
                     reader.get_ref().get_ref().fault().filter(|fault| fault.place.start < reader.position().byte())
                 {
@@ -173,17 +174,16 @@ impl Text {
                 let mark = record.get(0).and_then(|cell| cell.first()).copied().filter(|mark| b"#%!/".contains(mark));
                 let advice = match mark {
                     Some(mark) if dialect.comment.is_none() => format!(
-                        "every line needs as many; if lines that begin with `{0}` are comments, give `--comment '{0}'`",
+                        "every line must have the same number; if lines that begin with `{0}` are comments, use \
+                         `--comment '{0}'`",
                         char::from(mark)
                     ),
-                    _ if names.len() == 1 => {
-                        "name what separates the cells with `--delimiter`, such as `--delimiter ';'`".to_string()
-                    }
-                    _ => "every line needs as many".to_string(),
+                    _ if names.len() == 1 => "name the delimiter, such as `--delimiter ';'`".to_string(),
+                    _ => "every line must have the same number".to_string(),
                 };
-                let s = if found == 1 { "" } else { "s" };
                 return Err(malformed(format!(
-                    "line {line} has {found} cell{s}, but the lines before it have {}: {advice}",
+                    "line {line} has {}, but the lines before it have {}: {advice}",
+                    counted(found, "cell"),
                     names.len()
                 )));
             }
@@ -193,15 +193,16 @@ impl Text {
             return Err(wrong(fault));
         }
         if rows == 0 {
-            return Err(malformed("has a header and no rows".to_string()));
+            return Err(malformed("has a header but no rows".to_string()));
         }
         if blank_lines > 0 {
             notes.push(format!(
-                "{blank_lines} blank lines are no rows: write `\"\"` for a missing cell of a table of one column"
+                "ignored: {}; in a table of one column, write `\"\"` for a missing cell",
+                counted(blank_lines, "blank line")
             ));
         }
         if trailing > 0 {
-            notes.push(format!("{trailing} lines end with a delimiter behind their last cell, which was left out"));
+            notes.push(format!("ignored: a delimiter at the end of {}", counted(trailing, "line")));
         }
         names.shrink_to_fit();
         Ok(Self {
@@ -216,7 +217,7 @@ impl Text {
         })
     }
 
-    /// Calls `visit` with each record of a part, and the record's number in it, until it gives something.
+    /// Calls `visit` with the index and the contents of each record of a part until it returns a value.
     fn each<T>(
         &self,
         part: usize,
@@ -230,7 +231,9 @@ impl Text {
         let mut record = ByteRecord::new();
         for row in 0..self.starts[part + 1] - self.starts[part] {
             if !reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
-                return Err(malformed("has fewer rows than before: it was changed while it was read".to_string()));
+                return Err(malformed(
+                    "has fewer rows than before: it was changed while it was read, so read it again".to_string(),
+                ));
             }
             if let Some(found) = visit(row, &record)? {
                 return Ok(Some(found));
@@ -239,7 +242,7 @@ impl Text {
         Ok(None)
     }
 
-    /// The line of a row, from 1.
+    /// The line number of a row, from 1.
     fn line(&self, row: usize) -> Option<u64> {
         let part = self.starts.partition_point(|&start| start <= row) - 1;
         let before = self.each(part, |number, record| {
@@ -250,12 +253,12 @@ impl Text {
     }
 }
 
-/// Bytes that are read of a file at a time: a small one needs no more than it has.
+/// The size of a read buffer in bytes; small files need only a small one.
 fn buffer(length: u64) -> usize {
     length.clamp(1 << 12, 1 << 20) as usize
 }
 
-/// The lines that end before a place.
+/// The number of line ends before an offset.
 fn lines(file: &File, place: u64) -> Option<usize> {
     let mut bytes = vec![0; 1 << 16];
     let (mut at, mut lines) = (0u64, 0usize);
@@ -286,7 +289,7 @@ impl Table for Text {
         let mut builders: Vec<StringBuilder> =
             columns.iter().map(|_| StringBuilder::with_capacity(rows, rows * 8)).collect();
         let read = self.each(part, |row, record| {
-            // The whole record at once: most are plain.
+            // Checks the whole record at once, because most are valid UTF-8.
             let is_text = std::str::from_utf8(record.as_slice()).is_ok();
             let mut wanted = columns.iter().zip(&mut builders).peekable();
             for (place, cell) in cells(record, self.dialect.delimiter).enumerate() {
@@ -298,7 +301,7 @@ impl Table for Text {
                     None => {
                         let name = self.schema.field(place).name();
                         let place = self.place(self.starts[part] + row);
-                        let problem = format!("{place}, column `{name}` is not UTF-8 text: {NO_TEXT}");
+                        let problem = format!("{place}, column `{name}`: the cell is not UTF-8 text: {NOT_UTF8}");
                         return Err(DataError::Malformed { path: self.path.clone(), problem });
                     }
                 }

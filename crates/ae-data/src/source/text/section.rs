@@ -1,4 +1,4 @@
-//! A part of a file, read wherever others read.
+//! Reads a file from an offset, independently of other readers.
 
 use std::{
     fs::File,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::store::read_at;
 
-/// A file from a place on, however many read it.
+/// A file from an offset on. Several can read the same file at once.
 pub(in crate::source) struct Section {
     pub(in crate::source) file: Arc<File>,
     pub(in crate::source) at: u64,
