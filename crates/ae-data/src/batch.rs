@@ -163,6 +163,16 @@ impl Dataset {
         }
     }
 
+    /// The rows of a class, by its name; `None` if the table has no such class.
+    pub fn of_class(&self, class: &str) -> Option<Self> {
+        let number = self.rows().classes().iter().position(|name| name == class)? as u32;
+        Some(
+            self.select(
+                self.indices().iter().copied().filter(|&index| self.rows().label(index) == Some(number)).collect(),
+            ),
+        )
+    }
+
     /// The rows at the positions `range` of this dataset as a batch.
     ///
     /// # Errors

@@ -15,8 +15,7 @@ use crate::{
     cell::{Missing, Shape, Style, plain, trimmed, truth},
     column::UNSEEN,
     options::{Unknown, typed},
-    survey::is_number,
-    table::{Table, texts},
+    table::{Table, is_number, texts},
 };
 
 /// Maximum number of different cells of each kind that are kept for notes.

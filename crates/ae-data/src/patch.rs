@@ -13,8 +13,7 @@ use arrow_select::zip::zip;
 use crate::{
     Column, Kind, Missing,
     cell::{boolean, trimmed},
-    survey::is_number,
-    table::texts,
+    table::{is_number, is_string, texts},
 };
 
 /// Which cells of a column are missing: null, `NaN`, or a string or number that stands for a missing value.
@@ -28,7 +27,7 @@ pub fn blanks(array: &ArrayRef, column: &Column, missing: &Missing) -> Result<Ve
             let texts = array.as_string::<i32>();
             (0..array.len()).map(|row| null(row) || column.is_blank(trimmed(texts.value(row)), missing)).collect()
         }
-        kind if is_text(kind) => {
+        kind if is_string(kind) => {
             let texts = strict(array, &DataType::Utf8)?;
             let texts = texts.as_string::<i32>();
             (0..array.len())
@@ -44,14 +43,6 @@ pub fn blanks(array: &ArrayRef, column: &Column, missing: &Missing) -> Result<Ve
         }
         _ => (0..array.len()).map(null).collect(),
     })
-}
-
-fn is_text(kind: &DataType) -> bool {
-    match kind {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, value) => is_text(value),
-        _ => false,
-    }
 }
 
 fn strict(array: &dyn arrow_array::Array, kind: &DataType) -> Result<ArrayRef, ArrowError> {
@@ -128,7 +119,7 @@ pub fn patch(
     }
     let made: ArrayRef = match kind {
         DataType::Null => return Ok((array.clone(), 0, left)),
-        kind if is_text(kind) => {
+        kind if is_string(kind) => {
             let texts: StringArray = rows.map(|row| chosen(row).and_then(|cell| written(column, cell))).collect();
             strict(&texts, kind)?
         }

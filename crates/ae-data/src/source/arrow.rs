@@ -16,7 +16,8 @@ use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuild
 
 use super::{
     claims::{self, Source},
-    format::{Content, Format},
+    content::Content,
+    format::Format,
 };
 use crate::{
     DataError, Options,

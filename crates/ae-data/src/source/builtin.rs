@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::format::{BuiltIn, Sets};
+use super::sets::{BuiltIn, Sets};
 use crate::{DataError, Rows, idx};
 
 /// All built-in data sets, in the order in which they are listed.

@@ -153,14 +153,14 @@ mod tests {
             (&["2024/a.csv"], What::Nothing),
             (&[], What::Nothing),
         ] {
-            let format = |path: &Path| super::super::format_of(path).map(|format| format.name);
+            let format = |path: &Path| super::super::file::format_of(path).map(|format| format.name);
             assert_eq!(what(&paths(names), &format), expected, "{names:?}");
         }
     }
 
     #[test]
     fn subfolders_are_read_by_a_pattern_and_keys_in_their_names_are_reported() {
-        let format = |path: &Path| super::super::format_of(path).map(|format| format.name);
+        let format = |path: &Path| super::super::file::format_of(path).map(|format| format.name);
         let said = below(
             Path::new("hive"),
             &paths(&["year=2019/a.parquet", "year=2020/a.parquet", "year=2020/x/b.csv"]),

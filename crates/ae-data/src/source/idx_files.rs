@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::format::{Sets, short_name};
+use super::sets::{Sets, short_name};
 use crate::{DataError, Rows, idx, limit::Limit};
 
 /// One file of images, without labels and without a test set.

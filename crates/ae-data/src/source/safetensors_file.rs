@@ -8,10 +8,7 @@ use std::{
 
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 
-use super::{
-    format::{Content, Format, Named},
-    numpy::sizes,
-};
+use super::{content::Content, format::Format, named_arrays::Named, numpy::sizes};
 use crate::{
     Array, DataError, Element, Options, Rows,
     array::{Labels, Layout, Replace, shape_of_rows},

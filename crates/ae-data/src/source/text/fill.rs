@@ -10,7 +10,7 @@ use std::{
 
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 
-use super::{charset::Charset, section::Section};
+use super::{super::section::Section, charset::Charset};
 use crate::{DataError, cell::trimmed, store::read_at, table::ReplaceText};
 
 /// A text table as it is in its file.

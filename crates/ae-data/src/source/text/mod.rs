@@ -6,7 +6,7 @@ mod charset;
 mod dialect;
 mod fill;
 mod quotes;
-mod section;
+mod scan;
 
 use std::{
     fs::File,
@@ -19,30 +19,22 @@ use arrow_array::{ArrayRef, RecordBatch, builder::StringBuilder};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use csv::ByteRecord;
 
-pub(super) use self::section::Section;
 use self::{
     charset::Charset,
     dialect::{Dialect, builder, cells},
     fill::{Original, fill},
-    quotes::{Fault, Quotes},
+    scan::{NOT_UTF8, Scan, buffer, lines, scan},
 };
-use super::format::{Content, Format};
+use super::{content::Content, format::Format, section::Section};
 use crate::{
     DataError, Options,
     limit::Limit,
-    progress::Progress,
-    store::read_at,
     table::{Layout, ReplaceText, Table, unique_names},
-    words::counted,
 };
 
 pub(super) const FORMAT: Format =
     Format { name: "CSV", extensions: &["csv", "tsv", "tab", "txt", "data", "dat", "asc"], read };
 
-/// Advice for bytes that are not UTF-8.
-const NOT_UTF8: &str = "name the encoding, such as `--encoding latin1`, or save the file as UTF-8";
-/// Approximate size of a part in bytes.
-const PART: u64 = 4 << 20;
 /// Number of bytes from which the layout is detected.
 const SAMPLE: u64 = 1 << 18;
 
@@ -90,6 +82,7 @@ impl Text {
         }
     }
 
+    /// Reads the layout, and scans the rows once.
     fn of(file: File, path: &Path, options: &Options) -> Result<Self, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
         let failed = |source| DataError::Io { path: path.to_owned(), source };
@@ -101,120 +94,19 @@ impl Text {
         let is_whole = start.len() as u64 == length - mark;
         let dialect = Dialect::of(&start, is_whole, options).map_err(malformed)?;
         let dialect = dialect.ok_or_else(|| malformed("is empty".to_string()))?;
-        let mut names = dialect.names.clone();
-        let fields = |names: &[String]| {
-            Schema::new(names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>())
-        };
-        unique_names(&fields(&names), path)?;
+        let fields: Vec<Field> = dialect.names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        unique_names(&schema, path)?;
         let mut notes: Vec<String> = charset.note().into_iter().chain(dialect.notes.clone()).collect();
-        if dialect.delimiter != b',' && options.delimiter.is_none() && names.len() > 1 {
-            let delimiter = match dialect.delimiter {
-                b'\t' => "tabs".to_string(),
-                b' ' => "spaces".to_string(),
-                other => format!("`{}`", char::from(other)),
-            };
-            if dialect.delimiter == b' ' {
-                notes.push(format!("the cells are separated by {delimiter}"));
-            }
+        if dialect.delimiter == b' ' && options.delimiter.is_none() && dialect.names.len() > 1 {
+            notes.push("the cells are separated by spaces".to_string());
         }
-
-        // One pass over the file finds the parts, counts the rows, and checks the number of cells in each row.
         let file = Arc::new(file);
-        let origin = mark + dialect.start as u64;
-        let quotes = Quotes::new(Section { file: file.clone(), at: origin }, dialect.delimiter, dialect.comment);
-        let mut reader =
-            builder(dialect.delimiter, dialect.comment).from_reader(BufReader::with_capacity(buffer(length), quotes));
-        let wrong = |fault: &Fault| {
-            let [opened, wrong] =
-                [fault.place.start, fault.place.end].map(|place| lines(&file, origin + place).unwrap_or(0) + 1);
-            malformed(fault.said(opened, wrong))
-        };
-        let mut record = ByteRecord::new();
         let lines_before = start[..dialect.start].iter().filter(|&&byte| byte == b'\n').count();
-        let mut progress = Progress::new("reading bytes", length as usize);
-        let (mut rows, mut starts, mut offsets, mut done, mut trailing) =
-            (0usize, vec![0usize], Vec::new(), 0u64, 0usize);
-        let mut is_first = dialect.header;
-        let (mut blank_lines, mut next_line) = (0usize, None::<u64>);
-        while reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
-            if is_first {
-                is_first = false;
-                if std::str::from_utf8(record.as_slice()).is_err() {
-                    return Err(malformed(format!("the names of its columns are not UTF-8 text: {NOT_UTF8}")));
-                }
-                continue;
-            }
-            let place = record.position().map_or(0, |position| position.byte()) + origin;
-            if names.len() == 1 {
-                // In a table of one column a blank line may be meant as a row with a missing cell.
-                let line = record.position().map_or(0, |position| position.line());
-                blank_lines += next_line.map_or(0, |next| line.saturating_sub(next) as usize);
-                next_line = Some(line + 1 + record.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64);
-            }
-            if offsets.last().is_none_or(|&last: &u64| place - last >= PART) {
-                if !offsets.is_empty() {
-                    starts.push(rows);
-                }
-                offsets.push(place);
-                progress.steps((place - done) as usize);
-                done = place;
-            }
-            rows += 1;
-            let found = cells(&record, dialect.delimiter).count();
-            if found > names.len() && cells(&record, dialect.delimiter).skip(names.len()).all(|cell| cell.is_empty()) {
-                trailing += 1;
-            } else if found != names.len() {
-                // A wrong quote before the end of the line is the likely cause.
-                if let Some(fault) =
-                    reader.get_ref().get_ref().fault().filter(|fault| fault.place.start < reader.position().byte())
-                {
-                    return Err(wrong(fault));
-                }
-                let line = record.position().map_or(0, |position| position.line()) as usize + lines_before;
-                let mark = record.get(0).and_then(|cell| cell.first()).copied().filter(|mark| b"#%!/".contains(mark));
-                let advice = match mark {
-                    Some(mark) if dialect.comment.is_none() => format!(
-                        "every line must have the same number; if lines that begin with `{0}` are comments, use \
-                         `--comment '{0}'`",
-                        char::from(mark)
-                    ),
-                    _ if names.len() == 1 => "name the delimiter, such as `--delimiter ';'`".to_string(),
-                    _ => "every line must have the same number".to_string(),
-                };
-                return Err(malformed(format!(
-                    "line {line} has {}, but the lines before it have {}: {advice}",
-                    counted(found, "cell"),
-                    names.len()
-                )));
-            }
-        }
-        starts.push(rows);
-        if let Some(fault) = reader.get_ref().get_ref().fault() {
-            return Err(wrong(fault));
-        }
-        if rows == 0 {
-            return Err(malformed("has a header but no rows".to_string()));
-        }
-        if blank_lines > 0 {
-            notes.push(format!(
-                "ignored: {}; in a table of one column, write `\"\"` for a missing cell",
-                counted(blank_lines, "blank line")
-            ));
-        }
-        if trailing > 0 {
-            notes.push(format!("ignored: a delimiter at the end of {}", counted(trailing, "line")));
-        }
-        names.shrink_to_fit();
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            charset,
-            schema: Arc::new(fields(&names)),
-            dialect,
-            starts,
-            offsets,
-            notes,
-        })
+        let origin = mark + dialect.start as u64;
+        let Scan { starts, offsets, notes: more } = scan((&file, length), &dialect, origin, lines_before).map_err(malformed)?;
+        notes.extend(more);
+        Ok(Self { path: path.to_owned(), file, charset, schema, dialect, starts, offsets, notes })
     }
 
     /// Calls `visit` with the index and the contents of each record of a part until it returns a value.
@@ -251,24 +143,6 @@ impl Text {
         let before = before.ok().flatten().flatten()?;
         Some(lines(&self.file, self.offsets[part])? as u64 + before)
     }
-}
-
-/// The size of a read buffer in bytes; small files need only a small one.
-fn buffer(length: u64) -> usize {
-    length.clamp(1 << 12, 1 << 20) as usize
-}
-
-/// The number of line ends before an offset.
-fn lines(file: &File, place: u64) -> Option<usize> {
-    let mut bytes = vec![0; 1 << 16];
-    let (mut at, mut lines) = (0u64, 0usize);
-    while at < place {
-        let wanted = bytes.len().min((place - at) as usize);
-        let count = read_at(file, &mut bytes[..wanted], at).ok().filter(|&count| count > 0)?;
-        lines += bytes[..count].iter().filter(|&&byte| byte == b'\n').count();
-        at += count as u64;
-    }
-    Some(lines)
 }
 
 impl Table for Text {

@@ -9,9 +9,9 @@ use std::{
 use crate::store::read_at;
 
 /// A file from an offset on. Several can read the same file at once.
-pub(in crate::source) struct Section {
-    pub(in crate::source) file: Arc<File>,
-    pub(in crate::source) at: u64,
+pub(super) struct Section {
+    pub(super) file: Arc<File>,
+    pub(super) at: u64,
 }
 
 impl Read for Section {
