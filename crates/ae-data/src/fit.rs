@@ -78,66 +78,12 @@ impl Scaling {
         if method == ScalingMethod::None {
             return Ok(Self::identity());
         }
-        let rows_of = rows.rows();
-        let groups = if image { 1 } else { rows_of.width() };
-        let group = |column: usize| if image { 0 } else { column };
-        let mut constant = Vec::new();
-        let fitted: Vec<(f64, f64)> = if method == ScalingMethod::Robust {
-            let mut values = vec![Vec::new(); groups];
-            for &index in rows.sample(SAMPLE).indices() {
-                rows_of
-                    .row(index)?
-                    .into_iter()
-                    .enumerate()
-                    .for_each(|(column, value)| values[group(column)].push(value));
-            }
-            let one = |values: &Vec<f64>| {
-                let mut there = values.iter().copied().filter(|value| !value.is_nan());
-                there.next().filter(|first| there.all(|value| value == *first))
-            };
-            constant.extend(values.iter().map(one).enumerate().filter_map(|(feature, value)| Some((feature, value?))));
-            values
-                .into_iter()
-                .map(Statistics::robust)
-                .map(|(offset, scale)| Statistics::usable(offset, scale))
-                .collect()
-        } else {
-            let mut statistics = vec![Statistics::NONE; groups];
-            let mut progress = Progress::new("fitting the scaling: rows", rows.indices().len());
-            for &index in rows.indices() {
-                progress.step();
-                rows_of
-                    .row(index)?
-                    .into_iter()
-                    .enumerate()
-                    .for_each(|(column, value)| statistics[group(column)].add(value));
-            }
-            // The squares of such numbers would overflow.
-            let far = statistics
-                .iter()
-                .position(|feature| feature.count > 0.0 && feature.min.abs().max(feature.max.abs()) > 1e150);
-            if let Some(feature) = far {
-                let column = rows_of.encoding().map(|encoding| {
-                    let place = encoding
-                        .ranges()
-                        .iter()
-                        .position(|(first, end)| (*first..*end).contains(&feature))
-                        .unwrap_or(0);
-                    encoding.columns()[place].name.clone()
-                });
-                let size = statistics[feature].min.abs().max(statistics[feature].max.abs());
-                let name = column.map_or(format!("feature {feature}"), |name| format!("column `{name}`"));
-                let problem = format!(
-                    "{name} has values as large as {size:e}, too large to be scaled: correct them, or leave the \
-                     column out with `--drop`"
-                );
-                return Err(DataError::Malformed { path: "the training rows".into(), problem });
-            }
-            let is_constant = |(_, feature): &(usize, &Statistics)| feature.min == feature.max;
-            constant
-                .extend(statistics.iter().enumerate().filter(is_constant).map(|(feature, found)| (feature, found.min)));
-            statistics.into_iter().map(|feature| feature.fit(method)).collect()
+        let groups = if image { 1 } else { rows.rows().width() };
+        let (fitted, mut constant) = match method {
+            ScalingMethod::Robust => robust(rows, groups)?,
+            _ => moments(rows, groups, method)?,
         };
+        let rows_of = rows.rows();
         // Constant pixels and constant levels are not recorded.
         let known = rows_of
             .encoding()
@@ -152,6 +98,64 @@ impl Scaling {
             .unzip();
         Ok(Self { method, offset, scale, constant })
     }
+}
+
+/// The offset and the scale of each group of features, and the constant groups with their value.
+type Fitted = (Vec<(f64, f64)>, Vec<(usize, f64)>);
+
+/// The group of a feature: all features of an image are one group.
+fn group(feature: usize, groups: usize) -> usize {
+    if groups == 1 { 0 } else { feature }
+}
+
+/// From medians and interquartile ranges.
+fn robust(rows: &Dataset, groups: usize) -> Result<Fitted, DataError> {
+    let mut values = vec![Vec::new(); groups];
+    for &index in rows.sample(SAMPLE).indices() {
+        let row = rows.rows().row(index)?.into_iter().enumerate();
+        row.for_each(|(feature, value)| values[group(feature, groups)].push(value));
+    }
+    let one = |values: &Vec<f64>| {
+        let mut there = values.iter().copied().filter(|value| !value.is_nan());
+        there.next().filter(|first| there.all(|value| value == *first))
+    };
+    let constant = values.iter().map(one).enumerate().filter_map(|(feature, value)| Some((feature, value?))).collect();
+    let fitted = values.into_iter().map(Statistics::robust);
+    Ok((fitted.map(|(offset, scale)| Statistics::usable(offset, scale)).collect(), constant))
+}
+
+/// From running statistics of all rows.
+fn moments(rows: &Dataset, groups: usize, method: ScalingMethod) -> Result<Fitted, DataError> {
+    let mut statistics = vec![Statistics::NONE; groups];
+    let mut progress = Progress::new("fitting the scaling: rows", rows.indices().len());
+    for &index in rows.indices() {
+        progress.step();
+        let row = rows.rows().row(index)?.into_iter().enumerate();
+        row.for_each(|(feature, value)| statistics[group(feature, groups)].add(value));
+    }
+    // The squares of such numbers would overflow.
+    let size = |feature: &Statistics| feature.min.abs().max(feature.max.abs());
+    if let Some(feature) = statistics.iter().position(|feature| feature.count > 0.0 && size(feature) > 1e150) {
+        return Err(too_large(rows, feature, size(&statistics[feature])));
+    }
+    let is_constant = |(_, feature): &(usize, &Statistics)| feature.min == feature.max;
+    let constant = statistics.iter().enumerate().filter(is_constant);
+    let constant = constant.map(|(feature, found)| (feature, found.min)).collect();
+    Ok((statistics.into_iter().map(|feature| feature.fit(method)).collect(), constant))
+}
+
+fn too_large(rows: &Dataset, feature: usize, size: f64) -> DataError {
+    let column = rows.rows().encoding().map(|encoding| {
+        let is_in = |(first, end): &(usize, usize)| (*first..*end).contains(&feature);
+        let place = encoding.ranges().iter().position(is_in).unwrap_or(0);
+        encoding.columns()[place].name.clone()
+    });
+    let name = column.map_or(format!("feature {feature}"), |name| format!("column `{name}`"));
+    let problem = format!(
+        "{name} has values as large as {size:e}, too large to be scaled: correct them, or leave the column out with \
+         `--drop`"
+    );
+    DataError::Malformed { path: "the training rows".into(), problem }
 }
 
 #[cfg(test)]

@@ -57,8 +57,8 @@ pub struct Options {
     /// file. Default: score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<Unknown>,
-    /// Strings and numbers that stand for a missing value, such as -999. In a text table they replace the default list
-    /// (NA, ?, null, #N/A and similar); an empty cell is always missing.
+    /// Strings and numbers that stand for a missing value, such as -999; an entry may be several, separated by commas.
+    /// In a text table they replace the default list (NA, ?, null, #N/A and similar); an empty cell is always missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// Name of the array to read from a file with several arrays. By default the one called x, x_train, data or
@@ -90,7 +90,7 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
     /// Whether the rows stay in their npy, safetensors, Parquet or Arrow file and are read block by block. By default
-    /// they do so in files of more than 256 MiB.
+    /// they do so if they are larger than 256 MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,
     /// Maximum memory that one input may take at a time, such as 8GB. By default 90% of the free memory; then a file
@@ -193,31 +193,7 @@ impl Options {
                 .iter()
                 .map(|&place| &names[place])
                 .collect();
-            let column = |name: &String| learned.iter().find(|column| column.name == *name);
-            let is_of = |name: &String, kind: Kind| column(name).is_some_and(|column| column.kind == kind);
-            let other = match option {
-                "drop" => chosen.iter().find(|name| column(name).is_some()).map(|name| (*name, "learned from")),
-                "keep" => {
-                    chosen.iter().find(|name| column(name).is_none()).map(|name| (*name, "not learned from")).or_else(
-                        || {
-                            learned
-                                .iter()
-                                .find(|column| !chosen.contains(&&column.name))
-                                .map(|column| (&column.name, "also learned from"))
-                        },
-                    )
-                }
-                "numeric" => chosen.iter().find(|name| !is_of(name, Kind::Number)).map(|name| (*name, "not numeric")),
-                "integer" => chosen
-                    .iter()
-                    .find(|name| !column(name).is_some_and(|column| column.integer))
-                    .map(|name| (*name, "not an integer column")),
-                "boolean" => chosen.iter().find(|name| !is_of(name, Kind::Boolean)).map(|name| (*name, "not boolean")),
-                "categorical" => {
-                    chosen.iter().find(|name| !is_of(name, Kind::Category)).map(|name| (*name, "not categorical"))
-                }
-                _ => None,
-            };
+            let other = contradiction(option, &chosen, learned);
             if let Some((name, what)) = other {
                 return Err(problem(format!(
                     "column `{name}` is {what} in this run, and `--{option}` cannot change that: leave the option \
@@ -226,6 +202,27 @@ impl Options {
             }
         }
         Ok(())
+    }
+}
+
+/// The first column that is not used in a run as the option says, and how it is used.
+fn contradiction<'a>(option: &str, chosen: &[&'a String], learned: &'a [Column]) -> Option<(&'a String, &'static str)> {
+    let column = |name: &String| learned.iter().find(|column| column.name == *name);
+    let is_of = |name: &String, kind: Kind| column(name).is_some_and(|column| column.kind == kind);
+    let first = |is_wrong: &dyn Fn(&String) -> bool, what: &'static str| {
+        chosen.iter().find(|name| is_wrong(name)).map(|name| (*name, what))
+    };
+    match option {
+        "drop" => first(&|name| column(name).is_some(), "learned from"),
+        "keep" => first(&|name| column(name).is_none(), "not learned from").or_else(|| {
+            let other = learned.iter().find(|column| !chosen.contains(&&column.name));
+            other.map(|column| (&column.name, "also learned from"))
+        }),
+        "numeric" => first(&|name| !is_of(name, Kind::Number), "not numeric"),
+        "integer" => first(&|name| !column(name).is_some_and(|column| column.integer), "not an integer column"),
+        "boolean" => first(&|name| !is_of(name, Kind::Boolean), "not boolean"),
+        "categorical" => first(&|name| !is_of(name, Kind::Category), "not categorical"),
+        _ => None,
     }
 }
 

@@ -53,15 +53,7 @@ pub fn rows_of(
     known: Option<&Known>,
     in_file: bool,
 ) -> Result<Rows, DataError> {
-    // An index per row, and the numbers if they do not stay in their file. The reader checks what it reads at a time.
-    let (count, width) = (rows(table.as_ref()) as u64, table.schema().fields().len() as u64);
-    let needed = count.saturating_mul(if in_file { 8 } else { width.saturating_add(1).saturating_mul(8) });
-    Limit::of(options).check(
-        table.origin(),
-        format!("a table of {} and {}", counted(count as usize, "row"), counted(width as usize, "column")),
-        needed,
-        needed,
-    )?;
+    check_size(table.as_ref(), options, in_file)?;
     // Parsing text is slow, so its parts are kept for the second pass. A typed column is quick to read again.
     let is_text = table.layout().is_some();
     let remembered = if in_file || known.is_some() || !is_text { None } else { Remembered::new(table.as_ref()) };
@@ -103,12 +95,8 @@ pub fn rows_of(
     }
     let mut made = match in_file {
         true => {
-            let blocks = TableBlocks {
-                table: table.clone(),
-                wanted: Wanted::new(&places, None),
-                encoder: encoder.clone(),
-                element,
-            };
+            let wanted = Wanted::new(&places, None);
+            let blocks = TableBlocks { table: table.clone(), wanted, encoder: encoder.clone(), element };
             Rows::stored(Store::new(Box::new(blocks), columns.len()), columns.len(), has_missing).with_columns(columns)
         }
         false => Rows::table(values, columns),
@@ -121,18 +109,19 @@ pub fn rows_of(
     made.encoder = Some(encoder);
     made.carried = Some(Carried::new(table, id, label, rest));
     if let Some(classes) = classes {
-        let (labels, names) = classes.finish();
-        let without = labels.iter().filter(|label| label.is_none()).count();
-        if without > 0 && known.is_none() {
-            let verb = if without == 1 { "has" } else { "have" };
-            made.notes.push(format!("{without} of {} {verb} no label", counted(labels.len(), "row")));
-        }
-        // If no row has a label, there are no labels.
-        if !names.is_empty() {
-            (made.labels, made.label_names) = (Some(labels), Some(names));
-        }
+        classes.set(&mut made, known.is_none());
     }
     Ok(made)
+}
+
+/// Checks the memory for an index per row, and for the numbers if they do not stay in their file. The reader checks
+/// what it reads at a time.
+fn check_size(table: &dyn Table, options: &Options, in_file: bool) -> Result<(), DataError> {
+    let (count, width) = (rows(table), table.schema().fields().len());
+    let numbers = (count as u64).saturating_mul((width as u64).saturating_add(1)).saturating_mul(8);
+    let needed = if in_file { (count as u64).saturating_mul(8) } else { numbers };
+    let what = format!("a table of {} and {}", counted(count, "row"), counted(width, "column"));
+    Limit::of(options).check(table.origin(), what, needed, needed)
 }
 
 /// Whether single precision represents every number of such a column exactly.
@@ -267,6 +256,20 @@ impl Classes {
                 let next = self.numbers.len() as u32;
                 *self.numbers.entry(text.to_string()).or_insert(next)
             }));
+        }
+    }
+
+    /// Sets the labels of rows. Rows without a label are reported if the rows are new, that is, for training.
+    fn set(self, rows: &mut Rows, is_new: bool) {
+        let (labels, names) = self.finish();
+        let without = labels.iter().filter(|label| label.is_none()).count();
+        if without > 0 && is_new {
+            let verb = if without == 1 { "has" } else { "have" };
+            rows.notes.push(format!("{without} of {} {verb} no label", counted(labels.len(), "row")));
+        }
+        // If no row has a label, there are no labels.
+        if !names.is_empty() {
+            (rows.labels, rows.label_names) = (Some(labels), Some(names));
         }
     }
 

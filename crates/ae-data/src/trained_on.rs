@@ -4,7 +4,13 @@
 
 use std::sync::Arc;
 
-use crate::{Column, DataError, Dataset, Kind, Split, changes::Change, column::UNSEEN, progress::Progress};
+use crate::{
+    Column, DataError, Dataset, Kind, Split,
+    changes::Change,
+    column::UNSEEN,
+    progress::Progress,
+    words::{few, first_few, quoted},
+};
 
 /// Maximum number of columns, levels or values named in a note.
 const NAMED: usize = 8;
@@ -73,56 +79,16 @@ impl Split {
             return Ok(self);
         };
         let seen = seen(&self.train, &columns)?;
-        let (mut known, mut changes, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-        let mut constant = Vec::new();
-        for (column, seen) in columns.iter().zip(&seen) {
-            let name = &column.name;
-            let is_seen: Vec<(&String, bool)> = column.levels.iter().zip(seen.levels.iter().copied()).collect();
-            let elsewhere: Vec<&str> =
-                is_seen.iter().filter(|(_, seen)| !seen).map(|(level, _)| level.as_str()).collect();
-            if column.kind == Kind::Number && seen.low == seen.high && !column.blank {
-                constant.push(format!("`{name}` ({})", seen.low));
-            }
-            if seen.is_empty() && !column.blank && elsewhere.len() == seen.levels.len() {
-                notes.push(format!(
-                    "column `{name}` is empty in the training rows: nothing is learned from it, and its other values \
-                     are not used"
-                ));
-                known.push(Column { blank: true, ..Column::number(name) });
-                changes.push(Change::Blank);
-            } else if elsewhere.is_empty() {
-                known.push(column.clone());
-                changes.push(Change::Stays);
-            } else {
-                let what = if all_levels {
-                    "kept as known levels, because unknown ones are refused"
-                } else {
-                    "treated as unseen in training"
-                };
-                notes.push(format!(
-                    "column `{name}`: {} not in the training rows: {what}",
-                    few(&elsewhere, |level| format!("`{level}`"))
-                ));
-                if all_levels {
-                    known.push(column.clone());
-                    changes.push(Change::Stays);
-                    continue;
-                }
-                let mut next = 0;
-                let number = |(_, seen): &(&String, bool)| match seen {
-                    true => {
-                        next += 1;
-                        f64::from(next - 1)
-                    }
-                    false => UNSEEN,
-                };
-                changes.push(Change::Levels(is_seen.iter().map(number).collect()));
-                let levels = is_seen.iter().filter(|(_, seen)| *seen).map(|(level, _)| (*level).clone()).collect();
-                known.push(Column { levels, ..column.clone() });
-            }
-        }
+        let mut notes = Vec::new();
+        let pairs = columns.iter().zip(&seen).map(|(column, seen)| restricted(column, seen, all_levels, &mut notes));
+        let (known, changes): (Vec<Column>, Vec<Change>) = pairs.unzip();
+        let is_constant =
+            |(column, seen): &(&Column, &Seen)| column.kind == Kind::Number && seen.low == seen.high && !column.blank;
+        let constant = columns.iter().zip(&seen).filter(is_constant);
+        let constant: Vec<String> =
+            constant.map(|(column, seen)| format!("{} ({})", quoted(&column.name), seen.low)).collect();
         if !constant.is_empty() {
-            let shown = few(&constant, String::clone);
+            let shown = first_few(&constant, NAMED);
             notes.push(format!(
                 "constant in the training rows: {shown}; other values are scored in the units of the column"
             ));
@@ -140,10 +106,40 @@ impl Split {
     }
 }
 
-/// The first few items, and how many more there are.
-fn few<T>(things: &[T], shown: impl Fn(&T) -> String) -> String {
-    let more = if things.len() > NAMED { format!(" and {} more", things.len() - NAMED) } else { String::new() };
-    format!("{}{more}", things.iter().take(NAMED).map(shown).collect::<Vec<_>>().join(", "))
+/// A column restricted to what was seen of it, and how its cells change.
+fn restricted(column: &Column, seen: &Seen, all_levels: bool, notes: &mut Vec<String>) -> (Column, Change) {
+    let name = &column.name;
+    let levels: Vec<(&String, bool)> = column.levels.iter().zip(seen.levels.iter().copied()).collect();
+    let unseen: Vec<&String> = levels.iter().filter(|(_, seen)| !seen).map(|(level, _)| *level).collect();
+    if seen.is_empty() && !column.blank && unseen.len() == seen.levels.len() {
+        notes.push(format!(
+            "column `{name}` is empty in the training rows: nothing is learned from it, and its other values are not \
+             used"
+        ));
+        return (Column { blank: true, ..Column::number(name) }, Change::Blank);
+    }
+    if unseen.is_empty() {
+        return (column.clone(), Change::Stays);
+    }
+    let what = match all_levels {
+        true => "kept as known levels, because unknown ones are refused",
+        false => "treated as unseen in training",
+    };
+    notes.push(format!("column `{name}`: {} not in the training rows: {what}", few(&unseen, NAMED)));
+    if all_levels {
+        return (column.clone(), Change::Stays);
+    }
+    let mut next = 0;
+    let number = |(_, seen): &(&String, bool)| match seen {
+        true => {
+            next += 1;
+            f64::from(next - 1)
+        }
+        false => UNSEEN,
+    };
+    let change = Change::Levels(levels.iter().map(number).collect());
+    let levels = levels.iter().filter(|(_, seen)| *seen).map(|(level, _)| (*level).clone()).collect();
+    (Column { levels, ..column.clone() }, change)
 }
 
 #[cfg(test)]

@@ -19,10 +19,15 @@ pub(crate) fn quoted(name: impl Display) -> String {
 
 /// The first `most` names, each in backquotes, and the number of further ones.
 pub(crate) fn few<T: Display>(names: &[T], most: usize) -> String {
-    let shown: Vec<String> = names.iter().take(most).map(quoted).collect();
-    match names.len().saturating_sub(most) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
+    first_few(&names.iter().map(quoted).collect::<Vec<_>>(), most)
+}
+
+/// The first `most` items, and the number of further ones.
+pub(crate) fn first_few(items: &[String], most: usize) -> String {
+    let shown = items[..items.len().min(most)].join(", ");
+    match items.len().saturating_sub(most) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 

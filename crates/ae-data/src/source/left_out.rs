@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::endings::{UNREADABLE, ending, is_image};
-use crate::words::counted;
+use crate::words::{counted, first_few};
 
 /// Maximum number of extensions or folders named in a sentence.
 const NAMED: usize = 6;
@@ -164,9 +164,6 @@ impl LeftOut {
 /// A list of folders, each once.
 fn places(folders: &[PathBuf]) -> String {
     let different: BTreeSet<&PathBuf> = folders.iter().collect();
-    let named: Vec<String> = different.iter().take(NAMED).map(|folder| folder.display().to_string()).collect();
-    match different.len().saturating_sub(NAMED) {
-        0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
-    }
+    let different: Vec<String> = different.iter().map(|folder| folder.display().to_string()).collect();
+    first_few(&different, NAMED)
 }

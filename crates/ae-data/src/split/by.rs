@@ -137,8 +137,8 @@ fn places_in_time(texts: &[Option<String>], time: &str, notes: &mut Vec<String>)
     Ok(places)
 }
 
-/// Splits off `fraction` of the rows: random ones, whole groups, or the last in time. Both parts keep the order of
-/// the rows.
+/// Splits off `fraction` of the rows: random ones, whole groups, or the last in time. Both parts keep the order of the
+/// rows.
 pub(super) fn cut(rows: &Dataset, fraction: f64, seed: u64, by: &By) -> (Dataset, Dataset) {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     let share = |count: usize| (count as f64 * fraction).round() as usize;

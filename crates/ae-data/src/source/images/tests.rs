@@ -112,8 +112,8 @@ fn tiff(width: u16, samples: u16, data: &[u8], tags: &[(u16, u16)], next: u32) -
     bytes
 }
 
-/// An upright image as a camera stores it with this EXIF orientation, which tells the sides of the first stored row
-/// and column.
+/// An upright image as a camera stores it with this EXIF orientation, which tells the sides of the first stored row and
+/// column.
 fn stored(upright: &RgbImage, mark: u8) -> RgbImage {
     let (width, height) = upright.dimensions();
     let size = if mark < 5 { (width, height) } else { (height, width) };

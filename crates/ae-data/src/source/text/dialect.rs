@@ -85,43 +85,22 @@ impl Dialect {
         if !comments.is_empty() {
             notes.push(format!("left out: {} above the table", counted(comments.len(), "comment line")));
         }
-        let Some(first) = records.first() else { return Ok(None) };
+        if records.is_empty() {
+            return Ok(None);
+        }
         let (header, said) = match options.header {
             Some(header) => (header, None),
             None => find_header(&records),
         };
         notes.extend(said);
-        let width = records.iter().skip(usize::from(header)).map(Vec::len).max().unwrap_or(first.len());
-        let body = || records.iter().skip(1);
-        let is_trailing = body().all(|record| record.last().is_some_and(|cell| cell.is_empty()));
-        let row_names =
-            header && records.len() > 1 && body().all(|record| record.len() == first.len() + 1) && !is_trailing;
-        // A title above the table: its line has fewer cells than all lines below it.
-        let widths: Vec<usize> = body().map(Vec::len).collect();
-        let is_even = widths.len() > 2 && widths[1..].iter().all(|width| *width == widths[1]);
-        if header
-            && options.header.is_none()
-            && !row_names
-            && !is_trailing
-            && is_even
-            && first.len() < widths[1]
-            && first.len() < 3
-        {
-            let title = first.iter().find(|cell| !cell.is_empty()).cloned().unwrap_or_default();
+        let is_detected = header && options.header.is_none();
+        let row_names = header && has_row_names(&records);
+        if let Some(title) = title_above(&records).filter(|_| is_detected && !row_names) {
             // Wrong quotes have the same effect.
             let lines_before = start[..at].iter().filter(|&&byte| byte == b'\n').count();
-            let quotes = wrong_in(&start[at..], delimiter, comment, lines_before + 1);
-            return Err(quotes.unwrap_or_else(|| format!(
-                "its first line, `{title}`, has {}, but the lines below it have {}: delete everything above the names \
-                 of the columns",
-                counted(first.len(), "cell"),
-                widths[1]
-            )));
+            return Err(wrong_in(&start[at..], delimiter, comment, lines_before + 1).unwrap_or(title));
         }
-        let mut names: Vec<String> = match header {
-            true => first.iter().map(|name| name.trim().to_string()).collect(),
-            false => (0..width).map(|index| format!("c{index}")).collect(),
-        };
+        let mut names = names_of(&records, header);
         if row_names {
             names.insert(0, String::new());
             notes.push(
@@ -131,7 +110,7 @@ impl Dialect {
         }
         // One column may have no name; further ones are named by their positions.
         let unnamed: Vec<usize> = (0..names.len()).filter(|&index| names[index].is_empty()).collect();
-        if header && options.header.is_none() && names.len() > 2 && unnamed.len() + 1 == names.len() {
+        if is_detected && names.len() > 2 && unnamed.len() + 1 == names.len() {
             let title = names.iter().find(|name| !name.is_empty()).cloned().unwrap_or_default();
             return Err(format!(
                 "its first line, `{title}`, does not look like column names: delete everything above them, or use \
@@ -142,6 +121,44 @@ impl Dialect {
             names[index] = format!("column {}", index + 1);
         }
         Ok(Some(Self { delimiter, comment, start: at, header, names, row_names, notes }))
+    }
+}
+
+/// Whether the last cell of each record below the first is empty, because lines end with a delimiter.
+fn is_trailing(records: &[Vec<String>]) -> bool {
+    records[1..].iter().all(|record| record.last().is_some_and(|cell| cell.is_empty()))
+}
+
+/// Whether each record below the first has one cell more, in front.
+fn has_row_names(records: &[Vec<String>]) -> bool {
+    let width = records[0].len() + 1;
+    records.len() > 1 && records[1..].iter().all(|record| record.len() == width) && !is_trailing(records)
+}
+
+/// The error for a title above the table: its line has fewer cells than all lines below it.
+fn title_above(records: &[Vec<String>]) -> Option<String> {
+    let (first, widths) = (&records[0], records[1..].iter().map(Vec::len).collect::<Vec<usize>>());
+    let is_even = widths.len() > 2 && widths[1..].iter().all(|width| *width == widths[1]);
+    let is_title = !is_trailing(records) && is_even && first.len() < widths[1] && first.len() < 3;
+    is_title.then(|| {
+        let title = first.iter().find(|cell| !cell.is_empty()).cloned().unwrap_or_default();
+        format!(
+            "its first line, `{title}`, has {}, but the lines below it have {}: delete everything above the names of \
+             the columns",
+            counted(first.len(), "cell"),
+            widths[1]
+        )
+    })
+}
+
+/// The names of the columns: those of the header, or `c0`, `c1`, ...
+fn names_of(records: &[Vec<String>], header: bool) -> Vec<String> {
+    match header {
+        true => records[0].iter().map(|name| name.trim().to_string()).collect(),
+        false => {
+            let width = records.iter().map(Vec::len).max().unwrap_or(0);
+            (0..width).map(|index| format!("c{index}")).collect()
+        }
     }
 }
 

@@ -104,7 +104,8 @@ impl Text {
         let file = Arc::new(file);
         let lines_before = start[..dialect.start].iter().filter(|&&byte| byte == b'\n').count();
         let origin = mark + dialect.start as u64;
-        let Scan { starts, offsets, notes: more } = scan((&file, length), &dialect, origin, lines_before).map_err(malformed)?;
+        let Scan { starts, offsets, notes: more } =
+            scan((&file, length), &dialect, origin, lines_before).map_err(malformed)?;
         notes.extend(more);
         Ok(Self { path: path.to_owned(), file, charset, schema, dialect, starts, offsets, notes })
     }

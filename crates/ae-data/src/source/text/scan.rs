@@ -26,20 +26,25 @@ pub(super) struct Scan {
     pub(super) notes: Vec<String>,
 }
 
-/// Scans the records of a file of this length in bytes from the offset `origin` on; `lines_before` is the number of lines above them.
+/// Scans the records of a file of this length in bytes from the offset `origin` on; `lines_before` is the number of
+/// lines above them.
 ///
 /// # Errors
 /// A description of what is wrong, with its line.
-pub(super) fn scan((file, length): (&Arc<File>, u64), dialect: &Dialect, origin: u64, lines_before: usize) -> Result<Scan, String> {
+pub(super) fn scan(
+    (file, length): (&Arc<File>, u64),
+    dialect: &Dialect,
+    origin: u64,
+    lines_before: usize,
+) -> Result<Scan, String> {
     let quotes = Quotes::new(Section { file: file.clone(), at: origin }, dialect.delimiter, dialect.comment);
     let mut reader =
         builder(dialect.delimiter, dialect.comment).from_reader(BufReader::with_capacity(buffer(length), quotes));
     let width = dialect.names.len();
     let mut record = ByteRecord::new();
-    if dialect.header && reader.read_byte_record(&mut record).map_err(|error| error.to_string())? {
-        if std::str::from_utf8(record.as_slice()).is_err() {
-            return Err(format!("the names of its columns are not UTF-8 text: {NOT_UTF8}"));
-        }
+    let has_header = dialect.header && reader.read_byte_record(&mut record).map_err(|error| error.to_string())?;
+    if has_header && std::str::from_utf8(record.as_slice()).is_err() {
+        return Err(format!("the names of its columns are not UTF-8 text: {NOT_UTF8}"));
     }
     let (mut rows, mut starts, mut offsets, mut done) = (0usize, vec![0usize], Vec::new(), 0u64);
     let (mut trailing, mut blank) = (0usize, BlankLines::default());
