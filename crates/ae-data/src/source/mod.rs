@@ -88,7 +88,7 @@ pub fn open_known(name: &str, options: &Options, known: &Known) -> Result<Sets, 
 /// Makes rows of a table, with options; `name` is the name of the sets.
 ///
 /// # Errors
-/// As [`rows_of`].
+/// As [`rows_of`](crate::tabular::rows_of).
 pub fn from_table(name: &str, table: Arc<dyn Table>, options: &Options) -> Result<Sets, DataError> {
     Content::Table(table).into_sets(name.to_string(), options, None, Path::new(name))
 }
@@ -109,7 +109,7 @@ pub fn from_table(name: &str, table: Arc<dyn Table>, options: &Options) -> Resul
 /// ```
 ///
 /// # Errors
-/// As [`rows_of`], and if the batches have different columns.
+/// As [`rows_of`](crate::tabular::rows_of), and if the batches have different columns.
 pub fn from_batches(name: &str, batches: Vec<RecordBatch>, options: &Options) -> Result<Sets, DataError> {
     let schema = batches.first().map(RecordBatch::schema);
     let none = || DataError::Malformed { path: name.into(), problem: "holds no rows".to_string() };
