@@ -1,4 +1,4 @@
-//! A part of a file, read wherever others read.
+//! Reads a file from an offset, independently of other readers.
 
 use std::{
     fs::File,
@@ -8,10 +8,10 @@ use std::{
 
 use crate::store::read_at;
 
-/// A file from a place on, however many read it.
-pub(in crate::source) struct Section {
-    pub(in crate::source) file: Arc<File>,
-    pub(in crate::source) at: u64,
+/// A file from an offset on. Several can read the same file at once.
+pub(super) struct Section {
+    pub(super) file: Arc<File>,
+    pub(super) at: u64,
 }
 
 impl Read for Section {
