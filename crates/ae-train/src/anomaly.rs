@@ -1,24 +1,24 @@
-//! Anomaly scores: how badly a row is reconstructed, and how far it lies from the rows that were trained on.
+//! Anomaly scores: how badly a row is reconstructed, and how far it is from the training rows.
 //!
-//! `score(x) = (E(x) / mean E + D(x) / mean D) / 2`, each part over its mean for training rows, so that a typical row
-//! scores about 1:
+//! `score(x) = (E(x) / mean E + D(x) / mean D) / 2`, each term divided by its mean over training rows, so that a
+//! typical row scores about 1:
 //!
-//! - `E(x) = mean over copies and columns of e_c(x~) / s_c`: `e_c` is the squared error of column `c` (summed over a
-//!   category's levels) between the clean row and the reconstruction of a corrupted copy, `s_c` its mean over the
-//!   training rows. A model that was trained with a corruption scores [`COPIES`] copies, corrupted as in training,
-//!   which averages the error over the row's surroundings (compare Alain and Bengio 2014: a denoiser moves points
-//!   towards where the data lies, by about the gradient of the log-density); any other model scores the row as it is.
-//!   The noise of the copies is the same for every row, so that a row's score depends on no other row.
+//! - `E(x) = mean over copies and columns of e_c(x~) / s_c`, where `e_c` is the squared error of column `c` (summed
+//!   over the levels of a category) between the clean row and the reconstruction of a corrupted copy, and `s_c` its
+//!   mean over the training rows. A model that was trained with a corruption scores [`COPIES`] copies, corrupted as in
+//!   training, which averages the error over the neighborhood of the row (compare Alain and Bengio 2014: a denoiser
+//!   moves points towards the data, by about the gradient of the log-density). Any other model scores the row as it is.
+//!   The noise of the copies is the same for every row, so that the score of a row depends on no other row.
 //! - `D(x)` is the mean Euclidean distance to the [`NEAREST`] nearest training rows, in units of the scaled data
 //!   (Ramaswamy et al. 2000).
 //!
-//! A column's score is its part of both sums, times the number of columns: the mean over the columns is the row's
-//! score. A value that training did not have counts as a level that the network gives no chance at all. A row of which
-//! no value is there has no score.
+//! The score of a column is its share of both terms, times the number of columns: the mean over the columns is the
+//! score of the row. A category level that was not in the training data counts as a level to which the network gives
+//! probability 0. A row in which every value is missing has no score.
 //!
-//! The share of the held-out rows with a score as high gives a p-value, `p = (1 + #{held-out scores >= score}) / (m +
-//! 1)` (Vovk et al. 2005): of rows that come from where the held-out ones do, the share `alpha` at most has `p <=
-//! alpha`, on average over the held-out rows.
+//! The share of held-out rows with a score at least as high gives a p-value, `p = (1 + #{held-out scores >= score}) /
+//! (m + 1)` for `m` held-out rows (Vovk et al. 2005): among rows from the same distribution as the held-out ones, at
+//! most a share `alpha` has `p <= alpha`, on average over the held-out rows.
 
 use std::{cell::RefCell, ops::Range, sync::Arc};
 
@@ -42,61 +42,61 @@ use crate::{
     trained::Trained,
 };
 
-/// Corrupted copies that a row's error is the mean over.
+/// Number of corrupted copies over which the error of a row is averaged.
 pub const COPIES: usize = 16;
-/// Nearest training rows that a row's distance is the mean over.
+/// Number of nearest training rows over which the distance of a row is averaged.
 pub const NEAREST: usize = 3;
-/// The neighbour whose distance is the score of the baseline.
+/// The neighbor whose distance is the score of the k-nearest-neighbor baseline.
 pub const NEIGHBOUR: usize = 5;
-/// Training rows that a detector keeps, at most; and values of theirs, as long as that leaves enough rows.
+/// Maximum number of training rows that a detector keeps, and of their values as long as that leaves `LEAST_ROWS` rows.
 const MOST_ROWS: usize = 10_000;
 const MOST_VALUES: usize = 1 << 20;
 const LEAST_ROWS: usize = 256;
-/// Held-out rows that later scores are measured by, at most.
+/// Maximum number of held-out rows kept to calibrate scores.
 const HELD_OUT: usize = 20_000;
-/// Training rows that the units of the scores are measured on, at most.
+/// Maximum number of training rows used to measure the units of the scores.
 const MEASURED: usize = 2_000;
-/// Share of false alarms that the threshold allows for if nothing is said.
+/// Default share of false alarms that the threshold allows.
 pub const FALSE_ALARMS: f64 = 0.05;
-/// Share of the variance that the components of the PCA baseline explain.
+/// Share of the variance explained by the components of the PCA baseline.
 pub const PCA_SHARE: f64 = 0.9;
-/// Beyond this a squared error cannot be told from infinity in single precision.
+/// Limit of scaled values: beyond it a squared error overflows single precision.
 const FAR: f32 = 1e15;
 
-/// Training rows of this many features that a detector keeps, at most.
+/// Maximum number of training rows of this many features that a detector keeps.
 pub(crate) fn kept_rows(features: usize) -> usize {
     (MOST_VALUES / features).clamp(LEAST_ROWS, MOST_ROWS)
 }
 
-/// What the scores of rows like the training rows are like: what later scores are measured by.
+/// Anomaly detector: what is needed to score rows and to calibrate the scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detector {
-    /// Share of false alarms that the threshold allows for.
+    /// Share of false alarms that the threshold allows.
     pub false_alarms: f64,
     /// Mean squared error of each column over the training rows.
     pub column_errors: Vec<f64>,
-    /// Mean of the rows' errors and of their distances over the training rows.
+    /// Mean over the training rows of the rows' errors and of their distances.
     pub units: [f64; 2],
-    /// Scores of held-out rows, ascending: the validation rows.
+    /// Scores of held-out rows (the validation rows), ascending.
     pub held_out: Vec<f64>,
-    /// The same of the baselines: the distance to the fifth nearest training row, the squared error of PCA with
-    /// components for 90% of the variance, the squared distance to the mean.
+    /// The same for the baselines: distance to the fifth nearest training row, squared error of PCA with components for
+    /// 90% of the variance, and squared distance to the mean.
     pub held_out_baselines: [Vec<f64>; 3],
-    /// Seed of the copies' noise.
+    /// Seed of the noise of the copies.
     pub seed: u64,
-    /// The training rows that others are measured by, and how far their values reach.
+    /// The training rows that others are compared with, and the range of their values.
     #[serde(skip)]
     pub(crate) reference: Arc<Reference>,
 }
 
-/// Scores of some rows.
+/// Scores of rows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scores {
-    /// One for each row: about 1 for a typical row; `NaN` for a row of which no value is there.
+    /// Score of each row: about 1 for a typical row; `NaN` for a row in which every value is missing.
     pub rows: Vec<f64>,
-    /// One for each row and column, row by row, `NaN` where the value is missing. Their mean over a row is the row's
-    /// score.
+    /// Scores of each row and column, row by row, `NaN` where the value is missing. Their mean over a row is the score
+    /// of the row.
     pub columns: Vec<f64>,
 }
 
@@ -105,12 +105,12 @@ struct Scored {
     /// Positions of the rows in their dataset.
     range: Range<usize>,
     scores: Scores,
-    /// The scores of the baselines, by baseline.
+    /// The scores of the baselines, one list for each baseline.
     baselines: [Vec<f64>; 3],
 }
 
-/// The corruption of each copy as what is done to each value, `x~ = factor * x + offset`, and what stays visible; each
-/// `[copies, d_input]`.
+/// The corruption of each copy as an affine map of each value, `x~ = factor * x + offset`, and which values stay
+/// visible; each `[copies, d_input]`.
 struct Copies {
     factor: Tensor<2>,
     offset: Tensor<2>,
@@ -119,7 +119,7 @@ struct Copies {
 }
 
 impl Copies {
-    /// Every corruption is affine in each value once its noise is drawn: two inputs say how.
+    /// Every corruption is affine in each value once its noise is drawn, so that two inputs determine it.
     fn draw(corruption: &Corruption, layout: &Layout, seed: u64, device: &Device) -> Option<Self> {
         if corruption.is_none() {
             return None;
@@ -132,25 +132,26 @@ impl Copies {
     }
 }
 
-/// The parts of some rows' scores.
+/// The terms of some rows' scores.
 struct Parts {
-    /// Squared error of each column of each row, row by row, mean over the copies; `NaN` where the value is missing.
+    /// Squared error of each column of each row, row by row, averaged over the copies; `NaN` where the value is
+    /// missing.
     errors: Vec<f64>,
-    /// Part of each column in each row's distance, row by row; they add up to it.
+    /// Share of each column in the distance of each row, row by row; they sum to the distance.
     distances: Vec<f64>,
     /// Distance to the fifth nearest training row.
     fifth: Vec<f64>,
 }
 
-/// What is needed to score batches of rows.
+/// Scores batches of rows.
 struct Scorer<'a> {
     trained: &'a Trained,
     reference: Arc<Reference>,
     search: Search,
     copies: Option<Copies>,
-    /// First feature and the one behind the last, for each column.
+    /// Half-open range of features of each column.
     ranges: Vec<(usize, usize)>,
-    /// Which columns are categories.
+    /// Whether each column is a category.
     categories: Vec<bool>,
 }
 
@@ -169,14 +170,14 @@ impl<'a> Scorer<'a> {
         Self { trained, reference, search, copies, ranges: encoding.ranges(), categories }
     }
 
-    /// The parts of the scores of scaled rows, `NaN` where a value is missing. `own` are the places of the rows in the
-    /// reference, if they are some of its rows.
+    /// The terms of the scores of scaled rows, `NaN` where a value is missing. `own` are the positions of the rows in
+    /// the reference, if they are rows of it.
     fn parts(&self, values: &[f32], own: Option<&[usize]>) -> Result<Parts> {
         let width = self.trained.schema.d_input;
         let shape = [values.len() / width, width];
         let tensor = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, shape), &self.trained.device);
-        // One absurd value is not to spoil the reconstruction of all others: the network reads what it has seen the
-        // like of.
+        // One extreme value must not spoil the reconstruction of all others: the network reads values within the range
+        // it has seen.
         let read_values = self.reference.within_reach(values);
         let read = tensor(read_values.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect());
         let x = tensor(values.iter().map(|value| if value.is_nan() { 0.0 } else { value.clamp(-FAR, FAR) }).collect());
@@ -213,8 +214,8 @@ impl<'a> Scorer<'a> {
             for (&(start, end), is_category) in self.ranges.iter().zip(&self.categories) {
                 let features = row * width + start..row * width + end;
                 let sum: f64 = errors[features.clone()].iter().map(|&error| f64::from(error)).sum();
-                // None of the levels: what training did not have. The network gave it no chance, as if it were a level
-                // of its own.
+                // None of the levels is set: a level that was not in the training data. The network gave it probability
+                // 0, as if it were a level of its own.
                 let is_unseen = *is_category && values[start..end].iter().all(|value| *value == 0.0);
                 let unseen = || 1.0 + r[features].iter().map(|&r| f64::from(r).powi(2)).sum::<f64>();
                 by_column.push(if values[start].is_nan() {
@@ -235,7 +236,7 @@ impl<'a> Scorer<'a> {
             for (other, distance) in nearest.iter().filter(|(_, distance)| *distance > 0.0) {
                 let other = self.reference.row(*other);
                 let observed = values.iter().filter(|value| !value.is_nan()).count().max(1);
-                // Of a row with holes the rest stands for all of it.
+                // In a row with missing values, the observed ones stand for all.
                 let share = width as f64 / observed as f64 / (distance * nearest.len() as f64);
                 for (column, &(start, end)) in self.ranges.iter().enumerate() {
                     let both = values[start..end].iter().zip(&other[start..end]).filter(|(value, _)| !value.is_nan());
@@ -249,10 +250,10 @@ impl<'a> Scorer<'a> {
 }
 
 impl Detector {
-    /// Learns from training rows what errors and distances are usual, and from `held_out` rows what scores are: rows
-    /// that nothing was fitted to, such as the validation rows. PCA and the mean beside it are given the same rows.
-    /// It keeps some training rows, 10,000 at most, to measure later rows by. The share of `false_alarms` becomes
-    /// `1 / (m + 1)` where so few as `m` held-out rows tell no smaller one.
+    /// Learns the usual errors and distances from training rows, and the distribution of scores from `held_out` rows:
+    /// rows that nothing was fitted to, such as the validation rows. PCA and the mean are calibrated on the same rows.
+    /// It keeps at most 10,000 training rows to compare later rows with. The share of `false_alarms` becomes `1 / (m +
+    /// 1)` if `m` held-out rows are too few for a smaller share.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
@@ -279,8 +280,8 @@ impl Detector {
             progress.steps(chunk.len());
         }
         let means: Vec<f64> = sums.into_iter().map(|(sum, count)| sum / count.max(1.0)).collect();
-        // A column that never errs, such as a pixel that is always black, would make nothing of every other: it counts
-        // as one that errs little.
+        // A column without error, such as a pixel that is always black, would make all others negligible: it counts as
+        // one with a small error.
         let least = (0.05 * means.iter().sum::<f64>() / columns as f64).max(1e-12);
         let column_errors: Vec<f64> = means.into_iter().map(|mean| mean.max(least)).collect();
         let error = |row: &[f64]| {
@@ -311,14 +312,14 @@ impl Detector {
         }
         all.iter_mut().for_each(|scores| scores.sort_by(f64::total_cmp));
         let [scores, neighbours, components, mean_row] = all;
-        // Few rows tell a small share from none at all only with a threshold that flags nothing.
+        // With few rows, a smaller share would mean a threshold that flags nothing.
         detector.false_alarms = false_alarms.max(1.0 / (scores.len() + 1) as f64);
         detector.held_out = scores;
         detector.held_out_baselines = [neighbours, components, mean_row];
         Ok(detector)
     }
 
-    /// Whether it can be that of a run with so many columns.
+    /// Whether it can be the detector of a run with this many columns.
     pub(crate) fn is_sound(&self, columns: usize) -> bool {
         let is_unit = |unit: &f64| unit.is_finite() && *unit > 0.0;
         let is_ascending = |values: &Vec<f64>| values.iter().all(|value| value.is_finite()) && values.is_sorted();
@@ -329,7 +330,7 @@ impl Detector {
             && std::iter::once(&self.held_out).chain(&self.held_out_baselines).all(is_ascending)
     }
 
-    /// What it measures by, by name: what is kept to the last digit.
+    /// The numbers it scores with, by name. They are stored exactly.
     pub(crate) fn numbers(&self) -> [(&'static str, &[f64]); 6] {
         let [neighbours, components, mean_row] = &self.held_out_baselines;
         [
@@ -342,7 +343,7 @@ impl Detector {
         ]
     }
 
-    /// The same, to be set.
+    /// The same, mutable.
     pub(crate) fn numbers_mut(&mut self) -> [(&'static str, &mut [f64]); 6] {
         let [neighbours, components, mean_row] = &mut self.held_out_baselines;
         [
@@ -355,18 +356,18 @@ impl Detector {
         ]
     }
 
-    /// The same with a threshold for another share of false alarms.
+    /// The same detector with a threshold for another share of false alarms.
     pub fn with_false_alarms(self, false_alarms: f64) -> Self {
         Self { false_alarms, ..self }
     }
 
-    /// Rows that score above this are flagged; none where the held-out rows are too few for so small a share of false
-    /// alarms, so that no row is.
+    /// Rows with a score above this are flagged. None if there are too few held-out rows for such a small share of
+    /// false alarms: no row is flagged then.
     pub fn threshold(&self) -> Option<f64> {
         threshold(&self.held_out, self.false_alarms)
     }
 
-    /// The p-value of a score: the chance that a row like the held-out ones scores as high.
+    /// The p-value of a score: the probability that a row like the held-out ones scores at least as high.
     pub fn p_value(&self, score: f64) -> f64 {
         match score.is_nan() {
             true => f64::NAN,
@@ -377,7 +378,7 @@ impl Detector {
         }
     }
 
-    /// The scores of `rows`.
+    /// Scores `rows`.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
@@ -391,7 +392,7 @@ impl Detector {
         Ok(scores)
     }
 
-    /// The scores of rows in batches; with a PCA those of the baselines, too.
+    /// Scores rows in batches; with a PCA also by the baselines.
     fn scored<'a>(
         &'a self,
         trained: &'a Trained,
@@ -423,7 +424,7 @@ impl Detector {
         })
     }
 
-    /// Adds the score of a row and those of its columns.
+    /// Appends the score of a row and those of its columns.
     fn add(&self, errors: &[f64], distances: &[f64], scores: &mut Scores) {
         let observed = errors.iter().filter(|error| !error.is_nan()).count() as f64;
         let columns = errors.iter().zip(&self.column_errors).zip(distances).map(|((error, unit), distance)| {
@@ -435,15 +436,15 @@ impl Detector {
         scores.rows.push(if observed > 0.0 { sum / observed } else { f64::NAN });
     }
 
-    /// Whether each score is that of an anomaly.
+    /// Whether each score is that of an anomaly (above the threshold).
     pub fn predict(&self, scores: &[f64]) -> Vec<bool> {
         let threshold = self.threshold();
         scores.iter().map(|&score| threshold.is_some_and(|threshold| score > threshold)).collect()
     }
 
-    /// The scores of `rows` as a table: `score`, `p_value`, `flagged` (1 if the score is above the threshold, else 0)
-    /// and the score of each column, or names and scores of the `top` columns that score highest, behind the rows'
-    /// identifiers and labels. What is counted on the way is added to `tally`.
+    /// The scores of `rows` as a table: `score`, `p_value`, `flagged` (1 if the score is above the threshold, otherwise
+    /// 0), and then either the score of each column or the names and scores of the `top` columns with the highest
+    /// scores. Identifiers and labels come first. Counts are added to `tally`.
     pub fn table<'a, 'b: 'a>(
         &'a self,
         trained: &'a Trained,
@@ -524,8 +525,8 @@ impl Detector {
         results(rows, fields, made)
     }
 
-    /// How well scores tell the rows that are not of the class `normal` from the rest, beside the baselines; none if
-    /// the rows have no labels, or all are of one kind.
+    /// How well the scores separate rows of other classes than `normal` from the normal ones, beside the baselines;
+    /// none if the rows have no labels, or all are of one kind.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
@@ -539,7 +540,7 @@ impl Detector {
     }
 }
 
-/// Rows that are scored at a time.
+/// Number of rows scored at a time.
 const BATCH: usize = 1024;
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
@@ -547,39 +548,39 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     sum / count.max(1.0)
 }
 
-/// The score above which the share `alpha` of rows like the `held_out` ones (ascending) lies at most; none where they
-/// are too few for that.
+/// The score that at most a share `alpha` of rows like the `held_out` ones (ascending) exceeds; none if there are too
+/// few of them.
 fn threshold(held_out: &[f64], alpha: f64) -> Option<f64> {
-    // A share such as .1 of 9 + 1 is one row, whatever rounding makes of it.
+    // A share such as .1 of 9 + 1 rows is one row, despite rounding.
     let above = ((held_out.len() + 1) as f64 * alpha + 1e-9).floor() as usize;
     (above > 0).then(|| held_out.get(held_out.len() - above.min(held_out.len())).copied()).flatten()
 }
 
-/// What is counted while rows are scored: it does not grow with the rows unless they have labels.
+/// Counts made while rows are scored. Its size does not grow with the rows unless they have labels.
 #[derive(Debug, Default)]
 pub struct Tally<'a> {
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Those of them that score above the threshold.
+    /// Number of rows with a score above the threshold.
     pub flagged: usize,
-    /// Those of them of which no value is there, so that they have no score.
+    /// Number of rows without a score, because every value is missing.
     pub without: usize,
     labels: Option<Labels<'a>>,
 }
 
-/// Scores of labelled rows.
+/// Scores of labeled rows.
 #[derive(Debug)]
 struct Labels<'a> {
     pca: &'a Pca,
     normal: String,
     anomalies: Vec<bool>,
-    /// Of the model and of the baselines.
+    /// Scores of the model and of the baselines.
     scores: [Vec<f64>; 4],
 }
 
 impl<'a> Tally<'a> {
-    /// Nothing counted yet. With principal components (those that the baseline has) and the name of the normal class,
-    /// scores are kept to be ranked.
+    /// An empty tally. With principal components (those of the baseline) and the name of the normal class, scores are
+    /// kept to compute a ranking.
     pub fn new(labels: Option<(&'a Pca, &str)>) -> Self {
         let labels = labels.map(|(pca, normal)| Labels {
             pca,
@@ -598,7 +599,7 @@ impl<'a> Tally<'a> {
         let Some(labels) = &mut self.labels else { return };
         let classes = rows.rows().classes();
         for (index, &row) in rows.indices()[batch.range.clone()].iter().enumerate() {
-            // A row without a label, or without a score, tells nothing.
+            // Rows without a label or without a score cannot be ranked.
             let Some(label) = rows.rows().label(row).filter(|_| !scores[index].is_nan()) else { continue };
             labels.anomalies.push(classes[label as usize] != labels.normal);
             let all = std::iter::once(&batch.scores.rows).chain(&batch.baselines);
@@ -606,7 +607,7 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// How well the scores tell anomalies from the rest; none without labels of both kinds.
+    /// How well the scores separate anomalies from normal rows; none without labels of both kinds.
     pub fn detection(&self, detector: &Detector) -> Option<Detection> {
         let labels = self.labels.as_ref()?;
         let all = std::iter::once(&detector.held_out).chain(&detector.held_out_baselines);
@@ -626,41 +627,41 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// How well anomalies are told from the rest, beside the baselines.
+/// How well anomalies are separated from normal rows, beside the baselines.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Detection {
-    /// Of the model.
+    /// The model's scores.
     #[serde(flatten)]
     pub model: Ranking,
-    /// Of the distance to the fifth nearest training row.
+    /// Distance to the fifth nearest training row.
     pub neighbours: Ranking,
-    /// Of the squared error of PCA with components for 90% of the variance.
+    /// Squared error of PCA with components for 90% of the variance.
     pub pca: Ranking,
-    /// Of the squared distance to the mean.
+    /// Squared distance to the mean.
     pub mean: Ranking,
-    /// Rows with a label.
+    /// Number of rows with a label.
     pub labelled: usize,
-    /// Those of them that are anomalies.
+    /// Number of labeled rows that are anomalies.
     pub anomalies: usize,
 }
 
-/// What the normal class is often called.
+/// Common names of the normal class.
 const NORMAL: [&str; 12] =
     ["0", "0.0", "normal", "inlier", "false", "no", "n", "good", "ok", "benign", "healthy", "regular"];
 
-/// The normal one of `classes`: the one that is named, else the one with a name that says so. Of -1 and 1 it is 1, as
-/// scikit-learn has it.
+/// The normal one of `classes`: the named one, otherwise the one with a name from the list above. Of -1 and 1 it is 1,
+/// as in scikit-learn.
 ///
 /// # Errors
-/// No labels, or none or several that can be told to be normal.
+/// No labels, or no class or several classes that could be the normal one.
 pub fn normal_class(named: Option<&str>, classes: &[String]) -> Result<String> {
     if let Some(name) = named {
         return Ok(name.to_string());
     }
     if classes.is_empty() {
         return Err(Error::Usage(
-            "training on normal rows alone needs labels: name the column of a table that holds them with `--label COLUMN`; beside an array `x` \
-             they are the array `y`"
+            "training only on normal rows needs labels: name the column of a table that holds them with \
+             `--label COLUMN`; for an array `x` they are the array `y`"
                 .to_string(),
         ));
     }
@@ -694,7 +695,7 @@ mod tests {
     };
 
     #[test]
-    fn the_normal_class_is_known_by_its_name_or_asked_for() {
+    fn the_normal_class_is_found_by_its_name_or_has_to_be_given() {
         let find =
             |classes: &[&str]| normal_class(None, &classes.iter().map(|class| class.to_string()).collect::<Vec<_>>());
         assert_eq!(find(&["0", "1"]).unwrap(), "0");
@@ -705,12 +706,12 @@ mod tests {
     }
 
     #[test]
-    fn copies_are_what_the_corruption_makes_of_a_row() {
+    fn copies_equal_the_corrupted_row() {
         let device = Device::default();
         let corruption = CorruptionConfig::from(GaussianConfig::new(0.5))
             .with(SaltAndPepper { rate: 0.3, ..SaltAndPepper::default() })
             .with(Masking { rate: 0.4, rate_max: 0.0 });
-        // A number, a truth value and a category of three levels.
+        // A number, a boolean and a category of three levels.
         let layout = Layout { numbers: 1, booleans: 1, categories: vec![3] };
         let corruption = corruption.init(&Inputs::real(5));
         let copies = Copies::draw(&corruption, &layout, 7, &device).unwrap();
@@ -722,8 +723,8 @@ mod tests {
     }
 
     #[test]
-    fn p_values_keep_their_promise_on_exchangeable_rows() {
-        // Ranks of a value among 99 others, of all that are drawn alike: p <= alpha in the share alpha of cases.
+    fn p_values_hold_on_exchangeable_rows() {
+        // Rank of a value among others drawn from the same distribution: p <= alpha in at most a share alpha of cases.
         let mut state = 7u64;
         let mut draw = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -1,12 +1,12 @@
 //! Checkpoints: Burn's records of model, optimizer and schedule after each epoch.
 //!
-//! An epoch is saved when a fourth file says so, which is written last: `epoch-N.json` holds the size and the digest of
-//! each of its three records. Whatever a crash leaves behind without it does not count, and a record that has changed
-//! since is noticed before it is trained on.
+//! An epoch counts as saved once a fourth file exists, which is written last: `epoch-N.json` holds the size and the
+//! digest of each of the three records. Records that a crash leaves behind without this file are ignored, and a record
+//! that has changed since is detected before it is used.
 //!
-//! Within a long epoch there is a checkpoint now and then, too (`checkpoint.every`): `step-N.json` says where it was
-//! taken, and holds the digests of the records of model and optimizer; where the schedule is follows from the number of
-//! steps. There is one at a time, until the epoch is saved.
+//! Long epochs also have checkpoints within them (`checkpoint.every`): `step-N.json` says where the checkpoint was
+//! taken and holds the digests of the records of model and optimizer; the state of the schedule follows from the number
+//! of steps. There is at most one of these, and it is removed when its epoch is saved.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,20 +40,20 @@ use crate::{Error, Result, config::Every, digest::Digest, metrics::LOSS};
 /// The records of an epoch.
 pub const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
 
-/// What `epoch-N.json` holds: the digest of each record, by its name.
+/// The contents of `epoch-N.json`: the digest of each record by name.
 type Manifest = BTreeMap<String, Digest>;
 
-/// A checkpoint within an epoch, and what `step-N.json` holds.
+/// A checkpoint within an epoch: the contents of `step-N.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Within {
-    /// The epoch that was trained, from 1.
+    /// The epoch being trained, from 1.
     pub epoch: usize,
-    /// How many of its batches were done.
+    /// Number of its batches that were done.
     pub batches: usize,
-    /// How many it has.
+    /// Number of batches of the epoch.
     pub of: usize,
-    /// Optimizer steps of the whole training that were done.
+    /// Number of optimizer steps of the whole training that were done.
     pub steps: usize,
     /// The digests of its records.
     records: Manifest,
@@ -62,7 +62,7 @@ pub struct Within {
 /// The records of a checkpoint within an epoch.
 const STEP_PARTS: [&str; 2] = ["model", "optim"];
 
-/// Where one record of an epoch lies.
+/// Path of one record of an epoch.
 pub fn path(folder: &Path, part: &str, epoch: usize) -> PathBuf {
     folder.join(format!("{part}-{epoch}.bpk"))
 }
@@ -79,7 +79,7 @@ fn manifest_path(folder: &Path, epoch: usize) -> PathBuf {
     folder.join(format!("epoch-{epoch}.json"))
 }
 
-/// Epochs that were saved whole, whatever has become of their records since; none if there is no folder.
+/// Epochs that were saved completely, even if their records have been damaged since; empty if there is no folder.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -92,13 +92,13 @@ fn steps(folder: &Path) -> Result<BTreeSet<usize>> {
     numbers(folder, "step-")
 }
 
-/// The `N` of each file `PREFIX N.json`.
+/// The `N` of each file named `PREFIXN.json`.
 fn numbers(folder: &Path, prefix: &str) -> Result<BTreeSet<usize>> {
     let number = |name: &str| name.strip_prefix(prefix)?.strip_suffix(".json")?.parse::<u32>().ok();
     Ok(names(folder)?.iter().filter_map(|name| number(name)).map(|number| number as usize).collect())
 }
 
-/// The names of the files in a folder; none if there is none.
+/// The names of the files in a folder; empty if there is no folder.
 pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
     let failed = |error: io::Error| Error::at("read", folder, error);
     let entries = match fs::read_dir(folder) {
@@ -108,24 +108,24 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
     entries.map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-/// What a folder holds of a training.
+/// The checkpoints in a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Saved {
-    /// The epochs whose records are as they were saved.
+    /// Epochs whose records are unchanged since they were saved.
     pub sound: BTreeSet<usize>,
-    /// The others that were saved, and what is wrong with them.
+    /// Saved epochs that are damaged, and the reason.
     pub damaged: BTreeMap<usize, String>,
     /// The checkpoint within the epoch after the last sound one, if there is a sound one.
     pub within: Option<Within>,
-    /// What is wrong with checkpoints within an epoch, a sentence for each.
+    /// Why checkpoints within an epoch are not used, a sentence each.
     pub unused_steps: Vec<String>,
-    /// Epochs whose three records are there without the file that says that they are whole: what a crash leaves of the
-    /// last one, or a version before there was such a file of all.
+    /// Epochs with three records but without `epoch-N.json`: a crash leaves the last epoch like this, and a version
+    /// from before that file existed leaves all of them like this.
     pub unlisted: BTreeSet<usize>,
 }
 
 impl Saved {
-    /// Of a folder; nothing if there is none.
+    /// Reads a folder; empty if there is none.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -152,11 +152,11 @@ impl Saved {
                 Ok(within) if within.epoch == saved.last() + 1 => saved.within = Some(within),
                 Ok(within) if within.epoch > saved.last() => {
                     saved.unused_steps.push(format!(
-                        "the checkpoint of step {step} is of epoch {}, behind a damaged one",
+                        "the checkpoint of step {step} belongs to epoch {}, which follows a damaged one",
                         within.epoch
                     ));
                 }
-                // Of an epoch that is saved whole.
+                // Its epoch has been saved completely.
                 Ok(_) => {}
                 Err(reason) => saved.unused_steps.push(format!("the checkpoint of step {step} is damaged: {reason}")),
             }
@@ -164,50 +164,51 @@ impl Saved {
         Ok(saved)
     }
 
-    /// The same for a training with so many batches in an epoch: a checkpoint within an epoch of another number is not
-    /// used.
+    /// For a training with this many batches in an epoch: a checkpoint within an epoch with another number of batches
+    /// is not used.
     pub fn for_batches(mut self, batches: usize) -> Self {
         if let Some(within) = self.within.take_if(|within| within.of != batches) {
             let Within { steps, of, .. } = within;
             let changed =
-                format!("the checkpoint of step {steps} is of epochs of {of} batches, and now they have {batches}");
+                format!("the checkpoint of step {steps} is of an epoch of {of} batches, but epochs now have {batches}");
             self.unused_steps.push(format!("{changed} (`training.batch_size`)"));
         }
         self
     }
 
-    /// The last epoch that can be gone on from; 0 if there is none.
+    /// The last epoch that training can continue from; 0 if there is none.
     pub fn last(&self) -> usize {
         self.sound.last().copied().unwrap_or(0)
     }
 
-    /// What is damaged and what comes of it, a sentence for each.
+    /// What is damaged and what follows from it, a sentence each.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         let last = self.last();
         let from = match last {
-            0 => "training from the start".to_string(),
-            last => format!("going on from epoch {last}"),
+            0 => "training starts again from the beginning".to_string(),
+            last => format!("training continues from epoch {last}"),
         };
         let of_steps = self.unused_steps.iter().map({
             let from = from.clone();
             move |reason| format!("{reason}; {from}")
         });
         let of_epochs = self.damaged.iter().map(move |(&epoch, reason)| {
-            let consequence = if epoch > last { from.as_str() } else { "it cannot be the one that is kept" };
+            let consequence = if epoch > last { from.as_str() } else { "it cannot be kept as the best epoch" };
             format!("the checkpoint of epoch {epoch} is damaged: {reason}; {consequence}")
         });
-        // A crash leaves one at most; several are of a version of this program that listed none.
+        // A crash leaves at most one; several come from a version of this program without digests.
         let unlisted = (self.sound.is_empty() && self.unlisted.len() > 1).then(|| {
             let last = self.unlisted.last().copied().unwrap_or(0);
             format!(
-                "the checkpoints up to epoch {last} are of an earlier version, without digests: they are not used; training from the start"
+                "the checkpoints up to epoch {last} were written by an earlier version without digests and are not \
+                 used; training starts again from the beginning"
             )
         });
         of_epochs.chain(of_steps).chain(unlisted)
     }
 }
 
-/// What is wrong with the records of an epoch; none if nothing is.
+/// What is wrong with the records of an epoch; none if they are intact.
 fn damage(folder: &Path, epoch: usize) -> Option<String> {
     let manifest = match read_manifest(folder, epoch) {
         Ok(manifest) => manifest,
@@ -216,7 +217,7 @@ fn damage(folder: &Path, epoch: usize) -> Option<String> {
     PARTS.iter().find_map(|part| damage_of(&path(folder, part, epoch), manifest.get(*part)))
 }
 
-/// What is wrong with a record.
+/// What is wrong with a record; none if it is intact.
 fn damage_of(path: &Path, saved: Option<&Digest>) -> Option<String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match (saved, Digest::of(path)) {
@@ -227,7 +228,7 @@ fn damage_of(path: &Path, saved: Option<&Digest>) -> Option<String> {
     }
 }
 
-/// The checkpoint of a step, if it is sound; else what is wrong with it.
+/// Reads the checkpoint of a step; an error says what is wrong with it.
 fn read_step(folder: &Path, step: usize) -> std::result::Result<Within, String> {
     let name = format!("step-{step}.json");
     let text = fs::read_to_string(step_manifest_path(folder, step)).map_err(|error| format!("{name}: {error}"))?;
@@ -253,7 +254,7 @@ fn read_manifest(folder: &Path, epoch: usize) -> std::result::Result<Manifest, S
     serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
 }
 
-/// Removes what belongs to no sound epoch: what a crash left, and what is damaged.
+/// Removes every file that belongs to no sound epoch: leftovers of a crash and damaged records.
 ///
 /// # Errors
 /// A folder that cannot be read, or a file that cannot be removed.
@@ -274,7 +275,7 @@ pub fn clean(folder: &Path, saved: &Saved) -> Result<()> {
     };
     let kept = saved.sound.iter().flat_map(files).chain(saved.within.iter().flat_map(of_step));
     let kept: BTreeSet<String> = kept.map(|path| path.to_string_lossy().into_owned()).collect();
-    // Files of ours alone, and what they are called while they are written.
+    // Only our own files, and their temporary names while they are written.
     let is_record = |name: &str| PARTS.iter().any(|part| name.starts_with(&format!("{part}-")));
     let is_step = |name: &str| name.starts_with("step-") && name.ends_with(".json");
     let is_ours = |name: &str| is_record(name) || is_step(name) || name.starts_with(PARTIAL);
@@ -285,7 +286,7 @@ pub fn clean(folder: &Path, saved: &Saved) -> Result<()> {
     Ok(())
 }
 
-/// Removes an epoch: first what says that it is whole.
+/// Removes an epoch, starting with the file that marks it as complete.
 fn remove(folder: &Path, epoch: usize) -> io::Result<()> {
     let paths = [manifest_path(folder, epoch)].into_iter().chain(PARTS.iter().map(|part| path(folder, part, epoch)));
     paths
@@ -294,11 +295,11 @@ fn remove(folder: &Path, epoch: usize) -> io::Result<()> {
         .unwrap_or(Ok(()))
 }
 
-/// Removes the checkpoints within the epochs up to this one, each first by what says that it is whole.
+/// Removes the checkpoints within all epochs up to this one, each starting with the file that marks it as complete.
 fn remove_steps(folder: &Path, up_to: usize) -> io::Result<()> {
     let all = steps(folder).map_err(|error| io::Error::other(error.to_string()))?;
     for step in all {
-        // One that cannot be read is of no use, whatever it is of.
+        // One that cannot be read is of no use, whichever epoch it belongs to.
         if read_step(folder, step).map_or(0, |within| within.epoch) <= up_to {
             remove_step(folder, step)?;
         }
@@ -315,7 +316,8 @@ fn remove_step(folder: &Path, step: usize) -> io::Result<()> {
         .unwrap_or(Ok(()))
 }
 
-/// Keeps of a training that has ended what going on with it needs, the last epoch and the best; or nothing of it.
+/// Reduces the checkpoints of a finished training to those of the `kept` epochs: the last and the best one are enough
+/// to continue from. The folder is removed if nothing is kept.
 ///
 /// # Errors
 /// A folder that cannot be read, or a file that cannot be removed.
@@ -332,7 +334,7 @@ pub fn clear(folder: &Path, kept: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// One record of an epoch that is [sound](Saved::sound).
+/// Loads one record of an epoch that is [sound](Saved::sound).
 ///
 /// # Errors
 /// A file that is missing, or that this program cannot read.
@@ -340,7 +342,7 @@ pub fn load<R: Checkpoint>(folder: &Path, part: &str, epoch: usize) -> Result<R>
     load_from(path(folder, part, epoch))
 }
 
-/// One record of a checkpoint within an epoch.
+/// Loads one record of a checkpoint within an epoch.
 ///
 /// # Errors
 /// As [`load`].
@@ -349,51 +351,51 @@ pub fn load_step<R: Checkpoint>(folder: &Path, part: &str, within: &Within) -> R
 }
 
 fn load_from<R: Checkpoint>(path: PathBuf) -> Result<R> {
-    // A file that is none of Burn's records can make the reader panic rather than return; to the person it is the same
-    // thing.
+    // A file that is not one of Burn's records can make the reader panic instead of returning an error. Both are
+    // reported the same way.
     let reason = match caught(|| R::load(path.clone())) {
         Some(Ok(record)) => return Ok(record),
         Some(Err(error)) => error.to_string().replace('\n', " "),
-        None => "its contents are no record".to_string(),
+        None => "its content is not a record".to_string(),
     };
     Err(Error::damaged(&path, reason))
 }
 
-/// The module with what it was after an epoch.
+/// Restores the module as it was after an epoch.
 ///
 /// # Errors
-/// As [`load`], and a record of another module than the configuration describes.
+/// As [`load`], or a record of another module than the configuration describes.
 pub fn restore<M: Module>(module: M, folder: &Path, epoch: usize) -> Result<M> {
     fitted(module, load(folder, PARTS[0], epoch)?, &format!("epoch {epoch}"))
 }
 
-/// The module with what a record holds; `what` is the place that it is of.
+/// Loads a record into the module. `what` names the checkpoint in messages.
 ///
 /// # Errors
 /// A record of another module than the configuration describes.
 pub fn fitted<M: Module>(module: M, record: ModuleRecord, what: &str) -> Result<M> {
     module.try_load_record(record).map_err(|error| {
-        Error::Failed(format!("the checkpoint of {what} does not fit `config.toml`: {error}: was it edited?"))
+        Error::Failed(format!("the checkpoint of {what} does not match `config.toml`: {error}: was it edited?"))
     })
 }
 
-/// Digests of the records that have been written, by epoch, until the third of an epoch is there.
+/// Digests of the records written so far, by epoch, until all three of an epoch exist.
 type Written = Arc<Mutex<BTreeMap<usize, Manifest>>>;
 
-/// Records as files, which Burn writes beside their place and moves there when they are whole.
+/// Records as files. Burn writes each beside its final path and renames it when it is complete.
 pub struct Files {
     folder: PathBuf,
     part: &'static str,
     written: Written,
-    /// What the training goes on from, if that is within an epoch, and the schedule there.
+    /// The step of the checkpoint to continue from, if it lies within an epoch, and the schedule at that step.
     within: Option<(usize, LrSchedulerRecord)>,
-    /// To be deleted behind the next one that is written: Burn's training waits for a deletion, for a writing it does
-    /// not.
+    /// Epochs to delete after the next record is written: Burn's training waits for a deletion, but not for a write.
     stale: Mutex<Vec<usize>>,
 }
 
 impl Files {
-    /// The records of each of [`PARTS`] in `folder`; what is restored is a checkpoint within an epoch, if there is one.
+    /// The records of each of [`PARTS`] in `folder`; a checkpoint `within` an epoch is what is restored, if there is
+    /// one.
     pub fn of(folder: &Path, within: Option<(usize, LrSchedulerRecord)>) -> [Self; 3] {
         let written = Written::default();
         PARTS.map(|part| Self {
@@ -425,7 +427,7 @@ impl<R: Checkpoint> Checkpointer<R> for Files {
             write_bytes(&manifest_path(&self.folder, epoch), &text).map_err(failed)?;
             remove_steps(&self.folder, epoch).map_err(|error| at(&self.folder, error))?;
         }
-        // One of the three removes the whole epoch.
+        // Only one of the three removes the whole epoch.
         let stale = std::mem::take(&mut *self.stale());
         let removed = stale.iter().filter(|_| self.part == PARTS[0]).try_for_each(|&epoch| remove(&self.folder, epoch));
         removed.map_err(|error| at(&self.folder, error))
@@ -440,7 +442,7 @@ impl<R: Checkpoint> Checkpointer<R> for Files {
         let Some((steps, schedule)) = &self.within else { return R::load(path(&self.folder, self.part, epoch)) };
         match STEP_PARTS.contains(&self.part) {
             true => R::load(step_path(&self.folder, self.part, *steps)),
-            // The schedule has no file: where it is follows from the steps.
+            // The schedule has no file: its state follows from the number of steps.
             false => {
                 let bytes = schedule.clone().checkpoint_into_bytes().map_err(CheckpointerError::Record)?;
                 R::checkpoint_from_bytes(bytes).map_err(CheckpointerError::Record)
@@ -449,15 +451,15 @@ impl<R: Checkpoint> Checkpointer<R> for Files {
     }
 }
 
-/// Writes a record, and gives its digest.
+/// Writes a record and returns its digest.
 fn saved<R: Checkpoint>(record: R, path: &Path) -> std::result::Result<Digest, CheckpointerError> {
     record.save(path.to_owned()).map_err(|error| at(path, error))?;
     Digest::of(path).map_err(|error| at(path, error))
 }
 
-/// What could not be written, with its place: Burn's own messages name none.
+/// The error for a failed write, with its path: Burn's own messages do not name it.
 fn at(path: &Path, error: impl std::fmt::Display) -> CheckpointerError {
-    // Such as `Record error: `Record I/O error: I/O error: No space left``, of which the last part says what is wrong.
+    // For example `Record error: `Record I/O error: I/O error: No space left``: only the last part says what is wrong.
     let text = error.to_string().replace(['`', '\n'], " ");
     let reason = text.rsplit("rror: ").next().unwrap_or(&text).trim().to_string();
     CheckpointerError::IOError(io::Error::other(format!("cannot write {}: {reason}", path.display())))
@@ -467,11 +469,11 @@ fn at(path: &Path, error: impl std::fmt::Display) -> CheckpointerError {
 pub struct Steps {
     folder: PathBuf,
     every: Every,
-    /// Batches of an epoch.
+    /// Number of batches of an epoch.
     batches: usize,
-    /// What stops the training, and is told of a disk that fails.
+    /// Stops the training, and is notified when the disk fails.
     interrupter: Interrupter,
-    /// When the training was saved last, as far as this knows.
+    /// When the training was last saved, as far as is known here.
     last: Mutex<Instant>,
 }
 
@@ -481,11 +483,11 @@ impl std::fmt::Debug for Steps {
     }
 }
 
-/// What of an epoch is worth saving when the training is stopped in it.
+/// Training time within an epoch that is worth saving when the training is stopped.
 const WORTH_SAVING: Duration = Duration::from_secs(20);
 
 impl Steps {
-    /// Takes them into `folder`, for epochs of so many batches.
+    /// Writes checkpoints into `folder`, for epochs with this many batches.
     pub fn new(folder: &Path, every: Every, batches: usize, interrupter: Interrupter) -> Self {
         Self { folder: folder.to_owned(), every, batches, interrupter, last: Mutex::new(Instant::now()) }
     }
@@ -521,7 +523,7 @@ impl Steps {
 impl Watch for Steps {
     fn wants(&self, steps: usize) -> bool {
         if steps.is_multiple_of(self.batches) {
-            // The checkpoint of the epoch follows.
+            // The checkpoint of the whole epoch follows.
             *self.last() = Instant::now();
             return false;
         }
@@ -540,7 +542,7 @@ impl Watch for Steps {
     }
 }
 
-/// Records in memory: of the epochs that are kept, for a training that leaves no files.
+/// Records in memory, of the epochs that are kept: for a training that writes no files.
 #[derive(Clone, Default)]
 pub struct Memory {
     models: Arc<Mutex<BTreeMap<usize, ModuleRecord>>>,
@@ -551,7 +553,7 @@ impl Memory {
         self.models.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The model after an epoch, if it was kept.
+    /// The model after an epoch, if the epoch was kept.
     pub fn model(&self, epoch: usize) -> Option<ModuleRecord> {
         self.models().get(&epoch).cloned()
     }
@@ -578,7 +580,7 @@ impl Checkpointer<ModuleRecord> for Memory {
     }
 }
 
-/// Keeps nothing: what nobody goes on from needs neither the state of its optimizer nor that of its schedule.
+/// Keeps nothing: a training that nothing continues needs neither the state of its optimizer nor that of its schedule.
 pub struct Nothing;
 
 impl<R: Checkpoint> Checkpointer<R> for Nothing {
@@ -600,9 +602,8 @@ pub fn best_epoch(store: &EventStoreClient) -> Option<usize> {
     store.find_epoch(LOSS, Aggregate::Mean, Direction::Lowest, &Split::Valid)
 }
 
-/// How many of the last epochs are kept. Burn writes an epoch's records while the next one trains, each record on a
-/// thread of its own that takes one task at a time: when the third epoch is handed over, all records of the first are
-/// whole.
+/// Number of last epochs to keep. Burn writes the records of an epoch while the next one trains, each record on its own
+/// thread with one task at a time: when the third epoch is handed over, all records of the first are complete.
 const LAST: usize = 3;
 
 /// Keeps the best epoch and the last three.
@@ -611,7 +612,7 @@ pub struct BestAndLast {
 }
 
 impl BestAndLast {
-    /// With these epochs, which are there already.
+    /// Starts with these epochs, which exist already.
     pub fn new(kept: BTreeSet<usize>) -> Self {
         Self { kept }
     }
@@ -622,7 +623,7 @@ impl CheckpointingStrategy for BestAndLast {
         self.kept.insert(epoch);
         let mut keep: BTreeSet<usize> = self.kept.iter().rev().take(LAST).copied().collect();
         keep.extend(best_epoch(store));
-        // Deleted first: to wait for the thread that saves would be to wait for the disk.
+        // Deletions come first: waiting for the saving thread would mean waiting for the disk.
         let mut actions: Vec<_> = self.kept.difference(&keep).map(|&old| CheckpointingAction::Delete(old)).collect();
         actions.push(CheckpointingAction::Save);
         self.kept.retain(|epoch| keep.contains(epoch));
@@ -630,11 +631,11 @@ impl CheckpointingStrategy for BestAndLast {
     }
 }
 
-/// Stops after `patience` epochs without a better validation loss. Without state of its own: it asks the history, which
-/// a resumed run has.
+/// Early stopping: ends the training after `patience` epochs without a better validation loss. It has no state of its
+/// own and asks the history instead, so that a resumed run stops at the same epoch.
 #[derive(Debug, Clone)]
 pub struct Patience {
-    /// Epochs to wait.
+    /// Number of epochs to wait.
     pub epochs: usize,
 }
 
@@ -662,7 +663,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_sound_epoch_is_found_and_what_was_passed_over_is_said() {
+    fn the_last_sound_epoch_is_found_and_skipped_ones_are_reported() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path();
         assert_eq!(Saved::of(&folder.join("none")).unwrap(), Saved::default());
@@ -671,18 +672,18 @@ mod tests {
         fs::write(path(folder, "optim", 6), "optim of 7").unwrap();
         fs::remove_file(path(folder, "scheduler", 5)).unwrap();
         fs::write(path(folder, "model", 2), "model of 1").unwrap();
-        // Records without the file that says that they are whole: a crash in between.
+        // Records without the file that marks them as complete: a crash in between.
         fs::write(path(folder, "model", 7), "model of 7").unwrap();
         fs::write(folder.join("model-8.bpk.77-0.tmp"), "mod").unwrap();
         fs::write(folder.join(format!("{PARTIAL}x1y2")), "{").unwrap();
         let saved = Saved::of(folder).unwrap();
         assert_eq!(saved.last(), 4);
         let said: Vec<String> = saved.warnings().collect();
-        assert!(said[0].contains("epoch 2") && said[0].ends_with("it cannot be the one that is kept"), "{said:?}");
+        assert!(said[0].contains("epoch 2") && said[0].ends_with("it cannot be kept as the best epoch"), "{said:?}");
         assert!(
             said[1].contains("epoch 5")
                 && said[1].contains("scheduler-5.bpk")
-                && said[1].ends_with("going on from epoch 4"),
+                && said[1].ends_with("training continues from epoch 4"),
             "{said:?}"
         );
         assert!(saved.unlisted.is_empty(), "one record is no epoch");
@@ -700,7 +701,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_within_an_epoch_that_is_not_used_is_said() {
+    fn an_unused_checkpoint_within_an_epoch_is_reported() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path();
         let step = |epoch: usize, batches: usize| {
@@ -725,24 +726,24 @@ mod tests {
                 && said[0].contains("of 10 batches"),
             "{said:?}"
         );
-        assert!(said[0].ends_with("training from the start"), "{said:?}");
-        // Of the third epoch, whose second is damaged.
+        assert!(said[0].ends_with("training starts again from the beginning"), "{said:?}");
+        // Of the third epoch; the second is damaged.
         (1..=2).for_each(|epoch| save(folder, epoch));
         step(3, 5);
         fs::write(path(folder, "model", 2), "another").unwrap();
         let said: Vec<String> = Saved::of(folder).unwrap().warnings().collect();
         assert!(
-            said.iter().any(|line| line.contains("step 25") && line.ends_with("going on from epoch 1")),
+            said.iter().any(|line| line.contains("step 25") && line.ends_with("training continues from epoch 1")),
             "{said:?}"
         );
-        // One of an epoch that is saved whole is of no use, and nothing to speak of.
+        // One of an epoch that has been saved completely is not needed, and not worth a warning.
         assert!(!said.iter().any(|line| line.contains("step 4")), "{said:?}");
         clean(folder, &Saved::of(folder).unwrap()).unwrap();
         assert!(steps(folder).unwrap().is_empty());
     }
 
     #[test]
-    fn checkpoints_of_a_version_without_digests_are_said_to_be_passed_over() {
+    fn checkpoints_of_a_version_without_digests_are_skipped_with_a_warning() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path();
         (3..=4).for_each(|epoch| save(folder, epoch));
@@ -750,10 +751,12 @@ mod tests {
         (3..=4).for_each(|epoch| fs::remove_file(manifest_path(folder, epoch)).unwrap());
         let said: Vec<String> = Saved::of(folder).unwrap().warnings().collect();
         assert!(
-            said.len() == 1 && said[0].contains("up to epoch 4") && said[0].ends_with("training from the start"),
+            said.len() == 1
+                && said[0].contains("up to epoch 4")
+                && said[0].ends_with("training starts again from the beginning"),
             "{said:?}"
         );
-        // What a crash leaves of the one epoch that was being saved is nothing to speak of.
+        // What a crash leaves of the epoch that was being saved is not worth a warning.
         (3..=3).for_each(|epoch| PARTS.iter().for_each(|part| fs::remove_file(path(folder, part, epoch)).unwrap()));
         assert_eq!(Saved::of(folder).unwrap().warnings().count(), 0);
     }
@@ -771,7 +774,7 @@ mod tests {
                 let mut bytes = good.clone();
                 bytes[bit / 8] ^= 1 << (bit % 8);
                 fs::write(&name, &bytes).unwrap();
-                // A name or a digest of the manifest that has changed is no longer that of the record.
+                // A changed name or digest in the manifest no longer matches the record.
                 assert!(damage(folder, 1).is_some(), "bit {bit} of {}", name.display());
             }
             fs::write(&name, &good).unwrap();

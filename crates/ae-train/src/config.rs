@@ -1,8 +1,8 @@
-//! The TOML that a run is made from.
+//! The configuration of a run, as TOML.
 //!
-//! Settings come in layers, each over the one before: the variant's defaults, `--config FILE`, `--set key=value`, and
-//! the short flags. What results is checked field by field, written to the run folder before training starts, and read
-//! back from there by everything later.
+//! Settings come in layers, each overriding the one before: the variant's defaults, `--config FILE`, `--set key=value`,
+//! and the short flags. The result is checked field by field, written to the run folder before training starts, and
+//! read from there by everything that follows.
 
 use std::{fs, path::Path};
 
@@ -23,30 +23,30 @@ pub const DEFAULT_VARIANT: &str = "undercomplete";
 /// The variant that is trained on one class when none is named.
 pub const ONE_CLASS_VARIANT: &str = "denoising";
 
-/// Most epochs: the steps of as many can still be counted.
+/// Maximum number of epochs, so that the steps of all epochs can still be counted.
 const MOST_EPOCHS: usize = 1_000_000_000;
 
-/// Everything that decides a run, apart from the device and the folder.
+/// Everything that determines a run, apart from the device and the folder.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Config {
-    /// Variant to start from, whose rules the model keeps (see `ae variants`).
+    /// Variant to start from: its defaults apply, and the model has to keep its rules (see `ae variants`).
     pub variant: String,
-    /// Seed of weights, splits and order; 0 or more. Default: 0.
+    /// Seed of the initial weights, the split and the order of the rows, an integer of at least 0. Default: 0.
     pub seed: u64,
-    /// Rows to train on.
+    /// The data to train on.
     pub data: DataConfig,
-    /// Parts of the model.
+    /// Components of the model.
     pub model: Recipe,
     /// How to train.
     pub training: TrainingConfig,
-    /// When it is saved.
+    /// When to save the training.
     pub checkpoint: CheckpointConfig,
     /// The parts that `model` can name.
     #[serde(skip)]
     pub registry: Registry,
 }
 
-/// A configuration whose model may not have been read, because its parts are in a registry.
+/// A configuration whose model may not have been read yet: its parts are looked up in a registry.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Unread<M> {
@@ -59,7 +59,7 @@ struct Unread<M> {
     checkpoint: CheckpointConfig,
 }
 
-/// With the parts of `ae-model`.
+/// Reads a configuration with the parts of `ae-model`.
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let Unread { variant, seed, data, model, training, checkpoint } = Unread::deserialize(deserializer)?;
@@ -67,40 +67,42 @@ impl<'de> Deserialize<'de> for Config {
     }
 }
 
-/// Rows to train on.
+/// The data to train on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
     /// Built-in data set (see `ae datasets`), file, folder, pattern such as 'part-*.csv', or - for CSV on standard
     /// input. Default: digits.
     pub source: String,
-    /// How values are scaled; `auto` is `min_max` for images and `standard` for tables. Default: auto.
+    /// How values are scaled: `auto` means `min_max` for images and `standard` for tables. Default: auto.
     pub scaling: ScalingMethod,
     /// Share of the training rows held out for validation, in (0, 1). Default: 0.1.
     pub validation: f64,
-    /// Share of all rows held out for the test where there is no official test set, in (0, 1). Default: 0.2.
+    /// Share of all rows held out for the test set, in (0, 1); unused if the data has an official test set. Default:
+    /// 0.2.
     pub test: f64,
-    /// Train on rows of the normal class alone and test on the rest, for finding anomalies: on half of them, or on
-    /// those of the official training set. Needs labels. Default: false.
+    /// Train only on rows of the normal class and test on the others, for anomaly detection. It trains on half of the
+    /// normal rows, or on those of the official training set. Needs labels. Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub normal_only: bool,
-    /// Name of the normal class; by default the one called 0, normal, inlier, false or the like.
+    /// Name of the normal class; by default the class called 0, normal, inlier, false or similar.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normal: Option<String>,
-    /// Seed of the split into train, validation and test, 0 or more; by default the run's.
+    /// Seed of the split into training, validation and test set, an integer of at least 0; by default the run's `seed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_seed: Option<u64>,
-    /// Give each class the same share of train, validation and test. Needs labels. Default: false.
+    /// Stratified split: give each class the same share of training, validation and test set. Needs labels. Default:
+    /// false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stratify: bool,
-    /// Column whose equal values stay in one part, such as a customer with several rows.
+    /// Column that groups rows, such as a customer with several rows: rows with equal values stay in the same set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Column of times, dates or numbers that orders the rows: the last ones are the test, the last of the rest the
-    /// validation.
+    /// Column of times, dates or numbers that orders the rows: the last rows become the test set, and the last of the
+    /// remaining ones the validation set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// How files are read; what is not said is found out.
+    /// How files are read; what is not set is detected.
     pub read: Options,
 }
 
@@ -133,13 +135,13 @@ pub enum Optimizer {
     AdamW,
 }
 
-/// The learning rate over the run.
+/// How the learning rate changes during training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
-    /// The same throughout.
+    /// Constant.
     Constant,
-    /// Down to 0 along half a cosine (Loshchilov and Hutter 2017).
+    /// Decreases to 0 along half a cosine (Loshchilov and Hutter 2017).
     Cosine,
 }
 
@@ -147,26 +149,27 @@ pub enum Schedule {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingConfig {
-    /// Passes over the training rows, 1 or more. Default: 100.
+    /// Number of passes over the training rows, at least 1. Default: 100.
     pub epochs: usize,
-    /// Passes for each layer of an mlp before that, in which it is trained as an autoencoder of the layer below; 0 for
-    /// none. Default: 0.
+    /// Epochs of greedy layer-wise pre-training for each layer of an mlp, which is trained as an autoencoder of the
+    /// layer below it (Bengio et al. 2007); 0 turns it off. Default: 0.
     pub pretrain_epochs: usize,
-    /// Examples in a step, 1 or more. Default: 64.
+    /// Number of rows in a step (mini-batch), at least 1. Default: 64.
     pub batch_size: usize,
     /// The optimizer. Default: adam.
     pub optimizer: Optimizer,
-    /// The optimizer's step size, in (0, 1]. Default: 0.001.
+    /// Learning rate of the optimizer, the largest one if it changes, in (0, 1]. Default: 0.001.
     pub learning_rate: f64,
-    /// Weight decay, 0 or more: an L2 penalty with adam, decoupled with adam_w. Default: 0.
+    /// Weight decay, at least 0: an L2 penalty with adam, decoupled with adam_w. Default: 0.
     pub weight_decay: f64,
-    /// How the learning rate changes: `cosine` falls to 0. Default: cosine.
+    /// How the learning rate changes: `constant`, or `cosine`, which decreases it to 0. Default: cosine.
     pub schedule: Schedule,
-    /// Epochs over which the learning rate first grows linearly from near 0, fewer than `epochs`. Default: 0.
+    /// Epochs of warm-up, in which the learning rate increases linearly from near 0; fewer than `epochs`. Default: 0.
     pub warmup_epochs: usize,
-    /// Largest norm of a parameter's gradient; 0 for no clipping. Default: 0.
+    /// Gradient clipping: largest L2 norm of the gradient of each parameter tensor; 0 turns it off. Default: 0.
     pub gradient_clip: f64,
-    /// Epochs without a better validation loss before training stops; 0 for never. Default: 20.
+    /// Early stopping: number of epochs without a better validation loss after which training stops; 0 turns it off.
+    /// Default: 20.
     pub patience: usize,
 }
 
@@ -190,7 +193,7 @@ impl Default for TrainingConfig {
 /// Where settings come from.
 #[derive(Debug, Clone, Default)]
 pub struct Layers<'a> {
-    /// What is known beforehand, such as the sizes of weights that are there already, as `(key, value)`.
+    /// Settings that follow from something else, such as the sizes of imported weights, as `(key, value)`.
     pub given: Vec<(&'static str, Value)>,
     /// `--variant`.
     pub variant: Option<&'a str>,
@@ -224,7 +227,7 @@ impl Config {
         })
     }
 
-    /// The settings of all layers, checked; parts are those of the registry.
+    /// Combines the settings of all layers and checks the result; parts come from the registry.
     ///
     /// # Errors
     /// A file that cannot be read, a field that does not exist, a value of the wrong type or outside its range.
@@ -248,7 +251,7 @@ impl Config {
             None => None,
         };
         let variant = layers.variant.map(str::to_string).or(in_file).unwrap_or_else(|| {
-            // What is normal is learned best from rows that were moved away from it.
+            // Normal rows are learned best from corrupted rows that have been moved away from them.
             let one_class = said.get("data").and_then(|data| data.get("normal_only")) == Some(&Value::Boolean(true));
             if one_class { ONE_CLASS_VARIANT } else { DEFAULT_VARIANT }.to_string()
         });
@@ -260,7 +263,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The settings in a file that a run wrote; parts are those of the registry.
+    /// Reads a file that a run has written; parts come from the registry.
     ///
     /// # Errors
     /// As [`from_layers`](Self::from_layers).
@@ -297,10 +300,10 @@ impl Config {
         Ok(Self { variant, seed, data, model, training, checkpoint, registry: registry.clone() })
     }
 
-    /// Whether every field is in its range, as far as that can be said without the data.
+    /// Checks that every field is in its range, as far as that is possible without the data.
     ///
     /// # Errors
-    /// The first field that is not.
+    /// The first field that is out of range.
     pub fn check(&self) -> Result<()> {
         find_variant(&self.variant)?;
         self.model.check().map_err(|error| error.within("model"))?;
@@ -342,7 +345,7 @@ impl Config {
             [("data.read.delimiter", self.data.read.delimiter), ("data.read.comment", self.data.read.comment)]
         {
             if let Some(character) = character.filter(|character| !character.is_ascii()) {
-                return Err(ConfigError::new(field, character, "a plain character, such as , or ;").into());
+                return Err(ConfigError::new(field, character, "an ASCII character, such as , or ;").into());
             }
         }
         if let Some(decimal) = self.data.read.decimal.filter(|decimal| !matches!(decimal, '.' | ',')) {
@@ -352,7 +355,7 @@ impl Config {
             && !matches!(&self.model.network, Network::Mlp(MlpConfig { norm: NormKind::None, .. }))
         {
             let allowed =
-                "0 unless `model.network` is an mlp without `norm`: only its layers are autoencoders by themselves";
+                "0 unless `model.network` is an mlp without `norm`: only its layers can be trained as autoencoders";
             return Err(ConfigError::new("training.pretrain_epochs", training.pretrain_epochs, allowed).into());
         }
         if let Network::Mlp(network) = &self.model.network
@@ -369,12 +372,12 @@ impl Config {
         Ok(())
     }
 
-    /// What to do about a loss that diverges.
+    /// Advice for a loss that diverges.
     pub(crate) fn slower(&self) -> String {
         format!("lower `training.learning_rate` (now {}) or set `training.gradient_clip`", self.training.learning_rate)
     }
 
-    /// The loss became infinite in this one of the epochs; another one may have been kept.
+    /// The error for a loss that became infinite in this epoch; another epoch may have been kept.
     pub(crate) fn diverged(&self, epoch: usize, kept: Option<usize>, epochs: &[Epoch]) -> Error {
         let infinite = epochs.iter().find(|other| other.epoch == epoch).and_then(|epoch| epoch.infinite.clone());
         let kept = kept.map(|kept| format!("epoch {kept} was kept; ")).unwrap_or_default();
@@ -386,7 +389,7 @@ impl Config {
         find_variant(&self.variant)
     }
 
-    /// How the data is read: as it is said, and the columns that it is cut by are not learned from.
+    /// How the data is read: as configured, and without learning from the columns that split it.
     pub fn reading(&self) -> Options {
         let cut_by = self.data.group.iter().chain(&self.data.time).filter(|name| !self.data.read.keep.contains(name));
         let mut read = self.data.read.clone();
@@ -394,10 +397,10 @@ impl Config {
         read
     }
 
-    /// The parts of the data, and the normal class if one was learned from alone.
+    /// Splits the data; also returns the normal class if only that class is trained on.
     ///
     /// # Errors
-    /// A part without rows, a class that the data does not have, or classes of which none can be told to be the normal
+    /// A set without rows, a class that the data does not have, or classes of which none is recognizably the normal
     /// one.
     pub fn cut(&self, sets: Sets) -> Result<(Split, Option<String>)> {
         let data = &self.data;
@@ -416,15 +419,16 @@ impl Config {
         Ok((Split::one_class(sets, &normal, &config)?, Some(normal)))
     }
 
-    /// Whether what is written of it is read again as what it is: its parts are in its registry, and their settings are
-    /// such as TOML has.
+    /// Checks that the written configuration can be read again unchanged: its parts are in its registry, and TOML can
+    /// represent their settings.
     ///
     /// # Errors
-    /// A part that the registry does not know, or settings that change on the way.
+    /// A part that the registry does not know, or settings that change when they are written.
     pub fn check_written(&self) -> Result<()> {
         let text = toml::to_string(self)
             .map_err(|error| Error::Usage(format!("this configuration cannot be written as TOML: {error}")))?;
-        let advice = "parts of your own belong into its `registry`, such as `config.registry = Registry::default().with_penalty::<Mine>()`";
+        let advice = "add parts of your own to its `registry`, such as \
+                      `config.registry = Registry::default().with_penalty::<Mine>()`";
         let again = text
             .parse()
             .map_err(|error: toml::de::Error| error.to_string())
@@ -432,24 +436,29 @@ impl Config {
         match again {
             Ok(again) if again == *self => Ok(()),
             Ok(_) => Err(Error::Usage(
-                "this configuration is another one when it is read again: its parts stand in another order than in its `registry`, or a \
-                 setting has a value that TOML does not have"
+                "this configuration changes when it is written and read again: its parts are in another order than in \
+                 its `registry`, or a setting has a value that TOML cannot represent"
                     .to_string(),
             )),
-            Err(reason) => Err(Error::Usage(format!("this configuration cannot be read again: {}; {advice}", reason.replace('\n', " ")))),
+            Err(reason) => {
+                let reason = reason.replace('\n', " ");
+                Err(Error::Usage(format!("this configuration cannot be read again: {reason}; {advice}")))
+            }
         }
     }
 
-    /// The configuration as TOML, with the meaning of each field beside it, and the parts that could be added.
+    /// The configuration as TOML, with the meaning of each field above it and the parts that could be added.
     pub fn to_toml(&self) -> String {
         let plain = toml::to_string(self).expect("a configuration is TOML");
-        let header = "# Every field of a run, with its meaning, unit and range. Read with `ae train --config FILE`. What is left out is as the variant has it;\n\
-                      # a default that is named is that of the part by itself.\n";
+        let header = "\
+            # Every field of a run, with its meaning, unit and range. Read with `ae train --config FILE`.\n\
+            # A field that is left out has the variant's value; the defaults named here are those of each part by \
+            itself.\n";
         format!("{header}{}", fields::explained(&plain, self))
     }
 }
 
-/// The first number that is infinite or none, with its place.
+/// The first number that is infinite or NaN, with its path.
 fn not_finite(place: &str, value: &Value) -> Option<(String, f64)> {
     match value {
         Value::Float(number) if !number.is_finite() => Some((place.to_string(), *number)),
@@ -476,7 +485,7 @@ fn read_table(path: &Path) -> Result<Table> {
     })
 }
 
-/// `key=value` with a dotted key; a value that is no TOML is taken as text.
+/// Parses `key=value` with a dotted key; a value that is not TOML is taken as a string.
 fn parse_setting(setting: &str) -> Result<(&str, Value)> {
     let (key, value) = setting
         .split_once('=')
@@ -486,7 +495,7 @@ fn parse_setting(setting: &str) -> Result<(&str, Value)> {
     Ok((key.trim(), parsed.unwrap_or_else(|| Value::String(value.trim().to_string()))))
 }
 
-/// A table that holds `value` at the dotted `key`.
+/// A table with `value` at the dotted `key`.
 fn nested(key: &str, value: Value) -> Table {
     let (first, value) = match key.split_once('.') {
         Some((first, rest)) => (first, Value::Table(nested(rest, value))),
@@ -495,11 +504,11 @@ fn nested(key: &str, value: Value) -> Table {
     Table::from_iter([(first.to_string(), value)])
 }
 
-/// Tables of parts that come and go: an empty one says that there is none.
+/// Tables of optional parts: an empty table removes all of them.
 const PARTS: [&str; 3] = ["corruption", "penalty", "constraint"];
 
-/// Puts `layer` over `base`. A part of another `kind` replaces the one below: its fields are others. A part may be
-/// named alone: `code = "top_k"` is a table with this kind.
+/// Puts `layer` over `base`. A part of another `kind` replaces the one below, because its fields differ. A part can be
+/// set by its name only: `code = "top_k"` stands for a table with this kind.
 fn merge(base: &mut Table, layer: Table) {
     for (key, mut value) in layer {
         if PARTS.contains(&key.as_str()) && value.as_table().is_some_and(Table::is_empty) {
@@ -539,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn layers_lie_over_each_other() {
+    fn later_layers_override_earlier_ones() {
         let config =
             set(&["training.epochs=7", "model.network.activation=gelu", "model.network.hidden=[5, 4]"]).unwrap();
         assert_eq!(config.training.epochs, 7);
@@ -550,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_is_named_alone_is_kept_by_what_follows() {
+    fn a_part_set_by_its_name_is_kept_by_later_settings() {
         for parts in
             [["model.code=top_k", "model.code.activation=elu"], ["model.code.activation=elu", "model.code=top_k"]]
         {
@@ -565,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_several_lines_is_left_as_it_is() {
+    fn a_string_of_several_lines_is_kept_unchanged() {
         let mut config = Config::of_variant("undercomplete").unwrap();
         config.data.group = Some("a\nsource = \"x\"\n[data]".to_string());
         assert_eq!(Config::from_table(config.to_toml().parse().unwrap(), &Registry::default()).unwrap(), config);

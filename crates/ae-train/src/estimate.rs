@@ -1,11 +1,11 @@
-//! What a training will take, reckoned before it starts: memory while it trains and while it is measured, and disk for
-//! its checkpoints.
+//! Estimates what a training needs before it starts: memory during training and during the measurements after it, and
+//! disk space for checkpoints.
 //!
-//! The sizes of the network give weights, gradients, moments and checkpoints exactly. What a batch and the measuring
-//! take is reckoned from the largest tensors that are there at once, by factors that were measured with the CPU's
-//! kernels: for fifteen trainings of 0.04 to 39 million parameters, fully connected and convolutional, the sum was 0.95
-//! to 1.23 times the largest memory that the process had. It is there to refuse what would end in the system killing
-//! the program, after hours; not to account for every byte.
+//! Weights, gradients, moments and checkpoints follow exactly from the sizes of the network. The memory for a batch and
+//! for the measurements is estimated from the largest tensors that exist at the same time, with factors measured with
+//! the CPU kernels: for fifteen trainings of 0.04 to 39 million parameters, fully connected and convolutional, the sum
+//! was 0.95 to 1.23 times the peak memory of the process. The estimate exists to refuse what would end hours later with
+//! the system killing the program; it does not account for every byte.
 
 use std::path::Path;
 
@@ -24,61 +24,60 @@ use crate::{
     evaluation::{BATCH, JACOBIAN_UP_TO, SPECTRUM_ROWS, has_spectrum},
 };
 
-/// Bytes of a number of a tensor.
+/// Bytes of a number in a tensor.
 const NUMBER: u64 = 4;
-/// Bytes that the program takes without a network, its code included.
+/// Bytes that the program needs without a network, including its code.
 const PROGRAM: u64 = 60 << 20;
-/// Bytes that measuring takes whatever the network: rows of figures, their texts, the page.
+/// Bytes that the measurements need for any network: results, their texts, the report.
 const FIXED: u64 = 40 << 20;
-/// Tensors of a layer's size that are there at once while the derivative of the code is computed, in quarters: values,
-/// tangents, slopes and what of them has been freed, but not yet asked for again.
+/// Tensors of the size of a layer that exist at the same time while the Jacobian of the code is computed, in quarters:
+/// values, tangents, slopes, and freed memory that has not been reused yet.
 const QUARTERS: u64 = 19;
-/// Copies of the derivative of some rows while its spectrum is computed: in parts, whole, and off the device.
+/// Copies of the Jacobian of some rows while its spectrum is computed: in parts, complete, and copied from the device.
 const SPECTRUM: u64 = 3;
-/// Parameters' worth of memory while a model is trained: what it started from and what it is.
+/// Copies of the parameters while a model is trained: the initial and the current ones.
 const WEIGHTS: u64 = 2;
-/// Gradients, and as much again that was measured beside them.
+/// Gradients, and as much again, which was measured.
 const GRADIENTS: u64 = 2;
 /// Adam's running averages of the gradient and of its square.
 const MOMENTS: u64 = 2;
-/// Weights and moments in a checkpoint: on the disk, and in memory until they are there.
+/// Weights and moments in a checkpoint: on disk, and in memory until they are written.
 const SAVED: u64 = 3;
-/// Checkpoints that can be on the disk at once: the best, the last three, and the one that is being written.
+/// Maximum number of checkpoints on disk: the best, the last three, and the one that is being written.
 const KEPT: u64 = 5;
-/// Bytes of a checkpoint beside its numbers: the names and shapes of a layer's tensors and of their moments, and what
-/// there is once.
+/// Bytes of a checkpoint in addition to its numbers: per layer for the names and shapes of its tensors and of their
+/// moments, and once.
 const OF_LAYER: u64 = 1100;
 const OF_CHECKPOINT: u64 = 600;
-/// Copies of the model in the run's folder: Burn's and safetensors.
+/// Copies of the model in the run folder: Burn's record and safetensors.
 const FILES: u64 = 2;
-/// Of what there is, the share above which a training is warned of.
+/// Share of the available memory or disk above which a warning is given.
 const MUCH: f64 = 0.8;
 
-/// What a training reads, and for how long.
+/// The amount of work of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Work {
     /// Rows of a batch.
     pub batch_size: usize,
-    /// Epochs in all.
+    /// Number of epochs.
     pub epochs: usize,
-    /// Rows that are trained on.
+    /// Number of training rows.
     pub train: usize,
-    /// Rows of the training and of the validation that are measured: all, or a sample of those that stay in their
-    /// file.
+    /// Number of training and validation rows that are measured: all, or a sample if they stay in their file.
     pub measured: usize,
-    /// The same of the test.
+    /// Number of test rows that are measured.
     pub test: usize,
-    /// Bytes that the rows take in memory.
+    /// Bytes of the rows in memory.
     pub held: u64,
 }
 
 impl Work {
-    /// Of a training of this configuration on these rows.
+    /// The work of a training with this configuration on these rows.
     pub fn new(config: &TrainingConfig, split: &Split) -> Self {
         let measured =
             |rows: usize, of: &Rows| if of.store().is_some() { rows.min((SAMPLE / of.width()).max(1)) } else { rows };
         let (train, test) = (split.train.rows(), split.test.rows());
-        // The test is of the same table, unless it came with one of its own.
+        // Test rows belong to the same table, unless they are an official test set.
         let shared = std::ptr::eq(train, test);
         Self {
             batch_size: config.batch_size,
@@ -91,56 +90,56 @@ impl Work {
     }
 }
 
-/// Bytes that `rows` take in memory: all of them, or the blocks that are kept of those that stay in their file.
+/// Bytes of `rows` in memory: all of them, or the cached blocks if they stay in their file.
 fn held(rows: &Rows) -> u64 {
     let all = product(&[rows.len(), rows.width(), rows.element().bytes()]);
     if rows.store().is_some() { all.min(store::KEPT as u64) } else { all }
 }
 
-/// A product of sizes, which a slip of the keyboard can make larger than any number.
+/// A product of sizes, saturating: a typing error can make it larger than any number.
 fn product(sizes: &[usize]) -> u64 {
     sizes.iter().fold(1, |product: u64, &size| product.saturating_mul(size as u64))
 }
 
-/// What a training will take, in bytes.
+/// Estimated resources of a training, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
-    /// Parameters of the model.
+    /// Number of parameters of the model.
     pub parameters: usize,
-    /// The model, and what it started from.
+    /// The current and the initial weights.
     pub weights: u64,
     /// Its gradients.
     pub gradients: u64,
     /// The optimizer's running averages.
     pub moments: u64,
-    /// What a checkpoint keeps in memory until it is on the disk.
+    /// A checkpoint in memory until it is on disk.
     pub saving: u64,
-    /// What the layers give for one batch, forward and backward.
+    /// The activations of the layers for one batch, forward and backward.
     pub activations: u64,
-    /// What stays in memory of the data.
+    /// The data that stays in memory.
     pub rows: u64,
-    /// What the measuring takes that follows the training, and the page.
+    /// The measurements after the training, and the report.
     pub measuring: u64,
-    /// One checkpoint on the disk.
+    /// One checkpoint on disk.
     pub checkpoint: u64,
-    /// As many of them as there can be at once.
+    /// The maximum number of checkpoints on disk.
     pub checkpoints: u64,
-    /// The trained model on the disk.
+    /// The trained model on disk.
     pub files: u64,
-    /// The setting that makes the network smaller.
+    /// The setting that reduces the size of the network.
     widths: &'static str,
 }
 
-/// The sum of sizes, of which none is too large.
+/// A saturating sum of sizes.
 fn sum(parts: &[u64]) -> u64 {
     parts.iter().fold(0, |sum, &part| sum.saturating_add(part))
 }
 
 impl Estimate {
-    /// Of a training of `recipe` on rows like `inputs`.
+    /// The estimate for training `recipe` on rows like `inputs`.
     ///
     /// # Panics
-    /// Inputs that the recipe [refuses](Recipe::check_inputs).
+    /// If the recipe [refuses](Recipe::check_inputs) the inputs.
     pub fn of(recipe: &Recipe, inputs: &Inputs, work: &Work) -> Self {
         let counts = recipe.counts(inputs);
         let parameters = NUMBER.saturating_mul(counts.parameters as u64);
@@ -153,7 +152,7 @@ impl Estimate {
             weights: WEIGHTS * parameters,
             gradients: GRADIENTS * parameters,
             moments: MOMENTS * parameters,
-            // The last checkpoint is written when nothing is trained any more.
+            // The last checkpoint is written when training is over.
             saving: if work.epochs > 1 { SAVED * parameters } else { 0 },
             activations: (2 * NUMBER).saturating_mul(product(&[batch, numbers])),
             rows: work.held,
@@ -168,20 +167,19 @@ impl Estimate {
         }
     }
 
-    /// The most memory that is taken at once: by the training or by the measuring, whichever takes more, and by what is
-    /// there all the while.
+    /// Peak memory: of the training or of the measurements, whichever is larger, plus what is needed all the time.
     pub fn memory(&self) -> u64 {
         let training = sum(&[self.weights, self.gradients, self.moments, self.saving, self.activations]);
         let measuring = sum(&[self.weights, self.measuring]);
         sum(&[PROGRAM, self.rows, training.max(measuring)])
     }
 
-    /// The most disk that is taken at once.
+    /// Peak disk usage.
     pub fn disk(&self) -> u64 {
         self.checkpoints.saturating_add(self.files)
     }
 
-    /// The estimate in a line. On a GPU, the memory is the device's, and unknown.
+    /// The estimate in one line. On a GPU the memory is that of the device, which is unknown.
     pub fn describe(&self, is_gpu: bool) -> String {
         let memory = match is_gpu {
             true => "memory of the GPU unknown".to_string(),
@@ -204,54 +202,56 @@ impl Estimate {
         )
     }
 
-    /// Whether it fits into the memory and the disk that are [there](available_memory), as far as they are known; a
-    /// warning if it takes most of them. For a GPU leave the memory out.
+    /// Checks that the training fits into the available memory (see [`available_memory`]) and disk space, as far as
+    /// they are known. Returns a warning if it needs most of them. For a GPU pass no memory.
     ///
     /// # Errors
-    /// A training that does not fit: what it takes, what there is, and what to lower.
+    /// A training that does not fit: what it needs, what is available, and what to reduce.
     pub fn check(&self, memory: Option<u64>, disk: Option<u64>, folder: &Path) -> Result<Option<String>> {
         let (needed, kept) = (self.memory(), self.disk());
-        let of_memory =
-            |free: u64| format!("this training takes about {} of memory, and {} are there", shown(needed), shown(free));
+        let of_memory = |free: u64| {
+            format!("this training needs about {} of memory, and {} are available", shown(needed), shown(free))
+        };
         let of_disk = |free: u64| {
             format!(
-                "the checkpoints of this training take up to {} of disk, and {} are free in {}",
+                "the checkpoints of this training need up to {} of disk space, and {} are free in {}",
                 shown(kept),
                 shown(free),
                 folder.display()
             )
         };
         if let Some(free) = memory.filter(|&free| needed > free) {
-            return Err(Error::TooLarge(format!("{}: lower {}", of_memory(free), self.largest())));
+            return Err(Error::TooLarge(format!("{}: reduce {}", of_memory(free), self.largest())));
         }
         if let Some(free) = disk.filter(|&free| kept > free) {
-            return Err(Error::TooLarge(format!("{}: free some, or name another folder with `--out`", of_disk(free))));
+            let advice = "free some space, or choose another folder with `--out`";
+            return Err(Error::TooLarge(format!("{}: {advice}", of_disk(free))));
         }
         let much = |needed: u64, free: &u64| needed as f64 > MUCH * *free as f64;
         let warnings = [
             memory
                 .filter(|free| much(needed, free))
-                .map(|free| format!("{}: {} would take less", of_memory(free), self.largest())),
+                .map(|free| format!("{}: reduce {} to need less", of_memory(free), self.largest())),
             disk.filter(|free| much(kept, free)).map(of_disk),
         ];
         let warnings: Vec<String> = warnings.into_iter().flatten().collect();
         Ok((!warnings.is_empty()).then(|| warnings.join("; ")))
     }
 
-    /// The settings that most of the memory hangs on.
+    /// The settings that determine most of the memory.
     fn largest(&self) -> String {
         let network = sum(&[self.weights, self.gradients, self.moments, self.saving]);
         let widths = format!("`{}` or `model.code_dim`", self.widths);
         let parts = [
             (network.max(self.measuring.saturating_sub(FIXED)), widths.as_str()),
             (self.activations, "`training.batch_size`"),
-            (self.rows, "the number of rows (`--stream` leaves those of some formats in their file)"),
+            (self.rows, "the number of rows (`--stream` leaves the rows of some formats in their file)"),
         ];
         parts.into_iter().max_by_key(|(size, _)| *size).map(|(_, what)| what.to_string()).unwrap_or_default()
     }
 }
 
-/// Bytes that measuring takes: the derivative of the code, or the rows beside their principal components, and the
+/// Bytes needed for the measurements: the Jacobian of the code, or the rows and their principal components, and the
 /// distances between rows.
 fn measuring(encoder: &[usize], decoder: &[usize], features: usize, units: usize, work: &Work) -> u64 {
     let numbers = |times: u64, sizes: &[usize]| product(sizes).saturating_mul(times * NUMBER);
@@ -268,22 +268,22 @@ fn measuring(encoder: &[usize], decoder: &[usize], features: usize, units: usize
     let copies = numbers(2, &[rows, encoder.iter().chain(decoder).sum()]);
 
     let (train, test) = (numbers(1, &[work.measured, features]), numbers(1, &[work.test, features]));
-    // Some of them in double precision, their covariance, and what it is decomposed into.
+    // Some rows in double precision, their covariance, and its decomposition.
     let side = features.min(baseline::SMALL);
-    let centred = train.saturating_mul(2).min(baseline::CHUNK as u64);
-    let components = sum(&[train, test, centred, numbers(3 * 2, &[side, side])]);
+    let centered = train.saturating_mul(2).min(baseline::CHUNK as u64);
+    let components = sum(&[train, test, centered, numbers(3 * 2, &[side, side])]);
 
     let distances = numbers(2, &[rows, anomaly::kept_rows(features).min(work.train)]);
     sum(&[FIXED, derivative.max(copies).max(components), distances])
 }
 
-/// Bytes of memory that this program can have in all, with what it has already: within what the machine has free, and
-/// within the limits of its control groups; none where the system does not say.
+/// Bytes of memory that this program can use in total, including what it uses already, within the free memory of the
+/// machine and the limits of its control groups; none if the system does not tell.
 pub fn available_memory() -> Option<u64> {
     Memory::now().map(|memory| memory.free.saturating_add(memory.taken))
 }
 
-/// Bytes that are free where `path` is, or will be; none where the system does not say.
+/// Bytes free on the disk of `path`, which need not exist yet; none if the system does not tell.
 pub fn free_disk(path: &Path) -> Option<u64> {
     let path = std::path::absolute(path).ok()?;
     fs4::available_space(path.ancestors().find(|folder| folder.exists())?).ok()
@@ -307,17 +307,18 @@ mod tests {
     }
 
     #[test]
-    fn the_estimate_of_a_known_network_is_what_mathematics_says() {
+    fn the_estimate_of_a_known_network_equals_the_calculation() {
         let estimate = Estimate::of(&wide(&[2000, 1000, 500]), &Inputs::unit(784), &work());
-        // One way 784-2000-1000-500-30 and the other way back: the same weights, and a bias for each unit that a layer
-        // gives.
+        // 784-2000-1000-500-30 and back: the same weights in both directions, and a bias for each output unit of a
+        // layer.
         let weights = 784 * 2000 + 2000 * 1000 + 1000 * 500 + 500 * 30;
         let parameters = 2 * weights + (2000 + 1000 + 500 + 30) + (500 + 1000 + 2000 + 784);
         assert_eq!(estimate.parameters, parameters);
         let bytes = 4 * parameters as u64;
         assert_eq!((estimate.weights, estimate.gradients, estimate.moments), (2 * bytes, 2 * bytes, 2 * bytes));
         assert_eq!(estimate.saving, 3 * bytes);
-        // What the encoder reads and each layer gives, and what the decoder reads: 100 rows, forward and backward.
+        // The inputs of the encoder, the outputs of each layer and the inputs of the decoder: 100 rows, forward and
+        // backward.
         assert_eq!(estimate.activations, 2 * 4 * 100 * 2 * (784 + 2000 + 1000 + 500 + 30));
         assert_eq!(estimate.rows, 784 * 7000);
         assert!(estimate.checkpoint > 3 * bytes && estimate.checkpoint < 3 * bytes + 20_000, "{}", estimate.checkpoint);
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_of_more_rows_than_there_are_and_numbers_beyond_counting() {
+    fn batches_larger_than_the_data_and_overflowing_sizes_are_handled() {
         let of = |batch_size| Estimate::of(&wide(&[100]), &Inputs::unit(784), &Work { batch_size, ..work() });
         assert_eq!(of(5000), of(usize::MAX));
         let endless = Work {
@@ -348,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_in_a_line_that_says_what_to_lower() {
+    fn a_training_that_does_not_fit_is_refused_with_advice_in_one_line() {
         let folder = Path::new("runs/one");
         let estimate = Estimate::of(&wide(&[2000, 1000, 500]), &Inputs::unit(784), &work());
         let (memory, disk) = (estimate.memory(), estimate.disk());
@@ -366,7 +367,8 @@ mod tests {
         assert_eq!(
             error(Some(100 * MB), None),
             format!(
-                "this training takes about {} of memory, and 100 MB are there: lower `model.network.hidden` or `model.code_dim`",
+                "this training needs about {} of memory, and 100 MB are available: reduce `model.network.hidden` or \
+                 `model.code_dim`",
                 shown(memory)
             )
         );
@@ -385,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_names_what_is_needed_and_of_a_gpu_the_disk_alone() {
+    fn the_description_names_memory_and_disk_but_for_a_gpu_only_disk() {
         let estimate = Estimate::of(&wide(&[2000, 1000, 500]), &Inputs::unit(784), &work());
         let line = estimate.describe(false);
         assert!(
@@ -414,12 +416,12 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_says_what_it_has() {
+    fn free_memory_and_disk_of_this_machine_are_known() {
         let place = tempfile::tempdir().unwrap();
         let free = free_disk(&place.path().join("not/there/yet")).unwrap();
         assert!(free > 0 && free_disk(Path::new("not/there")).is_some());
         if cfg!(target_os = "linux") {
-            // A test binary holds some megabytes, and no machine has more than 64 TB.
+            // A test binary uses some megabytes, and no machine has more than 64 TB.
             assert!((MB..64_000_000 * MB).contains(&available_memory().unwrap()));
         }
     }

@@ -1,5 +1,5 @@
-//! Everything that can be said of a trained model on some rows: errors, code, robustness, what the code knows of the
-//! classes, and how well the network copies what it should not.
+//! The evaluation of a trained model on rows: reconstruction errors, code statistics, robustness to noise and missing
+//! values, accuracy of classifiers on the code, and how well it reconstructs data that it should not.
 
 use ae_data::{Dataset, Geometry, open, picture};
 use burn::data::dataset::Dataset as _;
@@ -19,54 +19,55 @@ use crate::{
     trained::Trained,
 };
 
-/// Rows that the costlier figures are measured on, at most.
+/// Maximum number of rows for the more expensive measurements.
 const MEASURED: usize = 4096;
-/// Training rows that classifiers of the code learn from, at most.
+/// Maximum number of training rows for classifiers on the code.
 const PROBED: usize = 10_000;
 
-/// What a model does on some rows, in units of the scaled data.
+/// Evaluation of a model on rows, in units of the scaled data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Components of the PCA beside the model: as many as the code has units; for 90% of the variance if that is all
-    /// of them.
+    /// Number of components of the PCA baseline: the width of the code, or enough for 90% of the variance if the code
+    /// is as wide as the rows.
     pub pca_components: usize,
-    /// Errors of the copies, beside PCA and the mean.
+    /// Reconstruction errors of the model, of PCA and of the mean.
     #[serde(flatten)]
     pub errors: Part,
-    /// Of images: likeness of the copies.
+    /// For images: similarity of the reconstructions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<Images>,
     /// Mean squared error of each column, in the order of the columns.
     pub columns: Vec<ColumnError>,
-    /// What the code does.
+    /// Statistics of the code.
     pub code: CodeFigures,
-    /// How many directions the code spreads over: the exponential of the entropy of its covariance's spectrum (Roy and
-    /// Vetterli 2007).
+    /// Effective rank of the code: the exponential of the entropy of the spectrum of its covariance (Roy and Vetterli
+    /// 2007).
     pub effective_rank: f64,
-    /// Error to the clean row of what comes back of a noisy one, by the noise's standard deviation.
+    /// Error of the reconstructions of noisy rows, compared with the clean rows, by the standard deviation of the
+    /// noise.
     pub noise: Vec<Point>,
-    /// Error at hidden values once they are filled in, by the share that is hidden.
+    /// Error at hidden values after imputation, by the share that is hidden.
     pub missing: Vec<Point>,
-    /// With labels: what classifiers read from the code.
+    /// With labels: accuracy of classifiers on the code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Classes>,
-    /// How likely the rows are, where the code is stochastic.
+    /// Likelihood of the rows, if the code is stochastic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub likelihood: Option<Likelihood>,
-    /// How well things are copied that do not resemble the data.
+    /// How well inputs that do not resemble the data are reconstructed.
     pub copying: Vec<Copying>,
 }
 
-/// Likeness of images and their copies.
+/// Similarity of images and their reconstructions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Images {
-    /// Peak signal-to-noise ratio, decibels, mean over the images.
+    /// Peak signal-to-noise ratio in decibels, mean over the images.
     pub psnr_db: f64,
     /// The same of PCA.
     pub psnr_db_pca: f64,
-    /// Structural similarity (Wang et al. 2004), mean over the images; none where an image is smaller than the window.
+    /// Structural similarity (Wang et al. 2004), mean over the images; none if the images are smaller than the window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssim: Option<f64>,
     /// The same of PCA.
@@ -74,54 +75,54 @@ pub struct Images {
     pub ssim_pca: Option<f64>,
 }
 
-/// Mean squared error of a column, a category's over its levels.
+/// Mean squared error of a column; for a category over its levels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnError {
-    /// Its name.
+    /// Name of the column.
     pub name: String,
-    /// Of the model.
+    /// Error of the model.
     pub mse: f64,
-    /// Of PCA.
+    /// Error of PCA.
     pub pca: f64,
-    /// Of the mean.
+    /// Error of predicting the mean.
     pub mean: f64,
 }
 
 /// A point of a curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// How much noise, or what share is hidden.
+    /// Standard deviation of the noise, or share of hidden values.
     pub level: f64,
     /// Mean squared error of the model.
     pub mse: f64,
-    /// Of PCA.
+    /// Mean squared error of PCA.
     pub pca: f64,
 }
 
-/// Share of the rows whose class is told right.
+/// Accuracy of classifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Classes {
-    /// By a linear classifier ([`probe`]).
+    /// Of a linear classifier ([`probe`]).
     pub linear: Accuracies,
-    /// By the five nearest training rows ([`neighbours`]).
+    /// Of a vote of the five nearest training rows ([`neighbours`]).
     pub neighbours: Accuracies,
 }
 
-/// What is read from, and how much of it is right.
+/// Accuracy of a classifier by its input features.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Accuracies {
-    /// From the code.
+    /// On the code.
     pub code: f64,
-    /// From the input.
+    /// On the input.
     pub input: f64,
-    /// From as many principal components.
+    /// On as many principal components as the code has units.
     pub pca: f64,
 }
 
-/// How well something is copied.
+/// How well a kind of input is reconstructed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Copying {
-    /// What.
+    /// The kind of input.
     pub what: String,
     /// Mean squared error.
     pub mse: f64,
@@ -132,18 +133,18 @@ pub struct Copying {
 }
 
 impl Trained {
-    /// Everything that can be said of the model on `rows`, beside the principal components of its training rows.
-    /// `train` are labelled rows for classifiers of the code, if there are any.
+    /// Evaluates the model on `rows`, beside the principal components of its training rows. `train` are labeled rows
+    /// for classifiers on the code, if there are any.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
     pub fn evaluate(&self, rows: &Dataset, pca: &Pca, train: Option<&Dataset>) -> Result<Evaluation> {
         let width = self.schema.d_input;
         let k = self.config.model.code_dim;
-        // With as many components as features it copies everything, which says nothing.
+        // With as many components as features PCA reconstructs everything, which is no baseline.
         let pca_components = if k < width { k } else { pca.components_for(PCA_SHARE) };
         let (pca_k, mean) = (pca.first(pca_components), pca.first(0));
-        let pca_components = pca_k.components(); // fewer rows have fewer
+        let pca_components = pca_k.components(); // fewer if there are fewer rows
         let all = rows.sample(ae_data::fit::SAMPLE);
         let values = all.scaled(&self.schema.scaling)?;
         let matrix = Matrix { values: &values, width };
@@ -202,7 +203,7 @@ impl Trained {
         Ok(copies)
     }
 
-    /// What comes back of scaled `rows` without missing values.
+    /// The reconstructions of scaled `rows` without missing values.
     fn through(&self, rows: Matrix) -> Result<Vec<f32>> {
         rows.through(&self.device, |x| self.model.reconstruct(x))
     }
@@ -262,7 +263,7 @@ impl Trained {
         [0.1, 0.2, 0.3, 0.5, 0.7].into_iter().map(point).collect()
     }
 
-    /// None if the classes of `train` and `rows` have no row in common to tell.
+    /// None if `train` and `rows` have no class in common, or only one class.
     fn classes(&self, train: &Dataset, rows: &Dataset, pca: &Pca) -> Result<Option<Classes>> {
         let labelled = |rows: &Dataset| {
             rows.select(rows.indices().iter().copied().filter(|&row| rows.rows().label(row).is_some()).collect())
@@ -271,7 +272,7 @@ impl Trained {
         if train.is_empty() {
             return Ok(None);
         }
-        // Other data may number its classes otherwise: their names decide.
+        // Other data may number its classes differently: their names decide.
         let known = train.rows().classes();
         let classes = rows.rows().classes();
         let Some(labels) = &rows.rows().labels else { return Ok(None) };
@@ -287,7 +288,7 @@ impl Trained {
             rows.indices().iter().filter_map(|&index| number(index)).map(|class| class as u32).collect();
         let train_labels: Vec<u32> = train.indices().iter().filter_map(|&index| train.rows().label(index)).collect();
         if train_labels.iter().all(|label| *label == train_labels[0]) {
-            return Ok(None); // one class was trained on: there is nothing to tell
+            return Ok(None); // with one class there is nothing to classify
         }
         let filled = |dataset: &Dataset| -> Result<Vec<f32>> {
             Ok(dataset
@@ -312,8 +313,8 @@ impl Trained {
         }))
     }
 
-    /// The copying meter: the rows themselves, the rows with each feature shuffled on its own, uniform noise over each
-    /// feature's range, and of images another built-in set.
+    /// Copying test: the rows themselves, the rows with each feature shuffled separately, uniform noise over the range
+    /// of each feature, and for images another built-in data set.
     fn copying(&self, rows: Matrix, pca: &Pca) -> Result<Vec<Copying>> {
         let width = rows.width;
         let mut generator = ChaCha8Rng::seed_from_u64(self.config.seed);
@@ -370,7 +371,7 @@ fn errors_of(rows: Matrix, copies: &[f32]) -> Errors {
     errors
 }
 
-/// Mean squared error of each feature over what was observed.
+/// Mean squared error of each feature over the observed values.
 fn feature_errors<'a>(rows: Matrix, copy: impl Fn(usize) -> &'a [f32]) -> Vec<f64> {
     let mut sums = vec![(0.0, 0.0f64); rows.width];
     for (index, row) in rows.values.chunks_exact(rows.width).enumerate() {
@@ -383,8 +384,8 @@ fn feature_errors<'a>(rows: Matrix, copy: impl Fn(usize) -> &'a [f32]) -> Vec<f6
     sums.into_iter().map(|(sum, count)| sum / count.max(1.0)).collect()
 }
 
-/// The exponential of the entropy of the shares that the directions have in the variance of `rows`; 0 if there is none.
-/// Beyond 2,048 units the spectrum is that of the first 2,048 rows.
+/// Effective rank: the exponential of the entropy of the shares of the variance of `rows` along its principal
+/// directions; 0 without variance. Beyond 2,048 units the spectrum is that of the first 2,048 rows.
 ///
 /// # Errors
 /// Values that are not finite.
@@ -409,7 +410,7 @@ mod tests {
 
     #[test]
     fn effective_rank_counts_directions() {
-        // Two directions of equal variance in five units: a rank of 2; one direction: 1.
+        // Two directions of equal variance in five units have rank 2; one direction has rank 1.
         let circle: Vec<f32> = (0..400)
             .flat_map(|i| {
                 let a = i as f32 * std::f32::consts::TAU / 400.0;

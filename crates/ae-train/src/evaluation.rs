@@ -1,8 +1,8 @@
-//! Errors of reconstructions, in the units of the scaled data.
+//! Errors of reconstructions, in units of the scaled data.
 //!
-//! `sse = mean over examples of sum_i (x_i - r_i)^2`, `mse = mean over observed values of (x - r)^2`, and
-//! `fvu = sum (x - r)^2 / sum (x - mean)^2` with each feature's mean over the same rows: the fraction of variance
-//! unexplained, 0 for a perfect copy and 1 for predicting the mean.
+//! `sse = mean over examples of sum_i (x_i - r_i)^2`, `mse = mean over observed values of (x - r)^2`, and `fvu = sum (x
+//! - r)^2 / sum (x - mean)^2` with the mean of each feature over the same rows: the fraction of variance unexplained, 0
+//! for a perfect reconstruction and 1 for predicting the mean.
 
 use ae_data::{Batcher, Dataset, progress::Progress};
 use ae_model::{
@@ -20,19 +20,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, baseline::Matrix};
 
-/// Rows that the spectrum of the Jacobian is the mean over, on the page of a run.
+/// Number of rows over which the spectrum of the Jacobian is averaged, in the report of a run.
 pub(crate) const SPECTRUM_ROWS: usize = 16;
-/// The widest Jacobian whose spectrum is computed, along its shorter side.
+/// Largest size of the shorter side of a Jacobian whose spectrum is computed.
 const SPECTRUM_WIDTH: usize = 512;
-/// Examples that go through the model at a time.
+/// Number of examples that go through the model at a time.
 pub(crate) const BATCH: usize = 1024;
 
-/// Whether the spectrum of a derivative of this size is computed: decompositions of a larger one take minutes.
+/// Whether the spectrum of a Jacobian of this size is computed: the decomposition of a larger one takes minutes.
 pub(crate) fn has_spectrum(width: usize, units: usize) -> bool {
     width.min(units) <= SPECTRUM_WIDTH && width <= 4096
 }
 
-/// Accumulated squared errors over some rows.
+/// Accumulated squared errors over rows.
 #[derive(Debug, Clone)]
 pub struct Errors {
     mean: Vec<f64>,
@@ -42,7 +42,7 @@ pub struct Errors {
     rows: f64,
 }
 
-/// The figures that are printed.
+/// Reconstruction errors.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Squared error per example.
@@ -51,12 +51,12 @@ pub struct Figures {
     /// Squared error per value.
     #[serde(deserialize_with = "null_is_nan")]
     pub mse: f64,
-    /// Fraction of variance unexplained; `NaN` (in JSON `null`) where the rows have no variance.
+    /// Fraction of variance unexplained; `NaN` (in JSON `null`) if the rows have no variance.
     #[serde(deserialize_with = "null_is_nan")]
     pub fvu: f64,
 }
 
-/// JSON has neither `NaN` nor infinity; serde writes `null`, and this reads it back as `NaN`.
+/// JSON has neither `NaN` nor infinity: serde writes `null`, and this reads it as `NaN`.
 pub(crate) fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
@@ -82,17 +82,17 @@ impl Errors {
         self.squares / self.rows
     }
 
-    /// Fraction of variance unexplained; `NaN` where the rows have no variance.
+    /// Fraction of variance unexplained; `NaN` if the rows have no variance.
     pub fn fvu(&self) -> f64 {
         if self.variance > 0.0 { self.squares / self.variance } else { f64::NAN }
     }
 
-    /// Variance per value about each feature's mean: what `fvu` divides the `mse` by.
+    /// Variance per value about the mean of each feature: `fvu` is `mse` divided by it.
     pub fn variance_per_value(&self) -> f64 {
         self.variance / self.observed
     }
 
-    /// All figures.
+    /// All of these errors.
     pub fn figures(&self) -> Figures {
         Figures { sse: self.sse(), mse: self.squares / self.observed, fvu: self.fvu() }
     }
@@ -101,7 +101,7 @@ impl Errors {
 /// The errors of `model` on `dataset`, whose scaled values are `rows`.
 ///
 /// # Errors
-/// A device that fails to give its results back.
+/// A device that fails to return its results.
 pub fn model_errors<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
     model: &Autoencoder<E, D, C>,
     dataset: &Dataset,
@@ -126,36 +126,36 @@ pub fn model_errors<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
     Ok(errors)
 }
 
-/// What the code does on some rows.
+/// Statistics of the code on rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CodeFigures {
-    /// Active units per example.
+    /// Mean number of active units per example.
     #[serde(deserialize_with = "null_is_nan")]
     pub l0: f64,
-    /// Units that are active for none of the rows.
+    /// Number of units that are active for none of the rows.
     pub dead_units: usize,
-    /// Mean size of a unit.
+    /// Mean absolute value of a unit.
     #[serde(deserialize_with = "null_is_nan")]
     pub mean_activation: f64,
-    /// Share of the values within 0.05 of a bound of their activation; none if it has no bounds.
+    /// Share of the values within 0.05 of a bound of their activation; none if the activation is unbounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saturation: Option<f64>,
-    /// Squared Frobenius norm of the code's derivative by the input, mean over the rows (at most the first 2,048):
-    /// exact up to 128 features, by 16 random probes beyond.
+    /// Squared Frobenius norm of the Jacobian of the code with respect to the input, mean over the rows (at most the
+    /// first 2,048): exact up to 128 features, estimated by 16 random probes beyond.
     #[serde(deserialize_with = "null_is_nan")]
     pub jacobian_norm2: f64,
 }
 
-/// Features up to which that norm is exact.
+/// Number of features up to which this norm is exact.
 pub(crate) const JACOBIAN_UP_TO: usize = 128;
 
-/// Rows that the norm of the derivative is measured on.
+/// Number of rows on which the norm of the Jacobian is measured.
 const JACOBIAN_ROWS: usize = 2048;
 
-/// What the code of `model` does on `dataset`.
+/// Statistics of the code of `model` on `dataset`.
 ///
 /// # Errors
-/// A device that fails to give its results back.
+/// A device that fails to return its results.
 pub fn code_figures<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
     model: &Autoencoder<E, D, C>,
     dataset: &Dataset,
@@ -197,10 +197,11 @@ pub fn code_figures<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
     })
 }
 
-/// Squared error per row to `rows` of what `reconstruct` makes of them with noise N(0, `std`^2) added, drawn by `seed`.
+/// Denoising error: squared error per row between `rows` and the reconstruction of `rows` with noise N(0, `std`^2)
+/// added. `seed` determines the noise.
 ///
 /// # Errors
-/// Whatever `reconstruct` fails with.
+/// Any error of `reconstruct`.
 pub fn noise_sse(
     rows: Matrix,
     std: f64,
@@ -208,7 +209,7 @@ pub fn noise_sse(
     reconstruct: impl FnOnce(Matrix) -> Result<Vec<f32>>,
 ) -> Result<f64> {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
-    // Two uniform draws make a normal one (Box and Muller 1958).
+    // Two uniform numbers give a normal one (Box and Muller 1958).
     let mut normal = || {
         let (radius, angle): (f64, f64) = (generator.random(), generator.random());
         (-2.0 * (1.0 - radius).ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
@@ -219,13 +220,13 @@ pub fn noise_sse(
     Ok(squares / (rows.values.len() / rows.width) as f64)
 }
 
-/// `rows` with the share `rate` of their values missing, completely at random, drawn by `seed`.
+/// `rows` with a share `rate` of their values missing completely at random; `seed` determines which.
 pub fn hide(rows: Matrix, rate: f64, seed: u64) -> Vec<f32> {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     rows.values.iter().map(|&value| if generator.random_bool(rate) { f32::NAN } else { value }).collect()
 }
 
-/// Mean squared error of `filled` to `rows` where `holes` is missing a value that `rows` has.
+/// Mean squared error of `filled` compared with `rows`, over the values that are missing in `holes` but not in `rows`.
 pub fn imputation_mse(rows: Matrix, holes: Matrix, filled: &[f32]) -> f64 {
     let missing =
         rows.values.iter().zip(holes.values).zip(filled).filter(|((x, hole), _)| hole.is_nan() && !x.is_nan());
@@ -235,7 +236,7 @@ pub fn imputation_mse(rows: Matrix, holes: Matrix, filled: &[f32]) -> f64 {
 }
 
 impl Matrix<'_> {
-    /// What `f` makes of these rows, in batches on `device`; both row by row.
+    /// Applies `f` to these rows, in batches on `device`; input and output are row by row.
     ///
     /// # Errors
     /// A device that fails.
@@ -249,13 +250,13 @@ impl Matrix<'_> {
     }
 }
 
-/// The numbers of a tensor, off the device.
+/// Copies the numbers of a tensor from the device.
 ///
 /// # Errors
-/// A device that fails to give its results back.
+/// A device that fails to return its results.
 pub fn numbers<const R: usize>(tensor: Tensor<R>) -> Result<Vec<f32>> {
     let data = tensor.try_into_data().map_err(failed)?;
-    // Numbers in single precision need not be looked at one by one.
+    // Numbers in single precision need no conversion.
     match data.dtype() {
         DType::F32 => data.try_into_vec().map_err(|error| Error::Failed(format!("the device failed: {error:?}"))),
         _ => Ok(data.iter::<f32>().collect()),
@@ -271,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn noise_that_nothing_removes_is_its_own_error_and_holes_are_counted_where_they_are() {
+    fn the_error_of_unremoved_noise_is_its_variance_and_only_hidden_values_count() {
         let values = vec![0.5f32; 6400];
         let rows = Matrix { values: &values, width: 64 };
         let sse = noise_sse(rows, 0.3, 1, |noisy| Ok(noisy.values.to_vec())).unwrap();

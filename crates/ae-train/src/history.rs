@@ -1,9 +1,8 @@
-//! What each epoch measured: kept for Burn's best-epoch search, appended to `metrics.csv`, and told to the reporter in
-//! one line.
+//! The metrics of each epoch: kept for Burn's best-epoch search, appended to `metrics.csv`, and reported in one line.
 //!
-//! A resumed run reads its rows back first, so that the best epoch so far and the patience left are those of a run
-//! never interrupted. Rows are known by their epoch, of several the last one counts, and a last line that was cut off
-//! does not.
+//! A resumed run reads its rows back first, so that the best epoch so far and the remaining patience are those of an
+//! uninterrupted run. Rows are identified by their epoch: the last of several counts, and an incomplete last line does
+//! not.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,26 +30,26 @@ use crate::{
     run_folder::{bytes, own_file},
 };
 
-/// Column of the epoch's number.
+/// Column with the number of the epoch.
 const EPOCH: &str = "epoch";
-/// Column of the seconds that the epoch took.
+/// Column with the duration of the epoch, in seconds.
 const SECONDS: &str = "seconds";
 
-/// The epochs of a training that leaves no file.
+/// The epochs of a training that writes no file.
 pub type Losses = Arc<Mutex<Vec<Epoch>>>;
 
-/// The record of a run's epochs.
+/// The history of a run's epochs.
 pub struct History {
     path: PathBuf,
     file: Option<File>,
     columns: Vec<String>,
-    /// Value by epoch and column.
+    /// Values by epoch and column.
     values: BTreeMap<(usize, String), f64>,
     names: Vec<(MetricId, String)>,
-    /// Where the losses go, of a training that leaves no file.
+    /// Where the losses go in a training that writes no file.
     losses: Option<Losses>,
     epochs: usize,
-    /// Optimizer steps of an epoch.
+    /// Number of optimizer steps of an epoch.
     batches: usize,
     first: usize,
     began: Instant,
@@ -59,7 +58,7 @@ pub struct History {
 }
 
 impl History {
-    /// Of a training of `epochs` epochs of so many batches that leaves no file.
+    /// For a training of `epochs` epochs of this many batches that writes no file.
     pub fn in_memory(losses: Losses, epochs: usize, batches: usize, reporter: Arc<dyn Reporter>) -> Self {
         Self { losses: Some(losses), ..Self::new(epochs, batches, reporter) }
     }
@@ -82,7 +81,7 @@ impl History {
         }
     }
 
-    /// Opens `path` for a run of `epochs` epochs of so many batches, of which the first `done` are read back.
+    /// Opens `path` for a run of `epochs` epochs of this many batches; the first `done` epochs are read back.
     ///
     /// # Errors
     /// A file that cannot be written, or whose rows cannot be read back.
@@ -93,12 +92,12 @@ impl History {
             .map(|((epoch, column), value)| ((*epoch, column.clone()), *value));
         let values: BTreeMap<(usize, String), f64> = rows.collect();
         if let Some(epoch) = (1..=done).find(|&epoch| !values.contains_key(&(epoch, Self::key(LOSS, &Split::Valid)))) {
-            return Err(damaged(path, &format!("holds no row of epoch {epoch}")));
+            return Err(damaged(path, &format!("it has no row of epoch {epoch}")));
         }
         let mut history =
             Self { path: path.to_owned(), columns, values, first: done + 1, ..Self::new(epochs, batches, reporter) };
-        // What is there beyond these rows: a line that was cut off, or epochs that are trained again. A whole file
-        // takes its place.
+        // The file may hold more than these rows: an incomplete line, or epochs that are trained again. Then a new file
+        // replaces it.
         let text = if done > 0 { history.text(done) } else { String::new() };
         own_file(path)?;
         if fs::read(path).map_or(done > 0, |before| before != text.as_bytes()) {
@@ -110,7 +109,7 @@ impl History {
         Ok(history)
     }
 
-    /// The file of the first `epochs` epochs.
+    /// The content of the file after the first `epochs` epochs.
     fn text(&self, epochs: usize) -> String {
         let rows: String = (1..=epochs).map(|epoch| self.row(epoch)).collect();
         format!("{}{rows}", self.header())
@@ -129,8 +128,8 @@ impl History {
         format!("{split}_{}", name.to_lowercase().replace(' ', "_"))
     }
 
-    /// Appends the row of an epoch; the first also writes the header, from what was measured. It is on the disk before
-    /// the epoch's checkpoint is.
+    /// Appends the row of an epoch; the first row also writes the header, from what was measured. The row is on disk
+    /// before the epoch's checkpoint is.
     fn write(&mut self, epoch: usize) {
         let mut text = String::new();
         if self.columns.is_empty() {
@@ -146,7 +145,8 @@ impl History {
         }
     }
 
-    /// `epoch  12/100  loss 0.41 / 0.43 ...`: training and validation of each loss, then the validation error.
+    /// `epoch  12/100  loss 0.41 (validation 0.43) ...`: each loss on training and validation rows, then the validation
+    /// error.
     fn line(&self, epoch: usize) -> String {
         let value = |column: &str| self.values.get(&(epoch, column.to_string())).copied();
         let mut parts = vec![format!("epoch {epoch:>4}/{}", self.epochs)];
@@ -172,7 +172,7 @@ impl History {
     }
 }
 
-/// Seconds below two minutes, minutes and hours above.
+/// Seconds below two minutes, then minutes, then hours.
 fn clock(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
@@ -182,20 +182,20 @@ fn clock(time: Duration) -> String {
 }
 
 fn damaged(path: &Path, reason: &str) -> Error {
-    // A cell of a damaged file can be half of it, in many lines.
+    // A cell of a damaged file can contain half of the file, with many lines.
     let reason: String =
         reason.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(300).collect();
     Error::Failed(format!(
-        "{}: {reason}; without it the best epoch so far is unknown: bring the file back, or train anew",
+        "{}: {reason}; without it the best epoch so far is unknown: restore the file, or train again",
         path.display()
     ))
 }
 
-/// What `metrics.csv` holds.
+/// The content of `metrics.csv`.
 #[derive(Debug, Default)]
 struct Table {
     columns: Vec<String>,
-    /// Value by epoch and column.
+    /// Values by epoch and column.
     values: BTreeMap<(usize, String), f64>,
 }
 
@@ -209,7 +209,7 @@ impl Table {
     }
 }
 
-/// Reads the file, without a last line that was cut off.
+/// Reads the file, without an incomplete last line.
 fn read(path: &Path) -> Result<Table> {
     let text = bytes(path).and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
     let text = text.map_err(|error| damaged(path, &error))?;
@@ -223,7 +223,7 @@ fn read(path: &Path) -> Result<Table> {
     for (row, record) in reader.records().enumerate() {
         let record = record.map_err(|error| damaged(path, &error.to_string()))?;
         let number = |column: &str, cell: &str| {
-            damaged(path, &format!("`{cell}` in row {}, column `{column}` is no number", row + 1))
+            damaged(path, &format!("`{cell}` in row {}, column `{column}` is not a number", row + 1))
         };
         let epoch: usize = record[0].parse().map_err(|_| number(EPOCH, &record[0]))?;
         for (column, cell) in header.iter().zip(&record).skip(1).filter(|(_, cell)| !cell.is_empty()) {
@@ -234,26 +234,27 @@ fn read(path: &Path) -> Result<Table> {
     Ok(table)
 }
 
-/// What is needed of an epoch afterwards.
+/// Summary of an epoch, for decisions after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Epoch {
     /// Its number, from 1.
     pub epoch: usize,
     /// Its validation loss.
     pub loss: f64,
-    /// What it took.
+    /// Its duration in seconds.
     pub seconds: f64,
-    /// The term of the loss that is infinite or none, if the loss is.
+    /// The term of the loss that is infinite or NaN, if the loss is.
     pub infinite: Option<String>,
 }
 
 impl Epoch {
-    /// Of the values of an epoch, by column.
+    /// From the values of an epoch, by column.
     fn of<'a>(epoch: usize, values: impl Iterator<Item = (&'a str, f64)> + Clone) -> Self {
         let value =
             |wanted: &str| values.clone().find(|(column, _)| *column == wanted).map_or(f64::NAN, |(_, value)| value);
         let loss = value(&History::key(LOSS, &Split::Valid));
-        // Of the terms, which are the columns that are none of the other figures; in training they are infinite first.
+        // Every column that is not one of the other metrics is a term of the loss; terms become infinite in training
+        // first.
         let is_term = |column: &str| {
             let name = column.strip_prefix("train_").or(column.strip_prefix("valid_"));
             name.filter(|name| *name != LOSS && !FIGURES.contains(name)).map(str::to_string)
@@ -265,11 +266,11 @@ impl Epoch {
     }
 }
 
-/// Columns that are no terms of the loss.
+/// Columns that are not terms of the loss.
 const FIGURES: [&str; 8] =
     ["mse", "fvu", "code_l0", "dead_units", "mean_activation", "saturation", "jacobian_norm2", "learning_rate"];
 
-/// Every epoch that `path` holds, in their order.
+/// Every epoch in `path`, in order.
 ///
 /// # Errors
 /// A file that cannot be read.
@@ -282,7 +283,7 @@ pub fn losses(path: &Path) -> Result<Vec<Epoch>> {
     Ok(table.epochs().into_iter().map(epoch).collect())
 }
 
-/// Every column that `path` holds, by name, epoch by epoch; `NaN` where nothing was measured.
+/// Every column of `path` by name, one value for each epoch; `NaN` where nothing was measured.
 ///
 /// # Errors
 /// A file that cannot be read.
@@ -323,8 +324,7 @@ impl MetricLogger for History {
 
     fn log_epoch_summary(&mut self, summary: EpochSummary) {
         let epoch = summary.epoch_number;
-        // An interrupted epoch ends its training split without a validation: it will be trained again, and leaves no
-        // row.
+        // An interrupted epoch ends its training split without a validation: it will be trained again, and gets no row.
         if summary.split != Split::Valid {
             return;
         }
@@ -353,7 +353,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.csv");
         let open = |done: usize| History::open(&path, 5, 10, done, Arc::new(Quiet));
-        // The second epoch was trained twice, and the last line was cut off.
+        // The second epoch was trained twice, and the last line is incomplete.
         std::fs::write(&path, "epoch,seconds,valid_loss\n1,0.5,3\n2,0.5,9\n2,0.5,2\n3,0.5,1\n4,0.5,0.").unwrap();
         let mut history = open(2).unwrap();
         assert!(matches!(history.read_numeric("loss", 2, &Split::Valid).unwrap()[..], [NumericEntry::Final(2.0)]));
@@ -377,13 +377,13 @@ mod tests {
         std::fs::write(&torn, "epoch,loss\n1,\"2\n3\"\n").unwrap();
         let said = losses(&torn).unwrap_err().to_string();
         assert!(said.contains("`2 3` in row 1") && said.lines().count() == 1, "{said}");
-        // A training from the start leaves nothing of the one before.
+        // A training that starts again leaves nothing of the previous one.
         drop(open(0).unwrap());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     }
 
     #[test]
-    fn times_are_said_in_the_unit_that_fits() {
+    fn durations_are_printed_in_a_suitable_unit() {
         assert_eq!([5, 600, 9000].map(|seconds| clock(Duration::from_secs(seconds))), ["5 s", "10 min", "2.5 h"]);
     }
 }

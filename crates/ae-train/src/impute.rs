@@ -1,5 +1,5 @@
-//! Filling in what is missing: the blanks of rows by what the model makes of the rest; and how good that is, on values
-//! that were there.
+//! Imputation: missing values are filled in by the model from the observed ones. Its quality is measured on values that
+//! were observed and then hidden.
 
 use std::{io::Write, path::Path, sync::Arc};
 
@@ -20,50 +20,49 @@ use crate::{
     trained::Trained,
 };
 
-/// Share of the values that are hidden to measure how well hidden values are filled in.
+/// Share of the values that are hidden to measure the quality of imputation.
 pub const HELD_OUT: f64 = 0.1;
-/// Rows that this is measured on, at most, and their values.
+/// Maximum number of rows for this measurement, and of their values.
 const MEASURED: usize = 10_000;
 const VALUES: usize = 2 << 20;
-/// Times that a row is looked at again with what was filled in.
+/// Number of times that the imputed row goes through the model again.
 const ROUNDS: usize = 5;
 
-/// How well values that were there and were hidden are filled in: mean squared error at the hidden values, in units of
-/// the scaled data.
+/// Quality of imputation: mean squared error at values that were observed and then hidden, in units of the scaled data.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HeldOut {
     /// Share of the values that were hidden, completely at random.
     pub hidden: f64,
-    /// By the model.
+    /// Error of the model.
     pub mse: f64,
-    /// By PCA of the code's width, from what was observed (probabilistic PCA, Tipping and Bishop 1999).
+    /// Error of probabilistic PCA of the code's width (Tipping and Bishop 1999), given the observed values.
     pub pca: f64,
-    /// By the mean of each column.
+    /// Error of the mean of each column.
     pub mean: f64,
 }
 
-/// What became of the blanks of a table.
+/// Counts of the blank cells of a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Filled {
-    /// Blanks that were filled in.
+    /// Cells that were filled in.
     pub cells: usize,
-    /// Blanks that are left: of columns that were empty in training, or of rows of which no value is there.
+    /// Cells left blank: in columns that were empty in training, or in rows in which every value is missing.
     pub left: usize,
-    /// Rows of which no value is there, so that nothing says what the blanks are.
+    /// Rows in which every value is missing, so that they cannot be filled in.
     pub empty_rows: usize,
 }
 
-/// What becomes of the blanks, by row.
+/// The imputed cells, by row.
 struct Cells<I> {
     batches: I,
-    /// The cells of the batch at hand, row by row, and the row that is first among them.
+    /// The cells of the current batch, row by row, and its first row.
     cells: Vec<f64>,
     first: usize,
     columns: usize,
 }
 
 impl<I: Iterator<Item = Result<Vec<f64>>>> Cells<I> {
-    /// The cell of a row, of which none comes before one that was asked for.
+    /// The cell of a row; rows must be requested in order.
     fn cell(&mut self, row: usize, column: usize) -> Result<f64> {
         while (row - self.first) * self.columns >= self.cells.len() {
             self.first += self.cells.len() / self.columns;
@@ -77,8 +76,9 @@ impl<I: Iterator<Item = Result<Vec<f64>>>> Cells<I> {
 }
 
 impl Trained {
-    /// `values` (scaled rows, `NaN` where missing) with what is missing filled in, row by row. A model that reads which
-    /// values are there does it at once; any other begins with the mean and reads its own answer a few times over.
+    /// `values` (scaled rows, `NaN` where missing) with missing values filled in, row by row. A model that reads which
+    /// values are observed does this in one pass; any other model starts with the mean and reads its own output a few
+    /// times.
     ///
     /// # Errors
     /// A device that fails.
@@ -100,8 +100,8 @@ impl Trained {
         numbers(filled)
     }
 
-    /// The cells of each row with its blanks filled in, in batches, in the units of the data, row by row; `NaN` where
-    /// nothing is known: in a column that was empty in training, in a row of which no value is there.
+    /// The cells of each row with missing ones filled in, in batches, in the units of the data, row by row; `NaN` where
+    /// nothing is known: in a column that was empty in training, or a row in which every value is missing.
     fn filled<'a>(
         &'a self,
         rows: &'a Dataset,
@@ -117,9 +117,9 @@ impl Trained {
                 let features = &mut filled[index * width..(index + 1) * width];
                 let known = rows.rows().row(row)?;
                 let is_empty = known.iter().all(|value| value.is_nan());
-                // What was always the same is known better than the network knows it.
+                // A feature that was constant in training needs no network.
                 self.schema.scaling.constant.iter().for_each(|&(feature, value)| features[feature] = value);
-                // What was there stays to the last bit, which scaling and back would not give.
+                // Observed values are copied: scaling and unscaling would change their last bits.
                 features
                     .iter_mut()
                     .zip(&known)
@@ -137,7 +137,7 @@ impl Trained {
         })
     }
 
-    /// The cells of all `rows` with their blanks filled in, in the units of the data, row by row; `NaN` where nothing
+    /// The cells of all `rows` with missing ones filled in, in the units of the data, row by row; `NaN` where nothing
     /// is known.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl Trained {
         })
     }
 
-    /// How well values of `rows` that are there are filled in once they are hidden.
+    /// Measures the quality of imputation on observed values of `rows` that are hidden.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
@@ -168,7 +168,7 @@ impl Trained {
         })
     }
 
-    /// `rows` with the share `rate` of their columns' values missing: a category is hidden with all of its levels.
+    /// `rows` with a share `rate` of the values of their columns missing: a category is hidden with all of its levels.
     pub(crate) fn hide(&self, rows: Matrix, rate: f64) -> Vec<f32> {
         let ranges = Encoding::new(self.columns()).ranges();
         let count = rows.values.len() / rows.width;
@@ -183,7 +183,7 @@ impl Trained {
         values
     }
 
-    /// The learned columns, and where each is in the table that `rows` are from.
+    /// The learned columns, and their positions in the table of `rows`.
     fn places(&self, rows: &Dataset) -> Option<Vec<(usize, Column)>> {
         let carried = rows.rows().carried.as_ref().filter(|_| !self.schema.columns.is_empty())?;
         let names = ae_data::table::names(carried.table().as_ref());
@@ -191,13 +191,13 @@ impl Trained {
         self.schema.columns.iter().map(|column| Some((*found.get(&column.name)?, column.clone()))).collect()
     }
 
-    /// Writes the table of text that `rows` are all the rows of to `to` with its blanks filled in and every other byte
-    /// as it was; gzipped if it is `packed`.
+    /// Writes the text table of `rows`, which must be all of its rows, to `to`: with its blank cells filled in and
+    /// every other byte unchanged, gzipped if it is `packed`.
     ///
     /// # Errors
-    /// Rows of no table of text, a device that fails, or a place that cannot be written.
+    /// Rows that do not belong to a text table, a device that fails, or a file that cannot be written.
     pub fn impute_text(&self, rows: &Dataset, to: &mut dyn Write, packed: bool) -> Result<Filled> {
-        let none = || Error::Failed("these rows are not those of a table of text".to_string());
+        let none = || Error::Failed("these rows do not belong to a text table".to_string());
         let places = self.places(rows).ok_or_else(none)?;
         let table = rows.rows().carried.as_ref().map(|carried| carried.table().clone()).ok_or_else(none)?;
         let missing = rows.rows().missing();
@@ -237,11 +237,11 @@ impl Trained {
         }
     }
 
-    /// Writes the array at `from`, which `rows` are all the rows of, to `to` with its missing numbers filled in and
-    /// every other byte as it was.
+    /// Writes the array at `from`, of which `rows` must be all rows, to `to`: with its missing numbers filled in and
+    /// every other byte unchanged.
     ///
     /// # Errors
-    /// A file that is no array, or a place that cannot be written.
+    /// A file that is not an array, or a file that cannot be written.
     pub fn impute_array(&self, from: &Path, read: &Options, rows: &Dataset, mut to: impl Write) -> Result<Filled> {
         let width = self.columns().len();
         let batches = self.filled(rows).map(|batch| batch.map(|(_, cells)| cells));
@@ -272,9 +272,9 @@ impl Trained {
         }
     }
 
-    /// `rows` as a table with every column of theirs, as it came, and the blanks of the learned ones filled in. Of
-    /// text, columns of plain numbers become numbers if `typed`. What was filled in is counted in `count` as the
-    /// table is read.
+    /// `rows` as a table with all of their columns unchanged, but with the blank cells of the learned columns filled
+    /// in. If `typed` is set, text columns of plain numbers become numbers. Cells are counted in `count` as the table
+    /// is read.
     pub fn impute<'a>(&'a self, rows: &'a Dataset, typed: bool, count: &'a std::cell::RefCell<Filled>) -> Table<'a> {
         let Some(places) = self.places(rows) else { return self.impute_numbers(rows, count) };
         let Some(carried) = rows.rows().carried.as_ref() else { return self.impute_numbers(rows, count) };
@@ -286,7 +286,7 @@ impl Trained {
             fields[*place] = Field::new(&column.name, kind, true);
         }
         let missing = rows.rows().missing();
-        // What a program wrote about the table, such as pandas about its index, stays with it.
+        // The metadata that a program wrote into the table, such as that of pandas about its index, is kept.
         let schema = Arc::new(Schema::new(fields).with_metadata(carried.table().schema().metadata().clone()));
         let shape = Shape { results: 0..all.len(), ..Shape::of(schema.clone(), rows.len()) };
         let width = places.len();
@@ -312,7 +312,7 @@ impl Trained {
         Table::new(shape, parts)
     }
 
-    /// The same for rows that are an array of numbers.
+    /// The same for rows of an array of numbers.
     fn impute_numbers<'a>(&'a self, rows: &'a Dataset, count: &'a std::cell::RefCell<Filled>) -> Table<'a> {
         let columns = self.columns();
         let kind = if rows.rows().element() == ae_data::Element::F64 { DataType::Float64 } else { DataType::Float32 };
@@ -344,12 +344,12 @@ impl Trained {
     }
 }
 
-/// Whether a column of text is written as every program writes numbers.
+/// Whether a text column contains numbers in the usual notation.
 fn is_plain(column: &Column) -> bool {
     column.kind == Kind::Number && column.style.is_plain() && !column.blank
 }
 
-/// A column of text that holds plain numbers, as numbers.
+/// Converts a text column of plain numbers to numbers.
 fn as_numbers(array: &ArrayRef, column: &Column, missing: &Missing) -> Result<ArrayRef> {
     let texts = texts(array, "the table".as_ref()).map_err(|error: DataError| Error::from(error))?;
     let cell =

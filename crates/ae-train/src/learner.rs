@@ -1,4 +1,4 @@
-//! Burn's Learner, put together from a configuration.
+//! Burn's Learner, configured for a training.
 
 use std::path::Path;
 
@@ -27,16 +27,16 @@ use crate::{
     step::Trainee,
 };
 
-/// Steps on a GPU between two readings of what they measured.
+/// Number of steps on a GPU between two reads of the metrics.
 const READ_EVERY: usize = 16;
 
 /// Where the checkpoints of a training go.
 pub enum Place<'a> {
-    /// Into a folder, which a training can go on from.
+    /// Into a folder from which a training can continue.
     Folder {
         /// The folder.
         checkpoints: &'a Path,
-        /// What of it is there already.
+        /// The checkpoints that exist already.
         saved: &'a Saved,
         /// When a checkpoint is taken within an epoch.
         every: Every,
@@ -46,7 +46,7 @@ pub enum Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether there is anything to go on from.
+    /// Whether there is a checkpoint to continue from.
     pub fn has_begun(&self) -> bool {
         match self {
             Self::Folder { saved, .. } => saved.last() > 0 || saved.within.is_some(),
@@ -54,7 +54,7 @@ impl Place<'_> {
         }
     }
 
-    /// Epochs that are done already.
+    /// Number of epochs done already.
     fn done(&self) -> usize {
         match self {
             Self::Folder { saved, .. } => saved.last(),
@@ -63,7 +63,7 @@ impl Place<'_> {
     }
 }
 
-/// Everything that a fit needs beside the model.
+/// Everything that a fit needs in addition to the model.
 pub struct Fit<'a> {
     /// How to train.
     pub config: &'a TrainingConfig,
@@ -73,17 +73,17 @@ pub struct Fit<'a> {
     pub split: &'a Split,
     /// Their scaling.
     pub batcher: Batcher,
-    /// Variances of the parts, for `fvu`.
+    /// Variances of training and validation rows, for `fvu`.
     pub variances: Variances,
     /// Where checkpoints go.
     pub place: Place<'a>,
-    /// The record of the epochs.
+    /// The history of the epochs.
     pub history: History,
-    /// What hears of the training.
+    /// Receives the progress of the training.
     pub reporter: &'a dyn Reporter,
-    /// What stops it from outside.
+    /// Stops the training from outside.
     pub interrupter: Interrupter,
-    /// Where it runs.
+    /// The device to train on.
     pub device: Device,
 }
 
@@ -103,9 +103,9 @@ impl TrainingConfig {
     }
 
     /// The learning rate at each step, for epochs of `batches` steps.
-    ///
+    /// The learning rate at each step, for epochs of `batches` steps.
     /// # Errors
-    /// A learning rate that Burn's schedules do not take.
+    /// A learning rate that Burn's schedules do not accept.
     pub fn schedule(&self, batches: usize) -> Result<ModuleLrScheduler> {
         let warmup = self.warmup_epochs * batches;
         let steps = self.epochs * batches - warmup;
@@ -128,7 +128,7 @@ impl TrainingConfig {
 }
 
 impl Fit<'_> {
-    /// Trains, and gives the model of the last epoch back: the best one is in the checkpoints.
+    /// Trains, and returns the model of the last epoch; the best one is in the checkpoints.
     ///
     /// # Errors
     /// A checkpoint that cannot be read, a folder that cannot be written, or a device that fails.
@@ -162,7 +162,7 @@ impl Fit<'_> {
             trainee = trainee.with_watch(std::sync::Arc::new(watch));
         }
 
-        // The folder is that of Burn's own loggers, of which there are none here.
+        // The folder is for Burn's own loggers, which are not used here.
         let mut training = SupervisedTraining::new("", std::sync::Arc::new(train), std::sync::Arc::new(validation))
             .with_metric_logger(self.history)
             .with_application_logger(None)
@@ -181,15 +181,15 @@ impl Fit<'_> {
                     (within.steps, schedule.to_record())
                 });
                 if let Some(within) = within {
-                    // Epoch 0 is what Burn calls that of a training that goes on in its first epoch.
+                    // Burn calls it epoch 0 if a training continues within its first epoch.
                     resume = Some(done);
                     let left = within.of - within.batches;
                     let epoch = within.epoch;
                     let since = format!(
-                        "the training figures and the seconds of epoch {epoch} are of the {left} of its {} batches that were left",
+                        "its training metrics and seconds cover only the remaining {left} of its {} batches",
                         within.of
                     );
-                    self.reporter.warning(&format!("going on within epoch {epoch}: {since}"));
+                    self.reporter.warning(&format!("training continues within epoch {epoch}: {since}"));
                 }
                 let [model, optimizer, scheduler] = Files::of(checkpoints, at);
                 training
@@ -200,7 +200,7 @@ impl Fit<'_> {
         training = training.renderer(self.reporter.renderer(&self.interrupter, resume));
         if let Some(epoch) = resume {
             if let Place::Folder { checkpoints, .. } = &self.place {
-                // Burn panics on a checkpoint that it cannot use: look first, and say it in a sentence.
+                // Burn panics on a checkpoint that it cannot use: read it first, to report a problem in one line.
                 let (record, what) = match within {
                     Some(within) => {
                         (checkpoint::load_step(checkpoints, PARTS[0], within)?, format!("step {}", within.steps))
@@ -221,7 +221,7 @@ impl Fit<'_> {
         let result = training.launch(Learner::new(trainee, self.config.optimizer(), schedule));
         match &result.error {
             Some(error) => Err(Error::Failed(match &**error {
-                // It names its place.
+                // This error names its path.
                 TrainingError::Checkpoint(CheckpointerError::IOError(error)) => format!("training stopped: {error}"),
                 error => format!("training stopped: {error}"),
             })),

@@ -1,10 +1,10 @@
-//! A mixture of Gaussians with full covariances: a density of codes or of any rows, to draw samples from and to score
-//! rows by.
+//! Gaussian mixture with full covariances: a density of codes or of any rows, to draw samples from and to score rows
+//! by.
 //!
-//! `p(x) = sum_k w_k N(x; m_k, S_k)`, with weights `w`, means `m` and covariances `S` of `K` components. Fitted by
-//! expectation maximisation (Dempster, Laird and Rubin 1977), which starts from k-means++ (Arthur and Vassilvitskii
-//! 2007) and some steps of k-means. On the codes of a trained autoencoder it is the ex-post density of Ghosh et al.
-//! (2020): decoded samples of it are generated rows. All computation is in `f64`.
+//! `p(x) = sum_k w_k N(x; m_k, S_k)`, with weights `w`, means `m` and covariances `S` of `K` components. It is fitted
+//! by expectation maximization (Dempster, Laird and Rubin 1977), initialized by k-means++ (Arthur and Vassilvitskii
+//! 2007) and a few steps of k-means. On the codes of a trained autoencoder it is the ex-post density of Ghosh et al.
+//! (2020): its decoded samples are generated rows. All computation is in `f64`.
 
 use ae_data::progress::beat;
 use faer::{
@@ -21,30 +21,30 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// Rows that are worked on at a time.
+/// Number of rows processed at a time.
 const BLOCK: usize = 1024;
-/// Steps of k-means before expectation maximisation.
+/// Steps of k-means before expectation maximization.
 const KMEANS_STEPS: usize = 8;
-/// Steps of expectation maximisation, at most.
+/// Maximum number of steps of expectation maximization.
 const STEPS: usize = 200;
-/// Expectation maximisation ends when the mean log-likelihood gains less, in nats a row.
+/// Expectation maximization ends when the mean log-likelihood improves by less than this, in nats per row.
 const GAIN: f64 = 1e-6;
-/// What is added to the diagonal of each covariance, as a share of the mean variance of a column.
+/// Added to the diagonal of each covariance, as a share of the mean variance of a column.
 const RIDGE: f64 = 1e-6;
-/// The same as a share of the mean square of all values: the square of what an `f32` is rounded by.
+/// The same as a share of the mean square of all values: the square of the rounding error of an `f32`.
 const ROUNDING: f64 = 1e-14;
-/// Responsibilities that are not larger are taken as 0.
+/// Responsibilities that are not larger count as 0.
 const NEGLIGIBLE: f64 = 1e-12;
 /// A component with a smaller sum of responsibilities, in rows, is dropped.
 const FEWEST: f64 = 2.0;
 
-/// A mixture of Gaussians with full covariances. Read from a file, it is checked.
+/// Gaussian mixture with full covariances. It is validated when it is deserialized.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Parts")]
 pub struct Mixture {
-    /// Components in use, `K`: may be fewer than were asked for.
+    /// Number of components in use, `K`: possibly fewer than requested.
     pub components: usize,
-    /// Share of each component, `K` numbers above 0 that sum to 1.
+    /// Weight of each component, `K` numbers above 0 that sum to 1.
     pub weights: Vec<f64>,
     /// Mean of each component, `K` times `width` numbers.
     pub means: Vec<Vec<f64>>,
@@ -53,7 +53,7 @@ pub struct Mixture {
     pub factors: Vec<Vec<f64>>,
 }
 
-/// What is read of a [`Mixture`], unchecked.
+/// The fields of a [`Mixture`] as they are read, not validated.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parts {
@@ -63,7 +63,7 @@ struct Parts {
     factors: Vec<Vec<f64>>,
 }
 
-/// A component, ready for many rows.
+/// A component, prepared for many rows.
 struct Component {
     weight: f64,
     mean: Vec<f64>,
@@ -75,7 +75,7 @@ struct Component {
     peak: f64,
 }
 
-/// Weighted sums over rows, about a point near their mean.
+/// Weighted sums over rows, relative to a point near their mean.
 struct Moments {
     /// Sum of the responsibilities.
     mass: f64,
@@ -86,24 +86,26 @@ struct Moments {
 }
 
 impl Mixture {
-    /// Fits `components` Gaussians to `rows` of `width` finite values, row by row. The start is drawn by `seed`.
+    /// Fits `components` Gaussians to `rows` of `width` finite values, row by row. `seed` determines the
+    /// initialization.
     ///
-    /// There are fewer components where there are fewer than `2 (width + 1)` rows for each, and one that is
-    /// responsible for fewer than 2 rows is dropped: [`components`](Self::components) says how many are left. The
-    /// diagonal of each covariance gets a ridge of 1e-6 times the mean variance of a column, so constant columns do no
-    /// harm. It ends when a step gains less than 1e-6 nats a row, or after 200 steps.
+    /// There are fewer components if there are fewer than `2 (width + 1)` rows for each, and a component that is
+    /// responsible for fewer than 2 rows is dropped: [`components`](Self::components) says how many are left. A ridge
+    /// of 1e-6 times the mean variance of a column is added to the diagonal of each covariance, so that constant
+    /// columns do no harm. Fitting ends when a step improves the log-likelihood by less than 1e-6 nats per row, or
+    /// after 200 steps.
     ///
-    /// A step multiplies `rows * components * width^2` times: 0.1 s for 100,000 rows of 32 columns and 10 components,
-    /// on one core. All rows are used: it is for the caller to hand over a sample of at most 100,000 or so.
+    /// A step takes `rows * components * width^2` multiplications: 0.1 s for 100,000 rows of 32 columns and 10
+    /// components, on one core. All rows are used: the caller should pass a sample of at most about 100,000 rows.
     ///
     /// # Errors
     /// No rows, no columns, no components, values that do not make whole rows, a value that is not finite, or columns
-    /// that differ so much in scale that a covariance is not positive definite.
+    /// whose scales differ so much that a covariance is not positive definite.
     pub fn fit(rows: &[f32], width: usize, components: usize, seed: u64) -> Result<Self, String> {
         Self::fit_watched(rows, width, components, seed, |_| ())
     }
 
-    /// As [`fit`](Self::fit); `watch` sees the mean log-likelihood before each step.
+    /// As [`fit`](Self::fit); `watch` receives the mean log-likelihood before each step.
     fn fit_watched<W>(rows: &[f32], width: usize, components: usize, seed: u64, mut watch: W) -> Result<Self, String>
     where
         W: FnMut(f64),
@@ -111,7 +113,7 @@ impl Mixture {
         check(rows, width, components)?;
         let most = (rows.len() / width / (2 * (width + 1))).max(1);
         let ridge = ridge(rows, width);
-        let mut current = maximise(start(rows, width, components.min(most), seed), ridge)?;
+        let mut current = maximize(start(rows, width, components.min(most), seed), ridge)?;
         let mut previous = Vec::new();
         let mut before = f64::NEG_INFINITY;
         let mut step = 0;
@@ -119,14 +121,14 @@ impl Mixture {
             let (mean, moments) = expect(rows, width, &current);
             watch(mean);
             if mean < before {
-                // The ridge, which is no part of the likelihood, can make it fall by next to nothing.
+                // The ridge is not part of the likelihood and can make it decrease slightly.
                 return Ok(Self::of(&previous));
             }
             if mean - before < GAIN || step == STEPS {
                 return Ok(Self::of(&current));
             }
-            let next = maximise(moments, ridge)?;
-            // The likelihood with a component less is another one.
+            let next = maximize(moments, ridge)?;
+            // The likelihood with one component fewer cannot be compared.
             before = if next.len() < current.len() { f64::NEG_INFINITY } else { mean };
             previous = std::mem::replace(&mut current, next);
             step += 1;
@@ -146,7 +148,7 @@ impl Mixture {
         }
     }
 
-    /// Values of a row.
+    /// Number of values of a row.
     pub fn width(&self) -> usize {
         self.means.first().map_or(0, Vec::len)
     }
@@ -154,7 +156,7 @@ impl Mixture {
     /// The covariance of component `k`, `[width, width]` row by row.
     ///
     /// # Panics
-    /// `k` is not below [`components`](Self::components).
+    /// If `k` is not below [`components`](Self::components).
     pub fn covariance(&self, k: usize) -> Vec<f64> {
         let (width, factor) = (self.width(), &self.factors[k]);
         let row = |i: usize| &factor[i * (i + 1) / 2..(i + 1) * (i + 2) / 2];
@@ -165,7 +167,7 @@ impl Mixture {
     /// The log density of a row, in nats; negative infinity where a value is not finite.
     ///
     /// # Panics
-    /// Another number of values than [`width`](Self::width).
+    /// If the number of values is not [`width`](Self::width).
     pub fn log_density(&self, row: &[f32]) -> f64 {
         assert_eq!(row.len(), self.width(), "a value for each column");
         let mut whitened = vec![0.0; row.len()];
@@ -187,10 +189,10 @@ impl Mixture {
         log_sum_exp(logs.iter().copied())
     }
 
-    /// The log density of each row of `rows`, in nats; negative infinity where a value is not finite.
+    /// The log density of each of `rows`, in nats; negative infinity where a value is not finite.
     ///
     /// # Panics
-    /// Values that do not make whole rows.
+    /// If the values do not make whole rows.
     pub fn log_densities(&self, rows: &[f32]) -> Vec<f64> {
         let width = self.width();
         assert!(rows.len().is_multiple_of(width.max(1)), "whole rows");
@@ -205,16 +207,16 @@ impl Mixture {
         densities
     }
 
-    /// The mean log density of `rows`, in nats a row; `NaN` without rows.
+    /// The mean log density of `rows`, in nats per row; `NaN` without rows.
     ///
     /// # Panics
-    /// Values that do not make whole rows.
+    /// If the values do not make whole rows.
     pub fn mean_log_density(&self, rows: &[f32]) -> f64 {
         let densities = self.log_densities(rows);
         densities.iter().sum::<f64>() / densities.len() as f64
     }
 
-    /// Draws `count` rows by `seed`, row by row.
+    /// Draws `count` rows, row by row. `seed` determines them.
     pub fn sample(&self, count: usize, seed: u64) -> Vec<f32> {
         let width = self.width();
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
@@ -246,27 +248,30 @@ impl TryFrom<Parts> for Mixture {
 
     fn try_from(parts: Parts) -> Result<Self, String> {
         let Parts { components, weights, means, factors } = parts;
-        let wrong = |what: &str| Err(format!("the parts of a mixture do not fit together: {what}"));
+        let wrong = |what: &str| Err(format!("the parts of a mixture are not consistent: {what}"));
         if components == 0 || [weights.len(), means.len(), factors.len()] != [components; 3] {
-            return wrong("`components`, at least 1, is the length of `weights`, `means` and `factors`");
+            return wrong("`components` must be at least 1 and the length of `weights`, `means` and `factors`");
         }
         let width = means[0].len();
         if width == 0 || means.iter().any(|mean| mean.len() != width) {
-            return wrong("all `means` have the same length, at least 1");
+            return wrong("all `means` must have the same length, at least 1");
         }
         if factors.iter().any(|factor| factor.len() != width * (width + 1) / 2) {
-            return wrong(&format!("each of `factors` is a lower triangle of {} numbers", width * (width + 1) / 2));
+            return wrong(&format!(
+                "each of `factors` must be a lower triangle of {} numbers",
+                width * (width + 1) / 2
+            ));
         }
         if !means.iter().chain(&factors).flatten().all(|value| value.is_finite()) {
-            return wrong("not every number is finite");
+            return wrong("every number must be finite");
         }
         let positive = |factor: &Vec<f64>| (0..width).all(|i| factor[i * (i + 3) / 2] > 0.0);
         if !factors.iter().all(positive) {
-            return wrong("the diagonals of `factors` are above 0");
+            return wrong("the diagonals of `factors` must be above 0");
         }
         let sum: f64 = weights.iter().sum();
         if !weights.iter().all(|&weight| weight > 0.0) || (sum - 1.0).abs() > 1e-6 {
-            return wrong("`weights` are above 0 and sum to 1");
+            return wrong("`weights` must be above 0 and sum to 1");
         }
         Ok(Self { components, weights, means, factors })
     }
@@ -288,7 +293,7 @@ impl Moments {
         Self { mass: 0.0, shift: vec![0.0; width], square: Mat::zeros(width, width) }
     }
 
-    /// Adds rows about `point`, each weighted by what `weights` has for it; `buffer` is room for their differences.
+    /// Adds rows relative to `point`, each with its weight; `buffer` is scratch space for their differences.
     fn add(&mut self, block: &[f32], point: &[f64], weights: impl Iterator<Item = f64>, buffer: &mut Vec<f64>) {
         let width = point.len();
         buffer.clear();
@@ -312,7 +317,7 @@ fn check(rows: &[f32], width: usize, components: usize) -> Result<(), String> {
     }
     if rows.is_empty() || !rows.len().is_multiple_of(width) {
         return Err(format!(
-            "a mixture of Gaussians needs whole rows of {width} values, and has {} values",
+            "a mixture of Gaussians needs whole rows of {width} values, but got {} values",
             rows.len()
         ));
     }
@@ -325,7 +330,7 @@ fn check(rows: &[f32], width: usize, components: usize) -> Result<(), String> {
     }
 }
 
-/// What is added to the diagonal of each covariance.
+/// The ridge: what is added to the diagonal of each covariance.
 fn ridge(rows: &[f32], width: usize) -> f64 {
     let count = (rows.len() / width) as f64;
     let mut means = vec![0.0; width];
@@ -340,62 +345,62 @@ fn ridge(rows: &[f32], width: usize) -> f64 {
         }
     }
     let ridge = (RIDGE * variance).max(ROUNDING * square) / rows.len() as f64;
-    // Rows that are all 0 say nothing of their scale.
+    // Rows that are all 0 have no scale.
     if ridge > f64::MIN_POSITIVE { ridge } else { RIDGE }
 }
 
-/// The moments of the clusters of k-means, and the point that each is about.
+/// The moments of the clusters of k-means, and the center of each.
 fn start(rows: &[f32], width: usize, components: usize, seed: u64) -> Vec<(Vec<f64>, Moments)> {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
-    let mut centres = plus_plus(rows, width, components, &mut generator);
+    let mut centers = plus_plus(rows, width, components, &mut generator);
     let count = rows.len() / width;
     for _ in 0..KMEANS_STEPS {
-        let mut clusters = vec![(vec![0.0; width], 0usize); centres.len()];
+        let mut clusters = vec![(vec![0.0; width], 0usize); centers.len()];
         for row in rows.chunks_exact(width) {
-            let (sum, members) = &mut clusters[nearest(row, &centres)];
+            let (sum, members) = &mut clusters[nearest(row, &centers)];
             sum.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
             *members += 1;
         }
-        for (centre, (sum, members)) in centres.iter_mut().zip(clusters) {
+        for (center, (sum, members)) in centers.iter_mut().zip(clusters) {
             if (members as f64) < FEWEST {
-                // An outlier's or nobody's: somewhere else it is of more use.
+                // The center of an outlier or of no row: another place is more useful.
                 let place = generator.random_range(0..count) * width;
-                *centre = wide(&rows[place..place + width]);
+                *center = wide(&rows[place..place + width]);
             } else {
-                *centre = sum.into_iter().map(|sum| sum / members as f64).collect();
+                *center = sum.into_iter().map(|sum| sum / members as f64).collect();
             }
         }
         beat();
     }
-    let mut found: Vec<(Vec<f64>, Moments)> = centres.into_iter().map(|at| (at, Moments::new(width))).collect();
+    let mut found: Vec<(Vec<f64>, Moments)> = centers.into_iter().map(|at| (at, Moments::new(width))).collect();
     let mut buffer = Vec::new();
     for block in rows.chunks(BLOCK * width) {
-        let centres: Vec<&[f64]> = found.iter().map(|(centre, _)| centre.as_slice()).collect();
-        let members: Vec<usize> = block.chunks_exact(width).map(|row| nearest(row, &centres)).collect();
-        for (k, (centre, moments)) in found.iter_mut().enumerate() {
+        let centers: Vec<&[f64]> = found.iter().map(|(center, _)| center.as_slice()).collect();
+        let members: Vec<usize> = block.chunks_exact(width).map(|row| nearest(row, &centers)).collect();
+        for (k, (center, moments)) in found.iter_mut().enumerate() {
             let weights = members.iter().map(|&member| f64::from(u8::from(member == k)));
-            moments.add(block, centre, weights, &mut buffer);
+            moments.add(block, center, weights, &mut buffer);
         }
     }
     found
 }
 
-/// Rows that lie far from one another: each is drawn with a chance that grows with the squared distance to the nearest
-/// one before. Fewer than `components` where no more rows differ.
+/// Rows that are far from one another (k-means++): each is drawn with a probability proportional to its squared
+/// distance to the nearest one so far. Fewer than `components` if there are fewer distinct rows.
 fn plus_plus(rows: &[f32], width: usize, components: usize, generator: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
     let count = rows.len() / width;
     let mut place = generator.random_range(0..count);
-    let mut centres = Vec::with_capacity(components);
+    let mut centers = Vec::with_capacity(components);
     let mut distances = vec![f64::INFINITY; count];
     loop {
-        let centre = wide(&rows[place * width..(place + 1) * width]);
+        let center = wide(&rows[place * width..(place + 1) * width]);
         for (distance, row) in distances.iter_mut().zip(rows.chunks_exact(width)) {
-            *distance = distance.min(squared_distance(row, &centre));
+            *distance = distance.min(squared_distance(row, &center));
         }
-        centres.push(centre);
+        centers.push(center);
         beat();
-        if centres.len() == components || distances.iter().all(|&distance| distance == 0.0) {
-            return centres;
+        if centers.len() == components || distances.iter().all(|&distance| distance == 0.0) {
+            return centers;
         }
         place = drawn(&distances, generator.random());
     }
@@ -409,27 +414,27 @@ fn squared_distance(row: &[f32], point: &[f64]) -> f64 {
     row.iter().zip(point).map(|(&value, point)| (f64::from(value) - point).powi(2)).sum()
 }
 
-/// The place of the point that is nearest to a row.
+/// The index of the point that is nearest to a row.
 fn nearest(row: &[f32], points: &[impl AsRef<[f64]>]) -> usize {
     let distances = points.iter().map(|point| squared_distance(row, point.as_ref()));
     distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(place, _)| place)
 }
 
-/// A place of `weights`, drawn with a chance in proportion to its weight by `uniform`, a number from 0 to below 1.
+/// An index of `weights`, drawn with a probability proportional to its weight; `uniform` is a number in [0, 1).
 fn drawn(weights: &[f64], uniform: f64) -> usize {
     let mut left = uniform * weights.iter().sum::<f64>();
     let place = weights.iter().position(|weight| {
         left -= weight;
         left < 0.0
     });
-    // Rounding can leave a little over.
+    // Rounding can leave a small rest.
     place.or_else(|| weights.iter().rposition(|&weight| weight > 0.0)).unwrap_or(0)
 }
 
-/// Fills `values` with standard normal numbers.
+/// Fills `values` with standard normal numbers (Box and Muller 1958).
 fn normals(generator: &mut ChaCha8Rng, values: &mut [f64]) {
     for pair in values.chunks_mut(2) {
-        // Two uniform draws make two normal ones (Box and Muller 1958).
+        // Two uniform numbers give two normal ones.
         let (radius, angle) = (1.0 - generator.random::<f64>(), generator.random::<f64>());
         let (sine, cosine) = (std::f64::consts::TAU * angle).sin_cos();
         let radius = (-2.0 * radius.ln()).sqrt();
@@ -446,20 +451,20 @@ fn log_sum_exp(logs: impl Iterator<Item = f64> + Clone) -> f64 {
 /// `ln w_k N(x_i; m_k, S_k)` of the rows of a block, `[K, rows]` row by row.
 fn block_logs(block: &[f32], width: usize, components: &[Component]) -> Vec<f64> {
     let count = block.len() / width;
-    // About the first mean: products of values that are far from 0 would lose digits.
+    // Relative to the first mean: products of values far from 0 would lose digits.
     let origin = components.first().map_or(&[][..], |component| &component.mean);
-    // A column of the matrices for each column of the rows, so that the loops run along them.
-    let mut centred = Mat::zeros(count, width);
+    // A column of the matrices for each column of the rows, so that the loops run along contiguous values.
+    let mut centered = Mat::zeros(count, width);
     for (column, origin) in origin.iter().enumerate() {
         let values = block[column..].iter().step_by(width);
-        let centred = centred.col_as_slice_mut(column).iter_mut();
-        centred.zip(values).for_each(|(to, &value)| *to = f64::from(value) - origin);
+        let centered = centered.col_as_slice_mut(column).iter_mut();
+        centered.zip(values).for_each(|(to, &value)| *to = f64::from(value) - origin);
     }
     let mut whitened = Mat::zeros(count, width);
     let mut logs = Vec::with_capacity(components.len() * count);
     for component in components {
         let Component { mean, whiten, peak, .. } = component;
-        matmul(&mut whitened, Accum::Replace, &centred, whiten.transpose(), 1.0, Par::Seq);
+        matmul(&mut whitened, Accum::Replace, &centered, whiten.transpose(), 1.0, Par::Seq);
         let first = logs.len();
         logs.resize(first + count, *peak);
         for column in 0..width {
@@ -471,8 +476,8 @@ fn block_logs(block: &[f32], width: usize, components: &[Component]) -> Vec<f64>
     logs
 }
 
-/// The mean log-likelihood of `rows`, and the moments of each component about its mean, weighted by the chance that a
-/// row is from it.
+/// The mean log-likelihood of `rows`, and the moments of each component about its mean, weighted by the posterior
+/// probability of the component.
 fn expect(rows: &[f32], width: usize, components: &[Component]) -> (f64, Vec<(Vec<f64>, Moments)>) {
     let about = |component: &Component| (component.mean.clone(), Moments::new(width));
     let mut found: Vec<(Vec<f64>, Moments)> = components.iter().map(about).collect();
@@ -500,11 +505,11 @@ fn expect(rows: &[f32], width: usize, components: &[Component]) -> (f64, Vec<(Ve
 
 fn indefinite() -> String {
     let what = "a covariance of the mixture of Gaussians is not positive definite";
-    format!("{what}: scale the columns, which differ too much, or ask for fewer components")
+    format!("{what}: scale the columns, whose ranges differ too much, or use fewer components")
 }
 
-/// The components with these moments; those with next to no rows are left out.
-fn maximise(found: Vec<(Vec<f64>, Moments)>, ridge: f64) -> Result<Vec<Component>, String> {
+/// The components with these moments; components with almost no rows are dropped.
+fn maximize(found: Vec<(Vec<f64>, Moments)>, ridge: f64) -> Result<Vec<Component>, String> {
     let most = found.iter().map(|(_, moments)| moments.mass).fold(0.0, f64::max);
     let fewest = FEWEST.min(most);
     let kept = || found.iter().filter(|(_, moments)| moments.mass >= fewest);
@@ -565,7 +570,7 @@ mod tests {
         let log = -std::f64::consts::TAU.ln() - 0.5 * determinant.ln() - 0.5 * (c + 2.0 * b + a) / determinant;
         near(mixture.log_density(&[2.0, 1.0]), log);
         near(mixture.log_densities(&[1.0, 2.0, 2.0, 1.0])[1], log);
-        // The mean log-likelihood of a Gaussian's own rows is -(ln 2 pi + 1/2 ln |S| + 1), the ridge aside.
+        // The mean log-likelihood of a Gaussian on its own rows is -(ln 2 pi + 1/2 ln |S| + 1), apart from the ridge.
         let own = -std::f64::consts::TAU.ln() - 0.5 * (sxx * syy - sxy * sxy).ln() - 1.0;
         assert!((mixture.mean_log_density(&rows) - own).abs() < 1e-5);
     }
@@ -584,7 +589,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_likelihood_never_falls() {
+    fn the_log_likelihood_never_decreases() {
         let rows = known().sample(3000, 1);
         for (components, seed) in [(1, 0), (2, 1), (3, 2), (5, 3), (8, 4)] {
             let mut seen = Vec::new();
@@ -634,7 +639,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gives_the_mixture_back_and_is_checked() {
+    fn a_mixture_survives_serialization_and_is_validated() {
         let mixture = Mixture::fit(&known().sample(500, 2), 2, 3, 5).unwrap();
         let json = serde_json::to_string(&mixture).unwrap();
         let read: Mixture = serde_json::from_str(&json).unwrap();
@@ -653,7 +658,7 @@ mod tests {
     }
 
     #[test]
-    fn constant_columns_few_rows_and_equal_rows_do_no_harm() {
+    fn constant_columns_few_rows_and_equal_rows_are_handled() {
         let constant: Vec<f32> = known().sample(400, 3).chunks_exact(2).flat_map(|row| [row[0], 7.5, row[1]]).collect();
         let mixture = Mixture::fit(&constant, 3, 4, 0).unwrap();
         assert!(mixture.mean_log_density(&constant).is_finite());
@@ -672,7 +677,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_fitted_is_said() {
+    fn rows_that_cannot_be_fitted_are_refused() {
         assert!(Mixture::fit(&[], 2, 1, 0).unwrap_err().contains("0 values"));
         assert!(Mixture::fit(&[1.0; 5], 2, 1, 0).unwrap_err().contains("whole rows of 2"));
         assert!(Mixture::fit(&[1.0; 4], 2, 0, 0).unwrap_err().contains("one component"));

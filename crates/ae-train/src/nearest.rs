@@ -1,20 +1,20 @@
-//! Rows that others are measured by, and the nearest of them.
+//! Reference rows for anomaly scores, and the search for the nearest of them.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{Result, evaluation::numbers};
 
-/// Rows whose distances are computed at a time.
+/// Number of rows whose distances are computed at a time.
 const CHUNK: usize = 1024;
-/// Candidates beyond those that are asked for: the quick distances are rounded, and the exact ones decide.
+/// Number of candidates beyond those requested: the fast distances are rounded, and the exact ones decide.
 const SPARE: usize = 8;
 
-/// Some scaled training rows, and how far the values of each feature reach among them.
+/// Scaled training rows, and the range of the values of each feature.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reference {
     /// Row by row, 0 where a value is missing.
     pub(crate) values: Vec<f32>,
-    /// Which values are missing; empty if none is.
+    /// Whether each value is missing; empty if none is.
     pub(crate) missing: Vec<bool>,
     pub(crate) width: usize,
     /// The smallest and the largest value of each feature.
@@ -25,7 +25,7 @@ pub struct Reference {
 /// The rows of a [`Reference`] on a device.
 #[derive(Debug)]
 pub(crate) struct Search {
-    /// Each row times -2, and its squared length, `[width + 1, n]`.
+    /// Each row times -2, followed by its squared length, `[width + 1, n]`.
     known: Tensor<2>,
     /// The square of each value, `[width, n]`.
     squares: Tensor<2>,
@@ -33,7 +33,7 @@ pub(crate) struct Search {
 }
 
 impl Reference {
-    /// These rows of `width` values, `NaN` where one is missing.
+    /// From rows of `width` values, `NaN` where one is missing.
     pub(crate) fn of(mut values: Vec<f32>, width: usize) -> Self {
         let (mut low, mut high) = (vec![f32::INFINITY; width], vec![f32::NEG_INFINITY; width]);
         for row in values.chunks_exact(width) {
@@ -41,7 +41,7 @@ impl Reference {
                 (low[index], high[index]) = (low[index].min(value), high[index].max(value));
             }
         }
-        // A feature of which nothing is known reaches nowhere.
+        // A feature without any value has an empty range.
         let known = |value: f32| if value.is_finite() { value } else { 0.0 };
         let missing: Vec<bool> = if values.iter().any(|value| value.is_nan()) {
             values.iter().map(|value| value.is_nan()).collect()
@@ -61,7 +61,7 @@ impl Reference {
         &self.values[index * self.width..(index + 1) * self.width]
     }
 
-    /// The values of the rows at `places`, missing again where they were.
+    /// The values of the rows at `places`, missing again where they were missing.
     pub(crate) fn with_holes(&self, places: &[usize], mut values: Vec<f32>) -> Vec<f32> {
         if !self.missing.is_empty() {
             for (row, place) in places.iter().enumerate() {
@@ -73,8 +73,8 @@ impl Reference {
         values
     }
 
-    /// Rows whose values are brought within what the rows here have, and as much again on either side. Missing values
-    /// stay so.
+    /// Clamps the values of `rows` to the range of each feature here, extended by its length on both sides. Missing
+    /// values stay missing.
     pub(crate) fn within_reach(&self, rows: &[f32]) -> Vec<f32> {
         let within = |(index, &value): (usize, &f32)| {
             let (low, high) = (self.low[index % self.width], self.high[index % self.width]);
@@ -84,11 +84,11 @@ impl Reference {
         rows.iter().enumerate().map(within).collect()
     }
 
-    /// The rows on a device, ready to be sought among.
+    /// Copies the rows to a device, prepared for the search.
     pub(crate) fn search(&self, device: &Device) -> Search {
         let device = device.clone().inner();
         let (rows, width) = (self.len(), self.width);
-        // |a - b|^2 less |a|^2 is |b|^2 - 2 a b, which is one product if each b carries its |b|^2 and each a a 1.
+        // |a - b|^2 - |a|^2 = |b|^2 - 2 a b is a single product if each b is extended by |b|^2 and each a by 1.
         let mut known = vec![0.0f32; (width + 1) * rows];
         for index in 0..rows {
             let row = self.row(index);
@@ -100,10 +100,10 @@ impl Reference {
         Search { known: Tensor::from_data(TensorData::new(known, [width + 1, rows]), &device), squares, device }
     }
 
-    /// The `k` nearest rows of each of `rows` and how far they are, the nearest first: Euclidean distance over the
-    /// values that are there, those standing for all. `near` are the same rows within reach, by which candidates
-    /// are sought. `own` are the places of the rows here, if they are some of these: a row is not its own
-    /// neighbour.
+    /// The `k` nearest rows of each of `rows` with their distances, nearest first: Euclidean distance over the observed
+    /// values, scaled up to all values. `near` are the same rows clamped by [`within_reach`](Self::within_reach), by
+    /// which candidates are found. `own` are the positions of the rows here, if they are among these: a row is not its
+    /// own neighbor.
     pub(crate) fn nearest(
         &self,
         search: &Search,
@@ -129,7 +129,7 @@ impl Reference {
                     tensor(with_one, width + 1).matmul(known.clone())
                 }
                 true => {
-                    // Over the values that are there.
+                    // Over the observed values.
                     let there = near.iter().map(|value| f32::from(u8::from(!value.is_nan()))).collect();
                     let with_zero: Vec<f32> =
                         near.chunks_exact(width).flat_map(|row| row.iter().map(zeroed).chain([0.0])).collect();
@@ -158,12 +158,12 @@ impl Reference {
     }
 }
 
-/// The places of the `most` least values, in no order; `own` is left out.
+/// The positions of the `most` smallest values, in any order, without `own`.
 fn least(values: &[f32], most: usize, own: Option<usize>) -> Vec<usize> {
     let mut kept: Vec<(f32, usize)> = Vec::with_capacity(2 * most);
     let mut bound = f32::INFINITY;
     for (place, &value) in values.iter().enumerate() {
-        // Nearly all are beyond the bound, which is looked at once for each.
+        // Almost all values are above the bound, so that one comparison is enough for them.
         if value > bound || Some(place) == own {
             continue;
         }
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_rows_are_those_that_differences_find() {
+    fn nearest_rows_equal_those_found_by_differences() {
         let value = |i: usize| ((i * 37 + i * i * 11) % 101) as f32 / 10.0;
         let reference = Reference::of((0..600).map(value).collect(), 3);
         let search = reference.search(&Device::default());
@@ -197,7 +197,7 @@ mod tests {
             all.sort_by(f64::total_cmp);
             assert_eq!(found.iter().map(|(_, distance)| *distance).collect::<Vec<_>>(), all[..5]);
         }
-        // A row is not its own neighbour, one value that is far away does not hide the others, and holes are left out.
+        // A row is not its own neighbor, an extreme value does not hide the others, and missing values are left out.
         let own = reference.row(4).to_vec();
         let found = reference.nearest(&search, &own, &own, 1, Some(&[4])).unwrap();
         assert_ne!(found[0][0].0, 4);

@@ -1,24 +1,25 @@
-//! How well scores tell anomalies from the rest: area under the ROC curve, average precision, F1.
+//! How well scores separate anomalies from normal rows: area under the ROC curve (AUROC), average precision, F1.
 
 use serde::{Deserialize, Serialize};
 
-/// How well scores rank anomalies above the rest.
+/// How well scores rank anomalies above normal rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Ranking {
-    /// Chance that a random anomaly scores higher than a random other row, ties counted half (Hanley and McNeil 1982).
+    /// Area under the ROC curve: the probability that a random anomaly scores higher than a random other row, ties
+    /// counted half (Hanley and McNeil 1982).
     pub auroc: f64,
     /// Precision at the score of each anomaly, averaged over the anomalies.
     pub average_precision: f64,
-    /// Harmonic mean of precision and recall of "above the threshold".
+    /// F1, the harmonic mean of precision and recall, of the rows above the threshold.
     pub f1: f64,
 }
 
 impl Ranking {
-    /// The ranking by `scores` of rows of which some are `anomalies`, with the F1 of those above `threshold`; none
-    /// unless there are both kinds.
+    /// Ranks rows by `scores`; `anomalies` says which rows are anomalies, and F1 is that of rows above `threshold`.
+    /// None unless there are both kinds.
     ///
     /// # Panics
-    /// Another number of scores than of rows.
+    /// If there are not as many scores as rows.
     pub fn of(scores: &[f64], anomalies: &[bool], threshold: f64) -> Option<Self> {
         assert_eq!(scores.len(), anomalies.len(), "a score for each row");
         let positives = anomalies.iter().filter(|&&anomaly| anomaly).count() as f64;
@@ -48,10 +49,11 @@ impl Ranking {
     }
 }
 
-/// The value below which the share `share` of `sorted` lies, by linear interpolation (type 7 of Hyndman and Fan 1996).
+/// Quantile: the value below which a share `share` of `sorted` lies, by linear interpolation (type 7 of Hyndman and Fan
+/// 1996).
 ///
 /// # Panics
-/// No values.
+/// If there are no values.
 pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
     let (low, high) = (place.floor() as usize, place.ceil() as usize);
@@ -64,7 +66,7 @@ mod tests {
 
     #[test]
     fn rankings_worked_by_hand() {
-        // Anomalies at 0.9, 0.4 and 0.4; one other row ties with the latter two.
+        // Anomalies at 0.9, 0.4 and 0.4; one other row ties with the last two.
         let scores = [0.1, 0.4, 0.4, 0.9, 0.4, 0.2];
         let anomalies = [false, true, false, true, true, false];
         let ranking = Ranking::of(&scores, &anomalies, 0.3).unwrap();

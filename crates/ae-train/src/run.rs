@@ -1,4 +1,4 @@
-//! A run from its configuration to its result.
+//! A run: from its configuration to its measured result.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
@@ -22,61 +22,61 @@ use crate::{
     training::{How, Measured, Training},
 };
 
-/// A run and its folder.
+/// A run with its folder.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// Where everything is.
+    /// The folder that holds its files.
     pub folder: RunFolder,
-    /// What it was made from.
+    /// The configuration it was created with.
     pub config: Config,
-    /// Its data, if it was read already: standard input can be read but once.
+    /// The data, if it has been read already: standard input can be read only once.
     data: Option<Arc<Data>>,
 }
 
 /// How a training ended.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    /// With its result.
+    /// The training finished, with this result.
     Finished(Box<Summary>),
-    /// Stopped from outside, after this many whole epochs.
+    /// Stopped from outside after this many whole epochs.
     Interrupted {
-        /// Epochs that a resumed run does not train again.
+        /// Epochs that a resumed run does not repeat.
         epochs: usize,
     },
 }
 
-/// What a training left to measure; see [`Run::learn`].
+/// The state after the training part of a run; see [`Run::learn`].
 #[derive(Debug, Clone)]
 pub enum Learned {
-    /// Nothing: the run was measured before, with this result.
+    /// The run was already finished and measured, with this result.
     Measured(Box<Summary>),
-    /// The model of its best epoch.
+    /// The training has finished, and its best epoch can be measured.
     Ended(Box<Ended>),
     /// Stopped from outside.
     Interrupted {
-        /// Epochs that a resumed run does not train again.
+        /// Epochs that a resumed run does not repeat.
         epochs: usize,
-        /// Of the epoch behind them the batches that it does not train again, and how many there are; none if it
-        /// begins with that epoch.
+        /// If a checkpoint lies within the following epoch: its number of batches that are not repeated, and the number
+        /// of batches of the epoch. None if the resumed run begins at the start of that epoch.
         within: Option<[usize; 2]>,
     },
 }
 
-/// A training that has ended and is not measured yet.
+/// A finished training that has not been measured yet.
 #[derive(Debug, Clone)]
 pub struct Ended {
     data: Arc<Data>,
     trained: Trained,
     how: How,
-    /// Until the result is written.
+    /// Held until the result is written.
     _lock: Arc<Lock>,
 }
 
 impl Run {
-    /// Makes the folder of a new run and writes its configuration.
+    /// Creates the folder of a new run and writes its configuration.
     ///
     /// # Errors
-    /// Data that cannot be read, a setting that does not suit it, or a folder that cannot be written.
+    /// Data that cannot be read, a setting that does not fit the data, or a folder that cannot be written.
     pub fn create(config: Config, out: Option<&Path>) -> Result<Self> {
         config.check()?;
         config.check_written()?;
@@ -84,7 +84,7 @@ impl Run {
         Self::of(config, data, out)
     }
 
-    /// The same with rows that a program has in memory, or opened by itself.
+    /// As [`create`](Self::create), with rows that the program has in memory or has opened itself.
     ///
     /// # Errors
     /// As [`create`](Self::create).
@@ -105,8 +105,8 @@ impl Run {
         Ok(Self { folder, config, data: Some(Arc::new(data)) })
     }
 
-    /// Removes the folder of a run that has not begun: what [`create`](Self::create) wrote, and the folder if nothing
-    /// else is in it.
+    /// Removes the folder of a run that has not started: the files that [`create`](Self::create) wrote, and the folder
+    /// itself if it is empty then.
     ///
     /// # Errors
     /// A file that cannot be removed.
@@ -117,20 +117,21 @@ impl Run {
         }
     }
 
-    /// What was guessed, left out or is doubtful about the run's data, in sentences; nothing if it was not read yet.
+    /// Notes about the run's data: what was guessed, left out or looks doubtful, one sentence each. Empty if the data
+    /// has not been read yet.
     pub fn notes(&self) -> &[String] {
         self.data.as_ref().map_or(&[], |data| &data.notes)
     }
 
-    /// A run that was made before.
+    /// Opens an existing run.
     ///
     /// # Errors
-    /// A folder that is not a run's, or whose files are damaged.
+    /// A folder that is not a run folder, or whose files are damaged.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_with(path, &Registry::default())
     }
 
-    /// The same, whose model has parts of this registry.
+    /// As [`open`](Self::open), for a run whose model has parts of this registry.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -140,19 +141,19 @@ impl Run {
         Ok(Self { folder, config, data: None })
     }
 
-    /// The same run with its rows, which a program has in memory: what a run that was made with
-    /// [`create_on`](Self::create_on) goes on with.
+    /// The same run with rows that the program has in memory. Needed to continue a run that was created with
+    /// [`create_on`](Self::create_on).
     ///
     /// # Errors
-    /// Rows that cannot be used; [`train`](Self::train) refuses others than those of the run.
+    /// Rows that cannot be used. [`train`](Self::train) refuses rows that are not those of the run.
     pub fn with_rows(self, rows: impl IntoRows) -> Result<Self> {
         let data = rows.into_rows(&self.config.reading())?.prepared(&self.config)?;
         Ok(Self { data: Some(Arc::new(data)), ..self })
     }
 
-    /// Has the training take `epochs` epochs in all, also if it has ended: its result and its page go, and
-    /// [`train`](Self::train) goes on. A learning rate and a code that change with the training do so over the new
-    /// length from there on.
+    /// Extends the training to `epochs` epochs in total, also if it has finished: its result and its report are
+    /// removed, and [`train`](Self::train) continues. A learning rate or code that changes during training follows the
+    /// new length from there on.
     ///
     /// # Errors
     /// Fewer epochs than are trained already, a run without checkpoints, or a folder that cannot be written.
@@ -161,13 +162,13 @@ impl Run {
         let saved = Saved::of(&self.folder.checkpoints())?;
         let done = saved.last();
         if epochs <= done {
-            let allowed = format!("more than the {done} that are trained already");
+            let allowed = format!("more than the {done} already trained");
             return Err(ConfigError::new("training.epochs", epochs, allowed).into());
         }
         if done == 0 && self.folder.summary()?.is_some() {
-            let reason = "this run has ended and kept no checkpoints to go on from (`checkpoint.keep`)";
+            let reason = "this run has finished and kept no checkpoints to continue from (`checkpoint.keep`)";
             return Err(Error::Failed(format!(
-                "{}: {reason}: train anew with `--epochs {epochs}`",
+                "{}: {reason}: train again with `--epochs {epochs}`",
                 self.folder.path().display()
             )));
         }
@@ -178,8 +179,8 @@ impl Run {
             Ending::Finished { best } => {
                 let patience = self.config.training.patience;
                 let reason =
-                    format!("{patience} epochs were no better than epoch {best}, which is the patience of this run");
-                return Err(Error::Failed(format!("{reason}: train anew with another `training.patience`")));
+                    format!("early stopping: {patience} epochs (`training.patience`) were no better than epoch {best}");
+                return Err(Error::Failed(format!("{reason}: train again with a larger `training.patience`")));
             }
             Ending::Diverged { epoch, .. } => return Err(self.diverged(epoch, None)?),
         }
@@ -195,7 +196,7 @@ impl Run {
         self.folder.model(&device.into())
     }
 
-    /// The model of the best epoch with what is known about its data, ready to be used.
+    /// The model of the best epoch together with its schema and configuration, ready to be used.
     ///
     /// # Errors
     /// Weights that are missing or damaged.
@@ -204,7 +205,7 @@ impl Run {
         Ok(Trained::new(self.folder.model(&device)?, self.folder.schema()?, self.config.clone(), device))
     }
 
-    /// Rows of the run's own data, without reading them again if they were read already.
+    /// Rows of the run's own data. They are not read again if they are in memory already.
     ///
     /// # Errors
     /// As [`Trained::rows`].
@@ -217,13 +218,12 @@ impl Run {
         }
     }
 
-    /// Trains what is left to train, measures the best epoch and writes the result. A run that has ended only gives its
-    /// result back. `device` is where it trains; it is measured on the CPU (see
+    /// Trains the remaining epochs, measures the best epoch and writes the result. A finished run returns its result
+    /// unchanged. `device` is where the model is trained; it is measured on the CPU (see
     /// [`for_results`](crate::device::for_results)).
     ///
     /// # Errors
-    /// Whatever stops a training: data that has changed, a damaged checkpoint, a full disk, a device that fails, a loss
-    /// that diverges.
+    /// Data that has changed, a damaged checkpoint, a full disk, a device that fails, or a loss that diverges.
     pub fn train(
         &self,
         device: impl Into<Device>,
@@ -238,8 +238,8 @@ impl Run {
         }
     }
 
-    /// The first half of [`train`](Self::train), which `interrupter` stops: trains, and writes the model of the best
-    /// epoch.
+    /// The first half of [`train`](Self::train): trains and writes the model of the best epoch. `interrupter` can stop
+    /// it.
     ///
     /// # Errors
     /// As [`train`](Self::train).
@@ -325,7 +325,7 @@ impl Run {
         Ok(Learned::Ended(Box::new(Ended { data, trained, how, _lock: lock })))
     }
 
-    /// How the training stands, of which this was saved.
+    /// How the training stands, given the saved epochs.
     fn stands(&self, saved: &Saved) -> Result<Ending> {
         if saved.sound.is_empty() {
             return Ok(Ending::Open { best: None });
@@ -333,15 +333,15 @@ impl Run {
         Ok(Ending::of(&history::losses(&self.folder.metrics_file())?, &saved.sound, &self.config.training))
     }
 
-    /// The loss became infinite in this epoch; another one may have been kept.
+    /// The error for a loss that became infinite in this epoch; another epoch may have been kept.
     pub(crate) fn diverged(&self, epoch: usize, kept: Option<usize>) -> Result<Error> {
         Ok(self.config.diverged(epoch, kept, &history::losses(&self.folder.metrics_file())?))
     }
 
-    /// Whether the data is that of the run.
+    /// Checks that the data is that of the run.
     fn check_data(&self, data: &Data) -> Result<()> {
         let known = self.folder.schema()?;
-        // A folder of an earlier version is gone on with.
+        // A folder of an earlier version can still be continued.
         if (Schema { format: known.format, ..data.schema.clone() }) == known {
             return Ok(());
         }
@@ -353,8 +353,8 @@ impl Run {
         Err(Error::DataChanged { source_name: self.config.data.source.clone(), what })
     }
 
-    /// A run whose model was trained elsewhere: `model` gives it, once the data is known. `scaling` is offset
-    /// and scale of each feature, if the model came with them; else they are fitted to the data.
+    /// Creates a run whose model was trained elsewhere: `model` loads it, once the data is known. `scaling` is the
+    /// offset and scale of each feature, if the model came with them; otherwise they are fitted to the data.
     ///
     /// # Errors
     /// As [`create`](Self::create), and whatever `model` fails with.
@@ -394,8 +394,8 @@ impl Run {
         Ok((run, summary))
     }
 
-    /// The second half of [`train`](Self::train): measures a trained model and writes what was measured. A run that is
-    /// stopped here is measured anew when it is resumed.
+    /// The second half of [`train`](Self::train): measures a trained model and writes the result. A run that is stopped
+    /// during this is measured again when it is resumed.
     ///
     /// # Errors
     /// As [`train`](Self::train).

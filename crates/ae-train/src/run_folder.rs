@@ -1,4 +1,4 @@
-//! The folder of a run: the only place that knows file names.
+//! The folder of a run. All file names are defined here.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,58 +32,58 @@ use crate::{
     nearest::Reference,
 };
 
-/// What is known about a run's data: enough to check other data against it and to scale it alike.
+/// What is known about a run's data: enough to check other data against it and to scale it the same way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schema {
-    /// Version of the folder's format: 0 before it had one.
+    /// Version of the folder's format; 0 for folders written before it was recorded.
     #[serde(default)]
     pub format: u32,
     /// Short name of the source.
     pub name: String,
-    /// Features of a row.
+    /// Number of features of a row.
     pub d_input: usize,
-    /// Rows that were trained on.
+    /// Number of rows trained on.
     pub train_rows: usize,
-    /// Rows that the best epoch was chosen by.
+    /// Number of rows used to choose the best epoch.
     pub validation_rows: usize,
-    /// Rows that nothing was chosen by.
+    /// Number of rows used only for the test.
     pub test_rows: usize,
     /// Shape of the images, if the rows are images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub geometry: Option<Geometry>,
-    /// The value of white, if the rows are pictures from files: 255, or 65535 of 16 bits.
+    /// The value of white, if the rows are images from files: 255, or 65535 for 16 bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub white: Option<u32>,
-    /// The type of the values, if the rows are images.
+    /// Type of the values, if the rows are images.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub element: String,
-    /// Names of the classes, if the rows have labels with names.
+    /// Names of the classes, if the labels have names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_names: Option<Vec<String>>,
-    /// The class that was learned from alone, if one was.
+    /// The only class trained on, if the run was trained on one class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normal: Option<String>,
-    /// Fitted on the training rows.
+    /// Scaling, fitted on the training rows.
     pub scaling: Scaling,
-    /// The columns that are learned from, if the rows are of a table: decided once, and what later rows are read by.
+    /// The columns the model learns from, if the rows are a table: determined once, and used to read all later rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Column>,
-    /// The columns that were there and are not learned from.
+    /// Columns of the table that the model does not learn from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<String>,
-    /// The rows of which no value is there, which are in no part.
+    /// Rows in which every value is missing. They belong to no part of the split.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blank_rows: Vec<usize>,
-    /// What tells the data from any other: see [`Rows::fingerprint`](ae_data::Rows::fingerprint).
+    /// Fingerprint of the data: see [`Rows::fingerprint`](ae_data::Rows::fingerprint).
     pub fingerprint: String,
 }
 
 impl Schema {
-    /// Whether everything that it says fits together.
+    /// Checks that the fields are consistent with each other.
     ///
     /// # Errors
-    /// What does not, in words.
+    /// A description of the first inconsistency.
     pub fn check(&self) -> std::result::Result<(), String> {
         let width = self.d_input;
         if width == 0 {
@@ -92,34 +92,34 @@ impl Schema {
         if let Some(Geometry { channels, height, width: columns }) = self.geometry
             && [height, columns].iter().try_fold(channels, |size, &side| size.checked_mul(side)) != Some(width)
         {
-            return Err(format!("images of {channels}x{height}x{columns} do not have the {width} values of its rows"));
+            return Err(format!("images of {channels}x{height}x{columns} do not match rows of {width} values"));
         }
         if !self.columns.is_empty() {
             self.columns.iter().try_for_each(Column::check)?;
             let names: BTreeSet<&String> = self.columns.iter().map(|column| &column.name).collect();
             if names.len() < self.columns.len() {
-                return Err("two of its columns have one name".to_string());
+                return Err("two of its columns have the same name".to_string());
             }
             let found = ae_data::Encoding::new(self.columns.clone()).width();
             if found != width {
-                return Err(format!("its columns are {found} features, and its rows have {width}"));
+                return Err(format!("its columns make {found} features, but its rows have {width}"));
             }
         }
         if self.white.is_some_and(|white| !matches!(white, 255 | 65_535)) {
-            return Err("white is neither 255 nor 65535".to_string());
+            return Err("`white` is neither 255 nor 65535".to_string());
         }
         if let (Some(normal), Some(names)) = (&self.normal, &self.label_names)
             && !names.contains(normal)
         {
-            return Err(format!("its normal class `{normal}` is none of its classes"));
+            return Err(format!("its normal class `{normal}` is not one of its classes"));
         }
         if !self.blank_rows.is_sorted_by(|before, after| before < after) {
-            return Err("its blank rows are in no order".to_string());
+            return Err("its blank rows are not in ascending order".to_string());
         }
         self.scaling.check(width)
     }
 
-    /// What a model is built for.
+    /// The inputs the model is built for.
     pub fn inputs(&self) -> Inputs {
         let image = self.geometry.map(|geometry| [geometry.channels, geometry.height, geometry.width]);
         let layout = ae_data::Encoding::new(self.columns.clone()).layout();
@@ -129,7 +129,7 @@ impl Schema {
     }
 }
 
-/// Errors of the model beside its baselines on the same rows.
+/// Reconstruction errors of the model and of its baselines on the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// Of the model.
@@ -148,49 +148,50 @@ pub struct Summary {
     pub variant: String,
     /// Short name of the data.
     pub data: String,
-    /// Where it was trained.
+    /// Device it was trained on.
     pub device: String,
-    /// Features of a row.
+    /// Number of features of a row.
     pub d_input: usize,
-    /// Units of the code.
+    /// Number of units of the code.
     pub code_dim: usize,
-    /// Trained numbers.
+    /// Number of trained parameters.
     pub parameters: usize,
-    /// Epochs that were trained.
+    /// Number of epochs trained.
     pub epochs: usize,
-    /// The one that was kept.
+    /// The epoch whose model was kept.
     pub best_epoch: usize,
-    /// Seconds of training and validation, without reading data and the final measurements.
+    /// Seconds of training and validation, without reading data and without the final measurements.
     #[serde(deserialize_with = "null_is_nan")]
     pub train_seconds: f64,
-    /// Seed of weights, splits and order.
+    /// Seed of the weights, the split and the order of the rows.
     pub seed: u64,
-    /// On all rows that are not test rows, validation included: what PCA is fitted to.
+    /// Errors on all rows that are not test rows, including validation rows: the rows PCA is fitted to.
     pub train: Part,
-    /// On the test rows.
+    /// Errors on the test rows.
     pub test: Part,
-    /// Rows that the two were measured on: all of them, or a sample of rows that stay in their file.
+    /// Number of rows that `train` and `test` were measured on: all of them, or a sample if the rows stay in their
+    /// file.
     pub measured_rows: [usize; 2],
-    /// What the code does on the test rows.
+    /// Statistics of the code on the test rows.
     pub code: CodeFigures,
-    /// The first epoch whose loss was infinite, which ended the training; none if none was.
+    /// The first epoch with an infinite loss, which ended the training; none if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diverged: Option<usize>,
 }
 
-/// The version of the folders that this program writes. It reads those of every version up to it.
+/// Version of the folders this program writes. It reads folders of every version up to this one.
 pub const FORMAT: u32 = 1;
 
-/// Name of the file that holds the digests of others.
+/// Name of the file with the digests of the other files.
 const FILES: &str = "files.json";
 
-/// Name of the file that is locked.
+/// Name of the lock file.
 const LOCK: &str = ".lock";
 
-/// A run's folder that this process alone changes.
+/// Lock on a run folder: while it is held, no other process changes the folder.
 #[derive(Debug)]
 pub struct Lock {
-    /// The lock is that of the open file.
+    /// The operating system's lock belongs to the open file.
     _file: File,
 }
 
@@ -198,15 +199,15 @@ pub struct Lock {
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
-    /// The parts that its configuration can name.
+    /// The parts its configuration can name.
     registry: Registry,
 }
 
 impl RunFolder {
-    /// Makes a new folder: `out`, or the next free number under `runs/`.
+    /// Creates a new folder: `out`, or the next free number under `runs/`.
     ///
     /// # Errors
-    /// A folder that holds something, or that cannot be made.
+    /// A folder that is not empty or cannot be created.
     pub fn create(out: Option<&Path>, name: &str, registry: &Registry) -> Result<Self> {
         let made = |path: PathBuf| Self { path, registry: registry.clone() };
         if let Some(path) = out {
@@ -238,19 +239,19 @@ impl RunFolder {
         unreachable!("some number is free")
     }
 
-    /// A folder that a run made.
+    /// Opens the folder of an existing run.
     ///
     /// # Errors
-    /// A folder that is not a run's.
+    /// A folder that is not a run folder.
     pub fn open(path: &Path, registry: &Registry) -> Result<Self> {
         let folder = Self { path: path.to_owned(), registry: registry.clone() };
         match folder.config_file().is_file() {
             true => Ok(folder),
-            false => Err(Error::Failed(format!("{} is no run folder: it holds no config.toml", path.display()))),
+            false => Err(Error::Failed(format!("{} is not a run folder: it has no config.toml", path.display()))),
         }
     }
 
-    /// Where it is.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -259,12 +260,12 @@ impl RunFolder {
         self.path.join("config.toml")
     }
 
-    /// The values of each epoch.
+    /// File with the metrics of each epoch.
     pub fn metrics_file(&self) -> PathBuf {
         self.path.join("metrics.csv")
     }
 
-    /// Writes the page.
+    /// Writes the report.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -272,25 +273,25 @@ impl RunFolder {
         self.write("report.html", page)
     }
 
-    /// The page.
+    /// Path of the report.
     pub fn report_file(&self) -> PathBuf {
         self.path.join("report.html")
     }
 
-    /// Records of the best epoch and the last three.
+    /// Folder with the records of the best epoch and the last three.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoint")
     }
 
-    /// Weights of the best epoch.
+    /// File with the weights of the best epoch.
     pub fn weights_file(&self) -> PathBuf {
         self.path.join("model.safetensors")
     }
 
-    /// The [lock](Self::lock) of a folder that is to become a run's.
+    /// [Locks](Self::lock) a folder that is about to become a run's.
     ///
     /// # Errors
-    /// A folder that another process has made its own since it was looked at.
+    /// A folder in which another process has created a run in the meantime.
     pub(crate) fn claim(&self) -> Result<Lock> {
         let lock = self.lock()?;
         if self.config_file().exists() {
@@ -303,7 +304,7 @@ impl RunFolder {
         Ok(lock)
     }
 
-    /// Keeps every other process from changing this folder until the lock is dropped, or this process ends.
+    /// Prevents every other process from changing this folder until the lock is dropped or this process ends.
     ///
     /// # Errors
     /// A folder that another process is changing, or that cannot be written.
@@ -326,7 +327,7 @@ impl RunFolder {
         }
     }
 
-    /// Writes the configuration; a path in it becomes absolute, so that the run can be resumed from any folder.
+    /// Writes the configuration. A path in it becomes absolute, so that the run can be resumed from any folder.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -341,7 +342,7 @@ impl RunFolder {
         self.write("config.toml", &config.to_toml())
     }
 
-    /// The configuration.
+    /// Reads the configuration.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -349,7 +350,7 @@ impl RunFolder {
         Config::load(&self.config_file(), &self.registry)
     }
 
-    /// Writes what is known about the data.
+    /// Writes the schema.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -358,13 +359,13 @@ impl RunFolder {
         self.put("data.toml", |path| Ok(write_bytes(path, text.as_bytes())?))
     }
 
-    /// What is known about the data.
+    /// Reads the schema.
     ///
     /// # Errors
     /// A file that cannot be read.
     pub fn schema(&self) -> Result<Schema> {
         self.check("data.toml")?;
-        /// What is read first: later versions may have other fields.
+        /// Read first: later versions may have other fields.
         #[derive(Deserialize)]
         struct Version {
             #[serde(default)]
@@ -374,9 +375,9 @@ impl RunFolder {
             self.read("data.toml", |text| toml::from_str(text).map_err(|error| error.message().to_string()))?;
         if version.format > FORMAT {
             let (path, format) = (self.path.display(), version.format);
-            let advice = "use the version of the program that made it";
+            let advice = "use the version of the program that created it";
             return Err(Error::Failed(format!(
-                "{path} has format {format}, and this program knows those up to {FORMAT}: {advice}"
+                "{path} has format {format}, but this program knows formats up to {FORMAT}: {advice}"
             )));
         }
         let schema: Schema =
@@ -394,7 +395,7 @@ impl RunFolder {
         self.put("summary.json", |path| Ok(write_bytes(path, text.as_bytes())?))
     }
 
-    /// The result; none if the run has not ended.
+    /// Reads the result; none if the run has not finished.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -406,7 +407,7 @@ impl RunFolder {
         self.read("summary.json", |text| serde_json::from_str(text).map_err(|error| error.to_string())).map(Some)
     }
 
-    /// Removes what is in the folder of a run before it trains, and the folder if it is empty then.
+    /// Removes the files of a run that has not trained, and the folder if it is empty then.
     ///
     /// # Errors
     /// A file that cannot be removed.
@@ -417,12 +418,12 @@ impl RunFolder {
                 if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(Error::at("remove", &path, error)) }
             })?;
         }
-        // Whatever else is there stays, and the folder with it.
+        // The folder stays if anything else is in it.
         let _ = fs::remove_dir(&self.path);
         Ok(())
     }
 
-    /// Removes what a training leaves when it has ended: its result and its page.
+    /// Removes the files of a finished training: its result and its report.
     ///
     /// # Errors
     /// A file that cannot be removed.
@@ -436,7 +437,7 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Writes what the scores of training rows are like.
+    /// Writes the anomaly detector.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -450,8 +451,8 @@ impl RunFolder {
         let view = |kind, shape: Vec<usize>, bytes| {
             TensorView::new(kind, shape, bytes).expect("a tensor has as many bytes as its shape says")
         };
-        // JSON is for people: reading a number back from it can change its last digit, which would change who is
-        // flagged.
+        // JSON is for people: a number read back from it can differ in its last digit, which could change which rows
+        // are flagged.
         let numbers = detector.numbers().map(|(name, numbers)| (name, numbers.len(), bytes_of(numbers)));
         let mut parts = vec![("rows", view(Dtype::F32, vec![rows, width], &values))];
         parts.extend(numbers.iter().map(|(name, count, bytes)| (*name, view(Dtype::F64, vec![*count], bytes))));
@@ -462,10 +463,10 @@ impl RunFolder {
         self.put("neighbours.safetensors", |path| Ok(write_bytes(path, &file)?))
     }
 
-    /// What the scores of training rows are like.
+    /// Reads the anomaly detector.
     ///
     /// # Errors
-    /// A file that cannot be read, or a run that has not ended.
+    /// A file that cannot be read, or a run that has not finished.
     pub fn detector(&self) -> Result<Detector> {
         self.check("detector.json")?;
         self.check("neighbours.safetensors")?;
@@ -476,21 +477,21 @@ impl RunFolder {
         if !detector.is_sound(columns) {
             return Err(Error::damaged(
                 &self.path.join("detector.json"),
-                "it does not fit the run's columns, or is damaged",
+                "it does not match the run's columns, or is damaged",
             ));
         }
         let path = self.path.join("neighbours.safetensors");
         let failed = |reason: String| Error::damaged(&path, reason);
         let bytes = bytes(&path).map_err(failed)?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| failed(error.to_string()))?;
-        // Folders of format 0 have them in JSON alone.
+        // Folders of format 0 have these numbers only in JSON.
         for (name, numbers) in detector.numbers_mut() {
             let Ok(exact) = file.tensor(name) else { continue };
             let (exact, _) = exact.data().as_chunks::<8>();
             let exact: Vec<f64> = exact.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
             let is_same = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 * a.abs();
             if exact.len() != numbers.len() || !exact.iter().zip(&*numbers).all(is_same) {
-                return Err(failed(format!("its `{name}` is not that of detector.json")));
+                return Err(failed(format!("its `{name}` differs from detector.json")));
             }
             numbers.copy_from_slice(&exact);
         }
@@ -509,7 +510,7 @@ impl RunFolder {
         }
         if let Ok(missing) = file.tensor("missing") {
             if missing.dtype() != Dtype::BOOL || missing.data().len() != values.len() {
-                return Err(failed("its parts do not fit together".to_string()));
+                return Err(failed("the shapes of its tensors do not match".to_string()));
             }
             values
                 .iter_mut()
@@ -544,10 +545,10 @@ impl RunFolder {
         self.put("pca.safetensors", |path| Ok(write_bytes(path, &file)?))
     }
 
-    /// The principal components of the training rows.
+    /// Reads the principal components of the training rows.
     ///
     /// # Errors
-    /// A file that cannot be read, or a run that has not ended.
+    /// A file that cannot be read, or a run that has not finished.
     pub fn pca(&self) -> Result<Pca> {
         self.check("pca.safetensors")?;
         let path = self.path.join("pca.safetensors");
@@ -569,21 +570,21 @@ impl RunFolder {
                 Pca::from_parts(mean, &components, variances, *total).map_err(|error| failed(error.to_string()))
             }
             (true, _) => Err(failed(format!("`total` holds {} numbers instead of one", total.len()))),
-            (false, _) => Err(failed(format!("its mean has {} features, the run's data {width}", mean.len()))),
+            (false, _) => Err(failed(format!("its mean has {} features, but the run's data has {width}", mean.len()))),
         }
     }
 
-    /// Writes the weights twice: `model.safetensors` for every framework, `model.bpk` as Burn's own record.
+    /// Writes the weights twice: `model.safetensors` for every framework, and `model.bpk` as Burn's own record.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub fn write_model(&self, model: &Model) -> Result<()> {
         self.put("model.safetensors", |path| {
-            // One entry of metadata, the one that Python's loaders look for: several would be written in random order,
-            // and equal weights would then make different files.
+            // Only one metadata entry, the one that Python's loaders look for: several would be written in random
+            // order, so that equal weights would make different files.
             let mut store = SafetensorsStore::from_file(path).overwrite(true).clear_metadata().metadata("format", "pt");
             model.save_into(&mut store).map_err(|error| Error::at("write", path, error))?;
-            // The writer makes a file for its owner alone; whoever may read the run may read its weights.
+            // The writer creates a file that only its owner can read; it gets the permissions of the other files.
             let opened =
                 fs::metadata(self.config_file()).and_then(|config| fs::set_permissions(path, config.permissions()));
             opened.map_err(|error| Error::at("write", path, error))
@@ -612,19 +613,19 @@ impl RunFolder {
             )
         };
         config.variant()?.check(&config.model, &inputs).map_err(|error| other(&error.within("model")))?;
-        // No model is built that has more weights than the file has bytes.
+        // Reject a configuration with more weights than the file has bytes before the model is built.
         let (bytes, most) =
             (fs::metadata(&weights).map_or(0, |metadata| metadata.len()), config.model.weights(&inputs));
         if most.is_none_or(|most| most as u64 > bytes) {
             return Err(other(&format!(
                 "{} in {bytes} bytes",
-                most.map_or("beyond counting".to_string(), |most| most.to_string())
+                most.map_or("too many to count".to_string(), |most| most.to_string())
             )));
         }
         let mut model = config.model.init(&inputs, device);
         let mut store = SafetensorsStore::from_file(&weights);
         model.load_from(&mut store).map_err(|error| {
-            // The reader lists every weight that does not fit: the first ones will do.
+            // The reader lists every weight that does not match: the first ones are enough.
             let reason = error.to_string().replace('\n', " ");
             let short: String = reason.chars().take(200).collect();
             other(&if short.len() < reason.len() { short + " ..." } else { short })
@@ -632,8 +633,8 @@ impl RunFolder {
         Ok(model)
     }
 
-    /// Writes a file whose digest is kept. While it is written it has none, so that a crash leaves a file of which
-    /// nothing is said, not one that is refused.
+    /// Writes a file whose digest is stored. The digest is removed while the file is written, so that a crash leaves a
+    /// file without a digest instead of one that is refused.
     fn put(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let path = self.path.join(name);
         own_file(&path)?;
@@ -646,14 +647,14 @@ impl RunFolder {
         self.write_digests(&digests)
     }
 
-    /// Whether a file is what was written, as far as is known.
+    /// Checks that a file is unchanged since it was written, if it has a digest.
     fn check(&self, name: &str) -> Result<()> {
         let path = self.path.join(name);
         let Some(written) = self.digests()?.remove(name) else { return Ok(()) };
         match Digest::of(&path) {
             Err(error) => Err(Error::damaged(&path, error)),
             Ok(found) if found != written => {
-                Err(Error::damaged(&path, format!("it is not what was written, by its digest in {FILES}")))
+                Err(Error::damaged(&path, format!("it has changed since it was written (by its digest in {FILES})")))
             }
             Ok(_) => Ok(()),
         }
@@ -687,35 +688,35 @@ impl RunFolder {
     }
 }
 
-/// Numbers as they are in a file.
+/// Numbers as bytes of a file.
 fn bytes_of(numbers: &[f64]) -> Vec<u8> {
     numbers.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// The bytes of a file; of a folder of somebody else's it could be anything, such as a pipe that never ends.
+/// Reads a file. In a folder from someone else, the path could be anything, such as a pipe that never ends.
 pub(crate) fn bytes(path: &Path) -> std::result::Result<Vec<u8>, String> {
     match fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => Err("it is no file".to_string()),
+        Ok(metadata) if !metadata.is_file() => Err("it is not a file".to_string()),
         _ => fs::read(path).map_err(|error| error.to_string()),
     }
 }
 
-/// Has what is written at `path` be written in the run's folder: a link to another place, which somebody else's folder
-/// may have there, is removed rather than followed.
+/// Ensures that a file written to `path` lands in the run's folder: a link to another place, which a folder from
+/// someone else may contain, is removed instead of followed.
 ///
 /// # Errors
-/// A link that cannot be removed, or what is neither a file nor a link.
+/// A link that cannot be removed, or something that is neither a file nor a link.
 pub(crate) fn own_file(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_symlink() => {
             fs::remove_file(path).map_err(|error| Error::at("replace the link", path, error))
         }
-        Ok(metadata) if !metadata.is_file() => Err(Error::at("write", path, "it is no file")),
+        Ok(metadata) if !metadata.is_file() => Err(Error::at("write", path, "it is not a file")),
         _ => Ok(()),
     }
 }
 
-/// Whether a folder in the run's folder is there, and not a link to another place.
+/// Checks that a folder in the run's folder is not a link to another place.
 ///
 /// # Errors
 /// A link.
@@ -726,8 +727,8 @@ pub(crate) fn own_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// Whether a folder holds nothing, or only what a run leaves that was killed before its configuration was written,
-/// which is locked first.
+/// Whether a folder is empty, or holds only what is left of a run that was killed before its configuration was written.
+/// Such a run has locked the folder first.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -752,7 +753,7 @@ mod tests {
     use crate::baseline::Matrix;
 
     #[test]
-    fn a_result_is_read_again_whatever_was_measured() {
+    fn a_result_with_any_numbers_can_be_read_again() {
         let place = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(Some(&place.path().join("run")), "", &Registry::default()).unwrap();
         for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
@@ -793,7 +794,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_was_killed_before_it_had_a_configuration_is_begun_anew() {
+    fn a_run_killed_before_it_had_a_configuration_is_started_again() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("run");
         fs::create_dir(&path).unwrap();
@@ -813,7 +814,7 @@ mod tests {
     }
 
     #[test]
-    fn principal_components_come_back_or_it_is_said_why_not() {
+    fn principal_components_are_read_back_or_the_error_says_why_not() {
         let place = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(Some(&place.path().join("run")), "", &Registry::default()).unwrap();
         let method = ae_data::ScalingMethod::None;
@@ -847,18 +848,18 @@ mod tests {
         folder.write_schema(&schema(3)).unwrap();
         let said = folder.pca().unwrap_err().to_string();
         assert!(
-            said.contains("its mean has 2 features, the run's data 3") && said.contains("bring the file back"),
+            said.contains("its mean has 2 features, but the run's data has 3") && said.contains("restore the file"),
             "{said}"
         );
         folder.write_schema(&schema(2)).unwrap();
 
-        // What was damaged is known by its digest, and without one by what it holds.
+        // Damage is detected by the digest, and without one by the content.
         let path = folder.path().join("pca.safetensors");
         let mut damaged = fs::read(&path).unwrap();
         let last = damaged.len() - 1;
         damaged[last] ^= 1;
         fs::write(&path, damaged).unwrap();
-        assert!(folder.pca().unwrap_err().to_string().contains("not what was written"));
+        assert!(folder.pca().unwrap_err().to_string().contains("has changed since it was written"));
         fs::remove_file(folder.path().join(FILES)).unwrap();
 
         let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();

@@ -1,4 +1,4 @@
-//! When a training is saved, and what is kept of it when it has ended.
+//! When a training is saved, and which checkpoints are kept when it has finished.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -6,25 +6,25 @@ use ae_model::ConfigError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// When a training is saved. It is saved after each epoch in any case.
+/// When a training is saved. In any case it is saved after each epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// Checkpoints within a long epoch: a time such as 30s, 5min or 2h, or a number of steps. Default: 10min.
+    /// How often to save within a long epoch: a time such as 30s, 5min or 2h, or a number of steps. Default: 10min.
     pub every: Every,
-    /// What stays in `checkpoint/` of a training that has ended: `last` is what `--resume RUN --epochs N` needs to go
-    /// on. Default: last.
+    /// Checkpoints of a finished training to keep in `checkpoint/`: `last` keeps what `--resume RUN --epochs N` needs
+    /// to continue. Default: last.
     pub keep: Keep,
 }
 
-/// How often.
+/// An interval between checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Said", into = "Said")]
 #[schemars(with = "String")]
 pub enum Every {
-    /// After so many optimizer steps.
+    /// This many optimizer steps.
     Steps(u64),
-    /// After so long.
+    /// This much time.
     Time(Duration),
 }
 
@@ -34,7 +34,7 @@ impl Default for Every {
     }
 }
 
-/// How it is written.
+/// How an interval is written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged, expecting = "must be a time such as \"5min\", or a number of steps")]
 enum Said {
@@ -42,7 +42,7 @@ enum Said {
     Time(String),
 }
 
-/// The units of a time, and their seconds.
+/// Units of time, and their seconds.
 const UNITS: [(&str, u64); 3] = [("h", 3600), ("min", 60), ("s", 1)];
 
 impl FromStr for Every {
@@ -50,7 +50,7 @@ impl FromStr for Every {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong =
-            || format!("`{text}` is no time: write a number and s, min or h, such as 5min; or a number of steps");
+            || format!("`{text}` is not a time: write a number and s, min or h, such as 5min; or a number of steps");
         let text = text.trim();
         if let Ok(steps) = text.parse() {
             return Ok(Self::Steps(steps));
@@ -96,24 +96,24 @@ impl From<Every> for Said {
     }
 }
 
-/// What stays of a training that has ended.
+/// Checkpoints of a finished training to keep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Keep {
-    /// The last epoch and the best.
+    /// The last epoch and the best one.
     #[default]
     Last,
-    /// The best epoch and the last three, as while it was trained.
+    /// The best epoch and the last three, as during training.
     All,
-    /// Nothing: it cannot be gone on with.
+    /// None: the training cannot be continued.
     None,
 }
 
 impl CheckpointConfig {
-    /// Whether it can be used.
+    /// Checks that the interval is not zero.
     ///
     /// # Errors
-    /// No step, or no time.
+    /// Zero steps, or no time.
     pub fn check(&self) -> Result<(), ConfigError> {
         match self.every {
             Every::Steps(0) => Err(ConfigError::new("checkpoint.every", 0, "at least 1 step")),

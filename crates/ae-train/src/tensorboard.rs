@@ -1,15 +1,15 @@
-//! TensorBoard's event files: what a training measured, for those who look at many trainings at once. `tensorboard
-//! --logdir runs` shows them.
+//! TensorBoard event files with the metrics of a training, to compare many trainings. `tensorboard --logdir runs` shows
+//! them.
 //!
-//! A file is a row of records, and a record is the length of its bytes, a checksum of the length, the bytes, and their
-//! checksum (`TFRecord`: tensorflow.org/tutorials/load_data/tfrecord). The bytes are an `Event` of
-//! tensorflow/core/util/event.proto, whose parts are in summary.proto, tensor.proto and tensor_shape.proto of
+//! A file is a sequence of records. A record is the length of its data, a checksum of the length, the data, and a
+//! checksum of the data (`TFRecord`: tensorflow.org/tutorials/load_data/tfrecord). The data is an `Event` of
+//! tensorflow/core/util/event.proto, whose parts are defined in summary.proto, tensor.proto and tensor_shape.proto of
 //! tensorflow/core/framework, and in plugins/hparams/plugin_data.proto of TensorBoard. The checksum is CRC-32C, masked.
-//! Numbers are written as PyTorch writes them, in single precision: `metrics.csv` has all digits.
+//! As in PyTorch, numbers are written in single precision: `metrics.csv` has all digits.
 //!
-//! Every call writes whole records at once. A program that is killed in between leaves a last record that is cut off:
-//! readers stop before it, and go on with the next file of the folder. A resumed run therefore writes a file of its
-//! own, and never adds to one that is there.
+//! Every call writes whole records. A program that is killed during a call leaves an incomplete last record: readers
+//! stop before it and continue with the next file of the folder. A resumed run therefore writes a new file and never
+//! appends to an existing one.
 
 use std::{
     collections::HashMap,
@@ -27,23 +27,24 @@ use serde_json::Value;
 
 use crate::{Config, EpochReport, Error, Reporter, Result};
 
-/// What a file begins with. From version 2 on, a [start](TensorBoard::resume) replaces what was written of later steps.
+/// The first entry of a file. From version 2 on, a [session start](TensorBoard::resume) replaces what was written for
+/// later steps.
 const VERSION: &str = "brain.Event:2";
 
-/// The kinds of a tensor's numbers.
+/// Data types of tensors.
 const DT_FLOAT: i32 = 1;
 const DT_STRING: i32 = 7;
 
-/// What TensorBoard makes of a summary: a tensor for a plugin.
+/// Data class of a summary that is a tensor for a plugin.
 const DATA_CLASS_TENSOR: i32 = 2;
 
-/// The state of a session that begins.
+/// Status of a session that starts.
 const START: i32 = 1;
 
-/// The tag under which TensorBoard looks for the settings of a run.
+/// The tag under which TensorBoard looks for the hyperparameters of a run.
 const SETTINGS: &str = "_hparams_/session_start_info";
 
-/// The messages, with the fields that are used here. Of the fields of a `oneof` at most one is set.
+/// The protobuf messages, with only the fields that are used here. At most one of the fields of a `oneof` is set.
 mod proto {
     use std::collections::HashMap;
 
@@ -166,15 +167,15 @@ mod proto {
 pub struct TensorBoard {
     path: PathBuf,
     file: File,
-    /// Bytes of whole records.
+    /// Number of bytes in whole records.
     written: u64,
 }
 
 impl TensorBoard {
-    /// A new file in `folder`, which is made if it is not there.
+    /// Creates a new file in `folder`, which is created if it does not exist.
     ///
     /// # Errors
-    /// A folder or a file that cannot be written.
+    /// A folder or file that cannot be written.
     pub fn create(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).map_err(|error| Error::at("create", folder, error))?;
         let name = format!("events.out.tfevents.{:010}.{}.{}", seconds() as u64, host(), std::process::id());
@@ -184,13 +185,13 @@ impl TensorBoard {
         Ok(board)
     }
 
-    /// Where the file is.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Says that a training goes on with `step`, its first that is yet to be done: what earlier files of the folder
-    /// have of this step and later ones is done again, and is no longer shown.
+    /// Marks that a training continues with `step`, its next step: values in earlier files of the folder for this and
+    /// later steps are computed again, and no longer shown.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -199,8 +200,8 @@ impl TensorBoard {
         self.write(proto::Event { step: number(step), session_log, ..Default::default() })
     }
 
-    /// The values of a step, by their tags: what is before a tag's first `/` is the group of charts that it is shown in
-    /// (see [`tag`]).
+    /// Writes the values of a step by tag. The part of a tag before its first `/` is the group of charts in which it is
+    /// shown (see [`tag`]).
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -213,7 +214,7 @@ impl TensorBoard {
         self.write(proto::Event { step: number(step), summary: Some(proto::Summary { value }), ..Default::default() })
     }
 
-    /// A text in Markdown, such as the configuration.
+    /// Writes a text in Markdown, such as the configuration.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -224,8 +225,8 @@ impl TensorBoard {
         self.plugin(tag, "text", Vec::new(), tensor)
     }
 
-    /// The settings of the run, for TensorBoard's table of runs (its tab HPARAMS): the numbers, truth values and texts
-    /// of `config`, called as its fields are, with a dot between a table and its field. A list is shown as a text.
+    /// Writes the settings of the run for TensorBoard's table of runs (tab HPARAMS): the numbers, booleans and strings
+    /// of `config`, named like its fields, with a dot between a table and its field. A list is written as a string.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -236,7 +237,7 @@ impl TensorBoard {
         flatten("", &config, &mut hparams);
         let session_start_info = Some(proto::SessionStart { hparams, start_time_secs: seconds() });
         let content = proto::Settings { session_start_info }.encode_to_vec();
-        // The content is all there is to it: a tensor of no numbers.
+        // All information is in the content: the tensor is empty.
         let shape = proto::Shape { dim: vec![proto::Dim { size: 0 }] };
         let tensor = proto::Tensor { dtype: DT_FLOAT, tensor_shape: Some(shape), string_val: Vec::new() };
         self.plugin(SETTINGS, "hparams", content, tensor)
@@ -255,8 +256,7 @@ impl TensorBoard {
         event.wall_time = seconds();
         let record = record(&event.encode_to_vec());
         if let Err(error) = self.file.write_all(&record) {
-            // Half a record in the middle would hide all that follows it: back to the last whole one, as far as the
-            // disk lets us.
+            // Half a record would hide all records after it: go back to the last whole record, if the disk permits it.
             let _ = self.file.set_len(self.written).and_then(|()| self.file.seek(SeekFrom::Start(self.written)));
             return Err(Error::at("write", &self.path, error));
         }
@@ -265,15 +265,15 @@ impl TensorBoard {
     }
 }
 
-/// Writes what a reporter hears, and lets another one hear it, too.
+/// Writes the events of a training, and passes them on to another reporter.
 struct Reporting {
     board: Mutex<TensorBoard>,
     then: Arc<dyn Reporter>,
 }
 
 impl TensorBoard {
-    /// A reporter that writes settings and epochs of a training, and has `then` hear of everything, and of what cannot
-    /// be written.
+    /// A reporter that writes settings and epochs of a training. It passes everything on to `then`, and warns it of
+    /// what cannot be written.
     pub fn reporting(self, then: Arc<dyn Reporter>) -> Arc<dyn Reporter> {
         Arc::new(Reporting { board: Mutex::new(self), then })
     }
@@ -328,8 +328,8 @@ impl Reporter for Reporting {
     }
 }
 
-/// The tag of a column of `metrics.csv`, such as `loss/train` of `train_loss`: training and validation of a figure are
-/// shown side by side.
+/// The tag for a column of `metrics.csv`, such as `loss/train` for `train_loss`: training and validation of a metric
+/// are shown side by side.
 pub fn tag(column: &str) -> String {
     match column.split_once('_') {
         Some((split @ ("train" | "valid"), figure)) => format!("{figure}/{split}"),
@@ -337,14 +337,14 @@ pub fn tag(column: &str) -> String {
     }
 }
 
-/// A value under a tag.
+/// A value with a tag.
 fn value_of(tag: impl AsRef<str>, set: impl FnOnce(&mut proto::SummaryValue)) -> proto::SummaryValue {
     let mut value = proto::SummaryValue { tag: tag.as_ref().to_string(), ..Default::default() };
     set(&mut value);
     value
 }
 
-/// What is in `value`, by its name, into `settings`.
+/// Inserts the fields of `value` into `settings`, named by their path.
 fn flatten(name: &str, value: &Value, settings: &mut HashMap<String, proto::Setting>) {
     let mut insert = |setting| drop(settings.insert(name.to_string(), setting));
     match value {
@@ -362,7 +362,7 @@ fn flatten(name: &str, value: &Value, settings: &mut HashMap<String, proto::Sett
     }
 }
 
-/// A file that was not there before: of two that begin in one second each has its own.
+/// Creates a file that did not exist: two files created in the same second get different names.
 fn first_free(folder: &Path, name: &str) -> Result<(PathBuf, File)> {
     let mut count = 0;
     loop {
@@ -375,7 +375,7 @@ fn first_free(folder: &Path, name: &str) -> Result<(PathBuf, File)> {
     }
 }
 
-/// The name of this machine, of what may stand between the dots of a file's name.
+/// The host name, reduced to characters allowed between the dots of the file name.
 fn host() -> String {
     let name: String = sysinfo::System::host_name()
         .unwrap_or_default()
@@ -390,18 +390,18 @@ fn seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// A step as the format has it.
+/// A step as stored in the format.
 fn number(step: u64) -> i64 {
     i64::try_from(step).unwrap_or(i64::MAX)
 }
 
-/// `bytes` as a record: length, its checksum, bytes, their checksum, all little-endian.
+/// `bytes` as a record: length, checksum of the length, bytes, checksum of the bytes, all little-endian.
 fn record(bytes: &[u8]) -> Vec<u8> {
     let length = (bytes.len() as u64).to_le_bytes();
     [&length[..], &masked(&length).to_le_bytes(), bytes, &masked(bytes).to_le_bytes()].concat()
 }
 
-/// The checksum of `bytes`, turned and shifted: a checksum of data that holds checksums is a weak one.
+/// The masked checksum of `bytes` (rotated, plus a constant): a checksum of data that contains checksums would be weak.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -414,7 +414,7 @@ mod tests {
 
     use super::*;
 
-    /// The events of a file up to the first record that is not whole or not sound, and the bytes that are left.
+    /// The events of a file up to the first record that is incomplete or damaged, and the number of remaining bytes.
     fn read(path: &Path) -> (Vec<proto::Event>, usize) {
         let bytes = fs::read(path).unwrap();
         let (mut events, mut rest) = (Vec::new(), bytes.as_slice());
@@ -444,24 +444,27 @@ mod tests {
     }
 
     #[test]
-    fn checksums_are_those_that_were_published() {
+    fn checksums_equal_published_values() {
         // RFC 3720, B.4: 32 bytes of 0, of 0xff, and the numbers from 0.
         assert_eq!(crc32c::crc32c(&[0; 32]), 0x8a91_36aa);
         assert_eq!(crc32c::crc32c(&[0xff; 32]), 0x62a8_ab43);
         assert_eq!(crc32c::crc32c(&(0..32).collect::<Vec<u8>>()), 0x46dd_794e);
-        // How every file of TensorFlow begins: a first event of 24 bytes, and the checksum of that number.
+        // The first bytes of every TensorFlow event file: a first event of 24 bytes, and the checksum of that length.
         assert_eq!(record(&[0; 24])[..12], [24, 0, 0, 0, 0, 0, 0, 0, 0xa3, 0x7f, 0x4b, 0x22]);
     }
 
     #[test]
-    fn what_was_written_is_read_back() {
+    fn written_events_can_be_read_back() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("new/logs");
         let before = seconds();
         let mut board = TensorBoard::create(&folder).unwrap();
         board.text("configuration", "    seed = 7").unwrap();
         board
-            .settings(&json!({ "seed": 7, "model": { "code_dim": 10, "hidden": [256, 128], "tied": false, "kind": "mlp", "none": null } }))
+            .settings(&json!({
+                "seed": 7,
+                "model": { "code_dim": 10, "hidden": [256, 128], "tied": false, "kind": "mlp", "none": null },
+            }))
             .unwrap();
         board.scalars(1, [("loss/train", 0.5), ("loss/valid", 0.0)]).unwrap();
         board.scalars(2, [(tag("train_loss"), f64::NAN), (tag("valid_loss"), f64::INFINITY)]).unwrap();
@@ -471,7 +474,7 @@ mod tests {
         let parts: Vec<&str> = name.strip_prefix("events.out.tfevents.").unwrap().split('.').collect();
         assert!((before as u64..=seconds() as u64).contains(&parts[0].parse().unwrap()) && parts.len() == 4, "{name}");
 
-        // Without closing it: each call is on its way to the disk when it returns.
+        // Without closing the file: each call has passed its data to the operating system when it returns.
         let (events, rest) = read(board.path());
         assert_eq!((events.len(), rest), (6, 0));
         assert!(events.iter().all(|event| (before..=seconds()).contains(&event.wall_time)));
@@ -502,13 +505,13 @@ mod tests {
         assert_eq!((settings["seed"].number_value, settings["model.tied"].bool_value), (Some(7.0), Some(false)));
 
         assert_eq!((events[3].step, scalars(&events[3])), (1, vec![("loss/train", 0.5), ("loss/valid", 0.0)]));
-        let odd = scalars(&events[4]);
-        assert!(odd[0].1.is_nan() && odd[1] == ("loss/valid", f32::INFINITY), "{odd:?}");
+        let special = scalars(&events[4]);
+        assert!(special[0].1.is_nan() && special[1] == ("loss/valid", f32::INFINITY), "{special:?}");
         assert_eq!((events[5].step, events[5].session_log.as_ref().unwrap().status), (2, START));
     }
 
     #[test]
-    fn a_record_that_was_cut_off_hides_nothing_before_it_and_a_new_file_is_begun() {
+    fn an_incomplete_record_hides_nothing_before_it_and_each_session_has_its_own_file() {
         let place = tempfile::tempdir().unwrap();
         let mut boards = [0, 1].map(|_| TensorBoard::create(place.path()).unwrap());
         assert_ne!(boards[0].path(), boards[1].path());
@@ -525,13 +528,13 @@ mod tests {
     }
 
     #[test]
-    fn training_and_validation_of_a_figure_are_in_one_group() {
+    fn training_and_validation_of_a_metric_share_a_group() {
         let tags = ["train_loss", "valid_loss", "valid_code_l0", "train_learning_rate", "seconds"].map(tag);
         assert_eq!(tags, ["loss/train", "loss/valid", "code_l0/valid", "learning_rate/train", "run/seconds"]);
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_is_said_in_a_line() {
+    fn a_folder_that_cannot_be_created_is_reported_in_one_line() {
         let place = tempfile::NamedTempFile::new().unwrap();
         let message = TensorBoard::create(&place.path().join("logs")).unwrap_err().to_string();
         assert!(message.starts_with("cannot create ") && !message.contains('\n'), "{message}");

@@ -1,7 +1,7 @@
-//! What was trained, ready to be used on rows: encode, decode, reconstruct, walk between two codes.
+//! A trained model with its schema, ready to be used on rows: encode, decode, reconstruct, interpolate.
 //!
-//! Everything goes through the model in batches, and comes out as a [`Table`], part by part, so that data of any size
-//! passes.
+//! All methods process rows in batches and return a [`Table`] that is produced part by part, so that data of any size
+//! can be processed.
 
 use std::sync::Arc;
 
@@ -25,48 +25,48 @@ use crate::{
     run_folder::Schema,
 };
 
-/// A trained model, and what is known about the data that it was trained on.
+/// A trained model, and what is known about the data it was trained on.
 #[derive(Debug, Clone)]
 pub struct Trained {
     /// The model of the best epoch, for rows scaled by the schema's scaling.
     pub model: Model,
     /// What is known about the data.
     pub schema: Schema,
-    /// What the run was made from.
+    /// The configuration of the run.
     pub config: Config,
-    /// Where it is computed.
+    /// The device it computes on.
     pub device: Device,
     pub(crate) batcher: Batcher,
 }
 
-/// Which rows of a source.
+/// Which rows of a data source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// Of the run's own data the rows that were held out; of other data every row.
+    /// The held-out rows of the run's own data; every row of other data.
     Unseen,
-    /// Rows that were trained on; of other data the official training set.
+    /// Training rows; of other data the official training set.
     Train,
-    /// Rows that the best epoch was chosen by; the run's own data alone has them.
+    /// Validation rows, which only the run's own data has.
     Validation,
-    /// Rows that were held out; of other data the official test set.
+    /// Test rows; of other data the official test set.
     Test,
     /// Every row.
     All,
 }
 
 impl Trained {
-    /// A model and what belongs to it.
+    /// Combines a model with its schema and configuration.
     pub fn new(model: Model, schema: Schema, config: Config, device: Device) -> Self {
         let batcher = Batcher::new(schema.scaling.clone());
         Self { model, schema, config, device, batcher }
     }
 
-    /// Rows to use the model on: of `source`, every row unless some are asked for; or of the run's own data if there is
-    /// no source. `read` says how they are read, over what the run says.
+    /// Rows to use the model on: those of `source` (every row, unless a part is requested), or those of the run's own
+    /// data if there is no source. `read` overrides how the run reads files.
     ///
     /// # Errors
-    /// Data that cannot be read, that has other columns than the run's, or that does not have such rows; data of the
-    /// run that has changed.
+    /// Data that cannot be read, that has other columns than the run's, or that does not have the requested rows; data
+    /// of the run that has changed.
     pub fn rows(&self, source: Option<&str>, read: &Options, which: Which) -> Result<Dataset> {
         let own = &self.config.data.source;
         let Some(source) = source else {
@@ -83,13 +83,15 @@ impl Trained {
             if let Some(label) = read.label.as_ref().filter(|label| self.config.data.read.label.as_ref() != Some(label))
             {
                 return Err(Error::Usage(format!(
-                    "`--label {label}` is not the label of the run's own data: name the data with `--data`, every row of it"
+                    "`--label {label}` is not the label of the run's own data: name the data with `--data` to use \
+                     every row of it"
                 )));
             }
             let sets = self.open(own, read)?;
             if fingerprint(&sets)? != self.schema.fingerprint {
                 return Err(Error::Failed(format!(
-                    "`{own}` has changed since the run was trained on it: bring the old data back, or name rows with `--data`"
+                    "`{own}` has changed since the run was trained on it: restore the original data, or name other \
+                     rows with `--data`"
                 )));
             }
             return if which == Which::All { all_rows(sets) } else { self.part_of_own(sets, which) };
@@ -98,20 +100,20 @@ impl Trained {
         self.choose(sets, which)
     }
 
-    /// What `source` holds, read as the run says and a person over it.
+    /// Opens `source`, read as in the run, with the overrides in `read`.
     fn open(&self, source: &str, read: &Options) -> Result<Sets> {
         let sets = open_known(source, &self.options(read), &self.known())?;
         let names = sets.train.carried.as_ref().map(|carried| ae_data::table::names(carried.table().as_ref()));
-        // Of an array or of pictures identifiers and labels are what goes along, not columns that could be chosen.
+        // For an array or for images, identifiers and labels are not columns that could be chosen.
         let names = names.filter(|_| sets.train.encoding().is_some());
         read.check_later(&self.schema.columns, names.as_deref(), source.as_ref())?;
         Ok(sets)
     }
 
-    /// The same for rows in memory: batches of a table with the columns of the run.
+    /// As [`rows`](Self::rows), for rows in memory: batches of a table with the columns of the run.
     ///
     /// # Errors
-    /// Other columns than the run's, or a cell that is not what its column holds.
+    /// Other columns than the run's, or a cell that does not match the kind of its column.
     pub fn rows_of(&self, batches: Vec<RecordBatch>) -> Result<Dataset> {
         let schema = batches.first().map(RecordBatch::schema);
         let schema = schema.ok_or_else(|| Error::Usage("there is no batch of rows".to_string()))?;
@@ -136,7 +138,7 @@ impl Trained {
         }
     }
 
-    /// The rows that are asked for.
+    /// Selects the requested rows.
     fn choose(&self, sets: Sets, which: Which) -> Result<Dataset> {
         let lacks = |name: &str, what: &str| {
             Error::Usage(format!(
@@ -148,7 +150,10 @@ impl Trained {
                 let is_own = fingerprint(&sets)? == self.schema.fingerprint;
                 let mut rows = all_rows(sets)?;
                 if is_own && which == Which::Unseen {
-                    rows = rows.with_note("these are the rows that the run was trained and tested on, every one of them: `--rows test` takes the held-out ones");
+                    rows = rows.with_note(
+                        "these are all rows that the run was trained and tested on: `--rows test` selects only the \
+                         held-out ones",
+                    );
                 }
                 Ok(rows)
             }
@@ -162,9 +167,9 @@ impl Trained {
         }
     }
 
-    /// A part that the run's own data was cut into.
+    /// A part of the split of the run's own data.
     fn part_of_own(&self, mut sets: Sets, which: Which) -> Result<Dataset> {
-        // Cut as it was: blank rows are found by all that was looked at then.
+        // Split exactly as in the run: the blank rows were determined from all rows at that time.
         if !self.schema.columns.is_empty() {
             sets.train = sets.train.with_blank_rows(self.schema.blank_rows.clone());
         }
@@ -176,12 +181,13 @@ impl Trained {
         })
     }
 
-    /// How later rows are read: as the run's, and what a person says over it.
+    /// How later rows are read: as in the run, with the overrides in `read`.
     pub fn options(&self, read: &Options) -> Options {
         self.config.reading().overruled_by(read.clone())
     }
 
-    /// What `f` makes of each batch of `rows`, with the positions of the batch's rows; `what` is said of long work.
+    /// Applies `f` to each batch of `rows`; returns its result with the positions of the rows of the batch. `what`
+    /// describes the work in progress reports.
     pub(crate) fn batches<'a, T>(
         &'a self,
         rows: &'a Dataset,
@@ -198,7 +204,7 @@ impl Trained {
         })
     }
 
-    /// The code of each row: columns `h0`, `h1`, ... behind the rows' identifiers and labels.
+    /// The code of each row: columns `h0`, `h1`, ... after the rows' identifiers and labels.
     pub fn encode<'a>(&'a self, rows: &'a Dataset) -> Table<'a> {
         let names = (0..self.config.model.code_dim).map(|unit| format!("h{unit}")).collect();
         let codes =
@@ -206,7 +212,7 @@ impl Trained {
         self.numbers_table(rows, names, codes)
     }
 
-    /// Columns of numbers for rows of the data, made batch by batch, behind what identifies the rows.
+    /// A table with columns of numbers for `rows`, produced batch by batch, after the columns that identify the rows.
     pub(crate) fn numbers_table<'a>(
         &'a self,
         rows: &'a Dataset,
@@ -225,7 +231,7 @@ impl Trained {
         results(rows, fields, parts)
     }
 
-    /// The columns of the data that the model gives back: those of the table, else `x0`, `x1`, ...
+    /// The columns that the model reconstructs: those of the table, otherwise `x0`, `x1`, ...
     pub fn columns(&self) -> Vec<Column> {
         match self.schema.columns.as_slice() {
             [] => (0..self.schema.d_input).map(|index| Column::number(format!("x{index}"))).collect(),
@@ -233,14 +239,14 @@ impl Trained {
         }
     }
 
-    /// The values of scaled rows (`[rows, d_input]`, row by row), back in the units of the data.
+    /// Converts scaled rows (`[rows, d_input]`, row by row) to the units of the data.
     pub fn unscale(&self, values: &[f32]) -> Vec<f64> {
         self.schema.scaling.invert(values, self.schema.d_input)
     }
 
-    /// The reconstruction of each row in the units of the data, in batches; of rows corrupted first, if a corruption is
-    /// given, with noise that depends on the run's seed and on the places of the rows alone. Beside it, what the
-    /// network read.
+    /// The reconstruction of each row in the units of the data, in batches, together with what the network read. If a
+    /// corruption is given, the rows are corrupted first; the noise depends only on the run's seed and on the positions
+    /// of the rows.
     pub fn reconstructions<'a>(
         &'a self,
         rows: &'a Dataset,
@@ -271,15 +277,16 @@ impl Trained {
         batches.map(|batch| batch.map(|(range, (read, values))| Reconstructed { range, read, values }))
     }
 
-    /// The reconstruction of each row as a table in the units of the data, behind the rows' identifiers and labels. Of
-    /// columns that have marks around their numbers, such as `%`, or decimal commas, the numbers are written so
-    /// unless they are to be `typed`.
+    /// The reconstruction of each row as a table in the units of the data, after the rows' identifiers and labels.
+    /// Columns whose numbers are written with marks such as `%`, or with decimal commas, are written the same way
+    /// unless `typed` is set.
     pub fn reconstruct<'a>(&'a self, rows: &'a Dataset, corruption: Option<&'a Corruption>, typed: bool) -> Table<'a> {
         let batches = self.reconstructions(rows, corruption);
         self.data_table(rows, typed, batches.map(|batch| batch.map(|batch| (batch.range, batch.values))))
     }
 
-    /// Rows like the data's, made batch by batch in its units, behind what identifies them.
+    /// A table of rows with the columns of the data, produced batch by batch in its units, after the columns that
+    /// identify the rows.
     pub(crate) fn data_table<'a>(
         &'a self,
         rows: &'a Dataset,
@@ -294,8 +301,8 @@ impl Trained {
         results(rows, self.fields(typed), parts)
     }
 
-    /// Name and type of each column of the data as the model gives it back; a number is a text in the style of its
-    /// column unless it is to be `typed`.
+    /// Name and type of each reconstructed column of the data; a number is a string in the style of its column unless
+    /// `typed` is set.
     fn fields(&self, typed: bool) -> Vec<Field> {
         let columns = self.columns();
         let ranges = Encoding::new(columns.clone()).ranges();
@@ -313,13 +320,13 @@ impl Trained {
             .collect()
     }
 
-    /// Whether a feature is far from zero beside its spread, so that it needs more digits.
+    /// Whether a feature is far from zero compared with its spread, so that it needs double precision.
     fn is_far(&self, feature: usize) -> bool {
         let (offset, scale) = self.schema.scaling.of(feature);
         offset.abs() > scale * 1e4
     }
 
-    /// Rows in the units of the data (`[rows, d_input]`, row by row) as columns.
+    /// Converts rows in the units of the data (`[rows, d_input]`, row by row) to columns.
     fn arrays(&self, encoding: &Encoding, values: &[f64], typed: bool) -> Vec<ArrayRef> {
         let (width, ranges) = (encoding.columns().len(), encoding.ranges());
         let cells: Vec<f64> = values.chunks_exact(encoding.width()).flat_map(|row| encoding.decode(row)).collect();
@@ -349,8 +356,7 @@ impl Trained {
         self.fields(typed).into_iter().enumerate().map(array).collect()
     }
 
-    /// What the decoder makes of `codes` (`[rows, code_dim]`, row by row), in the units of the data (`[rows,
-    /// d_input]`).
+    /// Decodes `codes` (`[rows, code_dim]`, row by row) to rows in the units of the data (`[rows, d_input]`).
     ///
     /// # Errors
     /// Codes that do not fill whole rows, or a device that fails.
@@ -358,11 +364,11 @@ impl Trained {
         Ok(self.unscale(&self.decode_scaled(codes)?))
     }
 
-    /// The same in units of the scaled data.
+    /// As [`decode`](Self::decode), in units of the scaled data.
     pub(crate) fn decode_scaled(&self, codes: &[f32]) -> Result<Vec<f32>> {
         let width = self.config.model.code_dim;
         if !codes.len().is_multiple_of(width) {
-            return Err(Error::Failed(format!("{} values are no codes of {width} units", codes.len())));
+            return Err(Error::Failed(format!("{} values do not make codes of {width} units", codes.len())));
         }
         let mut values = Vec::new();
         for chunk in codes.chunks(BATCH * width) {
@@ -372,8 +378,8 @@ impl Trained {
         Ok(values)
     }
 
-    /// What the decoder makes of `codes` as a table in the units of the data, behind what identifies the codes; for
-    /// `typed` see [`reconstruct`](Self::reconstruct).
+    /// Decodes `codes` to a table in the units of the data, after the columns that identify the codes; for `typed` see
+    /// [`reconstruct`](Self::reconstruct).
     pub fn decoded<'a>(&'a self, codes: &'a Dataset, typed: bool) -> Table<'a> {
         let made = (0..codes.len()).step_by(BATCH).map(move |start| {
             let range = start..codes.len().min(start + BATCH);
@@ -383,7 +389,7 @@ impl Trained {
         self.data_table(codes, typed, made)
     }
 
-    /// Rows like the data's, in its units, as a table.
+    /// Converts rows in the units of the data (`[rows, d_input]`, row by row) to a record batch.
     ///
     /// # Errors
     /// Columns of the same name.
@@ -391,7 +397,7 @@ impl Trained {
         self.batch_of(values, true)
     }
 
-    /// The same as it is written in a table of text: see [`reconstruct`](Self::reconstruct).
+    /// As [`table_of`](Self::table_of), as written to a text file: see [`reconstruct`](Self::reconstruct).
     ///
     /// # Errors
     /// Columns of the same name.
@@ -405,7 +411,7 @@ impl Trained {
         RecordBatch::try_new(Arc::new(schema), arrays).map_err(|error| Error::Failed(error.to_string()))
     }
 
-    /// The codes of `rows`, row by row.
+    /// The codes of `rows`: `[rows, code_dim]`, row by row.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
@@ -419,14 +425,14 @@ impl Trained {
         Ok(codes)
     }
 
-    /// The way from the code of one row to that of another in `steps` equal steps, both ends included, decoded: in the
-    /// units of the data. `rows` are those two.
+    /// Decodes `steps` codes at equal distances on the line from the code of one row to that of another, both ends
+    /// included; in the units of the data. `rows` are the two rows.
     ///
     /// # Errors
     /// As [`codes`](Self::codes); fewer than two steps, or another number of rows.
     pub fn interpolate(&self, rows: &Dataset, steps: usize) -> Result<Vec<f64>> {
         if steps < 2 || rows.len() != 2 {
-            return Err(Error::Usage("an interpolation is between two rows, in 2 steps or more".to_string()));
+            return Err(Error::Usage("an interpolation needs two rows and at least 2 steps".to_string()));
         }
         let codes = self.codes(rows)?;
         let (from, to) = codes.split_at(self.config.model.code_dim);
@@ -437,15 +443,15 @@ impl Trained {
         self.decode(&way.collect::<Vec<_>>())
     }
 
-    /// The values that images of the data are drawn with in black and in white.
+    /// The values that are drawn as black and as white in images of the data.
     pub fn shades(&self) -> [f32; 2] {
         let (offset, scale) = if self.schema.scaling.is_unit_range() { self.schema.scaling.of(0) } else { (0.0, 1.0) };
         [offset as f32, (offset + scale) as f32]
     }
 }
 
-/// What tells one data set from another: its columns and every value, or a sample of the values where they stay in
-/// their file.
+/// Identifies a data set: a hash of its columns and of every value, or of a sample of the values if they stay in their
+/// file.
 ///
 /// # Errors
 /// A file that can no longer be read.
@@ -453,7 +459,7 @@ pub(crate) fn fingerprint(sets: &Sets) -> Result<String> {
     fingerprint_of(&sets.train, sets.test.as_ref())
 }
 
-/// The same of the rows and those of an official test set.
+/// As [`fingerprint`], of the rows and those of an official test set.
 pub(crate) fn fingerprint_of(train: &Rows, test: Option<&Rows>) -> Result<String> {
     let mut text = train.fingerprint()?;
     if let Some(test) = test {
@@ -462,20 +468,20 @@ pub(crate) fn fingerprint_of(train: &Rows, test: Option<&Rows>) -> Result<String
     Ok(text)
 }
 
-/// Every row, an official test set behind the training set.
+/// Every row: those of an official test set follow the training rows.
 fn all_rows(sets: Sets) -> Result<Dataset> {
     let Sets { name, mut train, test } = sets;
     let Some(test) = test else { return Ok(Dataset::new(train)) };
     if train.store().is_some() || test.store().is_some() {
         return Err(Error::Usage(format!(
-            "`{name}` is too large for all of its rows at once: take `--rows train`, then `--rows test`"
+            "`{name}` is too large to read all of its rows at once: use `--rows train`, then `--rows test`"
         )));
     }
     train.append(test)?;
     Ok(Dataset::new(train))
 }
 
-/// A batch of rows and what became of them.
+/// A batch of rows and their reconstructions.
 #[derive(Debug, Clone)]
 pub struct Reconstructed {
     /// Positions of the rows in their dataset.

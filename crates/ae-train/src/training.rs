@@ -1,4 +1,4 @@
-//! A training, wherever its checkpoints go, and what is measured when it has ended.
+//! Runs a training with checkpoints anywhere, and measures its result.
 
 use std::{path::Path, sync::Arc};
 
@@ -24,19 +24,19 @@ use crate::{
     trained::Trained,
 };
 
-/// A training on rows that are read.
+/// A training on data that has been read.
 pub(crate) struct Training<'a> {
     pub config: &'a Config,
     pub data: &'a Data,
-    /// Where it runs, without autodiff.
+    /// The device to train on, without autodiff.
     pub device: Device,
     pub reporter: &'a Arc<dyn Reporter>,
     pub interrupter: &'a Interrupter,
 }
 
 impl Training<'_> {
-    /// The model as it is drawn, which depends on the seed alone, and what it is trained for, if it fits into the
-    /// memory and, with checkpoints in `folder`, onto the disk. What it takes is said.
+    /// The initial model, which depends only on the seed, and its objective, after checking that the training fits into
+    /// memory and, with checkpoints in `folder`, onto the disk. Reports what it needs.
     pub fn begin(&self, folder: Option<&Path>) -> Result<(Model, Objective)> {
         let inputs = self.data.schema.inputs();
         let estimate = Estimate::of(&self.config.model, &inputs, &Work::new(&self.config.training, &self.data.split));
@@ -50,13 +50,13 @@ impl Training<'_> {
         Ok((model, self.config.model.objective(&inputs)))
     }
 
-    /// Steps of an epoch.
+    /// Number of steps of an epoch.
     pub fn batches(&self) -> usize {
         self.data.split.train.len().div_ceil(self.config.training.batch_size)
     }
 
-    /// Trains what is left to train; whether there is anything of it, which there is not if it was stopped while layers
-    /// were pre-trained.
+    /// Trains the remaining epochs. False if it was stopped during pre-training, so that there is nothing to continue
+    /// from.
     pub fn run(&self, model: Model, objective: Objective, history: History, place: Place) -> Result<bool> {
         let (config, data) = (self.config, self.data);
         let pretrain = Pretrain {
@@ -71,7 +71,7 @@ impl Training<'_> {
         };
         let model = match place.has_begun() {
             false => pretrain.run(model)?,
-            true => Some(model), // the checkpoint has what it led to
+            true => Some(model), // pre-training is part of the checkpoint
         };
         let Some(model) = model else { return Ok(false) };
         let variance = |dataset: &Dataset| -> Result<f64> {
@@ -91,12 +91,12 @@ impl Training<'_> {
             device: self.device.clone(),
         };
         let result = fit.run(trainee(model, objective))?;
-        // The dashboard leaves the terminal when its renderer is dropped; nothing is said before.
+        // The dashboard leaves the terminal when its renderer is dropped; nothing is printed before that.
         drop(result.renderer);
         Ok(true)
     }
 
-    /// The trained model, where it is measured and used: see [`device::for_results`].
+    /// Moves the trained model to the device for results: see [`device::for_results`].
     pub fn trained(&self, model: Model, parameters: usize) -> Trained {
         let device = device::for_results(&self.device, parameters);
         Trained::new(model.to_device(&device), self.data.schema.clone(), self.config.clone(), device)
@@ -109,7 +109,7 @@ fn mean_variance(rows: Matrix) -> f64 {
     errors.variance_per_value()
 }
 
-/// How a training went.
+/// Outcome of a training, for its summary.
 #[derive(Debug, Clone)]
 pub(crate) struct How {
     pub epochs: usize,
@@ -120,7 +120,7 @@ pub(crate) struct How {
     pub diverged: Option<usize>,
 }
 
-/// What is known of a trained model once it is measured.
+/// Everything measured on a trained model.
 pub(crate) struct Measured {
     pub summary: Summary,
     pub pca: Pca,
@@ -128,7 +128,7 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// Measures a trained model beside its baselines.
+    /// Measures a trained model and its baselines.
     pub fn of(trained: &Trained, data: &Data, how: How) -> Result<Self> {
         let [train_rows, test_rows] = data.measured();
         let measure = || code_figures(&trained.model, &test_rows, &data.batcher, &trained.device);
@@ -156,9 +156,9 @@ impl Measured {
     }
 }
 
-/// The model beside its baselines, on the training rows (validation included: PCA needs none held out) and on the test
-/// rows; and the principal components of the training rows, as many as the code has units or as explain most of the
-/// variance, whichever are more.
+/// Errors of the model and its baselines on the training rows (including validation rows, which PCA does not need) and
+/// on the test rows; and the principal components of the training rows: the larger of the width of the code and the
+/// number that explains most of the variance.
 fn parts(trained: &Trained, train_rows: &Dataset, test_rows: &Dataset) -> Result<(Part, Part, Pca)> {
     let width = trained.schema.d_input;
     let train_values = train_rows.scaled(&trained.schema.scaling)?;

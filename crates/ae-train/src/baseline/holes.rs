@@ -1,11 +1,11 @@
-//! Principal components of rows with missing values, and the missing values that components speak for.
+//! Principal components of rows with missing values, and imputation by components.
 //!
-//! Rows filled in with the mean vary too little, and together too little, so components are fitted by expectation
-//! maximisation: values are filled in with their mean given the observed ones under the covariance so far, and the
-//! covariance becomes that of the filled rows and of what stays uncertain of them, `S = mean_i (x_i - m)(x_i - m)^T +
-//! C_i` (Dempster, Laird and Rubin 1977). Few features have a covariance of their own; many have that of probabilistic
-//! PCA, `V (L - r I) V^T + r I` with variances `L` along the directions `V` and `r` along all others (Tipping and
-//! Bishop 1999).
+//! Rows filled in with the mean have too small variances and covariances, so components are fitted by expectation
+//! maximization: missing values are replaced by their mean given the observed ones under the current covariance, and
+//! the covariance becomes that of the completed rows plus their remaining uncertainty, `S = mean_i (x_i - m)(x_i - m)^T
+//! + C_i` (Dempster, Laird and Rubin 1977). With few features the covariance is unrestricted; with many it is that of
+//! probabilistic PCA, `V (L - r I) V^T + r I`, with variances `L` along the directions `V` and `r` along all others
+//! (Tipping and Bishop 1999).
 
 use ae_data::progress::{Progress, beat};
 use faer::{
@@ -19,40 +19,41 @@ use super::{
 };
 use crate::Result;
 
-/// Features up to which the covariance is one of all of them.
+/// Number of features up to which the covariance is unrestricted.
 const FEW: usize = 256;
-/// Directions of the model of many features.
+/// Number of directions of the model for many features.
 const DIRECTIONS: usize = 32;
-/// Rows that rounds look at, at most; all rows are looked at once in the end.
+/// Maximum number of rows used in each round; all rows are used once at the end.
 const ROWS: usize = 5000;
-/// Values of rows that rounds look at, at most, if that leaves [`FEWEST`] rows.
+/// Maximum number of values used in each round, if that leaves [`FEWEST`] rows.
 const VALUES: usize = 8 << 20;
-/// Rows that rounds look at, at least, if there are so many.
+/// Minimum number of rows used in each round, if there are as many.
 const FEWEST: usize = 1000;
-/// Rounds, at most.
+/// Maximum number of rounds.
 const ROUNDS: usize = 20;
-/// Rounds end when they change the covariance less than this, relative to its size.
+/// Rounds end when the relative change of the covariance is smaller than this.
 const SETTLED: f64 = 1e-4;
-/// Rounds over many features end when they change what is filled in less than this, relative to the deviation that the
-/// directions leave out. Later ones follow the noise alone: of 2,500 features with ten directions the error of filling
-/// in changed by 6e-6 of itself after that.
+/// Rounds for many features end when the change of the imputed values, relative to the residual standard deviation, is
+/// smaller than this. Later rounds only follow the noise: with 2,500 features and ten directions, the relative change
+/// of the imputation error after that was 6e-6.
 const QUIET: f64 = 2e-3;
-/// What is added to all variances, relative to their mean: columns that determine one another leave no inverse.
+/// Added to all variances, relative to their mean: columns that determine one another would make the covariance
+/// singular.
 const RIDGE: f64 = 1e-6;
-/// Features up to which a precision matrix of all of them may be made.
+/// Number of features up to which a full precision matrix may be computed.
 const WIDE: usize = 2048;
 
-/// As [`Pca::fit_share`], of rows with missing values.
+/// As [`Pca::fit_share`], for rows with missing values.
 pub fn fit(rows: Matrix, k: usize, share: f64) -> Result<Pca> {
     if rows.width <= FEW && rows.count() >= 2 * rows.width { of_few(rows, k, share) } else { of_many(rows, k, share) }
 }
 
-/// Rows evenly spread, at most so many.
+/// At most `most` rows, spread evenly.
 fn thinned(rows: Matrix, most: usize) -> Vec<f32> {
     rows.values.chunks_exact(rows.width).step_by(rows.count().div_ceil(most).max(1)).flatten().copied().collect()
 }
 
-/// Columns that miss in a row, and those that do not.
+/// The missing and the observed columns of a row.
 fn missing(row: &[f32]) -> (Vec<usize>, Vec<usize>) {
     (0..row.len()).partition(|&column| row[column].is_nan())
 }
@@ -72,9 +73,9 @@ fn of_few(rows: Matrix, k: usize, share: f64) -> Result<Pca> {
     let mut now = covariance(some, &mean);
     let mut progress = Progress::new("components of what is observed, rows", ROUNDS * some.count());
     for _ in 0..ROUNDS {
-        let (centre, next) = expected(some, &mean, &now, &mut progress)?;
+        let (center, next) = expected(some, &mean, &now, &mut progress)?;
         let change = (&next - &now).norm_l2() / next.norm_l2();
-        (mean, now) = (centre, next);
+        (mean, now) = (center, next);
         if change.is_nan() || change < SETTLED {
             break;
         }
@@ -86,7 +87,7 @@ fn of_few(rows: Matrix, k: usize, share: f64) -> Result<Pca> {
     Ok(Pca::of(mean, of_covariance(&now, k, share)?))
 }
 
-/// Mean and covariance (its lower triangle) that are expected of the complete rows if they had these before.
+/// Expected mean and covariance (lower triangle) of the complete rows, given the previous ones.
 fn expected(
     rows: Matrix,
     mean: &[f64],
@@ -101,7 +102,7 @@ fn expected(
         (Mat::<f64>::zeros(width, width), Mat::<f64>::zeros(width, width), vec![0.0f64; width]);
     let step = (CHUNK / 8 / width).clamp(1, 4096);
     for chunk in rows.values.chunks(step * width) {
-        let mut x: Vec<f64> = chunk.chunks_exact(width).flat_map(|row| Matrix::centred(row, mean)).collect();
+        let mut x: Vec<f64> = chunk.chunks_exact(width).flat_map(|row| Matrix::centered(row, mean)).collect();
         for (row, x) in chunk.chunks_exact(width).zip(x.chunks_exact_mut(width)) {
             let (missing, seen) = missing(row);
             if !missing.is_empty() {
@@ -122,8 +123,8 @@ fn expected(
     Ok((mean.iter().zip(&shift).map(|(mean, shift)| mean + shift).collect(), next))
 }
 
-/// Fills in what is missing of the centred row `x` with its conditional mean, and gives its conditional covariance. The
-/// smaller of the two parts is solved for.
+/// Replaces the missing values of the centered row `x` by their conditional mean, and returns their conditional
+/// covariance. It solves for the smaller part.
 fn conditional(
     full: &Mat<f64>,
     precision: &Mat<f64>,
@@ -133,7 +134,7 @@ fn conditional(
 ) -> Result<Mat<f64>> {
     if missing.len() <= seen.len() {
         let left = part(precision, missing, missing).llt(Side::Lower).map_err(|_| undecided())?.inverse();
-        // What is missing is 0 in `x` so far.
+        // Missing values are 0 in `x` at this point.
         let dot = |column: usize| precision.col_as_slice(column).iter().zip(&*x).map(|(p, x)| p * x).sum::<f64>();
         let side = Mat::from_fn(missing.len(), 1, |i, _| -dot(missing[i]));
         let filled = &left * side;
@@ -167,8 +168,7 @@ fn of_many(rows: Matrix, k: usize, share: f64) -> Result<Pca> {
             before.map(|before| before.iter().zip(&filled).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>());
         let rows = Matrix { values: &filled, width: some.width };
         let mean = rows.mean();
-        // The directions so far and what the covariance makes of them: one step of an iteration that the rounds go on
-        // with.
+        // One step of a subspace iteration from the current directions; the next rounds continue it.
         let mut krylov = Krylov::new(rows, &mean, pca.components.clone())?;
         krylov.grow()?;
         krylov.grow()?;
@@ -184,13 +184,13 @@ fn of_many(rows: Matrix, k: usize, share: f64) -> Result<Pca> {
     let rows = Matrix { values: &filled, width: rows.width };
     let mean = rows.mean();
     let total = principal(rows, &mean, 0, 0.0)?.total.max(f64::MIN_POSITIVE);
-    // The share is one of all variance, of which the filled rows lack what stays uncertain.
+    // The share refers to the total variance, which includes the uncertainty of the completed rows.
     let share = (share * (1.0 + hidden.trace / hidden.rows / total)).min(1.0);
     let spectrum = principal(rows, &mean, k, share)?;
     Ok(Pca::of(mean, hidden.add_to(spectrum, &pca.components)?))
 }
 
-/// What stays uncertain of filled rows, summed over them.
+/// Remaining uncertainty of completed rows, summed over them.
 struct Hidden {
     rows: f64,
     /// Covariance along the components.
@@ -200,8 +200,8 @@ struct Hidden {
 }
 
 impl Hidden {
-    /// The spectrum of the filled rows with what is uncertain of them, which lies along `known` as it says, and evenly
-    /// in all other directions.
+    /// The spectrum of the completed rows plus their uncertainty, which has the covariance `along` in the directions
+    /// `known` and is isotropic in all others.
     fn add_to(&self, spectrum: Spectrum, known: &Mat<f64>) -> Result<Spectrum> {
         let Spectrum { components, variances, total } = spectrum;
         let (width, kept, directions) = (components.nrows(), components.ncols(), known.ncols());
@@ -215,22 +215,22 @@ impl Hidden {
     }
 }
 
-/// Fills in what is missing by some components.
+/// Fills in missing values by means of principal components.
 pub struct Filler<'a> {
     pca: &'a Pca,
     /// `[k, width]`: the components, feature by feature.
     basis: Mat<f64>,
-    /// The variance left out over what each component has beyond it.
+    /// The residual variance divided by the additional variance of each component.
     ridge: Vec<f64>,
-    /// Inverse covariance up to its scale, if it is the cheaper way.
+    /// Inverse covariance up to its scale, if using it is cheaper.
     precision: Option<Mat<f64>>,
 }
 
-/// The coordinates of a row given what is observed of it.
+/// The coordinates of a row given its observed values.
 struct Coordinates {
     /// `[k, 1]`
     mean: Mat<f64>,
-    /// Of the system `V_o^T V_o + ridge`, whose inverse is their covariance over the variance left out.
+    /// Factorization of `V_o^T V_o + ridge`, whose inverse is their covariance divided by the residual variance.
     system: Llt<f64>,
     /// `V_m^T V_m`, of the missing features.
     hidden: Mat<f64>,
@@ -241,8 +241,8 @@ impl<'a> Filler<'a> {
         let (width, k, rest) = (pca.mean.len(), pca.components(), pca.rest());
         let ridge: Vec<f64> =
             pca.variances[..k].iter().map(|variance| (rest / (variance - rest).max(1e-12)).max(1e-9)).collect();
-        // Wide codes: the same mean is cheaper by the inverse covariance, whose system has the missing columns as
-        // unknowns.
+        // For wide codes the same mean is cheaper to compute by the inverse covariance, whose system has the missing
+        // columns as unknowns.
         let precision = (2 * k > width && width <= WIDE).then(|| {
             let scaled = Mat::<f64>::from_fn(width, k, |column, component| {
                 pca.components[(column, component)] / (1.0 + ridge[component])
@@ -252,7 +252,7 @@ impl<'a> Filler<'a> {
         Self { pca, basis: pca.components.transpose().to_owned(), ridge, precision }
     }
 
-    /// Fills in a row.
+    /// Fills in the missing values of a row.
     pub fn fill(&self, row: &mut [f32]) {
         let (missing, seen) = missing(row);
         if missing.is_empty() {
@@ -272,7 +272,7 @@ impl<'a> Filler<'a> {
         }
     }
 
-    /// Writes the missing values that coordinates speak for; without any, the mean.
+    /// Writes the missing values given the coordinates; without them the mean.
     fn write(&self, row: &mut [f32], missing: &[usize], coordinates: Option<&Coordinates>) {
         for &column in missing {
             let dot = |of: &Coordinates| {
@@ -282,7 +282,7 @@ impl<'a> Filler<'a> {
         }
     }
 
-    /// None without components, or with some that damage has left far from orthonormal.
+    /// None without components, or with damaged ones that are far from orthonormal.
     fn coordinates(&self, row: &[f32], missing: &[usize], seen: &[usize]) -> Option<Coordinates> {
         let k = self.basis.nrows();
         if k == 0 {
@@ -296,7 +296,7 @@ impl<'a> Filler<'a> {
                 .zip(self.basis.col_as_slice(column))
                 .for_each(|(side, v)| *side += x * v);
         }
-        // The products of all features' parts are the identity: those of the fewer features give the others.
+        // The products over all features sum to the identity, so that those over the fewer features are enough.
         let fewer = if missing.len() < seen.len() { missing } else { seen };
         let gathered: Vec<f64> =
             fewer.iter().flat_map(|&column| self.basis.col_as_slice(column).iter().copied()).collect();
@@ -311,8 +311,8 @@ impl<'a> Filler<'a> {
         Some(Coordinates { mean: system.solve(side), system, hidden })
     }
 
-    /// `rows` filled in, and what stays uncertain of them: `r (I + V_m M^-1 V_m^T)` of the missing features, with the
-    /// variance left out `r` and the coordinates' system `M`.
+    /// `rows` completed, and their remaining uncertainty: `r (I + V_m M^-1 V_m^T)` of the missing features, with the
+    /// residual variance `r` and the system of the coordinates `M`.
     fn complete(&self, rows: Matrix, progress: &mut Progress) -> (Vec<f32>, Hidden) {
         let (k, rest) = (self.basis.nrows(), self.pca.rest());
         let mut values = rows.values.to_vec();

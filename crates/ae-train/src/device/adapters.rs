@@ -1,4 +1,4 @@
-//! The adapters of `wgpu`: which there are, and whether Burn can use them.
+//! The adapters of `wgpu`, and whether Burn can use them.
 
 use std::{
     pin::pin,
@@ -15,12 +15,12 @@ use burn::tensor::{
 
 use super::{Finding, Found, Place};
 
-/// The interfaces, in the order in which they are asked. OpenGL is asked, last, to say what is there; Burn's kernels do
-/// not run on it.
+/// The interfaces, in the order in which they are queried. OpenGL is queried last, and only to report what is there:
+/// Burn's kernels do not run on it.
 const APIS: [(&str, Backend); 4] =
     [("Vulkan", Backend::Vulkan), ("Metal", Backend::Metal), ("DirectX 12", Backend::Dx12), ("OpenGL", Backend::Gl)];
 
-/// Tells of every adapter of every interface that was built in for this system.
+/// Reports every adapter of every interface that was built in for this system.
 pub fn find(tell: &mut dyn FnMut(Finding)) {
     for (api, backend) in APIS {
         let backends = Backends::from(backend);
@@ -51,7 +51,7 @@ pub fn find(tell: &mut dyn FnMut(Finding)) {
     }
 }
 
-/// Outside a browser `wgpu` answers at once.
+/// Outside a browser `wgpu` completes immediately.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
@@ -65,10 +65,10 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 /// Why Burn cannot use an adapter.
 fn problem(adapter: &wgpu::Adapter, kind: DeviceType, index: usize) -> Option<String> {
     if adapter.get_info().backend == Backend::Gl {
-        return Some("is reached through OpenGL alone, which lacks what Burn's kernels need".to_string());
+        return Some("is only available through OpenGL, which lacks features that Burn's kernels need".to_string());
     }
     if kind == DeviceType::Cpu && index > 0 {
-        return Some("is a second software adapter, and Burn reaches the first alone".to_string());
+        return Some("is a second software adapter, and Burn can only open the first".to_string());
     }
     let mut lacks = Vec::new();
     if !adapter.get_downlevel_capabilities().flags.contains(DownlevelFlags::COMPUTE_SHADERS) {
@@ -78,7 +78,7 @@ fn problem(adapter: &wgpu::Adapter, kind: DeviceType, index: usize) -> Option<St
         lacks.push("subgroup operations".to_string());
     }
     let limits = adapter.limits();
-    // What WebGPU guarantees, and Burn's kernels are written for.
+    // The limits that WebGPU guarantees, which Burn's kernels rely on.
     let least = wgpu::Limits::default();
     for (what, has, needs) in [
         (
@@ -115,14 +115,14 @@ fn kind_name(kind: DeviceType) -> &'static str {
     }
 }
 
-/// Sets up Burn's runtime on the adapter of this interface and kind with this number.
+/// Sets up Burn's runtime on the adapter with this interface, kind and index.
 pub fn open(api: &str, kind: &str, index: usize) -> Result<Device, String> {
     let kind = match kind {
         "discrete" => DeviceKind::DiscreteGpu(index),
         "integrated" => DeviceKind::IntegratedGpu(index),
         "virtual" => DeviceKind::VirtualGpu(index),
         "software" => DeviceKind::Cpu,
-        _ => return Err("Burn does not reach adapters that do not say what they are".to_string()),
+        _ => return Err("Burn cannot open adapters of unknown kind".to_string()),
     };
     let api = match api {
         "Vulkan" => WgpuBackend::Vulkan,

@@ -1,9 +1,9 @@
-//! Devices by name: this folder is the only place that knows which backends were built in.
+//! Devices by name. Only this folder knows which backends were built in.
 //!
-//! [`found`] lists what the machine has, [`choose`] picks by name, and [`Found::open`] makes a Burn [`Device`] of it.
-//! Looking for hardware runs code of its drivers, and a driver can crash or hang. A program that must survive that
-//! calls [`find`] and [`Found::test`] in a process of their own, as `ae` does, and hands [`choose`] what it learned
-//! there.
+//! [`found`] lists the devices of the machine, [`choose`] selects one by name, and [`Found::open`] opens it as a Burn
+//! [`Device`]. Looking for hardware runs code of its drivers, and a driver can crash or hang. A program that must
+//! survive this calls [`find`] and [`Found::test`] in a separate process, as `ae` does, and passes the results to
+//! [`choose`].
 
 #[cfg(feature = "wgpu")]
 mod adapters;
@@ -15,69 +15,69 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Whether any backend was built in that needs a GPU and its driver.
+/// Whether a backend that needs a GPU and its driver was built in.
 pub const HAS_GPU_BACKENDS: bool = cfg!(any(feature = "wgpu", feature = "cuda", feature = "rocm"));
 
-/// What `--device` can be.
+/// A device that `--device` can name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Found {
-    /// What to call it: a backend, or `backend:index` for a further device of it.
+    /// Name for `--device`: a backend, or `backend:index` for further devices of it.
     pub name: String,
-    /// What the hardware is called.
+    /// Name of the hardware.
     pub title: String,
     /// The interface to it: `CPU`, `Vulkan`, `Metal`, `DirectX 12`, `OpenGL`, `CUDA`, `ROCm`.
     pub api: String,
     /// The driver and its version; empty if unknown.
     pub driver: String,
-    /// Bytes of its memory; none if unknown.
+    /// Memory in bytes; none if unknown.
     pub memory: Option<u64>,
-    /// Whether it is a program on the CPU that stands for a GPU.
+    /// Whether it is a software implementation of a GPU that runs on the CPU.
     pub software: bool,
-    /// Why Burn cannot use it; none if nothing speaks against it.
+    /// Why Burn cannot use it; none if it can be used, as far as is known.
     pub problem: Option<String>,
     place: Place,
 }
 
-/// How to open it.
+/// How to open the device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Place {
-    /// A backend for the CPU.
+    /// A CPU backend.
     Cpu,
-    /// The device of a backend with this number.
+    /// A device of a backend, by its index.
     Index(usize),
-    /// The adapter of a kind with this number, among those of the same interface.
+    /// An adapter of a kind, by its index among those of the same interface.
     Adapter { kind: String, index: usize },
 }
 
-/// What [`find`] tells.
+/// An event while [`find`] looks for devices.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Finding {
-    /// The drivers of this interface are asked next.
+    /// The drivers of this interface are queried next.
     Asking(String),
     /// They have this device.
     Found(Found),
 }
 
-/// A device that was opened.
+/// An opened device.
 #[derive(Debug, Clone)]
 pub struct Available {
-    /// What `--device` calls it.
+    /// Its name for `--device`.
     pub name: String,
     /// The device.
     pub device: Device,
 }
 
-/// A device that was chosen.
+/// A selected device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
     /// The device.
     pub found: Found,
-    /// What a person should know about the choice, in one line.
+    /// Something a person should know about the choice, in one line.
     pub note: Option<String>,
 }
 
-/// Looks for every device of every backend that was built in, those for the CPU first, and tells of each in turn. Their
-/// names are given by [`arranged`], which needs them all.
+/// Looks for every device of every backend that was built in, CPU backends first, and reports each one. Their names are
+/// assigned by [`arranged`], which needs all of them.
 pub fn find(mut tell: impl FnMut(Finding)) {
     #[cfg(feature = "flex")]
     tell(Finding::Found(Found::cpu("flex")));
@@ -92,11 +92,11 @@ pub fn find(mut tell: impl FnMut(Finding)) {
     let _ = &mut tell;
 }
 
-/// The devices of a backend that numbers them.
+/// The devices of a backend with numbered devices.
 #[cfg(any(feature = "cuda", feature = "rocm"))]
 fn find_indexed(name: &str, api: &str, kind: burn::tensor::DeviceType, tell: &mut dyn FnMut(Finding)) {
     tell(Finding::Asking(api.to_string()));
-    // Without its driver such a backend panics while it looks: there is then no device of it.
+    // Without its driver such a backend panics during the search: then it has no devices.
     let count = ae_data::caught::caught(|| Device::enumerate(kind).into_iter().count()).unwrap_or_default();
     for index in 0..count {
         tell(Finding::Found(Found {
@@ -112,8 +112,8 @@ fn find_indexed(name: &str, api: &str, kind: burn::tensor::DeviceType, tell: &mu
     }
 }
 
-/// The devices as they are listed: GPUs before software and software before the CPU, what cannot be used last; each
-/// with its name.
+/// The devices in the order of the list, each with its name: GPUs before software adapters, these before the CPU, and
+/// devices that cannot be used last.
 pub fn arranged(mut found: Vec<Found>) -> Vec<Found> {
     let rank = |found: &Found| (found.problem.is_some(), !found.is_gpu(), found.software);
     found.sort_by_key(rank);
@@ -138,13 +138,13 @@ pub fn found() -> Vec<Found> {
     arranged(all)
 }
 
-/// The device called `name` among `found`, which is [`arranged`]. `auto` is the first GPU that passes `test`, else the
-/// CPU; `wgpu`, `vulkan`, `metal` and `dx12` are the first adapter of theirs that does, in hardware if there is one.
-/// `test` says why a device does not work.
+/// Selects the device called `name` from `found`, which must be [`arranged`]. `auto` is the first GPU that passes
+/// `test`, otherwise the CPU; `wgpu`, `vulkan`, `metal` and `dx12` are their first adapter that passes it, a hardware
+/// adapter if there is one. `test` returns why a device does not work.
 ///
 /// # Errors
-/// A name of no device: the message lists those that are there. A device that does not work: the message says why and
-/// what to do.
+/// An unknown name: the message lists the available devices. A device that does not work: the message says why and what
+/// to do.
 pub fn choose(
     found: &[Found],
     name: &str,
@@ -162,7 +162,7 @@ pub fn choose(
         let result = match &candidate.problem {
             Some(problem) => Err(problem.clone()),
             None if is_software => {
-                Err(format!("computes on the CPU, and is used only by its name, `--device {}`", candidate.name))
+                Err(format!("computes on the CPU, and is used only if it is named, as `--device {}`", candidate.name))
             }
             None => test(candidate),
         };
@@ -175,7 +175,7 @@ pub fn choose(
     let seen = if reasons.is_empty() { "no adapter was found".to_string() } else { reasons.join("; ") };
     match cpu {
         Some(cpu) if is_auto => {
-            let note = HAS_GPU_BACKENDS.then(|| format!("no GPU to use ({seen}): computing on {}", cpu.name));
+            let note = HAS_GPU_BACKENDS.then(|| format!("no usable GPU ({seen}): computing on {}", cpu.name));
             Ok(Choice { found: cpu.clone(), note })
         }
         _ if !candidates.is_empty() || (HAS_GPU_BACKENDS && (is_auto || ADAPTERS.contains(&wanted))) => {
@@ -189,26 +189,26 @@ pub fn choose(
                 found.iter().map(|found| found.name.as_str()).collect::<Vec<_>>().join(", ")
             };
             Err(Error::Usage(format!(
-                "device `{name}` is not available here; available: {names} (other backends are built in with `--features wgpu`, `vulkan`, \
-                 `metal`, `cuda`, `rocm` or `ndarray`)"
+                "device `{name}` is not available here; available: {names} (other backends are built in with \
+                 `--features wgpu`, `vulkan`, `metal`, `cuda`, `rocm` or `ndarray`)"
             )))
         }
     }
 }
 
-/// Names of backends and interfaces that stand for an adapter.
+/// Names of backends and interfaces that select an adapter.
 const ADAPTERS: [&str; 4] = ["wgpu", "vulkan", "metal", "dx12"];
 
-/// What to do without a usable adapter.
-const INSTALL: &str = "install the driver of your GPU with Vulkan (NVIDIA's own; for AMD and Intel `mesa-vulkan-drivers` on Debian, Ubuntu and Fedora)";
+/// Advice if there is no usable adapter.
+const INSTALL: &str = "install the driver of your GPU with Vulkan (NVIDIA's own; for AMD and Intel \
+                       `mesa-vulkan-drivers` on Debian, Ubuntu and Fedora)";
 
-/// Every device that can be opened, as [`found`]. Runs drivers in this process.
+/// Every device that can be opened, as in [`found`]. Runs drivers in this process.
 pub fn available() -> Vec<Available> {
     found().iter().filter(|found| found.problem.is_none()).filter_map(|found| found.open().ok()).collect()
 }
 
-/// The device called `name` (see [`choose`]), opened. Runs drivers in this process and believes what they say of
-/// themselves.
+/// Opens the device called `name` (see [`choose`]). Runs drivers in this process and trusts what they report.
 ///
 /// # Errors
 /// As [`choose`] and [`Found::open`].
@@ -217,14 +217,14 @@ pub fn open(name: &str) -> Result<Available> {
     cpu.unwrap_or_else(|| choose(&found(), name, |_| Ok(()))?.found.open())
 }
 
-/// The device for the CPU called `name`, or the first of them for `auto`; none if no such backend was built in. Asks no
+/// Opens the CPU backend called `name`, or the first one for `auto`; none if no such backend was built in. Queries no
 /// driver.
 pub fn open_cpu(name: &str) -> Option<Result<Available>> {
     let found = found_cpu().into_iter().find(|found| name == "auto" || found.name == name)?;
     Some(found.open())
 }
 
-/// The devices for the CPU, which need no driver.
+/// The CPU backends, which need no driver.
 pub fn found_cpu() -> Vec<Found> {
     vec![
         #[cfg(feature = "flex")]
@@ -234,10 +234,10 @@ pub fn found_cpu() -> Vec<Found> {
     ]
 }
 
-/// The device for everything after training: the CPU, where results come at once; `trained_on` if no such backend was
-/// built in, or if a model of this many parameters does not fit into the memory that is free.
+/// The device for everything after training: the CPU, where results are available immediately. It is `trained_on` if no
+/// CPU backend was built in, or if a model with this many parameters does not fit into free memory.
 pub fn for_results(trained_on: &Device, parameters: usize) -> Device {
-    // The weights, and as much again for what is computed of them.
+    // The weights, and as much again for intermediate results.
     let fits = crate::estimate::available_memory().is_none_or(|free| 8 * parameters as u64 <= free);
     match open_cpu("auto").filter(|_| fits) {
         Some(Ok(cpu)) => cpu.device,
@@ -245,20 +245,20 @@ pub fn for_results(trained_on: &Device, parameters: usize) -> Device {
     }
 }
 
-/// Whether a device computes when it is told to, so that reading a result costs nothing more.
+/// Whether a device computes synchronously, so that reading a result costs nothing more.
 pub fn is_cpu(device: &Device) -> bool {
     let device = device.clone().inner();
     found_cpu().iter().any(|cpu| cpu.open().is_ok_and(|cpu| cpu.device == device))
 }
 
-/// What a device is called in a result.
+/// The name of a device in a result.
 pub(crate) fn name_of(device: &Device) -> String {
     let device = device.clone().inner();
     let cpu = found_cpu().into_iter().find(|cpu| cpu.open().is_ok_and(|cpu| cpu.device == device));
     cpu.map_or_else(|| format!("{device:?}"), |cpu| cpu.name)
 }
 
-/// Devices that were opened already: a GPU's runtime is set up once in a process.
+/// Devices that have been opened: the runtime of a GPU is set up once per process.
 static OPENED: Mutex<Vec<(Found, Device)>> = Mutex::new(Vec::new());
 
 impl Found {
@@ -281,12 +281,12 @@ impl Found {
         self.place != Place::Cpu
     }
 
-    /// The backend's name.
+    /// Name of its backend.
     fn backend(&self) -> &str {
         self.name.split(':').next().unwrap_or(&self.name)
     }
 
-    /// Whether `name` stands for it among others.
+    /// Whether `name` selects it, possibly among others.
     fn answers_to(&self, name: &str) -> bool {
         match (&self.place, name) {
             (Place::Adapter { .. }, "wgpu") => true,
@@ -297,7 +297,7 @@ impl Found {
         }
     }
 
-    /// What it is, for a message: `llvmpipe (Vulkan)`.
+    /// A description for messages, such as `llvmpipe (Vulkan)`.
     pub fn describe(&self) -> String {
         format!("{} ({})", self.title, self.api)
     }
@@ -305,13 +305,13 @@ impl Found {
     fn slowness(&self) -> Option<String> {
         self.software.then(|| {
             format!(
-                "{} is software that computes on the CPU: `--device flex` is about 20 times as fast",
+                "{} is a software adapter that computes on the CPU: `--device flex` is about 20 times as fast",
                 self.describe()
             )
         })
     }
 
-    /// Opens it.
+    /// Opens the device.
     ///
     /// # Errors
     /// A driver that refuses.
@@ -353,13 +353,13 @@ impl Found {
         }
     }
 
-    /// Opens it and has it compute something small, forwards and backwards.
+    /// Opens the device and runs a small computation, forward and backward.
     ///
     /// # Errors
     /// A device that fails, or whose result is wrong.
     ///
     /// # Panics
-    /// Where the backend does.
+    /// If the backend panics.
     pub fn test(&self) -> Result<()> {
         let wrong = |what: String| Error::Failed(format!("{} {what}", self.describe()));
         let device = self.open()?.device.autodiff();
@@ -402,7 +402,7 @@ mod tests {
     fn machine() -> Vec<Found> {
         arranged(vec![
             Found::cpu("flex"),
-            gpu("GL card", "OpenGL", false, Some("is reached through OpenGL alone")),
+            gpu("GL card", "OpenGL", false, Some("is only available through OpenGL")),
             gpu("lavapipe", "Vulkan", true, None),
             gpu("old card", "Vulkan", false, None),
             gpu("card", "DirectX 12", false, None),
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_are_listed_best_first_with_a_name_each() {
+    fn devices_are_listed_best_first_with_unique_names() {
         let listed: Vec<(String, String)> = machine().into_iter().map(|found| (found.name, found.title)).collect();
         let expected = [
             ("wgpu", "old card"),
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn auto_takes_the_first_gpu_that_works_and_says_why_none_does() {
+    fn auto_selects_the_first_working_gpu_or_explains_why_there_is_none() {
         let chosen = |broken: &[&str]| {
             let test = |found: &Found| {
                 if broken.contains(&found.title.as_str()) { Err("does not answer".to_string()) } else { Ok(()) }
@@ -439,7 +439,7 @@ mod tests {
                 "old card (Vulkan) does not answer",
                 "lavapipe (Vulkan) computes on the CPU",
                 "--device wgpu:2",
-                "OpenGL alone",
+                "only available through OpenGL",
             ] {
                 assert!(note.contains(part), "{note}");
             }
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_takes_that_device_or_says_why_not() {
+    fn a_name_selects_its_device_or_explains_why_not() {
         let choice = |name: &str| choose(&machine(), name, |_| Ok(()));
         assert_eq!(choice("wgpu:0").unwrap().found.title, "old card");
         assert_eq!(choice("wgpu:1").unwrap().found.title, "card");
@@ -455,10 +455,10 @@ mod tests {
         assert!(choice("wgpu:2").unwrap().note.unwrap().contains("20 times"));
         assert_eq!(choice("flex").unwrap(), Choice { found: Found::cpu("flex"), note: None });
         let error = choice("wgpu:3").unwrap_err();
-        assert!(error.exit_code() == 1 && error.to_string().contains("OpenGL alone"), "{error}");
+        assert!(error.exit_code() == 1 && error.to_string().contains("only available through OpenGL"), "{error}");
         let error = choose(&machine(), "wgpu", |_| Err("hangs".to_string())).unwrap_err();
         assert!(error.exit_code() == 1 && error.to_string().contains("lavapipe (Vulkan) hangs"), "{error}");
-        // Named, a software adapter is used where there is no other.
+        // A software adapter that is named is used if there is no other.
         let software =
             choose(&machine(), "vulkan", |found| if found.software { Ok(()) } else { Err("hangs".to_string()) })
                 .unwrap();
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn the_processor_passes_its_test() {
+    fn cpu_backends_pass_their_test() {
         for found in found_cpu() {
             found.test().unwrap();
         }

@@ -1,7 +1,7 @@
-//! ONNX (operator set 17): the encoder, the decoder, and the whole, with the scaling inside: rows in the units of the
-//! data go in, `NaN` where a value is missing, and rows in those units come out. What the features are, and in which
-//! order, is in the documentation of the inputs and outputs, and for programs in the metadata `features`, a list in
-//! JSON.
+//! Export to ONNX (operator set 17): the encoder, the decoder, and the whole model, including the scaling. Inputs are
+//! rows in the units of the data, `NaN` where a value is missing, and reconstructions are rows in the same units. The
+//! names and the order of the features are in the documentation of the inputs and outputs, and for programs in the
+//! metadata `features`, a JSON list.
 
 use ae_model::{Activation, Code, code::Plain, network::layers::Layer};
 use prost::Message;
@@ -10,13 +10,13 @@ use super::{Meaning, Numbers, far, features, meanings, order, plain, scaling};
 use crate::{Result, trained::Trained};
 
 const OPSET: i64 = 17;
-/// Version 8 of the format came with operator set 17.
+/// Version 8 of the format belongs to operator set 17.
 const FORMAT: i64 = 8;
 const FLOAT: i32 = 1;
 const INT64: i32 = 7;
 const DOUBLE: i32 = 11;
 
-/// The messages of onnx.proto, with the fields that are used here.
+/// The messages of onnx.proto, with only the fields that are used here.
 mod proto {
     #[derive(Clone, PartialEq, prost::Message)]
     pub struct Model {
@@ -145,10 +145,10 @@ mod proto {
 
 use proto::{Attribute, Node};
 
-/// A value in the graph, by its name.
+/// A value in the graph, identified by its name.
 type Value = String;
 
-/// A graph as it grows.
+/// A graph under construction.
 #[derive(Default)]
 struct Builder {
     nodes: Vec<Node>,
@@ -184,7 +184,7 @@ impl Builder {
         name
     }
 
-    /// One number, which meets every shape.
+    /// A scalar, which broadcasts to every shape.
     fn number(&mut self, value: f32) -> Value {
         self.constant(Numbers { shape: Vec::new(), values: vec![value] })
     }
@@ -218,12 +218,12 @@ impl Builder {
         })
     }
 
-    /// The same numbers in another type.
+    /// Converts a value to another type.
     fn cast(&mut self, value: &Value, from: i32, to: i32) -> Value {
         if from == to { value.clone() } else { self.node("Cast", &[value], vec![int("to", i64::from(to))]) }
     }
 
-    /// A node of one output.
+    /// A node with one output.
     fn node(&mut self, op: &str, input: &[&Value], attribute: Vec<Attribute>) -> Value {
         self.node_of(op, input, attribute, 1).remove(0)
     }
@@ -289,13 +289,13 @@ impl Builder {
                 Layer::LayerNorm { gamma, beta } => {
                     let axes = if is_image { vec![1, 2, 3] } else { vec![1] };
                     let mean = self.node("ReduceMean", &[&x], vec![ints("axes", axes.clone())]);
-                    let centred = self.node("Sub", &[&x, &mean], Vec::new());
-                    let square = self.node("Mul", &[&centred, &centred], Vec::new());
+                    let centered = self.node("Sub", &[&x, &mean], Vec::new());
+                    let square = self.node("Mul", &[&centered, &centered], Vec::new());
                     let variance = self.node("ReduceMean", &[&square], vec![ints("axes", axes)]);
                     let epsilon = self.number(1e-5);
                     let variance = self.node("Add", &[&variance, &epsilon], Vec::new());
                     let deviation = self.node("Sqrt", &[&variance], Vec::new());
-                    let unit = self.node("Div", &[&centred, &deviation], Vec::new());
+                    let unit = self.node("Div", &[&centered, &deviation], Vec::new());
                     let shape = |numbers: Numbers| {
                         let units = numbers.values.len();
                         Numbers { shape: if is_image { vec![1, units, 1, 1] } else { vec![units] }, ..numbers }
@@ -331,8 +331,8 @@ impl Builder {
     fn encoder(&mut self, trained: &Trained, layers: &[Layer], x: Value) -> Result<Value> {
         let [offset, scale] = self.scaling(trained);
         let missing = self.node("IsNaN", &[&x], Vec::new());
-        let centred = self.node("Sub", &[&x, &offset], Vec::new());
-        let scaled = self.node("Div", &[&centred, &scale], Vec::new());
+        let centered = self.node("Sub", &[&x, &offset], Vec::new());
+        let scaled = self.node("Div", &[&centered, &scale], Vec::new());
         let scaled = self.cast(&scaled, precision(trained), FLOAT);
         let zero = self.number(0.0);
         let mut read = self.node("Where", &[&missing, &zero, &scaled], Vec::new());
@@ -395,7 +395,7 @@ impl Builder {
         Ok(self.node("Add", &[&scaled, &offset], Vec::new()))
     }
 
-    /// The file, with the value that each output is.
+    /// The file, given the value of each output.
     fn finish(mut self, name: &str, trained: &Trained, input: Port, outputs: Vec<(Port, Value)>) -> Vec<u8> {
         let info = |port: &Port| {
             let dimension = |dim_value, dim_param: Option<&str>| proto::Dimension {
@@ -450,7 +450,7 @@ struct Port {
     name: &'static str,
     width: usize,
     precision: i32,
-    /// What it holds.
+    /// What it contains.
     meaning: String,
 }
 
@@ -458,21 +458,22 @@ fn window(kernel: usize, stride: usize) -> Vec<Attribute> {
     vec![ints("kernel_shape", [kernel; 2]), ints("strides", [stride; 2]), ints("pads", [kernel / 2; 4])]
 }
 
-/// The files `encoder`, `decoder` and `model` (both, one after the other), by name.
+/// The files `encoder`, `decoder` and `model` (encoder followed by decoder), by name.
 ///
 /// # Errors
-/// A device that fails to give its numbers back.
+/// A device that fails to return its numbers.
 pub fn export(trained: &Trained) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let [encoder_layers, decoder_layers] = trained.model.layers();
     let port = |name, width, precision, meaning| Port { name, width, precision, meaning };
     let rows = |name| {
         let what = match name {
             "x" => {
-                "in the units of the data, NaN where missing; truth values 0 or 1; of a category's levels 1 for the row's, 0 for the others"
+                "in the units of the data, NaN where missing; booleans are 0 or 1; of the levels of a category the \
+                 one of the row is 1, the others are 0"
             }
-            _ => "in the units of the data; of truth values and levels the probabilities",
+            _ => "in the units of the data; probabilities for booleans and levels",
         };
-        port(name, trained.schema.d_input, precision(trained), format!("a row each, {what}; {}", order(trained)))
+        port(name, trained.schema.d_input, precision(trained), format!("one row each, {what}; {}", order(trained)))
     };
     let code = || port("code", trained.config.model.code_dim, FLOAT, "the code of each row".to_string());
     let mut encoder = Builder::default();
@@ -498,7 +499,7 @@ mod tests {
 
     use super::*;
 
-    /// A column about `offset`, beside a category and a truth value that stand in front of it.
+    /// Exports a model of a numeric column around `offset`, with a category and a boolean before it.
     fn exported(offset: f64) -> Vec<(proto::ValueInfo, proto::ValueInfo, String)> {
         let rows = 0..40;
         let colour = StringArray::from_iter_values(rows.clone().map(|row| ["red", "blue"][row % 2]));
@@ -524,7 +525,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_the_features_and_their_precision_are_told() {
+    fn the_export_documents_the_order_and_precision_of_features() {
         for (offset, rows) in [(3.0, FLOAT), (1e9, DOUBLE)] {
             let [encoder, decoder, model] = exported(offset).try_into().unwrap();
             for (_, _, features) in [&encoder, &decoder, &model] {
