@@ -177,14 +177,12 @@ fn draw(path: &Path, x: &str, what: &str, times: &[Vec<(f64, f64)>; 2], memory: 
             .y_label_formatter(&plain)
             .light_line_style(TRANSPARENT)
             .draw()?;
-        for (points, colour, name) in series {
-            chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
-            let marks = chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
+        for (points, color, name) in series {
+            chart.draw_series(LineSeries::new(points.clone(), color.stroke_width(2)))?;
+            let marks = chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, color.filled())))?;
             if !name.is_empty() {
-                let colour = **colour;
-                marks
-                    .label(*name)
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+                let color = **color;
+                marks.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
             }
         }
         if series.len() > 1 {

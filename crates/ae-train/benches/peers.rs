@@ -6,9 +6,9 @@
 //! the named penalty; for `variational` the negative evidence lower bound with Bernoulli logits. On a GPU the losses of
 //! 16 steps are read together, as the trainer does, and the time of a step is a sixteenth of theirs.
 //!
-//! `cargo bench -p ae-train --bench peers -- [WORKLOAD...] [--steps N] [--device NAME]`, where a device is one of `ae
-//! devices`; `scripts/bench_peers.py` runs it beside another program. If `BENCH_STARTED` is set to the start time of
-//! the process (seconds since 1970), the line also has the time until its first step was done. With `--count-reads`
+//! `cargo bench -p ae-train --bench peers -- [WORKLOAD...] [--steps N] [--device NAME]`, where a device is one of
+//! `ae devices`; `scripts/bench_peers.py` runs it beside another program. If `BENCH_STARTED` is set to the start time
+//! of the process (seconds since 1970), the line also has the time until its first step was done. With `--count-reads`
 //! each line also has the number of reads of GPU buffers in the timed steps (`scripts/count_launches.py` counts kernels
 //! as well). With `--limits` it prints instead the limits of the machine: the multiplications of each step at the
 //! measured rate of a large matrix product, and its bytes at the measured rate of copying.

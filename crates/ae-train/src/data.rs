@@ -2,14 +2,13 @@
 
 use std::io::{self, IsTerminal};
 
-use ae_data::{Batcher, DataError, Dataset, Scaling, Sets, Split, Unknown, source};
+use ae_data::{Batcher, DataError, Dataset, Rows, Scaling, Sets, Split, Unknown, source};
 use burn::data::dataset::Dataset as _;
 
 use crate::{
     Error, Result,
     config::Config,
-    run_folder::{FORMAT, Schema},
-    trained::fingerprint_of,
+    schema::{FORMAT, Schema},
 };
 
 /// Fingerprint of the data that a configuration names, which is read for this.
@@ -31,7 +30,7 @@ struct Parts {
 impl Parts {
     fn cut(config: &Config, sets: Sets) -> Result<Self> {
         let has_test = sets.test.is_some();
-        let (split, normal) = config.cut(sets)?;
+        let (split, normal) = config.split(sets)?;
         Self::of(config, split, normal, has_test)
     }
 
@@ -126,4 +125,22 @@ impl Data {
         let train = self.split.train.union(&self.split.validation);
         [train, self.split.test.clone()].map(|rows| rows.sample(ae_data::fit::SAMPLE))
     }
+}
+
+/// Identifies a data set: a hash of its columns and of every value, or of a sample of the values if they stay in their
+/// file.
+///
+/// # Errors
+/// A file that can no longer be read.
+pub(crate) fn fingerprint(sets: &Sets) -> Result<String> {
+    fingerprint_of(&sets.train, sets.test.as_ref())
+}
+
+/// As [`fingerprint`], of the rows and those of an official test set.
+pub(crate) fn fingerprint_of(train: &Rows, test: Option<&Rows>) -> Result<String> {
+    let mut text = train.fingerprint()?;
+    if let Some(test) = test {
+        text += &format!("-{}", test.fingerprint()?);
+    }
+    Ok(text)
 }

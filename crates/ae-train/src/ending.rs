@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{config::TrainingConfig, history::Epoch};
+use crate::{Error, config::TrainingConfig, history::Epoch, metrics::LOSS};
 
 /// How a training stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,18 @@ impl Ending {
             best => Self::Open { best },
         }
     }
+}
+
+/// Advice for a loss that diverges.
+pub(crate) fn slower(training: &TrainingConfig) -> String {
+    format!("lower `training.learning_rate` (now {}) or set `training.gradient_clip`", training.learning_rate)
+}
+
+/// The error for a loss that became infinite in this epoch; another epoch may have been kept.
+pub(crate) fn diverged(training: &TrainingConfig, epoch: usize, kept: Option<usize>, epochs: &[Epoch]) -> Error {
+    let infinite = epochs.iter().find(|other| other.epoch == epoch).and_then(|epoch| epoch.infinite.clone());
+    let kept = kept.map(|kept| format!("epoch {kept} was kept; ")).unwrap_or_default();
+    Error::Diverged { epoch, term: infinite.unwrap_or_else(|| LOSS.to_string()), advice: kept + &slower(training) }
 }
 
 #[cfg(test)]

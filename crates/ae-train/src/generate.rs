@@ -11,12 +11,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    Error, Result,
-    baseline::{Matrix, Pca},
-    evaluation::numbers,
-    mixture::Mixture,
-    sample_quality::SampleQuality,
-    trained::Trained,
+    Error, Result, baseline::Pca, matrix::Matrix, mixture::Mixture, random::normal, sample_quality::SampleQuality,
+    tensors::numbers, trained::Trained,
 };
 
 /// Maximum number of training rows to which densities, and the ranges of the columns, are fitted.
@@ -100,7 +96,7 @@ impl Trained {
         for row in rows.chunks_exact_mut(width) {
             if !deviation.is_empty() {
                 for (index, value) in row[..singles].iter_mut().enumerate() {
-                    *value += deviation[if deviation.len() == 1 { 0 } else { index }] * normal(&mut generator);
+                    *value += deviation[if deviation.len() == 1 { 0 } else { index }] * normal(&mut generator) as f32;
                 }
             }
             for value in &mut row[singles..truths] {
@@ -193,10 +189,4 @@ impl Trained {
             of(format!("{} Gaussians on rows{clipped}", mixture.components), &drawn)?,
         ])
     }
-}
-
-/// A standard normal number (Box and Muller 1958).
-fn normal(generator: &mut ChaCha8Rng) -> f32 {
-    let (radius, angle) = (1.0 - generator.random::<f64>(), generator.random::<f64>());
-    ((-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()) as f32
 }

@@ -8,12 +8,7 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Result,
-    baseline::{Matrix, Pca},
-    evaluation::numbers,
-    trained::Trained,
-};
+use crate::{Result, baseline::Pca, matrix::Matrix, tensors::numbers, trained::Trained};
 
 /// Maximum number of rows on which the likelihood is measured.
 const ROWS: usize = 512;

@@ -11,7 +11,7 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData, activation},
 };
 
-use crate::{Error, Result, baseline::Matrix, evaluation::numbers};
+use crate::{Error, Result, matrix::Matrix, tensors::numbers};
 
 /// Number of optimizer steps: the loss is convex, and its first four digits no longer change by then.
 const STEPS: usize = 400;

@@ -26,6 +26,30 @@ pub struct EpochReport {
 
 /// Receives the progress of a training. The default methods ignore it. The methods may be called from another thread
 /// than the one that trains.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+///
+/// use ae_train::{Config, EpochReport, Reporter, Trainer};
+///
+/// #[derive(Default)]
+/// struct Losses(Mutex<Vec<f64>>);
+///
+/// impl Reporter for Losses {
+///     fn epoch(&self, report: &EpochReport) {
+///         let loss = report.figures.iter().find(|(name, _)| name == "valid_loss");
+///         self.0.lock().unwrap().extend(loss.map(|(_, value)| value));
+///     }
+/// }
+///
+/// let rows: Vec<f32> = (0..400).map(|i| (i as f32 * 0.1).sin()).collect(); // 100 rows of 4 values
+/// let mut config = Config::of_variant("undercomplete")?;
+/// (config.model.code_dim, config.training.epochs) = (2, 3);
+/// let losses = Arc::new(Losses::default());
+/// Trainer::new(config).reporting_to(losses.clone()).fit((rows.as_slice(), 4))?;
+/// assert_eq!(losses.0.lock().unwrap().len(), 3);
+/// # Ok::<(), ae_train::Error>(())
+/// ```
 pub trait Reporter: Send + Sync {
     /// A training starts, or continues after this many of its optimizer steps.
     fn starts(&self, config: &Config, steps: usize) {

@@ -15,16 +15,17 @@ use crate::{
     checkpoint::{self, Memory},
     data::Data,
     device,
-    ending::Ending,
+    ending::{Ending, diverged, slower},
     generate::Density,
     history::{History, Losses},
     learner::Place,
+    measure::{How, Measured},
     reporter::heard,
     rows::IntoRows,
     run::Outcome,
-    run_folder::Summary,
     step::trainee,
-    training::{How, Measured, Training},
+    summary::Summary,
+    training_loop::Training,
 };
 
 /// Trains models with one configuration. By default it writes no files, reports nothing, and cannot be stopped.
@@ -173,11 +174,11 @@ impl Trainer {
             Ending::Diverged { epoch, best: Some(best) } => {
                 reporter.warning(&format!(
                     "the loss became infinite in epoch {epoch}, kept epoch {best}: {}",
-                    config.slower()
+                    slower(&config.training)
                 ));
                 (best, Some(epoch))
             }
-            Ending::Diverged { epoch, best: None } => return Err(config.diverged(epoch, None, &losses)),
+            Ending::Diverged { epoch, best: None } => return Err(diverged(&config.training, epoch, None, &losses)),
             _ => {
                 return Err(Error::Interrupted(format!("stopped after {epochs} of {} epochs", config.training.epochs)));
             }
@@ -205,6 +206,18 @@ pub fn fit(config: Config, device: impl Into<Device>) -> Result<Fitted> {
 ///
 /// Its methods take rows with the columns it was trained on, in the units of the data: `(&[f32], width)`, Arrow record
 /// batches, or a source. They print nothing, change nothing, and can be called from several threads at once.
+///
+/// ```no_run
+/// use ae_train::Fitted;
+/// use burn::tensor::Device;
+///
+/// let fitted = Fitted::open("run".as_ref(), Device::default())?; // a run that has finished
+/// let scores = fitted.score("new.csv")?; // anomaly scores, one for each row
+/// let flagged = fitted.predict("new.csv")?; // whether each score is above the threshold
+/// let filled = fitted.impute("new.csv")?; // [rows, columns], missing values filled in
+/// # let _ = (scores, flagged, filled);
+/// # Ok::<(), ae_train::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Fitted {
     /// The model of the best epoch, with its schema and configuration.

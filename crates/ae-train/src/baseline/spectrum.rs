@@ -7,22 +7,20 @@
 //! neither `C` nor `X X^T` is ever computed.
 
 use ae_data::progress::{Progress, beat};
-use faer::{
-    Accum, Mat, MatRef, Par, Side,
-    linalg::matmul::{
-        matmul,
-        triangular::{BlockStructure, matmul as triangular},
-    },
-};
+use faer::{Accum, Mat, MatRef, Par, Side, linalg::matmul::matmul};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{CHUNK, MOST, Matrix};
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    matrix::{CHUNK, Matrix, add_square},
+};
 
 /// Size up to which all eigenvectors are computed. On two cores of a cloud machine 2,048 of them took 2.8 s and 1,024
 /// took 0.3 s; the Krylov space took 0.9 s for 8 components of 2,048, and 4.6 s for the 512 of noise.
 pub const SMALL: usize = 2048;
+/// Maximum number of components to explain a share of the variance if there are many rows and many features.
+pub const MOST: usize = 512;
 /// Number of columns by which a Krylov space grows.
 const BLOCK: usize = 64;
 /// The requested components have converged when another step adds less than this share of the variance.
@@ -37,6 +35,27 @@ pub struct Spectrum {
     pub components: Mat<f64>,
     pub variances: Vec<f64>,
     pub total: f64,
+}
+
+impl Spectrum {
+    /// Number of components.
+    pub fn kept(&self) -> usize {
+        self.components.ncols()
+    }
+
+    /// The same with only the first `k` components.
+    pub fn first(&self, k: usize) -> Self {
+        let components = self.components.subcols(0, k.min(self.kept())).to_owned();
+        Self { components, variances: self.variances.clone(), total: self.total }
+    }
+
+    /// Mean variance along the directions that are not kept.
+    pub fn rest(&self) -> f64 {
+        let kept = self.kept();
+        let left = self.total - self.variances[..kept].iter().sum::<f64>();
+        // Less than the rounding error of the total counts as 0.
+        if left > 1e-12 * self.total { left / (self.components.nrows() - kept).max(1) as f64 } else { 0.0 }
+    }
 }
 
 /// Number of `variances` needed to reach `target`; all of them if they do not.
@@ -153,16 +172,10 @@ pub fn covariance(rows: Matrix, mean: &[f64]) -> Mat<f64> {
     let mut covariance = Mat::zeros(rows.width, rows.width);
     let mut progress = Progress::new("principal components of rows", rows.count());
     rows.each_chunk(mean, |_, x| {
-        add_square(&mut covariance, x);
+        add_square(&mut covariance, x, 1.0);
         progress.steps(x.ncols());
     });
     covariance * faer::Scale(1.0 / rows.count().max(1) as f64)
-}
-
-/// Adds the lower triangle of `x x^T`.
-pub fn add_square(to: &mut Mat<f64>, x: MatRef<f64>) {
-    use BlockStructure::{Rectangular, TriangularLower};
-    triangular(to, TriangularLower, Accum::Add, x, Rectangular, x.transpose(), Rectangular, 1.0, Par::Seq);
 }
 
 /// The components of a covariance, given by its lower triangle.
@@ -186,7 +199,7 @@ fn gram(rows: Matrix, mean: &[f64]) -> Mat<f64> {
             .chunks_exact(width)
             .flat_map(|row| Matrix::centered(&row[columns.clone()], &mean[columns.clone()]));
         let part: Vec<f64> = part.collect();
-        add_square(&mut gram, MatRef::from_row_major_slice(&part, count, columns.len()));
+        add_square(&mut gram, MatRef::from_row_major_slice(&part, count, columns.len()), 1.0);
         progress.steps(columns.len());
     }
     gram

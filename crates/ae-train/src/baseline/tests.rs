@@ -1,4 +1,4 @@
-use faer::{Side, linalg::solvers::Solve};
+use faer::{Mat, Side, linalg::solvers::Solve};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -31,9 +31,11 @@ fn imputation_is_the_conditional_mean_of_a_gaussian_for_any_code_width() {
     let rows = Matrix { values: &values, width: 5 };
     for k in 1..=4 {
         let pca = Pca::fit(rows, k).unwrap();
-        let rest = pca.rest();
+        let rest = pca.spectrum.rest();
         let covariance = Mat::<f64>::from_fn(5, 5, |i, j| {
-            let shared = |c: usize| (pca.variances[c] - rest) * pca.components[(i, c)] * pca.components[(j, c)];
+            let shared = |c: usize| {
+                (pca.spectrum.variances[c] - rest) * pca.spectrum.components[(i, c)] * pca.spectrum.components[(j, c)]
+            };
             (0..k).map(shared).sum::<f64>() + if i == j { rest } else { 0.0 }
         });
         let (seen, missing) = ([0, 2, 4], [1, 3]);
@@ -95,6 +97,10 @@ fn decays(i: usize) -> f64 {
     (1.0 + i as f64).powf(-0.25)
 }
 
+fn pca(mean: Vec<f64>, spectrum: Spectrum) -> Pca {
+    Pca { mean, spectrum }
+}
+
 #[test]
 fn every_algorithm_gives_the_same_components() {
     let steep: fn(usize) -> f64 = |i| 0.7f64.powi(i as i32);
@@ -108,14 +114,13 @@ fn every_algorithm_gives_the_same_components() {
         let rows = Matrix { values: &values, width };
         let mean = rows.mean();
         for k in [1, 8, 40, 100] {
-            let full =
-                Pca::of(mean.clone(), spectrum::of_covariance(&spectrum::covariance(rows, &mean), k, 0.0).unwrap());
+            let full = pca(mean.clone(), spectrum::of_covariance(&spectrum::covariance(rows, &mean), k, 0.0).unwrap());
             let error = |pca: &Pca| pca.errors(rows).sse() / pca.total();
             for (way, found) in [
                 ("gram", spectrum::from_gram(rows, &mean, k, 0.0)),
                 ("krylov", spectrum::from_krylov(rows, &mean, k, 0.0)),
             ] {
-                let found = Pca::of(mean.clone(), found.unwrap());
+                let found = pca(mean.clone(), found.unwrap());
                 let [total, explained, error] = [
                     found.total() / full.total() - 1.0,
                     found.explained() - full.explained(),
@@ -126,7 +131,7 @@ fn every_algorithm_gives_the_same_components() {
                     total < 1e-9 && explained < 1e-6 && error < 1e-6,
                     "{way} {count}x{width} k {k}: {total} {explained} {error}"
                 );
-                let products = found.components.transpose() * &found.components;
+                let products = found.spectrum.components.transpose() * &found.spectrum.components;
                 let off = (products - Mat::<f64>::identity(found.components(), found.components())).norm_max();
                 assert!(off < 1e-6, "{way} {count}x{width} k {k}: {off} from orthonormal");
             }
@@ -147,11 +152,11 @@ fn a_share_of_the_variance_takes_the_expected_number_of_components() {
         full.components(),
         full.explained()
     );
-    let krylov = Pca::of(mean.clone(), spectrum::from_krylov(rows, &mean, 3, 0.9).unwrap());
+    let krylov = pca(mean.clone(), spectrum::from_krylov(rows, &mean, 3, 0.9).unwrap());
     assert!(krylov.components().abs_diff(full.components()) <= 1, "{} {}", krylov.components(), full.components());
     assert_eq!(Pca::fit(rows, 3).unwrap().components(), 3);
     let rest = (full.total() - full.variances()[..3].iter().sum::<f64>()) / 197.0;
-    assert!((full.first(3).rest() / rest - 1.0).abs() < 1e-9);
+    assert!((full.first(3).spectrum.rest() / rest - 1.0).abs() < 1e-9);
 }
 
 #[test]
@@ -206,7 +211,7 @@ fn inconsistent_parts_are_an_error() {
 
 /// Errors at hidden values of new rows: for components of complete rows, of the same rows with 30% missing, and of the
 /// latter with missing values replaced by the mean.
-fn with_holes(count: usize, width: usize, k: usize, directions: usize, noise: f64) -> [f64; 3] {
+fn with_missing(count: usize, width: usize, k: usize, directions: usize, noise: f64) -> [f64; 3] {
     let all = gaussian(2 * count, width, directions, |i| 0.8f64.powi(i as i32), noise);
     let (train, test) = all.split_at(count * width);
     let (train, test) = (Matrix { values: train, width }, Matrix { values: test, width });
@@ -226,7 +231,7 @@ fn components_of_rows_with_missing_values_are_almost_those_of_complete_rows() {
     // Few features, with an unrestricted covariance; many features; and few rows with many features.
     for (count, width, k, noise) in [(600, 20, 5, 0.05), (600, 20, 18, 0.05), (500, 300, 8, 0.01), (150, 400, 8, 0.01)]
     {
-        let [oracle, fitted, naive] = with_holes(count, width, k, 8, noise);
+        let [oracle, fitted, naive] = with_missing(count, width, k, 8, noise);
         println!(
             "{count}x{width}, {k} components: {oracle:.6} complete, {fitted:.6} with missing values, \
              {naive:.6} filled with the mean"

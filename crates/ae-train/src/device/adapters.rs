@@ -5,15 +5,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use burn::tensor::{
-    Device, DeviceKind,
-    wgpu::{
-        WgpuBackend,
-        wgpu::{self, Backend, Backends, DeviceType, DownlevelFlags, Features},
-    },
-};
+use burn::tensor::wgpu::wgpu::{self, Backend, Backends, DeviceType, DownlevelFlags, Features};
 
-use super::{Finding, Found, Place};
+use super::found::{Finding, Found, Place};
 
 /// The interfaces, in the order in which they are queried. OpenGL is queried last, and only to report what is there:
 /// Burn's kernels do not run on it.
@@ -113,26 +107,4 @@ fn kind_name(kind: DeviceType) -> &'static str {
         DeviceType::Cpu => "software",
         DeviceType::Other => "other",
     }
-}
-
-/// Sets up Burn's runtime on the adapter with this interface, kind and index.
-pub fn open(api: &str, kind: &str, index: usize) -> Result<Device, String> {
-    let kind = match kind {
-        "discrete" => DeviceKind::DiscreteGpu(index),
-        "integrated" => DeviceKind::IntegratedGpu(index),
-        "virtual" => DeviceKind::VirtualGpu(index),
-        "software" => DeviceKind::Cpu,
-        _ => return Err("Burn cannot open adapters of unknown kind".to_string()),
-    };
-    let api = match api {
-        "Vulkan" => WgpuBackend::Vulkan,
-        "Metal" => WgpuBackend::Metal,
-        "DirectX 12" => WgpuBackend::Dx12,
-        _ => return Err(format!("Burn's kernels do not run on {api}")),
-    };
-    Device::wgpu_options()
-        .graphics_api(api)
-        .device_kind(kind)
-        .init()
-        .map_err(|error| error.to_string().replace('\n', " "))
 }

@@ -8,7 +8,7 @@ use ae_data::{Encoding, Kind};
 use ae_model::{AnyCode, Bernoulli, Code, SquaredError, code::Plain};
 use burn::tensor::Tensor;
 
-use crate::{Error, Result, evaluation::numbers, trained::Trained};
+use crate::{Error, Result, tensors::numbers, trained::Trained};
 
 /// Numbers with a shape.
 #[derive(Debug, Clone, PartialEq)]
