@@ -204,7 +204,7 @@ fn a_mistake_is_one_line() {
     let images = refused(&["encode", "digits", "--data", "fashion-mini"]);
     assert!(images.contains("images of 1x28x28, but the model was trained on images of 1x8x8"), "{images}");
     assert!(refused(&["interpolate", "digits", "--from", "1798"]).contains("rows 1 to 1797"));
-    assert!(refused(&["score", "nowhere"]).contains("no run folder"));
+    assert!(refused(&["score", "nowhere"]).contains("not a run folder"));
     assert!(refused(&["reconstruct", "digits", "--corrupt"]).contains("without corruption"));
     assert!(refused(&["reconstruct", "digits", "--corrupt=fog=1"]).contains("`fog` is no corruption"));
     assert!(refused(&["train", "--normal-only"]).contains("--normal"));
@@ -215,7 +215,7 @@ fn a_mistake_is_one_line() {
         fs::copy(runs().join("digits").join(file), copy.join(file)).unwrap();
     }
     let missing = refused(&["score", "broken"]);
-    assert!(missing.contains("detector.json") && missing.contains("train anew"), "{missing}");
+    assert!(missing.contains("detector.json") && missing.contains("train again"), "{missing}");
     fs::write(copy.join("data.toml"), fs::read_to_string(copy.join("data.toml")).unwrap().replace("d_input", "inputs"))
         .unwrap();
     let version = refused(&["score", "broken"]);

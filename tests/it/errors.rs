@@ -115,7 +115,7 @@ fn bad_files_exit_with_one() {
     write("full/mine.txt", b"keep");
     refused(here, &["--out", "full"], 1, &["full", "not empty", "--resume"]);
     assert_eq!(fs::read(here.join("full/mine.txt")).unwrap(), b"keep");
-    refused(here, &["train", "--resume", "full"], 1, &["no run folder"]);
+    refused(here, &["train", "--resume", "full"], 1, &["not a run folder"]);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_damaged_run_is_refused_with_what_to_do() {
             let run = ae(here, &resume);
             let said = String::from_utf8_lossy(&run.stderr).into_owned();
             let expected_line = format!(
-                "warning: the checkpoint of epoch 3 is damaged: {part}-3.bpk is not what was saved; going on from epoch 2"
+                "warning: the checkpoint of epoch 3 is damaged: {part}-3.bpk is not what was saved; training continues from epoch 2"
             );
             assert!(run.status.success() && said.lines().any(|line| line == expected_line), "{said}");
             assert!(fs::read(here.join("run/model.safetensors")).unwrap() == expected, "{part}: other weights");
@@ -151,16 +151,18 @@ fn a_damaged_run_is_refused_with_what_to_do() {
     let run = ae(here, &resume);
     let said = text(&run.stderr);
     assert!(
-        run.status.success() && said.contains("epoch 2 is damaged") && said.contains("cannot be the one that is kept"),
+        run.status.success()
+            && said.contains("epoch 2 is damaged")
+            && said.contains("cannot be kept as the best epoch"),
         "{said}"
     );
     fs::write(&earlier, whole).unwrap();
     fs::remove_file(here.join("run/summary.json")).unwrap();
     let config = fs::read_to_string(here.join("run/config.toml")).unwrap();
     fs::write(here.join("run/config.toml"), config.replace("[8]", "[9]")).unwrap();
-    refused(here, &resume, 1, &["does not fit `config.toml`"]);
+    refused(here, &resume, 1, &["does not match `config.toml`"]);
     fs::write(here.join("run/config.toml"), config.replace("validation = 0.1", "validation = 0.2")).unwrap();
-    refused(here, &resume, 1, &["has changed since the run began"]);
+    refused(here, &resume, 1, &["has changed since the run started"]);
     fs::write(here.join("run/config.toml"), config).unwrap();
     let metrics = fs::read_to_string(here.join("run/metrics.csv")).unwrap();
     fs::write(here.join("run/metrics.csv"), metrics.replace("\n3,", "\nx,y,")).unwrap();
@@ -187,7 +189,7 @@ fn every_file_of_a_run_that_has_changed_is_refused_by_name() {
         let middle = whole.len() / 2;
         let changed = [&whole[..middle], &[whole[middle] ^ 1], &whole[middle + 1..]].concat();
         fs::write(&path, changed).unwrap();
-        refused(here, &[command, "run"], 1, &[file, "not what was written"]);
+        refused(here, &[command, "run"], 1, &[file, "has changed since it was written"]);
         fs::write(&path, whole).unwrap();
     }
     // A threshold that is saved is another file, and no damage.

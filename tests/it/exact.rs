@@ -443,7 +443,7 @@ fn all_rows_of_a_named_file_are_used() {
     train(here, "t.csv", "run", &[]);
     let count = |args: &[&str]| {
         let (out, said) = both(here, &[&["encode", "run"][..], args].concat());
-        (out.lines().count() - 1, said.contains("every one of them"))
+        (out.lines().count() - 1, said.contains("all rows that the run was trained and tested on"))
     };
     assert_eq!(count(&["--data", "t.csv"]), (100, true));
     assert_eq!(count(&["--data", "copy.csv"]), (100, true));
@@ -454,7 +454,7 @@ fn all_rows_of_a_named_file_are_used() {
     assert_eq!(count(&["--data", "t.csv"]), (100, false));
     refused(here, &["encode", "run"], &["t.csv", "has changed since the run was trained on it", "--data"]);
     fs::remove_file(here.join("run/summary.json")).unwrap();
-    refused(here, &["train", "--resume", "run"], &["has changed since the run began"]);
+    refused(here, &["train", "--resume", "run"], &["has changed since the run started"]);
     // A comparison also recognizes the data of a run by its contents.
     fs::write(here.join("t.csv"), rows(100, 0)).unwrap();
     let compare = |data: &str| {
@@ -1023,7 +1023,7 @@ fn a_run_refuses_to_change_its_columns_and_reads_its_results() {
     let (out, said) = both(here, &["score", "run", "--data", "scored.csv"]);
     assert!(
         out.starts_with("key,score_,p_value,")
-            && said.contains("the new column is `score_`: the one without `_` is the data's own"),
+            && said.contains("the new column is `score_`: the one without `_` is the unchanged column of the data"),
         "{said}"
     );
 }

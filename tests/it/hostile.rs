@@ -208,7 +208,7 @@ fn run_files_that_do_not_fit_together_are_refused() {
     let data = text_of("data.toml");
     let line = |key: &str| data.lines().find(|line| line.starts_with(key)).unwrap().to_string();
     let changed = |key: &str, value: &str| data.replacen(&line(key), value, 1).into_bytes();
-    let columns = "its columns are 4 features, and its rows have ";
+    let columns = "its columns make 4 features, but its rows have ";
     for (bytes, expected) in [
         (changed("offset = ", "offset = [0.0]"), "1 offset and 4 scales for 4 features"),
         (changed("offset = ", "offset = []"), "0 offsets"),
@@ -217,9 +217,9 @@ fn run_files_that_do_not_fit_together_are_refused() {
         (changed("d_input = ", "d_input = 5"), columns),
         (changed("d_input = ", "d_input = 1000000000000"), columns),
         (changed("d_input = ", "d_input = 4\ngeometry = { channels = 3, height = 2, width = 2 }"), "images of 3x2x2"),
-        (data.replacen("\"b\"", "\"a\"", 1).into_bytes(), "two of its columns have one name"),
+        (data.replacen("\"b\"", "\"a\"", 1).into_bytes(), "two of its columns have the same name"),
     ] {
-        check("data.toml", &bytes, &["run/data.toml", expected, "bring the file back"]);
+        check("data.toml", &bytes, &["run/data.toml", expected, "restore the file"]);
     }
     let detector: serde_json::Value = serde_json::from_slice(&whole("detector.json")).unwrap();
     for (key, value) in [
@@ -235,7 +235,7 @@ fn run_files_that_do_not_fit_together_are_refused() {
         check(
             "detector.json",
             changed.to_string().as_bytes(),
-            &["run/detector.json", "does not fit the run's columns, or is damaged"],
+            &["run/detector.json", "does not match the run's columns, or is damaged"],
         );
     }
     // Without held-out scores there is no threshold.
@@ -245,7 +245,7 @@ fn run_files_that_do_not_fit_together_are_refused() {
     check(
         "detector.json",
         empty.to_string().as_bytes(),
-        &["run/neighbours.safetensors", "`held_out` is not that of detector.json"],
+        &["run/neighbours.safetensors", "`held_out` differs from detector.json"],
     );
     // A model with more weights than the file has bytes is never built.
     let config = text_of("config.toml");
@@ -306,7 +306,7 @@ fn symbolic_links_in_a_run_are_replaced_and_not_followed() {
     fs::rename(outside.join("checkpoint"), run.join("checkpoint")).unwrap();
     fs::remove_file(run.join("data.toml")).unwrap();
     symlink("/dev/zero", run.join("data.toml")).unwrap();
-    refused(here, &["score", "run", "--data", "t.csv"], 1, &["run/data.toml", "it is no file"]);
+    refused(here, &["score", "run", "--data", "t.csv"], 1, &["run/data.toml", "it is not a file"]);
 }
 
 #[test]
