@@ -282,6 +282,14 @@ pub fn losses(path: &Path) -> Result<Vec<Epoch>> {
     Ok(table.epochs().into_iter().map(epoch).collect())
 }
 
+/// The value of a column in an epoch that `path` holds; `NaN` where nothing was measured.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn value(path: &Path, epoch: usize, column: &str) -> Result<f64> {
+    Ok(read(path)?.value(epoch, column))
+}
+
 /// Every column that `path` holds, by name, epoch by epoch; `NaN` where nothing was measured.
 ///
 /// # Errors
