@@ -1,4 +1,5 @@
-//! Arguments that several commands share, as clap reads them: types only. Those of one command are in its file.
+//! Arguments that several commands share, as clap reads them: types only. Those of one command are in its file, in front
+//! of the shared ones: a heading of the help holds for every argument behind it.
 
 use std::path::PathBuf;
 
@@ -27,6 +28,7 @@ pub struct OutputArgs {
 
 /// Where a configuration comes from.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Configuration")]
 pub struct ConfigArgs {
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,

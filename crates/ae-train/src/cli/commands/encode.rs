@@ -16,12 +16,12 @@ use crate::{
 /// Rows, and where their codes go.
 #[derive(Debug, Clone, Args)]
 pub struct EncodeArgs {
+    /// File to write: .csv, .tsv, .parquet, .arrow, .npy, .npz or .safetensors; by default CSV on standard output.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
     /// Rows.
     #[command(flatten)]
     pub rows: RowsArgs,
-    /// File to write: .csv, .tsv, .parquet, .arrow, .npy, .npz or .safetensors; by default CSV on standard output.
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Options")]
-    pub out: Option<PathBuf>,
 }
 
 /// The command.

@@ -38,12 +38,12 @@ const NAMES: usize = 28;
 /// What to measure.
 #[derive(Debug, Clone, Args)]
 pub struct EvaluateArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
     /// Rows.
     #[command(flatten)]
     pub rows: RowsArgs,
-    /// Print JSON.
-    #[arg(long, help_heading = "Options")]
-    pub json: bool,
 }
 
 /// The command.

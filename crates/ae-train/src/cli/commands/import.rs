@@ -24,19 +24,19 @@ pub struct ImportArgs {
     /// `state_dict` has it.
     #[arg(value_name = "WEIGHTS", value_hint = ValueHint::FilePath)]
     pub weights: PathBuf,
+    /// Folder of the run; by default a new one under runs/.
+    #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Device to compute on, one that `ae devices` lists; by default the CPU.
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
     /// The data, and what the weights do not tell: the activations (--set model.network.activation=relu), the stride
     /// of convolutions.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Folder of the run; by default a new one under runs/.
-    #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Options")]
-    pub out: Option<PathBuf>,
-    /// Device to compute on, one that `ae devices` lists; by default the CPU.
-    #[arg(long, value_name = "NAME", help_heading = "Options")]
-    pub device: Option<String>,
-    /// Print JSON.
-    #[arg(long, help_heading = "Options")]
-    pub json: bool,
 }
 
 /// The command.

@@ -29,15 +29,15 @@ use crate::{
 /// What to fill in.
 #[derive(Debug, Clone, Args)]
 pub struct ImputeArgs {
+    /// File to write; a text table keeps every byte but its blank cells. By default CSV on standard output.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+    /// Print how well values are filled in as JSON, and write no rows unless --out is given.
+    #[arg(long)]
+    pub json: bool,
     /// Rows.
     #[command(flatten)]
     pub rows: RowsArgs,
-    /// File to write; a text table keeps every byte but its blank cells. By default CSV on standard output.
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Options")]
-    pub out: Option<PathBuf>,
-    /// Print how well values are filled in as JSON, and write no rows unless --out is given.
-    #[arg(long, help_heading = "Options")]
-    pub json: bool,
 }
 
 /// The command.

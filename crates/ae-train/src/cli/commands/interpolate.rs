@@ -19,21 +19,21 @@ use crate::{
 /// Between which rows to interpolate.
 #[derive(Debug, Clone, Args)]
 pub struct InterpolateArgs {
+    /// Row to begin at, from 1.
+    #[arg(long, value_name = "ROW", default_value_t = 1)]
+    pub from: usize,
+    /// Row to end at, from 1.
+    #[arg(long, value_name = "ROW", default_value_t = 2)]
+    pub to: usize,
+    /// Steps, both ends included.
+    #[arg(long, value_name = "N", default_value_t = 9, value_parser = within(2..=100_000))]
+    pub steps: usize,
+    /// File to write: a table, or for images .png; by default CSV on standard output.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
     /// Rows.
     #[command(flatten)]
     pub rows: RowsArgs,
-    /// Row to begin at, from 1.
-    #[arg(long, value_name = "ROW", default_value_t = 1, help_heading = "Options")]
-    pub from: usize,
-    /// Row to end at, from 1.
-    #[arg(long, value_name = "ROW", default_value_t = 2, help_heading = "Options")]
-    pub to: usize,
-    /// Steps, both ends included.
-    #[arg(long, value_name = "N", default_value_t = 9, value_parser = within(2..=100_000), help_heading = "Options")]
-    pub steps: usize,
-    /// File to write: a table, or for images .png; by default CSV on standard output.
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Options")]
-    pub out: Option<PathBuf>,
 }
 
 /// The command.

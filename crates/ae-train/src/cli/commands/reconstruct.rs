@@ -22,9 +22,6 @@ use crate::{
 /// What to reconstruct.
 #[derive(Debug, Clone, Args)]
 pub struct ReconstructArgs {
-    /// Rows.
-    #[command(flatten)]
-    pub rows: RowsArgs,
     /// Corrupt the rows first: gaussian=STD, masking=RATE, salt_and_pepper=RATE, with commas between; without a
     /// number, or without anything, as in the run's training.
     #[arg(
@@ -33,15 +30,17 @@ pub struct ReconstructArgs {
         num_args = 0..=1,
         default_missing_value = "",
         require_equals = true,
-        help_heading = "Options"
     )]
     pub corrupt: Option<String>,
     /// File to write: a table, or for images .png; by default CSV on standard output.
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Options")]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
     /// Draw the first images above their reconstructions.
-    #[arg(long, value_name = "FILE.png", value_hint = ValueHint::FilePath, help_heading = "Options")]
+    #[arg(long, value_name = "FILE.png", value_hint = ValueHint::FilePath)]
     pub sheet: Option<PathBuf>,
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
 }
 
 /// The command.

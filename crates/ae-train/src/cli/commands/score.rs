@@ -23,9 +23,6 @@ use crate::{
 /// What to score.
 #[derive(Debug, Clone, Args)]
 pub struct ScoreArgs {
-    /// Rows.
-    #[command(flatten)]
-    pub rows: RowsArgs,
     /// Share of normal rows that may be flagged by mistake, in (0, 1); by default the run's: 0.05, or 1 in m + 1 with
     /// fewer than 19 validation rows. A row is flagged if its p-value is no greater.
     #[arg(
@@ -33,25 +30,27 @@ pub struct ScoreArgs {
         value_name = "SHARE",
         value_parser = share,
         visible_alias = "contamination",
-        help_heading = "Options"
     )]
     pub false_alarms: Option<f64>,
     /// Keep --false-alarms with the run.
-    #[arg(long, requires = "false_alarms", help_heading = "Options")]
+    #[arg(long, requires = "false_alarms")]
     pub save: bool,
     /// Write the N columns that score highest in each row, rather than the score of every column.
-    #[arg(short, long, value_name = "N", value_parser = within(1..=1000), help_heading = "Options")]
+    #[arg(short, long, value_name = "N", value_parser = within(1..=1000))]
     pub top: Option<usize>,
     /// Name of the normal class, if the rows have labels; by default the run's, or the one called 0, normal, inlier,
     /// false or the like.
-    #[arg(long, value_name = "CLASS", allow_hyphen_values = true, help_heading = "Options")]
+    #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]
     pub normal: Option<String>,
     /// Table to write, with the score of each row and of each of its columns; by default CSV on standard output.
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Options")]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
     /// Print the summary as JSON on standard output, and write no rows unless --out is given.
-    #[arg(long, help_heading = "Options")]
+    #[arg(long)]
     pub json: bool,
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
 }
 
 /// The command.

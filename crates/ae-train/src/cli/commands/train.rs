@@ -33,24 +33,24 @@ use crate::{
 /// What to train, and where.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TrainArgs {
+    /// Device to train on: auto, or one that `ae devices` lists.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: String,
+    /// Folder of the run; by default a new one under runs/.
+    #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Continue the run in this folder; with --epochs to that many in all, also if it has ended.
+    #[arg(short, long, value_name = "RUN", value_hint = ValueHint::DirPath)]
+    pub resume: Option<PathBuf>,
+    /// Folder of event files for TensorBoard: each run gets a folder of its name in it.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub tensorboard: Option<PathBuf>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
     /// Settings.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Device to train on: auto, or one that `ae devices` lists.
-    #[arg(long, value_name = "NAME", default_value = "auto", help_heading = "Options")]
-    pub device: String,
-    /// Folder of the run; by default a new one under runs/.
-    #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Options")]
-    pub out: Option<PathBuf>,
-    /// Continue the run in this folder; with --epochs to that many in all, also if it has ended.
-    #[arg(short, long, value_name = "RUN", value_hint = ValueHint::DirPath, help_heading = "Options")]
-    pub resume: Option<PathBuf>,
-    /// Folder of event files for TensorBoard: each run gets a folder of its name in it.
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Options")]
-    pub tensorboard: Option<PathBuf>,
-    /// Print the result as JSON.
-    #[arg(long, help_heading = "Options")]
-    pub json: bool,
 }
 
 /// The command.
