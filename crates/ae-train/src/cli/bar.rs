@@ -47,12 +47,13 @@ pub fn show(what: &str, done: usize, of: usize) {
     }
 }
 
+/// The message stands last: it is cut off where the line ends, and a line that went on would stay behind.
 fn style(what: &str, of: usize) -> &'static str {
     match (what.contains("bytes"), of) {
-        (true, 0) => "{spinner} {msg}: {bytes}, {bytes_per_sec}",
-        (true, _) => "{spinner} {msg} [{bar:24}] {bytes} of {total_bytes}, {eta} left",
-        (false, 0) => "{spinner} {msg}: {human_pos}",
-        (false, _) => "{spinner} {msg} [{bar:24}] {human_pos} of {human_len}, {eta} left",
+        (true, 0) => "{spinner} {bytes}, {bytes_per_sec}  {wide_msg}",
+        (true, _) => "{spinner} [{bar:24}] {bytes} of {total_bytes}, {eta} left  {wide_msg}",
+        (false, 0) => "{spinner} {human_pos}  {wide_msg}",
+        (false, _) => "{spinner} [{bar:24}] {human_pos} of {human_len}, {eta} left  {wide_msg}",
     }
 }
 
@@ -114,7 +115,7 @@ impl TrainingProgressLogger for Epochs {
     fn start(&mut self, epochs: usize, _: usize, _: Option<usize>, _: Option<&str>) {
         clear();
         self.epochs = epochs as u64;
-        let template = "{spinner} {msg} [{bar:24}] {percent}%, {eta} left";
+        let template = "{spinner} [{bar:24}] {percent}%, {eta} left  {wide_msg}";
         let of = epochs * FINE as usize;
         let message = format!("{}: epoch {} of {epochs}", self.what, self.epoch);
         let bar = new_bar(&message, of, template);

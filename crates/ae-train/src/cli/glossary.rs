@@ -190,14 +190,23 @@ pub const FIGURES: &[Figure] = &[
         "Roy and Vetterli 2007",
     ),
     figure(
-        &["linear", "probe", "code", "input"],
+        &["linear", "probe"],
         "Accuracy of a linear classifier (a linear probe) that reads the class from the code; beside it from the \
-         input and from as many principal components. In JSON `code` also holds the figures of the code.",
+         input and from as many principal components.",
         "share of the rows whose class is the one that multinomial logistic regression on standardized features, \
          trained on training rows, gives the highest probability",
         SHARE,
         "0 to 1; higher is better; compare it with the input's",
         "Alain and Bengio 2017",
+    ),
+    figure(
+        &["code", "input"],
+        "What a classifier reads the class from: the code, or the input itself. `code` also holds the figures of the \
+         code.",
+        "the accuracy of the linear probe or of the nearest neighbors on these features",
+        SHARE,
+        "0 to 1; a code that keeps what tells the classes apart has about the accuracy of the input",
+        "",
     ),
     figure(
         &["neighbours", "5-nn", "neighbors"],
@@ -449,20 +458,23 @@ pub fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str
     near.into_iter().map(|(_, known)| known).take(SHOWN).collect()
 }
 
-/// Letters to insert, remove or replace to make one of the other (Levenshtein 1966).
+/// Letters to insert, remove, replace or swap with the next to make one of the other (Damerau 1964).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -483,7 +495,7 @@ mod tests {
 
     #[test]
     fn near_names_are_found() {
-        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!([distance("kitten", "sitting"), distance("fuv", "fvu"), distance("", "ab")], [3, 1, 2]);
         assert!(near("auroq", FIGURES.iter().map(|figure| figure.names[0])).contains(&"auroc"));
         assert_eq!(near("epohcs", ["training.epochs", "seed"].into_iter()), ["training.epochs"]);
         assert_eq!(near("decay", ["training.weight_decay", "seed"].into_iter()), ["training.weight_decay"]);

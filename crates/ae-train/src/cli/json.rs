@@ -13,7 +13,7 @@ use crate::Result;
 /// # Errors
 /// Standard output that cannot be written.
 pub fn document(value: &impl Serialize) -> Result<()> {
-    document_with(value, &[])
+    print(&format!("{}\n", serde_json::to_string_pretty(value).expect("results are JSON")))
 }
 
 /// The same, in which `keys` that the value does not have are null: a schema does not depend on what was measured. A

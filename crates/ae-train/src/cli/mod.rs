@@ -150,15 +150,14 @@ fn command(registry: &Registry, entries: &[Entry]) -> Command {
         }
     };
     let of_training = train::augment(Command::new(program())).mut_args(explained).mut_args(|arg| arg.hide(true));
-    let command = OutputArgs::augment_args(of_training)
+    OutputArgs::augment_args(of_training)
         .about("Autoencoders for Burn: train one and see what it learned")
         .long_about(None)
         .version(version::VERSION)
         .long_version(version::long())
         .subcommands(entries.iter().map(|entry| entry.command().mut_args(explained)))
         .help_template(overview(entries))
-        .after_help(examples(EXAMPLES));
-    command
+        .after_help(examples(EXAMPLES))
 }
 
 /// The help of the program: its commands by what they are for.

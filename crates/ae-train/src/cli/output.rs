@@ -67,7 +67,7 @@ pub fn choose_color(args: impl Iterator<Item = OsString>) {
         "--color" => after(index),
         arg => arg.strip_prefix("--color=").map(str::to_string),
     });
-    let choice = match chosen.last().as_deref() {
+    let choice = match chosen.collect::<Vec<_>>().last().map(String::as_str) {
         Some("always") => ColorChoice::Always,
         Some("never") => ColorChoice::Never,
         _ => ColorChoice::Auto,

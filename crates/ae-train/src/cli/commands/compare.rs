@@ -150,8 +150,11 @@ pub(super) fn text(lines: &[Line]) -> String {
 fn table(lines: &[Line], data: &str, has_bold: bool) -> String {
     const NAMES: usize = 26;
     let lines: Vec<&Line> = lines.iter().filter(|line| line.data == data).collect();
+    // In the order of the line that has most of them: PCA lacks some.
+    let mut longest = lines.clone();
+    longest.sort_by_key(|line| std::cmp::Reverse(line.figures.len()));
     let mut figures: Vec<&String> = Vec::new();
-    for figure in lines.iter().flat_map(|line| &line.figures) {
+    for figure in longest.iter().flat_map(|line| &line.figures) {
         if !figures.contains(&&figure.name) {
             figures.push(&figure.name);
         }

@@ -228,9 +228,9 @@ mod tests {
                 .map(|of| (of["kind"].as_str().unwrap().to_string(), of["name"].as_str().unwrap().to_string()));
             kinds.collect::<Vec<_>>()
         };
-        let setting = ("setting".to_string(), "training.weight_decay".to_string());
-        assert_eq!(kinds("training.weight_decay"), [setting.clone()]);
-        assert_eq!(kinds("weight_decay"), [setting]);
+        for name in ["training.weight_decay", "weight_decay"] {
+            assert_eq!(kinds(name), [("setting".to_string(), "training.weight_decay".to_string())]);
+        }
         assert_eq!(kinds("masked")[0].0, "variant");
         assert!(kinds("model.penalty.l1").iter().any(|(kind, _)| kind == "part"));
         assert!(kinds("learning_rate").iter().any(|(kind, _)| kind == "figure"));

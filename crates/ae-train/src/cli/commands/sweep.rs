@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -430,7 +429,7 @@ mod tests {
         assert_eq!(swept.iter().map(|swept| swept.values.len()).collect::<Vec<_>>(), [2, 2, 2]);
         let all = combinations(&swept).unwrap();
         assert_eq!((all.len(), plain(&all[1][2]), plain(&all[2][1])), (8, "[256, 64]".to_string(), "gelu".to_string()));
-        assert!(name(&swept, &all[0]).== "a.x=1,b.x=relu,c=64");
+        assert_eq!(name(&swept, &all[0]), "a.x=1,b.x=relu,c=64");
         let odd = [Swept { key: "data.label".to_string(), values: Vec::new() }];
         let of = |label: &str| name(&odd, &[Value::String(label.to_string())]);
         assert!(of("a b").starts_with("label=a_b-") && of("a b") != of("a/b"));
