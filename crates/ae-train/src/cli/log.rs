@@ -8,8 +8,8 @@ use std::{
     sync::Mutex,
 };
 
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata, level_filters::LevelFilter};
+use tracing_subscriber::{Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use super::output::{mode, printable, warn, write_line};
 use crate::{Error, Result, run_folder::own_file};
@@ -42,7 +42,9 @@ fn verbose<S>() -> Option<impl Layer<S>>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
-    let layer = || fmt::layer().with_writer(Lines::default).with_ansi(false).with_filter(LevelFilter::INFO);
+    // Burn has a line for each step of each epoch.
+    let is_shown = |event: &Metadata| *event.level() <= Level::INFO && !event.target().contains("::strategies::");
+    let layer = || fmt::layer().with_writer(Lines::default).with_ansi(false).with_filter(filter_fn(is_shown));
     mode().verbose.then(layer)
 }
 

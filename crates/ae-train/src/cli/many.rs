@@ -63,7 +63,8 @@ impl<'a> Many<'a> {
         status(&format!("run {} of {}: {}", self.begun, self.of, folder.display()));
         let interrupter = Interrupter::new();
         signals::training(&interrupter, self.advice);
-        let reporter = Arc::new(Terminal::of_many(&format!("run {} of {}", self.begun, self.of)));
+        let name = format!("run {} of {}", self.begun, self.of);
+        let reporter: Arc<dyn Reporter> = Arc::new(Terminal::of_many(&name));
         match run.train(self.device.device.clone(), &self.device.name, reporter, interrupter)? {
             Outcome::Finished(summary) => detail(&format!("epoch {} of {} kept", summary.best_epoch, summary.epochs)),
             Outcome::Interrupted { .. } => {

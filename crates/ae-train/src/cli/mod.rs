@@ -22,12 +22,7 @@ mod table;
 mod terminal;
 mod version;
 
-use std::{
-    io::{self, IsTerminal},
-    path::Path,
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{io, path::Path, process::ExitCode, sync::Arc};
 
 use ae_model::Registry;
 use clap::{
@@ -107,8 +102,6 @@ fn show(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let text = text(has_color(&io::stderr()));
-    // What was typed is in it, and may have come from a file.
-    let text = if io::stderr().is_terminal() { text } else { output::printable(&text) };
     text.trim_end().lines().for_each(output::write_line);
     ExitCode::from(2)
 }
