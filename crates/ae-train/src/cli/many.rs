@@ -13,7 +13,10 @@ use super::{
     signals,
     terminal::Terminal,
 };
-use crate::{Config, Error, Outcome, Result, Run, config::DataConfig, data::data_fingerprint, device::Available};
+use crate::{
+    Config, Error, Reporter, Result, Run, config::DataConfig, data::data_fingerprint, device::Available,
+    reporter::heard, run::Learned,
+};
 
 /// A training that is wanted.
 #[derive(Debug, Clone)]
@@ -65,13 +68,17 @@ impl<'a> Many<'a> {
         signals::training(&interrupter, self.advice);
         let name = format!("run {} of {}", self.begun, self.of);
         let reporter: Arc<dyn Reporter> = Arc::new(Terminal::of_many(&name));
-        match run.train(self.device.device.clone(), &self.device.name, reporter, interrupter)? {
-            Outcome::Finished(summary) => detail(&format!("epoch {} of {} kept", summary.best_epoch, summary.epochs)),
-            Outcome::Interrupted { .. } => {
+        let learned = run.learn(self.device.device.clone(), &self.device.name, reporter.clone(), interrupter)?;
+        // What is left cannot be stopped between two steps: a signal ends it at once.
+        signals::after_training(self.advice);
+        let summary = match learned {
+            Learned::Measured(summary) => *summary,
+            Learned::Ended(ended) => heard(&reporter, || run.measure(*ended))?,
+            Learned::Interrupted { .. } => {
                 return Err(Error::Interrupted(format!("{} was stopped; {}", folder.display(), self.advice)));
             }
-        }
-        signals::after_training(self.advice);
+        };
+        detail(&format!("epoch {} of {} kept", summary.best_epoch, summary.epochs));
         Ok(run)
     }
 
