@@ -1,10 +1,10 @@
-//! Each kind of a person's mistake: one line that names the fix, and exit code 1 or 2.
+//! Each kind of a person's mistake: one error that names the fix, and exit code 1 or 2.
 
 use std::{fs, path::Path};
 
 use crate::{ae, ae_ok, text};
 
-/// Runs `ae`, expects it to fail with `code`, and gives back its last line.
+/// Runs `ae`, expects it to fail with `code` and to say all of `expected` in its error.
 pub(crate) fn refused(folder: &Path, args: &[&str], code: i32, expected: &[&str]) {
     let output = ae(folder, args);
     let said = text(&output.stderr);
@@ -12,8 +12,12 @@ pub(crate) fn refused(folder: &Path, args: &[&str], code: i32, expected: &[&str]
     assert!(output.stdout.is_empty(), "ae {args:?} printed a result");
     let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(errors.len(), 1, "ae {args:?} said not one error: {said}");
+    // An error is a line; one of clap's has tips and the usage below it.
+    let error = &said[said.find("error: ").unwrap_or_default()..];
+    let is_of_clap = error.contains("For more information, try");
+    assert!(error.lines().count() == 1 || is_of_clap && code == 2, "ae {args:?}: {said}");
     for part in expected {
-        assert!(errors[0].contains(part), "ae {args:?}: `{part}` is not in: {}", errors[0]);
+        assert!(error.contains(part), "ae {args:?}: `{part}` is not in: {error}");
     }
     assert!(!said.contains("panicked") && !said.contains("backtrace"), "{said}");
 }
@@ -49,7 +53,10 @@ fn wrong_usage_exits_with_two() {
         2,
         &["number of weights"],
     );
-    refused(here, &["trian"], 2, &["trian", "train"]);
+    refused(here, &["trian"], 2, &["trian", "tip:", "'train'", "Usage: ae"]);
+    refused(here, &["score"], 2, &["<RUN>", "Usage: ae score"]);
+    refused(here, &["--epochs", "3", "score", "run"], 2, &["`--epochs` stands in front of the command `score`"]);
+    refused(here, &["explain", "fvuu"], 2, &["nothing is called `fvuu`", "`fvu`"]);
     refused(here, &["--epohcs", "3"], 2, &["--epohcs", "--epochs"]);
     refused(
         here,
@@ -137,7 +144,8 @@ fn a_damaged_run_is_refused_with_what_to_do() {
             let run = ae(here, &resume);
             let said = String::from_utf8_lossy(&run.stderr).into_owned();
             let expected_line = format!(
-                "warning: the checkpoint of epoch 3 is damaged: {part}-3.bpk is not what was saved; training continues from epoch 2"
+                "warning: the checkpoint of epoch 3 is damaged: {part}-3.bpk is not what was saved; training continues \
+                 from epoch 2"
             );
             assert!(run.status.success() && said.lines().any(|line| line == expected_line), "{said}");
             assert!(fs::read(here.join("run/model.safetensors")).unwrap() == expected, "{part}: other weights");

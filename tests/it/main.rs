@@ -1,6 +1,7 @@
 //! The workspace's integration tests: one binary, so that Burn is linked once.
 
 mod apply;
+mod cli;
 mod conformance;
 mod errors;
 mod exact;

@@ -117,6 +117,14 @@ pub fn losses(path: &Path) -> Result<Vec<Epoch>> {
     Ok(table.epochs().into_iter().map(epoch).collect())
 }
 
+/// The value of a column of `path` in an epoch; `NaN` where nothing was measured.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn value(path: &Path, epoch: usize, column: &str) -> Result<f64> {
+    Ok(read(path)?.value(epoch, column))
+}
+
 /// Every column of `path` by name, one value for each epoch; `NaN` where nothing was measured.
 ///
 /// # Errors

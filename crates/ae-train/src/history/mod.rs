@@ -9,5 +9,5 @@ mod metrics_file;
 
 pub use self::{
     logger::{History, Losses},
-    metrics_file::{Epoch, columns, losses},
+    metrics_file::{Epoch, columns, losses, value},
 };
