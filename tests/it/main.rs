@@ -11,6 +11,7 @@ mod golden;
 mod hostile;
 mod library;
 mod own_parts;
+mod page;
 mod training;
 
 use std::{

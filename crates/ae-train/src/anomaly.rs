@@ -391,6 +391,42 @@ impl Detector {
         Ok(scores)
     }
 
+    /// The same beside the scores of the baselines: the distance to the fifth nearest training row, the squared error
+    /// of PCA with components for 90% of the variance, the squared distance to the mean.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    pub fn score_beside(&self, trained: &Trained, rows: &Dataset, pca: &Pca) -> Result<(Scores, [Vec<f64>; 3])> {
+        let (mut scores, mut baselines) = (Scores::default(), <[Vec<f64>; 3]>::default());
+        let pca = pca.first(pca.components_for(PCA_SHARE));
+        for batch in self.scored(trained, rows, Some(&pca)) {
+            let batch = batch?;
+            scores.rows.extend(batch.scores.rows);
+            scores.columns.extend(batch.scores.columns);
+            baselines.iter_mut().zip(batch.baselines).for_each(|(all, batch)| all.extend(batch));
+        }
+        Ok((scores, baselines))
+    }
+
+    /// How well the scores of some rows, the model's and those of the three baselines, tell the `anomalies` among them
+    /// from the rest; none without both kinds.
+    pub fn detection_of(&self, scores: &[Vec<f64>; 4], anomalies: &[bool]) -> Option<Detection> {
+        let all = std::iter::once(&self.held_out).chain(&self.held_out_baselines);
+        let mut rankings = scores.iter().zip(all).map(|(scores, held_out)| {
+            let threshold = threshold(held_out, self.false_alarms).unwrap_or(f64::INFINITY);
+            Ranking::of(scores, anomalies, threshold)
+        });
+        let mut next = || rankings.next().flatten();
+        Some(Detection {
+            model: next()?,
+            neighbours: next()?,
+            pca: next()?,
+            mean: next()?,
+            anomalies: anomalies.iter().filter(|anomaly| **anomaly).count(),
+            labelled: anomalies.len(),
+        })
+    }
+
     /// The scores of rows in batches; with a PCA those of the baselines, too.
     fn scored<'a>(
         &'a self,
@@ -609,20 +645,7 @@ impl<'a> Tally<'a> {
     /// How well the scores tell anomalies from the rest; none without labels of both kinds.
     pub fn detection(&self, detector: &Detector) -> Option<Detection> {
         let labels = self.labels.as_ref()?;
-        let all = std::iter::once(&detector.held_out).chain(&detector.held_out_baselines);
-        let mut rankings = labels.scores.iter().zip(all).map(|(scores, held_out)| {
-            let threshold = threshold(held_out, detector.false_alarms).unwrap_or(f64::INFINITY);
-            Ranking::of(scores, &labels.anomalies, threshold)
-        });
-        let mut next = || rankings.next().flatten();
-        Some(Detection {
-            model: next()?,
-            neighbours: next()?,
-            pca: next()?,
-            mean: next()?,
-            anomalies: labels.anomalies.iter().filter(|anomaly| **anomaly).count(),
-            labelled: labels.anomalies.len(),
-        })
+        detector.detection_of(&labels.scores, &labels.anomalies)
     }
 }
 

@@ -43,6 +43,7 @@
 pub mod allocator;
 pub mod anomaly;
 pub mod baseline;
+pub mod card;
 pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;

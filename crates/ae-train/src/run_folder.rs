@@ -659,6 +659,25 @@ impl RunFolder {
         }
     }
 
+    /// Whether a file that the program writes has been changed by a person: it is there, and not as it was written. A
+    /// link counts as none, since writing replaces it.
+    pub(crate) fn is_changed(&self, name: &str) -> Result<bool> {
+        let path = self.path.join(name);
+        match path.is_file() && !path.is_symlink() {
+            true => Ok(Digest::of(&path).ok() != self.digests()?.remove(name)),
+            false => Ok(false),
+        }
+    }
+
+    /// Writes a text whose digest is kept, unless a person has changed it.
+    pub(crate) fn put_unless_changed(&self, name: &str, text: &str) -> Result<()> {
+        let is_same = || fs::read(self.path.join(name)).is_ok_and(|before| before == text.as_bytes());
+        match self.is_changed(name)? && !is_same() {
+            true => Ok(()),
+            false => self.put(name, |path| Ok(write_bytes(path, text.as_bytes())?)),
+        }
+    }
+
     fn digests(&self) -> Result<BTreeMap<String, Digest>> {
         match self.path.join(FILES).exists() {
             true => self.read(FILES, |text| serde_json::from_str(text).map_err(|error| error.to_string())),

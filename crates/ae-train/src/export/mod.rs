@@ -76,7 +76,7 @@ fn order(trained: &Trained) -> String {
 
 /// What the decoder's output stands for, feature by feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meaning {
+pub(crate) enum Meaning {
     /// The values themselves.
     Values,
     /// Logits of truth values.
@@ -89,7 +89,7 @@ enum Meaning {
 ///
 /// # Errors
 /// A reconstruction loss of another crate, of which that is not known.
-fn meanings(trained: &Trained) -> Result<Vec<(Meaning, usize, usize)>> {
+pub(crate) fn meanings(trained: &Trained) -> Result<Vec<(Meaning, usize, usize)>> {
     let loss = &trained.config.model.reconstruction;
     let numbers = match (loss.get::<SquaredError>(), loss.get::<Bernoulli>()) {
         (Some(_), _) => Meaning::Values,

@@ -3,7 +3,7 @@
 use ae_model::Registry;
 use std::path::PathBuf;
 
-use crate::{Result, Run, report};
+use crate::{Result, Run, card, report};
 use ae_data::sink::write_bytes;
 
 use crate::cli::{args::ReportArgs, devices::open_for_results, output::print};
@@ -17,6 +17,8 @@ pub fn run(args: &ReportArgs, registry: &Registry) -> Result<()> {
     let path = match (&args.out, runs.as_slice()) {
         (None, [run]) => {
             run.folder.write_report(&page)?;
+            card::refresh(run, device)?;
+            super::note(&card::kept(run)?);
             run.folder.report_file()
         }
         (out, _) => {

@@ -4,7 +4,7 @@ use ae_model::Registry;
 use std::sync::Arc;
 
 use crate::{
-    Config, Error, Reporter, Result, Run, TensorBoard,
+    Config, Error, Reporter, Result, Run, TensorBoard, card,
     device::{self, Found},
     evaluation::Figures,
     run::Learned,
@@ -89,6 +89,7 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     {
         say(&format!("warning: no report: {error}"));
     }
+    super::note(&card::kept(&run)?);
     let page = if report.exists() { format!("report: {}\n", report.display()) } else { String::new() };
     print(&format!("run folder: {folder}\n{page}"))?;
     match summary.diverged {
