@@ -10,14 +10,16 @@ use ae_data::{Dataset, Kind};
 use serde_json::{Value, json};
 
 use crate::{
-    Result, Run, anomaly::Detection, evaluation::Figures, run_folder::RunFolder, trained::Trained, training::Measured,
+    Result, Run,
+    anomaly::Detection,
+    evaluation::Figures,
+    run_folder::{CARD, RunFolder, bytes},
+    trained::Trained,
+    training::Measured,
 };
 
 /// The version of Burn that this program is built on.
 const BURN: &str = "0.22.1";
-/// The files.
-const CARD: &str = "README.md";
-const CONFIG: &str = "config.json";
 /// Columns that are listed, at most.
 const LISTED: usize = 40;
 /// Test rows that anomalies are told apart among, at most.
@@ -35,7 +37,9 @@ pub(crate) fn write(
     test: &Dataset,
     hardware: Option<String>,
 ) -> Result<()> {
-    let before = fs::read(folder.path().join(CONFIG)).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    let [card_name, config_name] = CARD;
+    let before = bytes(&folder.path().join(config_name)).ok();
+    let before = before.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
     let before = before.and_then(|config| Some(config.get("hardware")?.as_str()?.to_string()));
     let hardware = hardware.or(before);
     let detection = match &trained.schema.normal {
@@ -43,8 +47,8 @@ pub(crate) fn write(
         None => None,
     };
     let config = serde_json::to_string_pretty(&config(trained, measured, hardware.as_deref())).expect("data is JSON");
-    folder.put_unless_changed(CONFIG, &(config + "\n"))?;
-    folder.put_unless_changed(CARD, &card(trained, measured, detection.as_ref(), hardware.as_deref()))
+    folder.put_unless_changed(config_name, &(config + "\n"))?;
+    folder.put_unless_changed(card_name, &card(trained, measured, detection.as_ref(), hardware.as_deref()))
 }
 
 /// The same of a run that was measured before.
@@ -66,7 +70,7 @@ pub fn refresh(run: &Run, device: impl Into<burn::tensor::Device>) -> Result<()>
 /// Digests that cannot be read.
 pub fn kept(run: &Run) -> Result<Vec<String>> {
     let mut notes = Vec::new();
-    for name in [CARD, CONFIG] {
+    for name in CARD {
         if run.folder.is_changed(name)? {
             let path = run.folder.path().join(name);
             notes

@@ -184,6 +184,9 @@ pub const FORMAT: u32 = 1;
 /// Name of the file that holds the digests of others.
 const FILES: &str = "files.json";
 
+/// Names of the model card and of the architecture as data.
+pub(crate) const CARD: [&str; 2] = ["README.md", "config.json"];
+
 /// Name of the file that is locked.
 const LOCK: &str = ".lock";
 
@@ -422,12 +425,19 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Removes what a training leaves when it has ended: its result and its page.
+    /// Removes what a training leaves when it has ended: its result, its page, and its card unless a person has changed
+    /// it.
     ///
     /// # Errors
     /// A file that cannot be removed.
     pub fn reopen(&self) -> Result<()> {
-        for path in [self.report_file(), self.path.join("summary.json")] {
+        let mut files = vec![self.report_file(), self.path.join("summary.json")];
+        for name in CARD {
+            if !self.is_changed(name)? {
+                files.push(self.path.join(name));
+            }
+        }
+        for path in files {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::at("remove", &path, error)),
                 _ => {}

@@ -26,7 +26,7 @@ const SIDE: usize = 16;
 /// Columns of a decoded row, at most.
 const DECODED: usize = 100;
 /// Share of the budget that the rows may take, and that their codes may take.
-const ROWS: f64 = 0.3;
+const ROWS: f64 = 0.25;
 const CODES: f64 = 0.15;
 
 pub fn code(material: &Material) -> Result<Option<Content>> {
@@ -42,7 +42,7 @@ pub fn code(material: &Material) -> Result<Option<Content>> {
         if rows.to_string().len() <= (ROWS * material.budget as f64) as usize || positions.len() < 10 {
             break (positions, rows);
         }
-        step *= 2;
+        step += step.div_ceil(4);
     };
     let codes: Vec<f32> =
         positions.iter().flat_map(|&row| material.codes[row * units..(row + 1) * units].iter().copied()).collect();
