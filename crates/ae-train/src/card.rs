@@ -259,7 +259,10 @@ fn data(trained: &Trained) -> String {
     let mut text = format!("- Data: {}, {shape}\n", plain(&schema.name));
     text += &format!(
         "- Rows: {} training, {} validation, {} test (split seed {})\n",
-        schema.train_rows, schema.validation_rows, schema.test_rows, trained.config.data.split_seed
+        schema.train_rows,
+        schema.validation_rows,
+        schema.test_rows,
+        trained.config.data.split_seed.unwrap_or(trained.config.seed)
     );
     if let Some(normal) = &schema.normal {
         text += &format!("- Trained on rows of class {} only\n", plain(normal));

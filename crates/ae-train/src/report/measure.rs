@@ -26,9 +26,7 @@ pub fn matrix(values: &[f32], width: usize) -> Matrix<'_> {
 pub struct Ranked {
     /// How well each tells anomalies from the rest.
     pub detection: Detection,
-    /// Positions of the labeled rows that have a score.
-    pub positions: Vec<usize>,
-    /// Which of those are anomalies.
+    /// Which of the labeled rows that have a score are anomalies.
     pub anomalies: Vec<bool>,
     /// Their scores: of the model, of the fifth nearest neighbor, of PCA, of the distance to the mean.
     pub scores: [Vec<f64>; 4],
@@ -54,7 +52,7 @@ impl Ranked {
         let of = |scores: &[f64]| positions.iter().map(|&position| scores[position]).collect::<Vec<f64>>();
         let scores = [of(scores), of(&baselines[0]), of(&baselines[1]), of(&baselines[2])];
         let detection = detector.detection_of(&scores, &anomalies)?;
-        Some(Self { detection, positions, anomalies, scores })
+        Some(Self { detection, anomalies, scores })
     }
 
     /// The rankings by name, the model's first.

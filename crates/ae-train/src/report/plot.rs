@@ -312,7 +312,7 @@ mod tests {
         let series = Series { name: "a".into(), points: vec![(1.0, 2.0), (2.0, f64::NAN), (3.0, 1.0)], color: 1 };
         for svg in [
             lines(std::slice::from_ref(&series), "x", "y"),
-            lines(&[Series { points: vec![(1.0, 1.0), (2.0, 1e4)], ..series }], "x", "y"),
+            lines(&[Series { points: vec![(1.0, 1.0), (2.0, 1e4)], ..series.clone() }], "x", "y"),
             shares(std::slice::from_ref(&series), "x", "y"),
             histogram(&[(1, vec![1.0, 1.0, 2.0])], "x", Some((1.5, "here")), 2.0),
             bars(&[1.0, 0.0], "x", "y", |_| 1),

@@ -70,20 +70,20 @@ pub fn histogram(material: &Material) -> Result<Option<Content>> {
 fn curves(
     material: &Material,
     curve: fn(&Ranked, &[f64]) -> Vec<(f64, f64)>,
-    figure: (&str, fn(&Ranking) -> f64),
+    (figure, value): (&str, fn(&Ranking) -> f64),
     [x, y]: [&str; 2],
-) -> Option<(Markup, Vec<(String, Ranking)>)> {
+) -> Option<(Markup, [(String, Ranking); 4])> {
     let ranked = material.ranked.as_ref()?;
     let rankings = ranked.rankings(&material.model_name());
     let series: Vec<Series> = (0..3)
         .map(|index| Series {
-            name: format!("{}: {} {:.3}", rankings[index].0, figure.0, figure.1(&rankings[index].1)),
+            name: format!("{}: {figure} {:.3}", rankings[index].0, value(&rankings[index].1)),
             points: curve(ranked, &ranked.scores[index]),
             color: [0, 1, 2][index],
         })
         .collect();
     let names: Vec<(usize, String)> = series.iter().map(|series| (series.color, series.name.clone())).collect();
-    Some((html! { (svg(plot::shares(&series, x, y), y)) (legend(&names)) }, rankings.to_vec()))
+    Some((html! { (svg(plot::shares(&series, x, y), y)) (legend(&names)) }, rankings))
 }
 
 pub fn roc(material: &Material) -> Result<Option<Content>> {
