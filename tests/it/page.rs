@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use burn::tensor::f16;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -39,9 +40,12 @@ impl Decoder {
         let data: Value =
             serde_json::from_str(between(page, "<script type=\"application/json\">", "</script>")).unwrap();
         let weights = &data["decoder"]["weights"];
-        assert_eq!(weights["bits"], 32, "small decoders are in single precision");
         let bytes = STANDARD.decode(weights["data"].as_str().unwrap()).unwrap();
-        let weights = bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap()).into()).collect();
+        let weights = match weights["bits"].as_u64() {
+            Some(32) => bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap()).into()).collect(),
+            Some(16) => bytes.chunks_exact(2).map(|two| f16::from_le_bytes(two.try_into().unwrap()).into()).collect(),
+            other => panic!("{other:?} bits"),
+        };
         Self { data, weights }
     }
 

@@ -15,10 +15,11 @@ use crate::{
     trained::Trained,
 };
 
-/// Numbers as they are in the page, and the bits of each.
-pub fn pack(values: &[f32], budget: usize) -> Option<Value> {
+/// Numbers as they are in the page, and the bits of each: in single precision if that takes `single` bytes at most, in
+/// half precision if that takes `half` bytes at most, else none.
+pub fn pack(values: &[f32], single: usize, half: usize) -> Option<Value> {
     let length = |bits: usize| (values.len() * bits / 8).div_ceil(3) * 4;
-    let bits = [32, 16].into_iter().find(|bits| length(*bits) <= budget)?;
+    let (bits, _) = [(32, single), (16, half)].into_iter().find(|(bits, most)| length(*bits) <= *most)?;
     let bytes: Vec<u8> = match bits {
         32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         _ => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
@@ -26,11 +27,12 @@ pub fn pack(values: &[f32], budget: usize) -> Option<Value> {
     Some(json!({ "bits": bits, "data": STANDARD.encode(bytes) }))
 }
 
-/// The decoder of a run in `budget` bytes, or the reason why it is left out.
+/// The decoder of a run in `most` bytes, in single precision if that takes `single` bytes at most; or the reason why it
+/// is left out.
 ///
 /// # Errors
 /// A device that fails to give its numbers back.
-pub fn embed(trained: &Trained, budget: usize) -> Result<std::result::Result<Value, String>> {
+pub fn embed(trained: &Trained, single: usize, most: usize) -> Result<std::result::Result<Value, String>> {
     if trained.model.code.plain().is_none() {
         return Ok(Err("the code of this run cannot be computed by another program".to_string()));
     }
@@ -41,9 +43,9 @@ pub fn embed(trained: &Trained, budget: usize) -> Result<std::result::Result<Val
     let [_, layers] = trained.model.layers();
     let size = layers.iter().map(parameters).sum::<usize>();
     let (mut weights, mut plain) = (Vec::with_capacity(size), Vec::new());
-    if size * 8 / 3 > budget {
+    if size * 8 / 3 > most {
         // Base64 of half precision takes 8/3 bytes for each number.
-        let (needed, most) = (size * 8 / 3 / 1000, budget / 1000);
+        let (needed, most) = (size * 8 / 3 / 1000, most / 1000);
         return Ok(Err(format!(
             "the decoder has {size} parameters, which take {needed} kB in half precision; the page has {most} kB for \
              them"
@@ -78,7 +80,7 @@ pub fn embed(trained: &Trained, budget: usize) -> Result<std::result::Result<Val
         });
         at += parameters(&layer);
     }
-    let Some(weights) = pack(&weights, budget) else {
+    let Some(weights) = pack(&weights, single, most) else {
         return Ok(Err(format!("the {size} parameters of the decoder do not fit into the page")));
     };
     let outputs: Vec<Value> = parts

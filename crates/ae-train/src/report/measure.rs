@@ -99,7 +99,12 @@ impl Ranked {
 /// Some of the points, evenly spread, the last included.
 fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let (last, step) = (points.len() - 1, points.len().div_ceil(POINTS));
-    points.into_iter().enumerate().filter(|(index, _)| index % step == 0 || *index == last).map(|of| of.1).collect()
+    points
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| index.is_multiple_of(step) || *index == last)
+        .map(|of| of.1)
+        .collect()
 }
 
 /// The rows of the sample in the order of their squared errors, the smallest first: row and error.

@@ -98,7 +98,13 @@ fn draw(material: &Material) -> Result<[Vec<Drawn>; 2]> {
     let place = |figure: &Drawn| first.iter().position(|id| *id == figure.id);
     let (mut begins, others): (Vec<Drawn>, Vec<Drawn>) = drawn.into_iter().partition(|figure| place(figure).is_some());
     begins.sort_by_key(place);
-    Ok([begins, others])
+    // A narrow figure between wide ones would leave half of its line empty.
+    let wide: Vec<bool> = begins.iter().map(|figure| figure.content.wide).collect();
+    let is_alone =
+        |at: usize| !wide[at] && (at == 0 || wide[at - 1]) && wide.get(at + 1).is_none_or(|is_wide| *is_wide);
+    let (alone, begins): (Vec<_>, Vec<_>) = begins.into_iter().enumerate().partition(|(at, _)| is_alone(*at));
+    let figures = |of: Vec<(usize, Drawn)>| of.into_iter().map(|(_, figure)| figure).collect::<Vec<Drawn>>();
+    Ok([figures(begins), figures(alone).into_iter().chain(others).collect()])
 }
 
 /// One run, from its name to its settings; `index` is its place on the page.

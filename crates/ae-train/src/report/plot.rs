@@ -92,8 +92,8 @@ macro_rules! axes {
             .light_line_style(TRANSPARENT)
             .bold_line_style(GRID)
             .axis_style(GRID)
-            .label_style(text(16))
-            .axis_desc_style(text(16))
+            .label_style(text(19))
+            .axis_desc_style(text(19))
             .x_labels(6)
             .y_labels(6)
             .x_label_formatter(&|value| short(*value))
@@ -106,7 +106,7 @@ macro_rules! axes {
 
 fn builder<'a, 'b>(root: &'a DrawingArea<SVGBackend<'b>, Shift>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     let mut builder = ChartBuilder::on(root);
-    builder.margin(8).x_label_area_size(44).y_label_area_size(66);
+    builder.margin(8).x_label_area_size(52).y_label_area_size(76);
     builder
 }
 
@@ -274,12 +274,12 @@ pub fn histogram(series: &[(usize, Vec<f64>)], x: &str, mark: Option<(f64, &str)
         if let Some((value, name)) = mark {
             chart.draw_series(LineSeries::new([(value, 0.0), (value, 1.12 * highest)], INK.stroke_width(1)))?;
             let right = value > 0.5 * (across.start + across.end);
-            let style = text(13).pos(Pos::new(if right { HPos::Right } else { HPos::Left }, VPos::Top));
+            let style = text(17).pos(Pos::new(if right { HPos::Right } else { HPos::Left }, VPos::Top));
             let shift = if right { -shift } else { shift };
             chart.draw_series([Text::new(name.to_string(), (value + shift, 1.1 * highest), style)])?;
         }
         for (line, (series, count)) in series.iter().map(|of| (of, beyond(of))).filter(|of| of.1 > 0).enumerate() {
-            let style = ("sans-serif", 13).into_font().color(&series_color(series.0));
+            let style = ("sans-serif", 17).into_font().color(&series_color(series.0));
             let style = style.pos(Pos::new(HPos::Right, VPos::Top));
             let at = (across.end - shift, (1.02 - 0.08 * line as f64) * highest);
             chart.draw_series([Text::new(format!("{count} beyond →"), at, style)])?;

@@ -137,7 +137,9 @@ fn directions(material: &Material, geometry: Geometry, directions: &[Vec<f32>]) 
             direction.iter().map(|value| value / most).collect()
         })
         .collect();
-    let sheet = Sheet { low: -1.0, high: 1.0, ..material.sheet(geometry, 8) };
+    // As many columns as leave no gap at the end.
+    let columns = (6..=12).rev().find(|columns| drawn.len().is_multiple_of(*columns)).unwrap_or(8);
+    let sheet = Sheet { low: -1.0, high: 1.0, ..material.sheet(geometry, columns) };
     image(&sheet.png(&drawn.iter().map(Vec::as_slice).collect::<Vec<_>>()), "an image for each unit")
 }
 

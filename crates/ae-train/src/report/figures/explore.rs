@@ -25,30 +25,45 @@ const SLIDERS: usize = 12;
 const SIDE: usize = 16;
 /// Columns of a decoded row, at most.
 const DECODED: usize = 100;
-/// Share of the budget that the rows may take, and that their codes may take.
-const ROWS: f64 = 0.25;
-const CODES: f64 = 0.15;
+/// Share of the budget that a decoder in single precision may take, and one in half precision.
+const SINGLE: f64 = 0.6;
+const MOST: f64 = 0.8;
+/// Share of what the decoder leaves that the rows may take; their codes may take the rest.
+const ROWS: f64 = 0.65;
+/// Share of the budget that the decoder may take with everything that belongs to it.
+const WHOLE: f64 = 0.9;
+/// Bytes of the place of a point.
+const PLACE: usize = 14;
 
 pub fn code(material: &Material) -> Result<Option<Content>> {
     let (trained, units) = (&material.trained, material.units());
     let plane = Plane::of(material)?;
     let [x, y] = plane.axes();
     let frame = Frame::around(&plane.points);
+    let share = |share: f64, of: usize| (share * of as f64) as usize;
+    let alive = alive(material, &plane);
+    let budget = material.budget.saturating_sub(text_length(&alive) + PLACE * POINTS);
+    // The scaling of many features takes space, too.
+    let fits = |decoder: Value| match text_length(&decoder) <= share(WHOLE, budget) {
+        true => Ok(decoder),
+        false => Err("decoder and scaling are too large for the page".to_string()),
+    };
+    let decoder = embed(trained, share(SINGLE, budget), share(MOST, budget))?.and_then(fits);
+    let left = budget.saturating_sub(decoder.as_ref().map_or(0, text_length));
     // As many rows as fit, spread evenly.
     let mut step = plane.points.len().div_ceil(POINTS).max(1);
     let (positions, rows) = loop {
         let positions: Vec<usize> = (0..plane.points.len()).step_by(step).collect();
         let rows = of_rows(material, &positions)?;
-        if rows.to_string().len() <= (ROWS * material.budget as f64) as usize || positions.len() < 10 {
+        if text_length(&rows) <= share(ROWS, left) || positions.len() < 10 {
             break (positions, rows);
         }
         step += step.div_ceil(4);
     };
     let codes: Vec<f32> =
         positions.iter().flat_map(|&row| material.codes[row * units..(row + 1) * units].iter().copied()).collect();
-    let codes = pack(&codes, (CODES * material.budget as f64) as usize);
-    let rest = material.budget.saturating_sub(rows.to_string().len() + 8_000 + codes.as_ref().map_or(0, text_length));
-    let decoder = embed(trained, rest)?;
+    let rest = left.saturating_sub(text_length(&rows));
+    let codes = pack(&codes, rest, rest);
 
     let dataset = material.some.select(positions.iter().map(|&position| material.some.indices()[position]).collect());
     let classes = dataset.rows().classes();
@@ -60,25 +75,15 @@ pub fn code(material: &Material) -> Result<Option<Content>> {
         points.iter().map(|&(x, y, _)| (10.0 * of(frame.place((x, y)))).round() / 10.0).collect()
     };
     let is_alive = decoder.is_ok();
-    let mut data = json!({
-        "frame": { "area": frame.area, "ends": frame.ends.map(brief) },
-        "points": { "x": place(|at| at.0), "y": place(|at| at.1), "rows": rows },
-    });
+    let mut data = if is_alive { alive } else { json!({}) };
+    data["frame"] = json!({ "area": frame.area, "ends": frame.ends.map(brief) });
+    data["points"] = json!({ "x": place(|at| at.0), "y": place(|at| at.1), "rows": rows });
     let mut note = format!("{} test rows; point at one to see the row.", points.len());
     match decoder {
         Ok(decoder) => {
             let half = decoder["weights"]["bits"] == 16;
             data["decoder"] = decoder;
             data["codes"] = codes.unwrap_or(Value::Null);
-            data["plane"] = json!(plane.basis(units).map(|vector| vector.into_iter().map(brief).collect::<Vec<_>>()));
-            data["sliders"] = sliders(material);
-            data["start"] = json!(spread(material).1.iter().map(|unit| brief(unit.0.into())).collect::<Vec<_>>());
-            data["columns"] = columns(material);
-            if let Some(geometry) = trained.schema.geometry {
-                let [low, high] = trained.shades();
-                let Geometry { channels, height, width } = geometry;
-                data["image"] = json!([channels, height, width, low, high]);
-            }
             note += " Drag the circle to decode any code of the plane, or move single units. A click on a point takes ";
             note += if data["codes"].is_null() { "its place in the plane." } else { "the code of its row." };
             if half {
@@ -93,7 +98,7 @@ pub fn code(material: &Material) -> Result<Option<Content>> {
     note += &format!(" Effective rank of the code: {}.", short(material.evaluation.effective_rank));
     if outside > 0 {
         note += &format!(
-            " The axes reach from the 0.5th to the 99.5th percentile: {outside} points outside are squares at the \
+            " The axes reach from the 0.5th to the 99.5th percentile; points outside ({outside}) are squares at the \
              border."
         );
     }
@@ -117,13 +122,30 @@ pub fn code(material: &Material) -> Result<Option<Content>> {
     Ok(Some(Content { wide: is_alive, ..Content::new(body, note) }))
 }
 
+/// What the page needs beside the decoder to decode and to show codes.
+fn alive(material: &Material, plane: &Plane) -> Value {
+    let numbers = |values: Vec<f64>| values.into_iter().map(brief).collect::<Vec<f64>>();
+    let trained = &material.trained;
+    let image = trained.schema.geometry.map(|Geometry { channels, height, width }| {
+        let [low, high] = trained.shades();
+        json!([channels, height, width, low, high])
+    });
+    json!({
+        "plane": plane.basis(material.units()).map(numbers),
+        "sliders": sliders(material),
+        "start": numbers(spread(material).1.iter().map(|unit| unit.0.into()).collect()),
+        "columns": columns(material),
+        "image": image,
+    })
+}
+
 /// JSON that no name in it ends early or turns into markup.
 pub(crate) fn inert(data: &Value) -> String {
     data.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
 fn text_length(value: &Value) -> usize {
-    value.to_string().len()
+    inert(value).len()
 }
 
 /// Seven digits of a number.

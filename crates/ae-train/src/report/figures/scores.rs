@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Share of the scores that a histogram shows, if the threshold is not beyond.
+/// Share of the scores that a histogram shows, unless that is less than 1.5 times or more than 4 times the threshold.
 const IN_SIGHT: f64 = 0.95;
 /// Rows in the list of anomalous rows.
 const LISTED: usize = 15;
@@ -28,7 +28,9 @@ pub fn histogram(material: &Material) -> Result<Option<Content>> {
     let threshold = material.detector.threshold();
     let mut sorted = all.clone();
     sorted.sort_by(f64::total_cmp);
-    let most = quantile(&sorted, IN_SIGHT).max(threshold.unwrap_or(0.0) * 1.5);
+    let most = quantile(&sorted, IN_SIGHT);
+    let known = threshold.filter(|threshold| *threshold > 0.0);
+    let most = known.map_or(most, |threshold| most.clamp(1.5 * threshold, 4.0 * threshold));
     let (series, names) = match &material.ranked {
         Some(ranked) => {
             let part = |wanted: bool| -> Vec<f64> {
@@ -48,6 +50,7 @@ pub fn histogram(material: &Material) -> Result<Option<Content>> {
     let body = html! {
         (svg(plot::histogram(&series, "anomaly score", mark, most), "a histogram of the anomaly scores"))
         @if !names.is_empty() { (legend(&names)) }
+        @if let Some(ranked) = &material.ranked { (rankings(ranked, &material.model_name())) }
     };
     let mut note = format!(
         "Of {} test rows; about 1 for a typical training row. At most {} % of rows like the validation rows are above \
@@ -56,14 +59,34 @@ pub fn histogram(material: &Material) -> Result<Option<Content>> {
         short(100.0 * material.detector.false_alarms)
     );
     if sorted[sorted.len() - 1] > most {
+        let inside = sorted.partition_point(|score| *score <= most) as f64 / sorted.len() as f64;
         note += &format!(
-            " The axis ends at {}, {}; the largest score is {}.",
+            " The axis ends at {}, above {} % of the scores; the largest is {}.",
             short(most),
-            if most > quantile(&sorted, IN_SIGHT) { "1.5 times the threshold" } else { "the 95th percentile" },
+            short(100.0 * inside),
             short(sorted[sorted.len() - 1])
         );
     }
+    if material.ranked.is_some() {
+        note +=
+            " F1 is that of the threshold; of baselines, of their own threshold for the same share of false alarms.";
+    }
     Ok(Some(Content::new(body, note)))
+}
+
+/// How well the model and its baselines tell anomalies from the rest.
+fn rankings(ranked: &Ranked, model: &str) -> Markup {
+    let rows = html! {
+        @for (name, ranking) in ranked.rankings(model) {
+            tr {
+                th { (name) }
+                @for figure in [ranking.auroc, ranking.average_precision, ranking.f1] {
+                    td.number { (format!("{figure:.3}")) }
+                }
+            }
+        }
+    };
+    sortable(&["", "AUROC", "average precision", "F1"], &[], rows)
 }
 
 /// Curves of the model and its baselines, with a figure of each.
@@ -72,7 +95,7 @@ fn curves(
     curve: fn(&Ranked, &[f64]) -> Vec<(f64, f64)>,
     (figure, value): (&str, fn(&Ranking) -> f64),
     [x, y]: [&str; 2],
-) -> Option<(Markup, [(String, Ranking); 4])> {
+) -> Option<Markup> {
     let ranked = material.ranked.as_ref()?;
     let rankings = ranked.rankings(&material.model_name());
     let series: Vec<Series> = (0..3)
@@ -83,13 +106,13 @@ fn curves(
         })
         .collect();
     let names: Vec<(usize, String)> = series.iter().map(|series| (series.color, series.name.clone())).collect();
-    Some((html! { (svg(plot::shares(&series, x, y), y)) (legend(&names)) }, rankings))
+    Some(html! { (svg(plot::shares(&series, x, y), y)) (legend(&names)) })
 }
 
 pub fn roc(material: &Material) -> Result<Option<Content>> {
     let axes = ["share of the normal rows above the threshold", "share of the anomalies"];
     let figure: (&str, fn(&Ranking) -> f64) = ("AUROC", |ranking| ranking.auroc);
-    let Some((chart, _)) = curves(material, Ranked::roc, figure, axes) else { return Ok(None) };
+    let Some(chart) = curves(material, Ranked::roc, figure, axes) else { return Ok(None) };
     let note = "True positive rate over false positive rate, for every threshold. The model beside the distance to the \
                 5th nearest training row and the squared error of PCA with components for 90% of the variance.";
     Ok(Some(Content::new(chart, note)))
@@ -98,21 +121,9 @@ pub fn roc(material: &Material) -> Result<Option<Content>> {
 pub fn precision_recall(material: &Material) -> Result<Option<Content>> {
     let axes = ["recall: share of the anomalies found", "precision"];
     let figure: (&str, fn(&Ranking) -> f64) = ("average precision", |ranking| ranking.average_precision);
-    let Some((chart, rankings)) = curves(material, Ranked::precision_recall, figure, axes) else { return Ok(None) };
-    let rows = html! {
-        @for (name, ranking) in rankings {
-            tr {
-                th { (name) }
-                @for figure in [ranking.auroc, ranking.average_precision, ranking.f1] {
-                    td.number { (format!("{figure:.3}")) }
-                }
-            }
-        }
-    };
-    let body = html! { (chart) (sortable(&["", "AUROC", "average precision", "F1"], &[], rows)) };
-    let note = "Precision is the share of anomalies among the rows above the threshold. F1 is that of the threshold in \
-                the histogram, of baselines that of their own threshold for the same share of false alarms.";
-    Ok(Some(Content::new(body, note)))
+    let Some(chart) = curves(material, Ranked::precision_recall, figure, axes) else { return Ok(None) };
+    let note = "Precision is the share of anomalies among the rows above the threshold, for every threshold.";
+    Ok(Some(Content::new(chart, note)))
 }
 
 /// The positions of the rows with the highest scores, the highest first.
