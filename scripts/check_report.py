@@ -225,7 +225,7 @@ def decodes(browser, name, folder, count=5):
         columns = [[f"x{index}", "number", index, index + 1, [], "", ""] for index in range(len(found[0]))]
     worst = 0.0
     for row, cells in zip(found, expected):
-        for column, kind, start, end, levels, *_ in columns:
+        for column, kind, start, end, levels, prefix, suffix in columns:
             said = cells[column]
             if kind == "category":
                 assert levels[max(range(start, end), key=lambda index: row[index]) - start] == said, (name, column)
@@ -233,7 +233,8 @@ def decodes(browser, name, folder, count=5):
                 truth = row[start] >= 0.5
                 assert said.lower() == (levels[truth] if levels else str(truth)).lower(), (name, column, said)
             else:
-                worst = max(worst, abs(row[start] - float(said)) / scale[start % len(scale)])
+                number = float(said.removeprefix(prefix).removesuffix(suffix))
+                worst = max(worst, abs(row[start] - number) / scale[start % len(scale)])
     assert worst <= 1e-3, f"{name}: decoded {worst} of the range apart"
     return worst, data["decoder"]["weights"]["bits"]
 
@@ -312,6 +313,7 @@ def main():
     run("train", "--data", "table.csv", *label, *small, "--set", "model.code_dim=2", *few, "--out", "table")
     assert check(browser, "table", "table/report.html", ANOMALY, "table")
     norm = ["--set", 'model.network.norm="batch"', "--set", 'model.network.activation="gelu"']
+    norm += ["--set", "model.code_dim=4"]
     run("train", "--data", "mixed.csv", "--id", "name", *small, *norm, "--epochs", "20", "--out", "mixed")
     assert check(browser, "mixed", "mixed/report.html", TABLE | GAPS, "mixed")
     run("report", "images", "denoising", "--out", "both.html")

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::{
     Result, Run,
-    anomaly::Detection,
+    anomaly::{Detection, PCA_SHARE},
+    baseline::Matrix,
     evaluation::Figures,
     run_folder::{CARD, RunFolder, bytes},
     trained::Trained,
@@ -48,13 +49,37 @@ pub(crate) fn write(
     };
     let config = serde_json::to_string_pretty(&config(trained, measured, hardware.as_deref())).expect("data is JSON");
     folder.put_unless_changed(config_name, &(config + "\n"))?;
-    folder.put_unless_changed(card_name, &card(trained, measured, detection.as_ref(), hardware.as_deref()))
+    let found = Found { trained, measured, detection, pca: pca_beside(trained, measured, test)?, hardware };
+    folder.put_unless_changed(card_name, &card(&found))
 }
 
-/// The same of a run that was measured before.
+/// What a card is made of.
+struct Found<'a> {
+    trained: &'a Trained,
+    measured: &'a Measured,
+    detection: Option<Detection>,
+    /// Name and test errors of the PCA beside the model.
+    pca: (String, Figures),
+    hardware: Option<String>,
+}
+
+/// PCA with as many components as the code has units, and its errors on the test rows. With as many components as
+/// features it reconstructs everything, which says nothing: then it is the one that explains 90% of the variance.
+fn pca_beside(trained: &Trained, measured: &Measured, test: &Dataset) -> Result<(String, Figures)> {
+    let (k, width) = (measured.summary.code_dim, trained.schema.d_input);
+    if k < width {
+        return Ok((format!("PCA ({k})"), measured.summary.test.pca));
+    }
+    let pca = measured.pca.first(measured.pca.components_for(PCA_SHARE));
+    let values = test.sample(ae_data::fit::SAMPLE).scaled(&trained.schema.scaling)?;
+    let name = format!("PCA ({}, 90% of the variance)", pca.components());
+    Ok((name, pca.errors(Matrix { values: &values, width }).figures()))
+}
+
+/// Writes the card of a run that was measured before.
 ///
 /// # Errors
-/// As [`write`], and data of the run that is gone.
+/// A file that cannot be written, a device that fails, or data of the run that is gone.
 pub fn refresh(run: &Run, device: impl Into<burn::tensor::Device>) -> Result<()> {
     let Some(summary) = run.folder.summary()? else { return Ok(()) };
     let trained = run.trained(device)?;
@@ -213,15 +238,14 @@ fn line(name: &str, of: &Figures) -> String {
     format!("| {name} | {:.6} | {:.4} | {:.4} |\n", of.mse, of.sse, of.fvu)
 }
 
-fn results(trained: &Trained, measured: &Measured, detection: Option<&Detection>) -> String {
+fn results(Found { trained, measured, detection, pca, .. }: &Found) -> String {
     let summary = &measured.summary;
-    let (model, k) = (format!("{} ({})", summary.variant, summary.code_dim), summary.code_dim.min(summary.d_input));
+    let model = format!("{} ({})", summary.variant, summary.code_dim);
     let mut text = "| | mse | sse | fvu |\n|---|---:|---:|---:|\n".to_string();
-    for (part, rows) in [(&summary.test, "test"), (&summary.train, "training")] {
-        text += &line(&format!("{model}, {rows} rows"), &part.model);
-        text += &line(&format!("PCA ({k}), {rows} rows"), &part.pca);
-        text += &line(&format!("mean of the training rows, {rows} rows"), &part.mean);
-    }
+    text += &line(&format!("{model}, test rows"), &summary.test.model);
+    text += &line(&format!("{}, test rows", pca.0), &pca.1);
+    text += &line("mean of the training rows, test rows", &summary.test.mean);
+    text += &line(&format!("{model}, training rows"), &summary.train.model);
     let ([train, test], code) = (summary.measured_rows, &summary.code);
     text += &format!(
         "\nmse: mean squared error per value. sse: sum of squared errors per row. fvu: fraction of variance \
@@ -309,7 +333,8 @@ fn usage(trained: &Trained) -> String {
 }
 
 /// The card.
-fn card(trained: &Trained, measured: &Measured, detection: Option<&Detection>, hardware: Option<&str>) -> String {
+fn card(found: &Found) -> String {
+    let Found { trained, measured, detection, hardware, .. } = found;
     let (schema, summary, config) = (&trained.schema, &measured.summary, &trained.config);
     let variant = config.variant();
     let idea = variant.as_ref().map_or(String::new(), |variant| {
@@ -334,7 +359,7 @@ fn card(trained: &Trained, measured: &Measured, detection: Option<&Detection>, h
             summary.best_epoch,
             summary.train_seconds,
             plain(&summary.device),
-            hardware.map_or("not known".to_string(), plain)
+            hardware.as_deref().map_or("not known".to_string(), plain)
         ),
     };
     let fence = "`".repeat(longest_run(&settings, '`').max(2) + 1);
@@ -342,13 +367,13 @@ fn card(trained: &Trained, measured: &Measured, detection: Option<&Detection>, h
         "{}\n# {} on {}\n\nAn autoencoder: {shape}, a code of {} units, {} parameters.{idea}\n\n## Data\n\n{}\n## \
          Results\n\n{}\n## Usage\n\n{}\n## Training\n\n{trained_on}- Seed: {}\n- Versions: ae-train {}, Burn \
          {BURN}\n\n{fence}toml\n{settings}{fence}\n\n## Limits\n\n{}",
-        front(trained, measured, detection),
+        front(trained, measured, detection.as_ref()),
         plain(&config.variant),
         plain(&schema.name),
         summary.code_dim,
         summary.parameters,
         data(trained),
-        results(trained, measured, detection),
+        results(found),
         usage(trained),
         summary.seed,
         env!("CARGO_PKG_VERSION"),
