@@ -102,7 +102,7 @@ fn curves(
         .map(|index| Series {
             name: format!("{}: {figure} {:.3}", rankings[index].0, value(&rankings[index].1)),
             points: curve(ranked, &ranked.scores[index]),
-            color: [0, 1, 2][index],
+            color: index,
         })
         .collect();
     let names: Vec<(usize, String)> = series.iter().map(|series| (series.color, series.name.clone())).collect();
