@@ -12,6 +12,7 @@ mod golden;
 mod hostile;
 mod library;
 mod own_parts;
+mod page;
 mod training;
 
 use std::{

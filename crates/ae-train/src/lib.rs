@@ -63,6 +63,7 @@ pub mod allocator;
 pub mod anomaly;
 pub mod auroc;
 pub mod baseline;
+pub mod card;
 pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -112,10 +113,6 @@ mod tensors;
 pub mod trained;
 pub mod trainer;
 mod training_loop;
-
-// Names used by `cli` and `report`.
-#[cfg(any(feature = "cli", feature = "report"))]
-pub(crate) use {auroc as ranking, evaluation as evaluate};
 
 pub use anomaly::Detector;
 pub use config::Config;

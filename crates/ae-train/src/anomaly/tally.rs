@@ -64,10 +64,18 @@ impl<'a> Tally<'a> {
     /// How well the scores separate anomalies from normal rows; none without labels of both kinds.
     pub fn detection(&self, detector: &Detector) -> Option<Detection> {
         let labels = self.labels.as_ref()?;
-        let all = std::iter::once(&detector.held_out).chain(&detector.held_out_baselines);
-        let mut rankings = labels.scores.iter().zip(all).map(|(scores, held_out)| {
-            let threshold = threshold_of(held_out, detector.false_alarms).unwrap_or(f64::INFINITY);
-            Ranking::of(scores, &labels.anomalies, threshold)
+        detector.detection_of(&labels.scores, &labels.anomalies)
+    }
+}
+
+impl Detector {
+    /// How well the scores of some rows, the model's and those of the three baselines, separate the `anomalies` among
+    /// them from the other rows; none without rows of both kinds.
+    pub fn detection_of(&self, scores: &[Vec<f64>; 4], anomalies: &[bool]) -> Option<Detection> {
+        let all = std::iter::once(&self.held_out).chain(&self.held_out_baselines);
+        let mut rankings = scores.iter().zip(all).map(|(scores, held_out)| {
+            let threshold = threshold_of(held_out, self.false_alarms).unwrap_or(f64::INFINITY);
+            Ranking::of(scores, anomalies, threshold)
         });
         let mut next = || rankings.next().flatten();
         Some(Detection {
@@ -75,13 +83,11 @@ impl<'a> Tally<'a> {
             neighbours: next()?,
             pca: next()?,
             mean: next()?,
-            anomalies: labels.anomalies.iter().filter(|anomaly| **anomaly).count(),
-            labelled: labels.anomalies.len(),
+            anomalies: anomalies.iter().filter(|anomaly| **anomaly).count(),
+            labelled: anomalies.len(),
         })
     }
-}
 
-impl Detector {
     /// How well the scores separate rows of other classes than `normal` from the normal ones, beside the baselines;
     /// none if the rows have no labels, or all are of one kind.
     ///

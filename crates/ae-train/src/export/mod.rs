@@ -76,7 +76,7 @@ fn order(trained: &Trained) -> String {
 
 /// The meaning of the decoder's output for a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meaning {
+pub(crate) enum Meaning {
     /// The value itself.
     Values,
     /// Logit of a boolean.
@@ -89,7 +89,7 @@ enum Meaning {
 ///
 /// # Errors
 /// A reconstruction loss of another crate, whose meaning is not known.
-fn meanings(trained: &Trained) -> Result<Vec<(Meaning, usize, usize)>> {
+pub(crate) fn meanings(trained: &Trained) -> Result<Vec<(Meaning, usize, usize)>> {
     let loss = &trained.config.model.reconstruction;
     let numbers = match (loss.get::<SquaredError>(), loss.get::<Bernoulli>()) {
         (Some(_), _) => Meaning::Values,

@@ -1,16 +1,31 @@
 //! The page of a run: one HTML file that needs nothing else, with everything that was measured and everything that can
 //! be seen.
 //!
-//! A new figure is one function in [`figures`] and one line in its list.
+//! A new figure is one function in a file of [`figures`] and one line in its list. The page begins with what the run is
+//! for ([`Purpose`]). Its script is the one of this module, which the content security policy names by its SHA-256, and
+//! no other; what the script reads of the data is JSON beside it, never markup.
 
+mod decoder;
 pub mod figures;
+mod material;
+mod measure;
 pub mod plot;
 
 use ae_data::progress::Progress;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use burn::tensor::Device;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
 
 use crate::{Result, Run, compare::compare};
+use figures::{Content, FIGURES};
+pub use material::{Material, Purpose};
+
+const STYLE: &str = include_str!("style.css");
+/// The script of the page.
+pub const SCRIPT: &str = include_str!("script.js");
+/// Bytes of a page that its script and the data of its interactive figures take, at most.
+pub const ALIVE: usize = 200_000;
 
 /// Writes the page of `run` into its folder.
 ///
@@ -26,8 +41,8 @@ pub fn write(run: &Run, device: &Device) -> Result<()> {
 /// As [`write()`].
 pub fn page(runs: &[Run], device: &Device) -> Result<String> {
     let mut sections = Vec::new();
-    for run in runs {
-        sections.push(section(run, device)?);
+    for (index, run) in runs.iter().enumerate() {
+        sections.push(section(run, device, index, ALIVE.saturating_sub(SCRIPT.len()) / runs.len().max(1))?);
     }
     let comparison = if runs.len() > 1 { Some(comparison(runs, device)?) } else { None };
     let title = match runs {
@@ -39,8 +54,8 @@ pub fn page(runs: &[Run], device: &Device) -> Result<String> {
         html lang="en" {
             head {
                 meta charset="utf-8";
-                // Nothing is fetched and no script runs, whatever the data is called.
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+                // Nothing is fetched and no other script runs, whatever the data is called.
+                meta http-equiv="Content-Security-Policy" content=(policy());
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) }
@@ -51,23 +66,63 @@ pub fn page(runs: &[Run], device: &Device) -> Result<String> {
                     @if let Some(comparison) = comparison { h1 { (title) } (comparison) }
                     @for section in sections { (section) }
                 }
+                script { (PreEscaped(SCRIPT)) }
             }
         }
     };
     Ok(page.into_string())
 }
 
-/// One run, from its name to its settings.
-fn section(run: &Run, device: &Device) -> Result<Markup> {
-    let material = figures::Material::gather(run, device)?;
+/// What the page may do: show its own style and images, and run its own script.
+fn policy() -> String {
+    let digest = STANDARD.encode(Sha256::digest(SCRIPT));
+    format!("default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'")
+}
+
+/// A figure that was drawn.
+struct Drawn {
+    id: &'static str,
+    title: &'static str,
+    content: Content,
+}
+
+/// Every figure of a run that applies: those that it begins with, and the others.
+fn draw(material: &Material) -> Result<[Vec<Drawn>; 2]> {
+    let mut progress = Progress::new("drawing figures", FIGURES.len());
     let mut drawn = Vec::new();
-    let mut progress = Progress::new("drawing figures", figures::FIGURES.len());
-    for (id, title, figure) in figures::FIGURES {
-        if let Some(content) = figure(&material)? {
-            drawn.push((id, title, content));
-        }
+    for &(id, title, figure) in FIGURES {
+        drawn.extend(figure(material)?.map(|content| Drawn { id, title, content }));
         progress.step();
     }
+    let first = material.purpose.first();
+    let place = |figure: &Drawn| first.iter().position(|id| *id == figure.id);
+    let (mut begins, others): (Vec<Drawn>, Vec<Drawn>) = drawn.into_iter().partition(|figure| place(figure).is_some());
+    begins.sort_by_key(place);
+    // A narrow figure between wide ones would leave half of its line empty.
+    let wide: Vec<bool> = begins.iter().map(|figure| figure.content.wide).collect();
+    let is_alone =
+        |at: usize| !wide[at] && (at == 0 || wide[at - 1]) && wide.get(at + 1).is_none_or(|is_wide| *is_wide);
+    let (alone, begins): (Vec<_>, Vec<_>) = begins.into_iter().enumerate().partition(|(at, _)| is_alone(*at));
+    let figures = |of: Vec<(usize, Drawn)>| of.into_iter().map(|(_, figure)| figure).collect::<Vec<Drawn>>();
+    Ok([figures(begins), figures(alone).into_iter().chain(others).collect()])
+}
+
+/// One run, from its name to its settings; `index` is its place on the page.
+fn section(run: &Run, device: &Device, index: usize, budget: usize) -> Result<Markup> {
+    let material = Material::gather(run, device, budget)?;
+    let [begins, others] = draw(&material)?;
+    let (wide, narrow): (Vec<Drawn>, Vec<Drawn>) = others.into_iter().partition(|figure| figure.content.wide);
+    let figure = |Drawn { id, title, content }: &Drawn| {
+        // Of several runs on a page each figure has a name of its own.
+        let name = if index == 0 { (*id).to_string() } else { format!("{id}-{}", index + 1) };
+        html! {
+            figure id=(name) class=(if content.wide { format!("{id} wide") } else { (*id).to_string() }) {
+                figcaption { h2 { (title) } }
+                (content.body)
+                @if !content.note.is_empty() { p.note { (content.note) } }
+            }
+        }
+    };
     let (schema, summary) = (&material.trained.schema, &material.summary);
     let shape = schema
         .geometry
@@ -77,26 +132,22 @@ fn section(run: &Run, device: &Device) -> Result<Markup> {
         article {
             header {
                 h1 { (run.config.variant) " on " (schema.name) }
-                p.idea { "What keeps it from copying: " (run.config.variant()?.idea) "." }
+                p.idea { "What keeps it from copying its input: " (run.config.variant()?.idea) "." }
                 p.facts {
                     (shape) ", code of " (summary.code_dim) " units, " (summary.parameters) " parameters; "
-                    (schema.train_rows) " rows to train on, " (schema.validation_rows) " to choose the epoch by, " (schema.test_rows) " to test on"
-                    @if let Some(normal) = &schema.normal { "; trained on rows of class " (normal) " alone" }
+                    (schema.train_rows) " training rows, " (schema.validation_rows) " validation rows, "
+                    (schema.test_rows) " test rows"
+                    @if let Some(normal) = &schema.normal { "; trained on rows of class " (normal) " only" }
                     "; seed " (summary.seed)
                     @if summary.epochs > 0 {
-                        "; " (summary.epochs) " epochs in " (plot::short(summary.train_seconds)) " s on " (summary.device)
+                        "; " (summary.epochs) " epochs in " (plot::short(summary.train_seconds)) " s on "
+                        (summary.device)
                     } @else { "; trained elsewhere" }
                 }
             }
-            div.grid {
-                @for (id, title, content) in drawn {
-                    figure id=(id) class=[content.wide.then_some("wide")] {
-                        figcaption { h2 { (title) } }
-                        (content.body)
-                        @if !content.note.is_empty() { p.note { (content.note) } }
-                    }
-                }
-            }
+            div.begins { @for drawn in &begins { (figure(drawn)) } }
+            div.masonry { @for drawn in &narrow { (figure(drawn)) } }
+            @for drawn in &wide { (figure(drawn)) }
         }
     })
 }
@@ -105,25 +156,33 @@ fn comparison(runs: &[Run], device: &Device) -> Result<Markup> {
     let lines = compare(runs, device, |_| {})?;
     let longest =
         lines.iter().max_by_key(|line| line.figures.len()).map(|line| line.figures.clone()).unwrap_or_default();
+    let cell = |line: &crate::compare::Line, name: &str| {
+        html! {
+            @match line.figures.iter().find(|figure| figure.name == name) {
+                Some(figure) => td.number {
+                    @if figure.best { strong { (plot::short(figure.mean)) } } @else { (plot::short(figure.mean)) }
+                    @if line.runs > 1 { small { " ± " (plot::short(figure.deviation)) } }
+                },
+                None => td.number { "–" },
+            }
+        }
+    };
     Ok(html! {
         figure #comparison .wide {
-            figcaption { h2 { "Side by side" } }
+            figcaption { h2 { "Comparison" } }
             div.scroll {
-                table {
-                    thead { tr { th { "on the test rows" } th { "data" } th { "runs" } @for figure in &longest { th.number { (figure.name) } } } }
+                table.sortable {
+                    thead {
+                        tr {
+                            th { "on the test rows" } th { "data" } th.number { "runs" }
+                            @for figure in &longest { th.number { (figure.name) } }
+                        }
+                    }
                     tbody {
                         @for line in &lines {
                             tr {
                                 th { (line.name) } td { (line.data) } td.number { (line.runs) }
-                                @for name in &longest {
-                                    @match line.figures.iter().find(|figure| figure.name == name.name) {
-                                        Some(figure) => td.number {
-                                            @if figure.best { strong { (plot::short(figure.mean)) } } @else { (plot::short(figure.mean)) }
-                                            @if line.runs > 1 { small { " ± " (plot::short(figure.deviation)) } }
-                                        },
-                                        None => td {},
-                                    }
-                                }
+                                @for figure in &longest { (cell(line, &figure.name)) }
                             }
                         }
                     }
@@ -134,4 +193,15 @@ fn comparison(runs: &[Run], device: &Device) -> Result<Markup> {
     })
 }
 
-const STYLE: &str = include_str!("style.css");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_that_a_page_begins_with_exists_and_the_script_cannot_end_early() {
+        for purpose in [Purpose::Anomaly, Purpose::Imputation, Purpose::Images, Purpose::Table] {
+            assert!(purpose.first().iter().all(|first| FIGURES.iter().any(|(id, ..)| id == first)), "{purpose:?}");
+        }
+        assert!(!SCRIPT.contains("</") && !SCRIPT.contains("<!--") && SCRIPT.len() < ALIVE / 10);
+    }
+}

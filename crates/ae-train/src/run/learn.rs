@@ -8,7 +8,7 @@ use burn::{module::Module, tensor::Device, train::Interrupter};
 
 use super::state::{Ended, Learned, Outcome, Run};
 use crate::{
-    Error, Result,
+    Error, Result, card,
     checkpoint::{self, Saved},
     config::Keep,
     data::Data,
@@ -159,7 +159,10 @@ impl Run {
     /// As [`train`](Self::train).
     pub fn measure(&self, Ended { data, trained, how, _lock }: Ended) -> Result<Summary> {
         let (last, best) = (how.epochs, how.best);
-        let Measured { summary, pca, detector } = Measured::of(&trained, &data, how)?;
+        let hardware = (last > 0).then(card::hardware);
+        let measured = Measured::of(&trained, &data, how)?;
+        card::write(&self.folder, &trained, &measured, &data.split.test, hardware)?;
+        let Measured { summary, pca, detector } = measured;
         self.folder.write_pca(&pca)?;
         self.folder.write_detector(&detector)?;
         self.folder.write_summary(&summary)?;

@@ -25,6 +25,9 @@ use crate::{
 /// Name of the file with the digests of the other files.
 pub(super) const FILES: &str = "files.json";
 
+/// Names of the model card and of the architecture as data.
+pub(crate) const CARD: [&str; 2] = ["README.md", "config.json"];
+
 /// Name of the lock file.
 pub(super) const LOCK: &str = ".lock";
 
@@ -222,7 +225,13 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be removed.
     pub fn reopen(&self) -> Result<()> {
-        for path in [self.report_file(), self.path.join("summary.json")] {
+        let mut files = vec![self.report_file(), self.path.join("summary.json")];
+        for name in CARD {
+            if !self.is_changed(name)? {
+                files.push(self.path.join(name));
+            }
+        }
+        for path in files {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::at("remove", &path, error)),
                 _ => {}
@@ -255,6 +264,25 @@ impl RunFolder {
                 Err(Error::damaged(&path, format!("it has changed since it was written (by its digest in {FILES})")))
             }
             Ok(_) => Ok(()),
+        }
+    }
+
+    /// Whether a person has changed a file that the program writes: it exists, and its digest is another one. A link
+    /// does not count, since writing replaces it.
+    pub(crate) fn is_changed(&self, name: &str) -> Result<bool> {
+        let path = self.path.join(name);
+        match path.is_file() && !path.is_symlink() {
+            true => Ok(Digest::of(&path).ok() != self.digests()?.remove(name)),
+            false => Ok(false),
+        }
+    }
+
+    /// Writes a text whose digest is stored, unless a person has changed the file.
+    pub(crate) fn put_unless_changed(&self, name: &str, text: &str) -> Result<()> {
+        let is_same = || fs::read(self.path.join(name)).is_ok_and(|before| before == text.as_bytes());
+        match self.is_changed(name)? && !is_same() {
+            true => Ok(()),
+            false => self.put(name, |path| Ok(write_bytes(path, text.as_bytes())?)),
         }
     }
 

@@ -6,6 +6,7 @@ mod lock;
 mod pca;
 mod weights;
 
+pub(crate) use self::folder::CARD;
 pub use self::{folder::RunFolder, lock::Lock};
 #[cfg(feature = "cli")]
 pub(crate) use crate::files::{own_file, own_folder};

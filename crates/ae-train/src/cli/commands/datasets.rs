@@ -33,7 +33,7 @@ pub fn entry() -> Entry {
 fn run(args: &DatasetsArgs, _: &Registry) -> Result<()> {
     if args.json {
         let sets = BUILTIN.iter().map(
-            |set| json!({ "name": set.name, "about": set.about, "license": set.licence, "is_built_in": set.embedded }),
+            |set| json!({ "name": set.name, "about": set.about, "license": set.license, "is_built_in": set.embedded }),
         );
         return document(&sets.collect::<Vec<_>>());
     }

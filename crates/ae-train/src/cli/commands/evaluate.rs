@@ -13,8 +13,8 @@ use crate::{
         output::{print, shown, warn},
         table::Table,
     },
-    evaluate::{Accuracies, Evaluation},
-    evaluation::Figures,
+    evaluation::ReconstructionErrors as Figures,
+    evaluation::{Accuracies, Evaluation},
 };
 
 /// Columns that are listed, at most: those with the largest errors.

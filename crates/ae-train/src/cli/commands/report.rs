@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 use serde_json::json;
 
 use crate::{
-    Result, Run,
+    Result, Run, card,
     cli::{
         devices::open_for_results,
         entry::{Entry, Group},
@@ -54,6 +54,8 @@ fn run(args: &ReportArgs, registry: &Registry) -> Result<()> {
     let path = match (&args.out, runs.as_slice()) {
         (None, [run]) => {
             run.folder.write_report(&page)?;
+            card::refresh(run, device)?;
+            super::note(&card::kept(run)?);
             run.folder.report_file()
         }
         (out, _) => {

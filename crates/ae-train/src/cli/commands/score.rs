@@ -10,6 +10,7 @@ use super::save;
 use crate::{
     Error, Result,
     anomaly::{Detection, PCA_SHARE, Tally, normal_class},
+    auroc::Ranking,
     cli::{
         args::{RowsArgs, within},
         entry::{Entry, Group},
@@ -17,7 +18,6 @@ use crate::{
         output::{mode, note, say_table, status},
         table::Table,
     },
-    ranking::Ranking,
 };
 
 /// What to score.

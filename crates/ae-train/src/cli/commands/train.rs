@@ -12,7 +12,7 @@ use clap::{Args, ValueHint};
 use serde::Serialize;
 
 use crate::{
-    Config, Error, Reporter, Result, Run, TensorBoard,
+    Config, Error, Reporter, Result, Run, TensorBoard, card,
     cli::{
         args::ConfigArgs,
         devices,
@@ -25,7 +25,7 @@ use crate::{
         terminal::Terminal,
     },
     device::{self, Found},
-    evaluation::Figures,
+    evaluation::ReconstructionErrors as Figures,
     run::Learned,
     run_folder::Summary,
 };
@@ -144,6 +144,7 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     {
         warn(&format!("no report: {error}"));
     }
+    super::note(&card::kept(&run)?);
     detail("done");
     match args.json {
         true => document(&run, &summary)?,

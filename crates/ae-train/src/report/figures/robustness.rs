@@ -1,0 +1,51 @@
+//! What happens to rows with noise, with missing values, and to what does not resemble the data.
+
+use maud::html;
+
+use super::{Content, legend, sortable, svg};
+use crate::{
+    Result,
+    evaluation::Point,
+    report::{
+        material::Material,
+        plot::{self, Series, short},
+    },
+};
+
+/// A curve of the model beside that of PCA.
+fn curve(material: &Material, points: &[Point], x: &str, note: &str) -> Content {
+    let series = |name: String, color: usize, of: fn(&Point) -> f64| Series {
+        name,
+        points: points.iter().map(|point| (point.level, of(point))).collect(),
+        color,
+    };
+    let series =
+        [series(material.model_name(), 0, |point| point.mse), series(material.pca_name(), 1, |point| point.pca)];
+    let names: Vec<(usize, String)> = series.iter().map(|series| (series.color, series.name.clone())).collect();
+    Content::new(html! { (svg(plot::lines(&series, x, "mse"), x)) (legend(&names)) }, note)
+}
+
+pub fn noise(material: &Material) -> Result<Option<Content>> {
+    let note = "Mean squared error between the clean row and the reconstruction of the row with Gaussian noise.";
+    Ok(Some(curve(material, &material.evaluation.noise, "standard deviation of the noise", note)))
+}
+
+pub fn missing(material: &Material) -> Result<Option<Content>> {
+    let note = "Mean squared error at values that were hidden at random and then imputed.";
+    Ok(Some(curve(material, &material.evaluation.missing, "share of the values hidden", note)))
+}
+
+pub fn copying(material: &Material) -> Result<Option<Content>> {
+    let rows = html! {
+        @for thing in &material.evaluation.copying {
+            tr {
+                th { (thing.what) }
+                @for figure in [thing.mse, thing.fvu, thing.fvu_pca] { td.number { (short(figure)) } }
+            }
+        }
+    };
+    let note = "An autoencoder should reconstruct the data and nothing else: a low fvu (fraction of variance \
+                unexplained) for the data, a high one for the other rows. A network that copies everything has learned \
+                nothing about the data.";
+    Ok(Some(Content::new(sortable(&["what", "mse", "fvu", "fvu of PCA"], &[], rows), note)))
+}

@@ -1,0 +1,211 @@
+//! What the figures of a run are made of.
+
+use ae_data::{Dataset, Geometry, picture::Sheet, table::texts};
+use burn::tensor::Device;
+
+use super::{
+    measure::{self, Ranked},
+    plot::short,
+};
+use crate::{
+    Error, Result, Run, Which,
+    anomaly::{Detector, Scores},
+    baseline::Pca,
+    evaluation::Evaluation,
+    history,
+    run_folder::Summary,
+    trained::Trained,
+};
+
+/// Rows that figures of many rows are made of, at most.
+const MANY: usize = 2000;
+
+/// What a run is for, which decides what its page begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To find anomalies: it was trained on the rows of the normal class only.
+    Anomaly,
+    /// To fill in missing values: its rows have some, or it was trained to.
+    Imputation,
+    /// To learn a code of images.
+    Images,
+    /// To learn a code of the rows of a table.
+    Table,
+}
+
+/// What a figure is made of.
+pub struct Material {
+    /// The model and what belongs to it.
+    pub trained: Trained,
+    /// The result of the run.
+    pub summary: Summary,
+    /// Everything measured on the test rows.
+    pub evaluation: Evaluation,
+    /// What the run is for.
+    pub purpose: Purpose,
+    pub(super) train: Dataset,
+    pub(super) test: Dataset,
+    /// Some test rows, and their codes, row by row.
+    pub(super) some: Dataset,
+    pub(super) codes: Vec<f32>,
+    pub(super) pca: Pca,
+    pub(super) detector: Detector,
+    /// Anomaly scores of those rows.
+    pub(super) scores: Scores,
+    /// With a normal class: how the labeled rows are ranked, beside the baselines.
+    pub(super) ranked: Option<Ranked>,
+    pub(super) metrics: Vec<(String, Vec<f64>)>,
+    /// Bytes of the page that its interactive figure may take.
+    pub(super) budget: usize,
+}
+
+impl Material {
+    /// Everything that the figures of `run` need, of which the interactive one takes `budget` bytes at most.
+    ///
+    /// # Errors
+    /// A run that has not ended, or whose data is gone.
+    pub fn gather(run: &Run, device: &Device, budget: usize) -> Result<Self> {
+        let Some(summary) = run.folder.summary()? else {
+            let folder = run.folder.path().display();
+            return Err(Error::Failed(format!(
+                "{folder} has not ended: continue it with `ae train --resume {folder}`"
+            )));
+        };
+        let trained = run.trained(device.clone())?;
+        let (pca, detector): (Pca, Detector) = (run.folder.pca()?, run.folder.detector()?);
+        let rows = |which| run.rows(&trained, which);
+        let (test, train) = (rows(Which::Test)?, rows(Which::Train)?);
+        let test = test.sample(ae_data::fit::SAMPLE);
+        let evaluation = trained.evaluate(&test, &pca, Some(&train))?;
+        let some = test.thin(MANY);
+        let codes = trained.codes(&some)?;
+        let (scores, baselines) = detector.score_beside(&trained, &some, &pca)?;
+        let normal = trained.schema.normal.as_ref();
+        let ranked = normal.and_then(|normal| Ranked::of(&scores.rows, &baselines, &detector, &some, normal));
+        let purpose = match (trained.schema.geometry.is_some(), normal.is_some()) {
+            (_, true) => Purpose::Anomaly,
+            (true, _) => Purpose::Images,
+            _ if trained.model.mask_input || train.rows().has_missing() => Purpose::Imputation,
+            _ => Purpose::Table,
+        };
+        let metrics =
+            if run.folder.metrics_file().exists() { history::columns(&run.folder.metrics_file())? } else { Vec::new() };
+        Ok(Self {
+            trained,
+            summary,
+            evaluation,
+            purpose,
+            train,
+            test,
+            some,
+            codes,
+            pca,
+            detector,
+            scores,
+            ranked,
+            metrics,
+            budget,
+        })
+    }
+
+    /// Features of a row.
+    pub(super) fn width(&self) -> usize {
+        self.trained.schema.d_input
+    }
+
+    /// Units of the code.
+    pub(super) fn units(&self) -> usize {
+        self.trained.config.model.code_dim
+    }
+
+    /// The model with the width of its code, as it is called beside its baselines.
+    pub(super) fn model_name(&self) -> String {
+        format!("{} ({})", self.summary.variant, self.summary.code_dim)
+    }
+
+    /// The PCA that is measured beside the model.
+    pub(super) fn pca_name(&self) -> String {
+        format!("PCA ({})", self.evaluation.pca_components)
+    }
+
+    /// Images of this shape side by side.
+    pub(super) fn sheet(&self, geometry: Geometry, columns: usize) -> Sheet {
+        let [low, high] = self.trained.shades();
+        Sheet {
+            zoom: (64 / geometry.height.max(geometry.width)).clamp(1, 6),
+            ..Sheet::new(geometry, columns, low, high)
+        }
+    }
+
+    /// The values of rows in the units of the data, row by row.
+    pub(super) fn values(&self, rows: &Dataset) -> Result<Vec<f64>> {
+        Ok(self.trained.unscale(&rows.scaled(&self.trained.schema.scaling)?))
+    }
+
+    /// The reconstructions of rows in the units of the data, row by row.
+    pub(super) fn reconstructed(&self, rows: &Dataset) -> Result<Vec<f64>> {
+        let mut values = Vec::new();
+        for batch in self.trained.reconstructions(rows, None) {
+            values.extend(batch?.values);
+        }
+        Ok(values)
+    }
+
+    /// The reconstructions of rows by the PCA that is measured beside the model.
+    pub(super) fn reconstructed_by_pca(&self, rows: &Dataset) -> Result<Vec<f64>> {
+        let values = rows.scaled(&self.trained.schema.scaling)?;
+        let pca = self.pca.first(self.evaluation.pca_components);
+        Ok(self.trained.unscale(&pca.reconstruct(measure::matrix(&values, self.width()))))
+    }
+
+    /// Rows in the units of the data as cells for people, by column; none where a value is missing.
+    pub(super) fn cells(&self, values: &[f64]) -> Result<Vec<Vec<Option<String>>>> {
+        let table = self.trained.table_of(values)?;
+        let columns = self.trained.columns();
+        let shown = |text: String, prefix: &str, suffix: &str| match text.parse::<f64>() {
+            Ok(number) if number.is_nan() => None,
+            Ok(number) => Some(format!("{prefix}{}{suffix}", short(number))),
+            Err(_) => Some(text),
+        };
+        let cells = table.columns().iter().zip(&columns).map(|(array, column)| {
+            let texts = texts(array, "the rows".as_ref())?;
+            let (prefix, suffix) = (column.style.prefix.as_str(), column.style.suffix.as_str());
+            // The levels of a category may look like numbers.
+            let is_number = column.kind == ae_data::Kind::Number;
+            let cell = |text: String| if is_number { shown(text, prefix, suffix) } else { Some(text) };
+            Ok(texts.into_iter().map(|text| text.and_then(cell)).collect())
+        });
+        cells.collect()
+    }
+
+    /// What each row of `rows` is called: its identifier, or its number in the data, counted from 0.
+    pub(super) fn names(&self, rows: &Dataset) -> Result<Vec<String>> {
+        let number = |row: &usize| format!("row {row}");
+        let carried = rows.rows().carried.as_ref();
+        let Some((carried, id)) = carried.and_then(|carried| Some((carried, carried.id?))) else {
+            return Ok(rows.indices().iter().map(number).collect());
+        };
+        let texts = carried.texts(rows.indices(), id)?;
+        Ok(texts.into_iter().zip(rows.indices()).map(|(text, row)| text.unwrap_or_else(|| number(row))).collect())
+    }
+
+    /// The class of each row of `rows`; none where it has no label.
+    pub(super) fn labels(&self, rows: &Dataset) -> Vec<Option<String>> {
+        let classes = rows.rows().classes();
+        let label = |row: &usize| rows.rows().label(*row).and_then(|label| classes.get(label as usize).cloned());
+        rows.indices().iter().map(label).collect()
+    }
+
+    /// The test rows of the normal class, if one was trained on and there are others, too.
+    pub(super) fn normal_rows(&self) -> Option<Dataset> {
+        let normal = self.trained.schema.normal.as_ref().filter(|_| self.ranked.is_some())?;
+        let labels = self.labels(&self.test);
+        let rows = self.test.indices().iter().zip(labels).filter(|(_, label)| label.as_ref() == Some(normal));
+        Some(self.test.select(rows.map(|(row, _)| *row).collect()))
+    }
+}
+
+/// Numbers in single precision, as images are drawn from.
+pub(super) fn singles(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&value| value as f32).collect()
+}

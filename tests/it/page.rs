@@ -1,0 +1,312 @@
+//! The page of a run and its model card: what runs in the page, what its decoder computes, what the card says.
+
+use std::{fs, path::Path};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use burn::tensor::f16;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{ae, ae_ok, text};
+
+/// What lies between two texts, for the first time.
+fn between<'a>(page: &'a str, before: &str, after: &str) -> &'a str {
+    let start = page.find(before).unwrap_or_else(|| panic!("no {before}")) + before.len();
+    &page[start..start + page[start..].find(after).unwrap()]
+}
+
+/// Names that would be markup, or end a script, if they were not kept text.
+const HOSTILE: [&str; 3] = ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"'><b>&amp;"];
+
+/// A table with every kind of column, with hostile names and cells, and blanks.
+fn mixed(here: &Path) {
+    let mut table = format!("id,{},ripe,\"{}\",weight,count\n", HOSTILE[0], HOSTILE[2].replace('"', "\"\""));
+    for row in 0..240 {
+        let level = format!("\"{}\"", HOSTILE[row * 7 % 3].replace('"', "\"\""));
+        let weight = if row % 11 == 0 { String::new() } else { format!("{:.3}", 3.0 + (row % 17) as f32 * 0.21) };
+        table += &format!("r{row},{level},{},{},{weight},{}\n", row % 3 == 0, (row * 13 % 29) as f32 * 0.5, row % 9);
+    }
+    fs::write(here.join("mixed.csv"), table).unwrap();
+}
+
+/// The decoder that a page holds.
+struct Decoder {
+    data: Value,
+    weights: Vec<f64>,
+}
+
+impl Decoder {
+    fn of(page: &str) -> Self {
+        let data: Value =
+            serde_json::from_str(between(page, "<script type=\"application/json\">", "</script>")).unwrap();
+        let weights = &data["decoder"]["weights"];
+        let bytes = STANDARD.decode(weights["data"].as_str().unwrap()).unwrap();
+        let weights = match weights["bits"].as_u64() {
+            Some(32) => bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap()).into()).collect(),
+            Some(16) => bytes.chunks_exact(2).map(|two| f16::from_le_bytes(two.try_into().unwrap()).into()).collect(),
+            other => panic!("{other:?} bits"),
+        };
+        Self { data, weights }
+    }
+
+    /// The row of a code, in the units of the data.
+    fn decode(&self, code: &[f64]) -> Vec<f64> {
+        let decoder = &self.data["decoder"];
+        let place = |value: &Value| value.as_u64().unwrap() as usize;
+        let mut x = code.to_vec();
+        for layer in decoder["layers"].as_array().unwrap() {
+            x = match layer[0].as_str().unwrap() {
+                "linear" => {
+                    let [from, to, at] = [1, 2, 3].map(|index| place(&layer[index]));
+                    let weight = |i: usize, j: usize| self.weights[at + i * to + j];
+                    let sum = |j: usize| (0..from).map(|i| x[i] * weight(i, j)).sum::<f64>() + weight(from, j);
+                    (0..to).map(sum).collect()
+                }
+                "affine" => {
+                    let [n, at] = [1, 2].map(|index| place(&layer[index]));
+                    x.iter().enumerate().map(|(i, x)| x * self.weights[at + i] + self.weights[at + n + i]).collect()
+                }
+                "elu" => x.into_iter().map(|z| if z > 0.0 { z } else { z.exp_m1() }).collect(),
+                "relu" => x.into_iter().map(|z| z.max(0.0)).collect(),
+                "tanh" => x.into_iter().map(f64::tanh).collect(),
+                "sigmoid" => x.into_iter().map(|z| 1.0 / (1.0 + (-z).exp())).collect(),
+                other => panic!("{other}"),
+            };
+        }
+        for output in decoder["outputs"].as_array().unwrap() {
+            let part = &mut x[place(&output[1])..place(&output[2])];
+            match output[0].as_str().unwrap() {
+                "values" => {}
+                "sigmoid" => part.iter_mut().for_each(|z| *z = 1.0 / (1.0 + (-*z).exp())),
+                _ => {
+                    let sum: f64 = part.iter().map(|z| z.exp()).sum();
+                    part.iter_mut().for_each(|z| *z = z.exp() / sum);
+                }
+            }
+        }
+        let of = |name: &str, index: usize| {
+            let all = decoder[name].as_array().unwrap();
+            all[index % all.len()].as_f64().unwrap()
+        };
+        x.into_iter().enumerate().map(|(index, x)| x * of("scale", index) + of("offset", index)).collect()
+    }
+}
+
+fn numbers(line: &str) -> Vec<f64> {
+    line.split(',').map(|cell| cell.parse().unwrap()).collect()
+}
+
+#[test]
+fn only_the_pages_own_script_may_run_and_names_stay_text() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    mixed(here);
+    let small = ["--set", "model.network.hidden=[8]", "--set", "model.code_dim=2", "--epochs", "2"];
+    ae_ok(here, &[&["train", "--data", "mixed.csv", "--id", "id", "--out", "run"], small.as_slice()].concat());
+    let page = fs::read_to_string(here.join("run/report.html")).unwrap();
+    let policy = between(&page, "Content-Security-Policy\" content=\"", "\"");
+    let script = between(&page, "<script>", "</script>");
+    assert_eq!(script, ae_train::report::SCRIPT);
+    let digest = STANDARD.encode(Sha256::digest(script));
+    assert!(policy.starts_with("default-src 'none';"), "{policy}");
+    assert!(policy.ends_with(&format!("script-src 'sha256-{digest}'")) && !policy.contains("unsafe-eval"), "{policy}");
+    // One script and one block of data: none of the names began another one.
+    assert_eq!((page.matches("<script").count(), page.matches("</script").count()), (2, 2));
+    assert!(!page.contains("<img src=x") && !page.contains("'><b>"));
+    let data = between(&page, "<script type=\"application/json\">", "</script>");
+    assert!(!data.contains(['<', '>', '&']), "{data}");
+    assert!(data.len() + script.len() < ae_train::report::ALIVE);
+    let names = Decoder::of(&page).data["columns"].to_string();
+    assert!(serde_json::to_string(HOSTILE[0]).is_ok_and(|name| names.contains(&name)), "{names}");
+    assert!(page.contains("<figure id=\"imputation\"") && page.contains("<figure id=\"filled\""));
+}
+
+#[test]
+fn the_decoder_of_the_page_says_what_ae_decode_says() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    mixed(here);
+    let batch = "model.network.norm=\"batch\"";
+    for (name, settings) in [
+        ("images", vec!["--data", "digits", "--epochs", "2"]),
+        (
+            "sparse",
+            vec!["--variant", "k_sparse", "--code-dim", "48", "--set", "model.network.hidden=[]", "--epochs", "2"],
+        ),
+        (
+            "table",
+            vec![
+                "--data",
+                "mixed.csv",
+                "--id",
+                "id",
+                "--set",
+                "model.network.hidden=[8]",
+                "--set",
+                batch,
+                "--epochs",
+                "5",
+            ],
+        ),
+    ] {
+        ae_ok(here, &[&["train", "--out", name], settings.as_slice()].concat());
+        let decoder = Decoder::of(&fs::read_to_string(here.join(name).join("report.html")).unwrap());
+        ae_ok(here, &["encode", name, "--rows", "test", "--out", "codes.csv"]);
+        let codes = fs::read_to_string(here.join("codes.csv")).unwrap();
+        let head = codes.lines().next().unwrap();
+        let units: Vec<usize> =
+            head.split(',').enumerate().filter(|(_, name)| name.starts_with('h')).map(|(at, _)| at).collect();
+        // Test codes, the first two of them larger than any.
+        let mut rows: Vec<Vec<f64>> = codes
+            .lines()
+            .skip(1)
+            .take(6)
+            .map(|line| {
+                let cells: Vec<&str> = line.split(',').collect();
+                units.iter().map(|&at| cells[at].parse().unwrap()).collect()
+            })
+            .collect();
+        rows[..2].iter_mut().flatten().for_each(|unit| *unit *= 2.5);
+        let lines = |row: &Vec<f64>| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
+        let names: Vec<String> = (0..units.len()).map(|unit| format!("h{unit}")).collect();
+        let text = [vec![names.join(",")], rows.iter().map(lines).collect()].concat().join("\n");
+        fs::write(here.join("codes.csv"), text + "\n").unwrap();
+        ae_ok(here, &["decode", name, "codes.csv", "--out", "decoded.npy"]);
+        ae_ok(here, &["decode", name, "codes.csv", "--out", "decoded.csv"]);
+        let decoded = fs::read_to_string(here.join("decoded.csv")).unwrap();
+        let columns = decoder.data["columns"].as_array();
+        let scale = decoder.data["decoder"]["scale"].as_array().unwrap();
+        for (row, line) in rows.iter().zip(decoded.lines().skip(1)) {
+            let found = decoder.decode(row);
+            let Some(columns) = columns else {
+                for (found, expected) in found.iter().zip(numbers(line)) {
+                    assert!(
+                        (found - expected).abs() <= 1e-3 * scale[0].as_f64().unwrap(),
+                        "{name}: {found} {expected}"
+                    );
+                }
+                continue;
+            };
+            // The names of the levels hold no comma, so that a line is cut at each.
+            for (column, cell) in columns.iter().zip(line.split(',')) {
+                let [start, end] = [2, 3].map(|index| column[index].as_u64().unwrap() as usize);
+                let part = &found[start..end];
+                let best = (0..part.len()).max_by(|&a, &b| part[a].total_cmp(&part[b])).unwrap();
+                match column[1].as_str().unwrap() {
+                    "category" => {
+                        let level = column[4][best].as_str().unwrap();
+                        assert_eq!(cell.trim_matches('"').replace("\"\"", "\""), level, "{name}");
+                    }
+                    "boolean" => assert_eq!(cell, (part[0] >= 0.5).to_string(), "{name}"),
+                    _ => {
+                        let (expected, scale) = (cell.parse::<f64>().unwrap(), scale[start].as_f64().unwrap());
+                        assert!((part[0] - expected).abs() <= 1e-3 * scale, "{name}: {} {expected}", part[0]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_decoder_that_is_too_large_or_not_supported_is_left_out_with_the_reason() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    for (name, settings, reason) in [
+        ("wide", vec!["--set", "model.network.hidden=[600,600]"], "parameters, which take"),
+        (
+            "conv",
+            vec!["--set", "model.network.kind=\"conv\"", "--set", "model.network.channels=[4]"],
+            "convolutions are not supported",
+        ),
+    ] {
+        ae_ok(here, &[&["train", "--epochs", "1", "--out", name], settings.as_slice()].concat());
+        let page = fs::read_to_string(here.join(name).join("report.html")).unwrap();
+        let figure = between(&page, "<figure id=\"code\"", "</figure>");
+        assert!(figure.contains("The decoder is not part of this page") && figure.contains(reason), "{name}");
+        assert!(!figure.contains("class=\"sliders\"") && figure.contains("<script type=\"application/json\">"));
+    }
+}
+
+#[test]
+fn an_anomaly_run_begins_with_its_scores() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    let mut table = "id,a,b,c,class\n".to_string();
+    for row in 0..300 {
+        let (x, odd) = ((row * 37 % 101) as f64 / 10.0, row % 10 == 0);
+        table += &format!("n{row},{x},{},{},{}\n", 2.0 * x + 30.0 * f64::from(u8::from(odd)), row % 7, u8::from(odd));
+    }
+    fs::write(here.join("t.csv"), table).unwrap();
+    let own = ["--data", "t.csv", "--id", "id", "--label", "class", "--normal-only", "--epochs", "20"];
+    ae_ok(here, &[&["train", "--set", "model.code_dim=2", "--out", "run"], own.as_slice()].concat());
+    let page = fs::read_to_string(here.join("run/report.html")).unwrap();
+    let order: Vec<&str> = page.split("<figure id=\"").skip(1).map(|part| part.split('"').next().unwrap()).collect();
+    assert_eq!(order[..5], ["scores", "roc", "recall", "anomalous", "measured"]);
+    let anomalous = between(&page, "<figure id=\"anomalous\"", "</figure>");
+    // The first row is an anomaly, with its identifier, its label, and the column that makes it one.
+    let first = between(anomalous, "<tbody>", "</tr>");
+    let row: usize = between(first, "<th>n", "</th>").parse().unwrap();
+    assert!(row % 10 == 0 && first.contains("<td class=\"alarm\">1</td>") && first.contains("<b>b</b>"), "{first}");
+    let measured = between(&page, "<figure id=\"measured\"", "</figure>");
+    assert!(measured.contains("normal test rows") && !measured.contains("of the variance explained"), "{measured}");
+}
+
+#[test]
+fn a_run_has_a_card_that_is_kept_once_a_person_has_changed_it() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    ae_ok(here, &["train", "--epochs", "2", "--set", "model.network.hidden=[16]", "--out", "run"]);
+    let run = here.join("run");
+    let card = fs::read_to_string(run.join("README.md")).unwrap();
+    assert!(card.starts_with("---\nlibrary_name: burn\ntags:\n- \"autoencoder\"\n"), "{card}");
+    let config: Value = serde_json::from_str(&fs::read_to_string(run.join("config.json")).unwrap()).unwrap();
+    assert_eq!((&config["variant"], &config["d_input"]), (&Value::from("undercomplete"), &Value::from(64)));
+    for said in
+        ["PCA (10), test rows", config["data"]["fingerprint"].as_str().unwrap(), "## Limits", "from model import"]
+    {
+        assert!(card.contains(said), "{said}: {card}");
+    }
+    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock")).unwrap();
+    let burn = config["versions"]["burn"].as_str().unwrap();
+    assert!(lock.contains(&format!("name = \"burn\"\nversion = \"{burn}\"")), "{burn}");
+    // Its commands work when they are typed in the folder, and it names no path of the machine.
+    let commands = between(&card, "```sh\n", "```");
+    assert!(commands.lines().count() >= 5);
+    for command in commands.lines() {
+        ae_ok(&run, &command.split(' ').skip(1).collect::<Vec<_>>());
+    }
+    let path = here.to_str().unwrap();
+    assert!(!card.contains(path) && !config.to_string().contains(path));
+    let again = fs::read_to_string(run.join("README.md")).unwrap();
+    assert_eq!(again, card, "`ae report` writes the same card, hardware included");
+
+    // A changed card is kept, which is said; a card that was not changed follows the run.
+    fs::write(run.join("README.md"), format!("{card}\nMine.\n")).unwrap();
+    let output = ae(here, &["train", "--resume", "run", "--epochs", "3"]);
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("README.md was changed by hand and is kept"), "{said}");
+    assert!(fs::read_to_string(run.join("README.md")).unwrap().ends_with("Mine.\n"));
+    assert!(!said.contains("config.json was changed"), "{said}");
+    fs::remove_file(run.join("README.md")).unwrap();
+    assert!(!text(&ae(here, &["report", "run"]).stderr).contains("changed by hand"));
+    assert!(fs::read_to_string(run.join("README.md")).unwrap().contains("Epochs: 3"));
+
+    // A run of before, without a card and without digests.
+    for file in ["README.md", "config.json", "files.json"] {
+        fs::remove_file(run.join(file)).unwrap();
+    }
+    ae_ok(here, &["evaluate", "run"]);
+    ae_ok(here, &["report", "run"]);
+    assert!(run.join("README.md").is_file() && run.join("config.json").is_file());
+    // What is not the run's own is not written through.
+    #[cfg(unix)]
+    {
+        fs::rename(run.join("README.md"), here.join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(here.join("elsewhere"), run.join("README.md")).unwrap();
+        let before = fs::read(here.join("elsewhere")).unwrap();
+        ae_ok(here, &["train", "--resume", "run", "--epochs", "4"]);
+        assert!(!run.join("README.md").is_symlink());
+        assert_eq!(fs::read(here.join("elsewhere")).unwrap(), before);
+    }
+}
