@@ -1,7 +1,7 @@
 //! Devices by name. Only this folder knows which backends were built in.
 //!
-//! [`found()`] lists the devices of the machine, [`choose()`] selects one by name, and [`Found::open`] opens it as a Burn
-//! [`Device`]. Looking for hardware runs code of its drivers, and a driver can crash or hang. A program that must
+//! [`found()`] lists the devices of the machine, [`choose()`] selects one by name, and [`Found::open`] opens it as a
+//! Burn [`Device`]. Looking for hardware runs code of its drivers, and a driver can crash or hang. A program that must
 //! survive this calls [`find()`] and [`Found::test`] in a separate process, as `ae` does, and passes the results to
 //! [`choose()`].
 
