@@ -44,11 +44,11 @@
 //! | [`config`], [`fields`] | settings, and their documentation |
 //! | [`rows`] | what a program can train on |
 //! | [`device`] | devices by name |
-//! | [`learner`], [`pretrain`], [`step`], [`metrics`] | Burn's Learner, pre-training, the training step, its metrics |
-//! | [`history`], [`checkpoint`], [`early_stopping`], [`ending`] | metrics by epoch, checkpoints, when a training ends |
+//! | [`learner`], [`pretrain`], [`step`], [`metrics`] | Burn's Learner, pre-training, a training step, its metrics |
+//! | [`history`], [`checkpoint`], [`early_stopping`], [`ending`] | metrics, checkpoints, when a training ends |
 //! | [`run`], [`run_folder`] | a run and the files of its folder |
 //! | [`trained`], [`results`] | encoding, decoding and reconstructing rows, as tables |
-//! | [`baseline`], [`evaluation`], [`probe`], [`knn`], [`image_quality`], [`likelihood`] | results beside PCA and the mean |
+//! | [`baseline`], [`evaluation`], [`probe`], [`knn`], [`image_quality`], [`likelihood`] | evaluation, with baselines |
 //! | [`anomaly`], [`auroc`] | anomaly scores, and how well they separate anomalies |
 //! | [`impute`] | filling in missing values |
 //! | [`generate`], [`mixture`], [`sample_quality`] | new rows, and their quality |

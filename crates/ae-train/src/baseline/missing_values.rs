@@ -44,7 +44,7 @@ const RIDGE: f64 = 1e-6;
 /// Number of features up to which a full precision matrix may be computed.
 const WIDE: usize = 2048;
 
-/// As [`Pca::fit_share`], for rows with missing values.
+/// As `Pca::fit_share`, for rows with missing values.
 pub fn fit(rows: Matrix, k: usize, share: f64) -> Result<(Vec<f64>, Spectrum)> {
     if rows.width <= FEW && rows.count() >= 2 * rows.width { of_few(rows, k, share) } else { of_many(rows, k, share) }
 }

@@ -78,7 +78,8 @@ impl DataConfig {
     /// a [`split_seed`](Self::split_seed).
     ///
     /// # Errors
-    /// A set without rows, a class that the data does not have, or classes of which none is recognizably the normal one.
+    /// A set without rows, a class that the data does not have, or classes of which none is recognizably the normal
+    /// one.
     pub fn split(&self, sets: Sets, seed: u64) -> Result<(Split, Option<String>)> {
         let config = SplitConfig {
             validation: self.validation,

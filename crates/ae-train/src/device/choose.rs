@@ -19,9 +19,9 @@ const ADAPTERS: [&str; 4] = ["wgpu", "vulkan", "metal", "dx12"];
 const INSTALL: &str = "install the driver of your GPU with Vulkan (NVIDIA's own; for AMD and Intel \
                        `mesa-vulkan-drivers` on Debian, Ubuntu and Fedora)";
 
-/// Selects the device called `name` from `found`, which must be [`arranged`]. `auto` is the first GPU that passes
-/// `test`, otherwise the CPU; `wgpu`, `vulkan`, `metal` and `dx12` are their first adapter that passes it, a hardware
-/// adapter if there is one. `test` returns why a device does not work.
+/// Selects the device called `name` from `found`, which must be [`arranged`](super::arranged). `auto` is the first GPU
+/// that passes `test`, otherwise the CPU; `wgpu`, `vulkan`, `metal` and `dx12` are their first adapter that passes it,
+/// a hardware adapter if there is one. `test` returns why a device does not work.
 ///
 /// # Errors
 /// An unknown name: the message lists the available devices. A device that does not work: the message says why and what

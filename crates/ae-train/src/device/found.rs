@@ -41,7 +41,7 @@ pub(super) enum Place {
     Adapter { kind: String, index: usize },
 }
 
-/// An event while [`find`] looks for devices.
+/// An event while [`find`](super::find()) looks for devices.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Finding {
     /// The drivers of this interface are queried next.

@@ -1,9 +1,9 @@
 //! Devices by name. Only this folder knows which backends were built in.
 //!
-//! [`found`] lists the devices of the machine, [`choose`] selects one by name, and [`Found::open`] opens it as a Burn
-//! [`Device`]. Looking for hardware runs code of its drivers, and a driver can crash or hang. A program that must
-//! survive this calls [`find`] and [`Found::test`] in a separate process, as `ae` does, and passes the results to
-//! [`choose`].
+//! [`found()`] lists the devices of the machine, [`choose()`] selects one by name, and [`Found::open`] opens it as a
+//! Burn [`Device`]. Looking for hardware runs code of its drivers, and a driver can crash or hang. A program that must
+//! survive this calls [`find()`] and [`Found::test`] in a separate process, as `ae` does, and passes the results to
+//! [`choose()`].
 
 #[cfg(feature = "wgpu")]
 mod adapters;
@@ -23,15 +23,15 @@ pub use self::{
     found::{Available, Finding, Found, HAS_GPU_BACKENDS, found_cpu},
 };
 
-/// Every device that can be opened, as in [`found`]. Runs drivers in this process.
+/// Every device that can be opened, as in [`found()`]. Runs drivers in this process.
 pub fn available() -> Vec<Available> {
     found().iter().filter(|found| found.problem.is_none()).filter_map(|found| found.open().ok()).collect()
 }
 
-/// Opens the device called `name` (see [`choose`]). Runs drivers in this process and trusts what they report.
+/// Opens the device called `name` (see [`choose()`]). Runs drivers in this process and trusts what they report.
 ///
 /// # Errors
-/// As [`choose`] and [`Found::open`].
+/// As [`choose()`] and [`Found::open`].
 pub fn open(name: &str) -> Result<Available> {
     let cpu = if name == "auto" && HAS_GPU_BACKENDS { None } else { open_cpu(name) };
     cpu.unwrap_or_else(|| choose(&found(), name, |_| Ok(()))?.found.open())

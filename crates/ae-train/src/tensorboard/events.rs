@@ -72,7 +72,7 @@ impl TensorBoard {
     }
 
     /// Writes the values of a step by tag. The part of a tag before its first `/` is the group of charts in which it is
-    /// shown (see [`tag`]).
+    /// shown (see [`tag`](super::tag)).
     ///
     /// # Errors
     /// A file that cannot be written.

@@ -1,5 +1,5 @@
-//! The protobuf messages of event files, with only the fields that are used here. At most one of the fields of a `oneof`
-//! is set.
+//! The protobuf messages of event files, with only the fields that are used here. At most one of the fields of a
+//! `oneof` is set.
 
 use std::collections::HashMap;
 
