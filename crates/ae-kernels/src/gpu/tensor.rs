@@ -4,7 +4,6 @@ use burn::{
     backend::{
         Autodiff, BackendTensor, Cube, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind,
         fusion::custom::{CustomOpIr, HandleContainer, OperationFn, OperationIr, StreamId, TensorIr},
-        ops::FloatTensorOps,
         tensor::FloatTensor,
     },
     tensor::{DType, Shape, Tensor},
