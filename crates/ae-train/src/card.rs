@@ -220,6 +220,8 @@ fn front(trained: &Trained, measured: &Measured, detection: Option<&Detection>) 
     );
     text += "    metrics:\n";
     for (kind, title, value) in figures {
+        // Six digits: reading a figure back from JSON may change its last.
+        let value: f64 = format!("{value:.5e}").parse().expect("a number was written");
         text += &format!("    - type: {kind}\n      name: {title}\n      value: {value}\n");
     }
     text + "---\n"
