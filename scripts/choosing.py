@@ -5,7 +5,7 @@ Needs: the binary (cargo build --release -p ae-train), a folder with MNIST's fou
 the UCI tables pendigits.csv, satellite.csv and pima.csv (--tables): a header, numbers, and a last column `anomaly` of 0
 and 1, in the versions of the Outlier Detection DataSets collection. What is not given is left out.
 Usage: python3 scripts/choosing.py target/release/ae --work FOLDER [--mnist FOLDER] [--tables FOLDER]
-           [--studies variants,widths,...] [--page docs/guide/choosing.md]
+           [--studies variants,widths,...] [--sets digits,wdbc,...] [--page docs/guide/choosing.md]
 Runs are kept in --work: called again, it continues, and only prints what is there already.
 """
 import argparse, itertools, json, os, shutil, statistics, struct, subprocess, sys
@@ -18,6 +18,8 @@ IMAGES = ["digits", "fashion-mini", "mnist-2000"]
 TABLES = ["pendigits", "satellite", "wdbc", "pima"]
 # Rows of the MNIST sample, training and test.
 SAMPLE = {"train": 2000, "t10k": 500}
+# Of these tables every so many rows are taken, but for anomalies all of them.
+EVERY = {"pendigits": 4, "satellite": 3}
 # A narrow code for each set; the overcomplete variants keep their own width.
 NARROW = {"digits": 10, "fashion-mini": 10, "mnist-2000": 10, "pendigits": 4, "satellite": 4, "wdbc": 4, "pima": 4}
 NARROW_VARIANTS = ["undercomplete", "linear", "variational"]
@@ -47,6 +49,7 @@ def main():
     parser.add_argument("--mnist")
     parser.add_argument("--tables")
     parser.add_argument("--studies", default="anomalies,variants,widths,strengths,norm")
+    parser.add_argument("--sets", default=",".join(IMAGES + TABLES))
     parser.add_argument("--page")
     args = parser.parse_args()
     args.ae = os.path.abspath(args.ae)
@@ -66,10 +69,20 @@ def sources(args):
         sets["mnist-2000"] = ["--data", sample(args)]
     if args.tables:
         for name in ["pendigits", "satellite", "pima"]:
-            sets[name] = ["--data", os.path.join(os.path.abspath(args.tables), f"{name}.csv"), "--label", "anomaly"]
+            sets[name] = ["--data", thinned(args, name), "--label", "anomaly"]
     wdbc = os.path.join(ROOT, "examples/data/wdbc.csv")
     sets["wdbc"] = ["--data", wdbc, "--label", "diagnosis", "--id", "id"]
-    return {name: sets[name] for name in IMAGES + TABLES if name in sets}
+    return {name: sets[name] for name in IMAGES + TABLES if name in sets and name in args.sets.split(",")}
+
+
+def thinned(args, name):
+    """Every so many rows of a large table."""
+    with open(os.path.join(args.tables, f"{name}.csv")) as file:
+        header, *rows = file.readlines()
+    path = os.path.abspath(os.path.join(args.work, f"{name}.csv"))
+    with open(path, "w") as file:
+        file.writelines([header, *rows[:: EVERY.get(name, 1)]])
+    return path
 
 
 def sample(args):
@@ -141,7 +154,7 @@ def widths(args, sets):
     for data in sets:
         of = {}
         for width in [width for width in grid if width < COLUMNS[data]]:
-            lines = compare(args, sets, data, ["undercomplete"], 40, f"widths-{data}-{width}", "--code-dim", width)
+            lines = compare(args, sets, data, ["undercomplete"], 30, f"widths-{data}-{width}", "--code-dim", width)
             of[width] = (line_of(lines, "undercomplete"), line_of(lines, "PCA"))
         for figure in ["fvu", "probe"] if data != "pendigits" else ["fvu"]:
             for index, name in enumerate(["undercomplete", "PCA"]):
@@ -176,16 +189,20 @@ def norm(args, sets):
 def anomalies(args, sets):
     """AUROC of runs that were trained on normal rows only, beside neighbors and PCA."""
     normal = {"wdbc": ["--normal", "benign"]}
-    wide = ["denoising", "masked", "contractive"]
+    wide = ["denoising", "masked"]
     rows = []
     for data in [data for data in TABLES if data in sets]:
+
+        whole = list(sets[data])
+        if data in EVERY:
+            whole[1] = os.path.join(os.path.abspath(args.tables), f"{data}.csv")
 
         def compute():
             folder, found = f"runs/anomalies-{data}", {}
             for variant, epochs, seed in itertools.product(wide + ["undercomplete"], LENGTHS, range(SEEDS)):
                 run = f"{folder}/{variant}-{epochs}-{seed}"
                 width = ["--code-dim", NARROW[data]] if variant == "undercomplete" else []
-                call(args, "train", "--variant", variant, "--epochs", epochs, "--seed", seed, *sets[data], *width,
+                call(args, "train", "--variant", variant, "--epochs", epochs, "--seed", seed, *whole, *width,
                      "--normal-only", *normal.get(data, []), "--out", run)  # fmt: skip
                 scores = json.loads(call(args, "score", run, "--json"))
                 found.setdefault(f"{variant} {epochs}", {})[seed] = scores["auroc"]
@@ -252,7 +269,7 @@ def strengths(args, sets):
     """The strength that validation rows choose, and what test rows then show."""
     rows = []
     for variant, (setting, grid, criterion) in STRENGTHS.items():
-        for data in [data for data in sets if data != "mnist-2000" and (data != "pendigits" or criterion != "probe")]:
+        for data in [data for data in sets if data != "pendigits" or criterion != "probe"]:
             values = grid or NOISE["images" if data in IMAGES else "tables"]
 
             def compute():
