@@ -51,7 +51,8 @@ for curve in curves:
     points = " ".join(f"{x(epoch):.1f},{y(min(error, HIGHEST)):.1f}" for epoch, error in enumerate(curve, 1))
     parts.append(f'<polyline points="{points}" fill="none" stroke="#4a80c0" stroke-width="2"/>')
 shown = ", ".join(f"{test:.2f}" for test in tests)
-parts.append(text(WIDTH - RIGHT, y(curves[0][epochs // 2]) - 24, f"784-1000-500-250-30 with batch norm, validation images; test images at the end: {shown}", "end"))
+words = f"784-1000-500-250-30 with batch norm, validation images; test images at the end: {shown}"
+parts.append(text(WIDTH - RIGHT, y(curves[0][epochs // 2]) - 28, words, "end"))
 with open(out, "w") as file:
     file.write("\n".join([*parts, "</svg>\n"]))
 print(f"test squared error per image {shown}; PCA {pca[0]:.2f}")
