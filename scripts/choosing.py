@@ -265,7 +265,7 @@ def variants(args, sets):
                 shown = [bold(cell(value, figure, False), value[0] == top) for value, top in zip(short, best)]
                 cells.append(shown[0] if name == "PCA" else ", ".join(shown))
             rows.append([name if name == "PCA" else f"`{name}`", *cells])
-        texts.append(f"**{title}**, after {LENGTHS[0]} and after {LENGTHS[1]} epochs\n\n" + table(["", *places], rows))
+        texts.append(f"**{title}**,\nafter {LENGTHS[0]} and after {LENGTHS[1]} epochs\n\n" + table(["", *places], rows))
     return "\n\n".join(texts)
 
 
