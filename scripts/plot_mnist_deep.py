@@ -52,7 +52,7 @@ for curve in curves:
     parts.append(f'<polyline points="{points}" fill="none" stroke="#4a80c0" stroke-width="2"/>')
 shown = ", ".join(f"{test:.2f}" for test in tests)
 words = f"784-1000-500-250-30 with batch norm, validation images; test images at the end: {shown}"
-parts.append(text(WIDTH - RIGHT, y(curves[0][epochs // 2]) - 28, words, "end"))
+parts.append(text(WIDTH - RIGHT, y(8.2), words, "end"))
 with open(out, "w") as file:
     file.write("\n".join([*parts, "</svg>\n"]))
 print(f"test squared error per image {shown}; PCA {pca[0]:.2f}")
