@@ -1,6 +1,6 @@
-//! Expect differences of at most about 1e-6 between CPU backends, 1e-5 on a GPU; under a second on a CPU.
+//! Expected: differences of at most about 1e-6 between CPU backends, and 1e-5 on a GPU; under a second on a CPU.
 //!
-//! One function, generic over everything that turns into a `Device`, run on every backend that was built in.
+//! One function, generic over everything that converts into a `Device`, runs on every backend that was built in.
 //!
 //! `cargo run --example backends --features ndarray` (or `wgpu`, `vulkan`, `metal`, `cuda`, `rocm`)
 
@@ -12,10 +12,10 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 
-/// Reconstructions of `inputs` (rows of 64) by the model in `record`, computed on `device`.
+/// Reconstructions of `inputs` (rows of 64 values) by the model in `record`, computed on `device`.
 fn reconstruct<D: Into<Device>>(device: D, record: ModuleRecord, inputs: TensorData) -> Vec<f32> {
     let device = device.into();
-    let recipe = (Variant::find("undercomplete").expect("a variant of this name").recipe)();
+    let recipe = (Variant::find("undercomplete").expect("undercomplete is a variant").recipe)();
     let model = recipe.init(&Inputs::unit(64), &device).load_record(record);
     let x = Tensor::<2>::from_data(inputs, &device);
     model.reconstruct(x).into_data().iter::<f32>().collect()
@@ -24,7 +24,7 @@ fn reconstruct<D: Into<Device>>(device: D, record: ModuleRecord, inputs: TensorD
 fn main() {
     let first = Device::default();
     first.seed(1);
-    let recipe = (Variant::find("undercomplete").expect("a variant of this name").recipe)();
+    let recipe = (Variant::find("undercomplete").expect("undercomplete is a variant").recipe)();
     let record = recipe.init(&Inputs::unit(64), &first).into_record();
     let inputs = TensorData::new((0..64 * 16).map(|i| (i % 17) as f32 / 16.0).collect::<Vec<_>>(), [16, 64]);
     let expected = reconstruct(first, record.clone(), inputs.clone());

@@ -1,11 +1,12 @@
-//! Expect the widest network to reproduce 50 images from one number each (train fvu below 0.05) and to be worse than
-//! the mean on others (test fvu above 1); about 20 seconds.
+//! Expected: the widest network reproduces 50 images from one number each (train fvu below 0.05), and is worse than the
+//! mean on other images (test fvu above 1); about 20 seconds.
 //!
-//! A code of a single unit, and networks of growing capacity. With enough of it the code becomes an index of the
-//! training images: the decoder memorises them, and what the network learned is useless for any other. `fvu` is the
-//! fraction of variance unexplained: 0 is a perfect copy, 1 is as good as the mean. Beside them stand PCA with one
-//! component and an undercomplete network that cannot memorise; then the same widest network learns from all 3,823
-//! images.
+//! A code with a single unit, and networks of increasing capacity. With enough capacity the code becomes an index of
+//! the training images: the decoder memorizes them, and the network is useless for other images.
+//!
+//! `fvu` is the fraction of variance unexplained: 0 is a perfect reconstruction, 1 is as good as the mean. For
+//! comparison there are PCA with one component, an undercomplete network that cannot memorize, and the same widest
+//! network trained on all 3,823 images.
 //!
 //! `cargo run --example capacity`
 
@@ -23,15 +24,15 @@ use ae_train::{
 };
 use burn::{module::Module, tensor::Device};
 
-/// The loop, and a `main` of its own.
+/// The training loop; it also has a `main` of its own.
 #[path = "custom_loop.rs"]
 #[allow(dead_code)]
 mod custom_loop;
 
-/// Images to memorise.
+/// Number of images to memorize.
 const FEW: usize = 50;
 
-/// A network with a code of one unit.
+/// A network with a code of one unit, and how it is trained.
 struct Trial {
     name: &'static str,
     network: Network,
@@ -47,7 +48,7 @@ fn deep(width: usize) -> Network {
 fn main() -> Result<(), Error> {
     let device = device::open("auto")?.device;
     let digits = open("digits")?;
-    let test = Dataset::new(digits.test.ok_or_else(|| Error::Failed("digits has a test set".into()))?);
+    let test = Dataset::new(digits.test.ok_or_else(|| Error::Failed("the digits have no test set".into()))?);
     let all = Dataset::new(digits.train);
     let scaling = Scaling::fit(ScalingMethod::MinMax, &all)?;
     let test_values = test.scaled(&scaling)?;
@@ -96,12 +97,12 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// One affine map each way.
+/// One affine layer each way.
 fn linear() -> Network {
     Network::Mlp(MlpConfig { hidden: Vec::new(), ..MlpConfig::default() })
 }
 
-/// Batches of 64, Adam, and a step size that falls to nothing along a cosine.
+/// Trains with batches of 64, Adam, and a learning rate that decreases to 0 along a cosine.
 fn train(trial: &Trial, dataset: &Dataset, scaling: &Scaling, device: &Device) -> Result<Model, Error> {
     let training = device.clone().autodiff();
     training.seed(1);

@@ -1,9 +1,10 @@
-//! Expect the contractive code's derivative to be about 24 times smaller in squared norm than the plain one's, and
+//! Expected: the squared norm of the contractive code's derivative is about 24 times smaller than the plain one's, and
 //! concentrated in fewer directions; about 20 seconds.
 //!
-//! The derivative of the code by the image, on test digits: its squared norm, and its singular values, that is, how far
-//! the code moves for a unit step in the image along the direction that moves it most, second most, and so on, averaged
-//! over 200 images. Beside them PCA with 32 components, whose derivative is 1 along each.
+//! The derivative of the code with respect to the image, on test digits: its squared norm and its singular values,
+//! averaged over 200 images. The first singular value is how far the code moves for a unit step of the image in the
+//! direction that moves it most; the second one is for the direction that moves it second most, and so on. For
+//! comparison there is PCA with 32 components, whose derivative is 1 along each.
 //!
 //! `cargo run --example contractive`
 
@@ -17,16 +18,16 @@ use ae_train::{
 };
 use faer::MatRef;
 
-/// Images that the spectrum is averaged over.
+/// Number of images that the spectrum is averaged over.
 const IMAGES: usize = 200;
-/// Singular values that are printed.
+/// Indices of the singular values that are printed.
 const SHOWN: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 
 fn main() -> Result<(), Error> {
     let device = device::open("auto")?.device;
     let digits = open("digits")?;
-    let test = Dataset::new(digits.test.ok_or_else(|| Error::Failed("digits has a test set".into()))?);
-    println!("{:<24}{:>8}{:>9}   singular value number", "", "copy", "|J|^2");
+    let test = Dataset::new(digits.test.ok_or_else(|| Error::Failed("the digits have no test set".into()))?);
+    println!("{:<24}{:>8}{:>9}   singular value number", "", "error", "|J|^2");
     println!("{:<24}{:>8}{:>9}{}", "", "", "", SHOWN.map(|number| format!("{number:>8}")).concat());
     for name in ["overcomplete", "denoising", "contractive", "contractive + hessian"] {
         let mut config = Config::of_variant(name.split(' ').next().unwrap_or(name))?;

@@ -1,7 +1,7 @@
-//! Expect a loss near 0.30 nats after 15 epochs, in about 3 seconds.
+//! Expected: a loss near 0.30 nats after 15 epochs, in about 3 seconds.
 //!
-//! No Learner: the loop is yours, and `Objective::step` is a step of it: loss, gradients, optimizer, and what the
-//! variant asks for after each step.
+//! A training loop of your own, without Burn's Learner. `Objective::step` is one step of it: loss, gradients,
+//! optimizer, and what the variant does after each step.
 //!
 //! `cargo run --example custom_loop`
 
@@ -14,8 +14,8 @@ use burn::{
     tensor::Device,
 };
 
-/// `model` after a step of Adam for each of `steps` samples. The learning rate depends on the share of the training
-/// that is over, and `report` hears of each step.
+/// Trains `model` with a step of Adam for each of `steps` samples. `rate` maps the fraction of the training that is
+/// done to a learning rate, and `report` is called after each step.
 pub fn train<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, X>(
     mut model: Autoencoder<E, D, C>,
     mut objective: Objective,
@@ -34,12 +34,12 @@ pub fn train<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, X>(
     Ok(model)
 }
 
-/// A learning rate that falls from `rate` to nothing along a cosine.
+/// A learning rate that decreases from `rate` to 0 along a cosine.
 pub fn cosine(rate: f64) -> impl Fn(f64) -> f64 {
     move |progress| (0.5 * rate * (1.0 + (std::f64::consts::PI * progress).cos())).max(1e-9)
 }
 
-/// Batch after batch, epoch after epoch, without an end.
+/// The batches of a loader, epoch after epoch, without end.
 pub fn batches(loader: &Loader) -> impl Iterator<Item = Result<Sample, DatasetError>> {
     let sample = |batch: Batch| Sample::from(batch.x).with_observed(batch.observed).with_seed(batch.seed);
     (0..).flat_map(|_| loader.iter()).map(move |batch| batch.map(sample))
@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scaling = Scaling::fit(ScalingMethod::Auto, &split.train)?;
     let loader = Loader::new(split.train, Batcher::new(scaling), 64, Order::Shuffled { seed: 1 }, device.clone());
 
-    let recipe = (Variant::find("undercomplete").ok_or("a variant of this name")?.recipe)();
+    let recipe = (Variant::find("undercomplete").ok_or("there is no such variant")?.recipe)();
     let (model, objective) = (recipe.init(&Inputs::unit(64), &device), recipe.objective(&Inputs::unit(64)));
     let (epochs, batches_each) = (15, loader.batches());
     let mut sum = 0.0;

@@ -1,8 +1,8 @@
-//! Expect a validation loss near 0.34 nats (PCA of the same width has 0.64 on the test rows) in about 7 seconds.
+//! Expected: a validation loss near 0.34 nats (PCA of the same width has 0.64 on the test rows) in about 7 seconds.
 //!
-//! Another Burn project's own encoder and decoder in `Autoencoder`, trained with Burn's Learner and Burn's own metric,
-//! without `ae-train`. The encoder gives no tangent rule, so its derivative comes from central differences: whatever
-//! needs it still works.
+//! An encoder and a decoder of your own in `Autoencoder`, trained with Burn's Learner and Burn's own metric, without
+//! `ae-train`. The encoder has no tangent rule, so that its derivative comes from central differences, and everything
+//! that needs the derivative still works.
 //!
 //! `cargo run --example custom_network`
 
@@ -21,7 +21,7 @@ use burn::{
 };
 use std::sync::Arc;
 
-/// Two layers with a residual connection and a layer norm: nothing that `ae-model` knows.
+/// Two layers with a residual connection and a layer norm, which `ae-model` does not have.
 #[derive(Module, Debug)]
 struct ResidualEncoder {
     input: Linear,
@@ -49,7 +49,7 @@ impl Encoder for ResidualEncoder {
     }
 }
 
-/// Any module that maps a code to an input.
+/// Any module that maps a code to a reconstruction.
 #[derive(Module, Debug)]
 struct PlainDecoder {
     hidden: Linear,

@@ -1,8 +1,8 @@
-//! Expect a denoising autoencoder to bring noise of 5.8 down to 1.2 or less, a plain one to about 1.7, PCA to 1.5;
-//! about 15 seconds.
+//! Expected: a denoising autoencoder reduces noise of 5.8 to 1.2 or less, a plain one to about 1.7, PCA to 1.5; about
+//! 15 seconds.
 //!
-//! What comes out of digits with noise N(0, s) for several s: squared error to the clean image, on the test images. PCA
-//! with its best number of components for each s stands beside.
+//! Reconstructions of digits with noise N(0, s) for several s: squared error to the clean image, on the test images.
+//! For comparison there is PCA, with the best number of components for each s.
 //!
 //! `cargo run --example denoising`
 
@@ -19,7 +19,7 @@ const NOISE: [f64; 5] = [0.0, 0.1, 0.2, 0.3, 0.5];
 fn main() -> Result<(), Error> {
     let device = device::open("auto")?.device;
     let digits = open("digits")?;
-    let test = Dataset::new(digits.test.ok_or_else(|| Error::Failed("digits has a test set".into()))?);
+    let test = Dataset::new(digits.test.ok_or_else(|| Error::Failed("the digits have no test set".into()))?);
     let train = Dataset::new(digits.train);
     println!("{:<34}{}", "noise", NOISE.map(|noise| format!("{noise:>8}")).concat());
     for (index, name) in ["overcomplete", "denoising"].iter().enumerate() {
@@ -36,7 +36,7 @@ fn main() -> Result<(), Error> {
             Ok(())
         };
         if index == 0 {
-            row("the noisy image itself", &|noise| noise_sse(test, noise, 1, |noisy| Ok(noisy.values.to_vec())))?;
+            row("the noisy image", &|noise| noise_sse(test, noise, 1, |noisy| Ok(noisy.values.to_vec())))?;
             let components = [4, 8, 12, 16, 24, 32, 48, 64]
                 .into_iter()
                 .map(|k| Pca::fit(train, k))

@@ -1,8 +1,8 @@
-//! Expect some 5,000 requests of 8 rows answered a second by four threads on two cores, half of them within half a
+//! Expected: about 5,000 requests of 8 rows per second with four threads on two cores, half of them within half a
 //! millisecond; about 5 seconds.
 //!
-//! A service: a run that was trained before is opened once, and rows in memory are scored by several threads. Nothing
-//! is written, and nothing is printed but by this program. Without a run it trains one in memory.
+//! A service: an existing run is opened once, and several threads score rows in memory. Nothing is written, and the
+//! library prints nothing. Without a run, the example trains one in memory.
 //!
 //! `cargo run --example service`, or `cargo run --example service -- RUN SECONDS`
 
@@ -15,13 +15,13 @@ use std::{
 use ae_train::{Config, Fitted, Trainer};
 use burn::tensor::Device;
 
-/// Threads that answer.
+/// Number of threads that answer requests.
 const THREADS: usize = 4;
-/// Rows of a request.
+/// Rows per request.
 const ROWS: usize = 8;
 
-/// What a request is answered with: the anomaly score of each row, and how often a row of the training data has one as
-/// high.
+/// The answer to a request: the anomaly score of each row, and the fraction of the training rows with a score at least
+/// as high.
 fn answer(fitted: &Fitted, rows: &[f32]) -> ae_train::Result<Vec<(f64, f64)>> {
     let scores = fitted.score((rows, fitted.trained.schema.d_input))?;
     Ok(scores.into_iter().map(|score| (score, fitted.detector.p_value(score))).collect())
@@ -55,14 +55,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let threads: Vec<_> = (0..THREADS).map(|seed| scope.spawn(move || requests(seed))).collect();
         threads
             .into_iter()
-            .map(|thread| thread.join().expect("a thread that answers does not panic"))
+            .map(|thread| thread.join().expect("the threads do not panic"))
             .collect::<Result<Vec<_>, _>>()
     })?;
     let mut took: Vec<Duration> = answered.into_iter().flatten().collect();
     took.sort();
     let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
     println!(
-        "{THREADS} threads, {ROWS} rows a request: {:.0} requests a second; half within {:.2} ms, 99 of 100 within {:.2} ms",
+        "{THREADS} threads, {ROWS} rows per request: {:.0} requests per second; 50% within {:.2} ms, \
+         99% within {:.2} ms",
         took.len() as f64 / time.as_secs_f64(),
         at(0.5),
         at(0.99)

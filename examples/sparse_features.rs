@@ -1,10 +1,12 @@
-//! Expect a top-k code to find the atoms that the data was made of (mean match near 1, all of them found), where PCA
-//! and an unregularized code of the same width do not; about 12 seconds.
+//! Expected: a top-k code finds the atoms that the data consist of (mean match near 1, all of them found), and PCA and
+//! an unregularized code of the same width do not; about 12 seconds.
 //!
-//! Data with a known answer: 64 unit vectors in 32 dimensions (the dictionary), and rows that are each a sum of three
-//! of them, with weights between 0.5 and 1.5. No more than 32 directions are orthogonal in 32 dimensions, so that no
-//! linear method can tell 64 apart: sparsity can. For each true atom the decoder's direction that fits best is looked
-//! up: the match is the cosine between them, and an atom is found where it is above 0.9.
+//! Data with a known solution: a dictionary of 64 unit vectors (atoms) in 32 dimensions, and rows that are each the sum
+//! of three atoms, with weights between 0.5 and 1.5. In 32 dimensions at most 32 directions are orthogonal, so that no
+//! linear method can separate 64. Sparsity can.
+//!
+//! The match of an atom is the largest cosine between it and a direction of the decoder. An atom is found if its match
+//! is above 0.9.
 //!
 //! `cargo run --example sparse_features`
 
@@ -26,7 +28,7 @@ use burn::{
     tensor::{Device, Distribution, Tensor},
 };
 
-/// The loop, and a `main` of its own.
+/// The training loop; it also has a `main` of its own.
 #[path = "custom_loop.rs"]
 #[allow(dead_code)]
 mod custom_loop;
@@ -55,7 +57,7 @@ fn main() -> Result<(), Error> {
     let unit = |rows: Tensor<2>| rows.clone() / rows.square().sum_dim(1).sqrt().clamp_min(1e-12);
 
     line(
-        "random directions, as many",
+        "as many random directions",
         unit(Tensor::random([2 * ATOMS, DIMENSIONS], Distribution::Normal(0.0, 1.0), &device)),
     )?;
     let sample = numbers(rows(&atoms, 4000))?;
@@ -66,13 +68,13 @@ fn main() -> Result<(), Error> {
     let axes = Tensor::<1>::from_floats(axes.as_slice(), &device).reshape([DIMENSIONS, DIMENSIONS]).transpose();
     line("PCA, all components", unit(axes))?;
 
-    // Long atoms would be a way around the penalty: small codes, large directions.
+    // Without the constraint the model could evade the penalty with a small code and large decoder directions.
     let free = Objective::default().with_constraint(UnitNorm);
     let l1 = free.clone().with_penalty(L1 { weight: 0.03.into() });
     let top_k = TopKConfig { k: ACTIVE, k_start: 24, anneal: 0.5, activation: Activation::Relu };
     for (name, code, objective) in [
         ("overcomplete, no regularizer", AnyCode::from(Activation::Relu), free.clone()),
-        ("sparse, l1 0.03", AnyCode::from(Activation::Relu), l1),
+        ("sparse, L1 0.03", AnyCode::from(Activation::Relu), l1),
         ("top-k, k from 24 to 3", AnyCode::new(top_k.init(2 * ATOMS, &device)), free),
     ] {
         let model = train(code, objective, &atoms, &training)?;
@@ -81,11 +83,11 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Fresh rows: each the sum of three atoms, with weights in `[0.5, 1.5]`.
+/// New rows, each the sum of three atoms with weights in `[0.5, 1.5]`.
 fn rows(atoms: &Tensor<2>, count: usize) -> Tensor<2> {
     let device = atoms.device();
     let draw = Tensor::<2>::random([count, ATOMS], Distribution::Uniform(0.0, 1.0), &device);
-    // The largest of uniform draws are a random choice.
+    // The units with the largest uniform draws are a random choice.
     let least = draw.clone().topk(ACTIVE, 1).min_dim(1); // [count, 1]
     let weights = Tensor::<2>::random([count, ATOMS], Distribution::Uniform(0.5, 1.5), &device);
     weights.mask_fill(draw.clone().lower(least.expand(draw.shape())), 0.0).matmul(atoms.clone())

@@ -76,7 +76,7 @@ class Check:
     def without_gpu(self, what, environment, reason):
         """`auto` trains on the CPU and says why; a GPU by name is refused in one line that says why and what to do."""
         small = ["--epochs", "1", "--set", "model.network.hidden=[8]"]
-        self.run(what, ["train", *small], environment, 0, 30, ["note: no GPU to use", reason, "computing on flex", "epochs on flex"], errors=0)
+        self.run(what, ["train", *small], environment, 0, 30, ["note: no usable GPU", reason, "computing on flex", "epochs on flex"], errors=0)
         self.run(what, ["train", "--device", "wgpu", *small], environment, 1, 30, ["error: `--device wgpu` cannot be used", reason, "install", "--device flex"], errors=1)
         self.run(what, ["devices"], environment, 0, 30, ["flex"], errors=0)
 
@@ -94,7 +94,7 @@ def main():
         check.without_gpu("no driver", {**NO_VULKAN, **NO_GL}, "no adapter was found")
     if "gl" in only:
         if glob.glob("/usr/share/glvnd/egl_vendor.d/*.json"):
-            check.without_gpu("OpenGL alone", NO_VULKAN, "reached through OpenGL alone")
+            check.without_gpu("OpenGL alone", NO_VULKAN, "only available through OpenGL")
             check.run("OpenGL alone", ["train", "--device", "wgpu:1"], NO_VULKAN, 2, 30, ["device `wgpu:1` is not available", "flex"], errors=1)
         else:
             skipped.append("gl: no EGL driver")
@@ -107,7 +107,7 @@ def main():
             check.run("software Vulkan, SIGTERM while kernels are compiled", ["train", "--device", "wgpu", "--out", "cut"], there, 130, 8,
                       ["error: ", "ae train --resume cut"], kill_after=6, errors=1)
             check.run("software Vulkan", ["train", "--device", "wgpu", "--epochs", "2", "--out", "gpu"], there, 0, 90,
-                      ["is software that computes on the CPU", "compiles kernels", "report: gpu/report.html"], errors=0)
+                      ["is a software adapter that computes on the CPU", "compiles kernels", "report: gpu/report.html"], errors=0)
             check.run("software Vulkan, what was tuned before", ["train", "--device", "wgpu", "--epochs", "2", "--out", "again"], there, 0, 60, [], errors=0)
             check.run("software Vulkan", ["evaluate", "gpu"], there, 0, 30, ["PCA (10)"], errors=0)
             sse = {run: json.load(open(os.path.join(check.folder.name, run, "summary.json")))["test"]["sse"] for run in ("gpu", "again")}

@@ -1,11 +1,12 @@
-//! Expect `0 panics` after 500 damaged files of each format and 100 of each file of a run folder, in about 20 seconds;
-//! `-- 100000` damages as many of each.
+//! Expected: `0 panics` after 500 damaged files of each format, and 100 of each file of a run folder, in about 20
+//! seconds; `-- 100000` damages that many of each.
 //!
-//! Every reader is given a whole file with a few of its bytes changed, a part cut out or put in, numbers at the edge of
-//! their range, the end of another file, or its end lost. A reader may refuse what it gets, with one line that names
-//! the file, or read it; it may not panic, and it may not take more memory than its limit and some more. The damage
-//! depends on the number of the file alone, so that a failure can be had again: `-- 1 FIRST NAME,...` begins with
-//! another number, and takes the formats of these names alone.
+//! Every reader gets intact files with damage: a few bytes changed, a part removed or inserted, integers at their
+//! limits, the end of another file, or the end missing. The reader may read the file, or refuse it with one line that
+//! names it. It must not panic, and must not take much more memory than its limit.
+//!
+//! The damage depends only on the number of the file, so that a failure can be reproduced: `-- 1 FIRST NAME,...` starts
+//! at the number FIRST and uses only the formats with these names.
 //!
 //! `cargo run --example fuzz_readers`
 
@@ -36,9 +37,9 @@ use flate2::{Compression, write::GzEncoder};
 #[global_allocator]
 static ALLOCATOR: memory::Counted = memory::Counted;
 
-/// What an input may take, as its reader is told.
+/// The memory limit that is passed to the readers.
 const LIMIT: u64 = 32 << 20;
-/// What it may take in truth: room for the libraries' own.
+/// The memory that they may actually take, with what the libraries need themselves.
 const MOST: usize = 256 << 20;
 
 fn table(numbers: bool) -> Result<RecordBatch, Box<dyn Error>> {
@@ -50,7 +51,7 @@ fn table(numbers: bool) -> Result<RecordBatch, Box<dyn Error>> {
     if !numbers {
         columns.push(("ok", Arc::new((0..40).map(|row| Some(row % 2 == 1)).collect::<BooleanArray>())));
         let texts = (0..40).map(|row| (row % 7 != 0).then(|| ["red", "green", "light, blue"][row % 3]));
-        columns.push(("colour", Arc::new(texts.collect::<StringArray>())));
+        columns.push(("color", Arc::new(texts.collect::<StringArray>())));
         columns.push(("kind", Arc::new((0..40).map(|row| Some(["x", "y"][row / 3 % 2])).collect::<StringArray>())));
     }
     Ok(RecordBatch::try_from_iter(columns)?)
@@ -62,7 +63,7 @@ fn packed(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(packer.finish()?)
 }
 
-/// Whole files of each format, by what they are called.
+/// Intact files of each format, by file name.
 type Wholes = BTreeMap<String, Vec<Vec<u8>>>;
 
 fn wholes(folder: &Path) -> Result<Wholes, Box<dyn Error>> {
@@ -97,12 +98,12 @@ fn wholes(folder: &Path) -> Result<Wholes, Box<dyn Error>> {
         archive.write_all(&fs::read(path("t.npy"))?)?;
         add("t.npz", archive.finish()?.into_inner());
     }
-    let colour = image::RgbImage::from_fn(9, 7, |x, y| image::Rgb([x as u8 * 20, y as u8 * 30, 7]));
-    let grey = image::GrayImage::from_fn(5, 4, |x, y| image::Luma([(x * y) as u8 * 9]));
+    let color = image::RgbImage::from_fn(9, 7, |x, y| image::Rgb([x as u8 * 20, y as u8 * 30, 7]));
+    let gray = image::GrayImage::from_fn(5, 4, |x, y| image::Luma([(x * y) as u8 * 9]));
     for name in ["t.png", "t.jpg", "t.tif", "t.webp", "t.bmp"] {
-        colour.save(path(name))?;
+        color.save(path(name))?;
         add(name, fs::read(path(name))?);
-        grey.save(path(name))?;
+        gray.save(path(name))?;
         add(name, fs::read(path(name))?);
     }
     let pixels: Vec<u8> = (0..60).collect();
@@ -115,18 +116,18 @@ fn wholes(folder: &Path) -> Result<Wholes, Box<dyn Error>> {
     Ok(wholes)
 }
 
-/// What became of the damaged files of a format.
+/// The results for the damaged files of a format.
 #[derive(Default)]
 struct Tally {
     read: u64,
     refused: u64,
     panics: u64,
     most: usize,
-    /// Messages that are not one line, and inputs that took too much.
+    /// Messages of more than one line, and files that took too much memory.
     faults: u64,
 }
 
-/// Damages a file of `wholes` so many times, and has each read.
+/// Damages the intact files `count` times, starting at number `first`, and reads each damaged file.
 fn damage(
     name: &str,
     wholes: &[Vec<u8>],
@@ -148,11 +149,11 @@ fn damage(
             Ok(Ok(())) => tally.read += 1,
             Ok(Err(message)) => {
                 tally.refused += 1;
-                // Where files do not fit together it is another of the same folder that is named.
+                // If files do not match, the message may name another one in the same folder.
                 let folder = place.parent().unwrap_or(place).to_string_lossy().into_owned();
                 if message.contains('\n') || !(message.contains(&folder) || message.contains('`')) {
                     tally.faults += 1;
-                    println!("{name} {index}: not one line that says where: {message:?}");
+                    println!("{name} {index}: not a single line that names the file: {message:?}");
                 }
             }
             Err(_) => {
@@ -172,7 +173,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (count, first) = (number(1).transpose()?, number(2).transpose()?.unwrap_or(0));
     let names = std::env::args().nth(3);
     let is_asked = |name: &str| names.as_ref().is_none_or(|names| names.split(',').any(|asked| asked == name));
-    // In memory, where there is such a place.
+    // In memory, if there is such a file system.
     let shared = Some(PathBuf::from("/dev/shm")).filter(|place| place.is_dir());
     let folder = match shared {
         Some(shared) => tempfile::tempdir_in(shared)?,
@@ -195,7 +196,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         note(damage(name, wholes, (first, count.unwrap_or(500)), &place, attempt)?);
     }
     if runs::FILES.iter().any(|name| is_asked(name)) {
-        // Two runs: the end of one's file can be put behind the beginning of the other's.
+        // Two runs, so that the end of one's file can follow the beginning of the other's.
         for (name, variant) in [("run", "denoising"), ("other", "sparse")] {
             runs::train(folder.path(), name, variant)?;
         }
@@ -219,13 +220,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn attempt(path: &Path) -> Result<(), String> {
     let options = |stream: Option<bool>| Options { stream, max_memory: Some(Size(LIMIT)), ..Options::default() };
-    // Read block by block, and as a whole.
+    // Read in blocks, and as a whole.
     let streamed = open_with(&path.to_string_lossy(), &options(Some(true)));
     if let Ok(sets) = streamed {
         let _ = (0..sets.train.len()).try_for_each(|row| sets.train.row(row).map(drop));
     }
     let sets = open_with(&path.to_string_lossy(), &options(None)).map_err(|error| error.to_string())?;
-    // What was read can be looked at.
+    // The rows can be accessed.
     (0..sets.train.len()).try_for_each(|row| sets.train.row(row).map(drop)).map_err(|error| error.to_string())
 }
 

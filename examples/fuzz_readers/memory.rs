@@ -1,4 +1,4 @@
-//! The allocator that counts: how much is allocated, and the most that was since the last look.
+//! An allocator that counts how much is allocated, and the maximum.
 #![allow(unsafe_code)] // an allocator is
 
 use std::{
@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// The system's allocator, counted.
+/// The system's allocator, with counters.
 pub struct Counted;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
@@ -16,36 +16,36 @@ fn add(bytes: usize) {
     MOST.fetch_max(NOW.fetch_add(bytes, Relaxed) + bytes, Relaxed);
 }
 
-// SAFETY: every call goes to the system's allocator as it came; counting allocates nothing.
+// SAFETY: every call is passed to the system's allocator unchanged; counting allocates nothing.
 unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(layout.size());
-        // SAFETY: what the caller promises is what the system asks for.
+        // SAFETY: the caller promises what the system's allocator requires.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         add(layout.size());
-        // SAFETY: what the caller promises is what the system asks for.
+        // SAFETY: the caller promises what the system's allocator requires.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         NOW.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: what the caller promises is what the system asks for.
+        // SAFETY: the caller promises what the system's allocator requires.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // While it moves, both are there.
+        // While the memory is moved, both blocks are allocated.
         add(size);
         NOW.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: what the caller promises is what the system asks for.
+        // SAFETY: the caller promises what the system's allocator requires.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
 
-/// The most that `work` had allocated at a time, beyond what there was before.
+/// The result of `work`, and the maximum that was allocated at a time, beyond what was allocated before.
 pub fn most<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = NOW.load(Relaxed);
     MOST.store(before, Relaxed);

@@ -1,4 +1,4 @@
-//! The files of a run folder, and what reads them.
+//! The files of a run folder, and how they are read.
 
 use std::{error::Error, fs, path::Path, sync::Arc};
 
@@ -6,7 +6,7 @@ use ae_data::{Dataset, sink};
 use ae_train::{Config, Quiet, Run, Which, checkpoint, history};
 use burn::{data::dataset::Dataset as _, store::ModuleRecord, tensor::Device, train::Interrupter};
 
-/// Files that are damaged, by their names in the folder.
+/// The files that are damaged, by their names in the folder.
 pub const FILES: [&str; 10] = [
     "config.toml",
     "data.toml",
@@ -20,7 +20,7 @@ pub const FILES: [&str; 10] = [
     "checkpoint/model-1.bpk",
 ];
 
-/// A small run of a table with columns of every kind. No digests are kept, so that what reads its files is reached.
+/// Trains a small run on a table with columns of every kind.
 pub fn train(place: &Path, name: &str, variant: &str) -> Result<(), Box<dyn Error>> {
     let table = place.join("t.csv");
     if !table.exists() {
@@ -28,7 +28,7 @@ pub fn train(place: &Path, name: &str, variant: &str) -> Result<(), Box<dyn Erro
     }
     let mut config = Config::of_variant(variant)?;
     config.data.source = table.to_string_lossy().into_owned();
-    config.data.read.label = Some("colour".to_string());
+    config.data.read.label = Some("color".to_string());
     config.training.epochs = 1;
     let folder = place.join(name);
     let run = Run::create(config, Some(&folder))?;
@@ -36,14 +36,14 @@ pub fn train(place: &Path, name: &str, variant: &str) -> Result<(), Box<dyn Erro
     Ok(())
 }
 
-/// Reads everything of a run whose file `name` is another, and scores a few rows.
+/// Reads everything of a run whose file `name` is damaged, and scores a few rows.
 pub fn read(folder: &Path, name: &str, rows: &Path) -> Result<(), String> {
     let said = |error: ae_train::Error| error.to_string();
     if name.starts_with("checkpoint/") {
         return checkpoint::load::<ModuleRecord>(&folder.join("checkpoint"), "model", 1).map(drop).map_err(said);
     }
     if name == "files.json" {
-        // Its reader is asked by each of the others.
+        // All other readers read this file.
         return Run::open(folder).and_then(|run| run.folder.schema()).map(drop).map_err(said);
     }
     let run = Run::open(folder).map_err(said)?;
@@ -70,7 +70,7 @@ pub fn read(folder: &Path, name: &str, rows: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Forgets the digests, so that damage is met by the readers themselves.
+/// Removes the digests, so that the damage reaches the readers themselves.
 pub fn without_digests(folder: &Path) -> std::io::Result<()> {
     fs::remove_file(folder.join("files.json"))
 }

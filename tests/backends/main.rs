@@ -1,16 +1,19 @@
-//! Every backend that was built in against the golden values and against `flex`: the formulas, the kernels, every
-//! variant's losses and gradients, and a short training. Prints the largest difference of each.
+//! Every backend that was built in, compared with the golden values and with `flex`: the formulas, the kernels, the
+//! losses and gradients of every variant, and a short training run. It prints the largest difference of each.
 //!
-//! `cargo test -p ae-train --features wgpu,ndarray --test backends`; a device that `ae devices` calls unusable is left
-//! out with its reason.
+//! `cargo test -p ae-train --features wgpu,ndarray --test backends`. A device that `ae devices` reports as unusable is
+//! skipped, with the reason.
 //!
-//! Tolerances. The golden values are of `f64`: in `f32` each of the few hundred operations behind a value rounds by
-//! 6e-8 of it, and a sum of 64 to 512 numbers in another order by a few times that, so 1e-5 of a tensor's largest
-//! entry; a GPU's `exp`, `log` and `tanh` may err by 4 units in the last place where a CPU's err by 1, so 4e-5 there.
-//! After a hundred steps of Adam, whose early steps have the size of the learning rate whatever the gradient's size,
-//! rounding has grown: 1% of the loss.
+//! # Tolerances
+//!
+//! The golden values are in `f64`. In `f32`, each of the few hundred operations behind a value has a relative rounding
+//! error of 6e-8, and a sum of 64 to 512 values in another order a few times that: 1e-5 of a tensor's largest entry.
+//! On a GPU, `exp`, `log` and `tanh` may have an error of 4 units in the last place instead of 1: 4e-5.
+//!
+//! In a training run of 100 steps of Adam, whose first steps have the size of the learning rate whatever the gradient,
+//! rounding errors grow: 1% of the loss.
 
-#[path = "../it/golden.rs"]
+#[path = "../it/golden/mod.rs"]
 mod golden;
 
 use std::{process::ExitCode, time::Instant};
@@ -30,11 +33,11 @@ use burn::{
     tensor::{DType, Device, Tensor, TensorData},
 };
 
-/// Units of the code and of a hidden layer, and rows: small, because a GPU compiles kernels for each shape.
+/// Units of the code and of a hidden layer, and number of rows: small, because a GPU compiles kernels for each shape.
 const UNITS: usize = 8;
 const ROWS: usize = 16;
 
-/// Steps of the short training.
+/// Steps of the short training run.
 const STEPS: usize = 100;
 
 fn main() -> ExitCode {
@@ -47,7 +50,7 @@ fn main() -> ExitCode {
     let mut failed = false;
     for found in &found {
         if let Some(problem) = &found.problem {
-            println!("{:<52}left out: {problem}", title(found));
+            println!("{:<52}skipped: {problem}", title(found));
             continue;
         }
         let began = Instant::now();
@@ -80,7 +83,7 @@ fn digits(rows: usize, device: &Device) -> Tensor<2> {
     dataset.batch(0..rows, &Batcher::new(scaling), device).unwrap().x
 }
 
-/// The variant's recipe, small, and without what is drawn at random.
+/// The variant's configuration with small layers and without random corruption.
 fn config(name: &str) -> Config {
     let mut config = Config::of_variant(name).unwrap();
     config.model.code_dim = UNITS;
@@ -95,13 +98,13 @@ fn config(name: &str) -> Config {
     config
 }
 
-/// What a model computes of some rows: reconstruction, loss terms, and the gradient of each parameter.
+/// The results of a model for some rows: reconstruction, loss terms, and the gradient of each parameter.
 fn computed(config: &Config, record: ModuleRecord, rows: &TensorData, device: &Device) -> Vec<Vec<f32>> {
     let device = device.clone().autodiff();
     let inputs = Inputs::unit(64).with_image([1, 8, 8]);
     let mut model: Model = config.model.init(&inputs, &device).load_record(record);
     if model.code.is_stochastic() {
-        // The mean: samples differ between backends.
+        // Uses the mean: samples differ between backends.
         model.code = model.code.freeze();
     }
     let x = Tensor::<2>::from_data(rows.clone(), &device);
@@ -131,7 +134,7 @@ fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 
-/// The largest difference, in units of the largest entry of its tensor.
+/// The largest difference, relative to the largest entry of its tensor.
 fn difference(found: &[Vec<f32>], expected: &[Vec<f32>]) -> f64 {
     assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), expected.iter().map(Vec::len).collect::<Vec<_>>());
     let of_tensor = |(found, expected): (&Vec<f32>, &Vec<f32>)| {
@@ -142,24 +145,32 @@ fn difference(found: &[Vec<f32>], expected: &[Vec<f32>]) -> f64 {
     found.iter().zip(expected).map(of_tensor).fold(0.0, f64::max)
 }
 
-/// Numbers that are not round, of every sign.
+/// Values of both signs that are not exact in binary.
 fn wave<const D: usize>(shape: [usize; D], phase: f32) -> TensorData {
     let count = shape.iter().product();
     TensorData::new((0..count).map(|index| (index as f32 * 0.73 + phase).sin()).collect::<Vec<f32>>(), shape)
 }
 
-/// Whether a device has a kernel for the contractive penalty of a layer: the others compute it from the formula, in the
-/// variants below.
+/// Whether a device has a kernel for the contractive penalty of a layer. Other devices compute it from the formula, in
+/// [`variants`].
 fn has_contraction(device: &Device) -> bool {
     let ones = Tensor::<2>::ones([1, 1], device);
     ae_kernels::layer_jacobian_norm2(&ones, &ones, Activation::Tanh).is_some()
 }
 
-/// What the kernels give, of sizes that fill no workgroup: layers and losses with their gradients, and parameters after
-/// some steps.
+/// The results of the kernels: layers and losses with their gradients, and parameters after some optimizer steps. The
+/// sizes are not multiples of a workgroup's.
 fn kernels(device: &Device, contraction: bool) -> Vec<Vec<f32>> {
     let device = device.clone().autodiff();
-    let tensor = |shape, phase| Tensor::<2>::from_data(wave(shape, phase), &device);
+    [layers(&device, contraction), losses(&device), optimizers(&device)].concat()
+}
+
+fn tensor(shape: [usize; 2], phase: f32, device: &Device) -> Tensor<2> {
+    Tensor::from_data(wave(shape, phase), device)
+}
+
+fn layers(device: &Device, contraction: bool) -> Vec<Vec<f32>> {
+    let tensor = |shape, phase| tensor(shape, phase, device);
     let mut values = Vec::new();
     let activations = [
         Activation::Identity,
@@ -174,46 +185,58 @@ fn kernels(device: &Device, contraction: bool) -> Vec<Vec<f32>> {
     ];
     for activation in activations {
         let [x, w] = [tensor([11, 37], 0.1).require_grad(), tensor([37, 41], 0.2).require_grad()];
-        let b = Tensor::<1>::from_data(wave([41], 0.3), &device).require_grad();
+        let b = Tensor::<1>::from_data(wave([41], 0.3), device).require_grad();
         let y = ae_kernels::linear(x.clone(), w.clone(), b.clone(), activation);
         let gradients = (y.clone() * tensor([11, 41], 0.4)).sum().backward();
         values.extend([y, x.grad(&gradients).unwrap(), w.grad(&gradients).unwrap()].map(numbers));
         values.push(numbers(b.grad(&gradients).unwrap()));
-        // A GPU has no kernel for the last three, and no backend one for the last two.
+        // A GPU has no kernel for the last three, and no backend has one for the last two.
         if !contraction || matches!(activation, Activation::Softplus | Activation::Gelu | Activation::Silu) {
             continue;
         }
-        // Away from the kinks, at which either slope is right.
+        // Away from the kinks, where either one-sided slope is right.
         let h = (tensor([11, 41], 0.1).abs() * 0.4 + 0.05).require_grad();
         let norms = ae_kernels::layer_jacobian_norm2(&h, &w, activation).expect("a kernel");
-        let gradients = (norms.clone() * Tensor::<1>::from_data(wave([11], 0.2), &device)).sum().backward();
+        let gradients = (norms.clone() * Tensor::<1>::from_data(wave([11], 0.2), device)).sum().backward();
         values.push(numbers(norms));
         values
             .extend([h.grad(&gradients), w.grad(&gradients)].map(|gradient| gradient.map(numbers).unwrap_or_default()));
     }
+    values
+}
+
+fn losses(device: &Device) -> Vec<Vec<f32>> {
+    let tensor = |shape, phase| tensor(shape, phase, device);
+    let mut values = Vec::new();
     for loss in [ae_kernels::squared_error, ae_kernels::bernoulli, ae_kernels::squared_error_of_logits] {
         for weights in [None, Some(tensor([11, 37], 0.7).abs())] {
             let r = tensor([11, 37], 0.6).require_grad();
             let rows = loss(tensor([11, 37], 0.5).abs(), r.clone(), weights);
-            let mean = ae_kernels::batch_mean(rows.clone() * Tensor::<1>::from_data(wave([11], 0.8), &device));
+            let mean = ae_kernels::batch_mean(rows.clone() * Tensor::<1>::from_data(wave([11], 0.8), device));
             let gradients = mean.backward();
             values.extend([numbers(rows), numbers(r.grad(&gradients).unwrap())]);
         }
     }
+    values
+}
+
+fn optimizers(device: &Device) -> Vec<Vec<f32>> {
+    let tensor = |shape, phase| tensor(shape, phase, device);
+    let mut values = Vec::new();
     let adam = |decay| ModuleOptimizer::from(ae_kernels::Adam::default().with_weight_decay(decay));
     for make in [&|| adam(0.0), &|| adam(0.02), &|| ModuleOptimizer::from(ae_kernels::AdamW::new(0.02))]
         as [&dyn Fn() -> ModuleOptimizer; 3]
     {
-        let mut model = LinearConfig::new(37, 41).init(&device);
+        let mut model = LinearConfig::new(37, 41).init(device);
         model.weight = Param::from_tensor(tensor([37, 41], 0.9));
-        model.bias = Some(Param::from_tensor(Tensor::<1>::from_data(wave([41], 1.0), &device)));
+        model.bias = Some(Param::from_tensor(Tensor::<1>::from_data(wave([41], 1.0), device)));
         let mut optimizer = make();
         for step in 0..6 {
             let y = model.forward(tensor([11, 37], step as f32));
             let gradients = GradientsParams::from_grads(y.square().mean().backward(), &model);
             model = ae_kernels::step(&mut optimizer, 1e-2, model, gradients);
             if step == 2 {
-                // The state goes through its record.
+                // The optimizer's state is written to a record and read again.
                 optimizer = make().load_record(optimizer.to_record());
             }
         }
@@ -222,7 +245,7 @@ fn kernels(device: &Device, contraction: bool) -> Vec<Vec<f32>> {
     values
 }
 
-/// Every variant's reconstruction, losses and gradients, beside those of `reference`.
+/// The largest difference of the variants' reconstructions, losses and gradients from those of `reference`.
 fn variants(reference: &Device, device: &Device) -> f64 {
     let rows = digits(ROWS, reference).into_data();
     let of = |name: &str| {
@@ -234,7 +257,7 @@ fn variants(reference: &Device, device: &Device) -> f64 {
     VARIANTS.iter().map(|variant| of(variant.name)).fold(0.0, f64::max)
 }
 
-/// The loss after a short training, beside that of `reference`.
+/// The relative difference of the loss after a short training run from that of `reference`.
 fn training(reference: &Device, device: &Device) -> f64 {
     let config = config("undercomplete");
     let inputs = Inputs::unit(64).with_image([1, 8, 8]);

@@ -1,4 +1,4 @@
-//! What every variant keeps, run over the list of variants.
+//! Properties that all variants, codes and networks have.
 
 use ae_data::{Batcher, Dataset, Loader, Order, Scaling, ScalingMethod};
 use ae_model::{
@@ -80,7 +80,7 @@ fn one_step_lowers_the_loss() {
     let x = digits();
     each(|variant, config| {
         let model = model(config, &Device::default().autodiff());
-        // The same loss before and after: with what training alone does, noise for one, two draws would be compared.
+        // The loss without training behavior, before and after: with noise, two different samples would be compared.
         let objective = config.model.objective(&inputs());
         let loss = |model: &Model| {
             objective.evaluate(&model.valid(), x.clone().without_autodiff()).loss().into_scalar::<f32>()
@@ -130,15 +130,15 @@ fn every_variant_combines_with_every_penalty_and_corruption_and_with_a_convoluti
             let norm = evaluation.terms.iter().find(|term| term.name == "contractive").unwrap().value.clone();
             assert!(
                 norm.mean().into_scalar::<f32>() > 0.0,
-                "{}: the derivative is measured without gradients, too",
+                "{}: the derivative is measured without autodiff too",
                 variant.name
             );
         }
     });
 }
 
-/// An objective without a minimum falls for ever while the encoder shrinks and the decoder grows. Whether a model can
-/// be scaled so, at the end of a training: the loss after it, less the loss before.
+/// Whether a trained model can evade its penalty by scaling: an objective without a minimum decreases forever while the
+/// encoder shrinks and the decoder grows. Returns the change of the loss when the encoder is scaled by `by`.
 fn scaled_away(recipe: &Recipe, by: f32) -> f32 {
     let x = digits();
     let device = Device::default().autodiff();
@@ -162,7 +162,7 @@ fn scaled_away(recipe: &Recipe, by: f32) -> f32 {
             let (place, factor) = (seen[usize::from(is_decoder)], if is_decoder { 1.0 / by } else { by });
             seen[usize::from(is_decoder)] += 1;
             match (layer, &shift) {
-                // What comes out on average stays: where a unit's middle is not 0, the bias takes up the difference.
+                // The mean output stays the same: if a unit's center is not 0, the bias compensates for the difference.
                 (Layer::Linear { weight, bias }, Some(shift)) if is_decoder && place == last[1] => {
                     Layer::Linear { weight, bias: bias + shift.clone() }
                 }
@@ -182,7 +182,7 @@ fn scaled_away(recipe: &Recipe, by: f32) -> f32 {
 }
 
 #[test]
-fn no_penalty_is_escaped_by_scaling_encoder_against_decoder() {
+fn no_penalty_can_be_evaded_by_scaling() {
     let linear_output = |mut recipe: Recipe| {
         recipe.output = ae_model::recipe::Output::Fixed(ae_model::Activation::Identity);
         recipe
@@ -194,15 +194,15 @@ fn no_penalty_is_escaped_by_scaling_encoder_against_decoder() {
             assert!(change > 0.0, "{}: the loss falls by {} when the encoder shrinks to {by}", variant.name, -change);
         }
     }
-    // The same without what forbids it: the test can fail.
+    // Without tied weights the loss decreases: the test can fail.
     let mut free = linear_output((Variant::find("contractive").unwrap().recipe)());
     free.network = Network::Mlp(MlpConfig { hidden: Vec::new(), ..MlpConfig::default() });
     assert!(scaled_away(&free, 0.9) < 0.0, "without tied weights the contractive objective has no minimum");
 }
 
-/// Every code, on a small network, with every penalty that suits it and every corruption.
+/// All codes, on a small network with all penalties and corruptions that are compatible with them.
 fn of_every_code(check: impl Fn(&str, &Recipe)) {
-    for code in CodeConfig::all(&Registry::default()) {
+    for code in CodeConfig::all(Registry::default().codes()) {
         let mut recipe = Recipe { code_dim: 40, code, ..Recipe::default() };
         recipe.network =
             Network::Mlp(MlpConfig { hidden: vec![48], norm: NormKind::Batch, dropout: 0.1, ..MlpConfig::default() });
@@ -234,7 +234,7 @@ fn every_code_trains_on_a_single_row() {
 }
 
 #[test]
-fn a_frozen_model_keeps_still_where_others_train() {
+fn a_frozen_model_does_not_change() {
     let x = digits();
     of_every_code(|name, recipe| {
         let model = recipe.init(&inputs(), &Device::default().autodiff()).freeze();
@@ -243,7 +243,7 @@ fn a_frozen_model_keeps_still_where_others_train() {
         let once = model.reconstruct(x.clone()).into_data();
         model.reconstruct(x.clone()).into_data().assert_eq(&once, true);
         model.valid().reconstruct(x.clone().without_autodiff()).into_data().assert_eq(&once, true);
-        assert!(bytes(&model) == before, "{name}: it changed by being used");
+        assert!(bytes(&model) == before, "{name}: using it changed it");
     });
 }
 
@@ -334,7 +334,7 @@ fn the_same_seed_gives_the_same_run() {
     });
 }
 
-/// Settings that are wrong wherever they can be made, and the field that is named.
+/// Invalid settings, and the field that the error must name.
 const WRONG: &[(&[&str], &str)] = &[
     (&["model.code_dim=0"], "model.code_dim"),
     (&["model.output=sigmoid", "model.reconstruction=bernoulli"], "model.output"),
@@ -399,7 +399,7 @@ fn every_bad_setting_is_refused_by_name() {
             let set: Vec<String> = settings.iter().map(|setting| setting.to_string()).collect();
             let layers = Layers { variant: Some(variant.name), set: &set, ..Layers::default() };
             let error = Config::from_layers(&layers, &Registry::default())
-                .expect_err(&format!("{} with {settings:?} was taken", variant.name));
+                .expect_err(&format!("{} with {settings:?} was accepted", variant.name));
             assert!(
                 error.to_string().contains(&format!("`{field}` is ")),
                 "{} with {settings:?}: {error}",
@@ -411,7 +411,7 @@ fn every_bad_setting_is_refused_by_name() {
 }
 
 #[test]
-fn networks_that_do_not_suit_the_data_are_refused_by_name() {
+fn networks_that_do_not_match_the_data_are_refused_by_name() {
     let refused = |recipe: &Recipe, inputs: &Inputs| recipe.check_inputs(inputs).unwrap_err().field;
     let conv = Recipe { network: Network::Conv(ConvConfig::default()), ..Recipe::default() };
     assert_eq!(refused(&conv, &Inputs::unit(64)), "network.kind");

@@ -1,10 +1,10 @@
-//! Each kind of a person's mistake: one line that names the fix, and exit code 1 or 2.
+//! Each kind of a person's mistake: one error that names the fix, and exit code 1 or 2.
 
 use std::{fs, path::Path};
 
 use crate::{ae, ae_ok, text};
 
-/// Runs `ae`, expects it to fail with `code`, and gives back its last line.
+/// Runs `ae`, expects it to fail with `code` and to say all of `expected` in its error.
 pub(crate) fn refused(folder: &Path, args: &[&str], code: i32, expected: &[&str]) {
     let output = ae(folder, args);
     let said = text(&output.stderr);
@@ -12,8 +12,12 @@ pub(crate) fn refused(folder: &Path, args: &[&str], code: i32, expected: &[&str]
     assert!(output.stdout.is_empty(), "ae {args:?} printed a result");
     let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(errors.len(), 1, "ae {args:?} said not one error: {said}");
+    // An error is a line; one of clap's has tips and the usage below it.
+    let error = &said[said.find("error: ").unwrap_or_default()..];
+    let is_of_clap = error.contains("For more information, try");
+    assert!(error.lines().count() == 1 || is_of_clap && code == 2, "ae {args:?}: {said}");
     for part in expected {
-        assert!(errors[0].contains(part), "ae {args:?}: `{part}` is not in: {}", errors[0]);
+        assert!(error.contains(part), "ae {args:?}: `{part}` is not in: {error}");
     }
     assert!(!said.contains("panicked") && !said.contains("backtrace"), "{said}");
 }
@@ -49,7 +53,10 @@ fn wrong_usage_exits_with_two() {
         2,
         &["number of weights"],
     );
-    refused(here, &["trian"], 2, &["trian", "train"]);
+    refused(here, &["trian"], 2, &["trian", "tip:", "'train'", "Usage: ae"]);
+    refused(here, &["score"], 2, &["<RUN>", "Usage: ae score"]);
+    refused(here, &["--epochs", "3", "score", "run"], 2, &["`--epochs` stands in front of the command `score`"]);
+    refused(here, &["explain", "fvuu"], 2, &["nothing is called `fvuu`", "`fvu`"]);
     refused(here, &["--epohcs", "3"], 2, &["--epohcs", "--epochs"]);
     refused(
         here,
@@ -115,7 +122,7 @@ fn bad_files_exit_with_one() {
     write("full/mine.txt", b"keep");
     refused(here, &["--out", "full"], 1, &["full", "not empty", "--resume"]);
     assert_eq!(fs::read(here.join("full/mine.txt")).unwrap(), b"keep");
-    refused(here, &["train", "--resume", "full"], 1, &["no run folder"]);
+    refused(here, &["train", "--resume", "full"], 1, &["not a run folder"]);
 }
 
 #[test]
@@ -137,7 +144,8 @@ fn a_damaged_run_is_refused_with_what_to_do() {
             let run = ae(here, &resume);
             let said = String::from_utf8_lossy(&run.stderr).into_owned();
             let expected_line = format!(
-                "warning: the checkpoint of epoch 3 is damaged: {part}-3.bpk is not what was saved; going on from epoch 2"
+                "warning: the checkpoint of epoch 3 is damaged: {part}-3.bpk is not what was saved; training continues \
+                 from epoch 2"
             );
             assert!(run.status.success() && said.lines().any(|line| line == expected_line), "{said}");
             assert!(fs::read(here.join("run/model.safetensors")).unwrap() == expected, "{part}: other weights");
@@ -151,16 +159,18 @@ fn a_damaged_run_is_refused_with_what_to_do() {
     let run = ae(here, &resume);
     let said = text(&run.stderr);
     assert!(
-        run.status.success() && said.contains("epoch 2 is damaged") && said.contains("cannot be the one that is kept"),
+        run.status.success()
+            && said.contains("epoch 2 is damaged")
+            && said.contains("cannot be kept as the best epoch"),
         "{said}"
     );
     fs::write(&earlier, whole).unwrap();
     fs::remove_file(here.join("run/summary.json")).unwrap();
     let config = fs::read_to_string(here.join("run/config.toml")).unwrap();
     fs::write(here.join("run/config.toml"), config.replace("[8]", "[9]")).unwrap();
-    refused(here, &resume, 1, &["does not fit `config.toml`"]);
+    refused(here, &resume, 1, &["does not match `config.toml`"]);
     fs::write(here.join("run/config.toml"), config.replace("validation = 0.1", "validation = 0.2")).unwrap();
-    refused(here, &resume, 1, &["has changed since the run began"]);
+    refused(here, &resume, 1, &["has changed since the run started"]);
     fs::write(here.join("run/config.toml"), config).unwrap();
     let metrics = fs::read_to_string(here.join("run/metrics.csv")).unwrap();
     fs::write(here.join("run/metrics.csv"), metrics.replace("\n3,", "\nx,y,")).unwrap();
@@ -187,7 +197,7 @@ fn every_file_of_a_run_that_has_changed_is_refused_by_name() {
         let middle = whole.len() / 2;
         let changed = [&whole[..middle], &[whole[middle] ^ 1], &whole[middle + 1..]].concat();
         fs::write(&path, changed).unwrap();
-        refused(here, &[command, "run"], 1, &[file, "not what was written"]);
+        refused(here, &[command, "run"], 1, &[file, "has changed since it was written"]);
         fs::write(&path, whole).unwrap();
     }
     // A threshold that is saved is another file, and no damage.

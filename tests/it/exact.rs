@@ -1,5 +1,5 @@
-//! What goes in comes out: cells that nobody asked to change, keys, dates, types, rows; and files as people and
-//! programs write them.
+//! Data is read and written exactly: untouched cells, keys, dates, types and rows stay the same, and files are read as
+//! people and programs write them.
 
 use std::{
     fs::{self, File},
@@ -21,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{ae, ae_ok, text};
 
-/// A small, quick training.
+/// Settings for a quick training of a small model.
 const QUICK: [&str; 6] = ["--epochs", "1", "--set", "model.network.hidden=[8]", "--code-dim", "1"];
 
 fn train(here: &Path, data: &str, out: &str, more: &[&str]) -> String {
@@ -45,12 +45,12 @@ fn refused(here: &Path, args: &[&str], parts: &[&str]) {
     assert!(parts.iter().all(|part| errors[0].contains(part)), "ae {args:?}: {parts:?} not in {said}");
 }
 
-/// A number of the seed's choice, with three decimals.
+/// A random number with three decimals.
 fn number(random: &mut ChaCha8Rng) -> f64 {
     f64::from(random.random_range(-5000..5000)) / 1000.0
 }
 
-/// A text table of the seed's choice, cell by cell as it is written, and which cells are blank and to be filled in.
+/// A random text table, cell by cell as written, and the names of its columns.
 fn text_table(random: &mut ChaCha8Rng, delimiter: char) -> (Vec<Vec<String>>, Vec<&'static str>) {
     let names = vec!["key", "day", "note", "x", "y", "n", "ok", "kind", "never"];
     let blank = |random: &mut ChaCha8Rng| ["", "NA", " ", "\"\"", "?"][random.random_range(0..5)].to_string();
@@ -91,8 +91,8 @@ fn is_blank(cell: &str) -> bool {
     ["", "NA", "?"].contains(&cell)
 }
 
-/// Whether `found` is the table with its blanks filled in where a column is learned from, and every other byte as it
-/// was.
+/// Checks that `found` is the table with the missing cells of the learned columns filled in and every other byte
+/// unchanged. Returns the number of cells filled in.
 fn expect_filled(rows: &[Vec<String>], delimiter: char, end: &str, found: &str, what: &str) -> usize {
     let (mut rest, mut filled) = (found, 0);
     for (number, row) in rows.iter().enumerate() {
@@ -102,10 +102,10 @@ fn expect_filled(rows: &[Vec<String>], delimiter: char, end: &str, found: &str, 
                 let length = rest.find(&mark).unwrap_or_else(|| panic!("{what}: row {number} ends early: {rest:.80}"));
                 let made = &rest[..length];
                 match column {
-                    5 => assert!(made.parse::<i64>().is_ok(), "{what}: `{made}` is no whole number"),
-                    6 => assert!(["Yes", "No"].contains(&made), "{what}: `{made}` is none of the column's words"),
-                    7 => assert!(["red", "green", "blue"].contains(&made), "{what}: `{made}` is no level"),
-                    _ => assert!(made.parse::<f64>().is_ok(), "{what}: `{made}` is no number"),
+                    5 => assert!(made.parse::<i64>().is_ok(), "{what}: `{made}` is not an integer"),
+                    6 => assert!(["Yes", "No"].contains(&made), "{what}: `{made}` is not a word of the column"),
+                    7 => assert!(["red", "green", "blue"].contains(&made), "{what}: `{made}` is not a level"),
+                    _ => assert!(made.parse::<f64>().is_ok(), "{what}: `{made}` is not a number"),
                 }
                 filled += 1;
                 rest = &rest[length..];
@@ -124,9 +124,9 @@ fn expect_filled(rows: &[Vec<String>], delimiter: char, end: &str, found: &str, 
     filled
 }
 
-/// For random tables of text, however they are written: every cell that was not blank is the same, byte for byte.
+/// Random text tables in several notations: every cell that is not missing stays the same, byte for byte.
 #[test]
-fn imputing_changes_the_blanks_of_text_and_nothing_else() {
+fn imputing_changes_only_missing_cells_of_text_tables() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let utf16 =
@@ -155,9 +155,9 @@ fn imputing_changes_the_blanks_of_text_and_nothing_else() {
         let piped = ae(here, &["impute", &run, "--data", name]);
         assert!(piped.stdout == written, "{name}: standard output is the same file");
         let found = match seed {
-            1 => text(written.strip_prefix(b"\xef\xbb\xbf").expect("the mark stays")),
+            1 => text(written.strip_prefix(b"\xef\xbb\xbf").expect("the byte order mark stays")),
             3 => {
-                let units = written.strip_prefix(&[0xff, 0xfe]).expect("the mark stays").chunks_exact(2);
+                let units = written.strip_prefix(&[0xff, 0xfe]).expect("the byte order mark stays").chunks_exact(2);
                 String::from_utf16(&units.map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect::<Vec<_>>())
                     .unwrap()
             }
@@ -172,7 +172,7 @@ fn imputing_changes_the_blanks_of_text_and_nothing_else() {
     }
 }
 
-/// Columns of every type that tables have, some cells blank.
+/// Columns of every type, with missing cells.
 fn typed_table(seed: u64) -> RecordBatch {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let rows = 60;
@@ -205,7 +205,7 @@ fn write_typed(path: &Path, batch: &RecordBatch) {
     let file = File::create(path).unwrap();
     if path.extension().is_some_and(|extension| extension == "parquet") {
         let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-        // In two row groups, with an empty one between.
+        // Two row groups.
         writer.write(&batch.slice(0, 25)).unwrap();
         writer.flush().unwrap();
         writer.write(&batch.slice(25, 35)).unwrap();
@@ -229,9 +229,9 @@ fn read_typed(path: &Path) -> RecordBatch {
     arrow_select::concat::concat_batches(&batches[0].schema(), &batches).unwrap()
 }
 
-/// The same for tables with types: value and type of every cell that was not blank.
+/// Typed tables: values and types of all cells that are not missing stay the same.
 #[test]
-fn imputing_changes_the_blanks_of_typed_tables_and_nothing_else() {
+fn imputing_changes_only_missing_cells_of_typed_tables() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     for (seed, name) in [(0, "a.parquet"), (1, "b.arrow"), (2, "c.parquet"), (3, "d.feather")] {
@@ -255,9 +255,9 @@ fn imputing_changes_the_blanks_of_typed_tables_and_nothing_else() {
                 );
                 for row in 0..60 {
                     match old.is_null(row) {
-                        true if field.name() == "never" => assert!(new.is_null(row), "{out}: a value made up"),
+                        true if field.name() == "never" => assert!(new.is_null(row), "{out}: a value was invented"),
                         true => {
-                            assert!(new.is_valid(row), "{out}: {} of row {row} is still blank", field.name());
+                            assert!(new.is_valid(row), "{out}: {} of row {row} is still missing", field.name());
                             filled += 1;
                         }
                         false => assert_eq!(
@@ -271,16 +271,16 @@ fn imputing_changes_the_blanks_of_typed_tables_and_nothing_else() {
             }
             assert!(said.contains(&format!("{filled} missing values filled in")), "{out}: {filled} in {said}");
         }
-        // As text: dates and keys as they are, each in its own row.
+        // As text, dates and keys are unchanged and in their own rows.
         let (rows, _) = both(here, &["impute", &run, "--data", name]);
         let second: Vec<&str> = rows.lines().nth(2).unwrap().split(',').collect();
         assert_eq!(second[..3], ["9007199254740994", "2022-01-09", "person 1"], "{rows:.300}");
     }
 }
 
-/// The same for arrays: every byte that belongs to no missing number.
+/// Arrays: every byte that does not belong to a missing number stays the same.
 #[test]
-fn imputing_changes_the_missing_numbers_of_arrays_and_no_other_byte() {
+fn imputing_changes_only_missing_numbers_of_arrays() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let mut random = ChaCha8Rng::seed_from_u64(5);
@@ -338,9 +338,9 @@ fn imputing_changes_the_missing_numbers_of_arrays_and_no_other_byte() {
     }
 }
 
-/// Identifiers, labels and dates come out as they went in, whatever they look like.
+/// Identifiers, labels and dates are written exactly as they were read.
 #[test]
-fn keys_labels_and_dates_come_out_as_they_went_in() {
+fn keys_labels_and_dates_are_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let keys = [
@@ -416,12 +416,12 @@ fn keys_labels_and_dates_come_out_as_they_went_in() {
             }
         }
     }
-    // An array holds the codes and nothing else; an archive of arrays the labels beside, if they are numbers.
+    // An array holds only the codes.
     let (_, said) = both(here, &["encode", "run", "--data", "t.csv", "--out", "codes.npy"]);
     assert!(said.contains("an array of numbers leaves out `key`, `class`, `day`"), "{said}");
     ae_ok(here, &["decode", "run", "codes.npy", "--out", "back.csv"]);
     assert_eq!(fs::read_to_string(here.join("back.csv")).unwrap().lines().next(), Some("a,b"));
-    // A result is not called like a key.
+    // A result column does not get the name of a carried column.
     ae_ok(here, &["encode", "run", "--data", "t.csv", "--id", "day", "--out", "x.csv"]);
     fs::write(here.join("h.csv"), lines.replace("key,", "h0,")).unwrap();
     train(here, "h.csv", "named", &["--id", "h0", "--drop", "class"]);
@@ -429,9 +429,9 @@ fn keys_labels_and_dates_come_out_as_they_went_in() {
     assert!(codes.starts_with("h0,h0_,class,day\n"), "{codes:.60}");
 }
 
-/// A file that is named is meant with every row of it; the run's own data is known by what it holds, not by its name.
+/// All rows of a named file are used. The data of a run is recognized by its contents, not by its name.
 #[test]
-fn a_named_file_is_every_row_of_it() {
+fn all_rows_of_a_named_file_are_used() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let rows = |count: usize, from: usize| {
@@ -443,19 +443,19 @@ fn a_named_file_is_every_row_of_it() {
     train(here, "t.csv", "run", &[]);
     let count = |args: &[&str]| {
         let (out, said) = both(here, &[&["encode", "run"][..], args].concat());
-        (out.lines().count() - 1, said.contains("every one of them"))
+        (out.lines().count() - 1, said.contains("all rows that the run was trained and tested on"))
     };
     assert_eq!(count(&["--data", "t.csv"]), (100, true));
     assert_eq!(count(&["--data", "copy.csv"]), (100, true));
     assert_eq!(count(&["--data", "copy.csv", "--rows", "test"]), (20, false));
     assert_eq!(count(&[]), (20, false));
-    // Another file of as many rows is no longer the run's.
+    // Another file with the same number of rows is not the data of the run.
     fs::write(here.join("t.csv"), rows(100, 7)).unwrap();
     assert_eq!(count(&["--data", "t.csv"]), (100, false));
     refused(here, &["encode", "run"], &["t.csv", "has changed since the run was trained on it", "--data"]);
     fs::remove_file(here.join("run/summary.json")).unwrap();
-    refused(here, &["train", "--resume", "run"], &["has changed since the run began"]);
-    // Neither is it by its name that a comparison uses a run again.
+    refused(here, &["train", "--resume", "run"], &["has changed since the run started"]);
+    // A comparison also recognizes the data of a run by its contents.
     fs::write(here.join("t.csv"), rows(100, 0)).unwrap();
     let compare = |data: &str| {
         ae(
@@ -465,22 +465,22 @@ fn a_named_file_is_every_row_of_it() {
         )
     };
     assert!(compare("t.csv").status.success());
-    assert!(compare("./copy.csv").status.success(), "the same rows by another name");
+    assert!(compare("./copy.csv").status.success(), "the same rows in another file");
     fs::create_dir(here.join("old")).unwrap();
     fs::write(here.join("old/t.csv"), rows(100, 9)).unwrap();
     let other = text(&compare("old/t.csv").stderr);
     assert!(other.contains("holds a run of other data"), "{other}");
 }
 
-/// Text files as spreadsheets, pandas, R and instruments write them.
+/// Text files from spreadsheets, pandas, R and instruments.
 #[test]
-fn text_files_are_read_as_people_write_them() {
+fn text_files_of_many_programs_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let write = |name: &str, bytes: &[u8]| fs::write(here.join(name), bytes).unwrap();
     let rows = |line: &dyn Fn(usize) -> String| (0..40).map(line).collect::<String>();
     let described = |args: &[&str]| both(here, &[&["data"][..], args].concat());
-    // What `ae data` says of a column: kind, missing, smallest, mean, largest.
+    // The line of `ae data` for a column: name, kind, missing, smallest, mean, largest.
     let column = |out: &str, name: &str| {
         out.lines()
             .find(|line| line.split_whitespace().next() == Some(name))
@@ -542,7 +542,7 @@ fn text_files_are_read_as_people_write_them() {
     assert!(out.contains("40 rows\n2 features") && said.contains("separated by spaces"), "{out}{said}");
     write("trailing.csv", ("a,b\n".to_string() + &rows(&|row| format!("{row},{},\n", row % 3))).as_bytes());
     let (out, said) = described(&["trailing.csv"]);
-    assert!(out.contains("2 features") && said.contains("40 lines end with a delimiter"), "{out}{said}");
+    assert!(out.contains("2 features") && said.contains("ignored: a delimiter at the end of 40 lines"), "{out}{said}");
     write(
         "r.txt",
         ("\"a\" \"b\"\n".to_string() + &rows(&|row| format!("\"{}\" {row} {}\n", row + 1, row % 3))).as_bytes(),
@@ -574,7 +574,7 @@ fn text_files_are_read_as_people_write_them() {
     write("quoted.csv", ("a,b\n".to_string() + &rows(&|row| format!("\"x\ny\",{row}\n"))).as_bytes());
     assert!(described(&["quoted.csv"]).0.contains("40 rows"));
 
-    // Kinds as a person says, and as they were in training ever after.
+    // Kinds set by options, which later files are read with, too.
     write(
         "codes.csv",
         ("zip,flag,n\n".to_string() + &rows(&|row| format!("{},{},{row}.0\n", 10_000 + row % 5, row % 2))).as_bytes(),
@@ -597,10 +597,10 @@ fn text_files_are_read_as_people_write_them() {
     assert_eq!(out.lines().count(), 3);
     assert!(said.contains("`77777` in 1 cell (first in row 2)") && said.contains("carried along: `more`"), "{said}");
     let score = |line: usize| out.lines().nth(line).unwrap().split(',').next().unwrap().parse::<f64>().unwrap();
-    assert!(score(2) > score(1), "an unseen level is an anomaly: {out}");
+    assert!(score(2) > score(1), "an unseen level has a higher score: {out}");
     refused(here, &["score", "codes", "--data", "one.csv", "--unknown", "refuse"], &["row 2", "`zip`", "`77777`"]);
 
-    // Files that are something else.
+    // Files of unsupported types.
     write("book.xlsx", b"PK\x03\x04\0\0");
     refused(here, &["data", "book.xlsx"], &["book.xlsx", "a spreadsheet", "save its sheet as CSV"]);
     write("book.csv", b"PK\x03\x04\0\0");
@@ -617,23 +617,22 @@ fn text_files_are_read_as_people_write_them() {
     }
 }
 
-/// Numbers far from zero keep their digits until their offset is taken off.
 #[test]
-fn what_stands_in_the_way_of_the_data_is_refused_by_name() {
+fn unreadable_files_and_dangerous_outputs_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let rows = |line: &dyn Fn(usize) -> String| (0..60).map(line).collect::<String>();
     let write = |name: &str, text: &str| fs::write(here.join(name), text).unwrap();
     let table = rows(&|row| format!("{row},{}.5,{}\n", row % 7, row % 5));
     write("title.csv", &format!("Measured in May\na,b,c\n{table}"));
-    refused(here, &["data", "title.csv"], &["`Measured in May`", "delete what stands above the names"]);
+    refused(here, &["data", "title.csv"], &["`Measured in May`", "delete everything above the names"]);
     write("headed.csv", "a,b,c\n");
-    refused(here, &["data", "headed.csv"], &["headed.csv", "has a header and no rows"]);
+    refused(here, &["data", "headed.csv"], &["headed.csv", "has a header but no rows"]);
     let dates = rows(&|row| format!("202401{:02},{}.5,{}\n", row % 28 + 1, row % 7, row % 5));
     write("dates.csv", &format!("day,b,c\n{dates}"));
-    assert!(both(here, &["data", "dates.csv"]).1.contains("`day` holds what could be dates"));
+    assert!(both(here, &["data", "dates.csv"]).1.contains("`day` may hold dates"));
 
-    // Results never take the place of what they are made from.
+    // Results never overwrite their own input.
     fs::create_dir(here.join("parts")).unwrap();
     for part in ["parts/1.csv", "parts/2.csv"] {
         write(part, &format!("a,b,c\n{table}"));
@@ -651,11 +650,12 @@ fn what_stands_in_the_way_of_the_data_is_refused_by_name() {
         &["train", "--data", "parts", "--stratify", "--group", "c", "--out", "other"],
         &["leave out `--stratify` or `--group`"],
     );
-    refused(here, &["score", "run", "--data", "parts", "--resize", "8x8"], &["`--resize`", "picture files"]);
+    refused(here, &["score", "run", "--data", "parts", "--resize", "8x8"], &["`--resize`", "files"]);
 }
 
+/// Large numbers keep their digits, because the offset is subtracted in double precision.
 #[test]
-fn seconds_since_1970_are_learned_and_given_back_to_the_second() {
+fn seconds_since_1970_are_reconstructed_to_the_second() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let seconds = |row: usize| 1_700_000_000 + row as i64 * 3;
@@ -682,7 +682,7 @@ fn seconds_since_1970_are_learned_and_given_back_to_the_second() {
     let back = trained.unscale(&scaled);
     assert!(back.iter().step_by(2).enumerate().all(|(row, value)| (value - seconds(row) as f64).abs() < 0.001));
 
-    // Exported weights keep the seconds, too, and the models in ONNX take them.
+    // Exported weights and ONNX models keep the seconds, too.
     train(here, "t.csv", "far", &["--set", "data.scaling=min_max"]);
     let (written, said) = both(here, &["export", "far"]);
     let weights = ae_train::export::import::Weights::read(&here.join("far/export/model.safetensors")).unwrap();
@@ -712,9 +712,9 @@ fn seconds_since_1970_are_learned_and_given_back_to_the_second() {
     assert_eq!(ae_ok(here, &["encode", "back"]), ae_ok(here, &["encode", "far"]));
 }
 
-/// Runs are averaged over seeds, and over nothing else.
+/// Runs that differ only in their seed are averaged, and no others.
 #[test]
-fn a_comparison_averages_over_seeds_alone() {
+fn a_comparison_averages_only_over_seeds() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let lines = (0..60).fold("a,b,c,g\n".to_string(), |text, row| {
@@ -770,9 +770,9 @@ fn a_comparison_averages_over_seeds_alone() {
     );
 }
 
-/// A table from a pipe, and one that a program has in memory, are the same as one in a file.
+/// Tables from a pipe or from memory are read like tables in a file.
 #[test]
-fn rows_come_from_memory_as_well_as_from_a_path() {
+fn rows_come_from_memory_pipes_and_files() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let batch = typed_table(9).project(&[3, 5, 6, 7]).unwrap();
@@ -792,7 +792,7 @@ fn rows_come_from_memory_as_well_as_from_a_path() {
     let scores = fitted.detector.score(&fitted.trained, &rows).unwrap();
     assert_eq!(scores.rows.len(), 60);
 
-    // Standard input and a pipe that has a name.
+    // Standard input and standard output.
     let lines = (0..40).fold("a,b\n".to_string(), |text, row| text + &format!("{row}.5,{}\n", row * row % 7));
     fs::write(here.join("t.csv"), &lines).unwrap();
     train(here, "t.csv", "piped", &[]);
@@ -803,14 +803,14 @@ fn rows_come_from_memory_as_well_as_from_a_path() {
     child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     if cfg!(unix) {
-        // `/dev/stdout` has no ending that names a format.
-        assert!(text(&output.stderr).contains("names no format"), "{}", text(&output.stderr));
+        // `/dev/stdout` has no extension that names a format.
+        assert!(text(&output.stderr).contains("is not an output format"), "{}", text(&output.stderr));
     }
 }
 
-/// What a table of text hides from whoever reads it quickly.
+/// Errors in text tables that are easily overlooked.
 #[test]
-fn what_a_table_of_text_hides_is_refused_or_said() {
+fn hidden_errors_in_text_tables_are_refused_or_reported() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let rows = |line: &dyn Fn(usize) -> String| (0..60).map(line).collect::<String>();
@@ -818,31 +818,31 @@ fn what_a_table_of_text_hides_is_refused_or_said() {
     let x = |row: usize| format!("{}.{}", row * 7 % 31, row % 10);
     let described = |args: &[&str]| both(here, &[&["data"][..], args].concat());
 
-    // Quotes that swallow rows.
+    // Wrong quotes that hide rows.
     write(
         "inches.csv",
         &("a,b,size\n".to_string()
             + &rows(&|row| format!("{},1,{}\n", x(row), if [8, 31].contains(&row) { "\"3.5 in" } else { "disk" }))),
     );
-    refused(here, &["data", "inches.csv"], &["lines 10 to 33", "opened in line 10", "double it"]);
+    refused(here, &["data", "inches.csv"], &["lines 10 to 33", "opened in line 10", "double"]);
     write(
         "open.csv",
         &("a,b,c\n".to_string() + &rows(&|row| format!("{},1,{}\n", x(row), if row == 59 { "\"x" } else { "y" }))),
     );
     refused(here, &["data", "open.csv"], &["line 61", "opened and never closed"]);
     write("back.csv", &("a,b,c\n".to_string() + &rows(&|row| format!("\"say \\\"hi\\\", x\",{},2\n", x(row)))));
-    refused(here, &["data", "back.csv"], &["line 2", "`\\\"`", "double it"]);
+    refused(here, &["data", "back.csv"], &["line 2", "`\\\"`", "double"]);
     write("blank.csv", &("a,b,c\n".to_string() + &rows(&|row| format!("{}, \"city, country\", y\n", x(row)))));
-    refused(here, &["data", "blank.csv"], &["line 2", "a blank stands before the quote"]);
+    refused(here, &["data", "blank.csv"], &["line 2", "a space before the opening quote"]);
 
-    // Rows and names of rows that look like something else.
+    // Rows that look like headers, and row names that look like numbers.
     write(
         "mushrooms.csv",
         &rows(&|row| format!("{},{},{}\n", ["p", "e"][row % 2], ["x", "b", "s"][row % 3], ["n", "w"][row / 2 % 2])),
     );
     let (out, said) = described(&["mushrooms.csv"]);
     assert!(
-        out.contains("60 rows") && said.contains("(`p`, `x`, `n`) was taken for a row") && said.contains("`--header`"),
+        out.contains("60 rows") && said.contains("(`p`, `x`, `n`) was read as a row") && said.contains("`--header`"),
         "{out}{said}"
     );
     train(here, "mushrooms.csv", "mushrooms", &[]);
@@ -850,7 +850,7 @@ fn what_a_table_of_text_hides_is_refused_or_said() {
     refused(
         here,
         &["score", "mushrooms", "--data", "few.csv"],
-        &["lacks 3", "`--no-header` if its first line is a row"],
+        &["lacks 3", "use `--no-header` if its first line is a row"],
     );
     assert_eq!(both(here, &["score", "mushrooms", "--data", "few.csv", "--no-header"]).0.lines().count(), 3);
     write(
@@ -874,18 +874,18 @@ fn what_a_table_of_text_hides_is_refused_or_said() {
         "dash.csv",
         &("a,b\n".to_string() + &rows(&|row| format!("{},{}\n", ["–1.5", "'2", "１.５"][row % 3], x(row)))),
     );
-    assert!(described(&["dash.csv"]).1.contains("cells like `–1.5` are taken for names"));
+    assert!(described(&["dash.csv"]).1.contains("cells like `–1.5` are read as names"));
 
-    // Truth values of two programs in two files, and a boolean of other values.
+    // Booleans written differently in two files, and integers with fractions.
     write("part-1.csv", &("ok,a\n".to_string() + &rows(&|row| format!("{},{}\n", ["yes", "no"][row % 2], x(row)))));
     write("part-2.csv", &("ok,a\n".to_string() + &rows(&|row| format!("{},{}\n", row % 2, x(row)))));
     let (out, said) = described(&["part-*.csv"]);
     assert!(
-        out.contains("ok      boolean") && said.contains("`yes` and 0 or 1: both are read as truth values"),
+        out.contains("ok      boolean") && said.contains("`yes` and 0 or 1: both are read as booleans"),
         "{out}{said}"
     );
     let (_, said) = described(&["part-2.csv", "--integer", "a"]);
-    assert!(said.contains("said to hold whole numbers, but holds `7.1`"), "{said}");
+    assert!(said.contains("declared as integer, but has values such as `7.1`"), "{said}");
 
     // Other files.
     let mut packer = GzEncoder::new(Vec::new(), Compression::default());
@@ -894,19 +894,18 @@ fn what_a_table_of_text_hides_is_refused_or_said() {
     assert!(described(&["packed.gz"]).0.contains("60 rows"));
     write("lines.csv", &"{\"a\":1,\"b\":2}\n".repeat(60));
     refused(here, &["data", "lines.csv"], &["JSON by its first bytes"]);
-    refused(here, &["data", "part-1.csv", "--encoding", "utf-16"], &["no zero byte"]);
+    refused(here, &["data", "part-1.csv", "--encoding", "utf-16"], &["no zero bytes"]);
     write("infinite.csv", "a,b\n1,2\ninf,3\n");
     refused(here, &["data", "infinite.csv"], &["row 2", "`inf` is infinite: correct it"]);
     write("none.csv", &("a,b\n".to_string() + &rows(&|_| ",\n".to_string())));
-    refused(here, &["train", "--data", "none.csv"], &["none of its 60 rows holds any value"]);
+    refused(here, &["train", "--data", "none.csv"], &["none of its 60 rows has any value"]);
     write("group.csv", &("g,a\n".to_string() + &rows(&|row| format!("one,{}\n", x(row)))));
     refused(here, &["train", "--data", "group.csv", "--group", "g"], &["`g`", "one group for all 60 rows"]);
 }
 
-/// What is known of a column is what the training rows hold of it; and the rows of a run's parts are the same ever
-/// after.
+/// Columns are restricted to what occurs in the training rows, and the split of a run never changes.
 #[test]
-fn columns_are_what_the_training_rows_know() {
+fn columns_are_restricted_to_the_training_rows() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let late = |row: usize, early: &str, late: &str| (if row < 50 { early } else { late }).to_string();
@@ -922,7 +921,7 @@ fn columns_are_what_the_training_rows_know() {
     fs::write(here.join("t.csv"), lines).unwrap();
     let said = train(here, "t.csv", "run", &["--time", "t"]);
     for part in
-        ["column `n` is empty in the training rows", "every training row: `one` (5)", "`kind`: `c` in no training row"]
+        ["column `n` is empty in the training rows", "training rows: `one` (5)", "`kind`: `c` not in the training rows"]
     {
         assert!(said.contains(part), "{part}: {said}");
     }
@@ -930,7 +929,7 @@ fn columns_are_what_the_training_rows_know() {
         let (out, said) = both(here, &[&["score", "run"][..], stream].concat());
         assert!(
             said.contains("`n` was empty in training")
-                && said.contains("`c` in 10 cells (first in row 51) was never seen"),
+                && said.contains("`c` in 10 cells (first in row 51) did not occur in training"),
             "{said}"
         );
         let last: Vec<&str> = out.lines().last().unwrap().split(',').collect();
@@ -938,12 +937,12 @@ fn columns_are_what_the_training_rows_know() {
     }
     assert!(both(here, &["evaluate", "run"]).1.contains("`c` in 10 cells"));
     let said = train(here, "t.csv", "strict", &["--time", "t", "--unknown", "refuse"]);
-    assert!(said.contains("they are known all the same"), "{said}");
+    assert!(said.contains("kept as known levels"), "{said}");
     fs::write(here.join("new.csv"), "x,one,kind,n\n1,5,d,\n").unwrap();
-    refused(here, &["score", "strict", "--data", "new.csv"], &["`d` was never seen in training"]);
+    refused(here, &["score", "strict", "--data", "new.csv"], &["`d` did not occur in training"]);
     assert!(both(here, &["score", "strict", "--data", "new.csv", "--unknown", "score"]).1.contains("`d` in 1 cell"));
 
-    // Rows without any value are in no part, and the others in the same parts as they were trained in.
+    // Rows without any value are in no part, and the others stay in the parts of the training.
     let lines = (0..60).fold("id,a,b\n".to_string(), |text, row| {
         text + &if row % 15 == 3 {
             format!("r{row},,\n")
@@ -969,9 +968,9 @@ fn columns_are_what_the_training_rows_know() {
     assert_eq!(now.unwrap().indices(), then.unwrap().indices());
 }
 
-/// A run has decided what its columns are; its results are read by it again.
+/// A run has decided what its columns are, and can read its own results.
 #[test]
-fn a_run_says_what_it_cannot_change_and_reads_what_it_wrote() {
+fn a_run_refuses_to_change_its_columns_and_reads_its_results() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let lines = (0..60).fold("key,a,share,kind,more\n".to_string(), |text, row| {
@@ -980,11 +979,11 @@ fn a_run_says_what_it_cannot_change_and_reads_what_it_wrote() {
     fs::write(here.join("t.csv"), lines).unwrap();
     train(here, "t.csv", "run", &["--id", "key", "--drop", "more"]);
     for (args, part) in [
-        (["--drop", "zz"], "no column `zz`, which `drop` names"),
-        (["--drop", "a"], "`--drop` cannot change any more"),
+        (["--drop", "zz"], "no column `zz` (option `drop`)"),
+        (["--drop", "a"], "`--drop` cannot change that"),
         (["--id", "zz"], "no column `zz`"),
         (["--keep", "a"], "`share` is also learned from"),
-        (["--categorical", "a"], "`a` is not of names"),
+        (["--categorical", "a"], "`a` is not categorical"),
     ] {
         refused(here, &[&["score", "run", "--data", "t.csv"][..], &args].concat(), &[part]);
         refused(here, &[&["score", "run"][..], &args].concat(), &[part]);
@@ -994,7 +993,7 @@ fn a_run_says_what_it_cannot_change_and_reads_what_it_wrote() {
         both(here, &["score", "run", "--data", "t.csv", "--id", "more", "--drop", "key", "--categorical", "kind"]);
     assert!(out.starts_with("more,score,") && out.lines().next().unwrap().ends_with(",key"), "{out:.80}");
 
-    // Numbers with a unit come out with it, and are read again.
+    // Numbers with a unit are written with it, and can be read again.
     ae_ok(here, &["reconstruct", "run", "--data", "t.csv", "--out", "back.csv"]);
     let back = fs::read_to_string(here.join("back.csv")).unwrap();
     assert!(back.lines().nth(1).unwrap().split(',').nth(2).unwrap().ends_with('%'), "{back:.80}");
@@ -1002,7 +1001,7 @@ fn a_run_says_what_it_cannot_change_and_reads_what_it_wrote() {
     ae_ok(here, &["reconstruct", "run", "--data", "t.csv", "--out", "back.parquet"]);
     ae_ok(here, &["score", "run", "--data", "back.parquet"]);
 
-    // Codes keep what identifies them, are read as they are written, and are those of one run.
+    // Codes keep their identifiers, can be read again, and belong to one run.
     ae_ok(here, &["encode", "run", "--data", "t.csv", "--out", "codes.csv"]);
     let (decoded, _) = both(here, &["decode", "run", "codes.csv"]);
     assert!(
@@ -1016,7 +1015,7 @@ fn a_run_says_what_it_cannot_change_and_reads_what_it_wrote() {
     fs::write(here.join("wide.csv"), "h0,h1\n1,2\n").unwrap();
     refused(here, &["decode", "run", "wide.csv"], &["`h1`", "codes of another run"]);
 
-    // Scores beside scores.
+    // Scores of data that already has a column of scores.
     let lines = fs::read_to_string(here.join("t.csv")).unwrap();
     let scored: String =
         lines.lines().map(|line| format!("{line},{}\n", if line.starts_with("key") { "score" } else { "7" })).collect();
@@ -1024,14 +1023,14 @@ fn a_run_says_what_it_cannot_change_and_reads_what_it_wrote() {
     let (out, said) = both(here, &["score", "run", "--data", "scored.csv"]);
     assert!(
         out.starts_with("key,score_,p_value,")
-            && said.contains("the new column is `score_`: the one without `_` is the data's own"),
+            && said.contains("the new column is `score_`: the one without `_` is the unchanged column of the data"),
         "{said}"
     );
 }
 
-/// Arrays of several kinds in one archive.
+/// Archives with several arrays.
 #[test]
-fn archives_of_arrays_hold_what_they_promise() {
+fn archives_with_test_sets_and_labels_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let npy = |shape: &str, kind: &str, bytes: Vec<u8>| {
@@ -1065,7 +1064,7 @@ fn archives_of_arrays_hold_what_they_promise() {
         "{out}"
     );
     write("widths.npz", &[("x", x.clone()), ("x_test", npy("(10, 4)", "<f4", floats(40)))]);
-    refused(here, &["train", "--data", "widths.npz"], &["`x_test`", "rows of 4", "`x` of 3"]);
+    refused(here, &["train", "--data", "widths.npz"], &["`x_test`", "rows of 4", "`x` has rows of 3"]);
     write(
         "target.npz",
         &[
@@ -1077,13 +1076,13 @@ fn archives_of_arrays_hold_what_they_promise() {
     let (out, said) = both(here, &["data", "target.npz"]);
     assert!(out.contains("40 rows") && !out.contains("labels"), "{out}");
     assert!(
-        said.contains("`y` holds numbers such as 0.5, which are no classes: left out")
+        said.contains("`y` is left out, because it holds numbers such as 0.5, which are not class labels")
             && said.contains("left out: `extra`"),
         "{said}"
     );
 }
 
-/// A NumPy array as a file.
+/// The bytes of a `.npy` file.
 fn npy(shape: &str, kind: &str, bytes: &[u8]) -> Vec<u8> {
     let text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
     let padded = format!("{text:<117}\n");
@@ -1108,18 +1107,18 @@ fn entry(path: &Path, name: &str) -> Vec<u8> {
     bytes
 }
 
-/// Numbers of `rows` rows of 3, of which every seventh is missing.
-fn holes(rows: usize) -> Vec<f32> {
+/// `rows` rows of 3 numbers, of which every seventh is missing.
+fn with_missing(rows: usize) -> Vec<f32> {
     (0..rows * 3).map(|place| if place % 7 == 2 { f32::NAN } else { (place * 5 % 23) as f32 }).collect()
 }
 
-/// Every row of a file is every array with rows in it, whatever their order there; a part of it is that part alone.
+/// All arrays with rows are filled in, whatever their order in the file; of a part, only that part.
 #[test]
-fn the_official_test_set_of_an_archive_is_filled_in_as_well() {
+fn the_official_test_set_of_an_archive_is_imputed_too() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-    let (train_values, test_values, other) = (holes(40), holes(10), bytes(&holes(5)));
+    let (train_values, test_values, other) = (with_missing(40), with_missing(10), bytes(&with_missing(5)));
     let arrays = [("x_test", npy("(10, 3)", "<f4", &bytes(&test_values))), ("other", npy("(5, 3)", "<f4", &other))];
     npz(
         &here.join("a.npz"),
@@ -1173,7 +1172,7 @@ fn the_official_test_set_of_an_archive_is_filled_in_as_well() {
 }
 
 #[test]
-fn a_flipped_bit_is_damage_where_the_file_has_checksums() {
+fn a_flipped_bit_is_detected_by_checksums() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let bytes: Vec<u8> = (0..120).flat_map(|value| (value as f32).to_le_bytes()).collect();
@@ -1187,7 +1186,7 @@ fn a_flipped_bit_is_damage_where_the_file_has_checksums() {
         fs::write(here.join(name), file).unwrap();
         refused(here, &["data", name], &[name, "damaged"]);
     }
-    // Written by pyarrow with `write_page_checksum`, 50 numbers that are not compressed.
+    // Written by pyarrow with `write_page_checksum`: 50 uncompressed numbers.
     let mut file = include_bytes!("../golden/checksums.parquet").to_vec();
     fs::write(here.join("p.parquet"), &file).unwrap();
     both(here, &["data", "p.parquet"]);
@@ -1196,12 +1195,13 @@ fn a_flipped_bit_is_damage_where_the_file_has_checksums() {
     refused(here, &["data", "p.parquet"], &["p.parquet", "damaged"]);
 }
 
-/// A number that stands for a missing one does so in every format, and is filled in.
+/// A number given by `--missing` is a missing value in every format, and is imputed.
 #[test]
-fn a_number_can_stand_for_what_is_missing() {
+fn a_number_can_stand_for_a_missing_value() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let values: Vec<i16> = holes(60).iter().map(|value| if value.is_nan() { -999 } else { *value as i16 }).collect();
+    let values: Vec<i16> =
+        with_missing(60).iter().map(|value| if value.is_nan() { -999 } else { *value as i16 }).collect();
     let missing = values.iter().filter(|value| **value == -999).count();
     fs::write(
         here.join("a.npy"),
@@ -1220,7 +1220,7 @@ fn a_number_can_stand_for_what_is_missing() {
         let run = format!("run-{name}");
         let said = train(here, name, &run, &["--missing", "-999,-77"]);
         assert!(said.contains("note: read as missing: ") && said.contains(" x `-999"), "{name}: {said}");
-        assert!(said.contains("nothing that is learned from is `-77`, which `--missing` names"), "{name}: {said}");
+        assert!(said.contains("`--missing`: no learned cell is `-77`"), "{name}: {said}");
         let out = format!("out-{name}");
         let (_, said) = both(here, &["impute", &run, "--data", name, "--out", &out]);
         assert!(said.contains(&format!("{missing} missing values filled in")), "{name}: {said}");
@@ -1237,7 +1237,7 @@ fn a_number_can_stand_for_what_is_missing() {
             assert_eq!(after.train.element(), ae_data::Element::I16);
         }
     }
-    // Of a class called -1, too.
+    // A class may be called -1.
     fs::write(
         here.join("e.csv"),
         (0..60).fold("x,y,c\n".to_string(), |text, row| text + &format!("{row}.5,{},{}\n", row % 7, row % 2 * 2 - 1)),
@@ -1247,7 +1247,7 @@ fn a_number_can_stand_for_what_is_missing() {
 }
 
 #[test]
-fn a_column_that_was_always_the_same_is_filled_in_with_that() {
+fn a_constant_column_is_imputed_with_its_constant() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let row = |row: usize| match row % 3 {
@@ -1266,9 +1266,9 @@ fn a_column_that_was_always_the_same_is_filled_in_with_that() {
     }
 }
 
-/// What pandas keeps as a range beside its columns would be lost to a join with the results.
+/// The index that pandas stores as a range is in the results, so that they can be joined with the data.
 #[test]
-fn an_index_that_is_counted_goes_along() {
+fn an_index_stored_as_a_range_is_carried_along() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let write = |name: &str, start: i64, step: i64| {
@@ -1321,9 +1321,9 @@ fn write_typed_parts(path: &Path, batch: &RecordBatch) {
     }
 }
 
-/// Categories come out once each, and have an order only where that is true.
+/// Each category is written once, and categories are ordered only if the order is the same everywhere.
 #[test]
-fn categories_come_out_once_and_in_an_order_that_is_true() {
+fn categories_are_written_once_and_in_a_consistent_order() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let sizes = |names: &[&str], keys: Vec<Option<i32>>| {
@@ -1347,7 +1347,7 @@ fn categories_come_out_once_and_in_an_order_that_is_true() {
         let values: Vec<String> = ae_data::table::texts(&values, "t".as_ref()).unwrap().into_iter().flatten().collect();
         (values, last.schema().field(0).dict_is_ordered())
     };
-    // Row groups whose dictionaries begin with other values.
+    // Row groups whose dictionaries begin with different values.
     write_typed_parts(&here.join("groups.parquet"), &table(&["lo", "mid", "hi"], 0..60, false));
     fs::create_dir(here.join("shards")).unwrap();
     write_typed_parts(&here.join("shards/1.arrow"), &table(&["lo", "mid", "hi"], 0..30, true));
@@ -1361,7 +1361,7 @@ fn categories_come_out_once_and_in_an_order_that_is_true() {
         let run = format!("run-{data}");
         let said = train(here, data, &run, &[]);
         assert_eq!(
-            said.contains("the order of its categories is not the same everywhere"),
+            said.contains("the order of its categories differs within the data"),
             data == "shards",
             "{data}: {said}"
         );
@@ -1385,7 +1385,7 @@ fn categories_come_out_once_and_in_an_order_that_is_true() {
 }
 
 #[test]
-fn folders_of_folders_are_read_by_the_pattern_that_is_advised() {
+fn subfolders_are_read_by_the_advised_pattern() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     for (year, first) in [("2019", 0), ("2020", 30)] {
@@ -1397,10 +1397,10 @@ fn folders_of_folders_are_read_by_the_pattern_that_is_advised() {
         )
         .unwrap();
     }
-    refused(here, &["data", "hive"], &["2 files .csv in folders below it", "`--data 'hive/*/*.csv'`", "`year`"]);
+    refused(here, &["data", "hive"], &["2 .csv files in its subfolders", "`--data 'hive/*/*.csv'`", "`year`"]);
     let (out, said) = both(here, &["data", "hive/*/*.csv"]);
     assert!(
-        out.contains("60 rows") && said.contains("not read: `year`, which the names of the folders alone say"),
+        out.contains("60 rows") && said.contains("not read: `year`, which is only in the folder names"),
         "{out}{said}"
     );
 }

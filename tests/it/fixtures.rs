@@ -1,4 +1,4 @@
-//! Runs of earlier versions, as tests/fixtures/make_run.py made them: they open, and say what they said then.
+//! Runs of earlier versions, as written by tests/fixtures/make_run.py: they open, and their results are unchanged.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::ae_ok;
 
-/// How far a number may be from what it was: kernels of another machine, or of another version, sum in another order.
+/// Tolerance (relative, absolute below 1): kernels of another machine, or of another version, sum in another order.
 const CLOSE: f64 = 1e-4;
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -36,7 +36,7 @@ fn assert_close(what: &str, found: &[f64], expected: &[f64]) {
 }
 
 #[test]
-fn runs_of_earlier_versions_say_what_they_said() {
+fn runs_of_earlier_versions_give_the_same_results() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .map(|folder| folder.join("tests/fixtures"))
@@ -48,7 +48,7 @@ fn runs_of_earlier_versions_say_what_they_said() {
     assert!(names.len() >= 2, "{names:?}");
     for path in names {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        // What opens a run may lock it; the one that is kept stays as it was.
+        // Opening a run may lock it; the fixture must not change.
         let place = tempfile::tempdir().unwrap();
         let (here, run) = (place.path(), place.path().join("run"));
         fs::create_dir(&run).unwrap();
@@ -75,7 +75,7 @@ fn runs_of_earlier_versions_say_what_they_said() {
             &sse,
             &["model", "pca", "mean"].map(|what| expected["sse"][what].as_f64().unwrap()),
         );
-        // Its result, its curves and its page, which read what is left.
+        // Its result, its curves and its report, which read the remaining files.
         ae_ok(here, &["report", "run"]);
         assert!(ae_ok(here, &["train", "--resume", "run"]).contains("on the test rows"), "{name}");
     }

@@ -1,4 +1,4 @@
-//! The same rows give the same run, to the last bit of its weights, whatever the format of the file that they came in.
+//! The same rows in any file format give the same weights, bit for bit.
 
 use std::{
     fs::{self, File},
@@ -15,10 +15,10 @@ use safetensors::{Dtype, tensor::TensorView};
 
 use crate::{ae, ae_ok, text};
 
-/// A small, quick training.
+/// Settings for a quick training of a small model.
 const SETTINGS: [&str; 6] = ["--epochs", "1", "--set", "model.network.hidden=[16]", "--code-dim", "4"];
 
-/// The weights of a training on `data` in `folder`.
+/// Trains on `data` in `folder` and returns the file of weights.
 fn weights(folder: &Path, data: &str, more: &[&str]) -> Vec<u8> {
     let out = format!("run-{}{}", data.replace(['/', '*'], "-"), more.join(""));
     ae_ok(folder, &[&["train", "--data", data, "--out", &out][..], &SETTINGS, more].concat());
@@ -28,7 +28,7 @@ fn weights(folder: &Path, data: &str, more: &[&str]) -> Vec<u8> {
 fn expect_equal(folder: &Path, sources: &[&str], more: &[&str]) {
     let expected = weights(folder, sources[0], more);
     for source in &sources[1..] {
-        assert!(weights(folder, source, more) == expected, "{source} gave other weights than {}", sources[0]);
+        assert!(weights(folder, source, more) == expected, "{source} gave different weights than {}", sources[0]);
     }
 }
 
@@ -45,7 +45,7 @@ fn idx(dims: &[u32], values: &[u8]) -> Vec<u8> {
     [&[0, 0, 8, dims.len() as u8][..], &sizes, values].concat()
 }
 
-/// Writes the batch as Parquet, as an Arrow file and as an Arrow stream.
+/// Writes the batch as a Parquet file, as an Arrow file, and as an Arrow stream.
 fn write_arrow(folder: &Path, name: &str, batch: &RecordBatch) {
     let file = |extension: &str| File::create(folder.join(format!("{name}.{extension}"))).unwrap();
     let mut writer = ArrowWriter::try_new(file("parquet"), batch.schema(), None).unwrap();
@@ -114,7 +114,7 @@ fn numbers_are_the_same_in_every_format() {
         "columns.arrow",
     ];
     expect_equal(here, &sources, &[]);
-    // Read block by block rather than kept in memory.
+    // Read block by block instead of in memory.
     let expected = weights(here, "table.csv", &["--seed", "5"]);
     for (name, data) in
         ["bytes.npy", "doubles.npy", "t.safetensors", "columns.parquet", "columns.feather"].into_iter().enumerate()
@@ -124,11 +124,11 @@ fn numbers_are_the_same_in_every_format() {
         ae_ok(here, &[&args[..], &SETTINGS].concat());
         assert!(
             fs::read(here.join(out).join("model.safetensors")).unwrap() == expected,
-            "{data}, read block by block, gave other weights"
+            "{data}, read block by block, gave different weights"
         );
     }
 
-    // And through standard input.
+    // Read from standard input.
     let mut child = Command::new(env!("CARGO_BIN_EXE_ae"))
         .args(["train", "--data", "-", "--out", "piped"])
         .args(SETTINGS)
@@ -172,7 +172,7 @@ fn images_are_the_same_in_every_format() {
     };
     let expected = run("pictures");
     for data in ["images.idx", "images.npy", "channels.npy"] {
-        assert!(run(data) == expected, "{data} gave other weights than the folder of pictures");
+        assert!(run(data) == expected, "{data} gave different weights than the folder of images");
     }
     let sheet = ae_ok(here, &["data", "pictures", "--sheet", "sheet.png"]);
     assert!(sheet.contains("60 rows") && sheet.contains("1x28x28") && sheet.contains("min_max"), "{sheet}");
@@ -180,19 +180,19 @@ fn images_are_the_same_in_every_format() {
     assert_eq!((sheet.width(), sheet.height()), (289, 173));
 }
 
-/// A mixed table: a name, a class, two numbers with blanks, a truth value, a category with blanks.
+/// A mixed table: a name, a class, two numbers and a category with missing cells, and a boolean.
 fn fruit(count: usize) -> (String, RecordBatch) {
     let number =
         |row: usize, step: usize| (!(row * step).is_multiple_of(17)).then_some(((row * step) % 101) as f64 / 4.0);
-    let colour = |row: usize| (!row.is_multiple_of(11)).then_some(["red", "green", "light, blue"][row / 2 % 3]);
+    let color = |row: usize| (!row.is_multiple_of(11)).then_some(["red", "green", "light, blue"][row / 2 % 3]);
     let ripe = |row: usize| row % 5 < 2;
     let class = |row: usize| if row.is_multiple_of(3) { "apple" } else { "pear" };
     let cell = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     let rows = (0..count).map(|row| {
-        let colour = colour(row).map(|colour| format!("\"{colour}\"")).unwrap_or_else(|| "NA".to_string());
-        format!("fruit{row},{},{},{},{colour},{}\n", class(row), cell(number(row, 7)), ripe(row), cell(number(row, 13)))
+        let color = color(row).map(|color| format!("\"{color}\"")).unwrap_or_else(|| "NA".to_string());
+        format!("fruit{row},{},{},{},{color},{}\n", class(row), cell(number(row, 7)), ripe(row), cell(number(row, 13)))
     });
-    let csv = "name,class,weight,ripe,colour,size\n".to_string() + &rows.collect::<String>();
+    let csv = "name,class,weight,ripe,color,size\n".to_string() + &rows.collect::<String>();
     let all = |of: &dyn Fn(usize) -> Option<f64>| {
         Arc::new(Float64Array::from((0..count).map(of).collect::<Vec<_>>())) as ArrayRef
     };
@@ -205,7 +205,7 @@ fn fruit(count: usize) -> (String, RecordBatch) {
         ("class", Arc::new(StringArray::from((0..count).map(class).collect::<Vec<_>>())) as ArrayRef, false),
         ("weight", all(&|row| number(row, 7)), true),
         ("ripe", Arc::new(BooleanArray::from((0..count).map(ripe).collect::<Vec<_>>())) as ArrayRef, false),
-        ("colour", Arc::new(StringArray::from((0..count).map(colour).collect::<Vec<_>>())) as ArrayRef, true),
+        ("color", Arc::new(StringArray::from((0..count).map(color).collect::<Vec<_>>())) as ArrayRef, true),
         ("size", all(&|row| number(row, 13)), true),
     ]);
     (csv, batch.unwrap())
@@ -224,7 +224,7 @@ fn a_mixed_table_is_the_same_in_every_format() {
     let streamed = [&chosen[..], &["--set", "data.read.stream=true"]].concat();
     let expected = fs::read(here.join("run-fruit.csv--labelclass--idname/model.safetensors")).unwrap();
     for data in ["fruit.parquet", "fruit.feather"] {
-        assert!(weights(here, data, &streamed) == expected, "{data}, read block by block, gave other weights");
+        assert!(weights(here, data, &streamed) == expected, "{data}, read block by block, gave different weights");
     }
     for variant in ["masked", "denoising", "sparse"] {
         let out = format!("run-{variant}");
@@ -239,7 +239,7 @@ fn a_mixed_table_is_the_same_in_every_format() {
             && schema.contains("kind = \"boolean\""),
         "{schema}"
     );
-    let told = ae_ok(here, &[&["data", "fruit.csv"][..], &chosen].concat());
+    let described = ae_ok(here, &[&["data", "fruit.csv"][..], &chosen].concat());
     for part in [
         "240 rows",
         "apple (80), pear (160)",
@@ -248,9 +248,9 @@ fn a_mixed_table_is_the_same_in_every_format() {
         "3 levels: green, light, blue, red",
         "standard, column by column",
     ] {
-        assert!(told.contains(part), "`{part}` is not in:\n{told}");
+        assert!(described.contains(part), "`{part}` is not in:\n{described}");
     }
-    // Standard scaling or none, min-max or robust: data outside [0, 1] just works.
+    // Every scaling works with data outside [0, 1].
     for scaling in ["none", "min_max", "robust"] {
         let out = format!("run-{scaling}");
         let setting = format!("data.scaling={scaling}");
@@ -289,16 +289,16 @@ fn an_official_test_file_must_match_its_training_file() {
     let args =
         [&["train", "--data", "data", "--label", "class", "--id", "name", "--out", "run"][..], &SETTINGS].concat();
     let strict = text(&ae(folder.path(), &[&args[..], &["--unknown", "refuse"]].concat()).stderr);
-    assert!(strict.contains("test.csv") && strict.contains("`mauve` was never seen in training"), "{strict}");
+    assert!(strict.contains("test.csv") && strict.contains("`mauve` did not occur in training"), "{strict}");
     let said = text(&ae(folder.path(), &args).stderr);
-    assert!(said.contains("note: column `colour`: `mauve` in") && said.contains("never seen in training"), "{said}");
+    assert!(said.contains("note: column `color`: `mauve` in") && said.contains("did not occur in training"), "{said}");
     fs::remove_dir_all(folder.path().join("run")).unwrap();
     fs::write(data.join("test.csv"), csv.lines().take(31).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
     ae_ok(folder.path(), &args);
     let schema = fs::read_to_string(folder.path().join("run/data.toml")).unwrap();
     assert!(schema.contains("test_rows = 30") && schema.contains("train_rows = 108"), "{schema}");
 
-    // A run is resumed on the columns that it began with.
+    // A run is resumed only with the columns that it began with.
     fs::remove_file(folder.path().join("run/summary.json")).unwrap();
     for part in ["train.csv", "test.csv"] {
         let table = fs::read_to_string(data.join(part)).unwrap();

@@ -1,4 +1,4 @@
-//! Stochastic codes against what is known exactly: a linear one is probabilistic PCA (Tipping and Bishop 1999).
+//! Stochastic codes against exact results: a linear one is probabilistic PCA (Tipping and Bishop 1999).
 
 use ae_data::{Batcher, Dataset, Scaling, ScalingMethod};
 use ae_model::{
@@ -15,7 +15,7 @@ use burn::{
     tensor::{Device, Int, Tensor},
 };
 
-/// The training rows of the digits, pixels in `[0, 1]`.
+/// The training rows of the digits, with pixels in `[0, 1]`.
 fn digits(device: &Device) -> Tensor<2> {
     let dataset = Dataset::new(ae_data::open("digits").unwrap().train);
     let scaling = Scaling::fit(ScalingMethod::MinMax, &dataset).unwrap();
@@ -39,7 +39,7 @@ fn trained(x: &Tensor<2>, variance: VarianceConfig, epochs: usize) -> Model {
     let (rows, batch) = (x.dims()[0], 256);
     let steps = epochs * rows.div_ceil(batch);
     for step in 0..steps {
-        // A stride without a common divisor with the rows visits each of them equally often.
+        // The stride and the number of rows have no common divisor, so that all rows are visited equally often.
         let picked: Vec<i64> = (0..batch).map(|place| ((step * batch + place) * 1009 % rows) as i64).collect();
         let picked = Tensor::<1, Int>::from_data(picked.as_slice(), &device);
         let progress = step as f64 / steps as f64;
@@ -49,7 +49,8 @@ fn trained(x: &Tensor<2>, variance: VarianceConfig, epochs: usize) -> Model {
     model
 }
 
-/// `log p(x)`, mean over the rows, and units whose mean moves over them, as Burda et al. (2016) count them.
+/// The mean of `log p(x)` over the rows, and the number of active units as defined by Burda et al. (2016): those whose
+/// mean varies over the rows.
 fn figures(model: Model, x: &Tensor<2>) -> (f64, usize) {
     let model = model.valid();
     let likelihood = bound(model.log_weights(x.clone(), 50).unwrap()).mean().into_scalar::<f64>();
@@ -57,24 +58,24 @@ fn figures(model: Model, x: &Tensor<2>) -> (f64, usize) {
     (likelihood, spread.iter().filter(|variance| **variance > 0.01).count())
 }
 
-/// Of the digits with 10 components: the mean log-likelihood of a training row in nats, and the deviation, both in
-/// closed form.
+/// In closed form for the digits with 10 components: the mean log-likelihood of a training row in nats, and the
+/// standard deviation.
 const EXACT: (f64, f64) = (17.65586, 0.15005);
 
 #[test]
-fn a_linear_gaussian_code_reaches_probabilistic_pca_and_never_passes_it() {
+fn a_linear_gaussian_code_reaches_probabilistic_pca() {
     let x = digits(&Device::default().autodiff());
     let model = trained(&x, VarianceConfig::Named(Named::Learned), 300);
     let (likelihood, active) = figures(model.clone(), &x.without_autodiff());
     assert!(likelihood > EXACT.0 - 0.05 && likelihood <= EXACT.0, "log p(x) {likelihood}");
     assert_eq!(active, 10);
     let sigma = model.variance.as_ref().unwrap().values().sqrt().into_scalar::<f64>();
-    println!("log p(x) {likelihood:.3} (exact {}), deviation {sigma:.4} (exact {})", EXACT.0, EXACT.1);
+    println!("log p(x) {likelihood:.3} (exact {}), standard deviation {sigma:.4} (exact {})", EXACT.0, EXACT.1);
     assert!((sigma / EXACT.1 - 1.0).abs() < 0.01, "sigma {sigma}");
 }
 
 #[test]
-fn a_variance_of_one_leaves_a_gaussian_code_nothing_to_say() {
+fn with_unit_variance_no_unit_is_active() {
     let x = digits(&Device::default().autodiff());
     let model = trained(&x, VarianceConfig::Fixed(1.0), 100);
     let (likelihood, active) = figures(model.clone(), &x.without_autodiff());

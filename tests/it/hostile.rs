@@ -1,4 +1,4 @@
-//! Files that were made to do harm: each is refused in one line, and takes little memory.
+//! Malicious files: each is refused with one line, and takes little memory.
 
 use std::{
     fs,
@@ -18,10 +18,10 @@ use flate2::{Compression, write::GzEncoder};
 
 use crate::{ae, ae_ok, errors::refused, text};
 
-/// Kilobytes of address space that `ae` may have: less than any of the files here would take.
+/// Address space for `ae` in kilobytes: less than any of the files here would need.
 const ROOM: u64 = 2_000_000;
 
-/// Runs `ae` where more memory is not to be had; what asks for it ends by a signal or a panic, not by a message.
+/// Runs `ae` with limited memory. Allocating more ends it with a signal or a panic, not with a message.
 fn confined(folder: &Path, args: &[&str]) -> Output {
     let script = format!("ulimit -v {ROOM}; exec \"$0\" \"$@\"");
     Command::new("sh")
@@ -43,7 +43,7 @@ fn is_bomb(folder: &Path, name: &str, more: &[&str], expected: &[&str]) {
     }
 }
 
-/// `times` times the same bytes, packed: members of a gzip file are unpacked one after the other.
+/// A gzip file of `start` and `times` times `bytes`, each a member of its own; members are decompressed in sequence.
 fn packed(start: &[u8], bytes: &[u8], times: usize) -> Vec<u8> {
     let pack = |bytes: &[u8]| {
         let mut packer = GzEncoder::new(Vec::new(), Compression::best());
@@ -56,30 +56,25 @@ fn packed(start: &[u8], bytes: &[u8], times: usize) -> Vec<u8> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_unpacks_to_gigabytes_is_refused_before_it_does() {
+fn decompression_bombs_are_refused_before_they_are_decompressed() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let write = |name: &str, bytes: &[u8]| fs::write(here.join(name), bytes).unwrap();
-    // That there is room for an honest file is shown by one.
+    // A harmless file fits in the limited memory.
     write("honest.csv", b"a,b\n1,2\n3,4\n5,1\n");
     assert!(confined(here, &["data", "honest.csv"]).status.success());
 
-    // 4 GB of zeros, in 4 MB, which the header says.
+    // 4 GB of zeros in 4 MB, as claimed by the header.
     let header = [&[0, 0, 8, 2][..], &4096u32.to_be_bytes(), &(1u32 << 20).to_be_bytes()].concat();
     let zeros = vec![0; 16 << 20];
     write("zeros.idx.gz", &packed(&header, &zeros, 256));
     is_bomb(here, "zeros.idx.gz", &[], &["zeros.idx.gz", "8.6 GB of memory", "times the", "`--max-memory 9GB`"]);
     is_bomb(here, "zeros.idx.gz", &["--max-memory", "50MB"], &["8.6 GB of memory, more than the limit of 50 MB"]);
-    // 4 GB of rows, which nothing says.
+    // 4 GB of rows without a header that claims it.
     write("rows.csv.gz", &packed(b"a,b\n", &b"0,0\n".repeat(4 << 20), 256));
-    is_bomb(
-        here,
-        "rows.csv.gz",
-        &["--max-memory", "20MB"],
-        &["rows.csv.gz", "when they are unpacked", "`--max-memory`"],
-    );
+    is_bomb(here, "rows.csv.gz", &["--max-memory", "20MB"], &["rows.csv.gz", "decompresses from", "`--max-memory`"]);
 
-    // An array of 8 GB in a few kilobytes of an archive.
+    // An array of 8 GB in an archive of a few kilobytes.
     let npy = |shape: &str, bytes: &[u8]| {
         let text = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n");
         [&b"\x93NUMPY\x02\x00"[..], &(text.len() as u32).to_le_bytes(), text.as_bytes(), bytes].concat()
@@ -94,17 +89,17 @@ fn what_unpacks_to_gigabytes_is_refused_before_it_does() {
     archive.write_all(&npy("(1000, 1000000)", &zeros)).unwrap();
     archive.finish().unwrap();
     is_bomb(here, "x.npz", &[], &["x.npz", "24 GB of memory"]);
-    // A text before the numbers that claims 4 GB, and one of brackets within brackets.
+    // A header that claims 4 GB, and one with deeply nested brackets.
     write("long.npy", &[&b"\x93NUMPY\x02\x00"[..], &u32::MAX.to_le_bytes(), b"{}"].concat());
-    is_bomb(here, "long.npy", &[], &["long.npy", "longer than any"]);
+    is_bomb(here, "long.npy", &[], &["long.npy", "header is too long"]);
     write("deep.npy", &[&b"\x93NUMPY\x01\x00"[..], &60_000u16.to_le_bytes(), &b"(".repeat(60_000)].concat());
-    is_bomb(here, "deep.npy", &[], &["deep.npy", "too many brackets"]);
-    // Each of these brackets doubled the time that it took to see that none of them ends.
+    is_bomb(here, "deep.npy", &[], &["deep.npy", "too many nested brackets"]);
+    // Each of these brackets doubled the time until the parser failed.
     let text = [&b"{".repeat(27)[..], b"'descr': '<f4', 'fortran_order': Falsels"].concat();
     write("slow.npy", &[&b"\x93NUMPY\x01\x00"[..], &(text.len() as u16).to_le_bytes(), &text].concat());
-    is_bomb(here, "slow.npy", &[], &["slow.npy", "too many brackets"]);
+    is_bomb(here, "slow.npy", &[], &["slow.npy", "too many nested brackets"]);
 
-    // One text of half a megabyte, which 8,000 rows refer to.
+    // One string of half a megabyte that 8,000 rows refer to.
     let texts = StringArray::from(vec!["x".repeat(1 << 19)]);
     let cells = DictionaryArray::try_new(Int32Array::from(vec![0; 8000]), Arc::new(texts)).unwrap();
     let numbers = Float32Array::from_iter_values((0..8000).map(|row| row as f32));
@@ -114,7 +109,7 @@ fn what_unpacks_to_gigabytes_is_refused_before_it_does() {
         sink::write(&here.join(name), &table).unwrap();
         is_bomb(here, name, &[], &[name, "GB of memory", "--max-memory"]);
     }
-    // Numbers that are all the same, packed.
+    // Equal numbers, compressed.
     let same =
         RecordBatch::try_from_iter([("n", Arc::new(Float32Array::from(vec![1.0; 16 << 20])) as ArrayRef)]).unwrap();
     let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).unwrap();
@@ -128,7 +123,7 @@ fn what_unpacks_to_gigabytes_is_refused_before_it_does() {
     let mut stream = writer.into_inner().unwrap();
     write("same.arrows", &stream);
     is_bomb(here, "same.arrows", &["--max-memory", "60MB"], &["same.arrows", "more than the limit of 60 MB"]);
-    // The same, which say that they become a terabyte.
+    // The same files with a claim of a terabyte.
     for (name, bytes) in [("large.arrow", &mut bytes), ("large.arrows", &mut stream)] {
         let claim = (64u64 << 20).to_le_bytes();
         let place = bytes.windows(8).rposition(|window| window == claim).unwrap();
@@ -136,45 +131,50 @@ fn what_unpacks_to_gigabytes_is_refused_before_it_does() {
         write(name, bytes);
         is_bomb(here, name, &[], &[name, "2.2 TB of memory"]);
     }
-    // Without the mark at its beginning a file is read by its end all the same.
+    // A file without the magic number at its beginning is still read by its index at the end.
     bytes[0] = b'a';
     write("large.arrow", &bytes);
     is_bomb(here, "large.arrow", &[], &["large.arrow", "2.2 TB of memory"]);
     sink::write(&here.join("same.parquet"), &same).unwrap();
     is_bomb(here, "same.parquet", &["--max-memory", "60MB"], &["same.parquet", "more than the limit of 60 MB"]);
 
-    // A white picture of 64 million pixels.
+    // A white image of 64 megapixels.
     image::GrayImage::from_pixel(8000, 8000, image::Luma([255])).save(here.join("white.png")).unwrap();
     is_bomb(here, "white.png", &["--max-memory", "20MB"], &["white.png", "more than the limit of 20 MB"]);
     let mut head = fs::read(here.join("white.png")).unwrap();
     head[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
     write("huge.png", &head);
     is_bomb(here, "huge.png", &[], &["huge.png"]);
-    // A tag that claims four billion values.
+    // A TIFF tag that claims four billion values.
     image::GrayImage::new(4, 4).save(here.join("tag.tif")).unwrap();
     let mut tag = fs::read(here.join("tag.tif")).unwrap();
     let list = u32::from_le_bytes(tag[4..8].try_into().unwrap()) as usize;
     tag[list + 2 + 4..list + 2 + 8].copy_from_slice(&u32::MAX.to_le_bytes());
     write("tag.tif", &tag);
     is_bomb(here, "tag.tif", &[], &["tag.tif", "claims more than the file holds"]);
-    // A header of a safetensors file that claims to be longer than the file.
+    // A safetensors header that claims to be longer than the file.
     write("long.safetensors", &[&u64::MAX.to_le_bytes()[..], b"{}"].concat());
     is_bomb(here, "long.safetensors", &[], &["long.safetensors", "damaged"]);
 }
 
 #[test]
-fn a_limit_that_is_raised_lets_a_file_in() {
+fn a_higher_limit_admits_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let header = [&[0, 0, 8, 2][..], &16u32.to_be_bytes(), &(1u32 << 20).to_be_bytes()].concat();
     fs::write(here.join("zeros.idx.gz"), packed(&header, &vec![0; 16 << 20], 1)).unwrap();
     refused(here, &["data", "zeros.idx.gz", "--max-memory", "8MB"], 1, &["34 MB of memory", "limit of 8.0 MB"]);
     ae_ok(here, &["data", "zeros.idx.gz", "--max-memory", "80MB"]);
-    refused(here, &["data", "zeros.idx.gz", "--max-memory", "much"], 2, &["--max-memory", "`much` is no size", "8GB"]);
-    refused(here, &["--set", "data.read.max_memory=none"], 2, &["`none` is no size"]);
+    refused(
+        here,
+        &["data", "zeros.idx.gz", "--max-memory", "much"],
+        2,
+        &["--max-memory", "`much` is not a size", "8GB"],
+    );
+    refused(here, &["--set", "data.read.max_memory=none"], 2, &["`none` is not a size"]);
 }
 
-/// Trains a small run, in a folder of this name, on a table beside it.
+/// Trains a small run into the folder `name`, on a small table.
 fn train(here: &Path, name: &str, more: &[&str]) {
     let cell = |row: usize| format!("{},{},{}\n", row % 7, row * row % 11, ["red", "green"][row % 2]);
     let rows: String = (0..60).map(cell).collect();
@@ -183,7 +183,7 @@ fn train(here: &Path, name: &str, more: &[&str]) {
 }
 
 #[test]
-fn the_files_of_a_run_that_do_not_fit_together_are_refused() {
+fn run_files_that_do_not_fit_together_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     train(here, "run", &[]);
@@ -202,24 +202,24 @@ fn the_files_of_a_run_that_do_not_fit_together_are_refused() {
         check(name, b"", &[name]);
         check(name, &whole(name)[..whole(name).len() / 2], &[name]);
         check(name, b"\xff\x00{[", &[name]);
-        // The file of another run, which fits its own.
+        // A valid file of another run.
         check(name, &fs::read(here.join("other").join(name)).unwrap(), &["run/"]);
     }
     let data = text_of("data.toml");
     let line = |key: &str| data.lines().find(|line| line.starts_with(key)).unwrap().to_string();
     let changed = |key: &str, value: &str| data.replacen(&line(key), value, 1).into_bytes();
-    let columns = "its columns are 4 features, and its rows have ";
+    let columns = "its columns make 4 features, but its rows have ";
     for (bytes, expected) in [
-        (changed("offset = ", "offset = [0.0]"), "1 offsets and 4 scales for 4 features"),
+        (changed("offset = ", "offset = [0.0]"), "1 offset and 4 scales for 4 features"),
         (changed("offset = ", "offset = []"), "0 offsets"),
         (changed("scale = ", "scale = [1.0, nan, 1.0, 1.0]"), "not finite"),
         (changed("scale = ", "scale = [1.0, 0.0, 1.0, 1.0]"), "a scale of 0"),
         (changed("d_input = ", "d_input = 5"), columns),
         (changed("d_input = ", "d_input = 1000000000000"), columns),
         (changed("d_input = ", "d_input = 4\ngeometry = { channels = 3, height = 2, width = 2 }"), "images of 3x2x2"),
-        (data.replacen("\"b\"", "\"a\"", 1).into_bytes(), "two of its columns have one name"),
+        (data.replacen("\"b\"", "\"a\"", 1).into_bytes(), "two of its columns have the same name"),
     ] {
-        check("data.toml", &bytes, &["run/data.toml", expected, "bring the file back"]);
+        check("data.toml", &bytes, &["run/data.toml", expected, "restore the file"]);
     }
     let detector: serde_json::Value = serde_json::from_slice(&whole("detector.json")).unwrap();
     for (key, value) in [
@@ -235,19 +235,19 @@ fn the_files_of_a_run_that_do_not_fit_together_are_refused() {
         check(
             "detector.json",
             changed.to_string().as_bytes(),
-            &["run/detector.json", "does not fit the run's columns, or is damaged"],
+            &["run/detector.json", "does not match the run's columns, or is damaged"],
         );
     }
-    // No held-out row tells what is usual: none that were measured.
+    // Without held-out scores there is no threshold.
     let mut empty = detector.clone();
     empty["held_out"] = serde_json::json!([]);
     empty["held_out_baselines"] = serde_json::json!([[], [], []]);
     check(
         "detector.json",
         empty.to_string().as_bytes(),
-        &["run/neighbours.safetensors", "`held_out` is not that of detector.json"],
+        &["run/neighbours.safetensors", "`held_out` differs from detector.json"],
     );
-    // More weights than the file has bytes are never built.
+    // A model with more weights than the file has bytes is never built.
     let config = text_of("config.toml");
     check(
         "config.toml",
@@ -262,14 +262,14 @@ fn the_files_of_a_run_that_do_not_fit_together_are_refused() {
 
 #[cfg(unix)]
 #[test]
-fn links_in_a_run_are_replaced_and_not_followed() {
+fn symbolic_links_in_a_run_are_replaced_and_not_followed() {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     train(here, "run", &[]);
     let run = here.join("run");
-    // A file elsewhere, in whose place a link of the run stands, with the same contents.
+    // Moves a file of the run elsewhere and puts a link in its place.
     let outside = here.join("outside");
     let link = |name: &str| {
         let (place, target) = (run.join(name), outside.join(name));
@@ -293,7 +293,7 @@ fn links_in_a_run_are_replaced_and_not_followed() {
     ae_ok(here, &["report", "run"]);
     is_replaced(page);
 
-    // Training goes on in the run's own files.
+    // Resumed training writes to the own files of the run.
     let links =
         ["metrics.csv", "model.safetensors", "model.bpk", "pca.safetensors", "config.toml", "summary.json"].map(link);
     ae_ok(here, &["train", "--resume", "run", "--epochs", "2"]);
@@ -301,16 +301,16 @@ fn links_in_a_run_are_replaced_and_not_followed() {
     fs::rename(run.join("checkpoint"), outside.join("checkpoint")).unwrap();
     symlink(outside.join("checkpoint"), run.join("checkpoint")).unwrap();
     refused(here, &["train", "--resume", "run", "--epochs", "3"], 1, &["run/checkpoint", "link to another place"]);
-    // What would be written for ever, or never read to its end.
+    // A device that can be read without an end.
     fs::remove_file(run.join("checkpoint")).unwrap();
     fs::rename(outside.join("checkpoint"), run.join("checkpoint")).unwrap();
     fs::remove_file(run.join("data.toml")).unwrap();
     symlink("/dev/zero", run.join("data.toml")).unwrap();
-    refused(here, &["score", "run", "--data", "t.csv"], 1, &["run/data.toml", "it is no file"]);
+    refused(here, &["score", "run", "--data", "t.csv"], 1, &["run/data.toml", "it is not a file"]);
 }
 
 #[test]
-fn data_that_a_run_names_elsewhere_is_said_before_it_is_read() {
+fn data_outside_the_working_folder_is_reported_before_it_is_read() {
     let folder = tempfile::tempdir().unwrap();
     train(folder.path(), "run", &[]);
     let elsewhere = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The library as programs use it: rows in memory, several trainings at once, nothing printed.
+//! The library as programs use it: rows in memory, several trainings at the same time, nothing printed.
 
 use std::{
     fs,
@@ -48,7 +48,7 @@ fn weights(fitted: &Fitted) -> Vec<u32> {
     weights.0
 }
 
-/// Each draws in another way: noise, masks, samples, random probes, dropout; and the first weights.
+/// Each uses random numbers in another way: noise, masks, samples, random probes, dropout; and the initial weights.
 const DRAWING: [&str; 6] = ["denoising", "masked", "variational", "contractive", "stacked", "undercomplete"];
 
 #[test]
@@ -70,22 +70,22 @@ fn several_threads() {
     };
     for variant in DRAWING {
         let alone = [train(variant, 1), train(variant, 2)];
-        assert!(alone[0].0 != alone[1].0, "{variant}: two seeds give one model");
+        assert!(alone[0].0 != alone[1].0, "{variant}: two seeds give the same model");
         let at_once = std::thread::scope(|scope| {
             let threads = [1, 2].map(|seed| scope.spawn(move || train(variant, seed)));
             threads.map(|thread| thread.join().unwrap())
         });
-        assert!(at_once == alone, "{variant}: trained at once they are others");
+        assert!(at_once == alone, "{variant}: trained at the same time they differ");
     }
 }
 
 #[test]
-fn a_folder_changes_nothing_but_that_there_is_one() {
+fn training_in_a_folder_gives_the_same_results_as_in_memory() {
     crate::in_its_own_process(".".as_ref(), "library::memory_and_folder");
 }
 
 #[test]
-#[ignore = "run by a_folder_changes_nothing_but_that_there_is_one"]
+#[ignore = "run by training_in_a_folder_gives_the_same_results_as_in_memory"]
 fn memory_and_folder() {
     let (rows, place) = (rows(), tempfile::tempdir().unwrap());
     for variant in ["denoising", "stacked"] {
@@ -108,12 +108,12 @@ fn memory_and_folder() {
 }
 
 #[test]
-fn rows_of_every_kind_are_trained_on() {
+fn every_kind_of_rows_can_be_trained_on() {
     crate::in_its_own_process(".".as_ref(), "library::every_kind");
 }
 
 #[test]
-#[ignore = "run by rows_of_every_kind_are_trained_on"]
+#[ignore = "run by every_kind_of_rows_can_be_trained_on"]
 fn every_kind() {
     let (values, device) = (rows(), Device::default());
     let trainer = Trainer::new(config("undercomplete", 0)).on(device);
@@ -128,7 +128,9 @@ fn every_kind() {
     assert!(weights(&trainer.fit(Dataset::new(table.clone())).unwrap()) == expected);
     assert!(weights(&trainer.fit(split.unwrap()).unwrap()) == expected);
     assert!(trainer.fit(Dataset::new(table).select(vec![1, 2])).unwrap_err().to_string().contains("`Split`"));
-    assert!(trainer.fit((&values[1..], 6)).unwrap_err().to_string().contains("2399 values do not fill rows of 6"));
+    assert!(
+        trainer.fit((&values[1..], 6)).unwrap_err().to_string().contains("2399 values do not make whole rows of 6")
+    );
     assert!(trainer.fit((&values[..0], 6)).is_err() && trainer.fit((values.as_slice(), 0)).is_err());
     assert_eq!(trainer.fit("digits").unwrap().trained.schema.d_input, 64);
     let error = trainer.fit("no-such.csv").unwrap_err();
@@ -145,14 +147,14 @@ fn a_fitted_model_does_what_a_detector_and_a_transformer_do() {
     let (decoded, reconstructed) = (fitted.decode(&codes).unwrap(), fitted.reconstruct(few).unwrap());
     assert_eq!(decoded.len(), 60);
     assert!(decoded.iter().zip(&reconstructed).all(|(a, b)| (a - b).abs() < 1e-4));
-    // A row that is like no other is one of the highest scores.
+    // A row unlike all others has one of the highest scores.
     let mut odd = values[..60].to_vec();
     odd[6..12].copy_from_slice(&[9.0, -9.0, 9.0, -9.0, 9.0, -9.0]);
     let (scores, flagged) = (fitted.score((odd.as_slice(), 6)).unwrap(), fitted.predict((odd.as_slice(), 6)).unwrap());
     assert!(scores.iter().enumerate().all(|(row, score)| row == 1 || *score < scores[1]) && flagged[1], "{scores:?}");
     let threshold = fitted.detector.threshold().unwrap();
     assert!(scores.iter().zip(&flagged).all(|(score, flag)| (*score > threshold) == *flag));
-    // What is there stays to the last bit, what is missing is filled in.
+    // Observed values keep every bit, missing ones are filled in.
     let mut holes = values[..60].to_vec();
     holes[8] = f32::NAN;
     let filled = fitted.impute((holes.as_slice(), 6)).unwrap();
@@ -162,7 +164,7 @@ fn a_fitted_model_does_what_a_detector_and_a_transformer_do() {
     );
     let wrong = fitted.encode((values.as_slice(), 5)).unwrap_err().to_string();
     assert!(wrong.contains("rows have 5 values") && wrong.contains("trained on 6"), "{wrong}");
-    // Samples need a prior, and are the seed's.
+    // Samples need a prior, and are determined by the seed.
     assert!(fitted.sample(2, 0).is_err());
     let prior = Trainer::new(config("variational", 0)).fit((values.as_slice(), 6)).unwrap();
     let [one, again, other] = [1, 1, 2].map(|seed| prior.sample(5, seed).unwrap());
@@ -176,11 +178,11 @@ fn record_batches_keep_their_columns() {
     };
     let words =
         Arc::new((0..200).map(|row| Some(["red", "green", "blue"][row % 3])).collect::<StringArray>()) as ArrayRef;
-    let batch = RecordBatch::try_from_iter([("a", numbers(1.0)), ("b", numbers(-0.5)), ("colour", words)]).unwrap();
+    let batch = RecordBatch::try_from_iter([("a", numbers(1.0)), ("b", numbers(-0.5)), ("color", words)]).unwrap();
     let fitted = Trainer::new(config("undercomplete", 0)).fit(batch.clone()).unwrap();
     assert_eq!(
         fitted.trained.schema.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(),
-        ["a", "b", "colour"]
+        ["a", "b", "color"]
     );
     assert_eq!(fitted.score(batch.clone()).unwrap().len(), 200);
     assert_eq!(fitted.reconstruct(batch.clone()).unwrap().len(), 200 * 5);
@@ -191,7 +193,7 @@ fn record_batches_keep_their_columns() {
     assert!(bare.contains("record batches"), "{bare}");
 }
 
-/// Notes what it hears.
+/// Records what it receives.
 #[derive(Default)]
 struct Notes {
     epochs: Mutex<Vec<EpochReport>>,
@@ -208,7 +210,7 @@ impl Reporter for Notes {
 }
 
 #[test]
-fn a_reporter_hears_of_every_epoch_and_an_interrupter_stops_it() {
+fn a_reporter_receives_every_epoch_and_an_interrupter_stops_the_training() {
     let values = rows();
     let notes = Arc::new(Notes::default());
     Trainer::new(config("undercomplete", 0)).reporting_to(notes.clone()).fit((values.as_slice(), 6)).unwrap();
@@ -250,7 +252,7 @@ fn nothing_is_printed_and_nothing_is_written() {
 #[test]
 #[ignore = "run by nothing_is_printed_and_nothing_is_written"]
 fn silent() {
-    // A loss that diverges, too: it is said to the reporter alone.
+    // A loss that diverges is also reported only to the reporter.
     let mut wild = config("undercomplete", 0);
     (wild.training.learning_rate, wild.training.epochs, wild.training.batch_size) = (1.0, 30, 1);
     let _ = Trainer::new(wild).reporting_to(Arc::new(Quiet)).fit((rows(), 6));

@@ -1,6 +1,7 @@
 //! The workspace's integration tests: one binary, so that Burn is linked once.
 
 mod apply;
+mod cli;
 mod conformance;
 mod errors;
 mod exact;
@@ -25,8 +26,8 @@ fn ae(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ae")).args(args).current_dir(folder).output().expect("ae can be started")
 }
 
-/// Runs an ignored test in a process of its own, and gives what it printed: the first weights of a model are drawn by
-/// Burn's generator, which is one for all threads of a process, and other tests draw from it without asking.
+/// Runs an ignored test in a separate process and returns what it printed. The initial weights of a model are drawn by
+/// Burn's generator, which all threads of a process share, and other tests use it at the same time.
 fn in_its_own_process(folder: &Path, test: &str) -> [String; 2] {
     let command = &mut Command::new(std::env::current_exe().unwrap());
     let output =
@@ -36,7 +37,7 @@ fn in_its_own_process(folder: &Path, test: &str) -> [String; 2] {
     printed
 }
 
-/// What a finished process printed, as text.
+/// The output of a finished process as a string.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

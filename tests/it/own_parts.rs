@@ -1,4 +1,4 @@
-//! Parts of another crate: what the registry, the configuration and a run folder make of them.
+//! Parts of another crate, in the registry, in a configuration and in a run folder.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use burn::{
 };
 
 settings! {
-    /// Units below a threshold that is learned are nearly off.
+    /// Units below a learned threshold are almost 0.
     struct Gated("gated") {
         /// Steepness, greater than 0. Default: 10.
         steepness: f64 = 10.0,
@@ -21,13 +21,13 @@ settings! {
         /// Factor of the penalty in the loss, 0 or more. Default: 0.02.
         weight: Weight = 0.02.into(),
     }
-    /// Nothing is changed.
+    /// No change.
     struct Untouched("untouched");
     /// A sum of absolute errors.
     struct Absolute("absolute");
 }
 
-/// With every kind of parameter that a code may have.
+/// A code with every kind of parameter.
 #[derive(Module, Debug)]
 struct GatedCode {
     threshold: Param<Tensor<1>>,
@@ -112,7 +112,7 @@ fn config(settings: &[&str]) -> ae_train::Result<Config> {
 }
 
 #[test]
-fn parts_of_another_crate_are_trained_kept_and_read_again() {
+fn parts_of_another_crate_are_trained_saved_and_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     let config = config(&["model.reconstruction=absolute"]).unwrap();
@@ -122,10 +122,10 @@ fn parts_of_another_crate_are_trained_kept_and_read_again() {
     let again = Run::open_with(&path, &registry()).unwrap();
     assert_eq!(again.config.model, config.model);
     let model = again.model(Device::default()).unwrap();
-    let code = model.code.get::<GatedCode>().expect("the code that was named");
+    let code = model.code.get::<GatedCode>().expect("the code of the configuration");
     let values = |tensor: Tensor<1>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
     assert!(values(code.threshold.val()).iter().any(|&value| value != 0.0), "the threshold was not trained");
-    assert!(values(code.seen.value_sync()).iter().all(|&value| value > 0.0), "what it keeps was not kept");
+    assert!(values(code.seen.value_sync()).iter().all(|&value| value > 0.0), "the running state was not saved");
     // The names in the file are those of the fields.
     let weights = std::fs::read(path.join("model.safetensors")).unwrap();
     let header = String::from_utf8_lossy(&weights[..2000.min(weights.len())]).into_owned();
@@ -135,7 +135,7 @@ fn parts_of_another_crate_are_trained_kept_and_read_again() {
     let metrics = std::fs::read_to_string(path.join("metrics.csv")).unwrap();
     let first = metrics.lines().next().unwrap();
     assert!(first.contains("absolute") && first.contains("student_t"), "{first}");
-    // A program without these parts says so.
+    // A program without these parts reports the missing one.
     let error = Run::open(&path).unwrap_err().to_string();
     assert!(error.contains("`absolute`") && !error.contains('\n'), "{error}");
 }
@@ -169,7 +169,7 @@ fn a_code_without_parameters_is_its_own_settings() {
     settings! {
         /// A soft threshold.
         struct Shrink("shrink") {
-            /// What each unit loses, 0 or more. Default: 0.1.
+            /// Amount by which the magnitude of each unit is reduced, 0 or more. Default: 0.1.
             by: f64 = 0.1,
         }
     }
@@ -194,9 +194,9 @@ fn a_code_without_parameters_is_its_own_settings() {
 
 #[test]
 #[should_panic(expected = "two parts are called `l1`")]
-fn a_name_is_there_once() {
+fn names_are_unique() {
     settings! {
-        /// Not the one of this project.
+        /// Has the name of a penalty of `ae-model`.
         struct L1("l1");
     }
     impl Penalty for L1 {
@@ -211,7 +211,7 @@ fn a_name_is_there_once() {
     Registry::default().with_penalty::<L1>();
 }
 
-/// A setting that is written and cannot be read again is refused before the training, not after it.
+/// A setting that can be written but not read again is refused before the training, not after it.
 #[test]
 fn a_configuration_that_cannot_be_read_again_is_refused_before_the_training() {
     let refused = |config: Config| {
@@ -234,11 +234,11 @@ fn a_configuration_that_cannot_be_read_again_is_refused_before_the_training() {
     assert!(!refused(seed).is_empty());
 }
 
-/// A type that is called otherwise than its settings: what is logged is what the configuration says.
+/// If a type and its settings have different names, logs use that of the settings.
 #[test]
-fn a_term_is_called_as_in_the_configuration() {
+fn terms_have_the_names_of_the_configuration() {
     settings! {
-        /// Not the one of this project.
+        /// Has the type name of a penalty of `ae-model`.
         struct L1("smooth_l1");
         /// A squared error.
         struct Square("square");
@@ -269,7 +269,7 @@ fn a_term_is_called_as_in_the_configuration() {
     assert_eq!(terms, ["square", "smooth_l1", "l1"]);
 }
 
-/// A penalty whose settings are a unit struct, and settings with an option.
+/// A penalty whose settings are a unit struct, and settings with an `Option`.
 #[test]
 fn settings_of_any_shape_are_written_and_read_again() {
     #[derive(Debug, Clone, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -291,7 +291,7 @@ fn settings_of_any_shape_are_written_and_read_again() {
         struct Power("power") {
             /// The exponent, greater than 0. Default: 2.
             exponent: f64 = 2.0,
-            /// Nothing.
+            /// Unused.
             other: Option<usize> = None,
         }
     }
@@ -317,13 +317,13 @@ fn settings_of_any_shape_are_written_and_read_again() {
 }
 
 #[test]
-fn names_that_mean_something_else_are_refused() {
+fn reserved_names_are_refused() {
     settings! {
-        /// No name for a part.
+        /// A reserved name.
         struct Emphasis("emphasis");
-        /// A field that cannot be.
+        /// A reserved field name.
         struct Fielded("fielded") {
-            /// It names the part.
+            /// The reserved field.
             kind: usize = 1,
         }
     }

@@ -56,7 +56,7 @@ fn the_default_run_is_better_than_pca_and_writes_everything() {
 }
 
 #[test]
-fn a_linear_autoencoder_reaches_pca_and_never_passes_it_on_its_own_rows() {
+fn a_linear_autoencoder_reaches_pca_and_never_beats_it_on_training_rows() {
     let folder = tempfile::tempdir().unwrap();
     ae_ok(folder.path(), &["train", "--variant", "linear", "--code-dim", "8", "--out", "run"]);
     let summary = summary(&folder.path().join("run"));
@@ -67,7 +67,7 @@ fn a_linear_autoencoder_reaches_pca_and_never_passes_it_on_its_own_rows() {
     assert!(model >= pca, "train sse {model} below PCA's {pca}");
 }
 
-/// Trains until at least `epochs` lines were printed, then interrupts as Ctrl-C does.
+/// Trains until at least `epochs` lines have been printed, then interrupts as Ctrl-C does.
 fn interrupted(folder: &Path, args: &[&str], epochs: usize) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ae"))
         .args(args)
@@ -89,7 +89,7 @@ fn interrupted(folder: &Path, args: &[&str], epochs: usize) -> String {
     said
 }
 
-/// A run, the same again, and one interrupted and resumed: all must have the same weights and results.
+/// A run, the same run again, and one interrupted and resumed: all must have the same weights and results.
 #[cfg(unix)]
 fn resumes_bit_for_bit(settings: &[&str]) {
     let settings = [&["--epochs", "14", "--seed", "3", "--out", "run"], settings].concat();
@@ -107,26 +107,26 @@ fn resumes_bit_for_bit(settings: &[&str]) {
     let figures =
         |run: &Path| (summary(run)["test"].clone(), summary(run)["best_epoch"].clone(), summary(run)["epochs"].clone());
     assert_eq!(figures(&cut.path().join("run")), figures(&whole.path().join("run")));
-    // A run that has ended only says its result again.
+    // A finished run only prints its result again.
     assert!(ae_ok(cut.path(), &["train", "--resume", "run"]).contains("PCA (10)"));
 }
 
 #[cfg(unix)]
 #[test]
 fn a_resumed_run_has_the_weights_of_one_never_interrupted() {
-    // Early stopping, warm-up and AdamW are on, because each has a state that a resumed run must find again.
+    // Early stopping, warm-up and AdamW have states that a resumed run must restore.
     let settings =
         ["training.warmup_epochs=2", "training.optimizer=adam_w", "training.weight_decay=0.01", "training.patience=5"];
     resumes_bit_for_bit(&settings.map(|setting| ["--set", setting]).concat());
 }
 
-/// Killed within an epoch: it goes on from the last checkpoint in it, to the same weights. The noise of each step is
-/// that of the step.
+/// Killed within an epoch: it continues from the last checkpoint in it, to the same weights. The noise of a step
+/// depends only on the step.
 #[cfg(unix)]
 #[test]
 fn a_run_that_was_killed_within_an_epoch_goes_on_within_it() {
     let settings = ["--epochs", "2", "--variant", "denoising", "--seed", "3", "--out", "run"];
-    // 647 steps an epoch, so that the first epoch is under way for long.
+    // 647 steps per epoch, so that the first epoch takes long enough.
     let settings = [&settings[..], &["--set", "training.batch_size=2", "--set", "checkpoint.every=40"]].concat();
     let [whole, cut] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     ae_ok(whole.path(), &settings);
@@ -152,12 +152,12 @@ fn a_run_that_was_killed_within_an_epoch_goes_on_within_it() {
         child.kill().unwrap();
         let said = text(&child.wait_with_output().unwrap().stderr);
         if kill > 0 {
-            assert!(said.contains("going on within epoch 1"), "{said}");
+            assert!(said.contains("training continues within epoch 1"), "{said}");
         }
         reached = steps(&run).into_iter().max().unwrap();
         assert!(!run.join("checkpoint/epoch-1.json").exists(), "the machine is too fast for this test");
     }
-    // One whose record is damaged is passed over, and said to be.
+    // A checkpoint with a damaged record is skipped, with a warning.
     let (name, damaged) = (format!("checkpoint/optim-step-{reached}.bpk"), cut.path().join("damaged"));
     copy(&run, &damaged);
     let mut bytes = fs::read(damaged.join(&name)).unwrap();
@@ -187,7 +187,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn what_is_kept_of_a_training_that_has_ended_is_what_going_on_needs() {
+fn a_finished_training_keeps_the_checkpoints_needed_to_continue() {
     let place = tempfile::tempdir().unwrap();
     let kept = |name: &str, keep: &str| {
         let keep = format!("checkpoint.keep={keep}");
@@ -214,9 +214,9 @@ fn what_is_kept_of_a_training_that_has_ended_is_what_going_on_needs() {
     assert!(text(&refused.stderr).contains("checkpoint.keep"), "{}", text(&refused.stderr));
 }
 
-/// A network of 1.9 thousand million weights, nearly the most that is built.
+/// A network of 1.9 billion weights, almost the most that is allowed.
 #[test]
-fn what_does_not_fit_is_refused_before_it_starts_and_leaves_no_folder() {
+fn a_training_that_does_not_fit_is_refused_before_it_starts_and_leaves_no_folder() {
     if ae_train::estimate::available_memory().is_none_or(|free| free > 60_000_000_000) {
         return; // it would be trained
     }
@@ -226,8 +226,8 @@ fn what_does_not_fit_is_refused_before_it_starts_and_leaves_no_folder() {
     let line = said.lines().last().unwrap_or_default();
     assert!(
         refused.status.code() == Some(1)
-            && line.starts_with("error: this training takes about 69")
-            && line.contains("lower `model.network.hidden`"),
+            && line.starts_with("error: this training needs about 69")
+            && line.contains("reduce `model.network.hidden`"),
         "{said}"
     );
     assert!(!place.path().join("run").exists());
@@ -235,7 +235,7 @@ fn what_does_not_fit_is_refused_before_it_starts_and_leaves_no_folder() {
 
 #[cfg(feature = "tensorboard")]
 #[test]
-fn event_files_go_on_with_a_run() {
+fn event_files_continue_with_a_resumed_run() {
     let place = tempfile::tempdir().unwrap();
     ae_ok(place.path(), &["train", "--epochs", "2", "--tensorboard", "events", "--out", "run"]);
     ae_ok(place.path(), &["train", "--resume", "run", "--epochs", "3", "--tensorboard", "events"]);
@@ -244,7 +244,7 @@ fn event_files_go_on_with_a_run() {
     assert!(files.len() == 2 && files.iter().all(|file| fs::metadata(file).unwrap().len() > 500), "{files:?}");
 }
 
-/// Killed again and again, wherever it is at the moment, and resumed.
+/// Killed repeatedly at arbitrary moments, and resumed.
 #[cfg(unix)]
 #[test]
 fn a_run_that_was_killed_goes_on_to_the_same_weights() {
@@ -285,10 +285,10 @@ fn a_run_that_has_ended_is_continued() {
     assert_eq!(summary(&more.path().join("run"))["epochs"], 8);
     let refused = ae(more.path(), &["train", "--resume", "run", "--epochs", "8"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("more than the 8 that are trained already"), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("more than the 8 already trained"), "{}", text(&refused.stderr));
 }
 
-/// Two processes at work in one folder: the second is refused, and neither harms the other.
+/// Two processes in one folder: the second is refused, and neither harms the other.
 #[test]
 fn a_folder_is_changed_by_one_process_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
@@ -306,7 +306,7 @@ fn a_folder_is_changed_by_one_process_at_a_time() {
     assert!(second.status.code() == Some(1) && said.contains("another process is working in run"), "{said}");
 }
 
-/// `ae train 2>&1 | head`: a reader that goes away is no reason to stop.
+/// `ae train 2>&1 | head`: training continues when the reader of standard error goes away.
 #[test]
 fn a_closed_standard_error_stops_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -321,7 +321,7 @@ fn a_closed_standard_error_stops_nothing() {
 
 #[cfg(unix)]
 #[test]
-fn noise_dropout_running_statistics_and_annealing_are_resumed_too() {
+fn noise_dropout_running_statistics_and_annealing_are_resumed() {
     let settings = [
         "model.corruption.gaussian.std=0.2",
         "model.network.hidden=[16]",
@@ -340,7 +340,7 @@ fn noise_dropout_running_statistics_and_annealing_are_resumed_too() {
 }
 
 #[test]
-fn regularized_codes_do_what_they_claim() {
+fn regularized_codes_have_their_properties() {
     let fit = |variant: &str| {
         let mut config = ae_train::Config::of_variant(variant).unwrap();
         (config.training.epochs, config.training.learning_rate, config.model.code_dim) = (20, 5e-3, 160);
@@ -363,7 +363,7 @@ fn regularized_codes_do_what_they_claim() {
 }
 
 #[test]
-fn missing_values_are_learned_from_around_and_filled_in() {
+fn missing_values_are_ignored_in_training_and_imputed() {
     // Digits as a table of real numbers, with a quarter of the values missing.
     let folder = tempfile::tempdir().unwrap();
     let digits = ae_data::open("digits").unwrap();
@@ -413,14 +413,14 @@ fn missing_values_are_learned_from_around_and_filled_in() {
 }
 
 #[test]
-fn another_seed_is_another_run_and_early_stopping_stops() {
+fn another_seed_gives_another_run_and_early_stopping_stops() {
     let folder = tempfile::tempdir().unwrap();
     let train = |seed: &str, out: &str| {
         ae_ok(folder.path(), &["--epochs", "1", "--seed", seed, "--out", out, "--set", "model.network.hidden=[8]"]);
         weights(&folder.path().join(out))
     };
     assert_ne!(train("1", "a"), train("2", "b"));
-    // With a learning rate of nearly nothing that falls to nothing, some epoch soon is no better than the best.
+    // With such a large constant learning rate, some epoch is soon no better than the best one.
     let args = [
         "--epochs",
         "60",
@@ -458,7 +458,7 @@ fn bernoulli_clipping_tied_weights_and_standard_scaling_train() {
 }
 
 #[test]
-fn a_decoder_of_its_own_widths_trains_and_travels() {
+fn a_decoder_with_its_own_widths_trains_and_survives_export_and_import() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let mut args = vec!["train", "--epochs", "3", "--out", "wide"];
@@ -481,7 +481,7 @@ fn a_decoder_of_its_own_widths_trains_and_travels() {
 fn a_loss_that_diverges_is_said_and_not_saved_as_a_result() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    // Squares of such numbers are beyond what f32 holds.
+    // Squares of such numbers overflow `f32`.
     let rows: String =
         (0..40).map(|row| format!("{0}e25,{1}e25,{2}e25\n", 1 + row % 7, 2 + row % 5, 3 + row % 3)).collect();
     fs::write(here.join("large.csv"), format!("a,b,c\n{rows}")).unwrap();
@@ -500,7 +500,7 @@ fn a_loss_that_diverges_is_said_and_not_saved_as_a_result() {
 
 #[cfg(unix)]
 #[test]
-fn whoever_may_read_one_file_of_a_run_may_read_them_all() {
+fn all_files_of_a_run_have_the_same_permissions() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let output = ae(folder.path(), &["train", "--epochs", "1", "--set", "model.network.hidden=[8]", "--out", "run"]);

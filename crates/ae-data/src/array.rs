@@ -1,4 +1,4 @@
-//! Arrays of numbers, as IDX, NumPy and safetensors hold them, and the rows that they stand for.
+//! Arrays of numbers, as stored in IDX, NumPy and safetensors files, and their interpretation as rows.
 
 use std::{
     io::{Read, Write},
@@ -7,54 +7,68 @@ use std::{
 
 use crate::{DataError, Element, Geometry, Rows, Values};
 
-/// Numbers with a shape, the number of items first.
+/// Numbers with a shape; the first dimension is the number of rows.
+///
+/// ```
+/// use ae_data::{Array, Values};
+///
+/// let array = Array { dims: vec![2, 3], values: Values::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) };
+/// let rows = array.into_rows("in memory".as_ref())?;
+/// assert_eq!((rows.len(), rows.width()), (2, 3));
+/// # Ok::<(), ae_data::DataError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
-    /// Sizes, the number of items first.
+    /// Sizes of the dimensions; the first is the number of rows.
     pub dims: Vec<usize>,
-    /// The values, row-major.
+    /// The values in row-major order.
     pub values: Values,
 }
 
-/// What the sizes of an array say about its rows: their features, the shape of the images that they hold, and whether
-/// colours come last.
+/// What the sizes of an array mean: the number of features of a row, the shape of the images, if the rows are images,
+/// and whether the channels come last.
 ///
 /// # Errors
-/// No rows, no features, or five dimensions or more.
+/// No rows, no features, or more than four dimensions.
 pub(crate) fn shape_of_rows(dims: &[usize], origin: &Path) -> Result<(usize, Option<Geometry>, bool), DataError> {
     let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
     if dims.is_empty() || dims.contains(&0) {
         return Err(malformed(format!("holds no rows: its shape is {dims:?}")));
     }
     let is_channels = |size: usize| matches!(size, 1 | 3 | 4);
-    let (geometry, colours_last) = match dims[1..] {
+    let (geometry, channels_last) = match dims[1..] {
         [] | [_] => (None, false),
         [height, width] => (Some(Geometry { channels: 1, height, width }), false),
         [height, width, channels] if is_channels(channels) && !is_channels(height) => {
             (Some(Geometry { channels, height, width }), true)
         }
         [channels, height, width] => (Some(Geometry { channels, height, width }), false),
-        _ => return Err(malformed(format!("has {} dimensions, {dims:?}: rows have 1 to 4", dims.len()))),
+        _ => {
+            return Err(malformed(format!(
+                "has {} dimensions, {dims:?}, but 1 to 4 are supported: reshape it",
+                dims.len()
+            )));
+        }
     };
-    Ok((dims[1..].iter().product(), geometry, colours_last && dims[3] > 1))
+    Ok((dims[1..].iter().product(), geometry, channels_last && dims[3] > 1))
 }
 
 impl Array {
-    /// The rows of `count, features`, of `count, height, width` images, or of `count, channels, height, width` ones (or
-    /// `count, height, width, channels`, if the last of four dimensions is 1, 3 or 4 and the second is not); a
-    /// plain list is rows of one feature.
+    /// The rows of an array of shape `[rows, features]`, or of images of shape `[rows, height, width]` or `[rows,
+    /// channels, height, width]` (or `[rows, height, width, channels]`, if the last of four dimensions is 1, 3 or 4 and
+    /// the second is not). An array of one dimension becomes rows of one feature.
     ///
     /// # Errors
-    /// No rows, no features, five dimensions or more, an infinite number.
+    /// No rows, no features, more than four dimensions, or an infinite number.
     pub fn into_rows(self, origin: &Path) -> Result<Rows, DataError> {
-        let (width, geometry, colours_last) = shape_of_rows(&self.dims, origin)?;
+        let (width, geometry, channels_last) = shape_of_rows(&self.dims, origin)?;
         if let Some(index) = self.values.first_infinite() {
             let problem =
                 format!("holds an infinite value in row {}, column {} (both from 0)", index / width, index % width);
             return Err(DataError::Malformed { path: origin.to_owned(), problem });
         }
         let values = match geometry {
-            Some(Geometry { channels, height, width }) if colours_last => {
+            Some(Geometry { channels, height, width }) if channels_last => {
                 channels_first(&self.values, self.dims[0], height * width, channels)
             }
             _ => self.values,
@@ -64,10 +78,10 @@ impl Array {
         Ok(rows)
     }
 
-    /// A label for each of `count` rows: a list of whole numbers from 0.
+    /// Class labels: one integer from 0 per row.
     ///
     /// # Errors
-    /// Anything else.
+    /// More than one dimension, or values that are not integers from 0 to 2^24.
     pub fn into_labels(self, origin: &Path) -> Result<Vec<u32>, DataError> {
         let malformed = |problem: &str| DataError::Malformed { path: origin.to_owned(), problem: problem.to_string() };
         if self.dims.iter().skip(1).any(|&size| size != 1) {
@@ -79,26 +93,29 @@ impl Array {
             good &= label >= 0.0 && label.fract() == 0.0 && label <= 16_777_216.0;
             labels.push(label as u32);
         });
-        if good { Ok(labels) } else { Err(malformed("labels are whole numbers from 0")) }
+        if good {
+            Ok(labels)
+        } else {
+            Err(malformed("holds labels that are not integers from 0 to 16777216: convert them to class numbers"))
+        }
     }
 }
 
-/// Most classes of an array of labels: more different values are numbers rather than classes.
+/// Maximum number of classes in an array of labels: with more, the values are not treated as classes.
 const MOST_CLASSES: usize = 1000;
 
-/// What an array of labels holds.
+/// The contents of an array of labels.
 pub(crate) enum Labels {
     Numbers(Array),
-    /// A text for each row.
+    /// One string per row.
     Texts(Vec<String>),
 }
 
 impl Labels {
-    /// A class for each row, by the order of the different values, and the classes' names: of a list of whole numbers
-    /// or of texts.
+    /// The class index of each row and the names of the classes, sorted. The labels are integers or strings.
     ///
     /// # Errors
-    /// Why the array is none of classes, in words.
+    /// Why the values are not classes.
     pub(crate) fn into_classes(self) -> Result<(Vec<u32>, Vec<String>), String> {
         let array = match self {
             Self::Numbers(array) => array,
@@ -107,32 +124,38 @@ impl Labels {
                 classes.sort_unstable();
                 classes.dedup();
                 if classes.len() > MOST_CLASSES {
-                    return Err(format!("holds {} different texts, too many to be classes", classes.len()));
+                    return Err(format!(
+                        "holds {} different strings, too many to be classes (at most {MOST_CLASSES})",
+                        classes.len()
+                    ));
                 }
                 let number = |text: &String| classes.binary_search(text).map_or(0, |place| place as u32);
                 return Ok((texts.iter().map(number).collect(), classes));
             }
         };
         if array.dims.iter().skip(1).any(|&size| size != 1) {
-            return Err(format!("has the shape {:?}, but classes are a list", array.dims));
+            return Err(format!("has the shape {:?}, but classes have one dimension", array.dims));
         }
         let mut values = Vec::with_capacity(array.values.len());
         array.values.each(0..array.values.len(), |value| values.push(value));
         if let Some(value) = values.iter().find(|value| value.fract() != 0.0 || value.abs() > 9e15) {
-            return Err(format!("holds numbers such as {value}, which are no classes"));
+            return Err(format!("holds numbers such as {value}, which are not class labels"));
         }
         let mut classes: Vec<i64> = values.iter().map(|&value| value as i64).collect();
         classes.sort_unstable();
         classes.dedup();
         if classes.len() > MOST_CLASSES {
-            return Err(format!("holds {} different numbers, too many to be classes", classes.len()));
+            return Err(format!(
+                "holds {} different numbers, too many to be classes (at most {MOST_CLASSES})",
+                classes.len()
+            ));
         }
         let number = |value: &f64| classes.binary_search(&(*value as i64)).map_or(0, |place| place as u32);
         Ok((values.iter().map(number).collect(), classes.iter().map(i64::to_string).collect()))
     }
 }
 
-/// `count, pixels, channels` as `count, channels, pixels`.
+/// Values of shape `[count, pixels, channels]` as `[count, channels, pixels]`.
 fn channels_first(values: &Values, count: usize, pixels: usize, channels: usize) -> Values {
     let image = pixels * channels;
     let indices = (0..count).flat_map(|row| {
@@ -141,11 +164,11 @@ fn channels_first(values: &Values, count: usize, pixels: usize, channels: usize)
     values.pick(indices)
 }
 
-/// What replaces a missing value, by its row and its feature; asked in the order of the rows.
+/// Gives the replacement of a missing value from its row and feature; called in the order of the rows.
 pub type Replace<'a> = dyn FnMut(usize, usize) -> Result<Option<f64>, DataError> + 'a;
 
-/// Numbers in a file: their type, their sizes, the order that they lie in, and which of them stand for a missing one
-/// beside `NaN`.
+/// How numbers are stored in a file: their type, byte order, sizes and memory order, and which numbers beside `NaN`
+/// stand for a missing value.
 pub(crate) struct Layout {
     pub(crate) element: Element,
     pub(crate) big_endian: bool,
@@ -155,11 +178,11 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Copies the numbers of an array from `input` to `output`, the missing ones among them replaced: every other byte
-    /// stays.
+    /// Copies the numbers of an array from `input` to `output` and replaces the missing ones; every other byte stays
+    /// the same.
     ///
     /// # Errors
-    /// No rows, a file that ends too early, or whatever `replace` fails with.
+    /// No rows, a file that ends too early, or an error of `replace`.
     pub(crate) fn fill(
         &self,
         input: &mut dyn Read,
@@ -167,16 +190,16 @@ impl Layout {
         origin: &Path,
         replace: &mut Replace,
     ) -> Result<(), DataError> {
-        let (width, geometry, colours_last) = shape_of_rows(&self.dims, origin)?;
+        let (width, geometry, channels_last) = shape_of_rows(&self.dims, origin)?;
         let (rows, size) = (self.dims[0], self.element.bytes());
-        // Rows that lie one after the other pass in blocks; of any other order all of them are needed at once.
+        // Row-major arrays are copied in blocks of rows; column-major arrays are needed as a whole.
         let block = if self.column_major { rows } else { ((8 << 20) / (width * size)).clamp(1, rows) };
         let mut strides = vec![1usize; self.dims.len()];
         (1..self.dims.len()).for_each(|axis| strides[axis] = strides[axis - 1] * self.dims[axis - 1]);
         let place = |row: usize, feature: usize| {
-            // Where the feature is in its row as the file has it.
+            // The position of the feature in its row in the file.
             let mut inside = match geometry {
-                Some(Geometry { channels, height, width }) if colours_last => {
+                Some(Geometry { channels, height, width }) if channels_last => {
                     feature % (height * width) * channels + feature / (height * width)
                 }
                 _ => feature,
@@ -215,7 +238,7 @@ impl Layout {
     }
 }
 
-/// Column-major values of `dims` as row-major ones.
+/// Column-major values of shape `dims` in row-major order.
 pub(crate) fn row_major(values: &Values, dims: &[usize]) -> Values {
     let mut strides = vec![1usize; dims.len()];
     (1..dims.len()).for_each(|axis| strides[axis] = strides[axis - 1] * dims[axis - 1]);
@@ -241,32 +264,32 @@ mod tests {
     }
 
     #[test]
-    fn a_shape_says_what_the_rows_are() {
+    fn a_shape_is_interpreted_as_rows_or_images() {
         assert_eq!(rows(&[5]).unwrap().width(), 1);
         assert_eq!(rows(&[5, 3]).unwrap().geometry, None);
         assert_eq!(rows(&[5, 3, 2]).unwrap().geometry.unwrap().to_string(), "1x3x2");
         assert_eq!(rows(&[2, 3, 5, 4]).unwrap().geometry.unwrap().to_string(), "3x5x4");
-        let colour_last = rows(&[2, 2, 2, 3]).unwrap();
-        assert_eq!(colour_last.geometry.unwrap().to_string(), "3x2x2");
-        assert_eq!(colour_last.row(0).unwrap(), [0.0, 3.0, 6.0, 9.0, 1.0, 4.0, 7.0, 10.0, 2.0, 5.0, 8.0, 11.0]);
+        let color_last = rows(&[2, 2, 2, 3]).unwrap();
+        assert_eq!(color_last.geometry.unwrap().to_string(), "3x2x2");
+        assert_eq!(color_last.row(0).unwrap(), [0.0, 3.0, 6.0, 9.0, 1.0, 4.0, 7.0, 10.0, 2.0, 5.0, 8.0, 11.0]);
         assert!(rows(&[0, 3]).unwrap_err().contains("no rows"));
         assert!(rows(&[1, 1, 1, 1, 1]).unwrap_err().contains("5 dimensions"));
     }
 
     #[test]
-    fn missing_numbers_are_replaced_in_every_order_and_nothing_else() {
+    fn only_missing_numbers_are_replaced_in_every_memory_order() {
         let value =
             |row: usize, feature: usize| if (row + feature) % 4 == 1 { f32::NAN } else { (row * 10 + feature) as f32 };
-        // 3 images of 2x2 with 3 colours, which come last in the file.
+        // 3 images of 2x2 with 3 channels, which come last in the file.
         for (dims, column_major, big_endian) in [
             (vec![3, 12], false, false),
             (vec![3, 12], true, true),
             (vec![3, 2, 2, 3], false, true),
             (vec![3, 2, 2, 3], true, false),
         ] {
-            let colours = dims.len() == 4;
+            let is_image = dims.len() == 4;
             let in_file = |row: usize, place: usize| {
-                if colours { value(row, place % 3 * 4 + place / 3) } else { value(row, place) }
+                if is_image { value(row, place % 3 * 4 + place / 3) } else { value(row, place) }
             };
             let row_major: Vec<f32> = (0..3).flat_map(|row| (0..12).map(move |place| in_file(row, place))).collect();
             let order: Vec<f32> = match column_major {
@@ -320,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_stand_for_a_missing_one_are_replaced_in_integers_too() {
+    fn user_defined_missing_values_are_replaced_in_integers() {
         let layout = Layout {
             element: Element::I16,
             big_endian: true,
@@ -340,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn column_major_values_are_put_in_order() {
+    fn column_major_values_are_reordered() {
         let values = Values::U8(vec![0, 3, 1, 4, 2, 5]); // [[0, 1, 2], [3, 4, 5]]
         assert_eq!(row_major(&values, &[2, 3]), Values::U8(vec![0, 1, 2, 3, 4, 5]));
     }

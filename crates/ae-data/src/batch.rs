@@ -1,5 +1,5 @@
-//! From rows to tensors: a [`Dataset`] names rows, a [`Sample`] is one of them, and the [`Batcher`] gathers many into
-//! one buffer.
+//! From rows to tensors: a [`Dataset`] selects rows, a [`Sample`] refers to one of them, and the [`Batcher`] gathers
+//! rows into one buffer.
 
 use std::sync::Arc;
 
@@ -10,40 +10,52 @@ use burn::{
 
 use crate::{DataError, Geometry, Rows, Scaling};
 
-/// Some rows of a table, in an order. Cheap to clone.
+/// A selection of rows of a table, in a fixed order. Cheap to clone: the rows are shared.
+///
+/// ```
+/// use ae_data::{Batcher, Dataset, Rows, Scaling, Values};
+/// use burn::tensor::Device;
+///
+/// let rows = Rows::new(Values::F32(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]), 2);
+/// let dataset = Dataset::new(rows).select(vec![2, 0]);
+/// let batch = dataset.batch(0..2, &Batcher::new(Scaling::identity()), &Device::default())?;
+/// assert_eq!(batch.x.dims(), [2, 2]);
+/// assert_eq!(batch.rows, [2, 0]);
+/// # Ok::<(), ae_data::DataError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Dataset {
     rows: Arc<Rows>,
     indices: Arc<[usize]>,
 }
 
-/// One row: where to find it, not a copy of it.
+/// A reference to one row; nothing is copied.
 #[derive(Debug, Clone)]
 pub struct Sample {
     rows: Arc<Rows>,
-    /// Number of the row in its table, from 0.
+    /// Index of the row in its table, from 0.
     pub index: usize,
 }
 
-/// Examples on a device.
+/// A batch of examples on a device.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// The scaled values, `[batch, d_input]`; 0 where missing.
     pub x: Tensor<2>,
-    /// 1 where a value was observed and 0 where it is missing, `[batch, d_input]`; none if nothing is missing in the
-    /// whole table.
+    /// 1 where a value is observed and 0 where it is missing, `[batch, d_input]`; `None` if the whole table has no
+    /// missing values.
     pub observed: Option<Tensor<2>>,
-    /// Class of each example, `[batch]`, if there are labels; -1 for an example without one.
+    /// Class index of each example, `[batch]`, if there are labels; -1 for an example without a label.
     pub labels: Option<Tensor<1, Int>>,
-    /// Shape of the images that the examples hold, if they do.
+    /// Shape of the images, if the examples are images.
     pub geometry: Option<Geometry>,
-    /// Number of each row in its table.
+    /// Index of each row in its table.
     pub rows: Vec<usize>,
-    /// Whether a loader gives no more of this epoch.
+    /// Whether this is the last batch of an epoch of a [`Loader`](crate::Loader).
     pub is_last: bool,
-    /// What noise on these examples may depend on alone: of a loader it is another one in each epoch and at each place
-    /// in it, of a [`Dataset`] the place. None where only the rows are known, as in [`Batcher::gather`]: always
-    /// the same noise would be learned.
+    /// Seed for the noise on these examples. Batches of a [`Loader`](crate::Loader) have a different seed in each epoch
+    /// and at each position; for [`Dataset::batch`] it is the start of the range. `None` from [`Batcher::gather`],
+    /// which only knows the rows: noise that is always the same would be learned.
     pub seed: Option<u64>,
 }
 
@@ -54,34 +66,34 @@ impl Dataset {
         Self { rows: Arc::new(rows), indices }
     }
 
-    /// Other rows of the same table.
+    /// These rows of the same table, by index.
     ///
     /// # Panics
-    /// A row that the table does not have.
+    /// If the table has no such row.
     pub fn select(&self, indices: Vec<usize>) -> Self {
-        assert!(indices.iter().all(|&index| index < self.rows.len()), "a row beyond the table's {}", self.rows.len());
+        assert!(indices.iter().all(|&index| index < self.rows.len()), "the table has only {} rows", self.rows.len());
         Self { rows: self.rows.clone(), indices: indices.into() }
     }
 
-    /// The rows of both, which must be of one table.
+    /// The rows of both, each once and in ascending order.
     ///
     /// # Panics
-    /// Two tables.
+    /// If the two belong to different tables.
     pub fn union(&self, other: &Self) -> Self {
-        assert!(Arc::ptr_eq(&self.rows, &other.rows), "the two are of different tables");
+        assert!(Arc::ptr_eq(&self.rows, &other.rows), "the two belong to different tables");
         let mut indices: Vec<_> = self.indices.iter().chain(other.indices.iter()).copied().collect();
         indices.sort_unstable();
         indices.dedup();
         self.select(indices)
     }
 
-    /// The same rows with one more thing to be said about them.
+    /// The same rows with one more note.
     pub fn with_note(mut self, note: &str) -> Self {
         Arc::make_mut(&mut self.rows).notes.push(note.to_string());
         self
     }
 
-    /// Whether both are rows of one table.
+    /// Whether both belong to the same table.
     pub(crate) fn is_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.rows, &other.rows)
     }
@@ -91,20 +103,20 @@ impl Dataset {
         Self { rows, indices: self.indices.clone() }
     }
 
-    /// The table.
+    /// The table that the rows belong to.
     pub fn rows(&self) -> &Rows {
         &self.rows
     }
 
-    /// Which of its rows, in which order.
+    /// The indices of the rows in their table, in order.
     pub fn indices(&self) -> &[usize] {
         &self.indices
     }
 
-    /// Whether any feature has two different observed values.
+    /// Whether any feature has at least two different observed values.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If a file can no longer be read.
     pub fn varies(&self) -> Result<bool, DataError> {
         let mut first = vec![f64::NAN; self.rows.width()];
         for &index in self.indices.iter() {
@@ -120,28 +132,27 @@ impl Dataset {
         Ok(false)
     }
 
-    /// At most about `values` values of the rows: all of them if they are in memory, else rows spread evenly over the
-    /// file.
+    /// A sample of about `values` values: all rows if they are in memory, otherwise rows spread evenly over the file.
     pub fn sample(&self, values: usize) -> Self {
-        /// Blocks that are read, at most: more would be the whole of a large file.
+        /// Maximum number of blocks that are read, so that a large file is not read as a whole.
         const BLOCKS: usize = 64;
         let most = (values / self.rows.width()).max(1);
         let Some(store) = self.rows.store().filter(|_| self.indices.len() > most) else { return self.clone() };
         let blocks: Vec<&[usize]> = self.indices.chunk_by(|&a, &b| store.block_of(a) == store.block_of(b)).collect();
         let (count, step) = (blocks.len(), blocks.len().div_ceil(BLOCKS).max(1));
-        // From the middle of each stretch, so that neither end of the file is left out.
+        // From the middle of each section, so that both ends of the file are represented.
         let chosen: Vec<&[usize]> =
             blocks.into_iter().skip((step / 2).min(count.saturating_sub(1))).step_by(step).collect();
         self.select(chosen.concat()).thin(most)
     }
 
-    /// At most `most` of the rows, spread evenly over all of them.
+    /// At most `most` rows, spread evenly over all of them.
     pub fn thin(&self, most: usize) -> Self {
         let step = self.indices.len().div_ceil(most.max(1)).max(1);
         if step == 1 { self.clone() } else { self.select(self.indices.iter().copied().step_by(step).collect()) }
     }
 
-    /// The rows of which some value is there.
+    /// The rows that have at least one observed value.
     pub fn without_blank(&self) -> Self {
         let blank = &self.rows.blank_rows;
         match blank.is_empty() {
@@ -152,19 +163,29 @@ impl Dataset {
         }
     }
 
-    /// The rows `range` (positions in this dataset) as a batch.
+    /// The rows of a class, by its name; `None` if the table has no such class.
+    pub fn of_class(&self, class: &str) -> Option<Self> {
+        let number = self.rows().classes().iter().position(|name| name == class)? as u32;
+        Some(
+            self.select(
+                self.indices().iter().copied().filter(|&index| self.rows().label(index) == Some(number)).collect(),
+            ),
+        )
+    }
+
+    /// The rows at the positions `range` of this dataset as a batch.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If a file can no longer be read.
     pub fn batch(&self, range: std::ops::Range<usize>, batcher: &Batcher, device: &Device) -> Result<Batch, DataError> {
         let seed = Some(range.start as u64);
         Ok(Batch { seed, ..batcher.gather(&self.rows, &self.indices[range], device)? })
     }
 
-    /// The scaled values of all rows in `f32`, row by row, missing values as `NaN`.
+    /// The scaled values of all rows, row by row, `[rows * d_input]`; missing values are `NaN`.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If a file can no longer be read.
     pub fn scaled(&self, scaling: &Scaling) -> Result<Vec<f32>, DataError> {
         let mut values = Vec::with_capacity(self.indices.len() * self.rows.width());
         let mut scratch = Vec::new();
@@ -183,7 +204,7 @@ impl dataset::Dataset<Sample> for Dataset {
     }
 }
 
-/// Gathers rows straight into one buffer, scaling on the way.
+/// Gathers rows into one buffer and scales them.
 #[derive(Debug, Clone)]
 pub struct Batcher {
     scaling: Arc<Scaling>,
@@ -195,10 +216,10 @@ impl Batcher {
         Self { scaling: Arc::new(scaling) }
     }
 
-    /// The rows `indices` of `rows` on `device`.
+    /// The rows `indices` of `rows`, scaled, on `device`.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If a file can no longer be read.
     pub fn gather(&self, rows: &Rows, indices: &[usize], device: &Device) -> Result<Batch, DataError> {
         let shape = [indices.len(), rows.width()];
         let mut values = Vec::with_capacity(indices.len() * rows.width());
@@ -227,11 +248,11 @@ impl Batcher {
 
 impl batcher::Batcher<Sample, Batch> for Batcher {
     /// # Panics
-    /// An empty batch, or samples of two tables, which are mistakes in the program; and a file that can no longer be
-    /// read, which this trait of Burn's has no way to say: [`Batcher::gather`] does.
+    /// If the batch is empty or has samples of two tables, and if a file can no longer be read: Burn's trait cannot
+    /// return an error. [`Batcher::gather`] can.
     fn batch(&self, items: Vec<Sample>, device: &Device) -> Batch {
         let rows = items.first().expect("a batch has at least one example").rows.clone();
-        assert!(items.iter().all(|item| Arc::ptr_eq(&item.rows, &rows)), "a batch holds rows of one table");
+        assert!(items.iter().all(|item| Arc::ptr_eq(&item.rows, &rows)), "a batch has rows of one table");
         let indices: Vec<usize> = items.iter().map(|item| item.index).collect();
         self.gather(&rows, &indices, device).unwrap_or_else(|error| panic!("{error}"))
     }
@@ -254,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_vary_where_two_observed_values_of_a_feature_differ() {
+    fn rows_vary_if_two_observed_values_of_a_feature_differ() {
         let varies = |values: Vec<f32>| Dataset::new(Rows::new(Values::F32(values), 2)).varies().unwrap();
         assert!(varies(vec![1.0, 2.0, 1.0, 3.0]));
         assert!(varies(vec![1.0, f32::NAN, 2.0, 5.0]));
@@ -264,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_of_a_file_with_one_block_is_spread_over_it() {
+    fn a_sample_is_spread_over_the_file_whatever_its_blocks() {
         #[derive(Debug)]
         struct One(Vec<usize>);
         impl crate::store::Blocks for One {

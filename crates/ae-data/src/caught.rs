@@ -1,7 +1,7 @@
-//! Panics that are expected: of a library that panics on a damaged file instead of returning an error.
+//! Expected panics: some libraries panic on a damaged file instead of returning an error.
 //!
-//! The process has one panic hook, and it belongs to the program. So nothing is silenced here; a program that prints
-//! panics, or ends on them, asks [`expected`] first.
+//! The panic hook belongs to the program, so nothing is silenced here. A hook that prints panics or ends the program
+//! should check [`expected`] first.
 
 use std::{
     cell::Cell,
@@ -12,7 +12,7 @@ thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// What `work` gives; nothing if it panics.
+/// The result of `work`; `None` if it panics.
 ///
 /// ```
 /// assert_eq!(ae_data::caught::caught(|| 1), Some(1));
@@ -25,7 +25,7 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
     result.ok()
 }
 
-/// Whether a panic of this thread, now, is caught by [`caught`]: for panic hooks.
+/// Whether a panic of this thread would be caught by [`caught`] at this moment. For panic hooks.
 pub fn expected() -> bool {
     DEPTH.get() > 0
 }

@@ -1,4 +1,4 @@
-//! Cells of rows, changed column by column: in memory at once, in a file as they are read.
+//! Cells of rows, changed column by column: at once for rows in memory, and while they are read for rows in a file.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use crate::{
     store::{Blocks, Store},
 };
 
-/// What becomes of the cells of a column.
+/// How the cells of a column change.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Change {
-    /// Nothing.
+    /// They stay as they are.
     Stays,
-    /// Every cell is missing.
+    /// All become missing.
     Blank,
-    /// A level has another number.
+    /// Each level gets a new index.
     Levels(Vec<f64>),
 }
 
@@ -29,7 +29,7 @@ impl Change {
     }
 }
 
-/// The cells of rows, changed.
+/// The changed cells of rows.
 pub(crate) fn changed(values: &Values, changes: &[Change]) -> Values {
     let mut column = 0;
     let mut next = |cell: f64| {
@@ -51,7 +51,7 @@ pub(crate) fn changed(values: &Values, changes: &[Change]) -> Values {
     }
 }
 
-/// Blocks of rows, changed as they are read.
+/// Blocks of rows that are changed while they are read.
 #[derive(Debug)]
 pub(crate) struct Changed {
     pub(crate) store: Arc<Store>,

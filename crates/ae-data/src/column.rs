@@ -1,8 +1,8 @@
-//! Columns of a table, and the features that a network sees of them.
+//! Columns of a table, and the features that they are encoded as.
 //!
-//! A number is one feature, a boolean one that is 0 or 1, a category one for each of its levels, of which one is 1
-//! (one-hot); a value that training did not have is none of them. Features are in the order numbers, booleans,
-//! categories, each in the order of the columns, so that each kind can have its own loss.
+//! A number is one feature; a boolean is one feature, 0 or 1; a category is one-hot encoded, with one feature per
+//! level. A value that did not occur in training is encoded as all zeros. The features are ordered numbers, booleans,
+//! categories, and within each kind in the order of the columns, so that each kind can have its own loss.
 
 use std::collections::HashSet;
 
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::{Missing, Style};
 
-/// Most levels of a category: more are names or identifiers, which no network learns from.
+/// Maximum number of levels of a category. A column with more holds names or identifiers, which cannot be learned from.
 pub const MOST_LEVELS: usize = 256;
-/// Most decimals that a number is written with: double precision has no more.
+/// Maximum number of decimals in a [`Style`]; double precision never needs more.
 const MOST_DECIMALS: usize = 400;
-/// The cell of a category whose value training did not have.
+/// The cell of a category whose value did not occur in training.
 pub const UNSEEN: f64 = -1.0;
 
 /// A column of a table.
@@ -23,24 +23,24 @@ pub const UNSEEN: f64 = -1.0;
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// What it holds.
+    /// Its kind.
     pub kind: Kind,
-    /// The names of a category's levels, in the order of their features; of a boolean the words for false and for
-    /// true, if it has words of its own; empty for numbers.
+    /// The names of a category's levels, in the order of their features. For a boolean, the words for false and true,
+    /// in this order, or empty if it has none. Empty for numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<String>,
-    /// Whether every number that was seen is whole: what is filled in is rounded.
+    /// Whether every observed number is an integer. Imputed values are then rounded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub integer: bool,
-    /// Whether nothing was seen in it: nothing is filled in.
+    /// Whether the column was empty in training. Nothing is then imputed in it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blank: bool,
-    /// How its numbers are written in a table of text.
+    /// How its numbers are written in a text table.
     #[serde(default, skip_serializing_if = "Style::is_default")]
     pub style: Style,
 }
 
-/// What a column holds.
+/// The kind of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -48,7 +48,7 @@ pub enum Kind {
     Number,
     /// True or false.
     Boolean,
-    /// One of some levels.
+    /// One of a fixed set of levels.
     Category,
 }
 
@@ -58,20 +58,20 @@ impl Column {
         Self::new(name, Kind::Number, Vec::new())
     }
 
-    /// A column of a kind; see [`levels`](Self::levels).
+    /// A column of this kind; for the levels see [`levels`](Self::levels).
     pub fn new(name: impl Into<String>, kind: Kind, levels: Vec<String>) -> Self {
         Self { name: name.into(), kind, levels, integer: false, blank: false, style: Style::default() }
     }
 
-    /// Whether a cell of it says that it is missing: also by a number as the column writes its numbers.
+    /// Whether a cell stands for a missing value, also as a number in the style of the column.
     pub fn is_blank(&self, cell: &str, missing: &Missing) -> bool {
         missing.has(cell) || self.kind == Kind::Number && missing.has_in(&self.style, cell)
     }
 
-    /// Whether it can be a column that was decided on.
+    /// Checks that the fields are consistent with each other.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// A description of what is wrong.
     pub fn check(&self) -> Result<(), String> {
         let (name, levels) = (&self.name, self.levels.len());
         let is_right = match self.kind {
@@ -80,18 +80,20 @@ impl Column {
             Kind::Category => (1..=MOST_LEVELS).contains(&levels),
         };
         if !is_right {
-            return Err(format!("its column `{name}` has {levels} levels, which no column of its kind has"));
+            return Err(format!("its column `{name}` has {levels} levels, which is impossible for its kind"));
         }
         if self.levels.iter().collect::<HashSet<_>>().len() < levels {
-            return Err(format!("its column `{name}` has a level twice"));
+            return Err(format!("its column `{name}` has a duplicate level"));
         }
         match self.style.decimals.filter(|decimals| *decimals > MOST_DECIMALS) {
-            Some(decimals) => Err(format!("its column `{name}` has {decimals} decimals")),
+            Some(decimals) => {
+                Err(format!("its column `{name}` has {decimals} decimals, but at most {MOST_DECIMALS} are possible"))
+            }
             None => Ok(()),
         }
     }
 
-    /// Its features.
+    /// Number of features.
     pub fn width(&self) -> usize {
         match self.kind {
             Kind::Number | Kind::Boolean => 1,
@@ -100,28 +102,40 @@ impl Column {
     }
 }
 
-/// How many features there are of each kind, in this order.
+/// The number of features of each kind, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// Features that are numbers.
+    /// Number of features that are numbers.
     pub numbers: usize,
-    /// Features that are 0 or 1.
+    /// Number of features that are booleans.
     pub booleans: usize,
-    /// Levels of each category.
+    /// Number of levels of each category.
     pub categories: Vec<usize>,
 }
 
-/// Where the cells of a row go among its features.
+/// How the cells of a row are encoded as features.
+///
+/// ```
+/// use ae_data::{Column, Encoding, Kind};
+///
+/// let color = Column::new("color", Kind::Category, vec!["red".into(), "green".into()]);
+/// let encoding = Encoding::new(vec![color, Column::number("weight")]);
+/// let cells = [1.0, 2.5]; // green, 2.5
+/// let mut features = Vec::new();
+/// encoding.encode(|column| cells[column], &mut features);
+/// assert_eq!(features, [2.5, 0.0, 1.0]); // numbers come first
+/// assert_eq!(encoding.decode(&features), cells);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoding {
     columns: Vec<Column>,
-    /// Columns in the order of their features, and the first feature of each.
+    /// Columns in the order of their features, each with its first feature.
     order: Vec<(usize, usize)>,
     width: usize,
 }
 
 impl Encoding {
-    /// The encoding of a table's columns.
+    /// The encoding of these columns.
     pub fn new(columns: Vec<Column>) -> Self {
         let of_kind = |kind: Kind| (0..columns.len()).filter(|&index| kind == columns[index].kind).collect::<Vec<_>>();
         let (mut order, mut width) = (Vec::new(), 0);
@@ -137,19 +151,19 @@ impl Encoding {
         &self.columns
     }
 
-    /// Features of a row.
+    /// Number of features of a row.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The first feature of each column and the one behind its last, in the order of the columns.
+    /// The half-open range of features `(start, end)` of each column, in the order of the columns.
     pub fn ranges(&self) -> Vec<(usize, usize)> {
         let mut ranges = vec![(0, 0); self.columns.len()];
         self.order.iter().for_each(|&(column, start)| ranges[column] = (start, start + self.columns[column].width()));
         ranges
     }
 
-    /// How many features there are of each kind.
+    /// The number of features of each kind.
     pub fn layout(&self) -> Layout {
         let count = |kind: Kind| self.columns.iter().filter(|column| column.kind == kind).count();
         let categories =
@@ -157,8 +171,8 @@ impl Encoding {
         Layout { numbers: count(Kind::Number), booleans: count(Kind::Boolean), categories }
     }
 
-    /// The features of the cells of a row, appended to `features`. A missing cell gives missing features, a level of
-    /// [`UNSEEN`] zeros.
+    /// Appends the features of a row to `features`. `cell` gives the value of a column. A missing cell becomes missing
+    /// features (`NaN`), and [`UNSEEN`] becomes zeros.
     pub fn encode(&self, cell: impl Fn(usize) -> f64, features: &mut Vec<f64>) {
         for &(column, _) in &self.order {
             let value = cell(column);
@@ -174,8 +188,8 @@ impl Encoding {
         }
     }
 
-    /// The cells of a row, in the order of the columns, from its features: the likelier truth value, the likeliest
-    /// level.
+    /// The cells of a row, in the order of the columns, from its features: for a boolean 1 from 0.5 on, for a category
+    /// the level with the largest feature.
     pub fn decode(&self, features: &[f64]) -> Vec<f64> {
         let mut cells = vec![f64::NAN; self.columns.len()];
         for &(column, start) in &self.order {
@@ -200,10 +214,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_become_features_and_come_back() {
+    fn cells_are_encoded_and_decoded() {
         let levels = ["red", "green", "blue"].map(str::to_string).to_vec();
         let columns = vec![
-            Column::new("colour", Kind::Category, levels),
+            Column::new("color", Kind::Category, levels),
             Column::new("ripe", Kind::Boolean, Vec::new()),
             Column::number("weight"),
         ];

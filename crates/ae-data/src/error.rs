@@ -1,30 +1,32 @@
-//! What can be wrong with a person's data, said in one line: what, where, and what to do.
+//! Errors in data. Each message is one line that says what is wrong, where, and what to do.
 
 use std::{io, path::PathBuf};
+
+use crate::words::{counted, few};
 
 /// A problem with data.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// Neither a built-in set nor a path.
+    /// A name that is neither a built-in data set nor a path.
     #[error(
         "`{name}` is neither a built-in data set ({known}) nor an existing file or folder: check the name or the path"
     )]
     Unknown {
-        /// What was asked for.
+        /// The given name.
         name: String,
-        /// The built-in names.
+        /// The names of the built-in data sets.
         known: String,
     },
-    /// The file system refused.
+    /// A file that cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// A file that is not what it should be.
+    /// A file with invalid contents.
     #[error("{}: {}", path.display(), one_line(problem))]
     Malformed {
         /// The file.
@@ -32,94 +34,102 @@ pub enum DataError {
         /// What is wrong, and what to do.
         problem: String,
     },
-    /// A result that cannot be written.
+    /// A file that cannot be written.
     #[error("cannot write {}: {}", path.display(), one_line(reason))]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Images and labels of different number.
-    #[error("{} holds {images} images, but {} holds {labels} labels: the two files do not belong together", image_path.display(), label_path.display())]
+    /// Different numbers of images and labels.
+    #[error(
+        "{} has {}, but {} has {}: the two files do not belong together",
+        image_path.display(),
+        counted(*images, "image"),
+        label_path.display(),
+        counted(*labels, "label")
+    )]
     Mismatch {
-        /// The images.
+        /// The file of the images.
         image_path: PathBuf,
-        /// How many.
+        /// Number of images.
         images: usize,
-        /// The labels.
+        /// The file of the labels.
         label_path: PathBuf,
-        /// How many.
+        /// Number of labels.
         labels: usize,
     },
-    /// A folder without anything to read.
+    /// A folder without readable files.
     #[error(
-        "{} holds nothing to read: it needs images (PNG, JPEG, WebP, BMP, TIFF), tables (CSV, Parquet, Arrow), arrays (npy, npz, safetensors), or \
-         `train-images-idx3-ubyte` (plain or .gz)",
+        "{} holds nothing to read: supported are images (PNG, JPEG, WebP, BMP, TIFF), tables (CSV, Parquet, Arrow), \
+         arrays (npy, npz, safetensors), and IDX files such as `train-images-idx3-ubyte` (plain or .gz)",
         path.display()
     )]
     NoData {
         /// The folder.
         path: PathBuf,
     },
-    /// A class that rows do not have.
+    /// A class that no row has.
     #[error("`{name}` has no rows of class `{class}`: {}", known_classes(classes))]
     NoClass {
-        /// The data.
+        /// The name of the data.
         name: String,
-        /// What was asked for.
+        /// The given class.
         class: String,
-        /// What is there.
+        /// The existing classes.
         classes: Vec<String>,
     },
-    /// A split that leaves nothing.
+    /// A split with an empty part.
     #[error("{}: {advice}", nothing_left(*rows, part))]
     EmptySplit {
-        /// Rows before the split.
+        /// Number of rows before the split.
         rows: usize,
         /// `train on`, `validate on`, `test on`.
         part: &'static str,
-        /// What to change.
+        /// What to do.
         advice: String,
     },
-    /// Rows that are all alike.
+    /// Rows that are all equal.
     #[error(
-        "the {rows} training rows of `{name}` do not differ in any observed value: there is nothing to learn from them"
+        "the {rows} training rows of `{name}` do not differ in any observed value, so nothing can be learned from \
+         them: check the data"
     )]
     Constant {
-        /// The data.
+        /// The name of the data.
         name: String,
-        /// Training rows.
+        /// Number of training rows.
         rows: usize,
     },
-    /// A named set that could not be fetched.
+    /// A data set that cannot be downloaded.
     #[error(
-        "cannot fetch `{name}` ({reason}): put its four IDX files into a folder and pass the folder instead of the name"
+        "cannot download `{name}` ({reason}): put its four IDX files into a folder and pass the folder instead of the \
+         name"
     )]
     Download {
-        /// The set.
+        /// The name of the data set.
         name: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
 fn nothing_left(rows: usize, part: &str) -> String {
-    if rows == 1 { format!("1 row leaves nothing to {part}") } else { format!("{rows} rows leave nothing to {part}") }
+    let verb = if rows == 1 { "leaves" } else { "leave" };
+    format!("{} {verb} nothing to {part}", counted(rows, "row"))
 }
 
 fn known_classes(classes: &[String]) -> String {
     match classes {
-        [] => "its rows have no labels: name the column of a table that holds them with `--label COLUMN`; beside an array `x` they are the array `y`"
-            .to_string(),
-        classes => {
-            let shown: Vec<String> = classes.iter().take(12).map(|class| format!("`{class}`")).collect();
-            format!("its classes are {}{}; name one with `--normal CLASS`", shown.join(", "), if classes.len() > 12 { ", ..." } else { "" })
+        [] => {
+            "its rows have no labels: name their column with `--label COLUMN`, or, for an array `x`, add an array `y`"
+                .to_string()
         }
+        classes => format!("its classes are {}; name one with `--normal CLASS`", few(classes, 12)),
     }
 }
 
-/// A message in one line of printable characters, whatever a library or a damaged file put into it.
+/// A message as one line of printable characters, whatever a library or a damaged file put into it.
 fn one_line(message: &str) -> String {
     let printable = |character: char| if character.is_control() { ' ' } else { character };
     let words: String = message.chars().map(printable).collect();
@@ -131,7 +141,7 @@ fn one_line(message: &str) -> String {
 }
 
 impl DataError {
-    /// Whether the command line was wrong, rather than the data.
+    /// Whether the command line is wrong rather than the data.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Unknown { .. })
     }
@@ -142,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_one_line_whatever_is_in_it() {
+    fn a_message_is_one_printable_line() {
         let error = DataError::Malformed { path: "f".into(), problem: format!("a\n  b\u{7}c {}", "x".repeat(1000)) };
         let message = error.to_string();
         assert!(message.starts_with("f: a b c xxx") && message.ends_with("...") && message.len() < 420, "{message}");

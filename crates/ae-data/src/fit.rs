@@ -2,7 +2,7 @@
 
 use crate::{DataError, Dataset, Scaling, ScalingMethod, progress::Progress};
 
-/// Values that are looked at where all would be too many.
+/// Number of values in a sample, where all values would be too many.
 pub const SAMPLE: usize = 8 << 20;
 
 /// Running statistics of one feature.
@@ -18,7 +18,7 @@ struct Statistics {
 impl Statistics {
     const NONE: Self = Self { count: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, mean: 0.0, squares: 0.0 };
 
-    /// Welford's update, which stays accurate where the mean is large beside the deviation.
+    /// Welford's update, which stays accurate if the mean is much larger than the standard deviation.
     fn add(&mut self, value: f64) {
         if value.is_nan() {
             return;
@@ -45,7 +45,7 @@ impl Statistics {
         (quantile(0.5), quantile(0.75) - quantile(0.25))
     }
 
-    /// Offset and scale; a feature without spread (or never observed) is shifted but not divided.
+    /// Offset and scale. A constant feature is shifted but not divided; a feature that is never observed is unchanged.
     fn fit(self, method: ScalingMethod) -> (f64, f64) {
         let (offset, scale) = match method {
             ScalingMethod::MinMax => (self.min, self.max - self.min),
@@ -55,7 +55,7 @@ impl Statistics {
         Self::usable(offset, scale)
     }
 
-    /// The same where they can be used; else what changes nothing.
+    /// Offset and scale if they are usable; otherwise 0 and 1.
     fn usable(offset: f64, scale: f64) -> (f64, f64) {
         let offset = if offset.is_finite() { offset } else { 0.0 };
         (offset, if scale.is_finite() && scale > 0.0 { scale } else { 1.0 })
@@ -63,11 +63,11 @@ impl Statistics {
 }
 
 impl Scaling {
-    /// The scaling of these rows; missing values are left out. Medians and quartiles of rows that stay in their file
-    /// are those of a sample of about 8 million values.
+    /// Fits a scaling to these rows; missing values are ignored. For rows that stay in their file, medians and
+    /// quartiles are estimated from a sample of about 8 million values.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If a file can no longer be read, or values are too large to be scaled.
     pub fn fit(method: ScalingMethod, rows: &Dataset) -> Result<Self, DataError> {
         let image = rows.rows().geometry.is_some();
         let method = match method {
@@ -78,71 +78,18 @@ impl Scaling {
         if method == ScalingMethod::None {
             return Ok(Self::identity());
         }
-        let rows_of = rows.rows();
-        let groups = if image { 1 } else { rows_of.width() };
-        let group = |column: usize| if image { 0 } else { column };
-        let mut constant = Vec::new();
-        let fitted: Vec<(f64, f64)> = if method == ScalingMethod::Robust {
-            let mut values = vec![Vec::new(); groups];
-            for &index in rows.sample(SAMPLE).indices() {
-                rows_of
-                    .row(index)?
-                    .into_iter()
-                    .enumerate()
-                    .for_each(|(column, value)| values[group(column)].push(value));
-            }
-            let one = |values: &Vec<f64>| {
-                let mut there = values.iter().copied().filter(|value| !value.is_nan());
-                there.next().filter(|first| there.all(|value| value == *first))
-            };
-            constant.extend(values.iter().map(one).enumerate().filter_map(|(feature, value)| Some((feature, value?))));
-            values
-                .into_iter()
-                .map(Statistics::robust)
-                .map(|(offset, scale)| Statistics::usable(offset, scale))
-                .collect()
-        } else {
-            let mut statistics = vec![Statistics::NONE; groups];
-            let mut progress = Progress::new("reading rows for their scaling", rows.indices().len());
-            for &index in rows.indices() {
-                progress.step();
-                rows_of
-                    .row(index)?
-                    .into_iter()
-                    .enumerate()
-                    .for_each(|(column, value)| statistics[group(column)].add(value));
-            }
-            // Numbers whose squares are infinite cannot be scaled.
-            let far = statistics
-                .iter()
-                .position(|feature| feature.count > 0.0 && feature.min.abs().max(feature.max.abs()) > 1e150);
-            if let Some(feature) = far {
-                let column = rows_of.encoding().map(|encoding| {
-                    let place = encoding
-                        .ranges()
-                        .iter()
-                        .position(|(first, end)| (*first..*end).contains(&feature))
-                        .unwrap_or(0);
-                    encoding.columns()[place].name.clone()
-                });
-                let size = statistics[feature].min.abs().max(statistics[feature].max.abs());
-                let name = column.map_or(format!("feature {feature}"), |name| format!("column `{name}`"));
-                let problem = format!(
-                    "{name} holds numbers as large as {size:e}, which cannot be scaled: correct them, or leave the column out"
-                );
-                return Err(DataError::Malformed { path: "the training rows".into(), problem });
-            }
-            let is_constant = |(_, feature): &(usize, &Statistics)| feature.min == feature.max;
-            constant
-                .extend(statistics.iter().enumerate().filter(is_constant).map(|(feature, found)| (feature, found.min)));
-            statistics.into_iter().map(|feature| feature.fit(method)).collect()
+        let groups = if image { 1 } else { rows.rows().width() };
+        let (fitted, mut constant) = match method {
+            ScalingMethod::Robust => robust(rows, groups)?,
+            _ => moments(rows, groups, method)?,
         };
-        // Of images, and of a category, no value is a feature of its own.
+        let rows_of = rows.rows();
+        // Constant pixels and constant levels are not recorded.
         let known = rows_of
             .encoding()
             .map_or(rows_of.width(), |encoding| encoding.layout().numbers + encoding.layout().booleans);
         constant.retain(|(feature, _)| !image && *feature < known);
-        // Truth values and levels are 0 and 1 already, and stay so.
+        // Booleans and levels are 0 or 1 and are not scaled.
         let numbers = if image { groups } else { rows_of.numbers() };
         let (offset, scale) = fitted
             .into_iter()
@@ -151,6 +98,64 @@ impl Scaling {
             .unzip();
         Ok(Self { method, offset, scale, constant })
     }
+}
+
+/// The offset and the scale of each group of features, and the constant groups with their value.
+type Fitted = (Vec<(f64, f64)>, Vec<(usize, f64)>);
+
+/// The group of a feature: all features of an image are one group.
+fn group(feature: usize, groups: usize) -> usize {
+    if groups == 1 { 0 } else { feature }
+}
+
+/// From medians and interquartile ranges.
+fn robust(rows: &Dataset, groups: usize) -> Result<Fitted, DataError> {
+    let mut values = vec![Vec::new(); groups];
+    for &index in rows.sample(SAMPLE).indices() {
+        let row = rows.rows().row(index)?.into_iter().enumerate();
+        row.for_each(|(feature, value)| values[group(feature, groups)].push(value));
+    }
+    let one = |values: &Vec<f64>| {
+        let mut there = values.iter().copied().filter(|value| !value.is_nan());
+        there.next().filter(|first| there.all(|value| value == *first))
+    };
+    let constant = values.iter().map(one).enumerate().filter_map(|(feature, value)| Some((feature, value?))).collect();
+    let fitted = values.into_iter().map(Statistics::robust);
+    Ok((fitted.map(|(offset, scale)| Statistics::usable(offset, scale)).collect(), constant))
+}
+
+/// From running statistics of all rows.
+fn moments(rows: &Dataset, groups: usize, method: ScalingMethod) -> Result<Fitted, DataError> {
+    let mut statistics = vec![Statistics::NONE; groups];
+    let mut progress = Progress::new("fitting the scaling: rows", rows.indices().len());
+    for &index in rows.indices() {
+        progress.step();
+        let row = rows.rows().row(index)?.into_iter().enumerate();
+        row.for_each(|(feature, value)| statistics[group(feature, groups)].add(value));
+    }
+    // The squares of such numbers would overflow.
+    let size = |feature: &Statistics| feature.min.abs().max(feature.max.abs());
+    if let Some(feature) = statistics.iter().position(|feature| feature.count > 0.0 && size(feature) > 1e150) {
+        return Err(too_large(rows, feature, size(&statistics[feature])));
+    }
+    let is_constant = |(_, feature): &(usize, &Statistics)| feature.min == feature.max;
+    let constant = statistics.iter().enumerate().filter(is_constant);
+    let constant = constant.map(|(feature, found)| (feature, found.min)).collect();
+    Ok((statistics.into_iter().map(|feature| feature.fit(method)).collect(), constant))
+}
+
+fn too_large(rows: &Dataset, feature: usize, size: f64) -> DataError {
+    let column = rows.rows().encoding().map(|encoding| {
+        let is_in = |(first, end): &(usize, usize)| (*first..*end).contains(&feature);
+        let place = encoding.ranges().iter().position(is_in).unwrap_or(0);
+        encoding.columns()[place].name.clone()
+    });
+    let name = column.map_or(format!("feature {feature}"), |name| format!("column `{name}`"));
+    let problem = format!(
+        "{name} has values as large as {size:e}, too large to be scaled: correct them, or leave the column out with \
+         `--drop`"
+    );
+    DataError::Malformed { path: "the training rows".into(), problem }
 }
 
 #[cfg(test)]
@@ -164,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_a_table_are_scaled_on_their_own() {
+    fn columns_of_a_table_are_scaled_separately() {
         let scaling = Scaling::fit(ScalingMethod::MinMax, &table()).unwrap();
         assert_eq!((scaling.offset.clone(), scaling.scale.clone()), (vec![1.0, 10.0, 5.0], vec![4.0, 20.0, 1.0]));
         let mut row = Vec::new();
@@ -193,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_is_known_as_such() {
+    fn constant_features_are_recorded() {
         for method in [ScalingMethod::Standard, ScalingMethod::MinMax, ScalingMethod::Robust] {
             assert_eq!(Scaling::fit(method, &table()).unwrap().constant, [(2, 5.0)], "{method:?}");
         }

@@ -1,5 +1,5 @@
 //! The IDX format of the MNIST family: two zero bytes, a type code, the number of dimensions, each dimension as a
-//! big-endian `u32`, and the values in row-major order, big-endian. Files may be gzipped, whatever their name.
+//! big-endian `u32`, and the values in row-major order, big-endian. Files may be gzipped, regardless of their name.
 //!
 //! Reference: the format's description on the MNIST page of LeCun, Cortes and Burges.
 
@@ -15,7 +15,7 @@ use crate::{Array, DataError, Rows, limit::Limit, values::Element};
 
 /// First two bytes of a gzip stream.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// More dimensions than any image set has: beyond it the file is something else.
+/// Maximum number of dimensions. No image data set has more.
 const MAX_DIMENSIONS: usize = 4;
 
 /// The element type that a type code stands for.
@@ -34,16 +34,16 @@ fn element(code: u8) -> Option<Element> {
 /// Reads the IDX file at `path`, plain or gzipped.
 ///
 /// # Errors
-/// A file that cannot be read, is no IDX file, is truncated, is longer than its header says, or would take more memory
-/// than `limit`.
+/// If the file cannot be read, is not an IDX file, is truncated, is longer than its header says, or would take more
+/// memory than `limit`.
 pub(crate) fn read(path: &Path, limit: Limit) -> Result<Array, DataError> {
     let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     let length = file.metadata().map_err(|source| DataError::Io { path: path.to_owned(), source })?.len();
     parse(BufReader::new(file), path, Some((limit, length)))
 }
 
-/// Reads IDX from bytes, plain or gzipped; `origin` names them in errors. What is packed may take what the limit allows
-/// of so many bytes.
+/// Reads IDX from bytes, plain or gzipped; `origin` names them in errors. `limit` is the memory limit and the size of
+/// the file in bytes.
 ///
 /// # Errors
 /// As [`read`].
@@ -55,13 +55,13 @@ pub(crate) fn parse(mut input: impl BufRead, origin: &Path, limit: Option<(Limit
     }
 }
 
-/// `limit` is what may be taken, what the file holds, and the most that can come of it.
+/// `limit` is the memory limit, the size of the file, and the maximum size of its uncompressed contents, in bytes.
 fn parse_plain(mut input: impl Read, origin: &Path, limit: Option<(Limit, u64, u64)>) -> Result<Array, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
     let mut read = |bytes: &mut Vec<u8>, count: u64| {
         input.by_ref().take(count).read_to_end(bytes).map_err(|error| match error.kind() {
             std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
-                malformed(format!("damaged gzip stream ({error}): fetch or write the file again"))
+                malformed(format!("damaged gzip stream ({error}): download or write the file again"))
             }
             _ => DataError::Io { path: origin.to_owned(), source: error },
         })
@@ -71,7 +71,7 @@ fn parse_plain(mut input: impl Read, origin: &Path, limit: Option<(Limit, u64, u
     read(&mut magic, 4)?;
     let &[zero_a, zero_b, code, dimensions] = magic.as_slice() else {
         return Err(malformed(format!(
-            "holds {} bytes, too few for an IDX header: the file is empty or cut off",
+            "has {} bytes, too few for an IDX header: the file is empty or truncated",
             magic.len()
         )));
     };
@@ -84,13 +84,13 @@ fn parse_plain(mut input: impl Read, origin: &Path, limit: Option<(Limit, u64, u
         .ok_or_else(|| malformed(format!("not an IDX file: unknown type code {code:#04x} (0x08 is unsigned bytes)")))?;
     let dimensions = usize::from(dimensions);
     if dimensions == 0 || dimensions > MAX_DIMENSIONS {
-        return Err(malformed(format!("has {dimensions} dimensions, but IDX data here has 1 to {MAX_DIMENSIONS}")));
+        return Err(malformed(format!("has {dimensions} dimensions, but 1 to {MAX_DIMENSIONS} are supported")));
     }
 
     let mut sizes = Vec::new();
     read(&mut sizes, 4 * dimensions as u64)?;
     if sizes.len() < 4 * dimensions {
-        return Err(malformed("cut off inside its header: fetch or write the file again".to_string()));
+        return Err(malformed("truncated inside its header: download or write the file again".to_string()));
     }
     let dims: Vec<usize> =
         sizes.chunks_exact(4).map(|size| u32::from_be_bytes([size[0], size[1], size[2], size[3]]) as usize).collect();
@@ -103,16 +103,16 @@ fn parse_plain(mut input: impl Read, origin: &Path, limit: Option<(Limit, u64, u
         .ok_or_else(|| malformed(format!("claims impossible dimensions {dims:?}: its header is damaged")))?;
 
     if let Some((limit, length, most)) = limit {
-        // The bytes, and the numbers that are made of them.
+        // The bytes, and the numbers decoded from them.
         limit.check(origin, format!("its array of {dims:?}"), most.min(expected as u64).saturating_mul(2), length)?;
     }
-    // The claimed size bounds the read but reserves nothing: a damaged header must not allocate what the file does not
-    // hold.
+    // The claimed size limits the read, but no memory is reserved for it: a damaged header must not allocate more than
+    // the file has.
     let mut bytes = Vec::new();
     read(&mut bytes, expected as u64)?;
     if bytes.len() < expected {
         return Err(malformed(format!(
-            "truncated: {dims:?} needs {expected} bytes after the header, found {}: fetch or write the file again",
+            "truncated: {dims:?} needs {expected} bytes after the header, found {}: download or write the file again",
             bytes.len()
         )));
     }
@@ -128,10 +128,10 @@ fn parse_plain(mut input: impl Read, origin: &Path, limit: Option<(Limit, u64, u
     Ok(Array { dims, values })
 }
 
-/// Rows from IDX images (any number of dimensions) and, if there are any, IDX labels (one dimension of whole numbers).
+/// Rows from IDX images (any number of dimensions) and, optionally, IDX labels (integers in one dimension).
 ///
 /// # Errors
-/// Labels that are not one whole number each, or not as many as images.
+/// If the labels are not integers, or their number differs from the number of images.
 pub fn rows(images: Array, image_path: &Path, labels: Option<(Array, &Path)>) -> Result<Rows, DataError> {
     let mut rows = images.into_rows(image_path)?;
     if let Some((labels, label_path)) = labels {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_and_floats_plain_and_gzipped() {
+    fn plain_and_gzipped_files_are_read() {
         let plain = idx(0x08, &[2, 1, 2], &[1, 2, 3, 4]);
         let expected = Array { dims: vec![2, 1, 2], values: Values::U8(vec![1, 2, 3, 4]) };
         assert_eq!(parsed(&plain), Ok(expected.clone()));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn each_malformed_file_is_refused_with_its_reason() {
+    fn malformed_files_are_refused_with_the_reason() {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&idx(0x08, &[4], &[1, 2, 3, 4])).unwrap();
         let gzip = gzip.finish().unwrap();
@@ -226,7 +226,11 @@ mod tests {
         }
 
         #[test]
-        fn no_damaged_header_panics(code in 0u8..16, dims in proptest::collection::vec(any::<u32>(), 0..6), payload in proptest::collection::vec(any::<u8>(), 0..32)) {
+        fn no_damaged_header_panics(
+            code in 0u8..16,
+            dims in proptest::collection::vec(any::<u32>(), 0..6),
+            payload in proptest::collection::vec(any::<u8>(), 0..32),
+        ) {
             let _ = parsed(&idx(code, &dims, &payload));
         }
     }

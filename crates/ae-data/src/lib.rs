@@ -1,30 +1,31 @@
-//! Data for autoencoders: where rows come from, how they are split and scaled, and how they become batches on a device.
+//! Data for autoencoders: reading rows, splitting and scaling them, and making batches on a device.
 //!
 //! ```text
 //! source -> rows -> split -> dataset -> batcher (gathers, scales) -> loader -> batches
 //! ```
 //!
-//! | module | what |
+//! | module | purpose |
 //! |---|---|
-//! | [`source`] | a name, a path, a pattern or standard input becomes [`Rows`]: built-in sets, CSV, Parquet, Arrow, NumPy, safetensors, IDX, images |
-//! | [`idx`] | the IDX format, plain or gzipped |
-//! | [`options`] | what a person says about how to read |
-//! | [`table`], [`array`](mod@array) | what was read: Arrow record batches with their own types, or numbers with a shape |
-//! | [`survey`](mod@survey) | what each column of a table is: decided once, and said |
-//! | [`column`](mod@column) | the columns that are learned from, and the features that a network sees of them |
-//! | [`tabular`] | rows of a table: its learned columns as numbers, the others carried along |
-//! | [`patch`] | a column with its blanks filled in, and nothing else changed |
-//! | [`rows`] | values as they came (bytes stay bytes), labels, identifiers, image geometry |
-//! | [`store`] | rows that stay in their file, read block by block |
-//! | [`limit`] | how much memory one input may take |
-//! | [`progress`] | how far a long read is |
-//! | [`caught`](mod@caught) | panics of libraries on damaged files |
-//! | [`split`] | train, validation and test; columns as the training rows know them |
-//! | [`scaling`], [`fit`] | fitted on the training rows, saved, applied and inverted |
-//! | [`batch`] | [`Dataset`], [`Sample`], and the [`Batcher`] that gathers rows straight into one buffer |
-//! | [`sink`] | where results go: CSV, Parquet, Arrow, NumPy, safetensors, by the ending of the file |
-//! | [`picture`] | images side by side |
-//! | [`loader`] | Burn's `DataLoader` whose order in epoch `n` depends on the seed and `n` alone |
+//! | [`source`] | opens a built-in data set, a path, a pattern or standard input as [`Rows`] |
+//! | [`idx`] | the IDX format of MNIST, plain or gzipped |
+//! | [`options`] | options for reading |
+//! | [`table`] | tables as Arrow record batches with their own types |
+//! | [`array`](mod@array) | arrays of numbers with a shape |
+//! | [`survey`](mod@survey) | decides once what each column of a table is, and reports it |
+//! | [`column`](mod@column) | the learned columns, and their encoding as features |
+//! | [`tabular`] | rows of a table: the learned columns as numbers, the others carried along |
+//! | [`patch`] | fills in the missing cells of a column and changes nothing else |
+//! | [`rows`] | values in the type of their source, with labels, identifiers and image geometry |
+//! | [`store`] | rows that stay in their file and are read block by block |
+//! | [`limit`] | the memory that one input may take |
+//! | [`progress`] | progress of long reads |
+//! | [`caught`](mod@caught) | catches panics of libraries on damaged files |
+//! | [`split`] | training, validation and test sets |
+//! | [`scaling`], [`fit`] | scaling, fitted on the training rows, applied and inverted |
+//! | [`batch`] | [`Dataset`], [`Sample`], and the [`Batcher`], which gathers rows into one buffer |
+//! | [`loader`] | Burn's `DataLoader`; the order of epoch `n` depends only on the seed and on `n` |
+//! | [`sink`] | writes results as CSV, Parquet, Arrow, NumPy or safetensors |
+//! | [`picture`] | draws images side by side |
 //!
 //! ```
 //! use ae_data::{Batcher, Dataset, Scaling, ScalingMethod, source};
@@ -38,6 +39,10 @@
 //! assert_eq!(batch.x.dims(), [8, 64]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub mod array;
 pub mod batch;
@@ -67,6 +72,7 @@ pub mod table;
 pub mod tabular;
 mod trained_on;
 pub mod values;
+mod words;
 
 pub use array::Array;
 pub use batch::{Batch, Batcher, Dataset, Sample};

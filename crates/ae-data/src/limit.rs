@@ -1,9 +1,8 @@
-//! How much memory one input may take: what a file claims is weighed before it is believed.
+//! A limit on the memory that one input may take. The sizes that a file claims are checked before memory is allocated.
 //!
-//! Formats that pack their numbers can claim far more than they hold: a few kilobytes that become gigabytes. So an
-//! input is refused that claims more than the limit, and one that claims more than 1 GiB and 100 times what its file
-//! holds, unless a person has set the limit: whoever says how much memory there is, means it. Rows that stay in their
-//! file count by what is read of them at a time.
+//! In compressed formats a few kilobytes can claim to become gigabytes. An input is therefore refused if it claims more
+//! than the limit, or more than 1 GiB and more than 100 times the size of its file. The second rule does not apply if
+//! the user has set the limit. For rows that stay in their file, only what is read at a time counts.
 
 use std::{
     fmt::{self, Display},
@@ -17,15 +16,15 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, get_current_pid};
 
 use crate::{DataError, Options};
 
-/// The limit where the memory of the machine cannot be found out.
+/// The limit if the memory of the machine is unknown.
 const UNKNOWN_MACHINE: u64 = 4 << 30;
-/// What may be taken whatever the file's size is.
+/// Bytes that any input may take, whatever the size of its file.
 const FREE: u64 = 1 << 30;
-/// How many times the size of its file an input may take beyond that. Text and pixels shrink to a tenth, seldom to a
+/// Maximum ratio of memory to file size beyond that. Text and pixels are typically compressed to a tenth, rarely to a
 /// hundredth.
 const GROWTH: u64 = 100;
 
-/// A number of bytes, as a person writes it: `8GB`, `512 MiB`, `1000000`.
+/// A number of bytes, written such as `8GB`, `512 MiB` or `1000000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
@@ -53,7 +52,7 @@ impl FromStr for Size {
         let bytes = number.trim().parse::<f64>().ok().map(|number| number * unit as f64);
         match bytes.filter(|bytes| (1.0..9e15).contains(bytes)) {
             Some(bytes) => Ok(Self(bytes as u64)),
-            None => Err(format!("`{text}` is no size: write a number of bytes with its unit, such as 8GB or 512MB")),
+            None => Err(format!("`{text}` is not a size: write a number of bytes with its unit, such as 8GB or 512MB")),
         }
     }
 }
@@ -72,7 +71,7 @@ impl From<Size> for String {
     }
 }
 
-/// Such that it is read again as the same number.
+/// Written so that parsing it gives the same number.
 impl Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = |(_, bytes): &&(&str, u64)| self.0 > 0 && self.0.is_multiple_of(*bytes);
@@ -81,20 +80,19 @@ impl Display for Size {
     }
 }
 
-/// What one input may take of the memory.
+/// A limit on the memory that one input may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     most: u64,
-    /// Whether a person has said so.
+    /// Whether the user has set it.
     said: bool,
 }
 
 impl Limit {
-    /// What [`Options::max_memory`] says, or what the machine has to give.
+    /// The limit from [`Options::max_memory`], or 90% of the free memory of the machine.
     pub(crate) fn of(options: &Options) -> Self {
         match options.max_memory {
             Some(Size(most)) => Self { most, said: true },
-            // A tenth is left for everything else.
             None => Self {
                 most: Memory::now().map_or(UNKNOWN_MACHINE, |memory| memory.free - memory.free / 10),
                 said: false,
@@ -102,62 +100,66 @@ impl Limit {
         }
     }
 
-    /// The most that is taken at once.
+    /// The limit in bytes.
     pub(crate) fn most(&self) -> u64 {
         self.most
     }
 
-    /// Whether an input may take `needed` bytes of memory, of which the file at `path` holds `held`; `what` claims
-    /// that.
+    /// Checks whether an input may take `needed` bytes of memory. `held` is the size of the file at `path` in bytes,
+    /// and `what` names the input in the error.
     pub(crate) fn check(&self, path: &Path, what: impl Display, needed: u64, held: u64) -> Result<(), DataError> {
         let reason = if needed > self.most {
             format!("more than the limit of {}", shown(self.most))
         } else if !self.said && needed > FREE && needed / GROWTH > held {
-            format!("more than {GROWTH} times the {} that it holds, as a file made to do harm would", shown(held))
+            format!(
+                "more than {GROWTH} times the size of the file ({}), which suggests a decompression bomb",
+                shown(held)
+            )
         } else {
             return Ok(());
         };
-        // Rounded up, so that what is advised is enough.
+        // Rounded up, so that the advised limit is large enough.
         let enough = Size(needed.div_ceil(1_000_000_000).max(1).saturating_mul(1_000_000_000));
         let needed = shown(needed);
         let problem = format!(
-            "{what} would take {needed} of memory, {reason}: if that is right, allow it with `--max-memory {enough}` (`data.read.max_memory`)"
+            "{what} would take {needed} of memory, {reason}: if that is correct, allow it with `--max-memory \
+             {enough}` (`data.read.max_memory`)"
         );
         Err(DataError::Malformed { path: path.to_owned(), problem })
     }
 
-    /// What may be made at once of a file of so many bytes.
+    /// The memory in bytes that may be allocated at once for a file of `held` bytes.
     pub(crate) fn allowed(&self, held: u64) -> u64 {
         if self.said { self.most } else { self.most.min(held.saturating_mul(GROWTH).max(FREE)) }
     }
 
-    /// What a packed file of so many bytes may become on the disk.
+    /// The maximum size in bytes to which a compressed file of `packed` bytes may be decompressed on disk.
     pub(crate) fn unpacked(&self, packed: u64) -> u64 {
         let free = if self.said { self.most } else { FREE };
         packed.saturating_mul(GROWTH).max(free)
     }
 }
 
-/// Bytes, rounded, for people.
+/// A number of bytes, rounded, such as `1.5 KB`.
 pub fn shown(bytes: u64) -> String {
     let (unit, size) = UNITS[4..].iter().find(|(_, size)| bytes >= *size).copied().unwrap_or(("B", 1));
     let number = bytes as f64 / size as f64;
-    // What would be rounded to 10.0 is 10.
+    // No `10.0`.
     if number >= 9.95 || size == 1 { format!("{number:.0} {unit}") } else { format!("{number:.1} {unit}") }
 }
 
-/// What the system says of the memory.
+/// The memory of the machine and of this process, as the system reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// Bytes that this process can have beside what it has: within what the machine has free, and within the limits of
-    /// its control groups.
+    /// Bytes that this process can still allocate: the free memory of the machine, limited by the control groups of the
+    /// process.
     pub free: u64,
-    /// Bytes that it has.
+    /// Bytes that this process uses.
     pub taken: u64,
 }
 
 impl Memory {
-    /// Of this moment; none where the system does not say.
+    /// The current state; `None` if the system does not report it.
     pub fn now() -> Option<Self> {
         let pid = get_current_pid().ok()?;
         let mut system = System::new();
@@ -168,7 +170,7 @@ impl Memory {
             ProcessRefreshKind::nothing().with_memory(),
         );
         let process = system.process(pid)?;
-        // Without the files that the system keeps in memory while nobody asks for it.
+        // Resident memory: the page cache does not count.
         let limits = [system.cgroup_limits(), process.cgroup_limits()].into_iter().flatten();
         let free =
             limits.map(|limit| limit.total_memory.saturating_sub(limit.rss)).fold(system.available_memory(), u64::min);
@@ -181,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_and_come_back() {
+    fn sizes_are_parsed_and_written() {
         for (text, bytes) in
             [("8GB", 8_000_000_000), ("1.5 gb", 1_500_000_000), ("512MiB", 512 << 20), ("7", 7), ("12b", 12)]
         {
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_justifies_may_be_taken() {
+    fn the_limit_depends_on_the_size_of_the_file() {
         let machine = Limit { most: 8 << 30, said: false };
         let person = Limit { most: 8 << 30, said: true };
         let check = |limit: Limit, needed: u64, held: u64| {
@@ -209,7 +211,12 @@ mod tests {
         assert_eq!(check(machine, FREE, 1), "");
         assert_eq!(check(machine, 6 << 30, 1 << 30), "");
         let said = check(machine, 6_442_450_944, 6 << 20);
-        assert!(said.starts_with("f: its array would take 6.4 GB of memory, more than 100 times the 6.3 MB"), "{said}");
+        assert!(
+            said.starts_with(
+                "f: its array would take 6.4 GB of memory, more than 100 times the size of the file (6.3 MB)"
+            ),
+            "{said}"
+        );
         assert!(said.ends_with("`--max-memory 7GB` (`data.read.max_memory`)"), "{said}");
         assert_eq!(check(person, 6 << 30, 1), "");
         for limit in [machine, person] {

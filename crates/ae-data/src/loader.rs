@@ -1,9 +1,9 @@
-//! Burn's `DataLoader` over a [`Dataset`], whose order in epoch `n` depends on the seed and on `n` alone.
+//! Burn's `DataLoader` over a [`Dataset`]. The order of epoch `n` depends only on the seed and on `n`.
 //!
-//! Burn's own loader draws every epoch's order from one running generator, so that a resumed run would see other
-//! batches than one that was never interrupted. Here the order of an epoch can be had without running the ones before
-//! it, and each batch has a [seed](Batch::seed) for its noise and its dropout, which depends on the seed, on `n` and on
-//! the place of the batch alone, too.
+//! Burn's own loader draws the orders of all epochs from one running generator, so that a resumed run would see other
+//! batches than an uninterrupted one. Here the order of an epoch is known without running the epochs before it. Each
+//! batch has a [seed](Batch::seed) for noise and dropout, which depends only on the seed, on `n` and on the position of
+//! the batch.
 
 use std::sync::{
     Arc,
@@ -27,14 +27,26 @@ use crate::{Batch, Batcher, Dataset, store::Store};
 pub enum Order {
     /// As in the dataset.
     Sequential,
-    /// Shuffled anew each epoch.
+    /// Shuffled in each epoch.
     Shuffled {
-        /// Of all the epochs' orders together.
+        /// Seed of the orders of all epochs.
         seed: u64,
     },
 }
 
 /// Batches of a dataset, epoch after epoch.
+///
+/// ```
+/// use ae_data::{Batcher, Dataset, Loader, Order, Rows, Scaling, Values};
+/// use burn::{data::dataloader::DataLoader, tensor::Device};
+///
+/// let dataset = Dataset::new(Rows::new(Values::U8((0..10).collect()), 1));
+/// let batcher = Batcher::new(Scaling::identity());
+/// let loader = Loader::new(dataset, batcher, 4, Order::Shuffled { seed: 1 }, Device::default());
+/// let sizes: Vec<usize> = loader.iter().map(|batch| batch.map(|batch| batch.rows.len())).collect::<Result<_, _>>()?;
+/// assert_eq!(sizes, [4, 4, 2]); // one epoch
+/// # Ok::<(), burn::data::dataset::DatasetError>(())
+/// ```
 #[derive(Clone)]
 pub struct Loader {
     dataset: Dataset,
@@ -42,10 +54,9 @@ pub struct Loader {
     batch_size: usize,
     order: Order,
     device: Device,
-    /// Epochs begun so far, shared by the copies that `to_device` makes: the loader is asked for one iterator an
-    /// epoch.
+    /// Number of epochs begun, shared with the copies that `to_device` makes: Burn asks for one iterator per epoch.
     epochs: Arc<AtomicUsize>,
-    /// Batches that the next epoch leaves out.
+    /// Number of batches to skip at the start of the next epoch.
     skipped: Arc<AtomicUsize>,
 }
 
@@ -53,26 +64,26 @@ impl Loader {
     /// Batches of `batch_size` examples on `device`; the last one of an epoch may be smaller.
     ///
     /// # Panics
-    /// A batch size of 0.
+    /// If `batch_size` is 0.
     pub fn new(dataset: Dataset, batcher: Batcher, batch_size: usize, order: Order, device: Device) -> Self {
         assert!(batch_size > 0, "a batch has at least one example");
         Self { dataset, batcher, batch_size, order, device, epochs: Arc::default(), skipped: Arc::default() }
     }
 
-    /// The loader after `epochs` epochs and `batches` batches: the next iterator gives the batches of epoch `epochs +
-    /// 1` that are left.
+    /// The loader as it is after `epochs` whole epochs and `batches` batches: the next iterator gives the remaining
+    /// batches of epoch `epochs + 1`.
     pub fn after(self, epochs: usize, batches: usize) -> Self {
         self.epochs.store(epochs, Ordering::Relaxed);
         self.skipped.store(batches, Ordering::Relaxed);
         self
     }
 
-    /// Batches in an epoch.
+    /// Number of batches in an epoch.
     pub fn batches(&self) -> usize {
         self.dataset.len().div_ceil(self.batch_size)
     }
 
-    /// Row numbers in the order of epoch `epoch` (from 0).
+    /// Row indices in the order of epoch `epoch` (from 0).
     fn indices(&self, epoch: usize) -> Vec<usize> {
         let mut indices = self.dataset.indices().to_vec();
         if let Order::Shuffled { seed } = self.order {
@@ -85,7 +96,7 @@ impl Loader {
         indices
     }
 
-    /// The generator of an epoch: independent streams of one seed.
+    /// The random number generator of an epoch: independent streams of one seed.
     fn generator(&self, seed: u64, epoch: usize) -> ChaCha8Rng {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(epoch as u64);
@@ -93,8 +104,8 @@ impl Loader {
     }
 }
 
-/// Rows that stay in their file, in an order that reads each block once: the blocks are shuffled, and the rows of as
-/// many of them as are kept at a time are shuffled together.
+/// An order for rows that stay in their file, in which each block is read once: the blocks are shuffled, and then the
+/// rows of as many blocks as fit in the cache are shuffled together.
 fn shuffled_by_blocks(indices: &[usize], store: &Store, generator: &mut ChaCha8Rng) -> Vec<usize> {
     let mut blocks: Vec<&[usize]> = indices.chunk_by(|&a, &b| store.block_of(a) == store.block_of(b)).collect();
     blocks.shuffle(generator);
@@ -179,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_holds_every_row_once_in_batches() {
+    fn an_epoch_has_every_row_once() {
         let loader = loader(Order::Sequential);
         let sizes: Vec<_> = loader.iter().map(|batch| batch.unwrap().rows.len()).collect();
         assert_eq!((sizes, loader.batches()), (vec![4, 4, 2], 3));
@@ -195,7 +206,7 @@ mod tests {
         assert_ne!(epochs[0], epochs[1]);
         let resumed = loader(Order::Shuffled { seed: 5 }).after(2, 0).to_device(&Device::default());
         assert_eq!(epoch(resumed.as_ref()), epochs[2]);
-        // In the middle of an epoch, too, with the seeds that the batches would have had; the epoch after it is whole.
+        // Also in the middle of an epoch, with the same seeds; the next epoch is whole again.
         let seeds = |loader: &Loader| loader.iter().map(|batch| batch.unwrap().seed).collect::<Vec<_>>();
         let (whole, resumed) =
             (loader(Order::Shuffled { seed: 5 }).after(1, 0), loader(Order::Shuffled { seed: 5 }).after(1, 2));
@@ -205,7 +216,7 @@ mod tests {
         assert_eq!(epoch(&loader(Order::Shuffled { seed: 5 }).after(1, 2)), epochs[1][8..]);
     }
 
-    /// Twelve blocks of four rows, of which `cells` decides how many are kept.
+    /// Twelve blocks of four rows; the number of cells per row decides how many are cached.
     #[derive(Debug)]
     struct Twelve(Vec<usize>);
 
@@ -224,9 +235,9 @@ mod tests {
     }
 
     #[test]
-    fn rows_in_files_are_shuffled_by_the_blocks_that_are_kept_together() {
+    fn rows_in_files_are_shuffled_among_cached_blocks() {
         let blocks = || Box::new(Twelve((0..=48).step_by(4).collect()));
-        // Three blocks of 4 rows of 10 MB fit into what is kept.
+        // Three blocks of 4 rows of 10 MB fit in the cache.
         let store = Store::new(blocks(), 10 << 20);
         assert_eq!(store.capacity(), 3);
         let all: Vec<usize> = (0..48).filter(|row| row % 5 != 0).collect();
@@ -247,7 +258,7 @@ mod tests {
             }
         }
         assert_eq!(reads, 12, "each block is read once");
-        // And the loader gives each row once.
+        // The loader gives each row once, too.
         let dataset = Dataset::new(Rows::stored(Store::new(blocks(), 1), 1, false));
         let loader = Loader::new(
             dataset.clone(),

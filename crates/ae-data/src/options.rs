@@ -1,99 +1,117 @@
-//! What a person says about how to read.
+//! Options for reading data.
 
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Column, DataError, Kind, Missing, Size};
+use crate::{
+    Column, DataError, Kind, Missing, Size,
+    words::{few, quoted},
+};
 
-/// What a person says about how to read. Lists of columns hold names; an entry that is no column's name is split at its
+/// Options for reading data. Lists of columns hold names; an entry that is not the name of a column is split at its
 /// commas.
+///
+/// ```
+/// use ae_data::{Options, open_with};
+///
+/// let path = std::env::temp_dir().join("ae-data-options.csv");
+/// std::fs::write(&path, "id,weight,kind\n1,0.5,a\n2,1.5,b\n3,2.5,a\n")?;
+/// let options = Options { id: Some("id".into()), label: Some("kind".into()), ..Options::default() };
+/// let rows = open_with(path.to_str().unwrap(), &options)?.train;
+/// assert_eq!((rows.len(), rows.width(), rows.classes()), (3, 1, vec!["a".to_string(), "b".to_string()]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Column of a table with each row's class: shown, not learned from.
+    /// Column of a table with the class of each row. It is used for evaluation and not learned from. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Column of a table that identifies each row: carried along, not learned from.
+    /// Column of a table that identifies each row. It is copied to the results and not learned from. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Columns of a table not to learn from; '' is the column without a name.
+    /// Columns of a table that are not learned from, but copied to the results; '' is the column without a name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<String>,
-    /// Columns that the data is cut by, by group or by time: not learned from.
+    /// Columns that the data is split by (group or time). They are not learned from.
     #[serde(skip)]
     pub cut_by: Vec<String>,
-    /// Columns of a table to learn from, if not all.
+    /// Columns of a table to learn from; by default all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<String>,
-    /// Columns whose cells are names, even where they look like numbers.
+    /// Columns to read as categories, even if their cells look like numbers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub categorical: Vec<String>,
-    /// Columns with two different values, such as 0 and 1.
+    /// Columns to read as booleans; each has two different values, such as 0 and 1.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub boolean: Vec<String>,
-    /// Columns of numbers; a cell that is none is an error.
+    /// Columns to read as numbers; a cell that is not a number is an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub numeric: Vec<String>,
-    /// Columns of whole numbers: what is filled in is rounded.
+    /// Columns to read as integers: imputed values are rounded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub integer: Vec<String>,
-    /// What becomes of a category's value that training did not have: `score` it as an anomaly, or `refuse` the file.
-    /// Default: score.
+    /// How to treat a categorical value that did not occur in training: `score` it as an unseen level, or `refuse` the
+    /// file. Default: score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<Unknown>,
-    /// Texts and numbers that stand for a missing value, such as -999; in a text table in place of NA, ? and the like.
+    /// Strings and numbers that stand for a missing value, such as -999; an entry may be several, separated by commas.
+    /// In a text table they replace the default list (NA, ?, null, #N/A and similar); an empty cell is always missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
-    /// Name of the array, where a file holds several.
+    /// Name of the array to read from a file with several arrays. By default the one called x, x_train, data or
+    /// similar.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tensor: Option<String>,
-    /// Height and width in pixels that images are brought to.
+    /// Height and width in pixels that image files are resized to, each from 1 to 16384. By default they keep their
+    /// size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<[usize; 2]>,
-    /// Read images in shades of grey. Default: false.
+    /// Read image files in grayscale. Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub grey: bool,
-    /// What separates the cells of a text table, such as ;, or a tab; a space stands for any number of spaces. Found
-    /// out by default.
+    /// Character that separates the cells of a text table, such as `;` or a tab; a space stands for one or more spaces.
+    /// By default it is detected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
-    /// The decimal mark of a text table, `.` or `,`. Found out by default.
+    /// Decimal mark of a text table, `.` or `,`. By default it is detected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decimal: Option<char>,
-    /// Whether the first line of a text table names the columns. Found out by default.
+    /// Whether the first line of a text table has the names of the columns. By default this is detected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// Lines of a text table that begin with this character are left out, wherever they stand.
+    /// Character that starts a comment line of a text table; comment lines are ignored. By default only lines above the
+    /// table that begin with # are ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<char>,
-    /// Encoding of a text table, such as latin1. By default UTF-8, or UTF-16 where the file shows it.
+    /// Character encoding of a text table, such as latin1. By default UTF-8, or UTF-16 if it is detected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
-    /// Leave rows in their npy, safetensors, Parquet or Arrow file and read them block by block. By default those of
-    /// large files stay.
+    /// Whether the rows stay in their npy, safetensors, Parquet or Arrow file and are read block by block. By default
+    /// they do so if they are larger than 256 MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,
-    /// Memory that one input may take at a time, such as 8GB. By default what the machine has free; and a file that
-    /// would become 100 times as large as it is, and larger than 1 GB, is refused.
+    /// Maximum memory that one input may take at a time, such as 8GB. By default 90% of the free memory; then a file
+    /// that would become more than 100 times its size and more than 1 GiB is refused as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_memory: Option<Size>,
 }
 
-/// What becomes of a category's value that training did not have.
+/// How to treat a categorical value that did not occur in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unknown {
-    /// It is none of the known levels: the row is read, and its column scores as the anomaly that it is.
+    /// Read it as an unseen level: its column then gets a high anomaly score.
     #[default]
     Score,
-    /// An error that names the row.
+    /// Refuse the file with an error that names the row.
     Refuse,
 }
 
 impl Options {
-    /// What stands for a missing value, in a table of text or in data with types.
+    /// The strings that stand for a missing value in a text table or in typed data.
     pub(crate) fn missing(&self, is_text: bool) -> Missing {
         match (is_text, self.missing.as_slice()) {
             (_, [_, ..]) => Missing::These(
@@ -104,12 +122,12 @@ impl Options {
         }
     }
 
-    /// Whether rows of so many bytes stay in their file.
+    /// Whether rows with this many bytes stay in their file.
     pub(crate) fn streams(&self, bytes: u64) -> bool {
         self.stream.unwrap_or(bytes > crate::store::LARGE)
     }
 
-    /// The same, with what `over` says in place of what this says.
+    /// These options, overridden by those that are set in `over`. The lists of columns to drop are joined.
     pub fn overruled_by(&self, over: Self) -> Self {
         let list = |over: Vec<String>, own: &[String]| if over.is_empty() { own.to_vec() } else { over };
         Self {
@@ -139,11 +157,11 @@ impl Options {
 }
 
 impl Options {
-    /// Whether what a person says of columns can be said of later rows of a run: they are there, and are what the run
-    /// has learned that they are. `names` are the columns of the rows; none of an array.
+    /// Checks that the options for columns are possible for later rows of a run: the columns exist, and are used as in
+    /// training. `learned` are the columns of the run; `names` are the columns of the rows, `None` for an array.
     ///
     /// # Errors
-    /// A column that is not there, and a choice that would have to be made before training.
+    /// A column that does not exist, or an option that would have to be set before training.
     pub fn check_later(&self, learned: &[Column], names: Option<&[String]>, origin: &Path) -> Result<(), DataError> {
         let problem = |problem: String| DataError::Malformed { path: origin.to_owned(), problem };
         let one = |name: &Option<String>| name.iter().cloned().collect::<Vec<_>>();
@@ -159,10 +177,11 @@ impl Options {
             ("categorical", &self.categorical),
         ];
         for (option, said) in lists.into_iter().filter(|(_, said)| !said.is_empty()) {
-            let names =
-                names.ok_or_else(|| problem(format!("has no named columns, which `--{option}` chooses among")))?;
+            let names = names.ok_or_else(|| {
+                problem(format!("has no named columns, so `--{option}` does not apply: leave it out"))
+            })?;
             let chosen = match option {
-                // A single name, whatever commas are in it.
+                // A single name, which may have commas.
                 "label" | "id" => said
                     .iter()
                     .map(|name| names.iter().position(|other| other == name).ok_or_else(|| name.clone()))
@@ -174,38 +193,11 @@ impl Options {
                 .iter()
                 .map(|&place| &names[place])
                 .collect();
-            let column = |name: &String| learned.iter().find(|column| column.name == *name);
-            let is_of = |name: &String, kind: Kind| column(name).is_some_and(|column| column.kind == kind);
-            let other = match option {
-                "drop" => chosen.iter().find(|name| column(name).is_some()).map(|name| (*name, "learned from")),
-                "keep" => {
-                    chosen.iter().find(|name| column(name).is_none()).map(|name| (*name, "not learned from")).or_else(
-                        || {
-                            learned
-                                .iter()
-                                .find(|column| !chosen.contains(&&column.name))
-                                .map(|column| (&column.name, "also learned from"))
-                        },
-                    )
-                }
-                "numeric" => {
-                    chosen.iter().find(|name| !is_of(name, Kind::Number)).map(|name| (*name, "not of numbers"))
-                }
-                "integer" => chosen
-                    .iter()
-                    .find(|name| !column(name).is_some_and(|column| column.integer))
-                    .map(|name| (*name, "not of whole numbers")),
-                "boolean" => {
-                    chosen.iter().find(|name| !is_of(name, Kind::Boolean)).map(|name| (*name, "not of truth values"))
-                }
-                "categorical" => {
-                    chosen.iter().find(|name| !is_of(name, Kind::Category)).map(|name| (*name, "not of names"))
-                }
-                _ => None,
-            };
+            let other = contradiction(option, &chosen, learned);
             if let Some((name, what)) = other {
                 return Err(problem(format!(
-                    "column `{name}` is {what} in this run, which `--{option}` cannot change any more: leave it out, or `ae train` anew with it"
+                    "column `{name}` is {what} in this run, and `--{option}` cannot change that: leave the option \
+                     out, or train a new run with it"
                 )));
             }
         }
@@ -213,11 +205,32 @@ impl Options {
     }
 }
 
-/// The places among `names` of the columns that `said` names: an entry that is a column's name is that column, any
-/// other is several names with commas between.
+/// The first column that is not used in a run as the option says, and how it is used.
+fn contradiction<'a>(option: &str, chosen: &[&'a String], learned: &'a [Column]) -> Option<(&'a String, &'static str)> {
+    let column = |name: &String| learned.iter().find(|column| column.name == *name);
+    let is_of = |name: &String, kind: Kind| column(name).is_some_and(|column| column.kind == kind);
+    let first = |is_wrong: &dyn Fn(&String) -> bool, what: &'static str| {
+        chosen.iter().find(|name| is_wrong(name)).map(|name| (*name, what))
+    };
+    match option {
+        "drop" => first(&|name| column(name).is_some(), "learned from"),
+        "keep" => first(&|name| column(name).is_none(), "not learned from").or_else(|| {
+            let other = learned.iter().find(|column| !chosen.contains(&&column.name));
+            other.map(|column| (&column.name, "also learned from"))
+        }),
+        "numeric" => first(&|name| !is_of(name, Kind::Number), "not numeric"),
+        "integer" => first(&|name| !column(name).is_some_and(|column| column.integer), "not an integer column"),
+        "boolean" => first(&|name| !is_of(name, Kind::Boolean), "not boolean"),
+        "categorical" => first(&|name| !is_of(name, Kind::Category), "not categorical"),
+        _ => None,
+    }
+}
+
+/// The positions among `names` of the columns named in `said`. An entry that is the name of a column is that column;
+/// any other entry is a list of names separated by commas.
 ///
 /// # Errors
-/// The first name that is no column's.
+/// The first name that is not a column.
 pub(crate) fn places(said: &[String], names: &[String]) -> Result<Vec<usize>, String> {
     let place = |name: &str| names.iter().position(|other| other == name);
     let mut found = Vec::new();
@@ -234,25 +247,22 @@ pub(crate) fn places(said: &[String], names: &[String]) -> Result<Vec<usize>, St
     Ok(found)
 }
 
-/// What is said of what stands for a missing value, and is nowhere; nothing if there is none.
+/// The note on strings for missing values that do not occur; `None` if there are none.
 pub(crate) fn nowhere<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
-    let texts: Vec<String> = texts.map(|text| format!("`{text}`")).collect();
-    (!texts.is_empty())
-        .then(|| format!("nothing that is learned from is {}, which `--missing` names", texts.join(" or ")))
+    let texts: Vec<String> = texts.map(quoted).collect();
+    (!texts.is_empty()).then(|| format!("`--missing`: no learned cell is {}", texts.join(" or ")))
 }
 
-/// The name of a column as it is typed after an option in a shell.
+/// The name of a column as it must be typed after an option in a shell, with quotes if needed.
 pub(crate) fn typed(name: &str) -> String {
     let plain =
         !name.is_empty() && name.chars().all(|character| character.is_alphanumeric() || "_-.:/".contains(character));
     if plain && !name.starts_with('-') { name.to_string() } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
-/// `name` as an error and the list of the names that there are.
+/// The error for a column `name` that does not exist, with the existing names.
 pub(crate) fn no_column(option: &str, name: &str, names: &[String], origin: &Path) -> DataError {
-    let shown: Vec<String> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
-    let more = if names.len() > 20 { format!(" and {} more", names.len() - 20) } else { String::new() };
-    let problem = format!("has no column `{name}`, which `{option}` names; its columns are {}{more}", shown.join(", "));
+    let problem = format!("has no column `{name}` (option `{option}`); its columns are {}", few(names, 20));
     DataError::Malformed { path: origin.to_owned(), problem }
 }
 
@@ -261,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_commas_are_names_first() {
+    fn an_entry_is_first_a_name_and_then_a_list() {
         let names = ["a", "b, c", "", "d"].map(str::to_string);
         let find = |said: &[&str]| places(&said.iter().map(|said| said.to_string()).collect::<Vec<_>>(), &names);
         assert_eq!(find(&["a,d"]).unwrap(), [0, 3]);
@@ -273,8 +283,9 @@ mod tests {
             ("a_b".into(), "''".into(), "'it'\\''s'".into(), "'-x'".into())
         );
     }
+
     #[test]
-    fn what_a_run_has_decided_is_not_changed_any_more() {
+    fn options_cannot_change_what_a_run_has_decided() {
         let columns = [
             Column::number("a"),
             Column { integer: true, ..Column::number("n") },
@@ -300,21 +311,21 @@ mod tests {
             assert_eq!(check(said), "");
         }
         for (said, part) in [
-            (Options { drop: list("b"), ..Options::default() }, "no column `b`, which `drop` names"),
-            (Options { id: Some("b".into()), ..Options::default() }, "no column `b`, which `id` names"),
+            (Options { drop: list("b"), ..Options::default() }, "no column `b` (option `drop`)"),
+            (Options { id: Some("b".into()), ..Options::default() }, "no column `b` (option `id`)"),
             (
                 Options { drop: list("a"), ..Options::default() },
-                "`a` is learned from in this run, which `--drop` cannot change",
+                "`a` is learned from in this run, and `--drop` cannot change that",
             ),
             (Options { keep: list("a"), ..Options::default() }, "`n` is also learned from"),
-            (Options { categorical: list("n"), ..Options::default() }, "`n` is not of names"),
-            (Options { integer: list("a"), ..Options::default() }, "`a` is not of whole numbers"),
-            (Options { boolean: list("key"), ..Options::default() }, "`key` is not of truth values"),
+            (Options { categorical: list("n"), ..Options::default() }, "`n` is not categorical"),
+            (Options { integer: list("a"), ..Options::default() }, "`a` is not an integer column"),
+            (Options { boolean: list("key"), ..Options::default() }, "`key` is not boolean"),
         ] {
             assert!(check(said).contains(part), "{part}");
         }
         let array = Options { drop: list("a"), ..Options::default() }.check_later(&columns, None, "t".as_ref());
-        assert!(array.unwrap_err().to_string().contains("no named columns, which `--drop`"));
+        assert!(array.unwrap_err().to_string().contains("no named columns, so `--drop`"));
         let refuse = Options { unknown: Some(Unknown::Refuse), ..Options::default() };
         let score = Options { unknown: Some(Unknown::Score), ..Options::default() };
         assert_eq!(refuse.overruled_by(score).unknown, Some(Unknown::Score));

@@ -1,4 +1,4 @@
-//! A column with its blanks filled in: its type stays, and so does every cell that holds something.
+//! A column with its missing cells filled in. Its type and every other cell stay the same.
 
 use std::sync::Arc;
 
@@ -13,14 +13,13 @@ use arrow_select::zip::zip;
 use crate::{
     Column, Kind, Missing,
     cell::{boolean, trimmed},
-    survey::is_number,
-    table::texts,
+    table::{is_number, is_string, texts},
 };
 
-/// Which cells of a column hold nothing: null, `NaN`, or a text or number that stands for nothing.
+/// Which cells of a column are missing: null, `NaN`, or a string or number that stands for a missing value.
 ///
 /// # Errors
-/// A column of texts that cannot be read as such.
+/// If the column cannot be cast to strings or numbers.
 pub fn blanks(array: &ArrayRef, column: &Column, missing: &Missing) -> Result<Vec<bool>, ArrowError> {
     let null = |row: usize| array.is_null(row);
     Ok(match array.data_type() {
@@ -28,7 +27,7 @@ pub fn blanks(array: &ArrayRef, column: &Column, missing: &Missing) -> Result<Ve
             let texts = array.as_string::<i32>();
             (0..array.len()).map(|row| null(row) || column.is_blank(trimmed(texts.value(row)), missing)).collect()
         }
-        kind if is_text(kind) => {
+        kind if is_string(kind) => {
             let texts = strict(array, &DataType::Utf8)?;
             let texts = texts.as_string::<i32>();
             (0..array.len())
@@ -46,19 +45,11 @@ pub fn blanks(array: &ArrayRef, column: &Column, missing: &Missing) -> Result<Ve
     })
 }
 
-fn is_text(kind: &DataType) -> bool {
-    match kind {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, value) => is_text(value),
-        _ => false,
-    }
-}
-
 fn strict(array: &dyn arrow_array::Array, kind: &DataType) -> Result<ArrayRef, ArrowError> {
     cast_with_options(array, kind, &CastOptions { safe: false, ..CastOptions::default() })
 }
 
-/// How a cell of a column is written in a table of text; none for a missing one.
+/// How a cell of a column is written in a text table; `None` for a missing cell.
 pub fn written(column: &Column, cell: f64) -> Option<String> {
     if cell.is_nan() {
         return None;
@@ -79,11 +70,11 @@ pub fn written(column: &Column, cell: f64) -> Option<String> {
     })
 }
 
-/// The shortest digits that say the number as precisely as it is known: to single precision.
+/// The number with the decimals of its column, or with the digits of single precision, as precisely as it is known.
 fn number(column: &Column, cell: f64) -> String {
     let rounded = |cell: f64, decimals: usize| {
         let text = format!("{cell:.decimals$}");
-        // Nothing is written as less than nothing.
+        // No negative zero.
         match text.strip_prefix('-') {
             Some(size) if size.bytes().all(|byte| matches!(byte, b'0' | b'.')) => size.to_string(),
             _ => text,
@@ -95,15 +86,15 @@ fn number(column: &Column, cell: f64) -> String {
         None => {}
     }
     let single = cell as f32;
-    // Far from zero, single precision is too coarse.
+    // For large numbers, single precision is too coarse.
     if f64::from(single) == cell || cell.abs() < 1e6 { single.to_string() } else { cell.to_string() }
 }
 
-/// `array` with its blanks replaced by `cells` (a number, 0 or 1, the number of a level), where those are known. Gives
-/// how many were, and how many were not.
+/// `array` with its missing cells replaced by `cells` (a number, 0 or 1, or the index of a level; `NaN` if unknown).
+/// Returns the new column, the number of cells filled in, and the number of cells that stay missing.
 ///
 /// # Errors
-/// A type that such a cell does not fit into.
+/// If a cell cannot be converted to the type of the column.
 pub fn patch(
     array: &ArrayRef,
     column: &Column,
@@ -128,7 +119,7 @@ pub fn patch(
     }
     let made: ArrayRef = match kind {
         DataType::Null => return Ok((array.clone(), 0, left)),
-        kind if is_text(kind) => {
+        kind if is_string(kind) => {
             let texts: StringArray = rows.map(|row| chosen(row).and_then(|cell| written(column, cell))).collect();
             strict(&texts, kind)?
         }
@@ -138,7 +129,7 @@ pub fn patch(
         kind => {
             let is_whole = column.integer || kind.is_integer();
             let value = |cell: f64| match column.kind {
-                // A level or a word that is a number, of a column that was said to hold names.
+                // A level that is a number, in a column declared as categorical or boolean.
                 Kind::Category | Kind::Boolean => {
                     written(column, cell).and_then(|text| text.parse::<f64>().ok()).unwrap_or(cell)
                 }
@@ -148,7 +139,7 @@ pub fn patch(
             let numbers: Float64Array = rows.map(|row| chosen(row).map(value)).collect();
             match strict(&numbers, kind) {
                 Ok(made) => made,
-                // What is beyond the type becomes its end.
+                // Numbers outside the range of the type are clamped to it.
                 Err(_) => strict(&within(&numbers, kind), kind)?,
             }
         }
@@ -159,8 +150,8 @@ pub fn patch(
     Ok((patched, count, left - count))
 }
 
-/// A dictionary with the keys of some rows replaced, its values as they were and in their order; none if it is no
-/// dictionary, or lacks a value that is wanted.
+/// A dictionary array with the keys of some rows replaced and its values unchanged. `None` if it is not a dictionary,
+/// or has no such value.
 fn with_keys(array: &ArrayRef, wanted: impl Fn(usize) -> Option<String>) -> Result<Option<ArrayRef>, ArrowError> {
     let Some(dictionary) = array.as_any_dictionary_opt() else { return Ok(None) };
     let values = texts(dictionary.values(), "the column".as_ref())
@@ -222,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn every_type_keeps_its_type_and_its_cells() {
+    fn types_and_other_cells_do_not_change() {
         let whole = Column { integer: true, ..Column::number("n") };
         let some = |texts: &[&str]| texts.iter().map(|text| Some(text.to_string())).collect::<Vec<_>>();
         let big = 9_007_199_254_740_993;
@@ -237,11 +228,11 @@ mod tests {
         let decimal = Decimal128Array::from(vec![Some(1234), None]).with_precision_and_scale(9, 2).unwrap();
         let found = patched(Arc::new(decimal), &Column::number("n"), &[0.0, 5.678]);
         assert_eq!(found.0, some(&["12.34", "5.68"]));
-        let colours = Column::new("c", Kind::Category, vec!["blue".into(), "red".into()]);
+        let colors = Column::new("c", Kind::Category, vec!["blue".into(), "red".into()]);
         let array: DictionaryArray<Int32Type> = [Some("red"), None, Some("red")].into_iter().collect();
-        let found = patched(Arc::new(array), &colours, &[0.0, 0.0, 0.0]);
+        let found = patched(Arc::new(array), &colors, &[0.0, 0.0, 0.0]);
         assert_eq!((found.0, found.2), (some(&["red", "blue", "red"]), 1));
-        // What a dictionary has beside stays, and so does its order.
+        // Unused values of a dictionary stay, and so does the order of the values.
         let sizes: DictionaryArray<Int32Type> = DictionaryArray::try_new(
             vec![Some(2), None, Some(0)].into(),
             Arc::new(StringArray::from(vec!["lo", "mid", "hi"])),
@@ -251,7 +242,7 @@ mod tests {
         let made = patch(&(Arc::new(sizes) as ArrayRef), &size, &[0.0; 3], &Missing::Nothing).unwrap().0;
         assert_eq!(texts(&made, "t".as_ref()).unwrap(), some(&["hi", "hi", "lo"]));
         assert_eq!(texts(made.as_any_dictionary().values(), "t".as_ref()).unwrap(), some(&["lo", "mid", "hi"]));
-        // A text of a typed column is never what is missing.
+        // In a typed column a string never stands for a missing value.
         let typed: ArrayRef = Arc::new(StringArray::from(vec![Some("NA"), None]));
         let country = Column::new("c", Kind::Category, vec!["DE".into(), "NA".into()]);
         let made = patch(&typed, &country, &[0.0; 2], &Missing::Nothing).unwrap().0;
@@ -270,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_calls_missing_and_nan_in_a_dictionary_are_blanks_of_every_type() {
+    fn user_defined_missing_values_and_nan_are_missing_in_every_type() {
         let gap = Missing::These(vec!["-999".into()]);
         let whole = Column { integer: true, ..Column::number("n") };
         let found = |array: ArrayRef, column: &Column, cells: &[f64]| {
@@ -303,14 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn a_column_of_which_nothing_is_known_stays_blank() {
+    fn a_column_that_was_empty_in_training_stays_empty() {
         let column = Column { blank: true, ..Column::number("n") };
         let found = patched(Arc::new(Float64Array::from(vec![None, None])), &column, &[1.0, 2.0]);
         assert_eq!((found.0, found.2, found.3), (vec![None, None], 0, 2));
     }
 
     #[test]
-    fn numbers_are_written_as_the_column_writes_them() {
+    fn numbers_are_written_in_the_style_of_their_column() {
         let style = crate::cell::Style { decimal_comma: true, suffix: "%".into(), ..Default::default() };
         assert_eq!(written(&Column { style, ..Column::number("n") }, 12.300000190734863).unwrap(), "12,3%");
         assert_eq!(written(&Column { integer: true, ..Column::number("n") }, -0.2).unwrap(), "0");

@@ -1,4 +1,4 @@
-//! Whole files: what was there before stays until the new one is complete.
+//! Writing whole files: an existing file stays as it is until the new one is complete.
 
 use std::{
     fs::{File, OpenOptions},
@@ -10,13 +10,13 @@ use tempfile::NamedTempFile;
 
 use crate::DataError;
 
-/// How the names of files begin that are not complete: what a crash leaves of them can be removed.
+/// Prefix of the names of incomplete files. Those that a crash leaves behind can be removed.
 pub const PARTIAL: &str = ".partial-";
 
-/// Writes a whole file by what `write` gives it: what was there before stays until the new one is complete.
+/// Writes a whole file with `write`. An existing file stays as it is until the new one is complete.
 ///
 /// # Errors
-/// A place that cannot be written, or whatever `write` fails with.
+/// If the file cannot be written, or an error of `write`.
 pub fn write_with<E: From<DataError>>(path: &Path, write: impl FnOnce(File) -> Result<(), E>) -> Result<(), E> {
     let failed = |reason: String| DataError::Write { path: path.to_owned(), reason };
     let (file, partial) = place(path).map_err(|error| failed(error.to_string()))?;
@@ -31,11 +31,11 @@ pub fn write_with<E: From<DataError>>(path: &Path, write: impl FnOnce(File) -> R
     Ok(())
 }
 
-/// Has the name of a file reach the disk, where a folder can be asked for that.
+/// Syncs the folder of a file, so that its name is on disk.
 fn sync_folder(path: &Path) {
     #[cfg(unix)]
     if let Ok(folder) = File::open(folder_of(path)) {
-        // Some file systems cannot; the file itself is on the disk already.
+        // Some file systems cannot sync a folder; the file itself is on disk already.
         let _ = folder.sync_all();
     }
     #[cfg(not(unix))]
@@ -46,17 +46,17 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Writes a whole file: what was there before stays until the new one is complete.
+/// Writes a whole file. An existing file stays as it is until the new one is complete.
 ///
 /// # Errors
-/// A place that cannot be written.
+/// If the file cannot be written.
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
     let failed = |error: std::io::Error| DataError::Write { path: path.to_owned(), reason: error.to_string() };
     write_with(path, |mut file| file.write_all(bytes).map_err(failed))
 }
 
-/// A file beside `path`, which takes its place later, also that of a link, which is not followed; `path` itself where
-/// that is no file, such as `/dev/stdout` or a pipe.
+/// A temporary file in the folder of `path`, which replaces `path` later; a symbolic link is replaced, not followed. If
+/// `path` is not a regular file, such as `/dev/stdout` or a pipe, it is opened itself.
 pub(crate) fn place(path: &Path) -> std::io::Result<(File, Option<NamedTempFile>)> {
     let before = path.metadata();
     if before.as_ref().is_ok_and(|before| !before.is_file() && !before.is_dir()) {
@@ -67,7 +67,7 @@ pub(crate) fn place(path: &Path) -> std::io::Result<(File, Option<NamedTempFile>
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // As any other new file; a file that is replaced keeps its permissions.
+        // The usual permissions of a new file; a file that is replaced keeps its own.
         let mode = before.as_ref().map_or(0o666, |before| before.permissions().mode());
         builder.permissions(std::fs::Permissions::from_mode(mode));
     }

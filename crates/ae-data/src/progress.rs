@@ -1,4 +1,5 @@
-//! How far long work on rows is: whoever wants to know it says so for the work that it starts, on its thread.
+//! Progress of long work on rows. A caller that wants to be informed sets a [`Watch`] for the work that it starts, on
+//! its thread.
 
 use std::{
     cell::RefCell,
@@ -6,14 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Hears how far long work is. By default it hears nothing.
+/// Receives the progress of long work. By default it ignores it.
 pub trait Watch: Send + Sync {
-    /// `done` of `of` parts of `what` (`reading rows`) are done: said when it takes long, every two seconds.
+    /// `done` of `of` parts of `what` (such as `reading rows`) are done. Called every two seconds during long work.
     fn progress(&self, what: &str, done: usize, of: usize) {
         let _ = (what, done, of);
     }
 
-    /// Some part of any work is done, such as a step of a training: work goes on.
+    /// A sign of life: some part of the work is done, such as a training step.
     fn beat(&self) {}
 }
 
@@ -21,10 +22,10 @@ thread_local! {
     static WATCH: RefCell<Option<Arc<dyn Watch>>> = const { RefCell::new(None) };
 }
 
-/// How long work may take before anything is said, and between two reports.
+/// Time before the first report and between two reports.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Puts the watch back that was there before, also after a panic.
+/// Restores the previous watch when dropped, also after a panic.
 struct Before(Option<Arc<dyn Watch>>);
 
 impl Drop for Before {
@@ -33,18 +34,19 @@ impl Drop for Before {
     }
 }
 
-/// Does the work, and tells `watch` how far it is. Work within it that has a watch of its own tells that one instead.
+/// Does the work and reports its progress to `watch`. Work inside it that sets its own watch reports to that one
+/// instead.
 pub fn watched<T>(watch: Arc<dyn Watch>, work: impl FnOnce() -> T) -> T {
     let _before = Before(WATCH.replace(Some(watch)));
     work()
 }
 
-/// A part of some work is done, such as a step of a training.
+/// Tells the watch of this thread that some part of the work is done, such as a training step.
 pub fn beat() {
     WATCH.with_borrow(|watch| watch.iter().for_each(|watch| watch.beat()));
 }
 
-/// Long work on its way.
+/// The progress of one piece of long work.
 pub struct Progress {
     what: &'static str,
     of: usize,
@@ -53,21 +55,21 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Work on `of` things, called so (`reading rows`, `encoding rows`).
+    /// Work on `of` items, named `what` (such as `reading rows` or `encoding rows`).
     pub fn new(what: &'static str, of: usize) -> Self {
         Self { what, of, done: 0, last: Instant::now() }
     }
 
-    /// One more is done.
+    /// One more item is done.
     pub fn step(&mut self) {
         self.steps(1);
     }
 
-    /// So many more are done.
+    /// `count` more items are done.
     pub fn steps(&mut self, count: usize) {
         self.done += count;
         beat();
-        // The clock is asked now and then alone: a row takes less time than that.
+        // Reading the clock takes longer than a row, so it is read only now and then.
         if (count > 1 || self.done.is_multiple_of(1024) || self.of < 100_000) && self.last.elapsed() >= PATIENCE {
             self.last = Instant::now();
             let watch = WATCH.with_borrow(Option::clone);
@@ -92,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_told_to_the_watch_of_its_thread() {
+    fn progress_is_reported_to_the_watch_of_the_thread() {
         let [outer, inner] = [Arc::new(Beats::default()), Arc::new(Beats::default())];
         watched(outer.clone(), || {
             Progress::new("counting", 2).step();

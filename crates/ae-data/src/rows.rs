@@ -1,4 +1,4 @@
-//! Rows of values as they came from their source: bytes stay bytes until a batch is gathered.
+//! Rows of values in the number type of their source. They are converted to `f32` when a batch is gathered.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -14,14 +14,14 @@ use crate::{
     table::{Carried, InMemory, Joined},
 };
 
-/// The shape of an image that a row holds, in row-major order `channels, height, width`.
+/// The shape of the images that rows hold. Values are in row-major order `[channels, height, width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Geometry {
-    /// Colour channels; 1 for grey.
+    /// Number of color channels; 1 for grayscale.
     pub channels: usize,
-    /// Rows of pixels.
+    /// Height in pixels.
     pub height: usize,
-    /// Columns of pixels.
+    /// Width in pixels.
     pub width: usize,
 }
 
@@ -31,47 +31,57 @@ impl fmt::Display for Geometry {
     }
 }
 
-/// Where the cells are.
+/// Where the cells are stored.
 #[derive(Debug, Clone)]
 enum Cells {
     /// In memory, row by row.
     Memory(Values),
-    /// In their file.
+    /// In their file, read block by block.
     File(Arc<Store>),
 }
 
-/// A table of rows, with what is known about it.
+/// Rows of numbers, with labels, identifiers and other metadata. `NaN` is a missing value.
+///
+/// ```
+/// use ae_data::{Rows, Values};
+///
+/// let mut rows = Rows::new(Values::F32(vec![1.0, 2.0, f32::NAN, 4.0]), 2);
+/// rows.labels = Some(vec![Some(0), Some(1)]);
+/// assert_eq!((rows.len(), rows.width(), rows.has_missing()), (2, 2, true));
+/// assert_eq!(rows.row(0)?, [1.0, 2.0]);
+/// # Ok::<(), ae_data::DataError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Rows {
     values: Cells,
-    /// Cells of a row.
+    /// Number of cells of a row.
     cells: usize,
-    /// How cells become features; none if each cell is a feature of its own.
+    /// How cells are encoded as features; `None` if each cell is one feature.
     encoding: Option<Encoding>,
-    /// Class of each row, if there are labels; none for a row without one.
+    /// Class index of each row, if there are labels; `None` for a row without a label.
     pub labels: Option<Vec<Option<u32>>>,
-    /// Names of the classes, if they have names.
+    /// Names of the classes by index, if they have names.
     pub label_names: Option<Vec<String>>,
-    /// What goes along with the rows and is not learned from.
+    /// Columns that are carried along with the rows and not learned from.
     pub carried: Option<Carried>,
-    /// Shape of the images that the rows hold, if they do.
+    /// Shape of the images, if the rows are images.
     pub geometry: Option<Geometry>,
-    /// The value of white, if the rows are pictures from files.
+    /// The value of white (255 or 65535), if the rows are image files.
     pub white: Option<u32>,
-    /// What was guessed, left out or changed while the rows were read, in sentences.
+    /// What was inferred, left out or changed while the rows were read, in sentences.
     pub notes: Vec<String>,
-    /// Rows of which no value is there, as far as that was looked for, ascending.
+    /// Rows without any value, ascending, as far as known.
     pub(crate) blank_rows: Vec<usize>,
-    /// What read the cells, which knows what it met.
+    /// What read the cells; it collects notes.
     pub(crate) encoder: Option<Arc<Encoder>>,
     has_missing: bool,
 }
 
 impl Rows {
-    /// Rows of `width` numbers; `NaN` counts as missing.
+    /// Rows of `width` numbers each; `NaN` is a missing value.
     ///
     /// # Panics
-    /// If the values do not fill whole rows: a reader checks that first.
+    /// If the number of values is not a multiple of `width`.
     pub fn new(values: Values, width: usize) -> Self {
         assert!(width > 0 && values.len().is_multiple_of(width), "{} values do not fill rows of {width}", values.len());
         let has_missing = values.has_missing();
@@ -84,7 +94,7 @@ impl Rows {
         Self { blank_rows, ..Self::of(Cells::Memory(values), width, has_missing) }
     }
 
-    /// Rows of `width` numbers that stay in their file; `has_missing` says whether any can be missing.
+    /// Rows of `width` numbers each that stay in their file; `has_missing` tells whether any may be missing.
     pub fn stored(store: Store, width: usize, has_missing: bool) -> Self {
         Self::of(Cells::File(Arc::new(store)), width, has_missing)
     }
@@ -106,17 +116,17 @@ impl Rows {
         }
     }
 
-    /// The same rows, of which these are the columns.
+    /// The same rows with these columns.
     ///
     /// # Panics
-    /// Another number of columns than of cells in a row.
+    /// If the number of columns is not the number of cells in a row.
     pub fn with_columns(mut self, columns: Vec<Column>) -> Self {
-        assert_eq!(columns.len(), self.cells, "a column for each cell");
+        assert_eq!(columns.len(), self.cells, "one column for each cell");
         self.encoding = Some(Encoding::new(columns));
         self
     }
 
-    /// Rows of a table with these columns; a category's cell is the number of its level.
+    /// Rows of a table with these columns; the cell of a category is the index of its level.
     ///
     /// # Panics
     /// If the values do not fill whole rows.
@@ -124,7 +134,7 @@ impl Rows {
         Self::new(values, columns.len()).with_columns(columns)
     }
 
-    /// The same rows with other columns in the same places, and cells that are changed for that.
+    /// The same rows with other columns in the same positions, and with cells changed accordingly.
     pub(crate) fn with_changes(&self, columns: Vec<Column>, changes: &[Change]) -> Self {
         let values = match &self.values {
             Cells::Memory(values) => Cells::Memory(changed(values, changes)),
@@ -147,21 +157,22 @@ impl Rows {
         rows.with_columns(columns)
     }
 
-    /// Rows of which no value is there, as far as that was looked for, ascending.
+    /// The rows without any value, ascending, as far as known.
     pub fn blank_rows(&self) -> &[usize] {
         &self.blank_rows
     }
 
-    /// The same rows, of which it is known that these are blank.
+    /// The same rows, with these known to be without any value.
     pub fn with_blank_rows(mut self, blank_rows: Vec<usize>) -> Self {
         self.blank_rows = blank_rows;
         self
     }
 
-    /// Gives each row what identifies it, and a class, called by its name or, without names, by its number.
+    /// Sets the identifier and the class of each row. A class is carried along by its name or, without names, by its
+    /// index.
     ///
     /// # Panics
-    /// Another number of labels or identifiers than of rows.
+    /// If the number of labels or identifiers is not the number of rows.
     pub fn identify(&mut self, ids: Option<Vec<String>>, labels: Option<Vec<u32>>, names: Option<Vec<String>>) {
         let fits = |count: Option<usize>| count.is_none_or(|count| count == self.len());
         assert!(fits(ids.as_ref().map(Vec::len)) && fits(labels.as_ref().map(Vec::len)), "one for each row");
@@ -203,22 +214,22 @@ impl Rows {
         self.len() == 0
     }
 
-    /// Features of a row, `d_input`.
+    /// Number of features of a row, `d_input`.
     pub fn width(&self) -> usize {
         self.encoding.as_ref().map_or(self.cells, Encoding::width)
     }
 
-    /// The columns, if they are known.
+    /// The columns and their encoding, if they are known.
     pub fn encoding(&self) -> Option<&Encoding> {
         self.encoding.as_ref()
     }
 
-    /// Features that are scaled: those that are numbers. They come first.
+    /// The number of features that are scaled, which are those that are numbers. They come first.
     pub fn numbers(&self) -> usize {
         self.encoding.as_ref().map_or(self.cells, |encoding| encoding.layout().numbers)
     }
 
-    /// The type of the numbers as they came.
+    /// The type of the numbers as they are stored.
     pub fn element(&self) -> Element {
         match &self.values {
             Cells::Memory(values) => values.element(),
@@ -226,8 +237,7 @@ impl Rows {
         }
     }
 
-    /// The names of the classes, in the order of their numbers: the numbers themselves if they have no names; none
-    /// without labels.
+    /// The names of the classes by index, or the indices themselves if the classes have no names. Empty without labels.
     pub fn classes(&self) -> Vec<String> {
         match (&self.label_names, &self.labels) {
             (Some(names), _) => names.clone(),
@@ -238,12 +248,12 @@ impl Rows {
         }
     }
 
-    /// The class of a row, if it has a label.
+    /// The class index of a row, if it has a label.
     pub fn label(&self, row: usize) -> Option<u32> {
         self.labels.as_ref().and_then(|labels| labels[row])
     }
 
-    /// Where the rows are, if they stay in their file.
+    /// The store, if the rows stay in their file.
     pub fn store(&self) -> Option<&Store> {
         match &self.values {
             Cells::Memory(_) => None,
@@ -251,14 +261,14 @@ impl Rows {
         }
     }
 
-    /// The names of the columns that go along with the rows.
+    /// The names of the columns that are carried along.
     pub fn carried_names(&self) -> Vec<String> {
         let Some(carried) = &self.carried else { return Vec::new() };
         let places: Vec<usize> = carried.id.iter().chain(&carried.label).chain(&carried.rest).copied().collect();
         carried.fields(&places).iter().map(|field| field.name().clone()).collect()
     }
 
-    /// The size of the largest number; none of rows in a file, or where all are missing or zero.
+    /// The largest absolute value; `None` for rows in a file, or if all values are missing or zero.
     pub(crate) fn largest(&self) -> Option<f64> {
         let Cells::Memory(values) = &self.values else { return None };
         let mut largest = 0f64;
@@ -266,7 +276,7 @@ impl Rows {
         (largest > 0.0).then_some(largest)
     }
 
-    /// Multiplies every value, as bytes become 16 bits and the other way round.
+    /// Multiplies every value, to convert between 8 and 16 bits.
     pub(crate) fn rescale(&mut self, factor: f64) {
         if let Cells::Memory(values) = &mut self.values {
             let mut scaled = Vec::with_capacity(values.len());
@@ -275,8 +285,7 @@ impl Rows {
         }
     }
 
-    /// The same rows, in which these numbers stand for a missing one; and how many of each there are, as far as that is
-    /// known.
+    /// The same rows, in which these numbers stand for a missing value; and how often each occurs, if that is known.
     pub(crate) fn with_gaps(self, missing: &[f64]) -> (Self, Option<Vec<usize>>) {
         match self.values {
             Cells::Memory(values) => {
@@ -291,8 +300,8 @@ impl Rows {
         }
     }
 
-    /// Takes the one channel of each image for all three.
-    pub(crate) fn colour(&mut self) {
+    /// Converts grayscale images to RGB by repeating their channel.
+    pub(crate) fn gray_to_rgb(&mut self) {
         if let (Cells::Memory(values), Some(geometry)) = (&mut self.values, &mut self.geometry) {
             let width = self.cells;
             let rows = values.len() / width;
@@ -302,37 +311,36 @@ impl Rows {
         }
     }
 
-    /// Which texts stand for a missing cell in the table that the rows are from.
+    /// The strings that stand for a missing cell in the table that the rows are from.
     pub fn missing(&self) -> Missing {
         self.encoder.as_ref().map_or(Missing::Nothing, |encoder| encoder.missing().clone())
     }
 
-    /// What reading met that training did not have, so far, in sentences.
+    /// What reading has found so far that did not occur in training, in sentences.
     pub fn met(&self) -> Vec<String> {
         self.encoder.as_ref().map_or(Vec::new(), |encoder| encoder.notes())
     }
 
-    /// What tells these rows from others: a hash of their columns, of their labels, and of every value in order, or of
-    /// the values of 64 stretches where the rows stay in their file. The type of the numbers does not count, nor
-    /// the format of the file.
+    /// A hash that identifies these rows: of their columns, their labels, and all values in order. For rows that stay
+    /// in their file, the values of 64 sections are hashed. The number type and the file format do not matter.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If a file can no longer be read.
     pub fn fingerprint(&self) -> Result<String, DataError> {
-        /// Stretches of rows in a file, and the rows of each.
-        const STRETCHES: usize = 64;
+        /// Number of sections of a file, and of rows in each.
+        const SECTIONS: usize = 64;
         const LENGTH: usize = 256;
         let mut hash = XxHash3_128::new();
         hash.write(format!("{} {} {:?}", self.len(), self.cells, self.geometry).as_bytes());
         if let Some(encoding) = &self.encoding {
             hash.write(format!("{:?}", encoding.columns()).as_bytes());
         }
-        let stretch = self.len().div_ceil(STRETCHES).max(1);
-        let is_read = |row: usize| self.store().is_none() || row % stretch < LENGTH;
+        let section = self.len().div_ceil(SECTIONS).max(1);
+        let is_read = |row: usize| self.store().is_none() || row % section < LENGTH;
         let mut bytes = Vec::new();
         for row in (0..self.len()).filter(|&row| is_read(row)) {
             bytes.clear();
-            // One pattern of bits for what is missing, and one for zero.
+            // One bit pattern for every `NaN`, and one for both zeros.
             let bits = |value: f64| if value.is_nan() { u64::MAX } else { (value + 0.0).to_bits() };
             self.each_cell(row, |value| bytes.extend_from_slice(&bits(value).to_le_bytes()))?;
             let label = self.label(row).map_or(u64::MAX, u64::from);
@@ -342,10 +350,10 @@ impl Rows {
         Ok(format!("{:032x}", hash.finish_128()))
     }
 
-    /// Calls `sink` with each cell of row `index`, as it came.
+    /// Calls `sink` with each cell of row `index`, without encoding or scaling.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If a file can no longer be read.
     pub fn each_cell(&self, index: usize, sink: impl FnMut(f64)) -> Result<(), DataError> {
         match &self.values {
             Cells::Memory(values) => values.each(index * self.cells..(index + 1) * self.cells, sink),
@@ -357,24 +365,24 @@ impl Rows {
         Ok(())
     }
 
-    /// Whether any value is missing.
+    /// Whether any value may be missing.
     pub fn has_missing(&self) -> bool {
         self.has_missing
     }
 
-    /// Appends rows of the same columns.
+    /// Appends rows with the same columns.
     ///
     /// # Errors
-    /// What goes along with them has other columns.
+    /// If their carried columns differ.
     ///
     /// # Panics
-    /// Rows of other columns, or rows that stay in their file.
+    /// If their learned columns differ, or if rows stay in their file.
     pub fn append(&mut self, other: Self) -> Result<(), DataError> {
-        assert_eq!((self.cells, &self.encoding), (other.cells, &other.encoding), "rows of the same columns");
+        assert_eq!((self.cells, &self.encoding), (other.cells, &other.encoding), "rows with the same columns");
         let before = self.len();
         match (&mut self.values, other.values) {
             (Cells::Memory(values), Cells::Memory(more)) => values.append(more),
-            _ => panic!("rows in files are not joined"),
+            _ => panic!("rows that stay in their file cannot be joined"),
         }
         self.has_missing |= other.has_missing;
         self.blank_rows.extend(other.blank_rows.iter().map(|row| before + row));
@@ -390,10 +398,10 @@ impl Rows {
         Ok(())
     }
 
-    /// The features of row `index`, in their own units.
+    /// The features of row `index` in the units of the data, `[d_input]`.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If a file can no longer be read.
     pub fn row(&self, index: usize) -> Result<Vec<f64>, DataError> {
         let mut features = Vec::with_capacity(self.width());
         self.append_row(index, &mut features)?;
@@ -403,7 +411,7 @@ impl Rows {
     fn append_row(&self, index: usize, features: &mut Vec<f64>) -> Result<(), DataError> {
         match &self.encoding {
             None => match &self.values {
-                // The whole row at once, which vectorises.
+                // The whole row at once, which the compiler vectorizes.
                 Cells::Memory(values) => {
                     values.extend(index * self.cells..(index + 1) * self.cells, features);
                     Ok(())
@@ -423,10 +431,10 @@ impl Rows {
         }
     }
 
-    /// Appends row `index`, scaled, to `buffer`. Missing values stay `NaN`. `scratch` is room for a row.
+    /// Appends row `index`, scaled, to `buffer`. Missing values stay `NaN`. `scratch` is a reusable buffer for one row.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If a file can no longer be read.
     pub fn gather(
         &self,
         index: usize,
@@ -446,7 +454,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_keep_their_units_and_know_what_is_missing() {
+    fn rows_keep_their_units_and_find_missing_values() {
         let bytes = Rows::new(Values::U8(vec![1, 2, 3, 4]), 2);
         assert_eq!((bytes.len(), bytes.row(1).unwrap(), bytes.has_missing()), (2, vec![3.0, 4.0], false));
         let reals = Rows::new(Values::F32(vec![0.5, f32::NAN, f32::NAN, f32::NAN]), 2);
@@ -455,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_and_labels_go_along_when_rows_are_joined() {
+    fn identifiers_and_labels_are_joined_with_rows() {
         let rows = |ids: [&str; 2]| {
             let ids = ids.map(str::to_string).to_vec();
             let mut rows = Rows::new(Values::U8(vec![1, 2]), 1);

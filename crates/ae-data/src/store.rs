@@ -1,8 +1,8 @@
-//! Rows that stay in their file: read block by block, of which a few are kept.
+//! Rows that stay in their file and are read block by block, with a cache of recently read blocks.
 //!
-//! A block is some rows that lie together. Positioned reads rather than a memory map: the memory is bounded by what is
-//! kept, whatever the system caches, and a file that is cut off while it is read gives an error rather than ending the
-//! program.
+//! A block is a number of consecutive rows. Blocks are read with positioned reads instead of a memory map: the memory
+//! is bounded by the cache, whatever the system caches, and a file that is truncated while it is read gives an error
+//! instead of ending the program.
 
 use std::{
     collections::VecDeque,
@@ -14,16 +14,16 @@ use std::{
 
 use crate::{DataError, Element, Values};
 
-/// Files of more bytes are read block by block.
+/// Files with more bytes are read block by block.
 pub const LARGE: u64 = 256 << 20;
-/// Bytes of a block, about.
+/// Approximate size of a block in bytes.
 const BLOCK: usize = 8 << 20;
-/// Bytes of the blocks that are kept, about.
+/// Approximate size of the cache in bytes.
 pub const KEPT: usize = 128 << 20;
 
-/// Where blocks come from.
+/// A source of blocks.
 pub trait Blocks: fmt::Debug + Send + Sync {
-    /// The first row of each block, and the number of all rows at the end.
+    /// The first row of each block, followed by the total number of rows.
     fn starts(&self) -> &[usize];
 
     /// The type of the numbers.
@@ -32,11 +32,11 @@ pub trait Blocks: fmt::Debug + Send + Sync {
     /// The cells of a block's rows, row by row.
     ///
     /// # Errors
-    /// A file that can no longer be read, or that holds what it may not.
+    /// If the file can no longer be read, or holds an invalid value.
     fn read(&self, block: usize) -> Result<Values, DataError>;
 }
 
-/// Blocks, and those that were read last.
+/// Blocks with a cache of those that were read last.
 #[derive(Debug)]
 pub struct Store {
     blocks: Box<dyn Blocks>,
@@ -45,19 +45,19 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store of rows of `cells` cells.
+    /// A store of rows with `cells` cells each.
     pub fn new(blocks: Box<dyn Blocks>, cells: usize) -> Self {
         let largest = blocks.starts().windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(1);
         let bytes = (largest * cells * blocks.element().bytes()).max(1);
         Self { blocks, kept: Mutex::default(), capacity: (KEPT / bytes).max(1) }
     }
 
-    /// The first row of each block, and the number of all rows at the end.
+    /// The first row of each block, followed by the total number of rows.
     pub(crate) fn starts(&self) -> &[usize] {
         self.blocks.starts()
     }
 
-    /// The cells of a block, which is not kept.
+    /// The cells of a block, read without the cache.
     pub(crate) fn read(&self, block: usize) -> Result<Values, DataError> {
         self.blocks.read(block)
     }
@@ -67,7 +67,7 @@ impl Store {
         self.blocks.starts().last().copied().unwrap_or(0)
     }
 
-    /// Whether there are none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -77,17 +77,17 @@ impl Store {
         self.blocks.element()
     }
 
-    /// The block that `row` lies in.
+    /// The index of the block with `row`.
     pub fn block_of(&self, row: usize) -> usize {
         self.blocks.starts().partition_point(|&start| start <= row) - 1
     }
 
-    /// Blocks that are kept at a time: rows of so many can be taken in any order.
+    /// Maximum number of cached blocks. The rows of so many blocks can be read in any order.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// The block of `row`, and the row's place in it.
+    /// The block with `row`, and the position of the row in it.
     ///
     /// # Errors
     /// As [`Blocks::read`].
@@ -99,7 +99,7 @@ impl Store {
             return Ok((values.clone(), place));
         }
         if kept.len() >= self.capacity {
-            kept.pop_front(); // first, so that both are never in memory
+            kept.pop_front(); // before reading, so that both are never in memory
         }
         let values = Arc::new(self.blocks.read(block)?);
         kept.push_back((block, values.clone()));
@@ -107,7 +107,7 @@ impl Store {
     }
 }
 
-/// Blocks of which some numbers stand for a missing one.
+/// Blocks in which some numbers stand for a missing value.
 #[derive(Debug)]
 pub(crate) struct Gaps {
     store: Arc<Store>,
@@ -134,7 +134,7 @@ impl Blocks for Gaps {
     }
 }
 
-/// Rows that lie in a file one after the other, as in `.npy` and safetensors.
+/// Rows stored consecutively in a file, as in `.npy` and safetensors.
 #[derive(Debug)]
 pub struct RawFile {
     path: PathBuf,
@@ -147,10 +147,10 @@ pub struct RawFile {
 }
 
 impl RawFile {
-    /// `rows` rows of `cells` numbers each, from byte `offset` on.
+    /// `rows` rows of `cells` numbers each, starting at byte `offset`.
     ///
     /// # Errors
-    /// A file that is too short.
+    /// If the file is too short.
     pub fn new(
         path: PathBuf,
         file: File,
@@ -205,7 +205,7 @@ impl Blocks for RawFile {
     }
 }
 
-/// Fills `bytes` from `offset` on.
+/// Fills `bytes`, starting at `offset`.
 fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> std::io::Result<()> {
     while !bytes.is_empty() {
         match read_at(file, bytes, offset)? {
@@ -219,7 +219,7 @@ fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> std::io:
     Ok(())
 }
 
-/// Reads bytes from `offset` on, as many as there are at once, wherever others read.
+/// Reads bytes, starting at `offset`, without moving the position of the file. May read fewer than asked for.
 pub(crate) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> std::io::Result<usize> {
     #[cfg(unix)]
     return std::os::unix::fs::FileExt::read_at(file, bytes, offset);

@@ -1,5 +1,5 @@
-//! The rows of a table: what is learned from as numbers, in memory or block by block from its file, and what is carried
-//! along.
+//! The rows of a table: the learned columns as numbers, in memory or block by block from their file, and the other
+//! columns carried along.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,45 +19,42 @@ use crate::{
     store::{Blocks, Store},
     survey::{Survey, survey},
     table::{Carried, Remembered, Table, differences, names, parts, rows, texts, whole_part},
+    words::{counted, few},
 };
 
-/// What is known about rows that were trained on: what later rows must be like.
+/// What is known about the training rows, which later rows must match.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// Their columns; empty if they have none.
+    /// The learned columns; empty if the rows have no named columns.
     pub columns: &'a [Column],
-    /// Columns that were there and not learned from.
+    /// Names of the columns that were carried along and not learned from.
     pub carried: &'a [String],
-    /// Features of a row.
+    /// Number of features of a row.
     pub width: usize,
-    /// Shape of the images, if they are images.
+    /// Shape of the images, if the rows are images.
     pub geometry: Option<Geometry>,
-    /// The value of white, if they are pictures from files.
+    /// The value of white (255 or 65535), if the rows are image files.
     pub white: Option<u32>,
-    /// The type of the values of images, by its name; empty if it is not known.
+    /// The name of the number type of images, such as `uint8`; empty if it is not known.
     pub element: &'a str,
-    /// The least and the largest value of images, if that is known.
+    /// The smallest and the largest value of images, if known.
     pub range: Option<[f64; 2]>,
 }
 
-/// The rows that `options` make of a table; `in_file` leaves them there. With `known` columns, those of a run, exactly
-/// these, whatever their order here; else the columns are looked at first.
+/// Makes rows of a table, as `options` say. With `in_file` the rows stay in their file. With `known` columns, those of
+/// a run, exactly these are used, whatever their order in the table; otherwise a [survey](crate::survey) decides first.
 ///
 /// # Errors
-/// A column that a person names and that is not there, one that cannot be learned from, no row; known columns that are
-/// not there; a cell that is not what its column holds.
+/// A column that the options name and the table does not have, a column that cannot be learned from, a table without
+/// rows, missing known columns, or a cell that does not fit its column.
 pub fn rows_of(
     table: Arc<dyn Table>,
     options: &Options,
     known: Option<&Known>,
     in_file: bool,
 ) -> Result<Rows, DataError> {
-    // An index of each row, and the numbers where they do not stay in their file. What is read at a time its reader
-    // looks at.
-    let (count, width) = (rows(table.as_ref()) as u64, table.schema().fields().len() as u64);
-    let needed = count.saturating_mul(if in_file { 8 } else { width.saturating_add(1).saturating_mul(8) });
-    Limit::of(options).check(table.origin(), format!("a table of {count} rows and {width} columns"), needed, needed)?;
-    // Text is dear to take apart; a typed column is read again more quickly than it is kept.
+    check_size(table.as_ref(), options, in_file)?;
+    // Parsing text is slow, so its parts are kept for the second pass. A typed column is quick to read again.
     let is_text = table.layout().is_some();
     let remembered = if in_file || known.is_some() || !is_text { None } else { Remembered::new(table.as_ref()) };
     let source: &dyn Table = remembered.as_ref().map_or(table.as_ref(), |remembered| remembered);
@@ -74,7 +71,7 @@ pub fn rows_of(
         };
     let encoder = Arc::new(Encoder::new(columns.clone(), options, is_text, known.is_some()));
     let mut classes = label.map(|_| Classes::default());
-    // Room for all at once: growing would copy all of them again and again.
+    // Allocated at once, because growing would copy all values several times.
     let room = if in_file { 0 } else { rows(table.as_ref()).saturating_mul(columns.len()) };
     let mut values = match element {
         Element::F32 => Values::F32(Vec::with_capacity(room)),
@@ -98,38 +95,36 @@ pub fn rows_of(
     }
     let mut made = match in_file {
         true => {
-            let blocks = TableBlocks {
-                table: table.clone(),
-                wanted: Wanted::new(&places, None),
-                encoder: encoder.clone(),
-                element,
-            };
+            let wanted = Wanted::new(&places, None);
+            let blocks = TableBlocks { table: table.clone(), wanted, encoder: encoder.clone(), element };
             Rows::stored(Store::new(Box::new(blocks), columns.len()), columns.len(), has_missing).with_columns(columns)
         }
         false => Rows::table(values, columns),
     };
     made.notes = notes;
-    // Of later rows in memory it was looked for just now.
+    // For later rows in memory, `Rows::table` has just found them.
     if known.is_none() {
         made.blank_rows = blank_rows;
     }
     made.encoder = Some(encoder);
     made.carried = Some(Carried::new(table, id, label, rest));
     if let Some(classes) = classes {
-        let (labels, names) = classes.finish();
-        let without = labels.iter().filter(|label| label.is_none()).count();
-        if without > 0 && known.is_none() {
-            made.notes.push(format!("{without} of {} rows have no label", labels.len()));
-        }
-        // Labels of which none is known are none.
-        if !names.is_empty() {
-            (made.labels, made.label_names) = (Some(labels), Some(names));
-        }
+        classes.set(&mut made, known.is_none());
     }
     Ok(made)
 }
 
-/// Whether single precision holds every number of such a column.
+/// Checks the memory for an index per row, and for the numbers if they do not stay in their file. The reader checks
+/// what it reads at a time.
+fn check_size(table: &dyn Table, options: &Options, in_file: bool) -> Result<(), DataError> {
+    let (count, width) = (rows(table), table.schema().fields().len());
+    let numbers = (count as u64).saturating_mul((width as u64).saturating_add(1)).saturating_mul(8);
+    let needed = if in_file { (count as u64).saturating_mul(8) } else { numbers };
+    let what = format!("a table of {} and {}", counted(count, "row"), counted(width, "column"));
+    Limit::of(options).check(table.origin(), what, needed, needed)
+}
+
+/// Whether single precision represents every number of such a column exactly.
 fn is_single(column: &Column, kind: &DataType) -> bool {
     let small = |kind: &DataType| {
         matches!(
@@ -153,7 +148,7 @@ fn packed(cells: Vec<f64>, element: Element) -> Values {
     }
 }
 
-/// Where the known columns are in a later table.
+/// Finds the known columns in a later table.
 fn conforming(table: &dyn Table, options: &Options, before: &Known) -> Result<Survey, DataError> {
     let known = before.columns;
     let all = names(table);
@@ -166,7 +161,7 @@ fn conforming(table: &dyn Table, options: &Options, before: &Known) -> Result<Su
     let (label, id) = (place(&options.label), place(&options.id));
     let missing: Vec<&String> =
         known.iter().map(|column| &column.name).filter(|name| !found.contains_key(name.as_str())).collect();
-    // What the run left out is no surprise here.
+    // Columns that the run left out are not reported as new.
     let named = |list: &[String]| {
         list.iter().flat_map(|entry| places(std::slice::from_ref(entry), &all).unwrap_or_default()).collect::<Vec<_>>()
     };
@@ -180,29 +175,27 @@ fn conforming(table: &dyn Table, options: &Options, before: &Known) -> Result<Su
     };
     let extra: Vec<&String> = rest.iter().filter(is_new).map(|&place| &all[place]).collect();
     if !missing.is_empty() {
-        // A table without a header, of which too few rows show that it has none.
+        // Probably a table without a header that has too few rows to detect that.
         let is_place = |name: &&String| name.strip_prefix('c').is_some_and(|place| place.parse::<usize>().is_ok());
         let is_row = table.layout().is_some() && options.header.is_none() && missing.iter().all(is_place);
-        let advice = if is_row { " (`--no-header` if its first line is a row)" } else { "" };
+        let advice = if is_row { " (use `--no-header` if its first line is a row)" } else { "" };
         return Err(malformed(differences(&missing, &extra, "the rows that were trained on") + advice));
     }
     let mut notes = table.notes();
     if !extra.is_empty() && options.keep.is_empty() {
-        let shown: Vec<String> = extra.iter().take(8).map(|name| format!("`{name}`")).collect();
-        let more = if extra.len() > 8 { format!(" and {} more", extra.len() - 8) } else { String::new() };
-        notes.push(format!("not trained on, and carried along: {}{more}", shown.join(", ")));
+        notes.push(format!("not in the training data, carried along: {}", few(&extra, 8)));
     }
     let places = known.iter().map(|column| found[column.name.as_str()]).collect();
-    // Whether anything is missing is not looked for: later data may miss something anywhere.
+    // Later data may have missing values anywhere, so `has_missing` is always set.
     Ok(Survey { columns: known.to_vec(), places, label, id, rest, has_missing: true, blank_rows: Vec::new(), notes })
 }
 
-/// Columns that are read together: those that are learned from, in their own order, and the labels.
+/// Columns that are read together: the learned columns, in their own order, and the labels.
 #[derive(Debug, Clone)]
 struct Wanted {
-    /// What is asked of the table, ascending.
+    /// The columns to read from the table, ascending.
     asked: Vec<usize>,
-    /// Where each learned column is among them.
+    /// The position of each learned column among them.
     places: Vec<usize>,
     label: Option<usize>,
 }
@@ -223,7 +216,7 @@ impl Wanted {
     }
 }
 
-/// The parts of a table as blocks of the learned columns' cells.
+/// The parts of a table as blocks with the cells of the learned columns.
 #[derive(Debug)]
 struct TableBlocks {
     table: Arc<dyn Table>,
@@ -248,7 +241,7 @@ impl Blocks for TableBlocks {
     }
 }
 
-/// The classes of rows, learned from the parts of a table one after the other.
+/// The classes of rows, collected from the parts of a table one after the other.
 #[derive(Default)]
 struct Classes {
     numbers: BTreeMap<String, u32>,
@@ -266,7 +259,21 @@ impl Classes {
         }
     }
 
-    /// The class of each row, and the classes' names in their order.
+    /// Sets the labels of rows. Rows without a label are reported if the rows are new, that is, for training.
+    fn set(self, rows: &mut Rows, is_new: bool) {
+        let (labels, names) = self.finish();
+        let without = labels.iter().filter(|label| label.is_none()).count();
+        if without > 0 && is_new {
+            let verb = if without == 1 { "has" } else { "have" };
+            rows.notes.push(format!("{without} of {} {verb} no label", counted(labels.len(), "row")));
+        }
+        // If no row has a label, there are no labels.
+        if !names.is_empty() {
+            (rows.labels, rows.label_names) = (Some(labels), Some(names));
+        }
+    }
+
+    /// The class index of each row, and the names of the classes in order.
     fn finish(self) -> (Vec<Option<u32>>, Vec<String>) {
         let mut names: Vec<(&String, u32)> = self.numbers.iter().map(|(name, &number)| (name, number)).collect();
         names.sort_by(|(a, _), (b, _)| by_number(a, b));
@@ -277,7 +284,7 @@ impl Classes {
     }
 }
 
-/// Numbers in their own order, 10 behind 9, then texts in theirs.
+/// Orders numbers numerically (9 before 10), then other strings alphabetically.
 fn by_number(a: &str, b: &str) -> std::cmp::Ordering {
     let number = |text: &str| text.parse::<f64>().ok();
     match (number(a), number(b)) {

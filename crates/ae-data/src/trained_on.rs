@@ -1,20 +1,26 @@
-//! Columns as the training rows know them. What a table holds is looked at in all of its rows; what a model can know of
-//! it is in those that it is trained on: a column that is empty there is not used, a level that does not occur there is
-//! never seen, wherever else they stand.
+//! Columns restricted to what occurs in the training rows. A survey looks at all rows of a table, but a model learns
+//! only from the training rows: a column that is empty there is not used, and a level that does not occur there is
+//! unseen, even if it occurs in the validation or test rows.
 
 use std::sync::Arc;
 
-use crate::{Column, DataError, Dataset, Kind, Split, changes::Change, column::UNSEEN, progress::Progress};
+use crate::{
+    Column, DataError, Dataset, Kind, Split,
+    changes::Change,
+    column::UNSEEN,
+    progress::Progress,
+    words::{few, first_few, quoted},
+};
 
-/// Columns, levels or values that are named, at most.
+/// Maximum number of columns, levels or values named in a note.
 const NAMED: usize = 8;
 
-/// What the training rows hold of a column.
+/// What occurs in a column in the training rows.
 #[derive(Debug, Clone)]
 struct Seen {
     low: f64,
     high: f64,
-    /// Of a category: which of its levels occur.
+    /// For a category: which of its levels occur.
     levels: Vec<bool>,
 }
 
@@ -30,7 +36,7 @@ impl Seen {
         self.low > self.high
     }
 
-    /// Whether nothing that is still to come would say more.
+    /// Whether further rows cannot add anything.
     fn is_settled(&self, column: &Column) -> bool {
         match column.kind {
             _ if column.blank => true,
@@ -54,7 +60,7 @@ fn seen(train: &Dataset, columns: &[Column]) -> Result<Vec<Seen>, DataError> {
             column += 1;
         })?;
         progress.step();
-        // Most tables have shown everything after a few rows.
+        // In most tables everything has occurred after a few rows.
         if count.is_power_of_two() && seen.iter().zip(columns).all(|(seen, column)| seen.is_settled(column)) {
             break;
         }
@@ -63,67 +69,28 @@ fn seen(train: &Dataset, columns: &[Column]) -> Result<Vec<Seen>, DataError> {
 }
 
 impl Split {
-    /// The same with its columns as the training rows know them. With `all_levels` every level stays known, as where an
-    /// unknown one is refused.
+    /// The same split with its columns restricted to what occurs in the training rows. With `all_levels` every level of
+    /// the table stays known, for runs that refuse unknown levels.
     ///
     /// # Errors
-    /// A file that can no longer be read.
+    /// If a file can no longer be read.
     pub fn as_trained_on(mut self, all_levels: bool) -> Result<Self, DataError> {
         let Some(columns) = self.train.rows().encoding().map(|encoding| encoding.columns().to_vec()) else {
             return Ok(self);
         };
         let seen = seen(&self.train, &columns)?;
-        let (mut known, mut changes, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-        let mut constant = Vec::new();
-        for (column, seen) in columns.iter().zip(&seen) {
-            let name = &column.name;
-            let is_seen: Vec<(&String, bool)> = column.levels.iter().zip(seen.levels.iter().copied()).collect();
-            let elsewhere: Vec<&str> =
-                is_seen.iter().filter(|(_, seen)| !seen).map(|(level, _)| level.as_str()).collect();
-            if column.kind == Kind::Number && seen.low == seen.high && !column.blank {
-                constant.push(format!("`{name}` ({})", seen.low));
-            }
-            if seen.is_empty() && !column.blank && elsewhere.len() == seen.levels.len() {
-                notes.push(format!(
-                    "column `{name}` is empty in the training rows: nothing is learned from it, and what it holds elsewhere is not used"
-                ));
-                known.push(Column { blank: true, ..Column::number(name) });
-                changes.push(Change::Blank);
-            } else if elsewhere.is_empty() {
-                known.push(column.clone());
-                changes.push(Change::Stays);
-            } else {
-                let what = if all_levels {
-                    "they are known all the same, since unknown ones are refused"
-                } else {
-                    "read as never seen in training"
-                };
-                notes.push(format!(
-                    "column `{name}`: {} in no training row: {what}",
-                    few(&elsewhere, |level| format!("`{level}`"))
-                ));
-                if all_levels {
-                    known.push(column.clone());
-                    changes.push(Change::Stays);
-                    continue;
-                }
-                let mut next = 0;
-                let number = |(_, seen): &(&String, bool)| match seen {
-                    true => {
-                        next += 1;
-                        f64::from(next - 1)
-                    }
-                    false => UNSEEN,
-                };
-                changes.push(Change::Levels(is_seen.iter().map(number).collect()));
-                let levels = is_seen.iter().filter(|(_, seen)| *seen).map(|(level, _)| (*level).clone()).collect();
-                known.push(Column { levels, ..column.clone() });
-            }
-        }
+        let mut notes = Vec::new();
+        let pairs = columns.iter().zip(&seen).map(|(column, seen)| restricted(column, seen, all_levels, &mut notes));
+        let (known, changes): (Vec<Column>, Vec<Change>) = pairs.unzip();
+        let is_constant =
+            |(column, seen): &(&Column, &Seen)| column.kind == Kind::Number && seen.low == seen.high && !column.blank;
+        let constant = columns.iter().zip(&seen).filter(is_constant);
+        let constant: Vec<String> =
+            constant.map(|(column, seen)| format!("{} ({})", quoted(&column.name), seen.low)).collect();
         if !constant.is_empty() {
-            let shown = few(&constant, String::clone);
+            let shown = first_few(&constant, NAMED);
             notes.push(format!(
-                "one value in every training row: {shown}; any other value is measured in the column's own units"
+                "constant in the training rows: {shown}; other values are scored in the units of the column"
             ));
         }
         if known != columns {
@@ -139,10 +106,40 @@ impl Split {
     }
 }
 
-/// The first of some things, and how many more there are.
-fn few<T>(things: &[T], shown: impl Fn(&T) -> String) -> String {
-    let more = if things.len() > NAMED { format!(" and {} more", things.len() - NAMED) } else { String::new() };
-    format!("{}{more}", things.iter().take(NAMED).map(shown).collect::<Vec<_>>().join(", "))
+/// A column restricted to what was seen of it, and how its cells change.
+fn restricted(column: &Column, seen: &Seen, all_levels: bool, notes: &mut Vec<String>) -> (Column, Change) {
+    let name = &column.name;
+    let levels: Vec<(&String, bool)> = column.levels.iter().zip(seen.levels.iter().copied()).collect();
+    let unseen: Vec<&String> = levels.iter().filter(|(_, seen)| !seen).map(|(level, _)| *level).collect();
+    if seen.is_empty() && !column.blank && unseen.len() == seen.levels.len() {
+        notes.push(format!(
+            "column `{name}` is empty in the training rows: nothing is learned from it, and its other values are not \
+             used"
+        ));
+        return (Column { blank: true, ..Column::number(name) }, Change::Blank);
+    }
+    if unseen.is_empty() {
+        return (column.clone(), Change::Stays);
+    }
+    let what = match all_levels {
+        true => "kept as known levels, because unknown ones are refused",
+        false => "treated as unseen in training",
+    };
+    notes.push(format!("column `{name}`: {} not in the training rows: {what}", few(&unseen, NAMED)));
+    if all_levels {
+        return (column.clone(), Change::Stays);
+    }
+    let mut next = 0;
+    let number = |(_, seen): &(&String, bool)| match seen {
+        true => {
+            next += 1;
+            f64::from(next - 1)
+        }
+        false => UNSEEN,
+    };
+    let change = Change::Levels(levels.iter().map(number).collect());
+    let levels = levels.iter().filter(|(_, seen)| *seen).map(|(level, _)| (*level).clone()).collect();
+    (Column { levels, ..column.clone() }, change)
 }
 
 #[cfg(test)]
@@ -150,8 +147,8 @@ mod tests {
     use super::*;
     use crate::{Options, SplitConfig, source::from_table, table::InMemory};
 
-    /// 60 rows in the order of time: a column that begins late, one that ends being constant, a level and a truth value
-    /// that come last.
+    /// 60 rows in time order: a column that starts late, one that stops being constant, and a level that occurs only at
+    /// the end.
     fn split(stream: bool, all_levels: bool) -> Split {
         let text = |of: &dyn Fn(usize) -> String| (0..60).map(|row| Some(of(row))).collect::<Vec<_>>();
         let late = |row: usize, early: &str, late: &str| (if row < 50 { early } else { late }).to_string();
@@ -170,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_training_rows_do_not_have_is_not_known() {
+    fn what_does_not_occur_in_the_training_rows_is_unknown() {
         for stream in [false, true] {
             let split = split(stream, false);
             let columns = split.test.rows().encoding().unwrap().columns();
@@ -184,13 +181,14 @@ mod tests {
             assert!(last[0].is_nan() && last[1..] == [9.0, 53.5, 0.0, 0.0], "{stream}: {last:?}");
             let said = &split.notes;
             assert!(said[0].starts_with("column `n` is empty in the training rows"), "{said:?}");
-            assert!(said[1].starts_with("column `kind`: `a` in no training row"), "{said:?}");
-            assert!(said[2].starts_with("one value in every training row: `one` (5)") && said.len() == 3, "{said:?}");
+            assert!(said[1].starts_with("column `kind`: `a` not in the training rows"), "{said:?}");
+            assert!(said[2].starts_with("constant in the training rows: `one` (5)") && said.len() == 3, "{said:?}");
         }
         let split = split(false, true);
         assert_eq!(split.test.rows().encoding().unwrap().columns()[2].levels, ["a", "b", "c"]);
         assert!(
-            split.test.rows().row(59).unwrap()[3..] == [1.0, 0.0, 0.0] && split.notes[1].contains("known all the same")
+            split.test.rows().row(59).unwrap()[3..] == [1.0, 0.0, 0.0]
+                && split.notes[1].contains("kept as known levels")
         );
     }
 }

@@ -1,8 +1,9 @@
-//! Numbers of any width, kept as they came: bytes stay bytes and halves stay halves until a batch is gathered in `f32`.
+//! Numbers of any type, stored as they are in their source: `u8` stays `u8` and `f16` stays `f16` until a batch is
+//! gathered as `f32`.
 
 use half::{bf16, f16};
 
-/// A number that can be read as `f64`; of 64-bit integers beyond 2^53 the nearest.
+/// A number that can be converted to `f64`; 64-bit integers beyond 2^53 are rounded to the nearest.
 trait Number: Copy {
     fn to_f64(self) -> f64;
 }
@@ -26,7 +27,7 @@ impl Number for bf16 {
 
 macro_rules! values {
     ($($(#[$about:meta])* $variant:ident($type:ty) $name:literal,)*) => {
-        /// The numbers of a table, row by row; `NaN` is a missing value.
+        /// The numbers of a table, row by row; `NaN` stands for a missing value.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Values {
             $($(#[$about])* $variant(Vec<$type>),)*
@@ -39,17 +40,17 @@ macro_rules! values {
         }
 
         impl Element {
-            /// Bytes of a number.
+            /// Size of a number in bytes.
             pub fn bytes(self) -> usize {
                 match self { $(Self::$variant => size_of::<$type>(),)* }
             }
 
-            /// Its name, as NumPy has it.
+            /// The name of the type in NumPy.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// Numbers from their bytes; what does not fill a whole number is left out.
+            /// Numbers from their bytes; an incomplete number at the end is ignored.
             pub fn decode(self, bytes: &[u8], big_endian: bool) -> Values {
                 match self {
                     $(Self::$variant => Values::$variant(
@@ -66,7 +67,7 @@ macro_rules! values {
         }
 
         impl Values {
-            /// How many there are.
+            /// Number of values.
             pub fn len(&self) -> usize {
                 match self { $(Self::$variant(values) => values.len(),)* }
             }
@@ -78,12 +79,16 @@ macro_rules! values {
 
             /// Calls `sink` with each number of `range`.
             pub fn each(&self, range: std::ops::Range<usize>, mut sink: impl FnMut(f64)) {
-                match self { $(Self::$variant(values) => values[range].iter().for_each(|&value| sink(value.to_f64())),)* }
+                match self {
+                    $(Self::$variant(values) => values[range].iter().for_each(|&value| sink(value.to_f64())),)*
+                }
             }
 
             /// Appends the numbers of `range` to `buffer`.
             pub fn extend(&self, range: std::ops::Range<usize>, buffer: &mut Vec<f64>) {
-                match self { $(Self::$variant(values) => buffer.extend(values[range].iter().map(|&value| value.to_f64())),)* }
+                match self {
+                    $(Self::$variant(values) => buffer.extend(values[range].iter().map(|&value| value.to_f64())),)*
+                }
             }
 
             /// The number at `index`.
@@ -93,7 +98,9 @@ macro_rules! values {
 
             /// The numbers at `indices`, in that order.
             pub fn pick(&self, indices: impl Iterator<Item = usize>) -> Self {
-                match self { $(Self::$variant(values) => Self::$variant(indices.map(|index| values[index]).collect()),)* }
+                match self {
+                    $(Self::$variant(values) => Self::$variant(indices.map(|index| values[index]).collect()),)*
+                }
             }
 
             /// Appends `other`; both as `f64` if their types differ.
@@ -113,25 +120,25 @@ macro_rules! values {
 }
 
 values! {
-    /// Bytes, such as grey levels.
+    /// Unsigned 8-bit integers, such as gray levels.
     U8(u8) "uint8",
-    /// Signed bytes.
+    /// Signed 8-bit integers.
     I8(i8) "int8",
-    /// 16 bits.
+    /// Unsigned 16-bit integers.
     U16(u16) "uint16",
-    /// 16 bits, signed.
+    /// Signed 16-bit integers.
     I16(i16) "int16",
-    /// 32 bits.
+    /// Unsigned 32-bit integers.
     U32(u32) "uint32",
-    /// 32 bits, signed.
+    /// Signed 32-bit integers.
     I32(i32) "int32",
-    /// 64 bits.
+    /// Unsigned 64-bit integers.
     U64(u64) "uint64",
-    /// 64 bits, signed.
+    /// Signed 64-bit integers.
     I64(i64) "int64",
-    /// Half precision.
+    /// Half precision (IEEE 754).
     F16(f16) "float16",
-    /// Half precision with the range of single precision.
+    /// Brain floating point: 16 bits with the range of single precision.
     BF16(bf16) "bfloat16",
     /// Single precision.
     F32(f32) "float32",
@@ -140,13 +147,12 @@ values! {
 }
 
 impl Element {
-    /// Whether such a number can be missing.
+    /// Whether it is a floating-point type, which can hold `NaN` for a missing value.
     pub fn is_float(self) -> bool {
         matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
     }
 
-    /// The bytes of a number: of the nearest whole one in a type of whole numbers, and of the type's end where it is
-    /// beyond that.
+    /// The bytes of a number of this type. For an integer type it is rounded and clamped to the range of the type.
     pub(crate) fn encode(self, value: f64, big_endian: bool) -> Vec<u8> {
         let whole = value.round();
         let mut bytes = match self {
@@ -169,15 +175,15 @@ impl Element {
         bytes
     }
 
-    /// Whether single precision holds every such number.
+    /// Whether single precision represents every number of this type exactly.
     pub(crate) fn is_single(self) -> bool {
         !matches!(self, Self::U32 | Self::I32 | Self::U64 | Self::I64 | Self::F64)
     }
 }
 
 impl Values {
-    /// The same numbers with `NaN` in place of those in `missing`, as real numbers that hold them; and how many there
-    /// are of each.
+    /// The same numbers as floating point, with `NaN` in place of those in `missing`; and how often each of those
+    /// occurs.
     pub(crate) fn without(&self, missing: &[f64]) -> (Self, Vec<usize>) {
         let mut counts = vec![0; missing.len()];
         let mut real = |value: f64| match missing.iter().position(|missing| *missing == value) {
@@ -202,12 +208,12 @@ impl Values {
         (made, counts)
     }
 
-    /// Whether there are none.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether any is `NaN`.
+    /// Whether any value is `NaN`.
     pub fn has_missing(&self) -> bool {
         let mut missing = false;
         if matches!(self.element(), Element::F16 | Element::BF16 | Element::F32 | Element::F64) {
@@ -216,7 +222,7 @@ impl Values {
         missing
     }
 
-    /// Where the first infinite number is.
+    /// The index of the first infinite value.
     pub fn first_infinite(&self) -> Option<usize> {
         match self.element() {
             Element::F16 | Element::BF16 | Element::F32 | Element::F64 => {
@@ -232,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_become_numbers_in_either_order() {
+    fn bytes_are_decoded_in_both_byte_orders() {
         assert_eq!(Element::I16.decode(&[0xff, 0xfd], true), Values::I16(vec![-3]));
         assert_eq!(Element::I16.decode(&[0xfd, 0xff], false), Values::I16(vec![-3]));
         assert_eq!(Element::F16.decode(&[0x00, 0x3c, 0xff], false).get(0), 1.0);
@@ -240,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_found() {
+    fn missing_and_infinite_values_are_found() {
         assert!(Values::F32(vec![1.0, f32::NAN]).has_missing() && !Values::U8(vec![1]).has_missing());
         assert_eq!(Values::F64(vec![1e300, f64::INFINITY]).first_infinite(), Some(1));
         let mut mixed = Values::U8(vec![1]);

@@ -1,11 +1,13 @@
-//! What `wgpu` does not say of an adapter.
+//! The memory of a GPU, which `wgpu` does not report.
 
 use burn::tensor::wgpu::wgpu::{self, hal::api::Vulkan};
 
-/// Bytes of the largest memory that is the adapter's own; none if its interface does not say, as all but Vulkan do not.
+/// The size in bytes of the largest device-local memory heap of `adapter`.
+///
+/// `None` if its graphics interface does not report it; only Vulkan does.
 pub fn adapter_memory(adapter: &wgpu::Adapter) -> Option<u64> {
-    // SAFETY: the handles are only read, while `adapter` is alive; the physical device belongs to the instance that is
-    // asked about it.
+    // SAFETY: the handles are only read, and only while `adapter` is alive; the physical device belongs to the
+    // instance that is queried.
     let memory = unsafe {
         let adapter = adapter.as_hal::<Vulkan>()?;
         adapter.shared_instance().raw_instance().get_physical_device_memory_properties(adapter.raw_physical_device())

@@ -1,4 +1,4 @@
-//! Which tensors a kernel may read: `f32` on the Flex backend, with or without autodiff.
+//! The tensors that a CPU kernel can read: `f32` on the Flex backend, with or without autodiff.
 
 use burn::{
     backend::{
@@ -14,7 +14,7 @@ use crate::buffer;
 /// A float tensor of `Autodiff<Flex>`.
 pub(crate) type Tracked = FloatTensor<Autodiff<Flex>>;
 
-/// What a kernel reads.
+/// An input of a kernel.
 pub(crate) struct Operand {
     kind: Kind,
     autodiff: DispatchAutodiffContext,
@@ -26,7 +26,7 @@ enum Kind {
 }
 
 impl Operand {
-    /// The tensor's Flex primitive; none where a kernel cannot read it.
+    /// The tensor's Flex primitive; `None` if a kernel cannot read it.
     pub(crate) fn new<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         if !crate::simd::is_fast() {
             return None;
@@ -56,12 +56,12 @@ impl Operand {
         matches!(self.kind, Kind::Tracked(_))
     }
 
-    /// Whether a gradient flows into it.
+    /// Whether it needs a gradient.
     pub(crate) fn is_tracked(&self) -> bool {
         matches!(&self.kind, Kind::Tracked(tracked) if tracked.is_tracked())
     }
 
-    /// The primitive and what autodiff knows of it; a constant if it knows nothing.
+    /// The primitive with its node in the autodiff graph; a constant if it has none.
     pub(crate) fn tracked(self) -> Tracked {
         match self.kind {
             Kind::Plain(primitive) => Tracked::new(primitive),
@@ -77,7 +77,7 @@ impl Operand {
     }
 }
 
-/// The autodiff context of an operation on these; none where Burn would not compute without it.
+/// The autodiff context of an operation on these operands; the default where none of them has one.
 pub(crate) fn context<const N: usize>(operands: [&Operand; N]) -> DispatchAutodiffContext {
     operands
         .into_iter()
@@ -92,43 +92,42 @@ pub(crate) fn plain<const D: usize>(primitive: FlexTensor) -> Tensor<D> {
     Tensor::from_dispatch(DispatchTensor { kind, autodiff: DispatchAutodiffContext::Disabled })
 }
 
-/// A tensor in this autodiff context.
+/// A tensor in the given autodiff context.
 pub(crate) fn wrap<const D: usize>(tracked: Tracked, autodiff: DispatchAutodiffContext) -> Tensor<D> {
     let kind = DispatchTensorKind::Autodiff(Box::new(DispatchTensorKind::Flex(BackendTensor::Autodiff(tracked))));
     Tensor::from_dispatch(DispatchTensor { kind, autodiff })
 }
 
-/// A primitive of these numbers.
+/// A primitive that holds `values`.
 pub(crate) fn primitive(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::from_data(TensorData::from_bytes(buffer::into_bytes(values), shape.into(), DType::F32))
 }
 
-/// The same numbers, in order and from the start of their buffer: without a copy if they lie so already.
-pub(crate) fn in_order(tensor: FlexTensor) -> FlexTensor {
+/// The tensor in row-major order, from the start of its buffer: without a copy if it already is.
+pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     let whole = tensor.layout().is_contiguous() && tensor.layout().start_offset() == 0;
     if whole && tensor.bytes().len() == 4 * tensor.layout().num_elements() { tensor } else { tensor.to_contiguous() }
 }
 
-/// The numbers of a tensor that [`in_order`] has seen.
-pub(crate) fn numbers(tensor: &FlexTensor) -> &[f32] {
-    tensor.as_slice().expect("contiguous numbers")
+/// The values of a [`contiguous`] tensor.
+pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().expect("a contiguous f32 tensor")
 }
 
-/// The numbers of a tensor that [`in_order`] has seen, to write to: its own buffer if nobody else reads it, a copy
-/// otherwise.
+/// The values of a [`contiguous`] tensor, to write to: its own buffer if it has no other owner, otherwise a copy.
 pub(crate) fn into_vec(tensor: FlexTensor) -> Vec<f32> {
     if !tensor.is_unique() {
-        return buffer::copy(numbers(&tensor));
+        return buffer::copy(values(&tensor));
     }
-    tensor.into_data().try_into_vec().expect("f32 data")
+    tensor.into_data().try_into_vec().expect("an f32 tensor")
 }
 
-/// Sizes of a tensor of `D` dimensions.
+/// The sizes of a tensor of `D` dimensions.
 pub(crate) fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
     tensor.layout().shape().dims()
 }
 
-/// Layout of a matrix.
+/// Rows, columns, their strides, and the start offset of a matrix.
 pub(crate) fn strides(layout: &Layout) -> (usize, usize, isize, isize, usize) {
     let (shape, strides) = (layout.shape(), layout.strides());
     (shape[0], shape[1], strides[0], strides[1], layout.start_offset())

@@ -1,30 +1,54 @@
-//! CPU kernels for Burn's tensors, each equal to Burn's own operations to rounding, and faster on Burn's Flex backend.
+//! Fast kernels for Burn's tensors. Each computes the same as Burn's own operations, up to rounding.
 //!
-//! Every function here takes and gives ordinary Burn tensors. Where all of them are `f32` on the Flex backend, with or
-//! without autodiff, a kernel runs; anywhere else the same result comes from Burn's operations, which fuse on a GPU.
-//! Nothing has to be chosen.
+//! Every function takes and returns ordinary Burn tensors, and chooses the implementation by itself. A CPU kernel runs
+//! where all tensors are `f32` on Burn's Flex backend, with or without autodiff. On any other backend or type, the
+//! function uses Burn's operations, which fuse on a GPU.
 //!
-//! - [`linear`]: `phi(x W + b)` in one operation, with a backward pass that skips what is zero; [`dense`]: the same of
-//!   Burn's own layers;
-//! - [`activate`]: an activation by itself, and [`jvp`] with a tangent beside it;
-//! - [`squared_error`] and [`bernoulli`]: the loss of each row;
-//! - [`Sparse`]: the `k` largest units of each row, and products with them whose cost grows with `k`;
-//! - [`conv2d`] and [`conv_transpose2d`]: small convolutions as matrix products;
+//! - [`linear`]: `phi(x W + b)` in one operation, with a backward pass that skips zeros; [`dense`]: the same for Burn's
+//!   own layers; [`matmul`]: a matrix product;
+//! - [`activate`]: an activation by itself; [`jvp`]: an activation with a tangent;
+//! - [`squared_error`], [`bernoulli`]: the loss of each row;
+//! - [`Sparse`]: the `k` largest units of each row, and products with them that cost in proportion to `k`;
+//! - [`conv2d`], [`conv_transpose2d`]: small convolutions as matrix products;
 //! - [`layer_jacobian_norm2`]: the contractive penalty of one layer;
-//! - [`normal_like`]: Gaussian noise;
-//! - [`units`]: what the units of a code do, for metrics;
-//! - `Adam` and `AdamW`: one pass over memory a step.
+//! - [`normal_like`], [`uniform_like`], [`bernoulli_like`], [`signs_like`]: random tensors; [`seeded`]: the same ones
+//!   again;
+//! - [`units`]: activity statistics of the units of a code;
+//! - `Adam`, `AdamW`: optimizers with one pass over memory per step.
 //!
-//! The kernels are there with the feature `flex`, which is on by default and brings that backend. Without it every
-//! function is by Burn's operations, whatever the backend, [`jvp`], [`layer_jacobian_norm2`] and [`Sparse`] give none,
-//! and Adam is Burn's own to take. With the feature `wgpu` there is also `adapter_memory`, what `wgpu` does not say of
-//! a GPU.
+//! ```
+//! use ae_kernels::{Activation, dense, linear};
+//! use burn::{
+//!     nn::LinearConfig,
+//!     tensor::{Device, Tensor},
+//! };
 //!
-//! Large buffers of results are kept for a second after Burn has dropped them, for the next result: with an allocator
-//! that returns memory to the system, page faults would take longer than a step's arithmetic.
+//! let device = Device::default();
+//! let x = Tensor::<2>::from_floats([[1.0, -2.0]], &device);
+//! let weight = Tensor::<2>::from_floats([[1.0, 0.0], [0.0, 1.0]], &device);
+//! let y = linear(x.clone(), weight, Tensor::zeros([2], &device), Activation::Relu);
+//! assert_eq!(y.into_data().iter::<f32>().collect::<Vec<_>>(), [1.0, 0.0]);
 //!
-//! The instructions are chosen when the program runs: AVX-512, AVX2 or NEON where the machine has them, plain code
-//! elsewhere.
+//! // The same for a layer of Burn's own: one changed line in its module.
+//! let layer = LinearConfig::new(2, 3).init(&device);
+//! assert_eq!(dense(&layer, x, Activation::Tanh).dims(), [1, 3]);
+//! ```
+//!
+//! # Features
+//!
+//! - `flex` (default): the CPU kernels, and the Flex backend whose tensors they read. Without it every function uses
+//!   Burn's operations on any backend; [`jvp`], [`layer_jacobian_norm2`] and the constructors of [`Sparse`] return
+//!   `None`, and `Adam` and `AdamW` are missing: use Burn's own.
+//! - `gpu`: GPU kernels for layers, losses, the contractive penalty and Adam. `wgpu`, `cuda` and `rocm` turn it on
+//!   together with the backend. `wgpu` also adds `adapter_memory`, which reports the memory of a GPU.
+//!
+//! # Memory and instructions
+//!
+//! Large result buffers are kept for a second after Burn has dropped them, and reused. With an allocator that returns
+//! memory to the system, page faults would otherwise take longer than the arithmetic of a step.
+//!
+//! The instructions are selected at run time: AVX-512, AVX2 or NEON where the CPU has them, and plain code elsewhere.
+//! On a CPU without fused multiply-add, the functions use Burn's operations.
 
 #[cfg(feature = "flex")]
 mod activation;
@@ -34,7 +58,7 @@ mod adam;
 mod adapter;
 #[cfg(feature = "flex")]
 mod buffer;
-mod by_burn;
+mod burn_ops;
 #[cfg(feature = "flex")]
 mod contraction;
 #[cfg(feature = "flex")]
@@ -71,7 +95,7 @@ mod without_kernels;
 
 #[cfg(feature = "wgpu")]
 pub use adapter::adapter_memory;
-pub use by_burn::{Activation, Units};
+pub use burn_ops::{Activation, Units};
 pub use random::{alone, seeded};
 #[cfg(not(feature = "flex"))]
 pub use without_kernels::{
@@ -91,3 +115,8 @@ pub use {
     sparse::Sparse,
     units::units,
 };
+
+/// Compiles and runs the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

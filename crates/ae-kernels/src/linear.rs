@@ -1,11 +1,11 @@
 //! `phi(x W + b)` as one operation.
 //!
-//! The forward pass adds the bias and applies `phi` to each part of the product while it is in the cache, and keeps its
-//! value alone, or the slope where the value does not say it. The backward pass goes over the gradient once (slope,
-//! sums over the batch for the bias, how much of it is not 0) and multiplies twice. Where hardly any of the gradient is
-//! left, as behind a sparse code, the weights' gradient is summed over what is left.
-
-use std::ops::Range;
+//! The forward pass adds the bias and applies `phi` to each part of the product while it is in the cache. For the
+//! backward pass it keeps the layer's values or, where the slope of `phi` does not follow from its value, the slopes.
+//!
+//! The backward pass goes over the gradient once (multiplies by the slopes, sums over the batch for the bias, counts
+//! the entries that are not 0) and then computes two products. Where almost all of the gradient is 0, as behind a
+//! sparse code, the gradient of the weights is summed over the remaining entries instead.
 
 use burn::{
     backend::{
@@ -23,17 +23,16 @@ use burn::{
 
 use crate::{
     Activation,
-    activation::{activate, sum_rows},
+    activation::{activate, layer_backward},
     buffer::Scratch,
-    by_burn,
+    burn_ops,
     cpu::{self, Operand},
     gemm::{Matrix, product, product_and},
-    sparse::Entries,
-    threads,
+    sparse::entries::Entries,
 };
 
-/// Of how many numbers at most one may differ from 0 for a sum over the others to be left out: products run at tens of
-/// multiplications a nanosecond, sums over what is left at a few.
+/// The gradient of the weights is summed sparsely if fewer than one in this many entries of the layer's gradient are
+/// not 0. A dense product computes tens of multiplications per nanosecond, a sparse sum only a few.
 const SPARSE: usize = 24;
 
 /// `phi(x W + b)`: `x` `[batch, d_in]`, `weight` `[d_in, d_out]`, `bias` `[d_out]`, to `[batch, d_out]`.
@@ -44,10 +43,10 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Acti
         if let Some(y) = crate::gpu::linear(&x, &weight, &bias, activation) {
             return y;
         }
-        return by_burn::linear(x, weight, bias, activation);
+        return burn_ops::linear(x, weight, bias, activation);
     };
     if Matrix::of(x_cpu.primitive()).is_none() || Matrix::of(w_cpu.primitive()).is_none() {
-        return by_burn::linear(x, weight, bias, activation);
+        return burn_ops::linear(x, weight, bias, activation);
     }
     drop((x, weight, bias));
     if !(x_cpu.is_autodiff() || w_cpu.is_autodiff() || b_cpu.is_autodiff()) {
@@ -57,20 +56,25 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Acti
     let (x, x_node) = x_cpu.tracked().into_parts();
     let (w, w_node) = w_cpu.tracked().into_parts();
     let (b, b_node) = b_cpu.tracked().into_parts();
-    let tracked =
-        match (Step { activation }).prepare::<NoCheckpointing>([x_node, w_node, b_node]).compute_bound().stateful() {
-            OpsKind::Tracked(step) => {
-                let (y, kept) = forward(&x, &w, &b, activation, true);
-                step.finish(State { x, w, kept }, y)
-            }
-            OpsKind::UnTracked(step) => step.finish(forward(&x, &w, &b, activation, false).0),
-        };
+    let tracked = match (LinearBackward { activation })
+        .prepare::<NoCheckpointing>([x_node, w_node, b_node])
+        .compute_bound()
+        .stateful()
+    {
+        OpsKind::Tracked(op) => {
+            let (y, kept) = forward(&x, &w, &b, activation, true);
+            op.finish(LinearState { x, w, kept }, y)
+        }
+        OpsKind::UnTracked(op) => op.finish(forward(&x, &w, &b, activation, false).0),
+    };
     cpu::wrap(tracked, context)
 }
 
-/// `phi` of one of Burn's own layers, with its parameters where they are: what `phi(layer.forward(x))` says, `[...,
-/// d_in]` to `[..., d_out]` of any rank, at the speed of [`linear`]. A module that holds Burn's layers changes one line
-/// for each, and nothing in its records.
+/// `phi(layer.forward(x))` for one of Burn's own layers, at the speed of [`linear`]: `[..., d_in]` to `[..., d_out]`,
+/// of any rank.
+///
+/// The layer keeps its parameters: a module that holds Burn's layers changes one line for each, and nothing in its
+/// records.
 pub fn dense<const D: usize>(layer: &Linear, x: Tensor<D>, activation: Activation) -> Tensor<D> {
     let of_rows = |x: Tensor<2>| match &layer.bias {
         Some(bias) => linear(x, layer.weight.val(), bias.val(), activation),
@@ -104,18 +108,18 @@ pub fn matmul(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
     let (a, a_node) = a_cpu.tracked().into_parts();
     let (b, b_node) = b_cpu.tracked().into_parts();
     let y = multiply(&a, &b);
-    let tracked = match Product.prepare::<NoCheckpointing>([a_node, b_node]).compute_bound().stateful() {
-        OpsKind::Tracked(step) => step.finish((a, b), y),
-        OpsKind::UnTracked(step) => step.finish(y),
+    let tracked = match MatmulBackward.prepare::<NoCheckpointing>([a_node, b_node]).compute_bound().stateful() {
+        OpsKind::Tracked(op) => op.finish((a, b), y),
+        OpsKind::UnTracked(op) => op.finish(y),
     };
     cpu::wrap(tracked, context)
 }
 
 fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
-    Matrix::of(tensor).expect("looked at before")
+    Matrix::of(tensor).expect("checked before")
 }
 
-/// The layer's values, and what the backward pass reads of them if it is to `keep` something.
+/// The layer's values, and what the backward pass needs of them if `keep` is set.
 fn forward(
     x: &FlexTensor,
     w: &FlexTensor,
@@ -123,11 +127,11 @@ fn forward(
     activation: Activation,
     keep: bool,
 ) -> (FlexTensor, Option<FlexTensor>) {
-    let (x, w, b) = (matrix(x), matrix(w), cpu::in_order(b.clone()));
-    let bias = cpu::numbers(&b);
+    let (x, w, b) = (matrix(x), matrix(w), cpu::contiguous(b.clone()));
+    let bias = cpu::values(&b);
     assert!(
         x.cols() == w.rows() && bias.len() == w.cols(),
-        "a layer from {} to {} reads {} features",
+        "a layer of {} inputs and {} outputs cannot read {} features, or its bias has another length",
         w.rows(),
         w.cols(),
         x.cols()
@@ -145,28 +149,28 @@ fn forward(
 }
 
 #[derive(Debug)]
-struct Step {
+struct LinearBackward {
     activation: Activation,
 }
 
 #[derive(Debug, Clone)]
-struct State {
+struct LinearState {
     x: FlexTensor,
     w: FlexTensor,
-    /// The layer's values or their slopes; nothing without an activation.
+    /// The layer's values, or its slopes where those are kept; `None` without an activation.
     kept: Option<FlexTensor>,
 }
 
-impl Backward<Flex, 3> for Step {
-    type State = State;
+impl Backward<Flex, 3> for LinearBackward {
+    type State = LinearState;
 
-    fn backward(self, ops: Ops<State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = cpu::in_order(gradients.consume::<Flex>(&ops.node));
-        let State { x, w, kept } = ops.state;
+    fn backward(self, ops: Ops<LinearState, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = cpu::contiguous(gradients.consume::<Flex>(&ops.node));
+        let LinearState { x, w, kept } = ops.state;
         let [x_node, w_node, b_node] = ops.parents;
         let [batch, width] = cpu::dims(&gradient);
         let mut gradient = Scratch::of(cpu::into_vec(gradient));
-        let (sums, active) = pull_back(self.activation, &mut gradient, kept.as_ref(), width);
+        let (sums, active) = layer_backward(self.activation, &mut gradient, kept.as_ref(), width);
         if let Some(node) = b_node {
             gradients.register::<Flex>(node.id, cpu::primitive(sums, [width]));
         }
@@ -186,46 +190,14 @@ impl Backward<Flex, 3> for Step {
     }
 }
 
-/// The gradient before the activation, in place; its sums over the rows, and how many of its numbers are not 0.
-pub(crate) fn pull_back(
-    activation: Activation,
-    gradient: &mut [f32],
-    kept: Option<&FlexTensor>,
-    width: usize,
-) -> (Vec<f32>, usize) {
-    let rows = gradient.len() / width.max(1);
-    let runs = threads::runs(rows, threads::sums(gradient.len()));
-    let mut sums = vec![0.0; runs.len().max(1) * width];
-    let mut active = vec![0; runs.len()];
-    if width > 0 {
-        let kept: Option<&[f32]> = kept.map(cpu::numbers);
-        let parts = runs
-            .iter()
-            .zip(threads::cut(gradient, &runs, width))
-            .zip(sums.chunks_mut(width))
-            .zip(&mut active)
-            .collect();
-        type Part<'a> = (((&'a Range<usize>, &'a mut [f32]), &'a mut [f32]), &'a mut usize);
-        threads::for_each_part(parts, |(((run, gradient), sums), active): Part| {
-            // Without an activation nothing was kept.
-            let kept = kept.map(|kept| &kept[run.start * width..run.end * width]);
-            *active = match kept {
-                Some(kept) => activation.pull_back_rows(gradient, kept, sums),
-                None => sum_rows(gradient, sums),
-            };
-        });
-    }
-    (threads::sum_parts(sums, width), active.iter().sum())
-}
-
 #[derive(Debug)]
-struct Product;
+struct MatmulBackward;
 
-impl Backward<Flex, 2> for Product {
+impl Backward<Flex, 2> for MatmulBackward {
     type State = (FlexTensor, FlexTensor);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = cpu::in_order(gradients.consume::<Flex>(&ops.node));
+        let gradient = cpu::contiguous(gradients.consume::<Flex>(&ops.node));
         let (a, b) = (matrix(&ops.state.0), matrix(&ops.state.1));
         let dy = matrix(&gradient);
         let [a_node, b_node] = ops.parents;

@@ -1,23 +1,23 @@
-//! `exp` and what is made of it, in straight-line code that a compiler turns into vector instructions.
+//! `exp` and functions based on it, as straight-line code that the compiler vectorizes.
 //!
-//! Polynomials and reductions follow Cephes (Moshier): errors of 1 to 3 units in the last place over the whole range.
-//! NaN goes through.
+//! Polynomials and range reductions follow Cephes (Moshier), with errors of 1 to 3 units in the last place over the
+//! whole range. NaN is propagated.
 
-/// `a b + c`, in one rounding.
+/// `a b + c`, rounded once.
 #[inline(always)]
 pub(crate) fn fma(a: f32, b: f32, c: f32) -> f32 {
     a.mul_add(b, c)
 }
 
-/// Above it `exp` is infinite.
+/// Above this bound `exp` is infinite.
 const EXP_MAX: f32 = 88.72;
-/// Below it `exp` is taken to be that of this bound, twice the smallest normal number.
+/// Below this bound `exp` returns its value at the bound, twice the smallest normal number.
 const EXP_MIN: f32 = -86.6;
-/// Adding it rounds to an integer, which then stands in the last bits.
+/// Adding this constant rounds a number to an integer, which is then in the lowest bits.
 const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
 
-/// `x = n ln 2 + r` with `|r|` of at most half of `ln 2`: `n` in the last bits of the first number, `r`, and `p` of
-/// `e^r = 1 + r + p r^2`.
+/// The range reduction `x = n ln 2 + r` with `|r| <= ln 2 / 2`. Returns a number with `n` in its lowest bits, `r`, and
+/// `p` of `e^r = 1 + r + p r^2`.
 #[inline(always)]
 fn reduced(x: f32) -> (f32, f32, f32) {
     let shifted = fma(x, std::f32::consts::LOG2_E, ROUND);
@@ -31,7 +31,7 @@ fn reduced(x: f32) -> (f32, f32, f32) {
     (shifted, r, fma(p, r, 5e-1))
 }
 
-/// `e^x`; `inf` above 88.72, and not below 2.4e-38.
+/// `e^x`; infinite above 88.72, and never below 2.4e-38.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     // Written so that NaN fails every comparison and is kept.
@@ -39,18 +39,18 @@ pub(crate) fn exp(x: f32) -> f32 {
     let bounded = if bounded > EXP_MAX { EXP_MAX } else { bounded };
     let (shifted, r, p) = reduced(bounded);
     let y = fma(p * r, r, r + 1.0);
-    // 2^n in two factors, since 2^128 is none.
+    // 2^n as two factors, since 2^128 is not finite.
     let half = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f00_0000));
     let y = y * half * 2.0;
     if x > EXP_MAX { f32::INFINITY } else { y }
 }
 
-/// `e^x - 1` for `x` of at most 0, to a few units in the last place even where it is next to 0.
+/// `e^x - 1` for `x <= 0`, accurate to a few units in the last place even near 0.
 #[inline(always)]
 pub(crate) fn exp_m1_below(x: f32) -> f32 {
     let bounded = if x < EXP_MIN { EXP_MIN } else { x };
     let (shifted, r, p) = reduced(bounded);
-    // 2^n (e^r - 1) + (2^n - 1): for small x, n is 0 and nothing is lost.
+    // 2^n (e^r - 1) + (2^n - 1): for small x, n is 0 and no digits are lost.
     let y = fma(p * r, r, r);
     let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
     fma(y, power, power - 1.0)
@@ -62,10 +62,10 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// `ln(1 + e^x)` for `x` of at most 0.
+/// `ln(1 + e^x)` for `x <= 0`.
 #[inline(always)]
 pub(crate) fn ln_1p_exp(x: f32) -> f32 {
-    // ln(1 + e) = 2 atanh(s) with s = e / (2 + e), at most 1/3: its series keeps what is small.
+    // ln(1 + e) = 2 atanh(s) with s = e / (2 + e), at most 1/3: the series is accurate for small e.
     let e = exp(x);
     let s = e / (2.0 + e);
     let z = s * s;
@@ -78,22 +78,22 @@ pub(crate) fn ln_1p_exp(x: f32) -> f32 {
     2.0 * fma(p * z, s, s)
 }
 
-/// Beyond it the tail of the normal distribution is taken to be 0; it is less than 3e-39.
+/// Beyond this bound the tail of the normal distribution, less than 3e-39, is rounded to 0.
 const NORMAL_MAX: f32 = 13.1;
 
-/// Distribution function and density of the standard normal distribution at `x`, both to a few units in the last place
-/// in either tail.
+/// Distribution function and density of the standard normal distribution at `x`, both accurate to a few units in the
+/// last place in either tail.
 #[inline(always)]
 pub(crate) fn normal(x: f32) -> (f32, f32) {
     let size = x.abs();
     let bounded = if size > NORMAL_MAX { NORMAL_MAX } else { size };
     let square = bounded * bounded;
     let e = exp(-0.5 * square);
-    // What was rounded off the square, which in the exponent is a share of the result.
+    // Corrects for the rounding of the square: in an exponent it becomes a relative error of the result.
     let e = fma(-0.5 * e, fma(bounded, bounded, -square), e);
     let e = if size > NORMAL_MAX { 0.0 } else { e };
-    // The tail is e^(-x^2/2) times a function without a trace of the exponential: a polynomial in t = 1 / (1 + c |x|),
-    // by interpolation at Chebyshev's points between 0 and the bound, with a relative error of 6.4e-8.
+    // The tail is e^(-x^2/2) times a function without exponential growth: a polynomial in t = 1 / (1 + c |x|),
+    // interpolated at Chebyshev points between 0 and the bound, with a relative error of 6.4e-8.
     let t = 1.0 / fma(bounded, 0.34, 1.0);
     let p = fma(t, -0.027_873_195, 0.147_664_59);
     let p = fma(p, t, -0.289_211_63);
@@ -147,7 +147,7 @@ pub(crate) fn ln(x: f32) -> f32 {
 /// `(sin, cos)` of `2 pi t` for `t` in `[0, 1)`.
 #[inline(always)]
 pub(crate) fn sin_cos_turns(t: f32) -> (f32, f32) {
-    // A turn in eighths: the angle to the nearest quarter is at most pi/4.
+    // The angle to the nearest quarter turn is at most pi/4.
     let shifted = fma(t, 4.0, ROUND);
     let quarter = shifted.to_bits() & 3;
     let r = (fma(t, 4.0, -(shifted - ROUND))) * std::f32::consts::FRAC_PI_2;
@@ -162,6 +162,14 @@ pub(crate) fn sin_cos_turns(t: f32) -> (f32, f32) {
     let sin = f32::from_bits(sin.to_bits() ^ ((quarter & 2) << 30));
     let cos = f32::from_bits(cos.to_bits() ^ (((quarter + 1) & 2) << 30));
     (sin, cos)
+}
+
+/// `sum += factor * row`.
+#[inline(always)]
+pub(crate) fn add_scaled(sum: &mut [f32], factor: f32, row: &[f32]) {
+    for (sum, value) in sum.iter_mut().zip(row) {
+        *sum = fma(factor, *value, *sum);
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +199,7 @@ mod tests {
             relative(range(-13.0, 13.0), |x| normal(x).1, |x| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt())
                 < 4.0 * unit
         );
-        // The upper tail is 1 less the lower one, which the asymptotic series gives from 8 on.
+        // The upper tail is 1 minus the lower one, which the asymptotic series gives below -8.
         let below = |x: f64| (-0.5 * x * x).exp() / (-x * std::f64::consts::TAU.sqrt());
         let series = |x: f64| {
             below(x)
@@ -205,7 +213,7 @@ mod tests {
                 normal(x).0
             );
         }
-        // Tables: Phi(-1), Phi(-2), Phi(-4), Phi(-6).
+        // Tabulated values: Phi(-1), Phi(-2), Phi(-4), Phi(-6).
         let table = [
             (0.0f32, 0.5),
             (-1.0, 0.158_655_253_931),
@@ -227,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn extremes_are_those_of_the_limits() {
+    fn extreme_inputs_have_the_limit_values() {
         assert_eq!(exp(f32::INFINITY), f32::INFINITY);
         assert_eq!(exp(100.0), f32::INFINITY);
         assert!(exp(f32::NEG_INFINITY) < 2.5e-38 && exp(f32::NEG_INFINITY) >= 0.0);

@@ -1,51 +1,52 @@
-//! Random tensors, in vectors.
+//! Random tensors, vectorized.
 //!
-//! Sixteen xoshiro128++ generators (Blackman and Vigna 2021) run side by side, seeded by SplitMix64 from a number of
-//! [`random`]: the same seed gives the same numbers every time, on any number of threads. Pairs of uniforms become
-//! pairs of normals by Box and Muller.
+//! Sixteen xoshiro128++ generators (Blackman and Vigna 2021) run side by side. SplitMix64 seeds them from a number of
+//! [`random`]: the same seed gives the same numbers, on any number of threads. The Box-Muller transform turns pairs of
+//! uniform numbers into pairs of normal ones.
 
 use burn::tensor::Tensor;
 
 use crate::{
-    buffer, by_burn,
+    buffer, burn_ops,
     cpu::{self, Operand},
     math,
     random::{self, STEP, mixed},
-    simd::vectorised,
+    simd::vectorized,
     threads,
 };
 
 const LANES: usize = 16;
-/// Numbers that one stream of generators makes, whatever the number of threads.
+/// Values of one stream of generators, whatever the number of threads.
 const STREAM: usize = 1 << 14;
 
-/// Draws from `N(0, std^2)`, in the shape of `x` and on its device.
+/// Samples from `N(0, std^2)`, with the shape and on the device of `x`.
 pub fn normal_like<const D: usize>(x: &Tensor<D>, std: f64) -> Tensor<D> {
-    drawn_like(x, |values, seed| normals(values, std as f32, seed)).unwrap_or_else(|| by_burn::normal_like(x, std))
+    drawn_like(x, |values, seed| normals(values, std as f32, seed)).unwrap_or_else(|| burn_ops::normal_like(x, std))
 }
 
-/// Draws of 1 and -1 with equal chances, in the shape of `x` and on its device.
+/// Samples of 1 and -1 with equal probability, with the shape and on the device of `x`.
 pub fn signs_like<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
-    drawn_like(x, signs).unwrap_or_else(|| by_burn::signs_like(x))
+    drawn_like(x, signs).unwrap_or_else(|| burn_ops::signs_like(x))
 }
 
-/// Draws from `[0, 1)`, multiples of `2^-24`, in the shape of `x` and on its device.
+/// Samples from `[0, 1)`, multiples of `2^-24`, with the shape and on the device of `x`.
 pub fn uniform_like<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
-    drawn_like(x, uniforms).unwrap_or_else(|| by_burn::uniform_like(x))
+    drawn_like(x, uniforms).unwrap_or_else(|| burn_ops::uniform_like(x))
 }
 
-/// Draws of 1, with this chance (to a multiple of `2^-24`), and 0, in the shape of `x` and on its device.
+/// Samples of 1 with the probability `chance` (rounded to a multiple of `2^-24`) and of 0 otherwise, with the shape and
+/// on the device of `x`.
 pub fn bernoulli_like<const D: usize>(x: &Tensor<D>, chance: f64) -> Tensor<D> {
     drawn_like(x, |values, seed| ones(values, chance as f32, seed))
-        .unwrap_or_else(|| by_burn::bernoulli_like(x, chance))
+        .unwrap_or_else(|| burn_ops::bernoulli_like(x, chance))
 }
 
-/// What `fill` makes of the numbers of a stream and its seed; none where no kernel can.
+/// A tensor like `x` that `fill(values of a stream, its seed)` writes; `None` where there is no kernel for `x`.
 fn drawn_like<const D: usize>(x: &Tensor<D>, fill: impl Fn(&mut [f32], u64) + Sync) -> Option<Tensor<D>> {
     let operand = Operand::new(x)?;
     let seed = random::next(&x.device().inner());
     let shape = operand.primitive().layout().shape().clone();
-    let mut values = buffer::numbers(shape.num_elements());
+    let mut values = buffer::unspecified(shape.num_elements());
     let streams: Vec<_> = values.chunks_mut(STREAM).enumerate().collect();
     threads::for_each_part(streams, |(stream, values): (usize, &mut [f32])| {
         fill(values, seed.wrapping_add(stream as u64))
@@ -57,7 +58,7 @@ fn drawn_like<const D: usize>(x: &Tensor<D>, fill: impl Fn(&mut [f32], u64) + Sy
     })
 }
 
-/// Sixteen generators; `state[i][lane]`.
+/// Sixteen generators; their state is `state[i][lane]`.
 struct Generators([[u32; LANES]; 4]);
 
 impl Generators {
@@ -70,7 +71,7 @@ impl Generators {
         Self(std::array::from_fn(|_| std::array::from_fn(|_| next())))
     }
 
-    /// Sixteen uniforms in `[0, 1)`, multiples of `2^-24`.
+    /// Sixteen uniform numbers in `[0, 1)`, multiples of `2^-24`.
     #[inline(always)]
     fn uniforms(&mut self) -> [f32; LANES] {
         let [s0, s1, s2, s3] = &mut self.0;
@@ -90,7 +91,7 @@ impl Generators {
     }
 }
 
-vectorised! {
+vectorized! {
     fn signs(values: &mut [f32], seed: u64) {
         let mut generators = Generators::new(seed);
         for block in values.chunks_mut(LANES) {
@@ -128,7 +129,7 @@ vectorised! {
             let (radius, angle) = (generators.uniforms(), generators.uniforms());
             let mut pair = [0.0f32; 2 * LANES];
             for lane in 0..LANES {
-                // 1 - u lies in (0, 1]: its logarithm is finite.
+                // 1 - u lies in (0, 1], so that its logarithm is finite.
                 let size = std * (-2.0 * math::ln(1.0 - radius[lane])).max(0.0).sqrt();
                 let (sin, cos) = math::sin_cos_turns(angle[lane]);
                 pair[lane] = size * cos;
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn uniforms_fill_their_range_and_ones_come_with_their_chance() {
+    fn uniform_and_bernoulli_samples_have_their_moments() {
         let x = Tensor::<2>::zeros([300, 1001], &Device::flex());
         let numbers = |drawn: Tensor<2>| drawn.into_data().iter::<f32>().map(f64::from).collect::<Vec<_>>();
         let n = 300.0 * 1001.0;
@@ -186,15 +187,18 @@ mod tests {
         let values = draw();
         let n = values.len() as f64;
         let moment = |power: i32| values.iter().map(|v| f64::from(*v / 2.0).powi(power)).sum::<f64>() / n;
-        // Four standard deviations of each moment's mean: its variance is that of the power, (2p - 1)!! less a square.
+        // Four standard deviations of each moment's mean. The variance of a power is (2p - 1)!! minus a square.
         for (power, expected, variance) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
             let error: f64 = moment(power) - expected;
             assert!(error.abs() < 4.0 * f64::sqrt(variance / n), "moment {power} is off by {error}");
         }
         let beyond = values.iter().filter(|v| v.abs() > 4.0).count() as f64 / n; // two standard deviations
-        assert!((beyond - 0.0455).abs() < 4.0 * (0.0455 * 0.9545 / n).sqrt(), "{beyond} beyond two deviations");
-        let neighbours = values.windows(2).map(|pair| f64::from(pair[0] * pair[1]) / 4.0).sum::<f64>() / n;
-        assert!(neighbours.abs() < 4.0 / n.sqrt(), "neighbours correlate: {neighbours}");
+        assert!(
+            (beyond - 0.0455).abs() < 4.0 * (0.0455 * 0.9545 / n).sqrt(),
+            "{beyond} beyond two standard deviations"
+        );
+        let neighbors = values.windows(2).map(|pair| f64::from(pair[0] * pair[1]) / 4.0).sum::<f64>() / n;
+        assert!(neighbors.abs() < 4.0 / n.sqrt(), "neighbors correlate: {neighbors}");
         assert!(values != draw());
         let seeded = || random::seeded(7, &device, draw);
         assert!(seeded() == seeded());

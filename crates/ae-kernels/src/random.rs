@@ -1,8 +1,10 @@
-//! Where random numbers come from: a generator of this thread while it works [`seeded`], else the device's.
+//! The source of random numbers: a generator of this thread inside [`seeded`], and the device's generator elsewhere.
 //!
-//! Burn has one generator for all CPU tensors of a process. Two trainings on two threads that drew from it would take
-//! each other's numbers, and each would end in other weights than alone. What this crate draws inside of [`seeded`]
-//! depends on the seed alone. What Burn draws itself (`Tensor::random`, `Initializer`) does so inside of [`alone`].
+//! Burn has one generator for all CPU tensors of a process. Two training runs on two threads that share it take each
+//! other's numbers, so that each ends with other weights than it would by itself.
+//!
+//! The numbers that this crate draws inside [`seeded`] depend only on the seed. Those that Burn draws itself
+//! (`Tensor::random`, `Initializer`) depend only on the seed inside [`alone`].
 
 use std::{
     cell::Cell,
@@ -11,27 +13,27 @@ use std::{
 
 use burn::tensor::{Device, Distribution, Int, Tensor};
 
-/// Whoever seeds a device's generator and relies on it.
+/// Held while a device's generator is seeded, and while code relies on that seed.
 static DEVICES: Mutex<()> = Mutex::new(());
 
 thread_local! {
-    /// The state of this thread's generator, while it has one.
+    /// The state of this thread's generator, if it has one.
     static STATE: Cell<Option<u64>> = const { Cell::new(None) };
-    /// Whether this thread is [`alone`].
+    /// Whether this thread is inside [`alone`].
     static ALONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014): a number of the sequence that begins at `state`.
+/// The output function of SplitMix64 (Steele, Lea and Flood 2014) for the state `state`.
 pub(crate) fn mixed(state: u64) -> u64 {
     let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
 
-/// The step of the sequence's state.
+/// The increment of SplitMix64's state.
 pub(crate) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Puts something back when it is dropped, also by a panic.
+/// Restores a thread-local value when it is dropped, also during a panic.
 struct Restore<T: Copy + 'static>(&'static std::thread::LocalKey<Cell<T>>, T);
 
 impl<T: Copy> Drop for Restore<T> {
@@ -48,9 +50,20 @@ fn lock() -> Option<MutexGuard<'static, ()>> {
     (!ALONE.get()).then(|| DEVICES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Does the work with random numbers that depend on the seed alone, whatever other threads draw: those of this crate's
-/// kernels on CPU tensors. The generator of `device` is seeded, too, for whatever else is drawn from it, which other
-/// threads may do.
+/// Runs `work` so that the random numbers of this crate's CPU kernels depend only on `seed`, whatever other threads
+/// draw.
+///
+/// The generator of `device` is seeded as well, for numbers that are drawn from it in other ways. Other threads may
+/// draw from that generator meanwhile.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::default();
+/// let x = Tensor::<2>::zeros([2, 3], &device);
+/// let noise = || ae_kernels::seeded(7, &device, || ae_kernels::normal_like(&x, 1.0)).into_data();
+/// assert_eq!(noise(), noise());
+/// ```
 pub fn seeded<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) -> T {
     let _before = set(&STATE, Some(seed));
     let guard = lock();
@@ -59,9 +72,11 @@ pub fn seeded<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Does the work with random numbers of the device's generator that depend on the seed alone: no other thread is in
-/// here or begins [`seeded`](fn@seeded) work meanwhile. Threads that draw by Burn's functions without asking take some
-/// of the numbers. For short work that draws by Burn's own functions, such as the first weights of a model.
+/// Runs `work` so that random numbers from the generator of `device` depend only on `seed`: no other thread runs
+/// `alone` or starts [`seeded`](fn@seeded) work meanwhile.
+///
+/// It is meant for short work that draws with Burn's own functions, such as the initial weights of a model. Threads
+/// that use Burn's functions outside `alone` and [`seeded`](fn@seeded) still take numbers of the same generator.
 pub fn alone<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) -> T {
     let _state = set(&STATE, None);
     let _guard = lock();
@@ -70,7 +85,8 @@ pub fn alone<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// The next seed for a kernel that draws: of this thread's generator if it has one, else two words of the device's.
+/// The next seed for a kernel that draws: from this thread's generator if it has one, otherwise two words from the
+/// device's.
 pub(crate) fn next(device: &Device) -> u64 {
     match STATE.get() {
         Some(state) => {
@@ -112,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_burn_draws_is_drawn_alone() {
+    fn burns_random_numbers_are_reproducible_inside_alone() {
         let device = Device::flex();
         let burn = |seed| {
             let draw = || Tensor::<2>::random([50, 50], Distribution::Uniform(0.0, 1.0), &device);
@@ -129,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn work_within_work_has_numbers_of_its_own() {
+    fn nested_work_has_its_own_numbers() {
         let device = Device::flex();
         let x = Tensor::<1>::zeros([4], &device);
         let draw = || uniform_like(&x).into_data().iter::<f32>().collect::<Vec<_>>();

@@ -1,12 +1,17 @@
-//! The widest vectors that the machine has.
+//! Run-time selection of the widest vector instructions that the CPU has.
 
-/// Declares functions that are compiled three times, for AVX-512, for AVX2 and for any machine, and called in the best
-/// way that this one allows.
+/// Declares functions that are compiled three times: for AVX-512, for AVX2, and for any CPU. The version for this CPU
+/// is selected when the function is called.
 ///
-/// Loops over slices in them become vector code. What they call must be `#[inline(always)]`, or it is not compiled with
-/// them; so loops are written as `for`, whose parts always are.
-macro_rules! vectorised {
-    ($($(#[$about:meta])* $visibility:vis fn $name:ident $(<$($kind:ident: $bound:path),+>)? ($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {$(
+/// Loops over slices in the body become vector code. Functions that the body calls must be `#[inline(always)]`, or they
+/// are not compiled for the wider instructions. For the same reason loops are written with `for` rather than with
+/// closures: the parts of a `for` loop are always inlined.
+macro_rules! vectorized {
+    ($(
+        $(#[$about:meta])*
+        $visibility:vis fn $name:ident $(<$($kind:ident: $bound:path),+>)?
+        ($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block
+    )*) => {$(
         $(#[$about])*
         $visibility fn $name $(<$($kind: $bound),+>)? ($($argument: $type),*) $(-> $result)? {
             #[inline(always)]
@@ -23,7 +28,7 @@ macro_rules! vectorised {
                     body $(::<$($kind),+>)? ($($argument),*)
                 }
                 match $crate::simd::level() {
-                    // SAFETY: the machine has these instructions, says `level`.
+                    // SAFETY: `level` has checked that the CPU has these instructions.
                     $crate::simd::Level::Avx512 => return unsafe { avx512 $(::<$($kind),+>)? ($($argument),*) },
                     // SAFETY: as above.
                     $crate::simd::Level::Avx2 => return unsafe { avx2 $(::<$($kind),+>)? ($($argument),*) },
@@ -35,10 +40,10 @@ macro_rules! vectorised {
     )*};
 }
 
-pub(crate) use vectorised;
+pub(crate) use vectorized;
 
-/// What the machine's vectors can do; in tests of this crate less, with `AE_KERNELS=avx2` or `AE_KERNELS=any` in the
-/// environment.
+/// The vector instructions to use. In tests of this crate, `AE_KERNELS=avx2` or `AE_KERNELS=any` in the environment
+/// limits them to less than the CPU has.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -64,15 +69,16 @@ pub(crate) fn level() -> Level {
     *LEVEL
 }
 
-/// What a test asks for.
+/// The limit that a test sets in the environment.
 #[cfg(target_arch = "x86_64")]
 fn asked() -> Option<String> {
     if cfg!(test) { std::env::var("AE_KERNELS").ok() } else { None }
 }
 
-/// Whether this machine has an instruction that multiplies and adds. Without one each step of a kernel would be a call
-/// of a function, far slower than Burn's own operations; where a test asks for less than the machine has, the kernels
-/// run nevertheless.
+/// Whether the CPU has a fused multiply-add instruction.
+///
+/// Without one, `mul_add` is a function call, and the kernels are far slower than Burn's own operations. Tests that
+/// limit the instructions run the kernels nevertheless.
 pub(crate) fn is_fast() -> bool {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,10 +1,12 @@
-//! How work is divided among the machine's threads: as many as rayon has, so that `RAYON_NUM_THREADS` says how many.
+//! How work is divided among the CPU's threads. There are as many as rayon has: `RAYON_NUM_THREADS` sets their number.
 //!
-//! A training step is dozens of operations of 10 to 1,000 microseconds, one after the other. So the thread that calls
-//! takes part instead of going to sleep, and stays awake for the last of the others: to be woken costs as much as a
-//! small operation does. The others are a pool of rayon's with one thread less than there are cores: its global pool,
-//! which Burn uses, has one too many beside a caller that works, and that one, looking for work and finding none, would
-//! take turns with those that have some.
+//! A training step is dozens of operations of 10 to 1,000 microseconds, one after the other. Waking a thread costs as
+//! much as a small operation. So the calling thread takes part in the work, and spins while it waits for the others
+//! instead of going to sleep.
+//!
+//! The helpers are a separate rayon pool with one thread less than there are cores. Rayon's global pool, which Burn
+//! uses, would have one thread too many beside a working caller: an idle thread that spins for work takes turns on a
+//! core with a thread that has some.
 
 use std::{
     hint,
@@ -18,60 +20,61 @@ use std::{
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// How many threads there are, with the caller's.
+/// The number of threads, including the caller's.
 static COUNT: LazyLock<usize> = LazyLock::new(rayon::current_num_threads);
-/// All but the caller's; none where there are none, or where the system gives no more.
+/// The threads other than the caller's; `None` on a single core, or if the system provides no more threads.
 static HELPERS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
     let helpers = ThreadPoolBuilder::new().num_threads(*COUNT - 1).thread_name(|index| format!("kernels-{index}"));
     if *COUNT > 1 { helpers.build().ok() } else { None }
 });
 
-/// Elementary operations below which a second thread costs more than it saves: some microseconds.
+/// Elementary operations below which a second thread costs more than it saves; they take a few microseconds.
 const WORTH_A_THREAD: usize = 1 << 14;
-/// How often the caller looks whether the others are done before it falls asleep: some hundred microseconds.
-const LOOKS: usize = 20_000;
-/// How often it looks before it lets others have its core for a moment.
-const PATIENCE: usize = 100;
+/// How often the caller checks whether the helpers are done before it goes to sleep: some hundred microseconds.
+const SPINS: usize = 20_000;
+/// After how many checks the caller yields its core once.
+const SPINS_PER_YIELD: usize = 100;
 
-/// How many threads work takes part in, at least 1.
+/// The number of threads that share work, at least 1.
 pub(crate) fn count() -> usize {
     *COUNT
 }
 
-/// How many parts `work` elementary operations are worth, at least 1.
-pub(crate) fn parts(work: usize) -> usize {
+/// The number of parts that `work` elementary operations are worth, at least 1.
+pub(crate) fn part_count(work: usize) -> usize {
     if work < 2 * WORTH_A_THREAD { 1 } else { count().min(work / WORTH_A_THREAD) }
 }
 
-/// How many parts `work` elementary operations are cut into where each part has a sum of its own: the same on any
-/// number of threads, because the order of a sum decides its last bit, and a training has to come out the same wherever
-/// it is resumed.
-pub(crate) fn sums(work: usize) -> usize {
+/// The number of parts for `work` elementary operations if each part computes a sum of its own, at least 1.
+///
+/// It does not depend on the number of threads: the order of a sum decides its last bit, and a training run must give
+/// the same numbers wherever it is resumed.
+pub(crate) fn reduction_parts(work: usize) -> usize {
     (work / WORTH_A_THREAD).clamp(1, 8)
 }
 
-/// `rows` rows in `parts` runs of about the same length, multiples of 4 where that is possible: their bounds.
-pub(crate) fn runs(rows: usize, parts: usize) -> Vec<Range<usize>> {
-    runs_of(rows, parts, 4)
+/// Divides `rows` into at most `parts` half-open ranges of about equal length, multiples of 4 where possible.
+pub(crate) fn row_ranges(rows: usize, parts: usize) -> Vec<Range<usize>> {
+    ranges_of(rows, parts, 4)
 }
 
-/// [`runs`] whose lengths are multiples of `unit`.
-pub(crate) fn runs_of(rows: usize, parts: usize, unit: usize) -> Vec<Range<usize>> {
+/// [`row_ranges`] with lengths that are multiples of `unit`.
+pub(crate) fn ranges_of(rows: usize, parts: usize, unit: usize) -> Vec<Range<usize>> {
     let length = rows.div_ceil(parts.max(1)).next_multiple_of(unit).max(unit);
     (0..rows).step_by(length).map(|first| first..(first + length).min(rows)).collect()
 }
 
-/// `slice`, cut at the rows of `runs`, which are `width` wide.
-pub(crate) fn cut<'a, T>(mut slice: &'a mut [T], runs: &[Range<usize>], width: usize) -> Vec<&'a mut [T]> {
-    let take = |run: &Range<usize>| {
-        let (head, tail) = std::mem::take(&mut slice).split_at_mut(run.len() * width);
+/// Splits `slice`, whose rows are `width` wide, into the rows of each range.
+pub(crate) fn split_rows<'a, T>(mut slice: &'a mut [T], ranges: &[Range<usize>], width: usize) -> Vec<&'a mut [T]> {
+    let take = |range: &Range<usize>| {
+        let (head, tail) = std::mem::take(&mut slice).split_at_mut(range.len() * width);
         slice = tail;
         head
     };
-    runs.iter().map(take).collect()
+    ranges.iter().map(take).collect()
 }
 
-/// The sums of each part, `width` numbers each, added up in the order of the parts.
+/// Adds up the partial sums of each part, `width` values each, in the order of the parts.
 pub(crate) fn sum_parts(mut sums: Vec<f32>, width: usize) -> Vec<f32> {
     let (first, rest) = sums.split_at_mut(width);
     rest.chunks(width.max(1)).for_each(|part| first.iter_mut().zip(part).for_each(|(sum, part)| *sum += part));
@@ -79,7 +82,7 @@ pub(crate) fn sum_parts(mut sums: Vec<f32>, width: usize) -> Vec<f32> {
     sums
 }
 
-/// `work(part)` for every part, on all threads.
+/// Calls `work(part)` for every part, on all threads.
 pub(crate) fn for_each_part<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync) {
     let helpers = count().min(parts.len()).saturating_sub(1);
     let pool = if helpers > 0 { HELPERS.as_ref() } else { None };
@@ -99,13 +102,13 @@ pub(crate) fn for_each_part<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync) {
             });
         }
         take_part();
-        // One of the helpers has better to do than to wait: it may be the one that the others are waiting for.
-        let looks = if pool.current_thread_index().is_none() { LOOKS } else { 0 };
-        for look in 1..=looks {
+        // A helper that calls this does not spin: it may be the one that the others are waiting for.
+        let spins = if pool.current_thread_index().is_none() { SPINS } else { 0 };
+        for spin in 1..=spins {
             if done.load(Ordering::Acquire) == helpers {
                 break;
             }
-            if look.is_multiple_of(PATIENCE) { thread::yield_now() } else { hint::spin_loop() }
+            if spin.is_multiple_of(SPINS_PER_YIELD) { thread::yield_now() } else { hint::spin_loop() }
         }
     });
 }
@@ -132,7 +135,7 @@ mod tests {
                 scope.spawn(all_are_done);
             }
         });
-        // And from rayon's own threads, all of them at once.
+        // And from rayon's own threads, all at once.
         rayon::scope(|scope| (0..4).for_each(|_| scope.spawn(|_| all_are_done())));
     }
 

@@ -1,4 +1,4 @@
-//! Timings, with the allocator of whoever runs the tests, which is the system's:
+//! Timings, with the system's allocator:
 //! `cargo test -p ae-kernels --lib timings -- --ignored --nocapture --test-threads 1`.
 
 use std::time::Instant;
@@ -11,8 +11,8 @@ use burn::{
 
 use crate::{Activation, dense, layer_jacobian_norm2, linear, squared_error, step, units};
 
-/// Median time of each piece of work in microseconds, taken in turns; and the median of the ratios of the first's to
-/// the others'.
+/// The median time of each piece of work in microseconds, and the median of the ratios of the first one's times to its
+/// own. The pieces are timed in turns.
 fn compare<const N: usize>(rounds: usize, calls: usize, mut work: [&mut dyn FnMut(); N]) -> [(f64, f64); N] {
     let mut times = [(); N].map(|()| Vec::new());
     for _ in 0..rounds {
@@ -32,8 +32,8 @@ fn compare<const N: usize>(rounds: usize, calls: usize, mut work: [&mut dyn FnMu
     })
 }
 
-/// A layer of 784 inputs and 256 units on 128 rows, forward and back: with its activation inside the kernel, and by
-/// Burn after it.
+/// A layer of 784 inputs and 256 units on 128 rows, forward and backward: with its activation inside the kernel, and
+/// with Burn's activation after it.
 #[test]
 #[ignore = "measures"]
 fn activations_in_a_layer() {
@@ -52,17 +52,17 @@ fn activations_in_a_layer() {
             drop(layer(x.clone().without_autodiff(), w.clone().without_autodiff(), b.clone().without_autodiff()));
         };
         let ours = |x, w, b| linear(x, w, b, activation);
-        let burns = |x, w, b| activation.by_burn(linear(x, w, b, Activation::Identity));
+        let burns = |x, w, b| activation.with_burn(linear(x, w, b, Activation::Identity));
         for (what, [(before, _), (now, ratio)]) in [
-            ("forward and back", compare(31, 20, [&mut || step(&burns), &mut || step(&ours)])),
-            ("forward alone", compare(31, 20, [&mut || plain(&burns), &mut || plain(&ours)])),
+            ("forward and backward", compare(31, 20, [&mut || step(&burns), &mut || step(&ours)])),
+            ("forward only", compare(31, 20, [&mut || plain(&burns), &mut || plain(&ours)])),
         ] {
-            println!("{activation:?}, {what}: {before:.0} us by Burn, {now:.0} us in the kernel, ratio {ratio:.2}");
+            println!("{activation:?}, {what}: {before:.0} us with Burn, {now:.0} us with the kernel, ratio {ratio:.2}");
         }
     }
 }
 
-/// The contractive penalty of a layer of 784 inputs and 1,000 units on 256 rows, and the figures of its code.
+/// The contractive penalty of a layer of 784 inputs and 1,000 units on 256 rows, and the statistics of its code.
 #[test]
 #[ignore = "measures"]
 fn penalties_and_figures() {
@@ -76,11 +76,11 @@ fn penalties_and_figures() {
     };
     let mut figures = || drop(units(&plain, 0.05, [Some(0.01), Some(0.99)]).expect("on this machine"));
     let [(penalty, _), (figures, _)] = compare(31, 20, [&mut penalty, &mut figures]);
-    println!("penalty forward and back: {penalty:.0} us, figures: {figures:.0} us");
+    println!("penalty forward and backward: {penalty:.0} us, statistics: {figures:.0} us");
 }
 
-/// Steps of training with Adam on a batch of 128, for networks of several widths, and how many pages of memory each
-/// step asks the system for.
+/// Training steps with Adam on a batch of 128, for networks of several widths, and the number of page faults of each
+/// step.
 #[test]
 #[ignore = "measures"]
 fn training_steps() {
@@ -107,13 +107,13 @@ fn training_steps() {
         (0..20).for_each(|_| train());
         let before = faults();
         let [(time, _)] = compare(31, 10, [&mut train]);
-        println!("{widths:?}: {time:.0} us a step, {} pages", (faults() - before) / 310);
+        println!("{widths:?}: {time:.0} us per step, {} page faults", (faults() - before) / 310);
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     println!("at most {}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("unknown"));
 }
 
-/// Pages of memory that this process had to ask for, so far; 0 where the system does not say.
+/// Minor page faults of this process so far; 0 where the system does not report them.
 fn faults() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(7)?.parse().ok()).unwrap_or(0)

@@ -1,7 +1,7 @@
-//! Element-wise activations `phi`, each with the tangent rule that forward mode needs.
+//! Element-wise activations `phi`, each with its tangent rule for forward-mode differentiation.
 //!
-//! `jvp(z, t)` returns `(phi(z), phi'(z) * t)`. The derivative is written out in differentiable tensor operations, so
-//! that a loss on the tangent (the contractive penalty) has an exact gradient although Burn's autodiff is first-order.
+//! `jvp(z, t)` returns `(phi(z), phi'(z) * t)`. The derivative consists of differentiable tensor operations. So a loss
+//! on the tangent, such as the contractive penalty, has an exact gradient although Burn's autodiff is first-order.
 //!
 //! References: ELU, Clevert et al. 2016; GELU (exact, with the error function), Hendrycks and Gimpel 2016; SiLU,
 //! Elfwing et al. 2018.
@@ -52,7 +52,7 @@ impl JsonSchema for Activation {
 }
 
 impl Activation {
-    /// Every activation, in the order in which they are listed to people.
+    /// All activations, in the order of lists for users.
     pub const ALL: [Self; 9] = [
         Self::Identity,
         Self::Relu,
@@ -65,7 +65,7 @@ impl Activation {
         Self::Softplus,
     ];
 
-    /// The name used in configurations.
+    /// Name in configurations.
     pub fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
@@ -80,7 +80,7 @@ impl Activation {
         }
     }
 
-    /// Infimum and supremum of `phi` where it approaches them with a vanishing slope: there a unit is saturated.
+    /// Infimum and supremum of `phi`, where its slope vanishes towards them: a unit close to them is saturated.
     pub fn bounds(self) -> (Option<f64>, Option<f64>) {
         match self {
             Self::Identity | Self::LeakyRelu | Self::Gelu | Self::Silu => (None, None),
@@ -91,8 +91,7 @@ impl Activation {
         }
     }
 
-    /// The size at or below which a unit counts as inactive: next to nothing, or 0.05 where `phi` approaches 0 without
-    /// ever reaching it.
+    /// The magnitude up to which a unit counts as inactive: 1e-6, or 0.05 if `phi` approaches 0 without reaching it.
     pub fn inactive(self) -> f64 {
         match self {
             Self::Sigmoid | Self::Softplus => 0.05,
@@ -100,7 +99,7 @@ impl Activation {
         }
     }
 
-    /// The kernel that computes it: there is one for each.
+    /// The corresponding activation of the kernels.
     pub(crate) fn kernel(self) -> ae_kernels::Activation {
         match self {
             Self::Identity => ae_kernels::Activation::Identity,
@@ -115,12 +114,12 @@ impl Activation {
         }
     }
 
-    /// `phi(z)`, element by element.
+    /// `phi(z)`, element-wise.
     pub fn forward<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
         ae_kernels::activate(self.kernel(), z)
     }
 
-    /// `(phi(z), phi'(z) * t)`: the activation with a tangent `t` carried beside it.
+    /// `(phi(z), phi'(z) * t)`: the activation, and its derivative along the tangent `t`.
     pub fn jvp<const D: usize>(self, z: Tensor<D>, t: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
         if let Some(both) = ae_kernels::jvp(self.kernel(), &z, &t) {
             return both;
@@ -210,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    /// Kinks at zero are avoided: there the one-sided slopes differ, and no central difference agrees with either.
+    /// Kinks at zero are avoided: the one-sided slopes differ there, and no central difference agrees with either.
     const POINTS: [f64; 8] = [-30.0, -3.1, -1.0, -0.2, 0.3, 1.0, 2.7, 30.0];
 
     #[test]

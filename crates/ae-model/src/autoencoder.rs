@@ -1,7 +1,7 @@
-//! The autoencoder: an encoder, a code and a decoder of any kind, put together.
+//! The autoencoder: an encoder, a code and a decoder of any type.
 //!
-//! `z = f(x)`, `h = code(z)`, `o = g(h)`, and the reconstruction `r` is what `o` stands for under the reconstruction
-//! loss: `o` itself for squared error, `sigmoid(o)` for Bernoulli.
+//! `z = f(x)`, `h = code(z)`, `o = g(h)`. The reconstruction `r` follows from the output `o` and the reconstruction
+//! loss: it is `o` itself for squared error, and `sigmoid(o)` for Bernoulli.
 
 use std::borrow::Cow;
 
@@ -10,17 +10,19 @@ use burn::{
     tensor::Tensor,
 };
 
-use crate::{Activation, AnyCode, Code, Encoder, Head, Latent, Parts, Variance, network::Decode, parts::settled};
+use crate::{
+    Activation, AnyCode, Code, Encoder, Head, Latent, Parts, Variance, network::Decode, parts::without_training,
+};
 
-/// An [`Encoder`] that is a Burn module, as a model holds it: implemented by itself.
+/// An [`Encoder`] that is a Burn module. It is implemented for every such type.
 pub trait ModuleEncoder: Encoder + Module + ModuleDisplay + 'static {}
 impl<T: Encoder + Module + ModuleDisplay + 'static> ModuleEncoder for T {}
 
-/// A [`Decode`] that is a Burn module: implemented by itself.
+/// A [`Decode`] that is a Burn module. It is implemented for every such type.
 pub trait ModuleDecoder: Decode + Module + ModuleDisplay + 'static {}
 impl<T: Decode + Module + ModuleDisplay + 'static> ModuleDecoder for T {}
 
-/// A [`Code`] that is a Burn module: implemented by itself.
+/// A [`Code`] that is a Burn module. It is implemented for every such type.
 pub trait ModuleCode: Code + Module + ModuleDisplay + 'static {}
 impl<T: Code + Module + ModuleDisplay + 'static> ModuleCode for T {}
 
@@ -58,34 +60,34 @@ impl<T: Code + Module + ModuleDisplay + 'static> ModuleCode for T {}
 /// ```
 #[derive(Module, Debug)]
 pub struct Autoencoder<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode = AnyCode> {
-    /// `f`: `[batch, d_input] -> [batch, d_code]`, or as many numbers as the code reads.
+    /// The encoder `f`: `[batch, d_input] -> [batch, d_code]`, or as many values as the code reads.
     pub encoder: E,
-    /// What is done to `f(x)` before it is the code.
+    /// Computes the code from `f(x)`.
     pub code: C,
-    /// `g`: `[batch, d_code] -> [batch, d_output]`.
+    /// The decoder `g`: `[batch, d_code] -> [batch, d_output]`.
     pub decoder: D,
-    /// What the decoder's output stands for, and how its error is counted.
+    /// How the reconstruction and its loss are computed from the decoder's output.
     #[module(skip)]
     pub reconstruction: Head,
-    /// The variance of the numbers around their reconstruction, for a Gaussian likelihood with all of its constants;
-    /// none for a squared error alone.
+    /// The variance of numeric features around their reconstruction, for a Gaussian likelihood with all constants;
+    /// `None` for a squared error.
     pub variance: Option<Variance>,
     /// Whether the encoder also reads which values are visible (1 or 0), as a second half of its input.
     #[module(skip)]
     pub mask_input: bool,
 }
 
-/// One pass through the model.
+/// The result of one forward pass.
 #[derive(Debug, Clone)]
 pub struct Forward {
-    /// The code, and what else is known of it.
+    /// The latent of the input.
     pub latent: Latent,
     /// The decoder's output, `[batch, d_output]`: the reconstruction itself, or its logits under Bernoulli.
     pub output: Tensor<2>,
 }
 
 impl<E: ModuleEncoder, D: ModuleDecoder> Autoencoder<E, D> {
-    /// An autoencoder with the encoder's output as its code and squared error as its reconstruction loss.
+    /// An autoencoder whose code is the encoder's output, and whose reconstruction loss is the squared error.
     pub fn new(encoder: E, decoder: D) -> Self {
         let code = Activation::Identity.into();
         Self { encoder, code, decoder, reconstruction: Head::default(), variance: None, mask_input: false }
@@ -93,38 +95,40 @@ impl<E: ModuleEncoder, D: ModuleDecoder> Autoencoder<E, D> {
 }
 
 impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
-    /// The same with another code, of this crate or of another.
+    /// Sets the code, one of this crate or your own.
     pub fn with_code<Other: ModuleCode>(self, code: Other) -> Autoencoder<E, D, Other> {
         let Self { encoder, decoder, reconstruction, variance, mask_input, .. } = self;
         Autoencoder { encoder, code, decoder, reconstruction, variance, mask_input }
     }
 
-    /// The same with another reconstruction loss.
+    /// Sets the reconstruction loss.
     pub fn with_reconstruction(mut self, reconstruction: impl Into<Head>) -> Self {
         self.reconstruction = reconstruction.into();
         self
     }
 
-    /// The same with numbers that have a variance around their reconstruction.
+    /// Sets the variance of numeric features around their reconstruction.
     pub fn with_variance(mut self, variance: impl Into<Option<Variance>>) -> Self {
         self.variance = variance.into();
         self
     }
 
-    /// The same with an encoder that reads, beside its input, which values of it are visible: twice as many features.
+    /// Sets whether the encoder also reads which values of its input are visible; it then has twice as many inputs.
     pub fn with_mask_input(mut self, mask_input: bool) -> Self {
         self.mask_input = mask_input;
         self
     }
 
-    /// The parts as trait objects: what penalties and [`Jacobian`](crate::Jacobian) look at.
+    /// The parts as trait objects, for penalties and [`Jacobian`](crate::Jacobian).
     pub fn parts(&self) -> Parts<'_> {
         Parts {
             encoder: &self.encoder,
             code: &self.code,
             decoder: &self.decoder,
             mask_input: self.mask_input,
-            settled: Box::new(|| (Box::new(settled(&self.encoder)), Box::new(settled(&self.code)))),
+            without_training: Box::new(|| {
+                (Box::new(without_training(&self.encoder)), Box::new(without_training(&self.code)))
+            }),
         }
     }
 
@@ -133,8 +137,8 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
         self.encode_visible(x, None)
     }
 
-    /// The code of an input of which only some values are `visible` (1 or 0, like `x` `[batch, d_input]`; all if none).
-    /// Whatever `x` holds elsewhere, `NaN` too, is not looked at.
+    /// The code of an input of which only some values are `visible` (1 or 0, `[batch, d_input]` like `x`; all values if
+    /// `None`). Other values of `x` are ignored, even `NaN`.
     pub fn encode_visible(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<2> {
         self.parts().encode(x, visible).code
     }
@@ -159,8 +163,8 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
         self.reconstruction.mean(self.forward(x, visible).output)
     }
 
-    /// `x` with what is not `visible` (0; both `[batch, d_input]`) filled in by the reconstruction. What is visible
-    /// stays as it is.
+    /// `x` with the reconstruction in place of the values that are not `visible` (1 or 0); all are `[batch, d_input]`.
+    /// Visible values stay as they are.
     pub fn impute(&self, x: Tensor<2>, visible: Tensor<2>) -> Tensor<2> {
         let filled = self.reconstruct_visible(x.clone(), Some(visible.clone()));
         x.mask_where(visible.lower_equal_elem(0.5), filled)
@@ -174,8 +178,10 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
         self.reconstruction.name()
     }
 
-    /// The reconstruction loss of the decoder's `output` for the target `x` (both `[batch, d_output]`), per example:
-    /// `[batch]`, nats. `weights` as in [`Loss::loss`](crate::Loss::loss).
+    /// The reconstruction loss per example, in nats: `[batch]`.
+    ///
+    /// The decoder's `output` and the target `x` are `[batch, d_output]`; `weights` as in
+    /// [`Loss::loss`](crate::Loss::loss).
     pub fn loss(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         match &self.variance {
             Some(variance) => self.reconstruction.loss_with(variance, x, output, weights),
@@ -183,7 +189,7 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
         }
     }
 
-    /// `log p(x | h)` where the decoder gives `output` for `h`, per example: `[batch]`, nats, with every constant.
+    /// `log p(x | h)` per example, in nats and with all constants: `[batch]`, for the decoder's `output` for `h`.
     pub fn log_likelihood(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         let loss = self.loss(x.clone(), output, weights.clone());
         match self.variance {
@@ -192,7 +198,7 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
         }
     }
 
-    /// Code and decoder output together, as a loss needs them.
+    /// The latent and the decoder's output together, as a loss needs them.
     pub fn forward(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
         let parts = self.parts();
         let latent = parts.encode(x, visible);
@@ -212,7 +218,7 @@ mod tests {
     };
 
     #[test]
-    fn imputing_fills_in_what_is_missing_and_nothing_else() {
+    fn imputation_only_replaces_missing_values() {
         let device = Device::default();
         for mask_input in [false, true] {
             let sizes = Sizes::new(3, 2);
@@ -229,7 +235,7 @@ mod tests {
             let values = filled(f32::NAN);
             assert_eq!((values[0], values[2]), (0.25, -7.0));
             assert!(values[1] > 0.0 && values[1] < 1.0, "{values:?}");
-            assert_eq!(values, filled(123.0), "what stands where nothing is visible is not looked at");
+            assert_eq!(values, filled(123.0), "values that are not visible are ignored");
         }
     }
 }

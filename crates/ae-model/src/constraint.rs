@@ -1,12 +1,12 @@
-//! Constraints: what a weight is brought back to after each step.
+//! Constraints on the decoder's first weight, enforced after each step.
 //!
-//! An objective must have a minimum. Where a penalty bounds the code, the encoder can shrink and the decoder grow, so
-//! that copy **and** penalty fall for ever and nothing is learned about the data (Goodfellow et al. 2016, 14.7). Tied
-//! weights forbid it (Rifai et al. 2011), and so does a decoder whose rows keep their length (Olshausen and Field
-//! 1996).
+//! An objective must have a minimum. If a penalty is on the code only, the encoder can shrink while the decoder grows:
+//! reconstruction loss **and** penalty decrease forever, and nothing is learned about the data (Goodfellow et al. 2016,
+//! 14.7). Tied weights prevent this (Rifai et al. 2011), and so does a decoder whose rows have a fixed length
+//! (Olshausen and Field 1996).
 //!
-//! A constraint of another crate implements [`Constraint`]; one that a [`Recipe`](crate::Recipe) can name is also one
-//! line in the list below.
+//! Implement [`Constraint`] for a constraint of your own. For one that a [`Recipe`](crate::Recipe) can name, add a line
+//! to the list below.
 
 use std::{borrow::Cow, fmt::Debug, sync::Arc};
 
@@ -16,13 +16,13 @@ use burn::{
 };
 use schemars::JsonSchema;
 
-/// What is done after each step to the weight by which the units of the code enter the decoder.
+/// A projection that is applied, after each step, to the weight by which the code enters the decoder.
 pub trait Constraint: Debug + Send + Sync {
     /// Name in messages.
     fn name(&self) -> Cow<'static, str>;
 
-    /// What takes the place of `atoms`, of the same shape `[d_code, width]`: row `j` is what unit `j` adds to the
-    /// decoder's first layer.
+    /// The projection of `atoms`, of the same shape `[d_code, width]`. Row `j` is what unit `j` adds to the decoder's
+    /// first layer.
     fn project(&self, atoms: Tensor<2>) -> Tensor<2>;
 }
 
@@ -36,13 +36,13 @@ impl Constraint for UnitNorm {
     }
 
     fn project(&self, atoms: Tensor<2>) -> Tensor<2> {
-        // A row of zeros has no direction, and stays.
+        // A row of zeros has no direction, and stays as it is.
         let length = atoms.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
         atoms / length
     }
 }
 
-/// No entry below 0: what the units add cannot cancel out (Lee and Seung 1999).
+/// No negative entries: the contributions of the units cannot cancel out (Lee and Seung 1999).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NonNegative;
 
@@ -59,7 +59,7 @@ impl Constraint for NonNegative {
 /// Declares the constraints that a recipe can name.
 macro_rules! constraints {
     ($($(#[$about:meta])* $name:ident: $constraint:expr,)*) => {
-        /// Which constraints are kept; none by default. They act in the order of the fields.
+        /// Which constraints are enforced, in the order of the fields; none by default.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(crate = "burn::serde", default, deny_unknown_fields)]
         pub struct ConstraintConfig {
@@ -80,9 +80,10 @@ macro_rules! constraints {
 }
 
 constraints! {
-    /// Whether no entry of the decoder's first weight is below 0: true or false. Default: false.
+    /// Whether the entries of the decoder's first weight are kept at 0 or more: true or false. Default: false.
     non_negative: NonNegative,
-    /// Whether each row of the decoder's first weight, which is what a unit adds, has length 1: true or false. Default: false.
+    /// Whether each row of the decoder's first weight, which is what a unit contributes, is scaled to length 1: true or
+    /// false. Default: false.
     unit_norm: UnitNorm,
 }
 

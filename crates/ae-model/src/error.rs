@@ -1,25 +1,25 @@
-//! What is said when a setting cannot be used: the field, its value, and the values that can be.
+//! The error for a setting that cannot be used.
 
 use std::fmt;
 
-/// A setting outside its range. Its message names field, value and allowed range, in that order.
+/// A setting outside its range. The message names the field, its value and the allowed range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// Dotted path of the field inside the configuration, such as `network.hidden`.
     pub field: String,
-    /// The value that was refused, as the person wrote it.
+    /// The refused value, as it was written.
     pub value: String,
     /// What is allowed instead.
     pub allowed: String,
 }
 
 impl ConfigError {
-    /// An error for `field`, which holds `value` and allows only `allowed`.
+    /// An error for `field`, which has the value `value` and only allows `allowed`.
     pub fn new(field: impl Into<String>, value: impl fmt::Display, allowed: impl Into<String>) -> Self {
         Self { field: field.into(), value: value.to_string(), allowed: allowed.into() }
     }
 
-    /// The same error seen from the table that contains this configuration: `field` becomes `table.field`.
+    /// The same error for the table that contains this configuration: `field` becomes `table.field`.
     pub fn within(mut self, table: &str) -> Self {
         self.field = format!("{table}.{}", self.field);
         self

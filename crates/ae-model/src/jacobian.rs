@@ -1,16 +1,19 @@
-//! The derivative of the code: `||J(x)||_F^2 = sum_ij (dh_j / dx_i)^2`, per example.
+//! The derivative of the code, and its squared norm `||J(x)||_F^2 = sum_ij (dh_j / dx_i)^2`, per example.
 //!
-//! - closed form, where the network is one affine map and the code [diagonal](crate::Code::is_diagonal): `J =
-//!   diag(phi'(z)) W^T`, so that `||J||^2 = sum_j phi'_j^2 sum_i W_ij^2` (Rifai et al. 2011a);
-//! - exact: one tangent for each input by forward mode, `sum_i ||J e_i||^2`, or one for each unit of the code
-//!   backwards, `sum_j ||J^T e_j||^2`, whichever are fewer, where the network can go backwards
-//!   ([`Encoder::vjp`](crate::Encoder::vjp));
-//! - an estimate by random probes, for networks of many inputs: `E ||J v||^2` with independent signs `v_i = +-1`, one
-//!   tangent a probe, unbiased (Hutchinson 1990; its variance is smaller than that of Gaussian probes).
+//! There are three ways to compute the norm:
 //!
-//! All are ordinary differentiable tensor operations: a loss on them trains the network, and without gradients they
-//! give the same value. The derivative is the one at what the network reads: a value that is not visible is read as 0,
-//! and its column is that of the network there.
+//! - In closed form, if the network is a single affine map and the code is [diagonal](crate::Code::is_diagonal):
+//!   `J = diag(phi'(z)) W^T`, so that `||J||^2 = sum_j phi'_j^2 sum_i W_ij^2` (Rifai et al. 2011a).
+//! - Exactly, with a tangent for each input in forward mode, `sum_i ||J e_i||^2`. If there are fewer units in the code
+//!   than inputs, and the network implements [`Encoder::vjp`](crate::Encoder::vjp), it takes a backward pass for each
+//!   unit instead, `sum_j ||J^T e_j||^2`.
+//! - As an estimate with random directions, for networks with many inputs: `E ||J v||^2` with independent signs
+//!   `v_i = +-1` and one tangent for each direction. It is unbiased (Hutchinson 1990), and its variance is smaller than
+//!   with Gaussian directions.
+//!
+//! All of them are differentiable tensor operations: a loss on the norm trains the network. Without gradients they
+//! return the same value. The derivative is taken at the point that the network reads: a value that is not visible is
+//! read as 0, and its column of the derivative is the network's derivative there.
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -20,34 +23,34 @@ use schemars::JsonSchema;
 
 use crate::{Parts, macros::setters};
 
-/// Rows that go through the network at a time when a Jacobian is computed exactly.
+/// Number of rows that go through the network at a time when the derivative is computed exactly.
 pub const ROWS: usize = 4096;
 
-/// Inputs up to which [`Method::Auto`] computes exactly: beyond, the tangents would cost far more than the step that
-/// they belong to.
+/// Number of inputs up to which [`Method::Auto`] computes exactly. Beyond that, the tangents would cost far more than
+/// the rest of the step.
 pub const EXACT_UP_TO: usize = 32;
 
-/// How the norm is computed.
+/// How the norm of the derivative is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", rename_all = "snake_case")]
 pub enum Method {
-    /// In closed form for one affine map; else exactly for up to [`EXACT_UP_TO`] inputs, whose tangents cost one pass
-    /// each; else by Hutchinson's estimate.
+    /// In closed form for an affine map; otherwise exactly for up to [`EXACT_UP_TO`] inputs, with one pass for each;
+    /// otherwise with Hutchinson's estimator.
     #[default]
     Auto,
-    /// One pass for each input, or for each unit of the code if those are fewer; the closed form where there is one,
-    /// which is the same number.
+    /// With one pass for each input, or for each unit of the code if those are fewer; in closed form where there is
+    /// one, which has the same value.
     Exact,
-    /// By random probes, even where there is a closed form.
+    /// With random directions, even if there is a closed form.
     Hutchinson,
 }
 
-/// How to take the derivative of the code at some points.
+/// How the derivative of the code is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jacobian {
     /// How the norm is computed. Default: `auto`.
     pub method: Method,
-    /// Probes of Hutchinson's estimate, at least 1; an estimate by none panics. Default: 1.
+    /// Number of random directions of Hutchinson's estimator, at least 1; it panics with 0. Default: 1.
     pub probes: usize,
 }
 
@@ -64,7 +67,7 @@ setters! {
 }
 
 impl Jacobian {
-    /// The derivative by this method.
+    /// The derivative with this method.
     pub fn new(method: Method) -> Self {
         Self { method, ..Self::default() }
     }
@@ -75,18 +78,18 @@ impl Jacobian {
         self.sum(model, &[x], visible)
     }
 
-    /// [`norm2`](Self::norm2) where the code `h` of `x` is known: in closed form it is then all that is needed.
+    /// [`norm2`](Self::norm2), if the code `h` of `x` is known already; the closed form then needs nothing else.
     pub fn norm2_of(&self, model: &Parts, x: Tensor<2>, visible: Option<Tensor<2>>, h: &Tensor<2>) -> Tensor<1> {
         self.kernel(model, x.dims()[1], h).unwrap_or_else(|| self.norm2(model, x, visible))
     }
 
-    /// The closed form of one layer by its kernel, where there is one: of a code that is its activation alone.
+    /// The closed form for a single layer in a kernel, if the code is only its activation.
     fn kernel(&self, model: &Parts, features: usize, h: &Tensor<2>) -> Option<Tensor<1>> {
         if self.method == Method::Hutchinson || !model.code.is_elementwise() {
             return None;
         }
         let (weight, activation) = (model.encoder.affine()?, model.code.activation().kernel());
-        // The rows of a mask carry no derivative by the inputs.
+        // The rows of the mask have no derivative by the inputs.
         let weight = if weight.dims()[0] == features { weight } else { weight.slice(0..features) };
         ae_kernels::layer_jacobian_norm2(h, &weight, activation)
     }
@@ -96,8 +99,8 @@ impl Jacobian {
         self.sum(model, &[x, y], visible)
     }
 
-    /// The whole derivative of the code of `x`, `[batch, d_input, d_code]`: row `i` is `dh / dx_i`. Exact, whatever the
-    /// method.
+    /// The whole derivative of the code of `x`, `[batch, d_input, d_code]`: row `i` is `dh / dx_i`. It is exact,
+    /// whatever the method.
     pub fn matrix(model: &Parts, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<3> {
         let [batch, features] = x.dims();
         if batch == 0 {
@@ -114,7 +117,7 @@ impl Jacobian {
         Tensor::cat(parts.collect(), 1)
     }
 
-    /// The squared norm of the first point's Jacobian, less that of the second one if there is a second.
+    /// The squared norm of the derivative at the first point, or of the difference of the derivatives at two points.
     fn sum(&self, model: &Parts, points: &[Tensor<2>], visible: Option<Tensor<2>>) -> Tensor<1> {
         let [batch, features] = points[0].dims();
         if batch == 0 {
@@ -126,7 +129,7 @@ impl Jacobian {
         {
             let slopes = difference(points.iter().map(|x| model.slopes(x.clone(), visible.clone())));
             let d_code = slopes.dims()[1];
-            // The rows of a mask carry no derivative by the inputs.
+            // The rows of the mask have no derivative by the inputs.
             let columns = weight.slice([0..features, 0..d_code]).square().sum_dim(0); // [1, d_code]
             return (slopes.square() * columns).sum_dim(1).squeeze_dim(1);
         }
@@ -153,8 +156,8 @@ impl Jacobian {
         })
     }
 
-    /// [`sum`](Self::sum) by one pass for each unit of the code; none where those are not fewer than the inputs, or the
-    /// network cannot go backwards.
+    /// [`sum`](Self::sum) with a backward pass for each unit of the code; `None` if those are not fewer than the
+    /// inputs, or if the network has no backward pass.
     fn backwards(&self, model: &Parts, points: &[Tensor<2>], visible: Option<&Tensor<2>>) -> Option<Tensor<1>> {
         let [batch, features] = points[0].dims();
         if !model.code.is_diagonal() {
@@ -175,7 +178,7 @@ impl Jacobian {
                     model.encoder.vjp(model.read(repeat(x), visible.map(repeat)), unit.clone() * repeat(slopes))
                 })
                 .collect();
-            // The rows of a mask carry no derivative by the inputs.
+            // The rows of the mask have no derivative by the inputs.
             let rows = difference(rows?.into_iter()).slice([0..count * batch, 0..features]);
             Some(rows.square().sum_dim(1).reshape([count, batch]).sum_dim(0).reshape([batch]))
         });
@@ -183,7 +186,7 @@ impl Jacobian {
     }
 }
 
-/// First and number of the directions that are followed at a time, of `count` in all.
+/// Divides `count` directions into chunks that are computed together: the first direction of each, and their number.
 fn chunks(count: usize, batch: usize) -> impl Iterator<Item = (usize, usize)> {
     let at_once = (ROWS / batch.max(1)).clamp(1, count.max(1));
     (0..count).step_by(at_once).map(move |first| (first, at_once.min(count - first)))
@@ -198,7 +201,7 @@ fn directions(like: &Tensor<2>, width: usize, first: usize, count: usize) -> Ten
     v.expand([count, batch, width]).reshape([count * batch, width])
 }
 
-/// The first tensor, less the second one if there is a second.
+/// The first tensor, minus the second one if there is one.
 fn difference(mut tensors: impl Iterator<Item = Tensor<2>>) -> Tensor<2> {
     let first = tensors.next().expect("a point");
     tensors.fold(first, |first, second| first - second)
@@ -271,7 +274,8 @@ mod tests {
                 .norm2(&model.parts(), x, None)
                 .sum()
                 .into_scalar::<f32>();
-            // One probe's relative deviation is at most sqrt(2): three deviations of the mean of 3,000 are 8%.
+            // The relative standard deviation of one direction is at most sqrt(2): three standard errors for 3,000 are
+            // 8%.
             assert!((estimate / exact - 1.0).abs() < 0.08, "{estimate}, expected {exact}");
         }
     }

@@ -1,25 +1,25 @@
-//! What a code makes of the encoder's output.
+//! The latent: a code, and what its loss terms and the decoder need besides.
 
 pub use ae_kernels::Sparse;
 use burn::tensor::{Int, Tensor};
 
-/// The code of some rows, and what else its terms and the decoder may need of it.
+/// The code of some rows, and what its loss terms and the decoder need besides.
 #[derive(Debug, Clone)]
 pub struct Latent {
-    /// The code `h` that the decoder reads, `[batch, d_code]`: a sample, where the code is stochastic and trains.
+    /// The code `h` that the decoder reads, `[batch, d_code]`: a sample, if the code is stochastic and in training.
     pub code: Tensor<2>,
-    /// The encoder's output that it was made of, `[batch, reads]`; kept by the codes whose terms need it.
+    /// The encoder's output, `[batch, reads]`; kept by codes whose loss terms need it.
     pub z: Option<Tensor<2>>,
     /// The mean of a stochastic code, `[batch, d_code]`.
     pub mean: Option<Tensor<2>>,
-    /// The entries of a codebook that were taken, `[batch, groups]`.
+    /// The indices of the codebook entries that were selected, `[batch, groups]`.
     pub indices: Option<Tensor<2, Int>>,
-    /// The code by its active units alone, where they are few and there is a kernel for it.
+    /// The active units of the code, if there are few and there is a kernel for them.
     pub sparse: Option<Sparse>,
 }
 
 impl From<Tensor<2>> for Latent {
-    /// A code about which nothing else is to be known.
+    /// A code without additional information.
     fn from(code: Tensor<2>) -> Self {
         Self { code, z: None, mean: None, indices: None, sparse: None }
     }

@@ -1,26 +1,33 @@
-//! Which features of a row belong together: the columns of a table.
+//! The layout of a row: which features belong to which column of a table.
 
 use burn::tensor::{Int, Shape, Tensor};
 
-/// How many features are of each kind, in this order: numbers first, then truth values, then the levels of each
-/// category.
+/// The number of features of each kind, in this order: numeric ones, booleans, and the levels of each category.
+///
+/// ```
+/// use ae_model::Layout;
+///
+/// // Two numeric columns, one boolean, and a category with three levels.
+/// let layout = Layout { numbers: 2, booleans: 1, categories: vec![3] };
+/// assert_eq!((layout.width(), layout.columns()), (6, 4));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// Features that are numbers.
+    /// Numeric features.
     pub numbers: usize,
-    /// Features that are 0 or 1.
+    /// Boolean features, 0 or 1.
     pub booleans: usize,
-    /// Levels of each category; of a row's features one is 1.
+    /// Number of levels of each category, which is one-hot encoded.
     pub categories: Vec<usize>,
 }
 
 impl Layout {
-    /// Rows of `width` numbers.
+    /// Rows of `width` numeric features.
     pub fn of_numbers(width: usize) -> Self {
         Self { numbers: width, ..Self::default() }
     }
 
-    /// Whether every feature is a number.
+    /// Whether all features are numeric.
     pub fn is_numbers(&self) -> bool {
         self.booleans == 0 && self.categories.is_empty()
     }
@@ -30,12 +37,12 @@ impl Layout {
         self.numbers + self.booleans + self.categories.iter().sum::<usize>()
     }
 
-    /// Columns of a row: numbers, truth values and categories.
+    /// Columns of a row: numeric ones, booleans and categories.
     pub fn columns(&self) -> usize {
         self.numbers + self.booleans + self.categories.len()
     }
 
-    /// The features of each category, as the half-open range `start, end`.
+    /// The features of each category, as half-open ranges `(start, end)`.
     pub fn levels(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut start = self.numbers + self.booleans;
         self.categories.iter().map(move |levels| {
@@ -44,8 +51,8 @@ impl Layout {
         })
     }
 
-    /// One value for each column, `[batch, columns]`, as one for each feature: `[batch, width]`, where the levels of a
-    /// category share theirs.
+    /// Expands one value for each column, `[batch, columns]`, to one for each feature, `[batch, width]`: all levels of
+    /// a category get the same value.
     pub(crate) fn spread(&self, values: Tensor<2>) -> Tensor<2> {
         if self.categories.is_empty() {
             return values;
@@ -63,14 +70,14 @@ impl Layout {
         values.select(1, columns)
     }
 
-    /// A level of each category at random, all equally likely, as its features: `[batch, levels of all categories]`.
+    /// A random level of each category, all equally likely, one-hot encoded: `[batch, levels of all categories]`.
     pub(crate) fn random_levels(&self, like: &Tensor<2>) -> Option<Tensor<2>> {
         let batch = like.dims()[0];
         let parts = self.categories.iter().map(|&levels| {
             let draw = ae_kernels::uniform_like(&like.clone().slice([0..batch, 0..1]));
             let level = draw.mul_scalar(levels as f64).floor().clamp_max(levels as f64 - 1.0); // [batch, 1]
             let all = Tensor::<1, Int>::arange(0..levels as i64, &like.device()).float().cast(like.dtype());
-            let shape = Shape::new([batch, levels]); // an array of sizes would be refused where one of them is 0
+            let shape = Shape::new([batch, levels]); // a `Shape`, because an array of sizes must not contain 0
             let is = level.expand(shape.clone()).equal(all.unsqueeze::<2>().expand(shape));
             like.clone().slice([0..batch, 0..levels]).zeros_like().mask_fill(is, 1.0)
         });
@@ -95,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn random_levels_are_one_each_and_all_come() {
+    fn random_levels_are_one_hot_and_uniform() {
         let layout = Layout { numbers: 1, booleans: 0, categories: vec![2, 4] };
         let levels = layout.random_levels(&Tensor::<2>::zeros([400, 7], &Device::default())).unwrap();
         assert_eq!(levels.dims(), [400, 6]);

@@ -1,34 +1,47 @@
 //! Autoencoders as Burn modules.
 //!
-//! An autoencoder copies its input through an encoder `h = f(x)` and a decoder `r = g(h)`, and is useful only because
-//! something keeps it from copying perfectly: a **code** narrower than the input (undercomplete), or a loss that asks
-//! for more than copying (regularized). The parts of that sentence are the modules of this crate, and they compose:
+//! An autoencoder reconstructs its input through an encoder `h = f(x)` and a decoder `r = g(h)`. It is useful only if
+//! something keeps it from learning the identity: a **code** narrower than the input (undercomplete), or a loss with
+//! more terms than the reconstruction (regularized). Each part is a module of this crate, and the parts compose freely:
 //!
-//! | part | module | what there is |
-//! |---|---|---|
-//! | network `f`, `g` | [`network`] | [`network::mlp`], [`network::conv`], or your own: implement [`Encoder`] and [`Decoder`] |
-//! | code `h` | [`code`] | [`code::deterministic`], [`code::top_k`], [`code::lifetime`], [`code::gaussian`], or your own [`Code`] |
-//! | corruption | [`corruption`] | [`corruption::gaussian`], [`corruption::masking`], [`corruption::salt_and_pepper`], or your own [`Corrupt`]: in training only, the target stays clean |
-//! | reconstruction loss `L` | [`reconstruction`] | squared error, Bernoulli with logits, categorical; by kind of column; or your own [`Loss`] |
-//! | variance of the reconstruction | [`variance`] | fixed, fitted, one for each column |
-//! | penalty `Omega` | [`penalty`] | [`penalty::l1`], [`penalty::kl_rate`], [`penalty::contractive`], [`penalty::contractive_hessian`], or your own [`Penalty`] |
-//! | constraint | [`constraint`] | rows of length 1, non-negative weights, or your own [`Constraint`] |
-//! | derivative of the code | [`jacobian`] | closed form, exact, estimate by probes |
-//! | objective | [`objective`] | the only place where terms are weighted, summed and averaged; one step of training |
-//! | likelihood | [`likelihood`] | `log p(x)` by importance sampling, where the code is stochastic |
-//! | pre-training | [`pretrain`] | the layers of a perceptron one after the other |
-//! | Burn's Learner | `train`, a feature | `Trainee`: a model with its objective, as Burn's Learner trains it, with what its metrics read |
-//! | parts by name | [`registry`], [`recipe`] | what a configuration can name, and the model that it describes |
-//! | variant | [`variants`] | recipes of the parts above, each with its reference and its defaults |
+//! - [`network`]: encoder `f` and decoder `g`, as [`mlp`](network::mlp) or [`conv`](network::conv), or your own
+//!   [`Encoder`] and [`Decoder`];
+//! - [`code`]: the code `h`, as [`deterministic`](code::deterministic), [`top_k`](code::top_k),
+//!   [`lifetime`](code::lifetime) or [`gaussian`](code::gaussian), or your own [`Code`];
+//! - [`corruption`]: random changes of the input in training, as [`gaussian`](corruption::gaussian),
+//!   [`masking`](corruption::masking) or [`salt_and_pepper`](corruption::salt_and_pepper), or your own [`Corrupt`];
+//! - [`reconstruction`]: the reconstruction loss `L`, as squared error, Bernoulli or categorical cross-entropy, a
+//!   different one for each kind of column, or your own [`Loss`];
+//! - [`variance`]: the variance of a Gaussian reconstruction, fixed, fitted, or fitted for each column;
+//! - [`penalty`]: the regularization `Omega`, as [`l1`](penalty::l1), [`kl_rate`](penalty::kl_rate),
+//!   [`contractive`](penalty::contractive) or [`contractive_hessian`](penalty::contractive_hessian), or your own
+//!   [`Penalty`];
+//! - [`constraint`]: unit-norm rows or non-negative weights of the decoder, or your own [`Constraint`];
+//! - [`objective`]: weights, sums and averages the terms of the loss, and makes a training step;
+//! - [`variants`]: named recipes of these parts, with their references and defaults.
 //!
-//! Conventions: every tensor between parts is `[batch, features]`; `x` is the input, `h` the code, `r` the
-//! reconstruction; every loss term is per example (`[batch]`, summed over features; likelihoods and divergences in
-//! nats). What belongs to training alone (corruption, dropout, running statistics) acts on an autodiff device, and in a
-//! module only while its training flag is on: a frozen part of a larger model keeps still.
+//! In addition there are:
 //!
-//! The crate runs on every backend of Burn. The feature `kernels` (on by default) brings Burn's backend Flex and fast
-//! kernels on its tensors, from `ae-kernels`; without it no backend is chosen, and everything is computed by Burn's
-//! operations.
+//! - [`recipe`], [`registry`]: models that a configuration file describes;
+//! - [`jacobian`]: the derivative of the code;
+//! - [`likelihood`]: the likelihood `log p(x)` of a model with a stochastic code;
+//! - [`pretrain`]: greedy layer-wise pre-training;
+//! - `train` (feature `train`): training with Burn's Learner.
+//!
+//! # Conventions
+//!
+//! - Every tensor between parts is `[batch, features]`; `x` is the input, `h` the code, `r` the reconstruction.
+//! - Every loss term is per example: `[batch]`, summed over features. Likelihoods and divergences are in nats.
+//! - Training behavior (corruption, dropout, running statistics) acts on an autodiff device, and in a module only if
+//!   its training flag is on. A frozen part of a larger model does not change.
+//!
+//! # Features
+//!
+//! - `kernels` (default): fast CPU kernels from `ae-kernels`, and Burn's Flex backend, whose tensors they read. Without
+//!   it no backend is included, and everything is computed with Burn's operations on the backend of your choice.
+//! - `train`: the module `train`, for Burn's Learner.
+//!
+//! # Examples
 //!
 //! ```
 //! use ae_model::{Activation, Autoencoder, network::{MlpConfig, Sizes}};
@@ -43,7 +56,25 @@
 //! assert_eq!(model.reconstruct(x).dims(), [4, 64]);
 //! ```
 //!
-//! A loop of your own takes [`Objective::step`]. Burn's Learner takes a `Trainee`, with the feature `train`:
+//! A training loop of your own uses [`Objective::step`]:
+//!
+//! ```
+//! use ae_model::{Objective, Recipe, Inputs, penalty::L1};
+//! use burn::{optim::{AdamConfig, ModuleOptimizer}, tensor::{Device, Distribution, Tensor}};
+//!
+//! let device = Device::default().autodiff();
+//! let mut model = Recipe::default().init(&Inputs::unit(64), &device);
+//! let mut objective = Objective::default().with_penalty(L1::new(0.01));
+//! let mut optimizer: ModuleOptimizer = AdamConfig::new().init();
+//! let x = Tensor::<2>::random([32, 64], Distribution::Uniform(0.0, 1.0), &device);
+//! let steps = 20;
+//! for step in 0..steps {
+//!     let progress = step as f64 / steps as f64;
+//!     (model, _) = objective.step(model, &mut optimizer, 1e-3, x.clone(), progress);
+//! }
+//! ```
+//!
+//! Burn's Learner takes a `Trainee`, with the feature `train`:
 //!
 //! ```
 //! # #[cfg(feature = "train")] {
@@ -55,7 +86,7 @@
 //!     train::{Learner, SupervisedTraining, metric::LossMetric},
 //! };
 //!
-//! /// Rows become a tensor. Of batches of another type, `Trainee::of_batches` is told which rows they hold.
+//! /// Makes a tensor of rows. `Trainee::of_batches` is for batches of another type.
 //! struct Gather;
 //!
 //! impl Batcher<[f32; 8], Tensor<2>> for Gather {
@@ -65,7 +96,9 @@
 //! }
 //!
 //! let rows: Vec<[f32; 8]> = (0..64).map(|row| std::array::from_fn(|i| ((row * (i + 1)) % 7) as f32 / 6.0)).collect();
-//! let loader = |rows: &[[f32; 8]]| DataLoaderBuilder::new(Gather).batch_size(16).build(InMemDataset::new(rows.to_vec()));
+//! let loader = |rows: &[[f32; 8]]| {
+//!     DataLoaderBuilder::new(Gather).batch_size(16).build(InMemDataset::new(rows.to_vec()))
+//! };
 //!
 //! let device = Device::default().autodiff();
 //! let (config, sizes) = (MlpConfig { hidden: vec![16], ..Default::default() }, Sizes::new(8, 2));
@@ -136,3 +169,8 @@ pub use train::Trainee;
 pub use variance::{Variance, VarianceConfig};
 pub use variants::{Hints, VARIANTS, Variant};
 pub use weight::Weight;
+
+/// Compiles and runs the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

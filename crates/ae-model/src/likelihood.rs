@@ -1,8 +1,9 @@
 //! The likelihood of data under a model with a stochastic code, by importance sampling (Burda et al. 2016).
 //!
-//! `log p(x) >= E log (1/S) sum_s w_s`, `w_s = p(x | h_s) p(h_s) / q(h_s | x)`, `h_s ~ q(h | x)`. One sample gives the
-//! evidence lower bound; more never a smaller bound, and the limit is `log p(x)`. In nats, with every constant of the
-//! reconstruction.
+//! `log p(x) >= E log (1/S) sum_s w_s`, `w_s = p(x | h_s) p(h_s) / q(h_s | x)`, `h_s ~ q(h | x)`.
+//!
+//! One sample gives the evidence lower bound. The bound does not decrease with more samples, and its limit is
+//! `log p(x)`. It is in nats, with all constants of the reconstruction loss.
 
 use burn::tensor::Tensor;
 
@@ -13,8 +14,8 @@ use crate::{
 };
 
 impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
-    /// The logarithms of the weights of `samples` codes that are drawn for each example, `[samples, batch]`; none where
-    /// the code is not stochastic.
+    /// The logarithms of the importance weights of `samples` codes that are drawn for each example, `[samples, batch]`;
+    /// `None` if the code is not stochastic.
     pub fn log_weights(&self, sample: impl Into<Sample>, samples: usize) -> Option<Tensor<2>> {
         let Sample { input, target, observed, .. } = clean(sample.into());
         let parts = self.parts();
@@ -31,8 +32,8 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
     }
 }
 
-/// The bound on `log p(x)`, per example: `[samples, batch] -> [batch]`, of the [logarithms of
-/// weights](Autoencoder::log_weights).
+/// The lower bound of `log p(x)` for each example, from the [logarithms of the importance
+/// weights](Autoencoder::log_weights): `[samples, batch] -> [batch]`.
 pub fn bound(log_weights: Tensor<2>) -> Tensor<1> {
     let samples = log_weights.dims()[0];
     let largest = log_weights.clone().detach().max_dim(0); // [1, batch]

@@ -1,12 +1,12 @@
-//! What would otherwise be written out once for each field or method.
+//! Macros for repetitive methods.
 
-/// Declares methods `with_FIELD` for the fields of a configuration, in the manner of Burn's `#[derive(Config)]`, which
+/// Declares methods `with_FIELD` for the fields of a configuration, as Burn's `#[derive(Config)]` does. That derive
 /// cannot be used here: it drops the attributes of serde.
 macro_rules! setters {
     ($config:ident { $($set:ident($field:ident: $kind:ty),)* }) => {
         impl $config {
             $(
-                #[doc = concat!("The same with another [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+                #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), ").")]
                 #[must_use]
                 pub fn $set(mut self, $field: $kind) -> Self {
                     self.$field = $field.into();
@@ -17,7 +17,7 @@ macro_rules! setters {
     };
 }
 
-/// Writes methods of a trait that hand the call on to `self.part()`.
+/// Declares methods of a trait that call the same method of `self.part()`.
 macro_rules! delegate {
     ($(fn $name:ident(&self $(, $argument:ident: $kind:ty)*) -> $result:ty;)*) => {
         $(

@@ -1,4 +1,4 @@
-//! A model by its parts, whatever their types: what penalties and derivatives look at.
+//! The parts of a model as trait objects, for penalties and derivatives.
 
 use burn::{
     module::{Flag, Module, ModuleMapper, Param},
@@ -10,27 +10,27 @@ use crate::{
     network::{Decode, finite_difference_jvp},
 };
 
-/// Encoder, code and decoder as trait objects, and what else decides how they are put together. From
+/// Encoder, code and decoder of a model as trait objects, and how they are connected. Returned by
 /// [`Autoencoder::parts`](crate::Autoencoder::parts).
 pub struct Parts<'a> {
-    /// `f`.
+    /// The encoder `f`.
     pub encoder: &'a dyn Encoder,
-    /// What is made of `f(x)`.
+    /// The code, which is computed from `f(x)`.
     pub code: &'a dyn Code,
-    /// `g`.
+    /// The decoder `g`.
     pub decoder: &'a dyn Decode,
     /// Whether the encoder also reads which values are visible, as a second half of its input.
     pub mask_input: bool,
-    /// Encoder and code as they are after training: without dropout, with the running statistics of a batch norm.
-    pub(crate) settled: Settled<'a>,
+    /// Encoder and code with training switched off: without dropout, and with the running statistics of a batch norm.
+    pub(crate) without_training: WithoutTraining<'a>,
 }
 
-/// Makes the two parts as they are after training.
-type Settled<'a> = Box<dyn Fn() -> (Box<dyn Encoder>, Box<dyn Code>) + 'a>;
+/// Creates encoder and code with training switched off.
+type WithoutTraining<'a> = Box<dyn Fn() -> (Box<dyn Encoder>, Box<dyn Code>) + 'a>;
 
 impl Parts<'_> {
-    /// The latent of an input of which only some values are `visible` (1 or 0, `[batch, d_input]` like `x`; all if
-    /// none).
+    /// The latent of an input of which only some values are `visible` (1 or 0, `[batch, d_input]` like `x`; all values
+    /// if `None`).
     pub fn encode(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Latent {
         self.code.forward(self.encoder.forward(self.read(x, visible)))
     }
@@ -40,15 +40,16 @@ impl Parts<'_> {
         self.decoder.decode(latent, self.encoder)
     }
 
-    /// The code and its derivative along `v`, `(h, J_h v)`, at what the network reads; `x`, `v` and `visible` are
-    /// `[batch, d_input]`. What is not visible is read as 0 whatever `x` holds there, and yet `v` is followed there:
-    /// set it to 0 where the derivative by `x` itself is meant.
+    /// The code and its derivative along `v`, `(h, J_h v)`, at the point that the network reads.
+    ///
+    /// `x`, `v` and `visible` are `[batch, d_input]`. A value that is not visible is read as 0, whatever `x` holds
+    /// there, but `v` is still applied there: set `v` to 0 at those values for the derivative with respect to `x`.
     pub fn encode_jvp(&self, x: Tensor<2>, v: Tensor<2>, visible: Option<Tensor<2>>) -> (Tensor<2>, Tensor<2>) {
-        // What is visible is no input to differentiate by.
+        // The mask is not an input to differentiate by.
         let v = if self.mask_input { Tensor::cat(vec![v.clone(), v.zeros_like()], 1) } else { v };
         let read = self.read(x, visible);
         let (z, t) = self.encoder.jvp(read.clone(), v.clone()).unwrap_or_else(|| {
-            let (encoder, _) = (self.settled)();
+            let (encoder, _) = (self.without_training)();
             finite_difference_jvp(|x| encoder.forward(x), read, v)
         });
         self.code_jvp(z, t)
@@ -57,7 +58,7 @@ impl Parts<'_> {
     /// The code of `z`, and its derivative along the tangent `t`.
     fn code_jvp(&self, z: Tensor<2>, t: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         self.code.jvp(z.clone(), t.clone()).unwrap_or_else(|| {
-            let (_, code) = (self.settled)();
+            let (_, code) = (self.without_training)();
             finite_difference_jvp(|z| code.forward(z).code, z, t)
         })
     }
@@ -70,10 +71,10 @@ impl Parts<'_> {
         self.code_jvp(z, ones).1
     }
 
-    /// What the encoder reads: the visible values, 0 elsewhere, and what is visible if it reads that too.
+    /// The input of the encoder: `x` with 0 where it is not visible, followed by the mask if the encoder reads it.
     pub(crate) fn read(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Tensor<2> {
         let x = match &visible {
-            Some(visible) => blank(x, visible),
+            Some(visible) => mask_missing(x, visible),
             None => x,
         };
         match (self.mask_input, visible) {
@@ -84,14 +85,13 @@ impl Parts<'_> {
     }
 }
 
-/// `x` with 0 where nothing is `visible`, whatever it holds there: `NaN`, too.
-pub(crate) fn blank(x: Tensor<2>, visible: &Tensor<2>) -> Tensor<2> {
+/// `x` with 0 where it is not `visible`, even if it holds `NaN` there.
+pub(crate) fn mask_missing(x: Tensor<2>, visible: &Tensor<2>) -> Tensor<2> {
     x.mask_fill(visible.clone().lower_equal_elem(0.5), 0.0)
 }
 
-/// A copy of a module with every training flag off: as it is after training, with parameters that are trained like the
-/// module's own.
-pub(crate) fn settled<M: Module>(module: &M) -> M {
+/// A copy of a module with every training flag off. Its parameters are trained as the module's own.
+pub(crate) fn without_training<M: Module>(module: &M) -> M {
     struct Off;
     impl ModuleMapper for Off {
         fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {

@@ -1,8 +1,8 @@
-//! What a type of numbers can tell apart.
+//! The precision of floating-point types.
 
 use burn::tensor::DType;
 
-/// The relative precision: the distance from 1 to the next number.
+/// The machine epsilon: the distance from 1 to the next larger number.
 pub(crate) fn epsilon(dtype: DType) -> f64 {
     match dtype {
         DType::F64 => f64::EPSILON,
@@ -12,7 +12,7 @@ pub(crate) fn epsilon(dtype: DType) -> f64 {
     }
 }
 
-/// A number above 0, near the smallest, whose logarithm is finite, and its reciprocal too.
+/// A number close to the smallest positive one, whose logarithm and reciprocal are finite.
 pub(crate) fn tiny(dtype: DType) -> f64 {
     match dtype {
         DType::F64 => 1e-300,

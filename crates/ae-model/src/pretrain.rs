@@ -1,9 +1,9 @@
-//! Greedy layer-wise pre-training: each layer of a perceptron, with its mirror in the decoder, as an autoencoder of the
-//! layer below.
+//! Greedy layer-wise pre-training: each layer of a perceptron is trained, together with its counterpart in the decoder,
+//! as an autoencoder of the layer below.
 //!
 //! `h_0 = x`; for `l = 0, 1, ...`: `min L(h_l, g_l(f_l(h_l)))`, then `h_{l+1} = f_l(h_l)` (Hinton and Salakhutdinov
-//! 2006; Bengio et al. 2007). The model's corruption acts on each layer's input (Vincent et al. 2010), its penalties on
-//! the last layer's code alone.
+//! 2006; Bengio et al. 2007). The model's corruption acts on each layer's input (Vincent et al. 2010), its penalties
+//! only on the last layer's code.
 
 use burn::{
     module::Module,
@@ -19,31 +19,31 @@ use crate::{
 /// How each layer is trained.
 #[derive(Clone)]
 pub struct Pretraining {
-    /// Passes over the rows, for each layer.
+    /// Epochs for each layer.
     pub epochs: usize,
-    /// Steps of a pass: samples that the rows come in.
+    /// Steps per epoch, that is, the number of samples that hold its rows.
     pub steps: usize,
     /// The learning rate.
     pub learning_rate: f64,
-    /// The optimizer, which begins anew with each layer.
+    /// The optimizer, which starts anew with each layer.
     pub optimizer: ModuleOptimizer,
 }
 
-/// A pass that is over.
+/// A finished epoch of the pre-training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pass {
-    /// Which layer of the encoder was trained, from 0.
+    /// Index of the encoder layer that is trained, from 0.
     pub layer: usize,
-    /// How many there are.
+    /// Number of layers.
     pub layers: usize,
-    /// Which of its passes this was, from 0.
+    /// Index of the epoch of this layer, from 0.
     pub epoch: usize,
-    /// The loss, mean over the steps.
+    /// The loss, averaged over the steps.
     pub loss: f32,
 }
 
-/// How many layers of a model can be trained one after the other: those of the encoder, if it is a perceptron and the
-/// decoder its mirror; else none.
+/// The number of layers that can be pre-trained: those of the encoder, if it is a perceptron and the decoder has its
+/// layers in reverse; otherwise 0.
 pub fn layers(model: &Model) -> usize {
     let NetworkEncoder::Mlp(encoder) = &model.encoder else { return 0 };
     let widths = |network: &Mlp| network.layers.iter().map(|layer| layer.weight.lazy_shape()[1]).collect::<Vec<_>>();
@@ -59,12 +59,14 @@ pub fn layers(model: &Model) -> usize {
 }
 
 impl Pretraining {
-    /// The model with its layers trained one after the other, or as it was if it has no such [`layers`]. `objective` is
-    /// what the whole model will be trained for, `samples` gives the rows of one pass for a layer, on an autodiff
-    /// device, and `report` hears of each pass. Either can end it, with an error: `report` where the loss is no number.
+    /// Trains the layers of a model one after the other, and returns the model; unchanged if it has no such [`layers`].
+    ///
+    /// `objective` is the one that the whole model will be trained for. `samples(layer)` returns the rows of one epoch,
+    /// on an autodiff device. `report` is called after each epoch. Either can stop the training with an error, for
+    /// example `report` if the loss is not finite.
     ///
     /// # Errors
-    /// Those of `samples` and of `report`, and a device that fails.
+    /// Those of `samples` and of `report`, or the device fails.
     pub fn run<I: IntoIterator<Item = Result<Sample, E>>, E: From<ExecutionError>>(
         &self,
         mut model: Model,
@@ -77,7 +79,7 @@ impl Pretraining {
         let mut decoder = model.decoder.clone();
         for layer in (0..depth).filter(|_| self.epochs > 0) {
             let (single, objective) = single(&model, &encoder, &decoder, objective, layer);
-            // What is read: what the layers below give.
+            // The input of this layer is the output of the layers below.
             let below = (layer > 0).then(|| {
                 let below = Mlp {
                     output: encoder.activation,
@@ -96,14 +98,14 @@ impl Pretraining {
             let report = |epoch, loss| report(Pass { layer, layers: depth, epoch, loss });
             let trained = self.layer(single, objective, samples, report)?;
             encoder.layers[layer] = trained.encoder.layers[0].clone();
-            put(&mut decoder, depth - 1 - layer, trained.decoder);
+            put_back(&mut decoder, depth - 1 - layer, trained.decoder);
         }
         model.encoder = NetworkEncoder::Mlp(encoder);
         model.decoder = decoder;
         Ok(model)
     }
 
-    /// A layer and its mirror, trained.
+    /// Trains a layer and its counterpart.
     fn layer<I: Iterator<Item = Result<Sample, E>>, E: From<ExecutionError>>(
         &self,
         mut single: Single,
@@ -131,11 +133,11 @@ impl Pretraining {
     }
 }
 
-/// A layer of the encoder, with its mirror in the decoder.
+/// A layer of the encoder, with its counterpart in the decoder.
 type Single = Autoencoder<Mlp, NetworkDecoder>;
 
-/// Layer `layer` of the encoder and its mirror as an autoencoder, and what it is trained for. Each half ends as it does
-/// inside the whole network.
+/// Layer `layer` of the encoder and its counterpart as an autoencoder, and the objective for it. Each of the two has
+/// the activation that follows it in the whole network.
 fn single(
     model: &Model,
     encoder: &Mlp,
@@ -147,19 +149,19 @@ fn single(
     let (first, last) = (layer == 0, layer + 1 == depth);
     let single = Autoencoder::new(
         Mlp::new(vec![encoder.layers[layer].clone()], encoder.activation),
-        alone(decoder, depth - 1 - layer),
+        single_layer(decoder, depth - 1 - layer),
     )
     .with_code(if last { model.code.clone() } else { AnyCode::from(encoder.activation) })
     .with_reconstruction(if first { model.reconstruction.clone() } else { SquaredError.into() })
     .with_mask_input(first && model.mask_input);
     let penalties = if last { objective.penalties.clone() } else { Vec::new() };
-    // The first layer of the decoder is the last one's mirror.
+    // The first layer of the decoder is the counterpart of the last one of the encoder.
     let constraints = if last { objective.constraints.clone() } else { Vec::new() };
     (single, Objective { penalties, corruption: objective.corruption.clone(), constraints, ..Objective::default() })
 }
 
 /// One layer of a decoder, with the activation that follows it there.
-fn alone(decoder: &NetworkDecoder, index: usize) -> NetworkDecoder {
+fn single_layer(decoder: &NetworkDecoder, index: usize) -> NetworkDecoder {
     match decoder {
         NetworkDecoder::Mlp(network) => {
             let output = if index + 1 == network.layers.len() { network.output } else { network.activation };
@@ -176,8 +178,8 @@ fn alone(decoder: &NetworkDecoder, index: usize) -> NetworkDecoder {
     }
 }
 
-/// Puts a layer that was trained alone into its place.
-fn put(decoder: &mut NetworkDecoder, index: usize, trained: NetworkDecoder) {
+/// Puts a layer that was trained on its own into the decoder.
+fn put_back(decoder: &mut NetworkDecoder, index: usize, trained: NetworkDecoder) {
     match (decoder, trained) {
         (NetworkDecoder::Mlp(network), NetworkDecoder::Mlp(mut trained)) => {
             network.layers[index] = trained.layers.remove(0)
@@ -200,7 +202,7 @@ mod tests {
     use crate::{Inputs, Variant};
 
     #[test]
-    fn each_layer_is_trained_on_what_the_one_below_gives_until_a_report_ends_it() {
+    fn layers_are_trained_in_turn_until_a_report_stops_it() {
         let device = Device::default().autodiff();
         let mut recipe = (Variant::find("stacked").unwrap().recipe)();
         recipe.code_dim = 2;
@@ -233,19 +235,19 @@ mod tests {
             assert_ne!(layer.weight.val().into_data(), before.weight.val().into_data());
         }
 
-        // Layers without a mirror are left as they are.
+        // Layers without a counterpart are not pre-trained.
         let network = crate::network::MlpConfig::new().with_hidden([6, 4]).with_decoder_hidden([5]);
         let other = crate::Recipe { network: network.into(), ..recipe }.init(&inputs, &device);
         assert_eq!(layers(&other), 0);
 
         #[derive(Debug, PartialEq)]
-        struct Enough;
-        impl From<ExecutionError> for Enough {
+        struct Stopped;
+        impl From<ExecutionError> for Stopped {
             fn from(error: ExecutionError) -> Self {
                 panic!("{error:?}")
             }
         }
-        let ended = pretraining.run(model, &objective, |_| [Ok(Sample::from(x.clone()))], |_| Err(Enough));
-        assert_eq!(ended.unwrap_err(), Enough);
+        let ended = pretraining.run(model, &objective, |_| [Ok(Sample::from(x.clone()))], |_| Err(Stopped));
+        assert_eq!(ended.unwrap_err(), Stopped);
     }
 }

@@ -1,4 +1,4 @@
-//! Every part on a batch of no rows and on a batch of one.
+//! All parts on a batch without rows, and on a batch of one row.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 const FEATURES: usize = 12;
 const UNITS: usize = 16;
 
-/// Calls `check` with no row and with one, after training and in it.
+/// Calls `check` without rows and with one row, with and without autodiff.
 fn each(check: impl Fn(Tensor<2>)) {
     for batch in [0, 1] {
         for device in [Device::default(), Device::default().autodiff()] {
@@ -25,7 +25,7 @@ fn each(check: impl Fn(Tensor<2>)) {
     }
 }
 
-/// The numbers, of the shape that is expected and finite.
+/// The tensor's values, after checking its shape and that they are finite.
 fn numbers<const D: usize>(tensor: Tensor<D>, shape: [usize; D], what: &str) -> Vec<f32> {
     assert_eq!(tensor.dims(), shape, "{what}");
     let values: Vec<f32> = tensor.into_data().iter::<f32>().collect();
@@ -50,7 +50,7 @@ fn networks() -> Vec<Network> {
 #[test]
 fn a_network_is_counted_as_it_is_built() {
     let device = Device::default();
-    let colour = Inputs::unit(2 * 5 * 7).with_image([2, 5, 7]);
+    let color = Inputs::unit(2 * 5 * 7).with_image([2, 5, 7]);
     let large = ConvConfig::new().with_channels([3, 4]).with_kernel(5);
     let uneven = MlpConfig::new().with_hidden([9, 7]).with_decoder_hidden([4, 5, 6]);
     let all = [networks(), vec![large.clone().into(), large.with_norm(NormKind::Batch).into(), uneven.into()]].concat();
@@ -64,10 +64,10 @@ fn a_network_is_counted_as_it_is_built() {
                     mask_input,
                     ..Recipe::default()
                 };
-                if recipe.check_inputs(&colour).is_err() {
-                    continue; // tied to an encoder that reads more, or gives more
+                if recipe.check_inputs(&color).is_err() {
+                    continue; // tied to an encoder with more inputs or outputs
                 }
-                let (counts, model) = (recipe.counts(&colour), recipe.init(&colour, &device));
+                let (counts, model) = (recipe.counts(&color), recipe.init(&color, &device));
                 assert_eq!(counts.parameters, burn::module::Module::num_params(&model), "{network:?}");
                 assert_eq!(counts.encoder[0], if mask_input { 140 } else { 70 });
                 assert_eq!((counts.decoder[0], counts.decoder.last()), (UNITS, Some(&70)));
@@ -76,13 +76,13 @@ fn a_network_is_counted_as_it_is_built() {
             }
         }
     }
-    // 5x7 pixels become 3x4 and 2x2: of 3 and 4 channels.
+    // 5x7 pixels become 3x4 with 3 channels, and 2x2 with 4 channels.
     let conv = Network::from(ConvConfig::new().with_channels([3, 4]))
-        .counts(&crate::network::Sizes::new(70, 8).with_image(colour.image));
+        .counts(&crate::network::Sizes::new(70, 8).with_image(color.image));
     assert_eq!((conv.encoder, conv.decoder), (vec![70, 36, 16, 8], vec![8, 16, 36, 70]));
 }
 
-/// The averages that batch norms have kept.
+/// The running statistics of all batch norms.
 fn averages(model: &Model) -> Vec<f32> {
     let of = |layer| match layer {
         Layer::BatchNorm { mean, variance, .. } => {
@@ -108,7 +108,7 @@ fn networks_and_derivatives() {
             numbers(model.impute(x.clone(), x.zeros_like()), [batch, FEATURES], &name);
             let after = averages(&model);
             assert!(after.iter().all(|value| value.is_finite()), "{name}: {after:?}");
-            assert!(batch == 1 || before == after, "{name}: no rows have no statistics");
+            assert!(batch == 1 || before == after, "{name}: a batch without rows has no statistics");
 
             let (h, t) = model.encode_jvp(x.clone(), x.ones_like(), None);
             numbers(h, [batch, UNITS], &name);
@@ -153,7 +153,7 @@ fn codes() {
     each(|x| {
         let device = x.device();
         check_code(&mut DeterministicConfig::new(Activation::Elu).init(UNITS, &device), &x, "deterministic");
-        // With so few units kept that they are listed, and with more.
+        // With few enough units for the sparse kernels, and with more.
         check_code(&mut TopKConfig::new(1).init(UNITS, &device), &x, "few");
         check_code(&mut TopKConfig::new(5).with_k_start(9).with_anneal(1.0).init(UNITS, &device), &x, "many");
         check_code(&mut GaussianConfig::new().init(UNITS, &device), &x, "gaussian");
@@ -161,7 +161,7 @@ fn codes() {
         let mut lifetime = LifetimeConfig::new(0.1).with_activation(Activation::Tanh).init(UNITS, &device);
         check_code(&mut lifetime, &x, "lifetime");
         let threshold = numbers(lifetime.threshold.value_sync(), [UNITS], "threshold");
-        assert!(x.dims()[0] == 1 || threshold.iter().all(|&value| value == 0.0), "no rows have no winners");
+        assert!(x.dims()[0] == 1 || threshold.iter().all(|&value| value == 0.0), "a batch without rows has no winners");
     });
 }
 
@@ -236,7 +236,7 @@ fn corruptions_and_losses() {
                 let values = numbers(variance.values(), [columns], "variance");
                 assert!(
                     batch == 1 || values.iter().all(|&value| value == 0.5 || value == 1.0),
-                    "no rows have no variance"
+                    "a batch without rows has no variance"
                 );
             }
         }

@@ -1,11 +1,13 @@
-//! The variance of a Gaussian reconstruction: `x_i ~ N(r_i, s^2)`, whose loss is, in nats and with every constant,
+//! The variance of a Gaussian reconstruction, `x_i ~ N(r_i, s^2)`. Its loss, in nats and with all constants, is
 //!
 //! `L = 1/2 sum_i (x_i - r_i)^2 / s^2 + 1/2 sum_i log(2 pi s^2)`.
 //!
-//! A squared error alone is `s^2 = 1`. Beside a term in nats, such as the divergence of a stochastic code, that is a
-//! claim about the data: where no direction of them has a variance above 1, the best such code carries no information
-//! (Lucas et al. 2019). `s^2` is therefore fitted: given the rest, the likelihood is greatest where it is the mean
-//! squared error (Rybkin et al. 2021), which is averaged over the batches of training.
+//! The squared error is the case `s^2 = 1`. Next to a term in nats, such as the divergence of a stochastic code, this
+//! is an assumption about the data: if no direction of the data has a variance above 1, the best such code carries no
+//! information (Lucas et al. 2019).
+//!
+//! So `s^2` can be fitted. Given the rest of the model, the likelihood is largest if it is the mean squared error
+//! (Rybkin et al. 2021), which is averaged over the training batches.
 
 use std::f64::consts::TAU;
 
@@ -21,31 +23,32 @@ use crate::ConfigError;
 /// Weight of a batch in the running average.
 const MOMENTUM: f64 = 0.02;
 
-/// The least variance: of values that are rounded, and can be told exactly, the likelihood would grow without a bound.
+/// The smallest fitted variance. Without it, the likelihood of rounded values, which can be reproduced exactly, would
+/// be unbounded.
 pub const FLOOR: f64 = 1e-4;
 
-/// The least variance that can be asked for: beyond, losses leave what `f32` can tell apart.
-const LEAST: f64 = 1e-8;
+/// The smallest variance that can be set: below, losses exceed the precision of `f32`.
+const MIN_FIXED: f64 = 1e-8;
 
-/// Which variance a Gaussian reconstruction has.
+/// The variance of a Gaussian reconstruction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", untagged, expecting = "must be none, learned, per_column, or a number")]
 pub enum VarianceConfig {
-    /// This one, at least 1e-8.
+    /// A fixed variance, at least 1e-8.
     Fixed(f64),
-    /// None, or one that is fitted in training.
+    /// No variance, or one that is fitted in training.
     Named(Named),
 }
 
-/// A variance by its name.
+/// A variance setting by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", rename_all = "snake_case")]
 pub enum Named {
-    /// A squared error alone, without constants.
+    /// A squared error, without constants.
     None,
     /// One variance for all values, fitted in training and at least [`FLOOR`].
     Learned,
-    /// One for each column of numbers, fitted in the same way.
+    /// One variance for each numeric column, fitted in the same way.
     PerColumn,
 }
 
@@ -56,22 +59,22 @@ impl Default for VarianceConfig {
 }
 
 impl VarianceConfig {
-    /// Whether the setting can be used.
+    /// Checks whether the setting can be used.
     ///
     /// # Errors
-    /// A variance below 1e-8.
+    /// The variance is below 1e-8 or not finite.
     pub fn check(&self) -> Result<(), ConfigError> {
         match self {
-            Self::Fixed(variance) if !(*variance >= LEAST && variance.is_finite()) => Err(ConfigError::new(
+            Self::Fixed(variance) if !(*variance >= MIN_FIXED && variance.is_finite()) => Err(ConfigError::new(
                 "variance",
                 variance,
-                format!("none, learned, per_column, or a number of at least {LEAST:e}"),
+                format!("none, learned, per_column, or a number of at least {MIN_FIXED:e}"),
             )),
             _ => Ok(()),
         }
     }
 
-    /// The variance of `numbers` columns; none if there is to be none.
+    /// The variance of `numbers` numeric columns; `None` for a squared error.
     pub fn init(&self, numbers: usize, device: &Device) -> Option<Variance> {
         match self {
             Self::Fixed(variance) => Some(Variance::fixed(*variance, device)),
@@ -85,33 +88,34 @@ impl VarianceConfig {
 /// A variance, fixed or fitted.
 #[derive(Module, Debug)]
 pub struct Variance {
-    /// `s^2`: one, or one for each column, `[columns]`. 0 until a batch has been seen.
+    /// `s^2`: one, or one for each column, `[columns]`. 0 until the first batch.
     pub value: RunningState<Tensor<1>>,
-    /// Whether it is fitted while the model trains: off in a part of a model that is frozen.
+    /// Whether it is fitted in training; off in a frozen part of a model.
     pub training: Param<Flag>,
 }
 
 impl Variance {
-    /// The same for all values, greater than 0.
+    /// The same fixed variance for all values, greater than 0.
     pub fn fixed(variance: f64, device: &Device) -> Self {
         Self { value: RunningState::new(Tensor::full([1], variance, device)), training: Param::from_bool(false) }
     }
 
-    /// Fitted in training: one variance if `columns` is 1, else one for each.
+    /// Fitted in training: one variance if `columns` is 1, otherwise one for each column.
     pub fn fitted(columns: usize, device: &Device) -> Self {
         Self { value: RunningState::new(Tensor::zeros([columns], device)), training: Param::from_bool(true) }
     }
 
-    /// The variances, `[columns]`: 1 before a batch has been seen.
+    /// The variances, `[columns]`; 1 before the first batch.
     pub fn values(&self) -> Tensor<1> {
         let value = self.value.value_sync();
         let unseen = value.clone().lower_equal_elem(0.0);
         value.mask_fill(unseen, 1.0)
     }
 
-    /// Minus the log-likelihood of `x` given its reconstruction `r`, both `[batch, numbers]`, per example (`[batch]`,
-    /// nats). `weights` as in [`Loss::loss`](crate::Loss::loss). In training this batch's squared errors are
-    /// averaged in first.
+    /// The negative log-likelihood of `x` given its reconstruction `r`, per example and in nats: `[batch, numbers]`
+    /// each, to `[batch]`. `weights` as in [`Loss::loss`](crate::Loss::loss).
+    ///
+    /// In training, the squared errors of this batch enter the running average first.
     pub fn loss(&self, x: Tensor<2>, r: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         if x.device().is_autodiff() && self.training.is_enabled() {
             self.fit(x.clone().detach(), r.clone().detach(), weights.clone());
@@ -133,7 +137,7 @@ impl Variance {
         ae_kernels::squared_error(x / deviation.clone(), r / deviation, weights) + constants
     }
 
-    /// Averages the mean squared error of a batch in.
+    /// Updates the running average with the mean squared error of a batch.
     fn fit(&self, x: Tensor<2>, r: Tensor<2>, weights: Option<Tensor<2>>) {
         let error = (x - r).square();
         let weights = weights.unwrap_or_else(|| error.ones_like());
@@ -143,7 +147,7 @@ impl Variance {
             1 => (errors.sum(), counts.sum()),
             columns => (errors.reshape([columns]), counts.reshape([columns])),
         };
-        // A column of which the batch has no value stays as it is.
+        // A column without values in this batch stays as it is.
         let unseen = counts.clone().lower_equal_elem(0.0);
         let found = (errors / counts.clamp_min(1e-12)).clamp_min(FLOOR);
         let average = value.clone().mul_scalar(1.0 - MOMENTUM) + found.clone().mul_scalar(MOMENTUM);
@@ -185,18 +189,18 @@ mod tests {
     }
 
     #[test]
-    fn it_is_fitted_to_what_was_observed_in_training_and_has_a_floor() {
+    fn it_is_fitted_to_observed_values_in_training_and_has_a_floor() {
         let (device, plain) = (Device::default().autodiff(), Device::default());
         let rows = |values: [[f32; 2]; 2], device: &Device| Tensor::<2>::from_floats(values, device);
         let weights = rows([[1.0, 1.0], [1.0, 0.0]], &device);
         let (x, r) = (rows([[1.0, 2.0], [0.0, 9.0]], &device), rows([[0.0, 2.0], [0.0, 1.0]], &device));
         let values = |variance: &Variance| variance.values().into_data().iter::<f32>().collect::<Vec<_>>();
         let one = Variance::fitted(1, &plain);
-        assert_eq!(values(&one), [1.0], "nothing has been seen");
+        assert_eq!(values(&one), [1.0], "before the first batch");
         one.loss(x.clone(), r.clone(), Some(weights.clone()));
         assert!((values(&one)[0] - 1.0 / 3.0).abs() < 1e-6);
         one.loss(rows([[9.0, 9.0]; 2], &plain), rows([[0.0, 0.0]; 2], &plain), None);
-        assert!((values(&one)[0] - 1.0 / 3.0).abs() < 1e-6, "after training it stays");
+        assert!((values(&one)[0] - 1.0 / 3.0).abs() < 1e-6, "it does not change after training");
         let columns = Variance::fitted(2, &plain);
         columns.loss(x, r, Some(weights));
         assert_eq!(values(&columns), [0.5, FLOOR as f32]);

@@ -1,4 +1,4 @@
-//! A factor in the loss that stays, or that changes while the model is trained.
+//! A factor in the loss: constant, or changing during training.
 
 use std::fmt;
 
@@ -7,31 +7,31 @@ use schemars::JsonSchema;
 
 use crate::ConfigError;
 
-/// A factor in the loss: 0 or more; with 0 the term is only measured. `0.1.into()` is one that stays. In TOML a number,
-/// or `{ from = 0.0, to = 0.1, over = 0.2 }`.
+/// A factor in the loss, 0 or more. A term with weight 0 is only measured. `0.1.into()` is a constant one. In TOML it
+/// is a number, or `{ from = 0.0, to = 0.1, over = 0.2 }`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", untagged, expecting = "must be a number, or { from = 0.0, to = 0.1, over = 0.2 }")]
 pub enum Weight {
-    /// The same throughout.
+    /// Constant throughout training.
     Constant(f64),
-    /// Changes linearly over the first part of the training, and stays.
+    /// Changes linearly over the first part of the training, and is constant afterwards.
     Ramp(Ramp),
 }
 
-/// A linear change.
+/// A linear change of a weight during training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", deny_unknown_fields)]
 pub struct Ramp {
-    /// The factor when training begins, 0 or more.
+    /// The factor at the start of training, 0 or more.
     pub from: f64,
-    /// The factor that is reached, 0 or more.
+    /// The final factor, 0 or more.
     pub to: f64,
-    /// The share of the training that it takes, in `(0, 1]`.
+    /// The fraction of the training after which the final factor is reached, in `(0, 1]`.
     pub over: f64,
 }
 
 impl Weight {
-    /// The factor when this share of the training, in `[0, 1]`, is over.
+    /// The factor when the fraction `progress` of the training, in `[0, 1]`, is done.
     pub fn at(&self, progress: f64) -> f64 {
         match *self {
             Self::Constant(weight) => weight,
@@ -39,10 +39,10 @@ impl Weight {
         }
     }
 
-    /// Whether it can be used; `field` is what it is called.
+    /// Checks the range; `field` is the name of the field.
     ///
     /// # Errors
-    /// A factor below 0, or a share that is none.
+    /// A factor is negative or not finite, or the fraction is outside `(0, 1]`.
     pub fn check(&self, field: &str) -> Result<(), ConfigError> {
         let is_factor = |value: f64| value >= 0.0 && value.is_finite();
         match *self {

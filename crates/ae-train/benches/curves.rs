@@ -1,8 +1,9 @@
-//! How time and memory of a training step grow: with the rows, the input's width, the code's, the batch, the dictionary
-//! of a k-sparse code, and on one thread and on two.
+//! How the time and memory of a training step grow: with the number of rows, the width of the input, the code width,
+//! the batch size and the dictionary size of a k-sparse code, each on one thread and on two.
 //!
-//! Every point is a process of its own, so that its peak memory and its threads are its own. `cargo bench -p ae-train
-//! --bench curves` prints a table of every curve with its slope (of the logarithms, over its last four points) and
+//! Every point is a separate process with its own peak memory and threads. `cargo bench -p ae-train --bench curves`
+//! prints a table of every curve with its slope (of the logarithms, over its last four points), and draws it:
+//! `docs/performance/*.svg`.
 //! draws it: `docs/performance/*.svg`.
 
 use std::{
@@ -31,7 +32,7 @@ static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocato
 
 type Error = Box<dyn std::error::Error>;
 
-/// A curve: its name, what is varied, at which values, what is measured, and what does it.
+/// A curve: its name, what is varied, its values, what is measured, and the function that measures it.
 type Curve = (&'static str, &'static str, &'static [usize], &'static str, fn(usize) -> f64);
 
 const CURVES: [Curve; 6] = [
@@ -58,7 +59,7 @@ fn median_ms(mut work: impl FnMut()) -> f64 {
     times[times.len() / 2]
 }
 
-/// A function that trains on a batch once.
+/// A function that trains on one batch.
 fn stepper<E: ModuleEncoder, D: ModuleDecoder>(model: Autoencoder<E, D>) -> impl FnMut(Tensor<2>) {
     let mut trained: Option<(Autoencoder<E, D>, ModuleOptimizer)> =
         Some((model, TrainingConfig::default().optimizer()));
@@ -108,7 +109,7 @@ fn k_sparse(units: usize) -> f64 {
     median_ms(|| step(x.clone()))
 }
 
-/// The product of 32 active units of each row with the weights.
+/// The product of the 32 active units of each row with the weights.
 fn sparse_decoder(units: usize) -> f64 {
     let device = Device::default();
     let z = Tensor::<2>::random([256, units], Distribution::Normal(0.0, 1.0), &device);
@@ -118,14 +119,14 @@ fn sparse_decoder(units: usize) -> f64 {
     median_ms(|| drop(code.linear(weight.clone(), bias.clone(), ae_kernels::Activation::Identity)))
 }
 
-/// The most memory that the process has held, in MiB.
+/// Peak memory of the process, in MiB.
 fn peak_rss_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
     line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
 }
 
-/// Time (ms) and memory (MiB) of a point, in a process with so many threads.
+/// Time (ms) and memory (MiB) of a point, in a process with this many threads.
 fn measure(name: &str, value: usize, threads: usize) -> Result<[f64; 2], Error> {
     let mut point = Command::new(std::env::current_exe()?);
     let output = point.args([name, &value.to_string()]).env("RAYON_NUM_THREADS", threads.to_string()).output()?;
@@ -135,7 +136,7 @@ fn measure(name: &str, value: usize, threads: usize) -> Result<[f64; 2], Error> 
         .map_err(|_| format!("{name} {value}: {}", String::from_utf8_lossy(&output.stderr)).into())
 }
 
-/// Of the line through the logarithms of the last four points (least squares): a cost that grows with the square has 2.
+/// Slope of the line through the logarithms of the last four points (least squares): 2 for a quadratic cost.
 fn slope(points: &[(f64, f64)]) -> f64 {
     let last: Vec<(f64, f64)> = points.iter().rev().take(4).map(|(x, y)| (x.ln(), y.ln())).collect();
     let mean = |pick: fn(&(f64, f64)) -> f64| last.iter().map(pick).sum::<f64>() / last.len() as f64;
@@ -176,14 +177,12 @@ fn draw(path: &Path, x: &str, what: &str, times: &[Vec<(f64, f64)>; 2], memory: 
             .y_label_formatter(&plain)
             .light_line_style(TRANSPARENT)
             .draw()?;
-        for (points, colour, name) in series {
-            chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
-            let marks = chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
+        for (points, color, name) in series {
+            chart.draw_series(LineSeries::new(points.clone(), color.stroke_width(2)))?;
+            let marks = chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, color.filled())))?;
             if !name.is_empty() {
-                let colour = **colour;
-                marks
-                    .label(*name)
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+                let color = **color;
+                marks.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
             }
         }
         if series.len() > 1 {
@@ -211,7 +210,8 @@ fn main() -> Result<(), Error> {
     std::fs::create_dir_all(&folder)?;
     for (name, x, values, what, _) in CURVES {
         println!(
-            "\n{what}, by {x}\n\n| {x} | 1 thread, ms | 2 threads, ms | of 1 thread | peak memory, MiB |\n|---|---|---|---|---|"
+            "\n{what}, by {x}\n\n\
+             | {x} | 1 thread, ms | 2 threads, ms | of 1 thread | peak memory, MiB |\n|---|---|---|---|---|"
         );
         let (mut times, mut memory) = ([Vec::new(), Vec::new()], Vec::new());
         for &value in values {

@@ -1,19 +1,17 @@
-//! The workloads that are also written in PyTorch, one JSON line each: `{"peer", "workload", "batch", "ms_per_step"
+//! The workloads that are also implemented in PyTorch, one JSON line each: `{"peer", "workload", "batch", "ms_per_step"
 //! (median), "samples_per_s", "peak_rss_mb", "loss_first", "loss_last"}`.
 //!
-//! A step is what a step of training is: the objective of a model on a batch that is in memory, its gradients, the
-//! configured optimizer (Adam, learning rate 1e-3), and one read of the loss. The loss is the batch mean of half the
-//! squared error, plus the penalty that is named; of `variational` the negative evidence lower bound with Bernoulli
-//! logits. On a GPU the losses of 16 steps are read at once, as the trainer does, and a step's time is a sixteenth of
-//! theirs.
+//! A step is a training step: the objective of a model on a batch in memory, its gradients, the configured optimizer
+//! (Adam, learning rate 1e-3), and reading the loss once. The loss is the batch mean of half the squared error, plus
+//! the named penalty; for `variational` the negative evidence lower bound with Bernoulli logits. On a GPU the losses of
+//! 16 steps are read together, as the trainer does, and the time of a step is a sixteenth of theirs.
 //!
-//! `cargo bench -p ae-train --bench peers -- [WORKLOAD...] [--steps N] [--device NAME]`, where a device is one of `ae
-//! devices`; `scripts/bench_peers.py` runs it beside another program. With
-//! `BENCH_STARTED` (seconds since 1970) set to when the process was started, the line says after how long its first
-//! step was done. With `--count-reads` each line also says how often a buffer of a GPU was read in the steps that are
-//! timed (`scripts/count_launches.py` counts kernels beside it).
-//! `-- --limits` prints instead what the machine allows: the multiplications of each step at the measured rate of a
-//! large matrix product, and its bytes at the measured rate of copying.
+//! `cargo bench -p ae-train --bench peers -- [WORKLOAD...] [--steps N] [--device NAME]`, where a device is one of
+//! `ae devices`; `scripts/bench_peers.py` runs it beside another program. If `BENCH_STARTED` is set to the start time
+//! of the process (seconds since 1970), the line also has the time until its first step was done. With `--count-reads`
+//! each line also has the number of reads of GPU buffers in the timed steps (`scripts/count_launches.py` counts kernels
+//! as well). With `--limits` it prints instead the limits of the machine: the multiplications of each step at the
+//! measured rate of a large matrix product, and its bytes at the measured rate of copying.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -36,7 +34,7 @@ use burn::{
     tensor::{Device, Distribution, Tensor, activation},
 };
 
-/// Counts what `wgpu` says when a buffer is mapped to be read.
+/// Counts the messages of `wgpu` about buffers being mapped for reading.
 struct Reads(AtomicUsize);
 
 static READS: Reads = Reads(AtomicUsize::new(0));
@@ -58,7 +56,7 @@ impl log::Log for Reads {
 #[global_allocator]
 static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocator;
 
-/// Name, width of the input, batch, steps, and what runs it.
+/// Name, width of the input, batch, steps, and the function that runs it.
 type Workload = (&'static str, usize, usize, usize, fn(&Bench));
 
 const WORKLOADS: [Workload; 12] = [
@@ -105,12 +103,11 @@ const WORKLOADS: [Workload; 12] = [
         let model = Autoencoder::new(encoder, decoder).with_code(AnyCode::new(code)).with_reconstruction(Bernoulli);
         bench.run(model, Objective::default());
     }),
-    // The network of `mnist_mlp` as somebody brings it who knows nothing of the kernels: Burn's own layers and
-    // activations.
+    // The network of `mnist_mlp` written without knowledge of the kernels: Burn's own layers and activations.
     ("own_network", 784, 128, 300, |bench| bench.run(bench.own(false), Objective::default())),
     // Burn's layers, called through `ae_kernels::dense`.
     ("own_dense", 784, 128, 300, |bench| bench.run(bench.own(true), Objective::default())),
-    // The same without anything of ours: Burn's operations for the loss, too, and Burn's optimizer.
+    // The same without any of our code: Burn's operations also for the loss, and Burn's optimizer.
     ("burn_alone", 784, 128, 300, |bench| {
         bench.measure(bench.own(false), AdamConfig::new().with_epsilon(1e-8).init(), |model, x| {
             let r = model.decoder.run(activation::relu(model.encoder.run(x.clone())));
@@ -119,7 +116,7 @@ const WORKLOADS: [Workload; 12] = [
     }),
 ];
 
-/// Two of Burn's layers, with Burn's ReLU between them and perhaps its sigmoid at the end.
+/// Two Burn layers with Burn's ReLU between them, and optionally its sigmoid at the end.
 #[derive(Module, Debug)]
 struct Own {
     first: Linear,
@@ -170,7 +167,7 @@ fn contractive(method: Method) -> Objective {
     Objective::default().with_penalty(Contractive { weight: 0.1.into(), method, probes: 1 })
 }
 
-/// One workload's circumstances.
+/// The settings of one workload.
 struct Bench {
     workload: &'static str,
     width: usize,
@@ -253,27 +250,28 @@ impl Bench {
     }
 }
 
-/// Since the process was started, if that is known.
+/// Seconds since the start of the process, if known.
 fn seconds_since_start() -> Option<f64> {
     let started: f64 = std::env::var("BENCH_STARTED").ok()?.parse().ok()?;
     Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64() - started)
 }
 
-/// The most memory that the process has held, in MiB, where the system says so.
+/// Peak memory of the process in MiB, if the system tells.
 fn peak_rss_mb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
 }
 
-/// Weights of a layer, and numbers that it gives an example.
+/// Number of weights of a layer, and of its output values per example.
 type Layer = (f64, f64);
 
-/// Multiplications and bytes of a step: `batch`, the layers, how many of the layers' three products the step has in all
-/// (forward, by the weights, by the input), in weights, and the parameters.
+/// Multiplications and bytes of a step, given `batch`, the layers, how many of the three products of a layer the step
+/// has in total (forward, by the weights, by the input), in weights, and the parameters.
 ///
-/// Bytes are those of the optimizer (4 numbers read and 3 written a parameter, and the gradient written before) and of
-/// the layers (each number written and read forward, read and its gradient written and read back).
+/// Bytes are those of the optimizer (4 numbers read and 3 written per parameter, and the gradient written before) and
+/// of the layers (each number written and read forward, and read again backward, where its gradient is written and
+/// read).
 fn cost(batch: usize, layers: &[Layer], products: f64) -> [f64; 2] {
     let (weights, numbers) = layers.iter().fold((0.0, 0.0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1));
     [2.0 * batch as f64 * products, 4.0 * (8.0 * weights + 5.0 * batch as f64 * numbers)]
@@ -292,11 +290,11 @@ fn costs(workload: &str, batch: usize) -> [f64; 2] {
         "mnist_mlp" | "own_network" | "own_dense" | "burn_alone" => stack(batch, &[784.0, 256.0, 64.0, 256.0, 784.0]),
         "deep_mlp" => stack(batch, &[784.0, 1000.0, 500.0, 250.0, 30.0, 250.0, 500.0, 1000.0, 784.0]),
         "denoising" => stack(batch, &[784.0, 512.0, 784.0]),
-        // Twice as many numbers as units come out of the encoder; their weights are 2% of all.
+        // The encoder has twice as many outputs as units; their weights are 2% of all.
         "variational" => stack(batch, &[784.0, 400.0, 20.0, 400.0, 784.0]),
         "contractive_shallow" => stack(batch, &[784.0, 1000.0, 784.0]),
         "contractive_deep" => {
-            // The encoder also takes the tangent through each layer, and both back.
+            // The encoder also propagates the tangent through each layer, and both backward.
             let (first, second) = (784.0 * 256.0, 256.0 * 64.0);
             let layers =
                 [(first, 256.0), (first, 256.0), (second, 64.0), (second, 64.0), (second, 256.0), (first, 784.0)];
@@ -317,7 +315,7 @@ fn costs(workload: &str, batch: usize) -> [f64; 2] {
             cost(batch, &all.iter().map(|layer| (layer.1, layer.2)).collect::<Vec<_>>(), products)
         }
         _ => {
-            // Every unit is needed to know the largest; all else is a product of 32 active units: decoder forward, by
+            // All units are needed to find the largest; all other products involve 32 active units: decoder forward, by
             // units, by weights, encoder.
             let weights = 384.0 * 6144.0;
             cost(batch, &[(weights, 6144.0), (weights, 384.0)], weights + 4.0 * 32.0 * 384.0)
@@ -325,7 +323,7 @@ fn costs(workload: &str, batch: usize) -> [f64; 2] {
     }
 }
 
-/// The shortest of some runs, in seconds.
+/// Shortest time of several runs, in seconds.
 fn shortest(mut run: impl FnMut()) -> f64 {
     let times = (0..30).map(|_| {
         let start = Instant::now();

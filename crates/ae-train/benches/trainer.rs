@@ -1,14 +1,14 @@
-//! What an epoch through Burn's Learner costs beside a loop of plain steps, and how fast a trained encoder is; one JSON
-//! line each.
+//! Cost of an epoch through Burn's Learner compared with a loop of plain steps, and speed of a trained encoder; one
+//! JSON line each.
 //!
-//! An epoch is measured four ways: steps on batches that are in memory (`steps_ms`), the same with the batches
-//! gathered, scaled and shuffled (`loaded_ms`), with a pass over the validation rows behind it (`loop_ms`), and through
-//! the Learner with every metric, the log and the checkpoints (`learner_ms`). `overhead` is the last over the one
-//! before, less 1: the median over rounds in which each is measured directly after the other, with its smallest and its
-//! largest. The times are medians over all epochs.
+//! An epoch is measured in four ways: steps on batches in memory (`steps_ms`), the same with the batches gathered,
+//! scaled and shuffled (`loaded_ms`), followed by a pass over the validation rows (`loop_ms`), and through the Learner
+//! with all metrics, the log and the checkpoints (`learner_ms`). `overhead` is the ratio of the last two, minus 1: the
+//! median over rounds in which both are measured one directly after the other, with the smallest and largest value. The
+//! times are medians over all epochs.
 //!
-//! `cargo bench -p ae-train --bench trainer`. Fashion-MNIST of 60,000 images is made of the 2,500 that the project
-//! carries, again and again.
+//! `cargo bench -p ae-train --bench trainer`. The 60,000 images of Fashion-MNIST are imitated by repeating the 2,500
+//! images included in the project.
 
 use std::{sync::Arc, time::Instant};
 
@@ -34,7 +34,7 @@ use burn::{
 #[global_allocator]
 static ALLOCATOR: ae_train::allocator::Allocator = ae_train::allocator::Allocator;
 
-/// The four are measured in turns, so that a change of the machine's speed meets them all.
+/// The four are measured in turn, so that a change in the speed of the machine affects all of them.
 const ROUNDS: usize = 15;
 
 type Error = Box<dyn std::error::Error>;
@@ -67,7 +67,7 @@ fn median(mut times: Vec<f64>) -> f64 {
     (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2.0
 }
 
-/// Milliseconds of each of `epochs` runs, after one that does not count.
+/// Milliseconds of each of `epochs` runs, after one warm-up run.
 fn timed(epochs: usize, mut run: impl FnMut() -> Result<(), Error>) -> Result<Vec<f64>, Error> {
     let mut times = Vec::new();
     for _ in 0..=epochs {
@@ -143,14 +143,15 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
     let [steps_ms, loaded_ms, pass_ms, learner_ms] = times.map(median);
     let loop_ms = loaded_ms + pass_ms;
     let line = serde_json::json!({
-        "data": name, "batch": batch, "steps": steps, "steps_ms": steps_ms, "loaded_ms": loaded_ms, "loop_ms": loop_ms, "learner_ms": learner_ms,
+        "data": name, "batch": batch, "steps": steps,
+        "steps_ms": steps_ms, "loaded_ms": loaded_ms, "loop_ms": loop_ms, "learner_ms": learner_ms,
         "overhead": median(overheads.clone()), "lowest": overheads[0], "highest": overheads[ROUNDS - 1],
     });
     println!("{line}");
     Ok(())
 }
 
-/// Codes a second, of images of 784 values by the default network.
+/// Codes per second, for images of 784 values with the default network.
 fn encode(batch: usize) {
     let device = Device::default();
     let recipe = (Variant::find("undercomplete").expect("a variant of this name").recipe)();
@@ -169,6 +170,8 @@ fn encode(batch: usize) {
     let seconds = median((0..runs).map(|_| one()).collect());
     println!(
         "{}",
-        serde_json::json!({ "encode_batch": batch, "microseconds": 1e6 * seconds, "examples_per_s": (batch as f64 / seconds).round() })
+        serde_json::json!({
+            "encode_batch": batch, "microseconds": 1e6 * seconds, "examples_per_s": (batch as f64 / seconds).round()
+        })
     );
 }

@@ -38,6 +38,9 @@ pub struct Line {
     pub data: String,
     /// Runs.
     pub runs: usize,
+    /// Their folders; of PCA none.
+    #[serde(default)]
+    pub folders: Vec<String>,
     /// Its figures.
     pub figures: Vec<Figure>,
 }
@@ -187,11 +190,13 @@ struct Group<'a> {
     first: &'a Measured,
     seeds: Vec<[u64; 2]>,
     runs: Vec<&'a [Measure]>,
+    /// Folders of runs; of PCA none.
+    folders: Vec<String>,
 }
 
 impl<'a> Group<'a> {
     fn new(name: String, run: &'a Measured, figures: &'a [Measure]) -> Self {
-        Self { name, first: run, seeds: vec![run.seeds], runs: vec![figures] }
+        Self { name, first: run, seeds: vec![run.seeds], runs: vec![figures], folders: Vec::new() }
     }
 
     fn add(&mut self, run: &Measured, figures: &'a [Measure]) {
@@ -216,7 +221,8 @@ impl<'a> Group<'a> {
             let deviation = if values.len() > 1 { (squares / (values.len() - 1) as f64).sqrt() } else { 0.0 };
             Figure { name: name.to_string(), mean, deviation, less_is_better, best: false }
         });
-        Line { figures: figures.collect(), name, data: data.to_string(), runs: self.runs.len() }
+        let folders = self.folders.clone();
+        Line { figures: figures.collect(), name, data: data.to_string(), runs: self.runs.len(), folders }
     }
 }
 
@@ -259,8 +265,14 @@ fn lines_of_table(runs: &[&Measured], data: &str) -> Vec<Line> {
     for run in runs {
         // A seed that was there already is no other draw, but something else that no setting tells: a line of its own.
         match groups.iter_mut().find(|group| group.is_like(run) && !group.seeds.contains(&run.seeds)) {
-            Some(group) => group.add(run, &run.model),
-            None => groups.push(Group::new(run.name.clone(), run, &run.model)),
+            Some(group) => {
+                group.add(run, &run.model);
+                group.folders.push(run.folder.clone());
+            }
+            None => {
+                let folders = vec![run.folder.clone()];
+                groups.push(Group { folders, ..Group::new(run.name.clone(), run, &run.model) });
+            }
         }
         let name = format!("PCA ({})", run.pca.0);
         match baselines.iter_mut().find(|group| group.name == name) {

@@ -1,18 +1,17 @@
-//! The data of a training: read, cut, and described.
+//! The data of a training: read, split, and described.
 
 use std::io::{self, IsTerminal};
 
-use ae_data::{Batcher, DataError, Dataset, Scaling, Sets, Split, Unknown, source};
+use ae_data::{Batcher, DataError, Dataset, Rows, Scaling, Sets, Split, Unknown, source};
 use burn::data::dataset::Dataset as _;
 
 use crate::{
     Error, Result,
     config::Config,
-    run_folder::{FORMAT, Schema},
-    trained::fingerprint_of,
+    schema::{FORMAT, Schema},
 };
 
-/// What tells the data of a configuration from any other; it is read for that.
+/// Fingerprint of the data that a configuration names, which is read for this.
 ///
 /// # Errors
 /// Data that cannot be read.
@@ -20,10 +19,10 @@ pub fn data_fingerprint(config: &Config) -> Result<String> {
     Ok(Parts::cut(config, source::open_with(&config.data.source, &config.reading())?)?.fingerprint)
 }
 
-/// The parts of some data, its columns as the training rows know them.
+/// The split of some data; the encoding of its columns follows from the training rows.
 struct Parts {
     split: Split,
-    /// The class that is learned from alone, if one is.
+    /// The only class that is trained on, if it is restricted to one.
     normal: Option<String>,
     fingerprint: String,
 }
@@ -31,7 +30,7 @@ struct Parts {
 impl Parts {
     fn cut(config: &Config, sets: Sets) -> Result<Self> {
         let has_test = sets.test.is_some();
-        let (split, normal) = config.cut(sets)?;
+        let (split, normal) = config.split(sets)?;
         Self::of(config, split, normal, has_test)
     }
 
@@ -42,18 +41,18 @@ impl Parts {
     }
 }
 
-/// The data of a training, ready to be gathered.
+/// The data of a training, ready for batching.
 #[derive(Debug)]
 pub(crate) struct Data {
     pub split: Split,
     pub schema: Schema,
     pub batcher: Batcher,
-    /// What was guessed, left out or is doubtful about it, in sentences.
+    /// What was guessed, left out or looks doubtful, one sentence each.
     pub notes: Vec<String>,
 }
 
 impl Data {
-    /// That of the configuration, from where it says.
+    /// Reads the data that the configuration names.
     pub fn open(config: &Config) -> Result<Self> {
         if config.data.source == "-" && io::stdin().is_terminal() {
             return Err(Error::Usage(
@@ -64,22 +63,22 @@ impl Data {
         Self::of(config, source::open_with(&config.data.source, &config.reading())?)
     }
 
-    /// These rows, cut as the configuration says.
+    /// Splits these rows as configured.
     pub fn of(config: &Config, sets: Sets) -> Result<Self> {
         let name = sets.name.clone();
         let mut notes = sets.train.notes.clone();
         notes.extend(sets.test.iter().flat_map(|test| [test.notes.clone(), test.met()].concat()));
         let parts = Parts::cut(config, sets)?;
         if let Some(normal) = parts.normal.as_ref().filter(|_| config.data.normal.is_none()) {
-            notes.push(format!("`{normal}` is taken for the normal class (`--normal` names another)"));
+            notes.push(format!("`{normal}` is used as the normal class (`--normal` sets another one)"));
         }
         for column in config.data.group.iter().chain(&config.data.time) {
-            notes.push(format!("column `{column}` cuts the data, and is not learned from"));
+            notes.push(format!("column `{column}` splits the data and is not learned from"));
         }
         Self::ready(config, name, parts, notes)
     }
 
-    /// Rows that were cut by whoever has them.
+    /// Uses rows that the caller has split.
     pub fn of_split(config: &Config, name: &str, split: Split) -> Result<Self> {
         let is_apart = !std::ptr::eq(split.train.rows(), split.test.rows());
         Self::ready(config, name.to_string(), Parts::of(config, split, None, is_apart)?, Vec::new())
@@ -120,10 +119,28 @@ impl Data {
         Ok(Self { batcher: Batcher::new(scaling), schema, split, notes })
     }
 
-    /// The rows that a result is measured on, training rows and test rows: all of them, or a sample of those that stay
-    /// in their file.
+    /// The training rows and the test rows on which a result is measured: all of them, or a sample if they stay in
+    /// their file.
     pub fn measured(&self) -> [Dataset; 2] {
         let train = self.split.train.union(&self.split.validation);
         [train, self.split.test.clone()].map(|rows| rows.sample(ae_data::fit::SAMPLE))
     }
+}
+
+/// Identifies a data set: a hash of its columns and of every value, or of a sample of the values if they stay in their
+/// file.
+///
+/// # Errors
+/// A file that can no longer be read.
+pub(crate) fn fingerprint(sets: &Sets) -> Result<String> {
+    fingerprint_of(&sets.train, sets.test.as_ref())
+}
+
+/// As [`fingerprint`], of the rows and those of an official test set.
+pub(crate) fn fingerprint_of(train: &Rows, test: Option<&Rows>) -> Result<String> {
+    let mut text = train.fingerprint()?;
+    if let Some(test) = test {
+        text += &format!("-{}", test.fingerprint()?);
+    }
+    Ok(text)
 }

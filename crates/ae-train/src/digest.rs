@@ -1,4 +1,4 @@
-//! What tells a file from any other: its size and a hash of its bytes. Against damage, not against forgery.
+//! Digest of a file: its size and a hash of its bytes. It detects damage, not forgery.
 
 use std::{
     fs::File,
@@ -17,10 +17,10 @@ pub(crate) struct Digest {
 }
 
 impl Digest {
-    /// Of a file, read in pieces.
+    /// Computes the digest of a file, reading it in pieces.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(io::Error::other("it is no file"));
+            return Err(io::Error::other("it is not a file"));
         }
         let (mut file, mut hash, mut bytes) = (File::open(path)?, XxHash3_128::new(), 0);
         let mut buffer = vec![0; 1 << 20];

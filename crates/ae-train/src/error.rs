@@ -1,15 +1,14 @@
-//! What the trainer can fail with, one line each, and the exit code that goes with it.
+//! The errors of the trainer, each with a message of one line and an exit code.
 
 use std::path::{Path, PathBuf};
 
 use ae_data::DataError;
 use ae_model::ConfigError;
 
-/// What caused an error, if it is an error itself.
+/// The error that caused another one.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// A failure that a person can do something about. A message holds that of its source, too: it is one line, and all of
-/// it.
+/// An error that a person can do something about. Its message is one line and includes the message of its source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,13 +22,13 @@ pub enum Error {
         field: String,
         /// Its value, as it was written.
         value: String,
-        /// What is allowed instead.
+        /// The allowed values.
         allowed: String,
     },
     /// The data cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Somebody stopped it: what is saved, and how to go on.
+    /// The training was interrupted: what is saved, and how to continue.
     #[error("{0}")]
     Interrupted(String),
     /// The loss became infinite.
@@ -37,58 +36,58 @@ pub enum Error {
     Diverged {
         /// The epoch, from 1.
         epoch: usize,
-        /// The term of the loss that became infinite first in the order of the loss, or `loss`.
+        /// The term of the loss that became infinite, the first one in the order of the loss, or `loss`.
         term: String,
         /// What to do about it.
         advice: String,
     },
-    /// The data of a run is not what it was when the run began.
-    #[error("`{source_name}` has changed since the run began{what}: bring the old data back, or train anew")]
+    /// The data of a run has changed since the run started.
+    #[error("`{source_name}` has changed since the run started{what}: restore the original data, or train again")]
     DataChanged {
-        /// What the configuration calls it.
+        /// Its name in the configuration.
         source_name: String,
-        /// The columns that differ, if some do.
+        /// The columns that differ, if any.
         what: String,
     },
-    /// A file of a run is not what was written, or does not fit the others.
-    #[error("cannot use {}: {reason}; bring the file back, or train anew", path.display())]
+    /// A file of a run has changed since it was written, or does not match the others.
+    #[error("cannot use {}: {reason}; restore the file, or train again", path.display())]
     DamagedRecord {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// A run that has not ended yet, and was asked for its result.
-    #[error("{} has not ended: continue it with `ae train --resume {}`", folder.display(), folder.display())]
+    /// The result of a run was requested before it has finished.
+    #[error("{} has not finished: continue it with `ae train --resume {}`", folder.display(), folder.display())]
     Unfinished {
         /// The run's folder.
         folder: PathBuf,
     },
     /// Another process is changing the run.
-    #[error("another process is working in {}: wait until it has ended, or stop it", folder.display())]
+    #[error("another process is working in {}: wait until it has finished, or stop it", folder.display())]
     Locked {
         /// The run's folder.
         folder: PathBuf,
     },
-    /// It does not fit into memory or onto the disk.
+    /// The training does not fit into memory or onto the disk.
     #[error("{0}")]
     TooLarge(String),
-    /// Something could not be done with a file.
+    /// A file operation failed.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
-        /// What: `read`, `write`.
+        /// The operation, such as `read` or `write`.
         action: String,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: Source,
     },
-    /// Something failed on the way.
+    /// Any other failure.
     #[error("{0}")]
     Failed(String),
 }
 
-/// The result of everything that can fail here.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl From<ConfigError> for Error {
@@ -98,17 +97,17 @@ impl From<ConfigError> for Error {
 }
 
 impl Error {
-    /// A failure at `path`: what could not be done, and why, an error or a text.
+    /// A failed operation on `path`, with its reason: an error or a string.
     pub fn at(action: &str, path: &Path, reason: impl Into<Source>) -> Self {
         Self::File { action: action.to_string(), path: path.to_owned(), source: reason.into() }
     }
 
-    /// A file of a run that is not what was written.
+    /// A file of a run that has changed since it was written.
     pub(crate) fn damaged(path: &Path, reason: impl ToString) -> Self {
         Self::DamagedRecord { path: path.to_owned(), reason: reason.to_string().replace('\n', " ") }
     }
 
-    /// 2 for wrong usage, 130 for what was interrupted, 1 for everything else.
+    /// 2 for wrong usage, 130 for an interruption, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::OutOfRange { .. } => 2,

@@ -1,9 +1,9 @@
-//! New rows: codes from a density, and what the decoder makes of them.
+//! Generating new rows: codes drawn from a density and decoded.
 //!
-//! The density is the code's own prior, where it has one, or a mixture of Gaussians that is fitted to the codes of the
-//! training rows, for any code (Ghosh et al. 2020). Of images the decoder's mean is shown; of a table a row is drawn
-//! from what the decoder says: truth values and levels by their probabilities, numbers with their variance if they have
-//! one.
+//! The density is the prior of the code, if it has one, or a Gaussian mixture fitted to the codes of the training rows,
+//! for any code (Ghosh et al. 2020). For images the result is the decoder's mean. For a table a row is drawn from the
+//! distributions that the decoder gives: booleans and levels by their probabilities, numbers with their variance if
+//! they have one.
 
 use ae_data::{Dataset, Encoding};
 use ae_model::Code;
@@ -11,39 +11,35 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    Error, Result,
-    baseline::{Matrix, Pca},
-    evaluation::numbers,
-    mixture::Mixture,
-    sample_quality::SampleQuality,
-    trained::Trained,
+    Error, Result, baseline::Pca, matrix::Matrix, mixture::Mixture, random::normal, sample_quality::SampleQuality,
+    tensors::numbers, trained::Trained,
 };
 
-/// Training rows that densities, and the ranges of the columns, are taken from, at most.
+/// Maximum number of training rows to which densities, and the ranges of the columns, are fitted.
 pub const FITTED: usize = 20_000;
-/// Principal components of the rows that the mixture beside a model is fitted to, at most.
+/// Maximum number of principal components of the rows to which the Gaussian mixture baseline is fitted.
 const COMPONENTS: usize = 64;
 
-/// Where codes come from.
+/// The density from which codes are drawn.
 #[derive(Debug, Clone)]
 pub enum Density {
-    /// The code's own prior.
+    /// The prior of the code.
     Prior,
-    /// A mixture over the codes of the training rows.
+    /// A Gaussian mixture on the codes of the training rows.
     Mixture(Mixture),
 }
 
 impl Trained {
-    /// A mixture of `components` Gaussians over the codes of `train`: 20,000 of its rows, at most.
+    /// Fits a mixture of `components` Gaussians to the codes of at most 20,000 rows of `train`.
     ///
     /// # Errors
-    /// Rows that are too few, or a device that fails.
+    /// Too few rows, or a device that fails.
     pub fn code_mixture(&self, train: &Dataset, components: usize) -> Result<Mixture> {
         let codes = self.codes(&train.thin(FITTED))?;
         Mixture::fit(&codes, self.config.model.code_dim, components, self.config.seed).map_err(Error::Failed)
     }
 
-    /// `count` codes, row by row: `[count, code_dim]`.
+    /// Draws `count` codes: `[count, code_dim]`, row by row.
     ///
     /// # Errors
     /// A code without a prior, or a device that fails.
@@ -54,7 +50,9 @@ impl Trained {
                 let draw = || self.model.code.sample(count, self.config.model.code_dim, &self.device);
                 let Some(codes) = ae_kernels::seeded(seed, &self.device, draw) else {
                     return Err(Error::Usage(
-                        "the code of this run has no prior to draw from: leave `--density` out, or train a `variational` model".to_string(),
+                        "the code of this run has no prior to draw from: leave `--density` out, or train a \
+                         `variational` model"
+                            .to_string(),
                     ));
                 };
                 numbers(codes)
@@ -62,8 +60,8 @@ impl Trained {
         }
     }
 
-    /// The smallest and the largest value of each feature in `train`, in units of the scaled data: in 20,000 of its
-    /// rows, at most.
+    /// The smallest and the largest value of each feature in at most 20,000 rows of `train`, in units of the scaled
+    /// data.
     ///
     /// # Errors
     /// A file that can no longer be read.
@@ -78,9 +76,9 @@ impl Trained {
         Ok(ranges)
     }
 
-    /// Rows for `codes` (`[rows, code_dim]`), in units of the scaled data: `[rows, d_input]`. Values stay within
-    /// `ranges`, if there are any: a column that had one value in training has that, and one that had none has none
-    /// (`NaN`). Beside them, how many values had to be moved to the end of a range.
+    /// Decodes `codes` (`[rows, code_dim]`) to rows in units of the scaled data: `[rows, d_input]`. Values stay within
+    /// `ranges`, if there are any: a column with a single value in training has that value, and a column without values
+    /// has none (`NaN`). Also returns how many values were clamped to their range.
     ///
     /// # Errors
     /// A device that fails.
@@ -98,7 +96,7 @@ impl Trained {
         for row in rows.chunks_exact_mut(width) {
             if !deviation.is_empty() {
                 for (index, value) in row[..singles].iter_mut().enumerate() {
-                    *value += deviation[if deviation.len() == 1 { 0 } else { index }] * normal(&mut generator);
+                    *value += deviation[if deviation.len() == 1 { 0 } else { index }] * normal(&mut generator) as f32;
                 }
             }
             for value in &mut row[singles..truths] {
@@ -127,7 +125,7 @@ impl Trained {
         self.model.code.sample(1, self.config.model.code_dim, &self.device).is_some()
     }
 
-    /// Scaled `rows` in the units of the data, columns of whole numbers rounded.
+    /// Converts scaled `rows` to the units of the data, with columns of whole numbers rounded.
     pub fn in_units(&self, rows: &[f32]) -> Vec<f64> {
         let mut values = self.unscale(rows);
         let columns = self.columns();
@@ -144,12 +142,12 @@ impl Trained {
         values
     }
 
-    /// How like the rows of `test` some rows are, by name: the scaled rows `samples`, as many rows of `train`, and
-    /// samples of `components` Gaussians that are fitted to the rows themselves (to the scores of their first 64
-    /// principal components, where there are more columns).
+    /// Compares rows with those of `test`, by name: the scaled rows `samples`, as many rows of `train`, and samples of
+    /// `components` Gaussians fitted to the rows themselves (to the scores of their first 64 principal components, if
+    /// there are more columns).
     ///
     /// # Errors
-    /// Rows that are too few, or a file that can no longer be read.
+    /// Too few rows, or a file that can no longer be read.
     pub fn compared(
         &self,
         samples: &[f32],
@@ -158,7 +156,7 @@ impl Trained {
         components: usize,
     ) -> Result<Vec<(String, SampleQuality)>> {
         let width = self.schema.d_input;
-        // What is missing is 0: the mean, where columns are standardised.
+        // Missing values become 0: the mean, if columns are standardized.
         let whole =
             |values: &[f32]| values.iter().map(|&value| if value.is_nan() { 0.0 } else { value }).collect::<Vec<f32>>();
         let values = |rows: &Dataset| -> Result<Vec<f32>> { Ok(whole(&rows.scaled(&self.schema.scaling)?)) };
@@ -183,7 +181,7 @@ impl Trained {
         let of = |name: String, rows: &[f32]| -> Result<_> {
             Ok((name, SampleQuality::of(rows, &test, &train, width).map_err(Error::Failed)?))
         };
-        // Their distance to themselves says nothing.
+        // The distance of training rows to themselves is meaningless.
         let training = of("training rows".to_string(), &real)?;
         Ok(vec![
             of(format!("{} ({})", self.config.variant, self.config.model.code_dim), &samples)?,
@@ -191,10 +189,4 @@ impl Trained {
             of(format!("{} Gaussians on rows{clipped}", mixture.components), &drawn)?,
         ])
     }
-}
-
-/// A normal number (Box and Muller 1958).
-fn normal(generator: &mut ChaCha8Rng) -> f32 {
-    let (radius, angle) = (1.0 - generator.random::<f64>(), generator.random::<f64>());
-    ((-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()) as f32
 }

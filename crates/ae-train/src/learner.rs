@@ -1,42 +1,38 @@
-//! Burn's Learner, put together from a configuration.
+//! Burn's Learner, configured for a training.
 
 use std::path::Path;
 
 use ae_data::{Batcher, Dataset, Loader, Order, Split};
-use ae_kernels::{Adam, AdamW};
 use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder};
 use burn::{
     data::dataset::Dataset as _,
-    grad_clipping::GradientClippingConfig,
-    lr_scheduler::{
-        LrSchedulerRecord, cosine::CosineAnnealingLrSchedulerConfig, linear::LinearLrSchedulerConfig,
-        module_lr_scheduler::ModuleLrScheduler, sequential::SequentialLrSchedulerConfig,
-    },
-    optim::{ModuleOptimizer, OptimizerRecord},
+    lr_scheduler::LrSchedulerRecord,
+    optim::OptimizerRecord,
     tensor::Device,
     train::{Interrupter, Learner, LearningResult, SupervisedTraining, TrainingError, checkpoint::CheckpointerError},
 };
 
 use crate::{
     Error, Reporter, Result,
-    checkpoint::{self, BestAndLast, Files, Memory, Nothing, PARTS, Patience, Saved, Steps},
-    config::{Every, Optimizer, Schedule, TrainingConfig},
+    checkpoint::{self, BestAndLast, Files, Memory, Nothing, PARTS, Saved, Steps, Within},
+    config::{Every, TrainingConfig},
     device,
+    early_stopping::Patience,
     history::History,
     metrics::{self, Variances},
     step::Trainee,
 };
 
-/// Steps on a GPU between two readings of what they measured.
+/// Number of steps on a GPU between two reads of the metrics.
 const READ_EVERY: usize = 16;
 
 /// Where the checkpoints of a training go.
 pub enum Place<'a> {
-    /// Into a folder, which a training can go on from.
+    /// Into a folder from which a training can continue.
     Folder {
         /// The folder.
         checkpoints: &'a Path,
-        /// What of it is there already.
+        /// The checkpoints that exist already.
         saved: &'a Saved,
         /// When a checkpoint is taken within an epoch.
         every: Every,
@@ -46,7 +42,7 @@ pub enum Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether there is anything to go on from.
+    /// Whether there is a checkpoint to continue from.
     pub fn has_begun(&self) -> bool {
         match self {
             Self::Folder { saved, .. } => saved.last() > 0 || saved.within.is_some(),
@@ -54,7 +50,7 @@ impl Place<'_> {
         }
     }
 
-    /// Epochs that are done already.
+    /// Number of epochs done already.
     fn done(&self) -> usize {
         match self {
             Self::Folder { saved, .. } => saved.last(),
@@ -63,7 +59,7 @@ impl Place<'_> {
     }
 }
 
-/// Everything that a fit needs beside the model.
+/// Everything that a fit needs in addition to the model.
 pub struct Fit<'a> {
     /// How to train.
     pub config: &'a TrainingConfig,
@@ -73,62 +69,22 @@ pub struct Fit<'a> {
     pub split: &'a Split,
     /// Their scaling.
     pub batcher: Batcher,
-    /// Variances of the parts, for `fvu`.
+    /// Variances of training and validation rows, for `fvu`.
     pub variances: Variances,
     /// Where checkpoints go.
     pub place: Place<'a>,
-    /// The record of the epochs.
+    /// The history of the epochs.
     pub history: History,
-    /// What hears of the training.
+    /// Receives the progress of the training.
     pub reporter: &'a dyn Reporter,
-    /// What stops it from outside.
+    /// Stops the training from outside.
     pub interrupter: Interrupter,
-    /// Where it runs.
+    /// The device to train on.
     pub device: Device,
 }
 
-impl TrainingConfig {
-    /// The optimizer, with PyTorch's epsilon (Burn's default is a thousand times larger).
-    pub fn optimizer(&self) -> ModuleOptimizer {
-        let clipping = (self.gradient_clip > 0.0).then_some(GradientClippingConfig::Norm(self.gradient_clip as f32));
-        let decay = self.weight_decay as f32;
-        let optimizer: ModuleOptimizer = match self.optimizer {
-            Optimizer::Adam => Adam::default().with_weight_decay(decay).into(),
-            Optimizer::AdamW => AdamW::new(decay).into(),
-        };
-        match clipping {
-            Some(clipping) => optimizer.with_grad_clipping(clipping.init()),
-            None => optimizer,
-        }
-    }
-
-    /// The learning rate at each step, for epochs of `batches` steps.
-    ///
-    /// # Errors
-    /// A learning rate that Burn's schedules do not take.
-    pub fn schedule(&self, batches: usize) -> Result<ModuleLrScheduler> {
-        let warmup = self.warmup_epochs * batches;
-        let steps = self.epochs * batches - warmup;
-        let rate = self.learning_rate;
-        let cosine = CosineAnnealingLrSchedulerConfig::new(rate, steps);
-        let constant = LinearLrSchedulerConfig::new(rate, rate, steps);
-        let rise = LinearLrSchedulerConfig::new(rate / warmup.max(1) as f64, rate, warmup.max(1));
-        let schedule = match (self.schedule, warmup) {
-            (Schedule::Constant, 0) => Ok(ModuleLrScheduler::new(rate)),
-            (Schedule::Cosine, 0) => cosine.init(),
-            (Schedule::Constant, _) => {
-                SequentialLrSchedulerConfig::new(vec![rise.into(), constant.into()], vec![warmup]).init()
-            }
-            (Schedule::Cosine, _) => {
-                SequentialLrSchedulerConfig::new(vec![rise.into(), cosine.into()], vec![warmup]).init()
-            }
-        };
-        schedule.map_err(|reason| Error::Usage(format!("`training.learning_rate` is {rate}: {reason}")))
-    }
-}
-
 impl Fit<'_> {
-    /// Trains, and gives the model of the last epoch back: the best one is in the checkpoints.
+    /// Trains, and returns the model of the last epoch; the best one is in the checkpoints.
     ///
     /// # Errors
     /// A checkpoint that cannot be read, a folder that cannot be written, or a device that fails.
@@ -137,22 +93,14 @@ impl Fit<'_> {
         trainee: Trainee<E, D, C>,
     ) -> Result<LearningResult<Trainee<E, D, C>>> {
         let plain = self.device.clone().inner();
-        let loader = |dataset: &Dataset, order, size: usize| {
-            Loader::new(dataset.clone(), self.batcher.clone(), size, order, plain.clone())
-        };
-        let order = Order::Shuffled { seed: self.seed };
         let done = self.place.done();
         let within = match &self.place {
             Place::Folder { saved, .. } => saved.within.as_ref(),
             Place::Memory(_) => None,
         };
         let batches = within.map_or(0, |within| within.batches);
-        let train = loader(&self.split.train, order, self.config.batch_size).after(done, batches);
-        let validation = loader(
-            &self.split.validation,
-            Order::Sequential,
-            self.config.batch_size.max(256).min(self.split.validation.len()),
-        );
+        let [train, validation] = self.loaders(&plain);
+        let train = train.after(done, batches);
         let mut schedule = self.config.schedule(train.batches())?;
         let every = if device::is_cpu(&plain) { 1 } else { READ_EVERY };
         let (steps, total) = (done * train.batches() + batches, self.config.epochs * train.batches());
@@ -162,7 +110,7 @@ impl Fit<'_> {
             trainee = trainee.with_watch(std::sync::Arc::new(watch));
         }
 
-        // The folder is that of Burn's own loggers, of which there are none here.
+        // The folder is for Burn's own loggers, which are not used here.
         let mut training = SupervisedTraining::new("", std::sync::Arc::new(train), std::sync::Arc::new(validation))
             .with_metric_logger(self.history)
             .with_application_logger(None)
@@ -181,15 +129,9 @@ impl Fit<'_> {
                     (within.steps, schedule.to_record())
                 });
                 if let Some(within) = within {
-                    // Epoch 0 is what Burn calls that of a training that goes on in its first epoch.
+                    // Burn calls it epoch 0 if a training continues within its first epoch.
                     resume = Some(done);
-                    let left = within.of - within.batches;
-                    let epoch = within.epoch;
-                    let since = format!(
-                        "the training figures and the seconds of epoch {epoch} are of the {left} of its {} batches that were left",
-                        within.of
-                    );
-                    self.reporter.warning(&format!("going on within epoch {epoch}: {since}"));
+                    warn_within(self.reporter, within);
                 }
                 let [model, optimizer, scheduler] = Files::of(checkpoints, at);
                 training
@@ -200,32 +142,59 @@ impl Fit<'_> {
         training = training.renderer(self.reporter.renderer(&self.interrupter, resume));
         if let Some(epoch) = resume {
             if let Place::Folder { checkpoints, .. } = &self.place {
-                // Burn panics on a checkpoint that it cannot use: look first, and say it in a sentence.
-                let (record, what) = match within {
-                    Some(within) => {
-                        (checkpoint::load_step(checkpoints, PARTS[0], within)?, format!("step {}", within.steps))
-                    }
-                    None => (checkpoint::load(checkpoints, PARTS[0], epoch)?, format!("epoch {epoch}")),
-                };
-                checkpoint::fitted(trainee.clone(), record, &what)?;
-                match within {
-                    Some(within) => drop(checkpoint::load_step::<OptimizerRecord>(checkpoints, PARTS[1], within)?),
-                    None => {
-                        checkpoint::load::<OptimizerRecord>(checkpoints, PARTS[1], epoch)?;
-                        checkpoint::load::<LrSchedulerRecord>(checkpoints, PARTS[2], epoch)?;
-                    }
-                }
+                check_records(checkpoints, within, epoch, &trainee)?;
             }
             training = training.checkpoint(epoch);
         }
         let result = training.launch(Learner::new(trainee, self.config.optimizer(), schedule));
         match &result.error {
             Some(error) => Err(Error::Failed(match &**error {
-                // It names its place.
+                // This error names its path.
                 TrainingError::Checkpoint(CheckpointerError::IOError(error)) => format!("training stopped: {error}"),
                 error => format!("training stopped: {error}"),
             })),
             None => Ok(result),
         }
     }
+    /// Loaders of the training and validation rows, on `device`.
+    fn loaders(&self, device: &Device) -> [Loader; 2] {
+        let loader = |dataset: &Dataset, order, size: usize| {
+            Loader::new(dataset.clone(), self.batcher.clone(), size, order, device.clone())
+        };
+        let (size, validation) = (self.config.batch_size, &self.split.validation);
+        [
+            loader(&self.split.train, Order::Shuffled { seed: self.seed }, size),
+            loader(validation, Order::Sequential, size.max(256).min(validation.len())),
+        ]
+    }
+}
+
+/// Warns that the metrics of an epoch cover only a part of it.
+fn warn_within(reporter: &dyn Reporter, Within { epoch, batches, of, .. }: &Within) {
+    let left = of - batches;
+    let cover = format!("its training metrics and seconds cover only the remaining {left} of its {of} batches");
+    reporter.warning(&format!("training continues within epoch {epoch}: {cover}"));
+}
+
+/// Reads the records from which a training continues: Burn panics on a checkpoint that it cannot use, and an error is
+/// one line.
+fn check_records<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+    checkpoints: &Path,
+    within: Option<&Within>,
+    epoch: usize,
+    trainee: &Trainee<E, D, C>,
+) -> Result<()> {
+    let (record, what) = match within {
+        Some(within) => (checkpoint::load_step(checkpoints, PARTS[0], within)?, format!("step {}", within.steps)),
+        None => (checkpoint::load(checkpoints, PARTS[0], epoch)?, format!("epoch {epoch}")),
+    };
+    checkpoint::fitted(trainee.clone(), record, &what)?;
+    match within {
+        Some(within) => drop(checkpoint::load_step::<OptimizerRecord>(checkpoints, PARTS[1], within)?),
+        None => {
+            checkpoint::load::<OptimizerRecord>(checkpoints, PARTS[1], epoch)?;
+            checkpoint::load::<LrSchedulerRecord>(checkpoints, PARTS[2], epoch)?;
+        }
+    }
+    Ok(())
 }

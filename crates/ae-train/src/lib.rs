@@ -1,4 +1,4 @@
-//! Trains autoencoders with Burn's Learner: the library behind the command line `ae`.
+//! Trains autoencoders with Burn's Learner, and uses them: the library behind the command line `ae`.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -6,7 +6,7 @@
 //! use ae_train::{Config, Fitted, Trainer, reporter::Lines};
 //! use burn::{tensor::Device, train::Interrupter};
 //!
-//! // Rows in memory, leaving nothing behind:
+//! // Rows in memory; no files are written.
 //! let rows: Vec<f32> = std::iter::repeat_n([0.1, 0.7, 0.3, 0.9], 500).flatten().collect();
 //! let mut config = Config::of_variant("undercomplete")?;
 //! config.training.epochs = 20;
@@ -14,34 +14,54 @@
 //! println!("test sse {:.3}, PCA {:.3}", fitted.summary.test.model.sse, fitted.summary.test.pca.sse);
 //! let scores = fitted.score((rows.as_slice(), 4))?;
 //!
-//! // A file, with a run folder, progress, and a way to stop it:
+//! // A file, with a run folder, progress on standard error, and a way to stop the training.
 //! let interrupter = Interrupter::new();
-//! let trainer = Trainer::new(config).on(Device::default()).in_folder("run").reporting_to(Arc::new(Lines)).stopped_by(interrupter);
+//! let trainer = Trainer::new(config)
+//!     .on(Device::default())
+//!     .in_folder("run")
+//!     .reporting_to(Arc::new(Lines))
+//!     .stopped_by(interrupter);
 //! trainer.fit("customers.csv")?;
 //! let fitted = Fitted::open("run".as_ref(), Device::default())?;
 //! # let _ = (scores, fitted);
 //! # Ok::<(), ae_train::Error>(())
 //! ```
 //!
-//! | module | what |
+//! Start with:
+//!
+//! | item | what it does |
 //! |---|---|
-//! | [`config`], [`fields`] | the TOML that a run is made from, and what its fields mean |
-//! | [`cli`] | the command line, for programs with parts of their own, too |
-//! | [`trainer`], [`rows`] | training on rows that a program has, and using the model |
-//! | [`reporter`] | what hears of a training |
-//! | [`ending`] | how a training stands |
-//! | [`run`] | a run from its configuration to its result |
-//! | [`pretrain`] | greedy layer-wise pre-training of deep networks |
-//! | [`learner`] | Burn's Learner, put together from a configuration |
-//! | [`step`] | [`trainee`] makes any [`ae_model::Autoencoder`] trainable on the batches of `ae-data` |
-//! | [`metrics`] | what every step measures |
-//! | [`history`], [`checkpoint`], [`run_folder`] | what is kept |
-//! | [`baseline`], [`evaluation`], [`probe`] | the result, beside PCA and the mean |
+//! | [`Config`] | all settings of a training, as TOML and as Rust |
+//! | [`Trainer`], [`Fitted`] | training on rows in memory or from a file, and using the model |
+//! | [`Run`], [`Trained`] | a training with a folder that can be resumed, and results as tables for data of any size |
+//! | [`Reporter`] | receives the progress of a training |
+//! | [`cli::run`] | the command line, also for programs with their own penalties, codes, corruptions and losses |
+//!
+//! The modules, from the data to the result:
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`config`], [`fields`] | settings, and their documentation |
+//! | [`rows`] | what a program can train on |
 //! | [`device`] | devices by name |
+//! | [`learner`], [`pretrain`], [`step`], [`metrics`] | Burn's Learner, pre-training, the training step, its metrics |
+//! | [`history`], [`checkpoint`], [`early_stopping`], [`ending`] | metrics by epoch, checkpoints, when a training ends |
+//! | [`run`], [`run_folder`] | a run and the files of its folder |
+//! | [`trained`], [`results`] | encoding, decoding and reconstructing rows, as tables |
+//! | [`baseline`], [`evaluation`], [`probe`], [`knn`], [`image_quality`], [`likelihood`] | results beside PCA and the mean |
+//! | [`anomaly`], [`auroc`] | anomaly scores, and how well they separate anomalies |
+//! | [`impute`] | filling in missing values |
+//! | [`generate`], [`mixture`], [`sample_quality`] | new rows, and their quality |
+//! | [`export`], [`tensorboard`], [`report`] | ONNX and PyTorch, event files, the HTML report of a run |
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 #[cfg(feature = "cli")]
 pub mod allocator;
 pub mod anomaly;
+pub mod auroc;
 pub mod baseline;
 pub mod checkpoint;
 #[cfg(feature = "cli")]
@@ -51,27 +71,30 @@ pub mod config;
 mod data;
 pub mod device;
 mod digest;
+pub mod early_stopping;
 pub mod ending;
 pub mod error;
 pub mod estimate;
-pub mod evaluate;
 pub mod evaluation;
 #[cfg(feature = "export")]
 pub mod export;
 pub mod fields;
+mod files;
 pub mod generate;
 pub mod history;
+pub mod image_quality;
 pub mod impute;
+pub mod knn;
 pub mod learner;
 pub mod likelihood;
-pub mod likeness;
+mod matrix;
+mod measure;
 pub mod metrics;
 pub mod mixture;
-mod nearest;
-pub mod neighbours;
 pub mod pretrain;
 pub mod probe;
-pub mod ranking;
+mod random;
+mod reconstruction_error;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod reporter;
@@ -80,13 +103,19 @@ pub mod rows;
 pub mod run;
 pub mod run_folder;
 pub mod sample_quality;
-mod saving;
+mod schema;
 pub mod step;
+mod summary;
 #[cfg(feature = "tensorboard")]
 pub mod tensorboard;
+mod tensors;
 pub mod trained;
 pub mod trainer;
-mod training;
+mod training_loop;
+
+// Names used by `cli` and `report`.
+#[cfg(any(feature = "cli", feature = "report"))]
+pub(crate) use {auroc as ranking, evaluation as evaluate};
 
 pub use anomaly::Detector;
 pub use config::Config;

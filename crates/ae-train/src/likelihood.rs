@@ -1,4 +1,5 @@
-//! How likely rows are under a model with a stochastic code, in nats a row, by importance sampling (Burda et al. 2016).
+//! Likelihood of rows under a model with a stochastic code, in nats per row, by importance sampling (Burda et al.
+//! 2016).
 
 use ae_data::{Batch, Dataset, progress::Progress};
 use ae_model::{Code, Sample};
@@ -7,62 +8,58 @@ use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Result,
-    baseline::{Matrix, Pca},
-    evaluation::numbers,
-    trained::Trained,
-};
+use crate::{Result, baseline::Pca, matrix::Matrix, tensors::numbers, trained::Trained};
 
-/// Rows that the likelihood is measured on, at most.
+/// Maximum number of rows on which the likelihood is measured.
 const ROWS: usize = 512;
-/// Codes that are drawn for each row.
+/// Number of codes drawn for each row.
 const SAMPLES: usize = 1000;
-/// Of those, at a time.
+/// Number of codes drawn at a time.
 const AT_ONCE: usize = 25;
-/// Codes that are drawn for the lower bound in all, at least.
+/// Minimum number of codes drawn in total for the lower bound.
 const LEAST_DRAWS: usize = 20_000;
-/// Rows at a time.
+/// Number of rows at a time.
 const BATCH: usize = 128;
-/// How much the mean of a unit must vary over the rows for it to count as active (Burda et al. 2016).
+/// Minimum variance over the rows of the mean of a unit that counts as active (Burda et al. 2016).
 const ACTIVE: f64 = 0.01;
 /// Seed of the draws.
 const SEED: u64 = 0x1e1b0;
 
-/// What a stochastic code says of some rows, in nats a row.
+/// Likelihood of rows under a stochastic code, in nats per row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Likelihood {
-    /// The evidence lower bound, of all rows.
+    /// Evidence lower bound (ELBO) of all rows.
     pub elbo: f64,
-    /// What the code costs: its divergence from the prior, of all rows.
+    /// Kullback-Leibler divergence of the code from its prior, of all rows.
     pub kl: f64,
-    /// Rows that the likelihood was measured on, chosen by chance; what follows is of these.
+    /// Number of randomly chosen rows on which the likelihood was measured; the following fields refer to these rows.
     pub rows: usize,
-    /// The evidence lower bound of the same rows.
+    /// Evidence lower bound of these rows.
     pub elbo_of_rows: f64,
-    /// Codes that were drawn for each.
+    /// Number of codes drawn for each row.
     pub samples: usize,
-    /// The importance-weighted bound on `log p(x)`: what it approaches from below with more samples.
+    /// Importance-weighted lower bound on `log p(x)`, which it approaches with more samples.
     pub log_likelihood: f64,
-    /// How many of the samples count, median over the rows: with few the bound is far from `log p(x)`.
+    /// Effective number of samples, median over the rows: if it is small, the bound is far from `log p(x)`.
     pub effective_samples: f64,
-    /// `log p(x)` under probabilistic PCA with as many components, where all columns are numbers with a variance.
+    /// `log p(x)` under probabilistic PCA with as many components, if all columns are numbers with a variance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pca: Option<f64>,
-    /// Whether numbers are explained by a squared error alone, which is a variance of 1.
+    /// Whether numbers have only a squared error, which is a variance of 1.
     pub has_unit_variance: bool,
-    /// Active units: those whose mean has a variance over the rows of more than 0.01.
+    /// Number of active units: units whose mean has a variance of more than 0.01 over the rows.
     pub active_units: usize,
-    /// The deviation of numbers around their reconstruction, in units of the scaled data; several columns' mean.
+    /// Standard deviation of numbers around their reconstruction, in units of the scaled data; the mean over the
+    /// columns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deviation: Option<f64>,
 }
 
-/// The weights of the draws of a row, as far as they are summed up.
+/// Accumulated importance weights of the draws of a row.
 #[derive(Debug, Clone, Copy)]
 struct Weights {
     largest: f64,
-    /// Sums of the weights and of their squares, each over the largest.
+    /// Sums of the weights and of their squares, relative to the largest weight.
     sums: [f64; 2],
 }
 
@@ -81,8 +78,8 @@ impl Weights {
 }
 
 impl Trained {
-    /// The likelihood of `rows` under the model; none where its code is not stochastic. `pca` holds as many components
-    /// as the code has units.
+    /// The likelihood of `rows` under the model; none if its code is not stochastic. `pca` has as many components as
+    /// the code has units.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
@@ -146,9 +143,9 @@ impl Trained {
         })
     }
 
-    /// Some of `rows`, the weights of codes that are drawn for each, and the mean logarithm of a weight.
+    /// Some of `rows`, the weights of codes drawn for each of them, and the mean logarithm of a weight.
     fn weights(&self, rows: &Dataset) -> Result<(Dataset, Vec<Weights>, f64)> {
-        // By chance rather than at equal distances, which the rows' own order may repeat.
+        // Randomly, not at equal distances, which could coincide with a pattern in the order of the rows.
         let mut chosen = rows.indices().to_vec();
         chosen.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
         chosen.truncate(ROWS);
@@ -170,7 +167,7 @@ impl Trained {
         Ok((rows, weights, mean))
     }
 
-    /// The logarithms of the weights of `samples` codes a row, sample by sample.
+    /// The logarithms of the weights of `samples` codes per row, sample by sample.
     fn log_weights(&self, batch: Batch, samples: usize) -> Result<Vec<f32>> {
         let sample = Sample::from(batch.x).with_observed(batch.observed);
         self.model.log_weights(sample, samples).map_or(Ok(Vec::new()), numbers)

@@ -13,27 +13,27 @@ use burn::{
 
 use crate::{Error, Reporter, Result, config::TrainingConfig};
 
-/// Everything that pre-training needs beside the model.
+/// Everything that pre-training needs in addition to the model.
 pub struct Pretrain<'a> {
     /// How to train; `pretrain_epochs` for each layer.
     pub config: &'a TrainingConfig,
     /// Seed of the order of the examples.
     pub seed: u64,
-    /// What the whole model will be trained for.
+    /// The objective that the whole model will be trained for.
     pub objective: Objective,
     /// The rows to train on.
     pub rows: &'a Dataset,
     /// Their scaling.
     pub batcher: &'a Batcher,
-    /// Where it runs: a training device.
+    /// The device to train on, with autodiff.
     pub device: Device,
-    /// What hears of each layer.
+    /// Receives the progress of each layer.
     pub reporter: &'a dyn Reporter,
-    /// What stops it from outside.
+    /// Stops pre-training from outside.
     pub interrupter: &'a Interrupter,
 }
 
-/// Why it ended before its end.
+/// Why pre-training ended early.
 enum Ended {
     Interrupted,
     Failed(Error),
@@ -46,8 +46,8 @@ impl From<ExecutionError> for Ended {
 }
 
 impl Pretrain<'_> {
-    /// The model with its layers trained one after the other; none if it was stopped from outside. A model without
-    /// layers of this kind, or a configuration without pre-training, comes back as it was.
+    /// The model with its layers trained one after the other; none if it was stopped. A model without layers of this
+    /// kind is returned unchanged, as is any model without pre-training in the configuration.
     ///
     /// # Errors
     /// A device that fails, or a loss that diverges.
@@ -84,7 +84,7 @@ impl Pretrain<'_> {
         let (layer, epoch, epochs) = (layer + 1, epoch + 1, self.config.pretrain_epochs);
         if !loss.is_finite() {
             let advice = format!("lower `training.learning_rate` (now {})", self.config.learning_rate);
-            let message = format!("the loss became infinite while layer {layer} was pre-trained: {advice}");
+            let message = format!("the loss became infinite during pre-training of layer {layer}: {advice}");
             return Err(Ended::Failed(Error::Failed(message)));
         }
         if epoch == epochs || epoch % 10 == 0 {

@@ -1,8 +1,8 @@
-//! A linear probe: how much of the classes a linear classifier can read from features such as a code (Alain and Bengio
+//! Linear probe: how well a linear classifier can predict the classes from features such as a code (Alain and Bengio
 //! 2017).
 //!
-//! Multinomial logistic regression on standardised features, `min mean_n -log softmax(F w + b)_{y_n} + 10/(2 N) |w|^2`
-//! over `N` training rows, by full-batch Adam with a falling step size.
+//! Multinomial logistic regression on standardized features, `min mean_n -log softmax(F w + b)_{y_n} + 10/(2 N) |w|^2`
+//! over `N` training rows, by full-batch Adam with a decreasing step size.
 
 use ae_kernels::Adam;
 use burn::{
@@ -11,17 +11,17 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData, activation},
 };
 
-use crate::{Error, Result, baseline::Matrix, evaluation::numbers};
+use crate::{Error, Result, matrix::Matrix, tensors::numbers};
 
-/// Optimizer steps: the loss is convex, and no longer changes in its fourth digit before that.
+/// Number of optimizer steps: the loss is convex, and its first four digits no longer change by then.
 const STEPS: usize = 400;
-/// Weight of the penalty on the summed loss: enough for codes of many units, which would else fit the training rows by
-/// heart.
+/// Weight of the penalty on the summed loss: enough for codes with many units, which would otherwise overfit the
+/// training rows.
 const DECAY: f64 = 10.0;
-/// Step size at the beginning.
+/// Initial step size.
 const RATE: f64 = 0.03;
 
-/// Features of some rows, and the class of each.
+/// Features of rows, and the class of each row.
 #[derive(Debug, Clone, Copy)]
 pub struct Labelled<'a> {
     /// The features.
@@ -42,14 +42,14 @@ impl Classifier {
     }
 }
 
-/// The share of the `test` rows whose class a linear classifier fitted to `train` tells.
+/// Accuracy on the `test` rows of a linear classifier fitted to `train`.
 ///
 /// # Errors
 /// Rows without labels, or a device that fails.
 pub fn accuracy(train: Labelled, test: Labelled, device: &Device) -> Result<f64> {
     let [rows, test_rows] = [train, test].map(|part| part.labels.len());
     if rows == 0 || test_rows == 0 {
-        return Err(Error::Failed("a probe needs labelled rows to learn from and to be tested on".to_string()));
+        return Err(Error::Failed("a probe needs labeled training and test rows".to_string()));
     }
     let width = train.features.width;
     let classes = train.labels.iter().chain(test.labels).max().map_or(0, |&label| label as usize + 1);
@@ -60,7 +60,7 @@ pub fn accuracy(train: Labelled, test: Labelled, device: &Device) -> Result<f64>
     let features = tensor(train);
     let mean = features.clone().mean_dim(0);
     let deviation = features.clone().var_bias(0).sqrt();
-    // A unit that never changes carries nothing, and must not be divided by nothing.
+    // The standard deviation of a constant unit is 0, and must not be divided by.
     let deviation = deviation.clone().mask_fill(deviation.lower_elem(1e-6), 1.0);
     let standard = |features: Tensor<2>| (features - mean.clone()) / deviation.clone();
     let features = standard(features);
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_found_and_noise_is_not() {
+    fn a_linear_boundary_is_found_and_constants_predict_nothing() {
         let device = Device::default();
         let rows = |offset: usize| -> (Vec<f32>, Vec<u32>) {
             let points: Vec<f32> = (0..200).map(|i| ((i * 37 + offset) % 101) as f32 / 101.0).collect();

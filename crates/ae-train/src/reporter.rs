@@ -1,5 +1,4 @@
-//! What a training says while it goes on. The library says nothing by itself: whoever starts a training gives it a
-//! [`Reporter`].
+//! Progress reports of a training. The library prints nothing: the caller of a training passes it a [`Reporter`].
 
 use std::{
     io::{self, Write},
@@ -12,70 +11,94 @@ use burn::train::{Interrupter, renderer::MetricsRenderer};
 
 use crate::Config;
 
-/// What an epoch measured.
+/// The metrics of an epoch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EpochReport {
     /// Its number, from 1.
     pub epoch: usize,
-    /// Epochs that the training takes, at most.
+    /// Maximum number of epochs of the training.
     pub epochs: usize,
-    /// Optimizer steps that are done.
+    /// Number of optimizer steps done.
     pub steps: usize,
-    /// Figures by name, as the columns of `metrics.csv`: `train_loss`, `valid_loss`, `seconds`, ...
+    /// Metrics by name, as the columns of `metrics.csv`: `train_loss`, `valid_loss`, `seconds`, ...
     pub figures: Vec<(String, f64)>,
 }
 
-/// Hears of a training. By default it hears nothing; its methods may be called from another thread than the one that
-/// trains.
+/// Receives the progress of a training. The default methods ignore it. The methods may be called from another thread
+/// than the one that trains.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+///
+/// use ae_train::{Config, EpochReport, Reporter, Trainer};
+///
+/// #[derive(Default)]
+/// struct Losses(Mutex<Vec<f64>>);
+///
+/// impl Reporter for Losses {
+///     fn epoch(&self, report: &EpochReport) {
+///         let loss = report.figures.iter().find(|(name, _)| name == "valid_loss");
+///         self.0.lock().unwrap().extend(loss.map(|(_, value)| value));
+///     }
+/// }
+///
+/// let rows: Vec<f32> = (0..400).map(|i| (i as f32 * 0.1).sin()).collect(); // 100 rows of 4 values
+/// let mut config = Config::of_variant("undercomplete")?;
+/// (config.model.code_dim, config.training.epochs) = (2, 3);
+/// let losses = Arc::new(Losses::default());
+/// Trainer::new(config).reporting_to(losses.clone()).fit((rows.as_slice(), 4))?;
+/// assert_eq!(losses.0.lock().unwrap().len(), 3);
+/// # Ok::<(), ae_train::Error>(())
+/// ```
 pub trait Reporter: Send + Sync {
-    /// A training begins, or goes on after so many of its optimizer steps.
+    /// A training starts, or continues after this many of its optimizer steps.
     fn starts(&self, config: &Config, steps: usize) {
         let _ = (config, steps);
     }
 
-    /// What is worth knowing before it starts, in a sentence: what it will take.
+    /// A sentence worth knowing before the training starts: what it needs.
     fn note(&self, text: &str) {
         let _ = text;
     }
 
-    /// A line of progress: an epoch that is over, a layer that was pre-trained.
+    /// A line of progress: an epoch or a pre-trained layer is finished.
     fn progress(&self, line: &str) {
         let _ = line;
     }
 
-    /// What a person should know, in a sentence.
+    /// A warning, in a sentence.
     fn warning(&self, text: &str) {
         let _ = text;
     }
 
-    /// The figures of an epoch that is over.
+    /// The metrics of a finished epoch.
     fn epoch(&self, report: &EpochReport) {
         let _ = report;
     }
 
-    /// Long work, such as `reading rows`, of which `done` of `of` parts are done; every two seconds.
+    /// Progress of long work, such as `reading rows`, every two seconds: `done` of `of` parts are done.
     fn work(&self, what: &str, done: usize, of: usize) {
         let _ = (what, done, of);
     }
 
-    /// Some part of the work is done, such as a step: it goes on.
+    /// A sign of life: some part of the work, such as a step, is done.
     fn beat(&self) {}
 
-    /// What draws the metrics of Burn's Learner: by default nothing does. `resumed` is the epoch that was done already,
-    /// if one was.
+    /// Draws the metrics of Burn's Learner; nothing by default. `resumed` is the last epoch that was done before, if
+    /// any.
     fn renderer(&self, interrupter: &Interrupter, resumed: Option<usize>) -> Box<dyn MetricsRenderer> {
         let _ = (interrupter, resumed);
         Box::new(Silent)
     }
 }
 
-/// Says nothing.
+/// Ignores everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;
 
 impl Reporter for Quiet {}
 
-/// Lines on standard error. One that has been closed is no reason to stop.
+/// Prints lines on standard error. If it has been closed, the training still continues.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Lines;
 
@@ -97,7 +120,7 @@ impl Reporter for Lines {
     }
 }
 
-/// Does the work, whose progress the reporter hears.
+/// Runs `work` and passes its progress to the reporter.
 pub(crate) fn heard<T>(reporter: &Arc<dyn Reporter>, work: impl FnOnce() -> T) -> T {
     struct Hears(Arc<dyn Reporter>);
 

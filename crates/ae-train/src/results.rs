@@ -1,5 +1,5 @@
-//! Results as a table: what identifies each row, then the result, then whatever else goes along with the row. Made and
-//! written part by part, so that data of any size passes.
+//! Results as a table: the columns that identify each row, then the result, then all other columns of the row. The
+//! table is produced and written part by part, so that data of any size can be processed.
 
 use std::{collections::HashSet, fmt, ops::Range, path::Path, sync::Arc};
 
@@ -14,14 +14,14 @@ use burn::data::dataset::Dataset as _;
 
 use crate::{Error, Result};
 
-/// Columns that are named, at most.
+/// Maximum number of columns listed by name.
 const NAMED: usize = 8;
 
-/// A table that is made part by part.
+/// A table that is produced part by part.
 pub struct Table<'a> {
-    /// Its columns, and how many rows there will be.
+    /// Its columns, and its number of rows.
     pub shape: Shape,
-    /// What is to be said about it, in sentences.
+    /// Notes about it, one sentence each.
     notes: Vec<String>,
     parts: Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>,
 }
@@ -41,16 +41,16 @@ impl Iterator for Table<'_> {
 }
 
 impl<'a> Table<'a> {
-    /// A table of this shape, of these parts.
+    /// A table of this shape, made of these parts.
     pub(crate) fn new(shape: Shape, parts: impl Iterator<Item = Result<RecordBatch>> + 'a) -> Self {
         Self { shape, notes: Vec::new(), parts: Box::new(parts) }
     }
 
-    /// Writes the table in the format that the ending of `path` names; as CSV to standard output if there is none.
-    /// Gives what the format left out and what else is to be said, in sentences.
+    /// Writes the table in the format given by the extension of `path`, or as CSV to standard output. Returns notes:
+    /// what the format left out, and others.
     ///
     /// # Errors
-    /// Whatever making a part fails with, or a place that cannot be written: what was there before stays.
+    /// Any error while a part is produced, or a path that cannot be written: an existing file is then left unchanged.
     pub fn save(self, path: Option<&Path>) -> Result<Vec<String>> {
         let mut writer = match path {
             Some(path) => Writer::create(path, &self.shape)?,
@@ -61,8 +61,8 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A table of results for `rows`: `fields`, made batch by batch for positions of the rows. A result that is called like
-/// something that goes along has another name.
+/// A table of results for `rows`: `fields`, produced batch by batch for positions of the rows. A result with the name
+/// of another column of the rows is renamed.
 pub(crate) fn results<'a>(
     rows: &'a Dataset,
     fields: Vec<Field>,
@@ -72,7 +72,7 @@ pub(crate) fn results<'a>(
     let front: Vec<usize> = carried.map_or(Vec::new(), |carried| carried.id.into_iter().chain(carried.label).collect());
     let rest: Vec<usize> = carried.map_or(Vec::new(), |carried| carried.rest.clone());
     let of = |places: &[usize]| carried.map_or(Vec::new(), |carried| carried.fields(places));
-    // An index that is counted is in no column, and would be lost.
+    // A counted index is not a column, and would be lost.
     let index = carried.and_then(|carried| carried.table().counted_index()).filter(|index| !index.is_plain());
     let counted = index.as_ref().map(|index| Field::new(&index.name, DataType::Int64, true));
     let (before, behind) = (counted.into_iter().chain(of(&front)).collect::<Vec<_>>(), of(&rest));
@@ -108,15 +108,15 @@ pub(crate) fn results<'a>(
         let counted: Vec<ArrayRef> = index.iter().map(counted).collect();
         let columns = [&counted, before, &arrays, behind].concat();
         RecordBatch::try_new(schema.clone(), columns)
-            .map_err(|error| Error::Failed(format!("the results do not fit together: {error}")))
+            .map_err(|error| Error::Failed(format!("the results are not consistent: {error}")))
     });
     let mut table = Table::new(shape, parts);
     if !renamed.is_empty() {
         let (shown, more) = (renamed[..renamed.len().min(NAMED)].join(", "), renamed.len().saturating_sub(NAMED));
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let (new, old) = match renamed.len() {
-            1 => ("column is", "the one without `_` is the data's own, as it came"),
-            _ => ("columns are", "those without `_` are the data's own, as they came"),
+            1 => ("column is", "the one without `_` is the unchanged column of the data"),
+            _ => ("columns are", "those without `_` are the unchanged columns of the data"),
         };
         table.notes.push(format!("the new {new} {shown}{more}: {old}"));
     }

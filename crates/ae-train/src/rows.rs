@@ -1,33 +1,33 @@
-//! What a program can train on and use a model on: arrays, record batches, rows that it read, a source by its name.
+//! Rows that a program can pass: arrays, record batches, rows it has read, or a source by its name.
 
 use ae_data::{Dataset, Options, Rows, Sets, Split, Values, source};
 use arrow_array::RecordBatch;
 
 use crate::{Config, Error, Result, Trained, Which, data::Data};
 
-/// Rows that a program gives.
+/// Rows from a program.
 #[derive(Debug)]
 pub struct Given(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    /// To be cut as the configuration says.
+    /// To be split as configured.
     Sets { sets: Box<Sets>, source: String },
-    /// Cut already.
+    /// Already split.
     Split(Box<Split>),
 }
 
-/// What rows can be had from: `(&[f32], width)` and `(Vec<f32>, width)` (row by row, `NaN` for what is missing), Arrow
-/// record batches, [`Rows`], a whole [`Dataset`], [`Sets`], a [`Split`] of one's own, or the name of a source such as
-/// `"customers.csv"`.
+/// Types that can be converted to rows: `(&[f32], width)` and `(Vec<f32>, width)` (row by row, `NaN` for missing
+/// values), Arrow record batches, [`Rows`], a whole [`Dataset`], [`Sets`], a custom [`Split`], or the name of a source
+/// such as `"customers.csv"`.
 pub trait IntoRows {
-    /// The rows; a table or a file is read as `read` says.
+    /// Converts to rows; a table or a file is read as `read` says.
     ///
     /// # Errors
-    /// Values that do not fill rows, and whatever reading a source fails with.
+    /// Values that do not make whole rows, and any error of reading a source.
     fn into_rows(self, read: &Options) -> Result<Given>;
 
-    /// The rows for a model that is trained: with its columns.
+    /// Converts to rows for a trained model, with its columns.
     ///
     /// # Errors
     /// Other columns than the model's, and as [`into_rows`](Self::into_rows).
@@ -37,7 +37,7 @@ pub trait IntoRows {
     {
         let rows = match self.into_rows(&trained.options(&Options::default()))?.0 {
             Kind::Sets { sets, .. } if sets.test.is_none() => sets.train,
-            _ => return Err(Error::Usage("these rows are of several parts: give those of one".to_string())),
+            _ => return Err(Error::Usage("these rows belong to several sets: pass the rows of one".to_string())),
         };
         let schema = &trained.schema;
         if rows.width() != schema.d_input {
@@ -48,7 +48,7 @@ pub trait IntoRows {
             )));
         }
         if schema.columns.iter().any(|column| column.kind != ae_data::Kind::Number) && rows.encoding().is_none() {
-            let advice = "give Arrow record batches with the columns that it was trained on";
+            let advice = "pass Arrow record batches with the columns that it was trained on";
             return Err(Error::Usage(format!(
                 "the model was trained on a table with columns that are not numbers: {advice}"
             )));
@@ -57,7 +57,7 @@ pub trait IntoRows {
     }
 }
 
-/// What rows in memory are called.
+/// The name of rows in memory.
 const NAME: &str = "rows";
 
 impl Given {
@@ -65,7 +65,7 @@ impl Given {
         Self(Kind::Sets { sets: Box::new(sets), source: String::new() })
     }
 
-    /// Where they come from; nothing if only the program knows.
+    /// Name of the source; empty if only the program knows it.
     pub(crate) fn source(&self) -> &str {
         match &self.0 {
             Kind::Sets { source, .. } => source,
@@ -73,7 +73,7 @@ impl Given {
         }
     }
 
-    /// The rows, cut and described.
+    /// Splits and describes the rows.
     pub(crate) fn prepared(self, config: &Config) -> Result<Data> {
         match self.0 {
             Kind::Sets { sets, .. } => Data::of(config, *sets),
@@ -85,7 +85,7 @@ impl Given {
 /// Rows of `width` values.
 pub(crate) fn array(values: Vec<f32>, width: usize) -> Result<Rows> {
     if width == 0 || values.is_empty() || !values.len().is_multiple_of(width) {
-        return Err(Error::Usage(format!("{} values do not fill rows of {width}", values.len())));
+        return Err(Error::Usage(format!("{} values do not make whole rows of {width}", values.len())));
     }
     Ok(Rows::new(Values::F32(values), width))
 }
@@ -140,7 +140,7 @@ impl IntoRows for Dataset {
         match is_whole {
             true => self.rows().clone().into_rows(read),
             false => Err(Error::Usage(
-                "this is a part of a table: give its parts as a `Split`, or the whole table".to_string(),
+                "this is a part of a table: pass all parts as a `Split`, or the whole table".to_string(),
             )),
         }
     }

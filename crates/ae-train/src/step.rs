@@ -1,12 +1,12 @@
-//! What Burn's Learner trains: [`ae_model::Trainee`], given the batches of `ae-data`.
+//! The module that Burn's Learner trains: [`ae_model::Trainee`] on the batches of `ae-data`.
 
 use ae_data::{Batch, progress};
 use ae_model::{AnyCode, Autoencoder, ModuleCode, ModuleDecoder, ModuleEncoder, Objective, Sample};
 
-/// A model with what it is trained for, on batches of [`ae_data::Loader`].
+/// A model with its objective, on batches of [`ae_data::Loader`].
 pub type Trainee<E, D, C = AnyCode> = ae_model::Trainee<E, D, C, Batch>;
 
-/// A model to be trained for `objective`, on batches of [`ae_data::Loader`].
+/// Makes `model` trainable for `objective`, on batches of [`ae_data::Loader`].
 pub fn trainee<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
     model: Autoencoder<E, D, C>,
     objective: Objective,

@@ -1,4 +1,4 @@
-//! Training and using a model from a program: `fit`, then `encode`, `decode`, `reconstruct`, `score`, `predict`,
+//! Training and using a model in a program: `fit`, then `encode`, `decode`, `reconstruct`, `score`, `predict`,
 //! `impute`, `sample`.
 
 use std::{
@@ -15,19 +15,20 @@ use crate::{
     checkpoint::{self, Memory},
     data::Data,
     device,
-    ending::Ending,
+    ending::{Ending, diverged, slower},
     generate::Density,
     history::{History, Losses},
     learner::Place,
+    measure::{How, Measured},
     reporter::heard,
     rows::IntoRows,
     run::Outcome,
-    run_folder::Summary,
     step::trainee,
-    training::{How, Measured, Training},
+    summary::Summary,
+    training_loop::Training,
 };
 
-/// Trains models of one configuration. By default it leaves no files, says nothing, and nothing stops it.
+/// Trains models with one configuration. By default it writes no files, reports nothing, and cannot be stopped.
 ///
 /// ```
 /// use ae_train::{Config, Trainer};
@@ -40,7 +41,7 @@ use crate::{
 /// config.training.epochs = 3;
 /// let fitted = Trainer::new(config).fit((rows.as_slice(), 4))?;
 /// let codes = fitted.encode((rows.as_slice(), 4))?; // [300, 2], row by row
-/// let scores = fitted.score((rows.as_slice(), 4))?; // one for each row, about 1 for a usual one
+/// let scores = fitted.score((rows.as_slice(), 4))?; // one for each row, about 1 for a typical row
 /// assert_eq!((codes.len(), scores.len()), (600, 300));
 /// # Ok(())
 /// # }
@@ -77,37 +78,36 @@ impl Trainer {
         }
     }
 
-    /// The same on another device.
+    /// Trains on another device.
     pub fn on(mut self, device: impl Into<Device>) -> Self {
         self.device = device.into();
         self
     }
 
-    /// The same with a run folder, which must be empty or new: the training is saved there as it goes on. [`Run`] opens
-    /// it again.
+    /// Saves the training in a run folder, which must be empty or new, while it proceeds. [`Run`] opens it again.
     pub fn in_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
         self
     }
 
-    /// The same, which a reporter hears of.
+    /// Reports progress to `reporter`.
     pub fn reporting_to(mut self, reporter: Arc<dyn Reporter>) -> Self {
         self.reporter = reporter;
         self
     }
 
-    /// The same, which `interrupter` can stop between two steps.
+    /// Lets `interrupter` stop the training between two steps.
     pub fn stopped_by(mut self, interrupter: Interrupter) -> Self {
         self.interrupter = interrupter;
         self
     }
 
-    /// Trains a model on rows: on their training part, with the best epoch chosen by their validation part; both and
-    /// the test part are cut as `config.data` says.
+    /// Trains a model on the training set of `rows`; the best epoch is chosen on the validation set. The rows are split
+    /// as `config.data` says.
     ///
     /// # Errors
-    /// A setting that does not suit the rows, rows that cannot be used, a device that fails; [`Error::Diverged`], and
-    /// [`Error::Interrupted`] if it was stopped before its end.
+    /// A setting that does not fit the rows, rows that cannot be used, a device that fails; [`Error::Diverged`], and
+    /// [`Error::Interrupted`] if it was stopped early.
     pub fn fit(&self, rows: impl IntoRows) -> Result<Fitted> {
         self.config.check()?;
         heard(&self.reporter, || match &self.folder {
@@ -116,7 +116,7 @@ impl Trainer {
         })
     }
 
-    /// The same on what `config.data.source` names.
+    /// As [`fit`](Self::fit), on the data that `config.data.source` names.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -174,11 +174,11 @@ impl Trainer {
             Ending::Diverged { epoch, best: Some(best) } => {
                 reporter.warning(&format!(
                     "the loss became infinite in epoch {epoch}, kept epoch {best}: {}",
-                    config.slower()
+                    slower(&config.training)
                 ));
                 (best, Some(epoch))
             }
-            Ending::Diverged { epoch, best: None } => return Err(config.diverged(epoch, None, &losses)),
+            Ending::Diverged { epoch, best: None } => return Err(diverged(&config.training, epoch, None, &losses)),
             _ => {
                 return Err(Error::Interrupted(format!("stopped after {epochs} of {} epochs", config.training.epochs)));
             }
@@ -193,7 +193,7 @@ impl Trainer {
     }
 }
 
-/// Trains on what `config.data.source` names, and leaves no files.
+/// Trains on the data that `config.data.source` names, and writes no files.
 ///
 /// # Errors
 /// As [`Trainer::fit`].
@@ -201,16 +201,28 @@ pub fn fit(config: Config, device: impl Into<Device>) -> Result<Fitted> {
     Trainer::new(config).on(device).fit_source()
 }
 
-/// A trained model with what belongs to it, for rows in memory. For rows of any size, and for results as tables, see
-/// [`trained`](Self::trained).
+/// A trained model with its detector and baseline, for rows in memory. For rows of any size, and for results as tables,
+/// see [`trained`](Self::trained).
 ///
-/// Its methods take rows with the columns that were trained on, in the units of the data: `(&[f32], width)`, Arrow
-/// record batches, or a source. They say nothing and change nothing, and can be called from several threads at once.
+/// Its methods take rows with the columns it was trained on, in the units of the data: `(&[f32], width)`, Arrow record
+/// batches, or a source. They print nothing, change nothing, and can be called from several threads at once.
+///
+/// ```no_run
+/// use ae_train::Fitted;
+/// use burn::tensor::Device;
+///
+/// let fitted = Fitted::open("run".as_ref(), Device::default())?; // a run that has finished
+/// let scores = fitted.score("new.csv")?; // anomaly scores, one for each row
+/// let flagged = fitted.predict("new.csv")?; // whether each score is above the threshold
+/// let filled = fitted.impute("new.csv")?; // [rows, columns], missing values filled in
+/// # let _ = (scores, flagged, filled);
+/// # Ok::<(), ae_train::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Fitted {
-    /// The model of the best epoch and what belongs to it.
+    /// The model of the best epoch, with its schema and configuration.
     pub trained: Trained,
-    /// What its scores of the training rows are like.
+    /// The anomaly detector.
     pub detector: Detector,
     /// The principal components of the training rows.
     pub pca: Pca,
@@ -219,10 +231,10 @@ pub struct Fitted {
 }
 
 impl Fitted {
-    /// A run that has ended, on this device.
+    /// Opens a finished run on this device.
     ///
     /// # Errors
-    /// A folder that is not a run's, a run that has not ended, or files that are damaged.
+    /// A folder that is not a run folder, a run that has not finished, or files that are damaged.
     pub fn open(folder: &Path, device: impl Into<Device>) -> Result<Self> {
         let run = Run::open(folder)?;
         let summary = run.folder.summary()?.ok_or_else(|| Error::Unfinished { folder: folder.to_owned() })?;
@@ -246,8 +258,8 @@ impl Fitted {
         self.trained.codes(&self.rows(rows)?)
     }
 
-    /// What the decoder makes of codes (`[rows, code_dim]`, row by row): `[rows, features]` in the units of the data
-    /// (`inverse_transform`).
+    /// Decodes codes (`[rows, code_dim]`, row by row) to rows (`[rows, features]`) in the units of the data
+    /// (scikit-learn's `inverse_transform`).
     ///
     /// # Errors
     /// Codes that do not fill whole rows, or a device that fails.
@@ -269,8 +281,8 @@ impl Fitted {
         Ok(values)
     }
 
-    /// The anomaly score of each row: about 1 for a usual row; `NaN` for one of which no value is there (PyOD's
-    /// `decision_function`).
+    /// The anomaly score of each row: about 1 for a typical row; `NaN` for a row in which every value is missing
+    /// (PyOD's `decision_function`).
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
@@ -278,8 +290,8 @@ impl Fitted {
         Ok(self.detector.score(&self.trained, &self.rows(rows)?)?.rows)
     }
 
-    /// Whether each row is an anomaly: whether its score is above the detector's threshold. None is where the threshold
-    /// cannot be told.
+    /// Whether each row is an anomaly: whether its score is above the detector's threshold. No row is if there is no
+    /// threshold.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
@@ -288,8 +300,8 @@ impl Fitted {
         Ok(self.score(rows)?.into_iter().map(|score| score > threshold).collect())
     }
 
-    /// The rows with what is missing filled in: `[rows, columns]` in the units of the data, row by row; a category's
-    /// cell is the number of its level. What was there stays as it was; `NaN` is left where nothing is known.
+    /// The rows with missing values filled in: `[rows, columns]` in the units of the data, row by row; the cell of a
+    /// category is the index of its level. Observed values do not change; `NaN` remains where nothing is known.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
@@ -297,7 +309,7 @@ impl Fitted {
         self.trained.imputed(&self.rows(rows)?)
     }
 
-    /// New rows like those of the data: `[count, features]` in its units, of the code's prior; the same seed gives the
+    /// Generates rows from the prior of the code: `[count, features]` in the units of the data. The same seed gives the
     /// same rows.
     ///
     /// # Errors
@@ -306,7 +318,7 @@ impl Fitted {
         self.decode(&self.trained.sample_codes(&Density::Prior, count, seed)?)
     }
 
-    /// What the values are scaled by.
+    /// The scaling of the values.
     pub fn scaling(&self) -> &Scaling {
         &self.trained.schema.scaling
     }

@@ -1,5 +1,5 @@
-//! Results as arrays of numbers: NumPy's `.npy` and `.npz`, and safetensors. An array holds the result and nothing
-//! else; in an archive of several arrays the labels are a second one.
+//! Writes results as arrays of numbers: NumPy `.npy` and `.npz`, and safetensors. An array holds only the result. In
+//! npz and safetensors files, which can hold several arrays, the labels are a second one.
 
 use std::{
     fs::File,
@@ -23,11 +23,11 @@ pub(super) const SAFETENSORS: Format = Format { extensions: &["safetensors"], op
 /// The numbers of a result, row by row.
 struct Numbers {
     shape: Shape,
-    /// Whether single precision holds all of them.
+    /// Whether single precision represents all of them exactly.
     is_single: bool,
-    /// Numbers that are still to come.
+    /// Number of values still to come.
     left: usize,
-    /// The labels so far, as long as they are whole numbers; -1 stands for none only where there is one without.
+    /// The labels so far, -1 for a row without one; `None` if there are none, or not all of them are integers.
     labels: Option<Vec<i64>>,
 }
 
@@ -38,7 +38,7 @@ impl Numbers {
         if let Some(field) = fields().find(|field| !is_number(field.data_type())) {
             let name = field.name();
             return Err(format!(
-                "column `{name}` holds texts, which an array of numbers cannot: choose .csv, .parquet or .arrow"
+                "column `{name}` holds strings, but an array holds only numbers: choose .csv, .parquet or .arrow"
             ));
         }
         let small = |kind: &DataType| {
@@ -54,7 +54,7 @@ impl Numbers {
         [self.shape.rows as u64, self.shape.results.len() as u64]
     }
 
-    /// The bytes of a part.
+    /// The values of a part as bytes. Collects the labels.
     fn bytes(&mut self, part: &RecordBatch) -> Result<Vec<u8>, String> {
         let columns = self.shape.results.clone().map(|index| {
             let column = part.column(index);
@@ -68,7 +68,7 @@ impl Numbers {
         let columns: Vec<ArrayRef> = columns.collect::<Result<_, String>>()?;
         let numbers: Vec<_> = columns.iter().map(|column| column.as_primitive::<Float64Type>()).collect();
         let count = part.num_rows() * numbers.len();
-        self.left = self.left.checked_sub(count).ok_or("more rows than were announced")?;
+        self.left = self.left.checked_sub(count).ok_or("more rows than expected")?;
         let mut bytes = Vec::with_capacity(count * if self.is_single { 4 } else { 8 });
         for row in 0..part.num_rows() {
             for column in &numbers {
@@ -90,10 +90,10 @@ impl Numbers {
         Ok(bytes)
     }
 
-    /// What an array leaves out, in a sentence; `with_labels` if the labels are kept.
+    /// A note on what the array leaves out; `with_labels` if the labels are written.
     fn left_out(&self, with_labels: bool) -> Result<Vec<String>, String> {
         if self.left > 0 {
-            return Err("fewer rows than were announced".to_string());
+            return Err("fewer rows than expected".to_string());
         }
         let label = self
             .shape
@@ -109,7 +109,7 @@ impl Numbers {
     }
 
     fn header(&self, output: impl Write) -> Result<impl Write, String> {
-        // The header alone: the numbers follow as they come.
+        // Only the header: the values follow as they come.
         let dtype = match self.is_single {
             true => <f32 as npyz::AutoSerialize>::default_dtype(),
             false => <f64 as npyz::AutoSerialize>::default_dtype(),
@@ -145,7 +145,7 @@ impl Sink for Npy {
     }
 }
 
-/// `x`, and the labels as `y`.
+/// The result as `x` and the labels as `y`.
 struct Npz {
     archive: ZipWriter<BufWriter<File>>,
     numbers: Numbers,
@@ -185,7 +185,7 @@ impl Sink for Npz {
     }
 }
 
-/// `x`, and the labels as `y`. The format has its sizes in front of everything, so that it is written at the end.
+/// The result as `x` and the labels as `y`. The format begins with the sizes, so everything is written at the end.
 struct Tensors {
     file: File,
     numbers: Numbers,

@@ -1,4 +1,4 @@
-//! Tables as Parquet and as Arrow files: every column with its own type.
+//! Writes tables as Parquet and Arrow files. Every column keeps its type.
 
 use std::{
     collections::HashMap,
@@ -28,11 +28,11 @@ pub(super) const IPC: Format = Format { extensions: &["arrow", "feather", "ipc"]
 struct Parquet {
     writer: ArrowWriter<File>,
     schema: SchemaRef,
-    /// Columns whose categories have an order, which the writer does not keep: it writes values as they come.
+    /// Columns with ordered categories. Parquet does not store the order.
     ordered: Vec<String>,
 }
 
-/// The type that Parquet has for one of Arrow's: it knows no whole seconds.
+/// The type in Parquet for an Arrow type. Parquet has no unit of seconds.
 fn known(kind: &DataType) -> DataType {
     match kind {
         DataType::Timestamp(TimeUnit::Second, zone) => DataType::Timestamp(TimeUnit::Millisecond, zone.clone()),
@@ -43,7 +43,7 @@ fn known(kind: &DataType) -> DataType {
 
 impl Parquet {
     fn open(file: File, shape: &Shape) -> Result<Box<dyn Sink>, String> {
-        // Types that Parquet does not have become those that it has: days and milliseconds stay dates.
+        // Types that Parquet lacks are converted: dates in days and milliseconds stay dates.
         let properties = WriterProperties::builder().set_coerce_types(true).build();
         let plain = |field: &Field| field.clone().with_data_type(known(field.data_type())).with_dict_is_ordered(false);
         let fields = shape.schema.fields().iter().map(|field| plain(field));
@@ -67,7 +67,7 @@ impl Sink for Parquet {
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
         let part = RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| error.to_string())?;
         self.writer.write(&part).map_err(|error| error.to_string())?;
-        // What waits for its group is written before it is much.
+        // Limits the memory of a row group.
         if self.writer.in_progress_size() > 64 << 20 {
             self.writer.flush().map_err(|error| error.to_string())?;
         }
@@ -82,13 +82,14 @@ impl Sink for Parquet {
         } else {
             let ordered = ordered.join(", ");
             vec![format!(
-                "the Parquet file keeps neither the order of the categories of {ordered} nor those that no row has: .arrow does"
+                "the Parquet file keeps neither the order of the categories of {ordered} nor unused categories: \
+                 .arrow files do"
             )]
         })
     }
 }
 
-/// What pandas says of a table, if it says nothing of the order of the categories of these columns.
+/// The metadata of a table in which pandas marks these columns as unordered.
 fn without_order(mut metadata: HashMap<String, String>, ordered: &[String]) -> HashMap<String, String> {
     let Some(text) = metadata.get_mut("pandas").filter(|_| !ordered.is_empty()) else { return metadata };
     let Ok(mut pandas) = serde_json::from_str::<serde_json::Value>(text) else { return metadata };
@@ -108,10 +109,10 @@ fn without_order(mut metadata: HashMap<String, String>, ordered: &[String]) -> H
 struct Ipc {
     writer: FileWriter<BufWriter<File>>,
     schema: SchemaRef,
-    /// Where the table goes once its dictionaries are whole; none of a table without dictionaries, which is written
-    /// there at once.
+    /// The final file, to which the table is copied when its dictionaries are complete; `None` for a table without
+    /// dictionaries, which is written directly.
     place: Option<File>,
-    /// The values of each column that is a dictionary.
+    /// The values of each dictionary column.
     dictionaries: HashMap<usize, Dictionary>,
 }
 
@@ -119,7 +120,7 @@ impl Ipc {
     fn open(file: File, shape: &Shape) -> Result<Box<dyn Sink>, String> {
         let has_dictionaries =
             shape.schema.fields().iter().any(|field| matches!(field.data_type(), DataType::Dictionary(..)));
-        // Not every program reads dictionaries that grow within a file, and they are known at the end alone.
+        // Not every program can read dictionaries that grow within a file, and they are complete only at the end.
         let (file, place) = match has_dictionaries {
             true => (tempfile::tempfile().map_err(|error| error.to_string())?, Some(file)),
             false => (file, None),
@@ -130,6 +131,7 @@ impl Ipc {
         Ok(Box::new(Self { writer, schema: shape.schema.clone(), place, dictionaries: HashMap::new() }))
     }
 
+    /// Completes the file, with complete dictionaries.
     fn end(mut self) -> Result<(), ArrowError> {
         self.writer.finish()?;
         let Some(place) = self.place else { return Ok(()) };
@@ -160,7 +162,7 @@ impl Sink for Ipc {
     }
 }
 
-/// The values that a dictionary has had so far, each once, in the order in which they came.
+/// The values of a dictionary so far, each once, in order of appearance.
 #[derive(Default)]
 struct Dictionary {
     values: Option<ArrayRef>,
@@ -168,7 +170,7 @@ struct Dictionary {
 }
 
 impl Dictionary {
-    /// The same column with these values, and what it has beyond them behind them.
+    /// The same column with all values so far; new values are appended.
     fn joined(&mut self, column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         let dictionary = column.as_any_dictionary();
         let texts = texts(dictionary.values(), "the dictionary".as_ref())

@@ -1,31 +1,31 @@
-//! What a format of results is: what it is given, and what it makes of that.
+//! The interface of output formats.
 
 use std::{fs::File, ops::Range};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-/// The columns of a table to be written, and how many rows there will be.
+/// The columns and the number of rows of a table to be written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
-    /// Name and type of each column.
+    /// The name and the type of each column.
     pub schema: SchemaRef,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Which columns are the result: an array holds these, and nothing that goes along with them.
+    /// The columns of the result. An array holds only these, and not the carried columns.
     pub results: Range<usize>,
-    /// The column of labels, which an archive of arrays holds in a second one.
+    /// The position of the column of labels, which npz and safetensors store as a second array.
     pub label: Option<usize>,
 }
 
 impl Shape {
-    /// The shape of a table that is a result as a whole.
+    /// The shape of a table of which all columns are the result.
     pub fn of(schema: SchemaRef, rows: usize) -> Self {
         let results = 0..schema.fields().len();
         Self { schema, rows, results, label: None }
     }
 
-    /// The columns beside the result, by name.
+    /// The names of the columns that are not the result.
     pub(super) fn beside(&self) -> Vec<String> {
         let is_beside = |index: &usize| !self.results.contains(index);
         (0..self.schema.fields().len())
@@ -35,18 +35,19 @@ impl Shape {
     }
 }
 
-/// Writes the parts of a table, in their order.
+/// Writes the parts of a table in order.
 pub(super) trait Sink {
+    /// Writes a part.
     fn write(&mut self, part: &RecordBatch) -> Result<(), String>;
 
-    /// Gives what was left out, in sentences.
+    /// Completes the file. Returns notes on what was left out.
     fn finish(self: Box<Self>) -> Result<Vec<String>, String>;
 }
 
-/// What opens a file of a format.
+/// A function that opens a sink.
 pub(super) type Open = fn(File, &Shape) -> Result<Box<dyn Sink>, String>;
 
-/// A format of files.
+/// An output format.
 pub(super) struct Format {
     pub(super) extensions: &'static [&'static str],
     pub(super) open: Open,

@@ -1,8 +1,8 @@
-//! Where results go: a table, in the format that the ending of its file asks for. A new format is one file here and one
-//! line in `FORMATS`.
+//! Writes results as tables. The extension of the file decides the format. A new format is one file in this folder and
+//! one line in `FORMATS`.
 //!
-//! Rows are written as they come, into a temporary file beside the place, which takes the place once it is whole: a run
-//! that breaks off leaves what was there before.
+//! Rows are written as they come to a temporary file in the same folder, which replaces the target when it is complete.
+//! If writing is interrupted, an existing file stays as it is.
 
 mod arrays;
 mod arrow;
@@ -22,23 +22,40 @@ use self::format::{Format, Sink};
 pub use crate::place::{PARTIAL, write_bytes, write_with};
 use crate::{DataError, Geometry, picture::Sheet, place::place};
 
-/// Every format that can be written.
+/// All output formats.
 const FORMATS: &[Format] =
     &[text::CSV, text::TSV, arrow::PARQUET, arrow::IPC, arrays::NPY, arrays::NPZ, arrays::SAFETENSORS];
 
-/// A table on its way into a file.
+/// Writes a table to a file, part by part.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use ae_data::sink::{Shape, Writer};
+/// use arrow_array::{ArrayRef, Float32Array, RecordBatch};
+///
+/// let codes = Arc::new(Float32Array::from(vec![0.5, 1.5])) as ArrayRef;
+/// let part = RecordBatch::try_from_iter([("h0", codes)])?;
+/// let path = std::env::temp_dir().join("ae-data-writer.parquet");
+/// let mut writer = Writer::create(&path, &Shape::of(part.schema(), 4))?;
+/// writer.write(&part)?;
+/// writer.write(&part)?;
+/// assert!(writer.finish()?.is_empty(), "nothing is left out");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Writer {
     path: PathBuf,
-    /// What takes the place of `path` at the end; none where it is written in place.
+    /// The temporary file that replaces `path` at the end; `None` if `path` is written directly.
     partial: Option<NamedTempFile>,
     sink: Box<dyn Sink>,
 }
 
 impl Writer {
-    /// A table of this shape, in the format that the ending of `path` names.
+    /// Starts a table of this shape, in the format of the extension of `path`.
     ///
     /// # Errors
-    /// An ending that names no format, texts for a format of numbers, or a place that cannot be written.
+    /// If the extension is unknown, if strings are to be written in a format for numbers, or if the file cannot be
+    /// written.
     pub fn create(path: &Path, shape: &Shape) -> Result<Self, DataError> {
         let format = format(path)?;
         let failed = |reason: String| DataError::Write { path: path.to_owned(), reason };
@@ -47,10 +64,10 @@ impl Writer {
         Ok(Self { path: path.to_owned(), partial, sink })
     }
 
-    /// A table on standard output, as CSV.
+    /// Starts a table on standard output, as CSV.
     ///
     /// # Errors
-    /// An output that cannot be written. A reader that has gone away (`ae encode RUN | head`) is none.
+    /// If the output cannot be written. A closed pipe (`ae encode RUN | head`) is not an error.
     pub fn standard_output(shape: &Shape) -> Result<Self, DataError> {
         let path = PathBuf::from("standard output");
         let sink = text::boxed(Pipe(std::io::stdout()), shape, b',');
@@ -61,15 +78,15 @@ impl Writer {
     /// Appends rows.
     ///
     /// # Errors
-    /// A full disk, or columns that are not those of the shape.
+    /// If the disk is full, or the columns are not those of the shape.
     pub fn write(&mut self, part: &RecordBatch) -> Result<(), DataError> {
         self.sink.write(part).map_err(|reason| DataError::Write { path: self.path.clone(), reason })
     }
 
-    /// Puts the whole file in its place. Gives what the format left out, in sentences.
+    /// Completes the file and replaces `path` with it. Returns notes on what the format left out.
     ///
     /// # Errors
-    /// A full disk, or fewer rows than the shape said.
+    /// If the disk is full, or there were fewer rows than in the shape.
     pub fn finish(self) -> Result<Vec<String>, DataError> {
         let failed = |reason: String| DataError::Write { path: self.path.clone(), reason };
         let left_out = self.sink.finish().map_err(failed)?;
@@ -80,26 +97,39 @@ impl Writer {
     }
 }
 
-/// The format that the ending of a path names.
+/// The format of the extension of a path.
 fn format(path: &Path) -> Result<&'static Format, DataError> {
     let extension =
         path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     FORMATS.iter().find(|format| format.extensions.contains(&extension.as_str())).ok_or_else(|| {
         let known: Vec<&str> = FORMATS.iter().map(|format| format.extensions[0]).collect();
-        let problem = format!(
-            "`.{extension}` names no format that can be written: end the name in one of .{}",
-            known.join(", .")
-        );
+        let problem =
+            format!("`.{extension}` is not an output format: choose a file name that ends in .{}", known.join(", ."));
         DataError::Malformed { path: path.to_owned(), problem }
     })
 }
 
-/// Whether a table at `path` is written as text.
+/// Whether a table is written to `path` as text.
 pub fn is_text(path: &Path) -> bool {
     format(path).is_ok_and(|format| [text::CSV, text::TSV].iter().any(|text| text.extensions == format.extensions))
 }
 
-/// Writes a whole table. Gives what the format left out, in sentences.
+/// Writes a whole table. Returns notes on what the format left out.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use ae_data::{Options, open_with, sink};
+/// use arrow_array::{ArrayRef, Float64Array, RecordBatch};
+///
+/// let weights = Arc::new(Float64Array::from(vec![0.5, 1.5, 2.5])) as ArrayRef;
+/// let table = RecordBatch::try_from_iter([("weight", weights)])?;
+/// let path = std::env::temp_dir().join("ae-data-table.csv");
+/// sink::write(&path, &table)?;
+/// let rows = open_with(path.to_str().unwrap(), &Options::default())?.train;
+/// assert_eq!(rows.row(1)?, [1.5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As [`Writer::create`] and [`Writer::write`].
@@ -109,11 +139,11 @@ pub fn write(path: &Path, table: &RecordBatch) -> Result<Vec<String>, DataError>
     writer.finish()
 }
 
-/// Writes images of this shape, of values from `low` (black) to `high` (white): one into `path`, several beside it with
-/// their numbers from `first` on, as in `out-0007.png`.
+/// Writes images of this shape with values from `low` (black) to `high` (white). A single image is written to `path`;
+/// several images get numbers from `first` on, such as `out-0007.png`.
 ///
 /// # Errors
-/// A place that cannot be written, or an ending other than `.png`.
+/// If a file cannot be written, or the extension is not `.png`.
 pub fn write_images(
     path: &Path,
     geometry: Geometry,
@@ -136,7 +166,7 @@ pub fn write_images(
     Ok(())
 }
 
-/// An output whose reader may go away before the end, having seen enough.
+/// An output that ignores a closed pipe, because its reader may not need everything.
 pub struct Pipe<W>(pub W);
 
 impl<W: Write> Write for Pipe<W> {
@@ -149,6 +179,7 @@ impl<W: Write> Write for Pipe<W> {
     }
 }
 
+/// Turns a broken pipe into success.
 fn gone<T>(result: std::io::Result<T>, fine: T) -> std::io::Result<T> {
     match result {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(fine),
@@ -181,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_comes_back_as_it_was_written() {
+    fn a_table_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let cells = |name: &str| {
             let rows = open_with(folder.path().join(name).to_str().unwrap(), &Options::default()).unwrap().train;
@@ -201,7 +232,7 @@ mod tests {
         assert_eq!(cells("t.csv").1, ["[0.1, 1.0, 0.0]", "[NaN, 0.0, NaN]", "[-3e30, NaN, 1.0]"]);
     }
 
-    /// Numbers as single precision has them: what a table of text keeps of them.
+    /// Numbers rounded to single precision, as a text table stores them.
     trait Single {
         fn map_single(self) -> Vec<f32>;
     }
@@ -213,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_make_a_whole_and_arrays_hold_numbers_alone() {
+    fn parts_are_joined_and_arrays_hold_only_numbers() {
         let folder = tempfile::tempdir().unwrap();
         let part = |first: f32| numbers([[Some(first), Some(3.0)], [Some(2.0), None]]);
         let shape = Shape::of(part(0.0).schema(), 4);
@@ -221,7 +252,7 @@ mod tests {
             let path = folder.path().join(name);
             let mut writer = Writer::create(&path, &shape).unwrap();
             writer.write(&part(1.0)).unwrap();
-            assert!(!path.exists(), "{name}: a part is no result");
+            assert!(!path.exists(), "{name}: the file is incomplete");
             writer.write(&part(5.0)).unwrap();
             writer.finish().unwrap();
             let rows = open_with(path.to_str().unwrap(), &Options::default()).unwrap().train;
@@ -229,15 +260,15 @@ mod tests {
             assert_eq!(values, ["[1.0, 3.0]", "[2.0, NaN]", "[5.0, 3.0]", "[2.0, NaN]"], "{name}");
         }
         let error = write(&folder.path().join("t.npy"), &table()).unwrap_err().to_string();
-        assert!(error.contains("`text` holds texts") && error.contains(".csv"), "{error}");
+        assert!(error.contains("`text` holds strings") && error.contains(".csv"), "{error}");
         let error = write(&folder.path().join("t.xls"), &table()).unwrap_err().to_string();
         assert!(error.contains("`.xls`") && error.contains(".parquet"), "{error}");
         assert!(!folder.path().join("t.npy").exists());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5, "nothing half-written is left");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5, "no incomplete file is left");
     }
 
     #[test]
-    fn an_array_holds_the_result_alone_and_a_label_is_a_second_one() {
+    fn an_array_holds_only_the_result_and_labels_are_a_second_array() {
         let folder = tempfile::tempdir().unwrap();
         let batch = RecordBatch::try_from_iter([
             ("id", Arc::new(StringArray::from(vec!["p", "q"])) as ArrayRef),
@@ -265,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_come_back_to_the_last_shade() {
+    fn images_are_read_as_they_were_written() {
         let folder = tempfile::tempdir().unwrap();
         for channels in [1, 3] {
             let geometry = Geometry { channels, height: 2, width: 3 };
@@ -285,14 +316,19 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_no_file_is_written_in_place() {
+    fn special_files_are_written_directly() {
         assert!(place(Path::new("/dev/null")).unwrap().1.is_none());
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
         #[test]
-        fn no_damaged_file_panics(place in 0usize..10_000, byte in any::<u8>(), cut in 0usize..10_000, streamed in any::<bool>()) {
+        fn damaged_files_do_not_panic(
+            place in 0usize..10_000,
+            byte in any::<u8>(),
+            cut in 0usize..10_000,
+            streamed in any::<bool>(),
+        ) {
             let folder = tempfile::tempdir().unwrap();
             let path = |name: &str| folder.path().join(name);
             for name in ["t.csv", "t.parquet", "t.arrow"] {
@@ -302,7 +338,8 @@ mod tests {
             for name in ["t.npy", "t.npz", "t.safetensors"] {
                 write(&path(name), &numbers).unwrap();
             }
-            write_images(&path("t.png"), Geometry { channels: 1, height: 3, width: 2 }, &[0.5; 6], 0, [0.0, 1.0]).unwrap();
+            let geometry = Geometry { channels: 1, height: 3, width: 2 };
+            write_images(&path("t.png"), geometry, &[0.5; 6], 0, [0.0, 1.0]).unwrap();
             for name in ["t.csv", "t.parquet", "t.arrow", "t.npy", "t.npz", "t.safetensors", "t.png"] {
                 let mut bytes = std::fs::read(path(name)).unwrap();
                 let place = place % bytes.len();

@@ -1,4 +1,4 @@
-//! Tables as delimited text.
+//! Writes tables as delimited text.
 
 use std::io::{BufWriter, Write};
 
@@ -16,7 +16,7 @@ struct Delimited<W: Write> {
     writer: csv::Writer<W>,
 }
 
-/// A table on its way to `output`, its cells separated by `delimiter`.
+/// A sink that writes a table to `output` with cells separated by `delimiter`.
 pub(super) fn boxed<W: Write + 'static>(output: W, shape: &Shape, delimiter: u8) -> Result<Box<dyn Sink>, String> {
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(output);
     writer.write_record(shape.schema.fields().iter().map(|field| field.name())).map_err(|error| error.to_string())?;
@@ -27,7 +27,7 @@ impl<W: Write> Sink for Delimited<W> {
     fn write(&mut self, part: &RecordBatch) -> Result<(), String> {
         let columns = part.columns().iter().map(|column| texts(column, "the table".as_ref()));
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-        // What is not a number is nothing.
+        // `NaN` is written as an empty cell.
         let is_float: Vec<bool> = part.columns().iter().map(|column| column.data_type().is_floating()).collect();
         for row in 0..part.num_rows() {
             let cells = columns.iter().zip(&is_float).map(|(column, is_float)| match column[row].as_deref() {

@@ -1,5 +1,5 @@
-//! Arrow's columns, from Parquet files and from Arrow IPC files and streams (Feather version 2): each with its own
-//! type, and read alone where it alone is asked for.
+//! Reads Parquet files, and Arrow IPC files and streams (Feather version 2). Each column keeps its type, and only the
+//! columns that are asked for are read.
 
 use std::{
     fs::File,
@@ -16,20 +16,22 @@ use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuild
 
 use super::{
     claims::{self, Source},
-    format::{Content, Format},
+    content::Content,
+    format::Format,
 };
 use crate::{
     DataError, Options,
     caught::caught,
     limit::Limit,
     table::{CountedIndex, InMemory, Table, has_one_order, rows, starts, unique_names, without_order},
+    words::counted,
 };
 
 pub(super) const PARQUET: Format = Format { name: "Parquet", extensions: &["parquet", "pq"], read: read_parquet };
 pub(super) const ARROW: Format =
     Format { name: "Arrow or Feather", extensions: &["arrow", "feather", "ipc", "arrows"], read: read_arrow };
 
-/// Rows that are decoded at a time.
+/// Maximum number of rows decoded at a time.
 const BATCH: usize = 1 << 16;
 
 fn read_parquet(path: &Path, options: &Options) -> Result<Content, DataError> {
@@ -41,7 +43,7 @@ fn read_parquet(path: &Path, options: &Options) -> Result<Content, DataError> {
         let schema = builder.schema().clone();
         unique_names(&schema, path)?;
         let groups = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize);
-        let starts = starts(groups).ok_or_else(|| damaged(&"it says that it has more rows than can be counted"))?;
+        let starts = starts(groups).ok_or_else(|| damaged(&"it claims more rows than can be counted"))?;
         let mut table = Parquet { path: path.to_owned(), schema, starts, notes: Vec::new(), limit };
         (table.schema, table.notes) = with_true_orders(&table)?;
         Ok(Content::Table(Arc::new(table)))
@@ -52,13 +54,13 @@ fn read_arrow(path: &Path, options: &Options) -> Result<Content, DataError> {
     guarded(path, "Arrow", || {
         let source = Source::open(path, Limit::of(options))?;
         claims::of_file(&source)?;
-        // A file has an index at its end; a stream is the same batches without it.
+        // A file has an index at its end; a stream has the same batches without an index.
         match FileReader::try_new(BufReader::new(open(path)?), None) {
             Ok(reader) => {
                 let schema = reader.schema();
                 unique_names(&schema, path)?;
                 let mut counts = Vec::new();
-                // The first column alone tells how many rows there are.
+                // The first column is enough to count the rows.
                 let first = if schema.fields().is_empty() { Vec::new() } else { vec![0] };
                 let counted = FileReader::try_new(BufReader::new(open(path)?), Some(first))
                     .map_err(|error| damaged(path, "Arrow", &error))?;
@@ -66,14 +68,14 @@ fn read_arrow(path: &Path, options: &Options) -> Result<Content, DataError> {
                     counts.push(batch.map_err(|error| damaged(path, "Arrow", &error))?.num_rows());
                 }
                 let starts = starts(counts.into_iter())
-                    .ok_or_else(|| damaged(path, "Arrow", &"it has more rows than can be counted"))?;
+                    .ok_or_else(|| damaged(path, "Arrow", &"it claims more rows than can be counted"))?;
                 Ok(Content::Table(Arc::new(ArrowFile { path: path.to_owned(), schema, starts, limit: source.limit })))
             }
             Err(first) => {
                 let mut magic = [0; 4];
                 if open(path)?.read_exact(&mut magic).is_ok() && &magic == b"FEA1" {
-                    let problem = "is a Feather file of version 1, which is not read: in Python, \
-                        `pandas.read_feather(path).to_feather(path)` makes version 2 of it";
+                    let problem = "is a Feather file of version 1, which is not supported: in Python, \
+                        `pandas.read_feather(path).to_feather(path)` converts it to version 2";
                     return Err(DataError::Malformed { path: path.to_owned(), problem: problem.to_string() });
                 }
                 claims::of_stream(&source)?;
@@ -90,7 +92,7 @@ fn read_arrow(path: &Path, options: &Options) -> Result<Content, DataError> {
     })
 }
 
-/// What pandas says of its index: the names of columns, or a range.
+/// The index in the metadata of pandas: names of columns, or a range.
 fn index(schema: &Schema) -> Vec<serde_json::Value> {
     let pandas = schema.metadata().get("pandas").and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
     let columns =
@@ -98,12 +100,12 @@ fn index(schema: &Schema) -> Vec<serde_json::Value> {
     columns.unwrap_or_default()
 }
 
-/// Columns that pandas wrote its index into.
+/// The columns in which pandas stored its index.
 fn index_columns(schema: &Schema) -> Vec<String> {
     index(schema).iter().filter_map(|name| name.as_str().map(str::to_string)).collect()
 }
 
-/// The index that pandas keeps as a range, of as many rows.
+/// The index that pandas stored as a range, if it fits the number of rows.
 fn counted_index(schema: &Schema, rows: usize) -> Option<CountedIndex> {
     let index = index(schema);
     let range = index
@@ -111,14 +113,14 @@ fn counted_index(schema: &Schema, rows: usize) -> Option<CountedIndex> {
         .filter(|range| index.len() == 1 && range.get("kind").and_then(|kind| kind.as_str()) == Some("range"))?;
     let [start, stop, step] = ["start", "stop", "step"].map(|name| range.get(name).and_then(serde_json::Value::as_i64));
     let (start, stop, step) = (start?, stop?, step?);
-    // Whatever changed the rows and not what was said of them made that untrue.
+    // A program may have changed the rows without updating the metadata.
     let is_true = i128::from(step) * rows as i128 == i128::from(stop) - i128::from(start);
     let name = range.get("name").and_then(|name| name.as_str()).unwrap_or("__index_level_0__");
     is_true.then(|| CountedIndex { name: name.to_string(), stretches: vec![(0, start, step)] })
 }
 
-/// The schema of a table in which only such categories have an order as have the same in all parts; and what is said of
-/// the others.
+/// The schema of a table in which a column is ordered only if its categories have the same order in all parts; and
+/// notes on the other columns.
 fn with_true_orders(table: &dyn Table) -> Result<(SchemaRef, Vec<String>), DataError> {
     let schema = table.schema();
     let (mut fields, mut notes) = (schema.fields().to_vec(), Vec::new());
@@ -131,7 +133,7 @@ fn with_true_orders(table: &dyn Table) -> Result<(SchemaRef, Vec<String>), DataE
     Ok((Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())), notes))
 }
 
-/// A Parquet file, by row groups.
+/// A Parquet file, with a part for each row group.
 #[derive(Debug)]
 struct Parquet {
     path: PathBuf,
@@ -166,7 +168,7 @@ impl Table for Parquet {
                 .get(part)
                 .ok_or_else(|| damaged(&"it was changed while it was read"))?;
             let rows = room(&source, group.num_rows().max(0) as u64, columns.len())?;
-            // The longest text of a dictionary can be in every row.
+            // The longest string of a dictionary may be in every row.
             let longest = (0..group.num_columns()).filter(|leaf| mask.leaf_included(*leaf));
             let longest = longest
                 .map(|leaf| claims::of_pages(&source, group, leaf))
@@ -192,7 +194,7 @@ impl Table for Parquet {
     }
 }
 
-/// An Arrow file, by its batches.
+/// An Arrow file, with a part for each batch.
 #[derive(Debug)]
 struct ArrowFile {
     path: PathBuf,
@@ -239,16 +241,15 @@ impl Table for ArrowFile {
     }
 }
 
-/// Whether so many rows of so many columns may be read at once, as they come and as the numbers that are made of them.
+/// Checks that so many rows and columns may be read at once, both as they are stored and as numbers.
 fn room(source: &Source, rows: u64, columns: usize) -> Result<u64, DataError> {
-    let s = if columns == 1 { "" } else { "s" };
     let needed = rows.saturating_mul(columns as u64).saturating_mul(16);
     source
-        .check(format!("a part of {rows} rows, of which {columns} column{s} are read at once,"), needed)
+        .check(format!("a part of {} and {}", counted(rows as usize, "row"), counted(columns, "column")), needed)
         .map(|()| rows)
 }
 
-/// The batches as one.
+/// Joins the batches into one.
 fn whole(
     batches: impl Iterator<Item = Result<RecordBatch, arrow_schema::ArrowError>>,
     schema: &SchemaRef,
@@ -278,23 +279,23 @@ fn open(path: &Path) -> Result<File, DataError> {
 
 fn damaged(path: &Path, format: &str, error: &dyn std::fmt::Display) -> DataError {
     let error = error.to_string().replace('\n', " ");
-    // What the libraries say of what they do not read.
+    // The words of the libraries for unsupported features.
     let is_unknown = ["not supported", "not yet", "NYI", "not implemented", "Disabled feature"]
         .iter()
         .any(|words| error.contains(words));
     let problem = if error.contains("bit width of 128") {
-        "holds whole numbers of 128 bits, which are not read: save them as 64-bit integers or as float64".to_string()
+        "holds 128-bit integers, which are not supported: save them as 64-bit integers or as float64".to_string()
     } else if is_unknown {
         format!(
-            "is a {format} file with something in it that is not read ({error}): save it with plain types and another compression"
+            "is a {format} file with an unsupported feature ({error}): save it with plain types and another compression"
         )
     } else {
-        format!("is no {format} file, or damaged: {error}")
+        format!("is not a valid {format} file, or damaged: {error}")
     };
     DataError::Malformed { path: path.to_owned(), problem }
 }
 
-/// What `read` gives; a library that panics on a damaged file is a damaged file to the person.
+/// The result of `read`; if a library panics, the file is reported as damaged.
 fn guarded<T>(path: &Path, format: &str, read: impl FnOnce() -> Result<T, DataError>) -> Result<T, DataError> {
-    caught(read).unwrap_or_else(|| Err(damaged(path, format, &"its contents make no sense")))
+    caught(read).unwrap_or_else(|| Err(damaged(path, format, &"its contents are inconsistent")))
 }

@@ -1,34 +1,34 @@
-//! The sets that are known by name: two compiled in, two fetched on first use.
+//! The built-in data sets: two are compiled in, two are downloaded on first use.
 
 use std::path::Path;
 
-use super::format::{BuiltIn, Sets};
+use super::sets::{BuiltIn, Sets};
 use crate::{DataError, Rows, idx};
 
-/// Every built-in set, in the order in which they are listed to people.
+/// All built-in data sets, in the order in which they are listed.
 pub const BUILTIN: &[BuiltIn] = &[
     BuiltIn {
         name: "digits",
         about: "handwritten digits, 8x8, 3,823 train / 1,797 test",
-        licence: "UCI, CC BY 4.0 (Alpaydin and Kaynak 1998)",
+        license: "UCI, CC BY 4.0 (Alpaydin and Kaynak 1998)",
         embedded: true,
     },
     BuiltIn {
         name: "fashion-mini",
         about: "clothes, 28x28, 2,500 train / 500 test: the first of each class of Fashion-MNIST",
-        licence: "MIT (Zalando SE 2017)",
+        license: "MIT (Zalando SE 2017)",
         embedded: true,
     },
     BuiltIn {
         name: "mnist",
         about: "handwritten digits, 28x28, 60,000 train / 10,000 test",
-        licence: "CC BY-SA 3.0 (LeCun, Cortes and Burges 1998)",
+        license: "CC BY-SA 3.0 (LeCun, Cortes and Burges 1998)",
         embedded: false,
     },
     BuiltIn {
         name: "fashion-mnist",
         about: "clothes, 28x28, 60,000 train / 10,000 test",
-        licence: "MIT (Zalando SE 2017)",
+        license: "MIT (Zalando SE 2017)",
         embedded: false,
     },
 ];
@@ -60,7 +60,7 @@ macro_rules! embedded {
     };
 }
 
-/// The set of this name; none if no set has it.
+/// Opens the data set of this name; `None` if there is none.
 pub(super) fn open(name: &str) -> Option<Result<Sets, DataError>> {
     Some(match name {
         "digits" => embedded!("digits"),
@@ -85,8 +85,8 @@ fn embedded(name: &str, files: [(&str, &[u8]); 4]) -> Result<Sets, DataError> {
     })
 }
 
-/// Where a set is fetched from, and the SHA-256 of each of its files.
-#[cfg_attr(not(feature = "download"), allow(dead_code, reason = "nothing is fetched"))]
+/// Where a data set is downloaded from, and the SHA-256 digests of its files.
+#[cfg_attr(not(feature = "download"), allow(dead_code, reason = "nothing is downloaded"))]
 struct Published {
     base: &'static str,
     digests: [(&'static str, &'static str); 4],
@@ -114,7 +114,10 @@ const FASHION_MNIST: Published = Published {
 
 #[cfg(not(feature = "download"))]
 fn fetched(name: &str, _set: &Published) -> Result<Sets, DataError> {
-    Err(DataError::Download { name: name.to_string(), reason: "this build has no `download` feature".to_string() })
+    Err(DataError::Download {
+        name: name.to_string(),
+        reason: "this program was built without the `download` feature".to_string(),
+    })
 }
 
 #[cfg(feature = "download")]
@@ -130,14 +133,14 @@ mod download {
     use super::{super::idx_files, Published};
     use crate::{DataError, Options, Sets, limit::Limit, place::write_bytes, progress::Progress};
 
-    /// Bytes of the largest file that is fetched, and some more.
+    /// Maximum size of a file in bytes, larger than all published ones.
     const LARGEST: u64 = 64 << 20;
-    /// Bytes between two looks at the clock.
+    /// Bytes that are read between two reports of progress.
     const PIECE: u64 = 1 << 16;
 
-    /// How long a server is waited for.
+    /// Timeouts of a download.
     struct Patience {
-        /// Until it answers, and for each piece of the file.
+        /// For the connection, the response, and each read.
         stall: Duration,
         /// For a whole file.
         file: Duration,
@@ -145,10 +148,10 @@ mod download {
 
     const PATIENCE: Patience = Patience { stall: Duration::from_secs(30), file: Duration::from_secs(1800) };
 
-    /// The set from the user's cache folder, where what is missing or damaged is fetched first.
+    /// Reads the data set from the cache folder of the user. Missing and damaged files are downloaded first.
     pub(super) fn fetched(name: &str, set: &Published) -> Result<Sets, DataError> {
         let failed = |reason: String| DataError::Download { name: name.to_string(), reason };
-        let cache = dirs::cache_dir().ok_or_else(|| failed("there is no cache folder for this user".to_string()))?;
+        let cache = dirs::cache_dir().ok_or_else(|| failed("this user has no cache folder".to_string()))?;
         let folder = cache.join("autoencoders").join(name);
         fs::create_dir_all(&folder).map_err(|error| failed(format!("cannot create {}: {error}", folder.display())))?;
         let notes = fill(&folder, set.base, &set.digests, &agent(&PATIENCE, true)).map_err(failed)?;
@@ -167,7 +170,7 @@ mod download {
         config.timeout_per_read(Some(*stall)).timeout_recv_body(Some(*file)).build().into()
     }
 
-    /// Fetches those files of a set that are not in `folder` as they were published; gives what is to be said.
+    /// Downloads the files that are missing in `folder` or differ from the published ones. Returns notes.
     fn fill(folder: &Path, base: &str, digests: &[(&str, &str)], agent: &Agent) -> Result<Vec<String>, String> {
         let mut notes = Vec::new();
         for (file, digest) in digests {
@@ -176,29 +179,33 @@ mod download {
             if there && fs::read(&path).is_ok_and(|bytes| sha256(&bytes) == *digest) {
                 continue;
             }
-            let damaged = format!("{} is not what was published", path.display());
+            let damaged = format!("{} differs from the published file", path.display());
             fetch(&format!("{base}{file}"), &path, digest, agent)
                 .map_err(|error| if there { format!("{damaged}, and {error}") } else { error })?;
-            notes.extend(there.then(|| format!("{damaged}: it was fetched again")));
+            notes.extend(there.then(|| format!("{damaged}: it was downloaded again")));
         }
         Ok(notes)
     }
 
-    /// Fetches one file, and keeps it only if it is the one that was published: until it is whole it has another name.
+    /// Downloads one file and keeps it only if its digest is the published one. Until it is complete it has a temporary
+    /// name.
     ///
-    /// Not by Burn's downloader, which panics where there is no network, and whose HTTP client is an eighth of the time
-    /// to build everything.
+    /// Burn's downloader is not used, because it panics without a network, and building its HTTP client takes an eighth
+    /// of the time of the whole build.
     fn fetch(url: &str, path: &Path, digest: &str, agent: &Agent) -> Result<(), String> {
         let answer = agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
         let mut progress =
-            Progress::new("fetching bytes", answer.body().content_length().map_or(0, |length| length as usize));
+            Progress::new("downloading bytes", answer.body().content_length().map_or(0, |length| length as usize));
         let (mut body, mut bytes) = (answer.into_body().into_with_config().limit(LARGEST).reader(), Vec::new());
         while body.by_ref().take(PIECE).read_to_end(&mut bytes).map_err(|error| format!("{url}: {error}"))? > 0 {
             progress.steps(PIECE as usize);
         }
         let found = sha256(&bytes);
         if found != digest {
-            return Err(format!("{url} sent something else: {} bytes with SHA-256 {found}, not {digest}", bytes.len()));
+            return Err(format!(
+                "{url} sent another file: {} bytes with SHA-256 {found} instead of {digest}",
+                bytes.len()
+            ));
         }
         write_bytes(path, &bytes).map_err(|error| error.to_string())
     }
@@ -219,7 +226,7 @@ mod download {
 
         use super::*;
 
-        /// A server that gives one answer, piece by piece with a pause after each; and its address.
+        /// Starts a server that sends one response in pieces, with a pause after each. Returns its address.
         fn server(status: &str, length: usize, pieces: Vec<Vec<u8>>, pause: Duration) -> String {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap();
@@ -230,7 +237,7 @@ mod download {
                 lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
                 stream.write_all(head.as_bytes()).unwrap();
                 for piece in pieces {
-                    // Whoever has lost patience has hung up.
+                    // The client may have timed out and closed the connection.
                     if stream.write_all(&piece).and_then(|()| stream.flush()).is_err() {
                         return;
                     }
@@ -244,7 +251,7 @@ mod download {
             server(status, body.len(), vec![body.to_vec()], Duration::ZERO)
         }
 
-        /// For plain HTTP, which is for tests alone.
+        /// An agent with short timeouts for plain HTTP, only for tests.
         fn impatient() -> Agent {
             agent(&Patience { stall: Duration::from_millis(400), file: Duration::from_millis(1000) }, false)
         }
@@ -254,7 +261,7 @@ mod download {
         }
 
         #[test]
-        fn a_file_is_kept_if_it_is_the_published_one_and_nothing_else_is() {
+        fn only_the_published_file_is_kept() {
             let folder = tempfile::tempdir().unwrap();
             let labels = [0, 0, 8, 1, 0, 0, 0, 2, 7, 9]; // two of them
             let digest = sha256(&labels);
@@ -262,9 +269,9 @@ mod download {
             let closed = format!("http://{}/", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
             for (base, reason) in [
                 (at_once("404 Not Found", &labels), "404"),
-                (at_once("200 OK", &labels[..9]), "sent something else: 9 bytes with SHA-256 "),
-                (at_once("200 OK", b"<html>"), "sent something else"),
-                // Ends before it is whole.
+                (at_once("200 OK", &labels[..9]), "sent another file: 9 bytes with SHA-256 "),
+                (at_once("200 OK", b"<html>"), "sent another file"),
+                // The connection ends before the file is complete.
                 (server("200 OK", 10, vec![labels[..9].to_vec()], Duration::ZERO), "127.0.0.1"),
                 (closed.clone(), closed.as_str()),
             ] {
@@ -277,33 +284,34 @@ mod download {
                 (files(folder.path()).len(), fs::read(folder.path().join("labels")).unwrap()),
                 (1, labels.to_vec())
             );
-            // It is there: nobody is asked for it.
+            // The file is in the cache: nothing is downloaded.
             assert!(fill(&closed).unwrap().is_empty());
         }
 
         #[test]
-        fn a_damaged_file_is_noticed_and_fetched_again() {
+        fn a_damaged_file_is_downloaded_again() {
             let folder = tempfile::tempdir().unwrap();
             let (labels, path) = ([0, 0, 8, 1, 0, 0, 0, 2, 7, 9], folder.path().join("labels"));
             fs::write(&path, &labels[..8]).unwrap();
             let digest = sha256(&labels);
             let fill = |base: &str| fill(folder.path(), base, &[("labels", &digest)], &impatient());
             let error = fill(&at_once("500 Internal Server Error", b"")).unwrap_err();
-            assert!(error.contains("labels is not what was published, and ") && error.contains("500"), "{error}");
+            assert!(error.contains("labels differs from the published file, and ") && error.contains("500"), "{error}");
             let notes = fill(&at_once("200 OK", &labels)).unwrap();
             assert!(
-                notes.len() == 1 && notes[0].ends_with("labels is not what was published: it was fetched again"),
+                notes.len() == 1
+                    && notes[0].ends_with("labels differs from the published file: it was downloaded again"),
                 "{notes:?}"
             );
             assert_eq!((files(folder.path()).len(), fs::read(path).unwrap()), (1, labels.to_vec()));
         }
 
         #[test]
-        fn no_server_is_waited_for_for_ever() {
+        fn a_slow_server_times_out() {
             let folder = tempfile::tempdir().unwrap();
             let piece = |size: usize| vec![7; size];
             for (pieces, pause) in [
-                // One that stops in the middle, and one that never does.
+                // A server that stops in the middle, and one that sends very slowly.
                 (vec![piece(5), piece(5)], Duration::from_secs(20)),
                 (vec![piece(1); 200], Duration::from_millis(100)),
             ] {
@@ -317,7 +325,7 @@ mod download {
         }
 
         #[test]
-        fn nothing_is_fetched_over_plain_http() {
+        fn nothing_is_downloaded_over_plain_http() {
             for set in [super::super::MNIST, super::super::FASHION_MNIST] {
                 assert!(set.base.starts_with("https://") && set.digests.iter().all(|(_, digest)| digest.len() == 64));
             }
@@ -339,7 +347,7 @@ mod tests {
         let test = digits.test.unwrap();
         assert_eq!((digits.train.len(), test.len(), test.width()), (3823, 1797, 64));
         assert_eq!(test.geometry.unwrap().to_string(), "1x8x8");
-        // The first test digit, as scikit-learn's load_digits prints its first row.
+        // The first row of the first test digit, equal to that of load_digits in scikit-learn.
         assert_eq!(test.row(0).unwrap()[..8], [0.0, 0.0, 5.0, 13.0, 9.0, 1.0, 0.0, 0.0]);
         assert_eq!(test.labels.unwrap()[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(Some));
         let fashion = source::open("fashion-mini").unwrap();
@@ -349,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_lists_the_known_ones() {
+    fn an_unknown_name_lists_the_known_names() {
         let error = source::open("mnits").unwrap_err();
         assert!(
             error.is_usage() && error.to_string().contains("digits, fashion-mini, mnist, fashion-mnist"),

@@ -1,6 +1,6 @@
-//! Files that are known and cannot be read: what they are, and what to save them as.
+//! Known file types that cannot be read, with advice on how to convert them.
 
-/// Endings, what such a file is, and what to do.
+/// File extensions, the type of file, and what to do.
 const FOREIGN: &[(&[&str], &str, &str)] = &[
     (&["xlsx", "xls", "xlsm", "xlsb", "ods", "numbers"], "a spreadsheet", "save its sheet as CSV"),
     (&["h5ad", "loom"], "annotated single-cell data", "in Python: `adata.to_df().to_parquet(\"cells.parquet\")`"),
@@ -22,42 +22,46 @@ const FOREIGN: &[(&[&str], &str, &str)] = &[
     ),
     (
         &["pt", "pth", "ckpt", "bin"],
-        "a file of PyTorch's",
+        "a PyTorch file",
         "save tensors with `safetensors.torch.save_file({\"x\": x}, \"x.safetensors\")`",
     ),
-    (&["tfrecord", "tfrecords"], "a file of TensorFlow's", "save the rows as Parquet or npy"),
+    (&["tfrecord", "tfrecords"], "a TensorFlow file", "save the rows as Parquet or npy"),
     (&["mat"], "a MATLAB file", "in MATLAB: `writematrix(x, 'x.csv')`"),
-    (&["rds", "rdata", "rda"], "a file of R's", "in R: `write.csv(t, \"t.csv\", row.names = FALSE)`"),
-    (&["sav", "dta", "sas7bdat", "xpt", "por"], "a file of a statistics program", "export it as CSV"),
+    (&["rds", "rdata", "rda"], "an R data file", "in R: `write.csv(t, \"t.csv\", row.names = FALSE)`"),
+    (&["sav", "dta", "sas7bdat", "xpt", "por"], "a data file of SPSS, Stata or SAS", "export it as CSV"),
     (&["db", "sqlite", "sqlite3", "duckdb"], "a database", "export the table as CSV or Parquet"),
     (&["arff"], "an ARFF file", "save its data as CSV"),
     (&["xml", "html", "htm", "pdf", "doc", "docx"], "a document", "save its table as CSV"),
-    (&["zip", "7z", "tar", "tgz", "rar", "bz2", "xz", "zst"], "an archive", "unpack it first, and name what is in it"),
+    (
+        &["zip", "7z", "tar", "tgz", "rar", "bz2", "xz", "zst"],
+        "an archive",
+        "unpack it first, and name the files in it",
+    ),
     (
         &["heic", "heif", "avif", "gif", "svg", "raw", "cr2", "nef", "dng", "psd", "jp2", "jxl", "ico"],
-        "a picture in a format that is not read",
+        "an image in an unsupported format",
         "convert it to PNG or JPEG",
     ),
     (
         &["mp4", "mov", "avi", "mkv", "wav", "mp3", "flac"],
-        "a film or a sound",
-        "save its frames as PNG, or its numbers as npy",
+        "a video or audio file",
+        "save its frames as PNG or its samples as npy",
     ),
-    (&["avro", "orc"], "a table in a format that is not read", "save it as Parquet"),
+    (&["avro", "orc"], "a table in an unsupported format", "save it as Parquet"),
 ];
 
-/// What a file of this ending is, and what to do instead; none of an ending that is not known.
+/// The type of a file with this extension, and what to do instead; `None` for other extensions.
 pub(super) fn about(extension: &str) -> Option<String> {
     let (_, what, advice) = FOREIGN.iter().find(|(extensions, ..)| extensions.contains(&extension))?;
-    Some(format!("is {what}, which cannot be read here: {advice}"))
+    Some(format!("is {what}, which cannot be read: {advice}"))
 }
 
-/// The same by the first bytes of a file that has the ending of a text table.
+/// The same by the first bytes of a file, regardless of its extension.
 pub(super) fn disguised(start: &[u8]) -> Option<String> {
     let is = |magic: &[u8], extension: &str, what: &str| {
-        start.starts_with(magic).then(|| {
-            format!("{what} by its first bytes, whatever its ending: it {}", about(extension).unwrap_or_default())
-        })
+        start
+            .starts_with(magic)
+            .then(|| format!("looks like {what} by its first bytes: it {}", about(extension).unwrap_or_default()))
     };
     is(b"PK\x03\x04", "xlsx", "a spreadsheet or another zip archive")
         .or_else(|| is(b"\xd0\xcf\x11\xe0", "xls", "an old spreadsheet"))
@@ -65,28 +69,27 @@ pub(super) fn disguised(start: &[u8]) -> Option<String> {
         .or_else(|| is(b"SQLite format 3", "db", "a database"))
         .or_else(|| is(b"%PDF", "pdf", "a document"))
         .or_else(|| {
-            is_json(start).then(|| {
-                format!("JSON by its first bytes, whatever its ending: it {}", about("json").unwrap_or_default())
-            })
+            is_json(start)
+                .then(|| format!("looks like JSON by its first bytes: it {}", about("json").unwrap_or_default()))
         })
         .or_else(|| {
             start
                 .starts_with(b"PAR1")
-                .then(|| "is a Parquet file by its first bytes: give it the ending .parquet".to_string())
+                .then(|| "is a Parquet file by its first bytes: give it the extension .parquet".to_string())
         })
         .or_else(|| {
             start
                 .starts_with(b"ARROW1")
-                .then(|| "is an Arrow file by its first bytes: give it the ending .arrow".to_string())
+                .then(|| "is an Arrow file by its first bytes: give it the extension .arrow".to_string())
         })
         .or_else(|| {
             start
                 .starts_with(b"\x93NUMPY")
-                .then(|| "is a NumPy array by its first bytes: give it the ending .npy".to_string())
+                .then(|| "is a NumPy array by its first bytes: give it the extension .npy".to_string())
         })
 }
 
-/// Whether objects begin here, one behind the other or in a list.
+/// Whether the bytes begin with a JSON object, or with an array of objects.
 fn is_json(start: &[u8]) -> bool {
     let start = start.trim_ascii_start();
     let start = start.strip_prefix(b"[").map_or(start, <[u8]>::trim_ascii_start);
@@ -98,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_read_is_named_with_advice() {
+    fn unsupported_files_are_named_with_advice() {
         assert!(about("xlsx").unwrap().contains("a spreadsheet") && about("h5ad").unwrap().contains("to_parquet"));
         assert_eq!(about("csv"), None);
         assert!(disguised(b"PK\x03\x04 and more").unwrap().contains("save its sheet as CSV"));

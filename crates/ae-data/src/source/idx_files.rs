@@ -1,8 +1,8 @@
-//! IDX files: one alone, or a folder with the names of the MNIST family.
+//! IDX files: a single file, or a folder with the file names of the MNIST family.
 
 use std::path::{Path, PathBuf};
 
-use super::format::{Sets, short_name};
+use super::sets::{Sets, short_name};
 use crate::{DataError, Rows, idx, limit::Limit};
 
 /// One file of images, without labels and without a test set.
@@ -10,12 +10,12 @@ pub(super) fn file(path: &Path, limit: Limit) -> Result<Rows, DataError> {
     idx::rows(idx::read(path, limit)?, path, None)
 }
 
-/// Whether `path` holds files with the names of MNIST.
+/// Whether the folder `path` has files with the names of MNIST.
 pub(super) fn is_folder(path: &Path) -> bool {
     find(path, "train", "images", "idx3").is_some()
 }
 
-/// `train-images-idx3-ubyte` and, where they are there, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`,
+/// Reads `train-images-idx3-ubyte` and, if they exist, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
 /// `t10k-labels-idx1-ubyte`; each plain or `.gz`, with a dash or a dot before `idx`.
 pub(super) fn folder(path: &Path, limit: Limit) -> Result<Sets, DataError> {
     let train = part(path, "train", limit)?.ok_or_else(|| DataError::NoData { path: path.to_owned() })?;
@@ -24,7 +24,7 @@ pub(super) fn folder(path: &Path, limit: Limit) -> Result<Sets, DataError> {
         && test.width() != train.width()
     {
         let problem = format!(
-            "its training images have {} pixels, its test images {}: they do not belong together",
+            "its training images have {} pixels, but its test images have {}: the files do not belong together",
             train.width(),
             test.width()
         );

@@ -1,146 +1,82 @@
-//! Where rows come from: a name, a path, a pattern, or standard input.
+//! Opens data: a built-in data set by its name, a path, a pattern of paths, or standard input.
 //!
-//! A new format is one file here and one line in [`FORMATS`].
+//! A new format is one file in this folder and one line in [`FORMATS`].
 
 mod arrow;
 mod builtin;
 mod claims;
+mod content;
 mod endings;
+mod file;
 mod folder;
 mod foreign;
 mod format;
 mod idx_files;
 mod images;
+mod known;
 mod left_out;
+mod named_arrays;
 mod numpy;
 mod safetensors_file;
+mod section;
+mod sets;
 mod text;
 
 use std::{
-    fs,
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use arrow_array::RecordBatch;
-use flate2::read::MultiGzDecoder;
 
-pub use builtin::BUILTIN;
-use folder::What;
-pub use format::{BuiltIn, Format, Sets};
-use format::{Content, short_name};
-use left_out::LeftOut;
-
+pub use self::{
+    builtin::BUILTIN,
+    file::{FORMATS, fill_array, is_array, is_text_table},
+    format::Format,
+    sets::{BuiltIn, Sets},
+};
+use self::{
+    content::Content,
+    file::{file, format_of},
+    folder::What,
+    known::check,
+    left_out::LeftOut,
+    sets::short_name,
+};
 use crate::{
-    Column, DataError, Geometry, Missing, Options, Rows,
-    array::Replace,
+    Column, DataError, Options, Rows,
     limit::Limit,
-    options,
-    table::{InMemory, Joined, Table, rows as rows_in},
-    tabular::{Known, rows_of},
+    table::{InMemory, Joined, Table},
+    tabular::Known,
 };
 
-/// Every format of files, in the order in which they are listed to people. A file of any other ending is IDX or text,
-/// whatever it looks like.
-pub const FORMATS: &[Format] = &[
-    text::FORMAT,
-    arrow::PARQUET,
-    arrow::ARROW,
-    numpy::NPY,
-    numpy::NPZ,
-    safetensors_file::FORMAT,
-    Format { name: "image", extensions: &endings::PICTURES, read: images::file },
-];
-
-/// How many times as large the values of later images may be as those that were trained on, or as small, without a
-/// word.
-const UNLIKE: f64 = 10.0;
-
-/// Whether `rows` are like those that are known; pictures are brought to the same depth, grey ones to colours, and
-/// plain rows of as many numbers are taken for images.
-fn check(known: &Known, rows: &mut Rows, origin: &Path) -> Result<(), DataError> {
-    let image = |geometry: Option<Geometry>| {
-        geometry.map_or("rows that are no images".to_string(), |geometry| format!("images of {geometry}"))
-    };
-    if let (Some(white), Some(found)) = (known.white, rows.white)
-        && white != found
-    {
-        rows.rescale(f64::from(white) / f64::from(found));
-        rows.notes.push(format!("white is {found} here and was {white} in training: the values are brought to that"));
-    }
-    let (element, is_pictures) = (rows.element().name(), known.white.is_some() && rows.white.is_some());
-    if rows.geometry.is_some() && !known.element.is_empty() && known.element != element && !is_pictures {
-        rows.notes.push(format!(
-            "the values are {element} here and were {} in training: their range must be the same, or every row looks like an anomaly",
-            known.element
-        ));
-    } else if let (Some([low, high]), Some(largest)) = (known.range, rows.largest())
-        && rows.geometry.is_some()
-        && !(1.0 / UNLIKE..UNLIKE).contains(&(largest / low.abs().max(high.abs())))
-    {
-        rows.notes.push(format!(
-            "the values reach {largest} here and went from {low} to {high} in training: their range must be the same, or every row looks like an anomaly"
-        ));
-    }
-    if let (Some(wanted), Some(found)) = (known.geometry, rows.geometry)
-        && (wanted.channels, wanted.height, wanted.width) == (3, found.height, found.width)
-        && found.channels == 1
-        && rows.white.is_some()
-    {
-        rows.colour();
-        rows.notes.push("grey pictures: the grey level is taken for red, green and blue".to_string());
-    }
-    // What was written as an array or a table of numbers comes back as the images that it is.
-    let is_plain = rows.encoding().is_none_or(|encoding| encoding.layout().numbers == rows.width());
-    if rows.geometry.is_none() && known.geometry.is_some() && rows.width() == known.width && is_plain {
-        rows.geometry = known.geometry;
-    }
-    let problem = if rows.geometry != known.geometry {
-        let advice = match (known.geometry, rows.geometry) {
-            (Some(known), Some(found)) if rows.white.is_some() && known.channels == 1 && found.channels > 1 => {
-                let size = if (known.height, known.width) == (found.height, found.width) {
-                    String::new()
-                } else {
-                    format!(" and `--resize {}x{}`", known.height, known.width)
-                };
-                format!(": `--grey`{size} brings them there")
-            }
-            (Some(known), Some(_)) if rows.white.is_some() => {
-                format!(": `--resize {}x{}` brings them there", known.height, known.width)
-            }
-            _ => String::new(),
-        };
-        format!("holds {}, but {} were trained on{advice}", image(rows.geometry), image(known.geometry))
-    } else if rows.width() != known.width {
-        format!("has rows of {} values, but rows of {} were trained on", rows.width(), known.width)
-    } else {
-        return Ok(());
-    };
-    Err(DataError::Malformed { path: origin.to_owned(), problem })
-}
-
-/// Opens the built-in set, path or pattern `name`, or standard input for `-`.
+/// Opens the built-in data set, path or pattern `name`, or standard input for `-`.
+///
+/// ```
+/// let digits = ae_data::open("digits")?;
+/// assert_eq!((digits.train.len(), digits.train.width()), (3823, 64));
+/// # Ok::<(), ae_data::DataError>(())
+/// ```
 ///
 /// # Errors
-/// An unknown name, or a file that is not what it should be.
+/// If the name is unknown, or a file cannot be read or is invalid.
 pub fn open(name: &str) -> Result<Sets, DataError> {
     open_with(name, &Options::default())
 }
 
-/// The same, with what a person says about how to read.
+/// Opens data as [`open`] does, with options.
 ///
 /// # Errors
-/// As [`open`], and a choice that the data does not have.
+/// As [`open`], and if the options do not fit the data.
 pub fn open_with(name: &str, options: &Options) -> Result<Sets, DataError> {
     open_as(name, options, None)
 }
 
-/// The same for rows that come after those that a model was trained on: their columns may be in another order, and the
-/// label and the identifiers may be absent.
+/// Opens data for a model that is already trained. The columns must be the `known` ones, in any order; the labels and
+/// the identifiers may be absent.
 ///
 /// # Errors
-/// As [`open_with`], and rows that are not like the known ones: the message says which columns differ.
+/// As [`open_with`], and if the rows do not match the known ones; the message says which columns differ.
 pub fn open_known(name: &str, options: &Options, known: &Known) -> Result<Sets, DataError> {
     let mut sets = open_as(name, options, Some(known))?;
     for rows in std::iter::once(&mut sets.train).chain(&mut sets.test) {
@@ -149,18 +85,31 @@ pub fn open_known(name: &str, options: &Options, known: &Known) -> Result<Sets, 
     Ok(sets)
 }
 
-/// The rows that `options` make of a table, as sets of this name.
+/// Makes rows of a table, with options; `name` is the name of the sets.
 ///
 /// # Errors
-/// As [`rows_of`].
+/// As [`rows_of`](crate::tabular::rows_of).
 pub fn from_table(name: &str, table: Arc<dyn Table>, options: &Options) -> Result<Sets, DataError> {
     Content::Table(table).into_sets(name.to_string(), options, None, Path::new(name))
 }
 
-/// The same of Arrow record batches.
+/// Makes rows of Arrow record batches, with options.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use ae_data::{Options, source::from_batches};
+/// use arrow_array::{ArrayRef, Float64Array, RecordBatch};
+///
+/// let weights = Arc::new(Float64Array::from(vec![0.5, 1.5, 2.5])) as ArrayRef;
+/// let batch = RecordBatch::try_from_iter([("weight", weights)])?;
+/// let sets = from_batches("fruit", vec![batch], &Options::default())?;
+/// assert_eq!((sets.train.len(), sets.train.width()), (3, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// As [`rows_of`], and batches of different columns.
+/// As [`rows_of`](crate::tabular::rows_of), and if the batches have different columns.
 pub fn from_batches(name: &str, batches: Vec<RecordBatch>, options: &Options) -> Result<Sets, DataError> {
     let schema = batches.first().map(RecordBatch::schema);
     let none = || DataError::Malformed { path: name.into(), problem: "holds no rows".to_string() };
@@ -188,7 +137,7 @@ fn open_as(name: &str, options: &Options, known: Option<&Known>) -> Result<Sets,
     }
     if name.contains(['*', '?', '[']) {
         let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
-        let found = glob::glob(name).map_err(|error| malformed(format!("is no pattern of files: {error}")))?;
+        let found = glob::glob(name).map_err(|error| malformed(format!("is not a valid pattern of files: {error}")))?;
         let mut paths: Vec<PathBuf> = found.filter_map(Result::ok).filter(|path| path.is_file()).collect();
         paths.sort();
         if paths.is_empty() {
@@ -202,200 +151,10 @@ fn open_as(name: &str, options: &Options, known: Option<&Known>) -> Result<Sets,
     Err(DataError::Unknown { name: name.to_string(), known: known.join(", ") })
 }
 
-impl Content {
-    /// The rows, as those that are `known`, if any are.
-    fn into_rows(
-        self,
-        options: &Options,
-        known: Option<&Known>,
-        origin: &Path,
-    ) -> Result<(Rows, Option<Rows>), DataError> {
-        let columns = known.map(|known| known.columns).unwrap_or_default();
-        let (rows, test) = match self {
-            Self::Table(_) if known.is_none() && (options.resize.is_some() || options.grey) => {
-                let problem =
-                    "is a table, which `--resize` and `--grey` do not change: they are for picture files".to_string();
-                return Err(DataError::Malformed { path: origin.to_owned(), problem });
-            }
-            Self::Table(table) => {
-                let width = table.schema().fields().len() as u64;
-                let in_file = options.streams((rows_in(table.as_ref()) as u64).saturating_mul(width).saturating_mul(4));
-                return Ok((rows_of(table, options, known.filter(|_| !columns.is_empty()), in_file)?, None));
-            }
-            Self::Rows(rows, test) => (rows, test),
-        };
-        let lists =
-            [&options.drop, &options.keep, &options.categorical, &options.boolean, &options.numeric, &options.integer];
-        let named = lists.iter().zip(["drop", "keep", "categorical", "boolean", "numeric", "integer"]);
-        let chosen = [("label", options.label.is_some()), ("id", options.id.is_some())].into_iter();
-        if known.is_none() && rows.white.is_none() && (options.resize.is_some() || options.grey) {
-            let problem =
-                "holds an array, which `--resize` and `--grey` do not change: they are for picture files".to_string();
-            return Err(DataError::Malformed { path: origin.to_owned(), problem });
-        }
-        let mut chosen = chosen.chain(named.map(|(list, option)| (option, !list.is_empty())));
-        match chosen.find(|(_, given)| *given && known.is_none()) {
-            Some((option, _)) => {
-                let problem =
-                    format!("has no named columns, which `--{option}` chooses among: it holds an array or images");
-                Err(DataError::Malformed { path: origin.to_owned(), problem })
-            }
-            None => {
-                let (rows, test) =
-                    (gaps(*rows, options, known.is_none()), test.map(|test| gaps(*test, options, known.is_none())));
-                // An array of numbers stands for a table's columns in their order, if there are as many and all are
-                // numbers.
-                let is_table = !columns.is_empty()
-                    && columns.len() == rows.width()
-                    && columns.iter().all(|column| column.width() == 1);
-                let named = |rows: Rows| if is_table { rows.with_columns(columns.to_vec()) } else { rows };
-                Ok((named(rows), test.map(named)))
-            }
-        }
-    }
-
-    fn into_sets(
-        self,
-        name: String,
-        options: &Options,
-        known: Option<&Known>,
-        origin: &Path,
-    ) -> Result<Sets, DataError> {
-        let (train, test) = self.into_rows(options, known, origin)?;
-        Ok(Sets { name, train, test })
-    }
-}
-
-/// Rows of an array, without the numbers that a person says stand for a missing one; how many there are is said if it
-/// `is_new` to the person.
-fn gaps(rows: Rows, options: &Options, is_new: bool) -> Rows {
-    let Missing::These(texts) = options.missing(false) else { return rows };
-    let missing = Missing::These(texts.clone()).numbers();
-    let (mut rows, counts) = rows.with_gaps(&missing);
-    let counts = counts.filter(|_| is_new);
-    let of = |text: &str| -> Option<usize> {
-        let own = Missing::These(vec![text.to_string()]).numbers();
-        Some(
-            missing
-                .iter()
-                .zip(counts.as_ref()?)
-                .filter(|(number, _)| own.contains(number))
-                .map(|(_, count)| count)
-                .sum(),
-        )
-    };
-    let shown: Vec<String> = texts
-        .iter()
-        .filter_map(|text| Some((text, of(text)?)))
-        .filter(|(_, count)| *count > 0)
-        .map(|(text, count)| format!("{count} x `{text}`"))
-        .collect();
-    if !shown.is_empty() {
-        rows.notes.push(format!("read as missing: {}", shown.join(", ")));
-    }
-    rows.notes.extend(options::nowhere(texts.iter().map(String::as_str).filter(|text| of(text) == Some(0))));
-    rows
-}
-
-/// The ending of a file in lower case, without the `.gz` of a compressed one.
-fn extension(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
-    name.rsplit_once('.').map(|(_, extension)| extension.to_string())
-}
-
-/// The format of a file, by its ending; none if that says nothing.
-fn format_of(path: &Path) -> Option<&'static Format> {
-    let extension = extension(path)?;
-    let format = FORMATS.iter().find(|format| format.extensions.contains(&extension.as_str()))?;
-    // Tables of text alone are read while they are compressed.
-    let is_compressed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    (!is_compressed || format.name == text::FORMAT.name).then_some(format)
-}
-
-/// Whether the file is an array of numbers in a format that [`fill_array`] copies.
-pub fn is_array(path: &Path) -> bool {
-    format_of(path).is_some_and(|format| ARRAYS.iter().any(|(array, _)| array.name == format.name))
-}
-
-/// What copies an array.
-type Fill = fn(&Path, &Options, &mut dyn std::io::Write, &mut Replace) -> Result<(), DataError>;
-
-/// Formats of arrays, and what copies them.
-const ARRAYS: &[(Format, Fill)] =
-    &[(numpy::NPY, numpy::fill_npy), (numpy::NPZ, numpy::fill_npz), (safetensors_file::FORMAT, safetensors_file::fill)];
-
-/// Writes the array at `path` to `output` with its missing numbers replaced by what `replace` gives for their row and
-/// feature, and every other byte as it was.
-///
-/// # Errors
-/// A file that is no array, or can no longer be read; a place that cannot be written; whatever `replace` fails with.
-pub fn fill_array(
-    path: &Path,
-    options: &Options,
-    output: &mut dyn std::io::Write,
-    replace: &mut Replace,
-) -> Result<(), DataError> {
-    let fill = format_of(path).and_then(|format| ARRAYS.iter().find(|(array, _)| array.name == format.name));
-    let (_, fill) = fill
-        .ok_or_else(|| DataError::Malformed { path: path.to_owned(), problem: "is no array of numbers".to_string() })?;
-    fill(path, options, output, replace)
-}
-
-/// Whether the file is a table of text, by its ending or its contents.
-pub fn is_text_table(path: &Path) -> bool {
-    format_of(path).map_or_else(|| looks_like_text(path), |format| format.name == text::FORMAT.name)
-}
-
-/// Whether a file begins with text, compressed or not: no zero bytes, and mostly letters, digits and marks.
-fn looks_like_text(path: &Path) -> bool {
-    let read = fs::File::open(path).and_then(|file| beginning(file, 4096)).and_then(|start| {
-        match start.starts_with(&[0x1f, 0x8b]) {
-            // What is wrong with a damaged one is said by whoever reads it.
-            true => fs::File::open(path).and_then(|file| beginning(MultiGzDecoder::new(file), 4096)),
-            false => Ok(start),
-        }
-    });
-    let start = read.unwrap_or_default();
-    let printable = start.iter().filter(|&&byte| byte >= 32 || matches!(byte, b'\n' | b'\r' | b'\t')).count();
-    !start.is_empty() && printable == start.len()
-}
-
-/// The first bytes, at most so many.
-fn beginning(input: impl Read, most: u64) -> std::io::Result<Vec<u8>> {
-    let mut start = Vec::new();
-    input.take(most).read_to_end(&mut start).map(|_| start)
-}
-
-fn file(path: &Path, options: &Options) -> Result<Content, DataError> {
-    let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
-    let mut start = Vec::new();
-    if path.is_file() {
-        let read = fs::File::open(path).and_then(|file| beginning(file, 64));
-        start = read.map_err(|source| DataError::Io { path: path.to_owned(), source })?;
-    }
-    let text = || (text::FORMAT.read)(path, options);
-    match format_of(path) {
-        Some(format) if format.name == text::FORMAT.name => match foreign::disguised(&start) {
-            Some(problem) => Err(malformed(problem)),
-            None => text(),
-        },
-        Some(format) => (format.read)(path, options),
-        None => {
-            let foreign = extension(path).and_then(|extension| foreign::about(&extension));
-            match foreign.or_else(|| foreign::disguised(&start)) {
-                Some(problem) => Err(malformed(problem)),
-                None if looks_like_text(path) => text(),
-                None => idx_files::file(path, Limit::of(options)).map(|rows| Content::Rows(Box::new(rows), None)),
-            }
-        }
-    }
-}
-
-/// Several files of one format, as one.
+/// Reads several files of one format as one.
 fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
-    if paths.iter().all(|path| endings::is_picture(path)) {
-        return images::several(paths, options); // together, as they decide together on depth and colours
+    if paths.iter().all(|path| endings::is_image(path)) {
+        return images::several(paths, options); // together, because depth and color are decided for all of them
     }
     let mut tables: Vec<Arc<dyn Table>> = Vec::new();
     let mut arrays: Vec<Rows> = Vec::new();
@@ -410,7 +169,7 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
             Content::Rows(rows, None) if tables.is_empty() => {
                 if rows.store().is_some() {
                     return Err(malformed(
-                        "is too large to be joined with other files in memory: join them into one file".to_string(),
+                        "is too large to be joined with other files in memory: merge the files into one".to_string(),
                     ));
                 }
                 if let Some(first) = arrays.first()
@@ -419,14 +178,15 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
                 {
                     let (found, expected) = (rows.width(), first.width());
                     return Err(malformed(format!(
-                        "has rows of {found} values, the files before it of {expected}, or another shape or labels"
+                        "has rows of {found} values, but the files before it have {expected}, or its shape or labels \
+                         differ: name files that match"
                     )));
                 }
                 arrays.push(*rows);
             }
             _ => {
                 return Err(malformed(
-                    "is of another format than the files before it: name files of one format".to_string(),
+                    "has another format than the files before it: name files of one format".to_string(),
                 ));
             }
         }
@@ -441,19 +201,19 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
     Ok(Content::Rows(Box::new(whole), None))
 }
 
-/// A folder: of IDX files with the names of MNIST, or what most of it is: images, or a `train` and a `test` file, or
-/// shards of one format.
+/// Reads a folder: IDX files with the names of MNIST; or images, a `train` and a `test` file, or shards of one format,
+/// whichever most of its files are.
 fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets, DataError> {
     if idx_files::is_folder(path) {
         return idx_files::folder(path, Limit::of(options));
     }
     let all = folder::listing(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     let mut chosen = match folder::what(&all, &|path| format_of(path).map(|format| format.name)) {
-        What::Pictures => return images::folder(path, options),
+        What::Images => return images::folder(path, options),
         What::Tables(chosen) => chosen,
         What::Mixed(formats) => {
             let problem =
-                format!("holds files of several formats ({}): name one file, or a pattern", formats.join(", "));
+                format!("holds files of several formats ({}): name one file or a pattern", formats.join(", "));
             return Err(DataError::Malformed { path: path.to_owned(), problem });
         }
         What::Nothing => {
@@ -480,8 +240,11 @@ fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets,
                 Known { columns: &columns, carried: &carried, width, geometry, white: None, element: "", range: None };
             let (test, _) = file(&test_path, options)?.into_rows(options, Some(known.unwrap_or(&train)), &test_path)?;
             if test.width() != sets.train.width() || test.geometry != sets.train.geometry {
-                let problem =
-                    format!("has rows of {} values, the training file of {}", test.width(), sets.train.width());
+                let problem = format!(
+                    "has rows of {} values, but the training file has {}: the two must match",
+                    test.width(),
+                    sets.train.width()
+                );
                 return Err(DataError::Malformed { path: test_path, problem });
             }
             sets.test = Some(test);

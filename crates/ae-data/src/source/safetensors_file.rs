@@ -1,4 +1,4 @@
-//! Safetensors: one or several tensors by name.
+//! Reads safetensors files: one or several tensors by name.
 
 use std::{
     fs::File,
@@ -8,10 +8,7 @@ use std::{
 
 use safetensors::{Dtype, SafeTensors, tensor::Metadata};
 
-use super::{
-    format::{Content, Format, Named},
-    numpy::sizes,
-};
+use super::{content::Content, format::Format, named_arrays::Named, numpy::sizes};
 use crate::{
     Array, DataError, Element, Options, Rows,
     array::{Labels, Layout, Replace, shape_of_rows},
@@ -28,17 +25,17 @@ fn read(path: &Path, options: &Options) -> Result<Content, DataError> {
     if options.streams(length) {
         return streamed(file, path, options);
     }
-    // The file, and the numbers that are made of its bytes.
+    // The file, and the numbers decoded from it.
     Limit::of(options).check(path, "the file", length.saturating_mul(2), length)?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(failed)?;
     parse(&bytes, path, options)
 }
 
-/// The tensors of a large file: one that holds rows stays there, one that holds labels is read.
+/// Reads a large file: tensors of rows stay in the file, tensors of labels are read into memory.
 fn streamed(mut file: File, path: &Path, options: &Options) -> Result<Content, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
-    let damaged = |error: &dyn std::fmt::Display| malformed(format!("is no safetensors file, or damaged: {error}"));
+    let damaged = |error: &dyn std::fmt::Display| malformed(format!("is not a safetensors file, or damaged: {error}"));
     let length = file.metadata().map_err(|source| DataError::Io { path: path.to_owned(), source })?.len();
     let (size, metadata) = header(&mut file, path)?;
     let info = |name: &str| metadata.info(name).ok_or_else(|| malformed(format!("has no tensor `{name}`")));
@@ -67,9 +64,9 @@ fn streamed(mut file: File, path: &Path, options: &Options) -> Result<Content, D
     let store = |name: &str| -> Result<Option<Rows>, DataError> {
         let info = info(name)?;
         let (element, dims) = typed(name, info.dtype, &info.shape, path)?;
-        let (width, geometry, colours_last) = shape_of_rows(&dims, path)?;
-        if colours_last {
-            return Ok(None); // put in order as a whole, however large
+        let (width, geometry, channels_last) = shape_of_rows(&dims, path)?;
+        if channels_last {
+            return Ok(None); // must be reordered as a whole, however large
         }
         let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
         let offset = 8 + size + info.data_offsets.0 as u64;
@@ -88,7 +85,7 @@ fn streamed(mut file: File, path: &Path, options: &Options) -> Result<Content, D
     )
 }
 
-/// Copies a file with the missing numbers of the tensors whose rows are read from it replaced; every other byte stays.
+/// Copies a file and replaces the missing numbers in its tensors of rows. Every other byte stays the same.
 pub(super) fn fill(
     path: &Path,
     options: &Options,
@@ -101,7 +98,7 @@ pub(super) fn fill(
     let mut file = File::open(path).map_err(failed)?;
     let (size, metadata) = header(&mut file, path)?;
     let names = metadata.tensors().into_keys().collect();
-    // Rows are replaced in their order, whatever the order of the tensors in the file is.
+    // `replace` is called in the order of the rows, whatever the order of the tensors in the file.
     let (mut filled, mut before) = (Vec::new(), 0);
     for name in (Named { names, path, options }).rows()? {
         let info = metadata.info(&name).ok_or_else(|| malformed(format!("has no tensor `{name}`")))?;
@@ -131,25 +128,25 @@ pub(super) fn fill(
     std::io::copy(&mut file, output).map(drop).map_err(written)
 }
 
-/// Bytes of the header, and what it says.
+/// The size of the header in bytes, and its contents.
 fn header(file: &mut File, path: &Path) -> Result<(u64, Metadata), DataError> {
     let damaged = |error: &dyn std::fmt::Display| DataError::Malformed {
         path: path.to_owned(),
-        problem: format!("is no safetensors file, or damaged: {error}"),
+        problem: format!("is not a safetensors file, or damaged: {error}"),
     };
     let length = file.metadata().map_err(|source| DataError::Io { path: path.to_owned(), source })?.len();
     let mut size = [0; 8];
     file.read_exact(&mut size).map_err(|error| damaged(&error))?;
     let size = u64::from_le_bytes(size);
     if size > length.min(100 << 20) {
-        return Err(damaged(&"its header is longer than the file, or than any header"));
+        return Err(damaged(&"its header claims to be longer than the file or than 100 MiB"));
     }
     let mut bytes = vec![0; size as usize];
     file.read_exact(&mut bytes).map_err(|error| damaged(&error))?;
     Ok((size, serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?))
 }
 
-/// The type and sizes of a tensor.
+/// The type and the sizes of a tensor.
 fn typed(name: &str, dtype: Dtype, shape: &[usize], path: &Path) -> Result<(Element, Vec<usize>), DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let element = match dtype {
@@ -165,17 +162,20 @@ fn typed(name: &str, dtype: Dtype, shape: &[usize], path: &Path) -> Result<(Elem
         Dtype::BF16 => Element::BF16,
         Dtype::F32 => Element::F32,
         Dtype::F64 => Element::F64,
-        other => return Err(malformed(format!("tensor `{name}` is of type {other:?}: save it as float32"))),
+        other => {
+            return Err(malformed(format!("tensor `{name}` has the unsupported type {other:?}: save it as float32")));
+        }
     };
     let dims = sizes(shape.iter().copied().map(Some))
-        .ok_or_else(|| malformed(format!("tensor `{name}` is impossibly large")))?;
+        .ok_or_else(|| malformed(format!("tensor `{name}` claims an impossible size: its header is damaged")))?;
     Ok((element, dims))
 }
 
+/// Reads the tensors of a file in memory.
 fn parse(bytes: &[u8], path: &Path, options: &Options) -> Result<Content, DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let tensors = SafeTensors::deserialize(bytes)
-        .map_err(|error| malformed(format!("is no safetensors file, or damaged: {error}")))?;
+        .map_err(|error| malformed(format!("is not a safetensors file, or damaged: {error}")))?;
     let names = tensors.names().into_iter().map(|name| name.to_string()).collect();
     let load = |name: &str| {
         let tensor = tensors.tensor(name).map_err(|error| malformed(error.to_string()))?;

@@ -1,8 +1,9 @@
-//! Adam for all parameters of a module at once.
+//! Adam for all parameters of a module together.
 //!
-//! Burn's optimizer steps one parameter after the other, which on a GPU is a kernel for each. Inside [`together`] a
-//! step only notes what it would compute and gives the parameter back as it is; at the end all of them are computed by
-//! as few kernels as the device has bindings for, and put into the module and into the optimizer's state.
+//! Burn's optimizer updates one parameter after the other, which on a GPU is one kernel for each. Inside [`together`] a
+//! step is only recorded, and the parameter is returned as it is. At the end all recorded steps are computed, in as few
+//! kernels as the device's limit of bindings allows, and the results are put into the module and into the optimizer's
+//! state.
 
 use std::cell::RefCell;
 
@@ -12,35 +13,40 @@ use burn::{
     tensor::{Shape, Tensor},
 };
 
-use super::{Lazy, Operand, kernels, plain, queue_many};
-use crate::adam::Update;
+use super::{
+    kernels,
+    tensor::{Lazy, Operand, plain, queue_many},
+};
+use crate::adam::update::Update;
 
-/// The step of one parameter.
-struct Noted {
+/// The recorded step of one parameter.
+struct Recorded {
     update: Update,
     /// Parameter, gradient, and the two moments.
     tensors: [Lazy; 4],
-    /// Takes the new moments.
+    /// Receives the new moments.
     keep: Box<dyn FnOnce(Lazy, Lazy)>,
 }
 
 thread_local! {
-    static NOTED: RefCell<Option<Vec<Noted>>> = const { RefCell::new(None) };
+    static RECORDED: RefCell<Option<Vec<Recorded>>> = const { RefCell::new(None) };
 }
 
-/// Notes a step, if steps are being noted and all tensors are on a GPU, outside autodiff. `keep` is given the new
-/// moments.
-pub(crate) fn note<const D: usize>(
+/// Records a step, if steps are being recorded and all tensors are on a GPU and outside autodiff. Returns whether it
+/// was recorded. `keep` receives the new moments.
+pub(crate) fn record<const D: usize>(
     update: Update,
     parameter: &Tensor<D>,
     gradient: &Tensor<D>,
     moments: Option<(&Tensor<D>, &Tensor<D>)>,
     keep: impl FnOnce(Tensor<D>, Tensor<D>) + 'static,
 ) -> bool {
-    let is_noting = NOTED.with_borrow(Option::is_some);
+    let is_recording = RECORDED.with_borrow(Option::is_some);
     let plain_on_gpu =
         |tensor: &Tensor<D>| Operand::new(tensor).filter(|operand| !operand.is_autodiff()).map(Operand::into_primitive);
-    let (true, Some(p), Some(g)) = (is_noting, plain_on_gpu(parameter), plain_on_gpu(gradient)) else { return false };
+    let (true, Some(p), Some(g)) = (is_recording, plain_on_gpu(parameter), plain_on_gpu(gradient)) else {
+        return false;
+    };
     let moments = match moments {
         Some((m, v)) => (plain_on_gpu(m), plain_on_gpu(v)),
         None => (plain_on_gpu(&parameter.zeros_like()), plain_on_gpu(&parameter.zeros_like())),
@@ -48,44 +54,44 @@ pub(crate) fn note<const D: usize>(
     let (Some(m), Some(v)) = moments else { return false };
     assert!(
         g.shape == p.shape && m.shape == p.shape && v.shape == p.shape,
-        "gradient and moments of the parameter's shape"
+        "gradient and moments must have the shape of the parameter"
     );
-    let noted = Noted { update, tensors: [p, g, m, v], keep: Box::new(|m, v| keep(plain(m), plain(v))) };
-    NOTED.with_borrow_mut(|list| list.as_mut().expect("looked at above").push(noted));
+    let recorded = Recorded { update, tensors: [p, g, m, v], keep: Box::new(|m, v| keep(plain(m), plain(v))) };
+    RECORDED.with_borrow_mut(|list| list.as_mut().expect("checked above").push(recorded));
     true
 }
 
-/// What `step` makes of its module, once the steps that it noted are computed.
+/// The module that `step` returns, after the steps that it recorded are computed.
 pub(crate) fn together<M: Module>(step: impl FnOnce() -> M) -> M {
-    /// Ends the noting, whatever happens.
+    /// Stops the recording, also during a panic.
     struct End;
     impl Drop for End {
         fn drop(&mut self) {
-            NOTED.set(None);
+            RECORDED.set(None);
         }
     }
 
-    NOTED.set(Some(Vec::new()));
+    RECORDED.set(Some(Vec::new()));
     let end = End;
     let module = step();
-    let mut noted = NOTED.take().unwrap_or_default();
+    let mut recorded = RECORDED.take().unwrap_or_default();
     drop(end);
     let mut new = Vec::new();
-    while !noted.is_empty() {
-        // Groups of parameters may have rates of their own.
-        let first = noted[0].update;
-        let (alike, others): (Vec<_>, Vec<_>) = noted.into_iter().partition(|step| step.update == first);
-        noted = others;
-        compute(first, alike, &mut new);
+    while !recorded.is_empty() {
+        // Parameter groups may have different learning rates.
+        let first = recorded[0].update;
+        let (same_update, others): (Vec<_>, Vec<_>) = recorded.into_iter().partition(|step| step.update == first);
+        recorded = others;
+        compute(first, same_update, &mut new);
     }
     if new.is_empty() { module } else { module.map(&mut Replace { new }) }
 }
 
-/// Queues the steps, and adds each new parameter with the old one's identity.
-fn compute(update: Update, steps: Vec<Noted>, new: &mut Vec<(TensorId, Lazy)>) {
+/// Queues the steps, and adds each new parameter together with the identity of the old one.
+fn compute(update: Update, steps: Vec<Recorded>, new: &mut Vec<(TensorId, Lazy)>) {
     let count = steps.len();
     let (mut inputs, mut keeps, mut ids) = (Vec::new(), Vec::new(), Vec::new());
-    for Noted { tensors, keep, .. } in steps {
+    for Recorded { tensors, keep, .. } in steps {
         ids.push(tensors[0].id);
         inputs.push(tensors);
         keeps.push(keep);
@@ -103,7 +109,7 @@ fn compute(update: Update, steps: Vec<Noted>, new: &mut Vec<(TensorId, Lazy)>) {
     debug_assert!(count == 0 || outputs.next().is_none());
 }
 
-/// Puts the new parameters where the old ones are.
+/// Replaces the old parameters by the new ones.
 struct Replace {
     new: Vec<(TensorId, Lazy)>,
 }
@@ -116,7 +122,7 @@ impl ModuleMapper for Replace {
         let Some(place) = self.new.iter().position(|(old, _)| Some(*old) == id) else { return parameter };
         let (_, new) = self.new.swap_remove(place);
         parameter.map(|old| {
-            // What Burn gives a parameter back after its own step.
+            // Restores what Burn restores on a parameter after its own step.
             let (is_trained, strategy) = (old.is_require_grad(), old.gradient_checkpointing_strategy());
             let new = Tensor::from_inner(plain(new));
             let new = match strategy {

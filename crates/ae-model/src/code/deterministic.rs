@@ -1,4 +1,4 @@
-//! `h = phi(z)`: the encoder's output through an activation. Identity for a plain autoencoder, sigmoid for the bounded
+//! The encoder's output with an activation, `h = phi(z)`: identity for a plain autoencoder, sigmoid for the bounded
 //! units of a contractive or sparse one (Rifai et al. 2011), ReLU for non-negative sparse codes (Glorot et al. 2011).
 
 use burn::{
@@ -11,16 +11,16 @@ use schemars::JsonSchema;
 use super::{AnyCode, CodeSettings, Plain};
 use crate::{Activation, Code, Latent, Settings};
 
-/// An activation of the encoder's output, `h = phi(z)`.
+/// The encoder's output with an activation, `h = phi(z)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct DeterministicConfig {
-    /// The activation `phi`. Default: `identity`.
+    /// Activation `phi` of the code. Default: `identity`.
     pub activation: Activation,
 }
 
 impl DeterministicConfig {
-    /// The code `h = phi(z)` of this activation.
+    /// The code `h = phi(z)` with this activation.
     pub fn new(activation: Activation) -> Self {
         Self { activation }
     }
@@ -47,13 +47,13 @@ impl CodeSettings for DeterministicConfig {
 }
 
 impl DeterministicConfig {
-    /// The code part, for `d_code` units.
+    /// The code, for `d_code` units.
     pub fn init(&self, _d_code: usize, _device: &Device) -> Deterministic {
         Deterministic { activation: self.activation }
     }
 }
 
-/// `h = phi(z)`.
+/// The code `h = phi(z)`.
 #[derive(Module, Debug)]
 pub struct Deterministic {
     /// The activation `phi`.

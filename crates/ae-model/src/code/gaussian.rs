@@ -1,13 +1,14 @@
-//! A Gaussian code, of a variational autoencoder: the encoder says where each unit lies and how surely, `q(h | x) =
-//! N(m(x), diag(e^{l(x)}))`, and the loss asks it to stay close to the prior `p(h) = N(0, I)` (Kingma and Welling
-//! 2014).
+//! The Gaussian code of a variational autoencoder (Kingma and Welling 2014).
 //!
-//! `KL(q || p) = 1/2 sum_j (m_j^2 + e^{l_j} - 1 - l_j)`, per example, in nats. In training the decoder reads a sample,
-//! `h = m + e^{l/2} eps` with `eps ~ N(0, I)`; afterwards the code is the mean `m`. The encoder gives two numbers a
-//! unit: the means first, then the logarithms of the variances.
+//! The encoder computes the mean and the variance of each unit, `q(h | x) = N(m(x), diag(e^{l(x)}))`. A term of the
+//! loss keeps them close to the prior `p(h) = N(0, I)`: the divergence
+//! `KL(q || p) = 1/2 sum_j (m_j^2 + e^{l_j} - 1 - l_j)`, per example, in nats.
 //!
-//! The reconstruction must have a [variance](crate::variance): a squared error alone is that of a unit variance, and
-//! most data have no direction that is worth a nat then.
+//! In training the decoder reads a sample, `h = m + e^{l/2} eps` with `eps ~ N(0, I)`. Afterwards the code is the mean
+//! `m`. The encoder has two outputs for each unit: first all means, then all logarithms of the variances.
+//!
+//! Set a [variance](crate::variance) of the reconstruction with this code. A squared error implies a variance of 1, and
+//! most data have no direction that is worth a nat at that variance.
 
 use std::borrow::Cow;
 
@@ -21,18 +22,20 @@ use schemars::JsonSchema;
 use super::{AnyCode, CodeSettings, Plain};
 use crate::{Activation, Code, ConfigError, Latent, Settings, Term, Weight, weight::Ramp};
 
-/// Bounds of the logarithm of a variance: beyond, its exponential would leave `f32`.
+/// Bound of the logarithm of a variance, so that its exponential stays finite in `f32`.
 const LOG_VARIANCE: f64 = 20.0;
 
-/// A sample around a mean, close to a normal prior: the code of a variational autoencoder.
+/// The code of a variational autoencoder: a normal distribution for each unit, close to a standard normal prior (Kingma
+/// and Welling 2014).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct GaussianConfig {
-    /// Factor of the divergence from the prior, 0 or more: above 1 fewer units are active, and more disentangled
-    /// (Higgins et al. 2017). Default: 1, reached from 0 over a fifth of the training (Bowman et al. 2016).
+    /// Factor of the divergence from the prior, 0 or more; above 1 fewer units are active, and they are more
+    /// disentangled (Higgins et al. 2017). Default: 1, reached from 0 over a fifth of the training (Bowman et al.
+    /// 2016).
     pub beta: Weight,
-    /// Nats of each unit's divergence, on average over a batch, that are not penalised; 0 or more (Kingma et al.
-    /// 2016). Default: 0.
+    /// Part of each unit's divergence, in nats and on average over a batch, that is not penalized; 0 or more (Kingma et
+    /// al. 2016). Default: 0.
     pub free_bits: f64,
 }
 
@@ -79,27 +82,27 @@ impl CodeSettings for GaussianConfig {
 }
 
 impl GaussianConfig {
-    /// The code part, for `d_code` units.
+    /// The code, for `d_code` units.
     pub fn init(&self, _d_code: usize, _device: &Device) -> Gaussian {
         Gaussian { training: Param::from_bool(true), beta: self.beta, free_bits: self.free_bits }
     }
 }
 
-/// `h ~ N(m, diag(e^l))`.
+/// A normal distribution for each unit, `h ~ N(m, diag(e^l))`.
 #[derive(Module, Debug)]
 pub struct Gaussian {
-    /// Whether it is trained: off in a part of a model that is frozen, whose code is the mean.
+    /// Whether samples are drawn in training; off in a frozen part of a model, whose code is the mean.
     pub training: Param<Flag>,
-    /// Factor of the divergence.
+    /// Factor of the divergence in the loss.
     #[module(skip)]
     pub beta: Weight,
-    /// Nats of each unit that are not penalised.
+    /// Part of each unit's divergence, in nats, that is not penalized.
     #[module(skip)]
     pub free_bits: f64,
 }
 
 impl Gaussian {
-    /// Means and logarithms of the variances, `[batch, d_code]` each, of the encoder's output.
+    /// The means and the logarithms of the variances, `[batch, d_code]` each, from the encoder's output.
     pub fn parameters(z: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let [batch, both] = z.dims();
         let mean = z.clone().slice([0..batch, 0..both / 2]);
@@ -107,7 +110,7 @@ impl Gaussian {
         (mean, log_variance)
     }
 
-    /// `m + e^{l/2} eps`, for noise `eps` of `[batch, d_code]`.
+    /// The sample `m + e^{l/2} eps` for the noise `eps`, `[batch, d_code]`.
     pub fn with_noise(z: Tensor<2>, noise: Tensor<2>) -> Latent {
         let parameters = Self::parameters(&z);
         Self::sampled(z, parameters, noise)
@@ -118,7 +121,7 @@ impl Gaussian {
         Latent { z: Some(z), mean: Some(mean), ..code.into() }
     }
 
-    /// The divergence from the prior, of each unit: `[batch, d_code]`, nats.
+    /// The divergence of each unit from the prior, in nats: `[batch, d_code]`.
     pub fn divergence_of_units(z: &Tensor<2>) -> Tensor<2> {
         let (mean, log_variance) = Self::parameters(z);
         (mean.square() + log_variance.clone().exp() - log_variance).sub_scalar(1.0).div_scalar(2.0)
@@ -163,7 +166,7 @@ impl Code for Gaussian {
 
     fn log_ratio(&self, latent: &Latent) -> Option<Tensor<1>> {
         let (mean, log_variance) = Self::parameters(latent.z.as_ref()?);
-        // The two `log 2 pi` are the same.
+        // The constants `log 2 pi` cancel.
         let surely = (latent.code.clone() - mean).square() / log_variance.clone().exp() + log_variance;
         Some(sum(surely - latent.code.clone().square()).div_scalar(2.0))
     }
@@ -179,7 +182,7 @@ impl Code for Gaussian {
         if self.free_bits == 0.0 {
             return vec![Term { name: "kl".into(), weight, value: sum(divergence) }];
         }
-        // A unit with less, on average over the batch, counts with just that, and has no gradient.
+        // A unit whose average over the batch is below the free part counts as that part, and has no gradient.
         let is_free = divergence.clone().mean_dim(0).lower_equal_elem(self.free_bits).expand(divergence.shape());
         let charged = divergence.clone().mask_fill(is_free, self.free_bits);
         vec![
@@ -209,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_drawn_in_training_and_is_the_mean_afterwards() {
+    fn the_code_is_a_sample_in_training_and_the_mean_afterwards() {
         let (device, training) = (Device::default(), Device::default().autodiff());
         let code = GaussianConfig::default().init(2, &device);
         let z = [[1.0f32, -2.0, -50.0, 0.0]];

@@ -1,11 +1,13 @@
-//! Lifetime sparsity, the winner-take-all code: of each unit's values over the batch the largest share `rate` is kept,
-//! the others are 0.
+//! Lifetime sparsity, the winner-take-all code: each unit keeps its largest values over the batch, a fraction `rate` of
+//! them, and is 0 elsewhere (Makhzani and Frey 2015).
 //!
-//! In training (Makhzani and Frey 2015). Where top-k makes every example sparse, this makes every unit sparse: each
-//! wins some examples of each batch, so that none can die. Afterwards there is no batch to win in: a unit is kept where
-//! it reaches the least value that won, averaged over the training like the statistics of a batch norm. (The paper
-//! drops the sparsity after training, for features that a classifier reads; the decoder, which never saw such codes,
-//! then reconstructs worse than the mean.)
+//! Top-k makes each example sparse; this makes each unit sparse. Each unit wins some examples of each batch, so that
+//! none can become inactive forever.
+//!
+//! After training there is no batch to compare with. A unit is then kept where it reaches a threshold: the smallest
+//! value that won, averaged over the training as the statistics of a batch norm are. The paper instead drops the
+//! sparsity after training, for features that a classifier reads. The decoder has never seen such codes, and then
+//! reconstructs worse than the mean.
 
 use burn::{
     module::{Flag, Module, Param, RunningState},
@@ -17,16 +19,16 @@ use schemars::JsonSchema;
 use super::{AnyCode, CodeSettings, Plain};
 use crate::{Activation, Code, ConfigError, Latent, Settings};
 
-/// Weight of a batch in the running average of the least value that won.
+/// Weight of a batch in the running average of the thresholds.
 const MOMENTUM: f64 = 0.05;
 
-/// The largest values of each unit over the batch; the others are 0 (winner-take-all).
+/// Winner-take-all: each unit keeps its largest values over the batch and is 0 elsewhere (Makhzani and Frey 2015).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct LifetimeConfig {
-    /// Share of the batch's examples that each unit keeps, in `(0, 1]`; at least one. Default: 0.1.
+    /// Fraction of the batch's examples that each unit keeps, at least one, in `(0, 1]`. Default: 0.1.
     pub rate: f64,
-    /// The activation `phi`. Default: `relu`.
+    /// Activation `phi` of the code. Default: `relu`.
     pub activation: Activation,
 }
 
@@ -37,7 +39,7 @@ crate::macros::setters! {
 }
 
 impl LifetimeConfig {
-    /// A code of which each unit keeps this share of the batch's examples, in `(0, 1]`.
+    /// A code of which each unit keeps this fraction of the batch's examples, in `(0, 1]`.
     pub fn new(rate: f64) -> Self {
         Self { rate, ..Self::default() }
     }
@@ -71,7 +73,7 @@ impl CodeSettings for LifetimeConfig {
 }
 
 impl LifetimeConfig {
-    /// The code part, for `d_code` units.
+    /// The code, for `d_code` units.
     pub fn init(&self, d_code: usize, device: &Device) -> Lifetime {
         Lifetime {
             threshold: RunningState::new(Tensor::zeros([d_code], device)),
@@ -82,14 +84,14 @@ impl LifetimeConfig {
     }
 }
 
-/// Each unit's largest values.
+/// Keeps the largest values of each unit over the batch.
 #[derive(Module, Debug)]
 pub struct Lifetime {
-    /// The least value of each unit that won, averaged over the training, `[d_code]`.
+    /// The smallest value of each unit that won, averaged over the training, `[d_code]`.
     pub threshold: RunningState<Tensor<1>>,
-    /// Whether it is trained: off in a part of a model that is frozen, which then keeps its thresholds.
+    /// Whether it compares with the batch in training; off in a frozen part of a model, whose thresholds are fixed.
     pub training: Param<Flag>,
-    /// Share of the batch's examples that each unit keeps.
+    /// Fraction of the batch's examples that each unit keeps.
     #[module(skip)]
     pub rate: f64,
     /// The activation `phi`.
@@ -100,7 +102,7 @@ pub struct Lifetime {
 impl Code for Lifetime {
     fn forward(&self, z: Tensor<2>) -> Latent {
         let y = self.activation.forward(z);
-        // Of no rows none can win.
+        // Without rows there is no winner.
         if !(self.training.is_enabled() && y.device().is_autodiff()) || y.dims()[0] == 0 {
             let kept = self.kept(&y);
             return (y * kept).into();
@@ -134,7 +136,7 @@ impl Code for Lifetime {
 }
 
 impl Lifetime {
-    /// 1 where a unit reaches its threshold, else 0.
+    /// 1 where a unit reaches its threshold, 0 elsewhere.
     fn kept(&self, y: &Tensor<2>) -> Tensor<2> {
         let threshold =
             self.threshold.value_sync().to_device(&y.device()).cast(y.dtype()).unsqueeze::<2>().expand(y.shape());
@@ -157,13 +159,13 @@ mod tests {
             let training = code.forward(Tensor::from_floats(z, &Device::default().autodiff()));
             training.code.into_data().assert_eq(&[[0.0f32, 8.0], [0.0, 7.0], [3.0, 0.0], [4.0, 0.0]].into(), true);
         }
-        // The least winners were 3 and 7, and the average has reached them from below.
+        // The smallest winners were 3 and 7, and the average has approached them from below.
         let after = code.forward(Tensor::from_floats([[2.9, 7.1], [3.1, 6.9]], &Device::default()));
         after.code.into_data().assert_eq(&[[0.0f32, 7.1], [3.1, 0.0]].into(), true);
     }
 
     #[test]
-    fn a_frozen_code_keeps_its_thresholds_beside_parts_that_train() {
+    fn a_frozen_code_keeps_its_thresholds() {
         let code = LifetimeConfig { rate: 0.5, activation: Activation::Relu }.init(1, &Device::default()).freeze();
         code.threshold.update(Tensor::from_floats([2.0], &Device::default()));
         let h = code.forward(Tensor::from_floats([[1.0], [3.0], [4.0]], &Device::default().autodiff()));

@@ -1,7 +1,7 @@
-//! Top-k, the k-sparse code: of `phi(z)` the `k` largest units of each example are kept, the others are 0.
+//! Top-k, the k-sparse code: the `k` largest units of `phi(z)` in each example are kept, the others are 0.
 //!
-//! The gradient passes through the kept units alone (Makhzani and Frey 2013). Units that are never among the largest
-//! learn nothing and die; starting with a larger `k` and lowering it gives each a chance first.
+//! The gradient passes only through the kept units (Makhzani and Frey 2013). Units that are never among the largest do
+//! not learn and stay inactive. To avoid this, training can start with a larger `k`, which then decreases.
 
 use ae_kernels::Sparse;
 use burn::{
@@ -14,22 +14,21 @@ use schemars::JsonSchema;
 use super::{AnyCode, CodeSettings, Plain};
 use crate::{Activation, Code, ConfigError, Latent, Settings};
 
-/// How many times as many units there must be as are kept for the others to be left out of products: below, leaving
-/// them out costs more.
+/// The sparse kernels are used if the code has at least this many times `k` units; below that they are slower.
 const SPARSE: usize = 8;
 
-/// The `k` largest units of each example; the others are 0.
+/// Top-k: the `k` largest units of each example are kept, the others are 0 (Makhzani and Frey 2013).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct TopKConfig {
-    /// Units kept for each example, at least 1 and at most the code's width. Default: 25.
+    /// Number of units that each example keeps, at least 1 and at most the width of the code. Default: 25.
     pub k: usize,
-    /// Units kept when training begins, from which `k` is reached linearly; at least `k`, or 0 for `k` throughout.
-    /// Default: 0.
+    /// Number of units kept at the start of training, from which it decreases linearly to `k`; `k` up to the width of
+    /// the code, or 0 for always `k`. Default: 0.
     pub k_start: usize,
-    /// Share of the training after which `k` is reached, in `(0, 1]`. Default: 0.5.
+    /// Fraction of the training after which `k` is reached, in `(0, 1]`. Default: 0.5.
     pub anneal: f64,
-    /// The activation `phi`. Default: `relu`.
+    /// Activation `phi` of the code. Default: `relu`.
     pub activation: Activation,
 }
 
@@ -42,7 +41,7 @@ crate::macros::setters! {
 }
 
 impl TopKConfig {
-    /// A code of which each example keeps `k` units, at least 1 and at most the code's width.
+    /// A code of which each example keeps `k` units, at least 1 and at most the width of the code.
     pub fn new(k: usize) -> Self {
         Self { k, ..Self::default() }
     }
@@ -87,8 +86,7 @@ impl CodeSettings for TopKConfig {
 }
 
 impl TopKConfig {
-    /// The code part, for `d_code` units. Until it is told of its progress ([`Code::after_step`]) it keeps `k` units in
-    /// training, too.
+    /// The code, for `d_code` units. It keeps `k` units in training too, until [`Code::after_step`] is called.
     pub fn init(&self, _d_code: usize, _device: &Device) -> TopK {
         TopK {
             training: Param::from_bool(true),
@@ -101,21 +99,21 @@ impl TopKConfig {
     }
 }
 
-/// The `k` largest of `phi(z)`.
+/// Keeps the `k` largest units of `phi(z)` in each example.
 #[derive(Module, Debug)]
 pub struct TopK {
-    /// Whether it is trained: off in a part of a model that is frozen, which then keeps `k` units.
+    /// Whether `k` differs in training; off in a frozen part of a model, which keeps `k` units.
     pub training: Param<Flag>,
-    /// Units kept for each example, after training.
+    /// Units kept after training.
     #[module(skip)]
     pub k: usize,
-    /// Units kept when training begins.
+    /// Units kept at the start of training.
     #[module(skip)]
     pub k_start: usize,
-    /// Share of the training after which `k` is reached.
+    /// Fraction of the training after which `k` is reached.
     #[module(skip)]
     pub anneal: f64,
-    /// Units kept in training, now.
+    /// Units currently kept in training.
     #[module(skip)]
     pub k_training: usize,
     /// The activation `phi`.
@@ -126,7 +124,7 @@ pub struct TopK {
 impl Code for TopK {
     fn forward(&self, z: Tensor<2>) -> Latent {
         let k = self.kept_of(&z);
-        // It declines activations that fall somewhere: under the others the largest of `z` are the largest of `phi(z)`.
+        // `None` for activations that are not monotonic; for the others the largest `z` have the largest `phi(z)`.
         let few = k * SPARSE <= z.dims()[1];
         if few && let Some(h) = Sparse::top_k(&z, k, self.activation.kernel()) {
             drop(z); // the widest tensor of all: its memory becomes the code's
@@ -168,16 +166,17 @@ impl Code for TopK {
 }
 
 impl TopK {
-    /// How many units of each row of `z` are kept.
+    /// The number of units that are kept in each row of `z`.
     fn kept_of(&self, z: &Tensor<2>) -> usize {
         if self.training.is_enabled() && z.device().is_autodiff() { self.k_training } else { self.k }
     }
 
-    /// 1 for the kept units and 0 for the others. Of equal values at the border, as many are kept as fit.
+    /// 1 for the kept units and 0 for the others. If several units tie for the last place, only as many as fit are
+    /// kept.
     fn kept(&self, y: &Tensor<2>) -> Tensor<2> {
         let k = self.kept_of(y);
-        // Outside autodiff, which would sort on the host and read a GPU's numbers back for it. Beside `y` the result is
-        // a constant.
+        // Without autodiff, which would sort on the host and copy the values from a GPU. The result is a constant with
+        // respect to `y`.
         let y = y.clone().without_autodiff();
         let (values, indices) = y.clone().topk_with_indices(k, 1);
         y.zeros_like().scatter(1, indices, values.ones_like(), IndexingUpdateOp::Add)
@@ -208,7 +207,7 @@ mod tests {
             code.forward(Tensor::<2>::ones([1, 8], device)).code.sum().into_scalar::<f32>()
         };
         let (training, after) = (Device::default().autodiff(), Device::default());
-        assert_eq!(active(&code, &training), 2.0, "nobody said that there is an end to anneal towards");
+        assert_eq!(active(&code, &training), 2.0, "without progress there is no annealing");
         let mut seen = Vec::new();
         for progress in [0.0, 0.25, 0.5, 1.0] {
             code.after_step(progress);
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_do_not_suit_the_code_are_refused_by_name() {
+    fn settings_that_do_not_match_the_code_are_refused_by_name() {
         let refused = |config: TopKConfig| config.check(8).unwrap_err().field;
         assert_eq!(refused(TopKConfig { k: 9, ..Default::default() }), "k");
         assert_eq!(refused(TopKConfig { k: 4, k_start: 3, ..Default::default() }), "k_start");

@@ -1,7 +1,7 @@
 //! Additive isotropic Gaussian noise: `x~ = x + e`, `e ~ N(0, std^2 I)` (Vincent et al. 2010, section 3.3).
 //!
-//! Truth values and categories, for which a sum has no meaning, are replaced as often as such noise would carry them
-//! across the middle: a truth value is flipped where `e > 1/2`, a category becomes a level at random where `|e| > 1/2`.
+//! A sum has no meaning for booleans and categories. They are replaced as often as such noise would move them across
+//! the middle: a boolean is flipped if `e > 1/2`, a category gets a random level if `|e| > 1/2`.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -14,7 +14,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::{Change, Corrupt, CorruptSettings};
 use crate::{ConfigError, Inputs, Layout, Settings};
 
-/// Additive noise, `x + e` with `e ~ N(0, std^2 I)`.
+/// Additive Gaussian noise, `x + e` with `e ~ N(0, std^2 I)` (Vincent et al. 2010).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct GaussianConfig {
@@ -27,11 +27,11 @@ pub struct GaussianConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", untagged, expecting = "expected `auto` or a number greater than 0")]
 pub enum Level {
-    /// About as strong as the data itself: 0.3 where it lies in `[0, 1]`, else 1.
+    /// About as strong as the data itself: 0.3 for data in `[0, 1]`, and 1 for other data.
     #[default]
     #[serde(with = "auto")]
     Auto,
-    /// This one, greater than 0.
+    /// This standard deviation, greater than 0.
     Fixed(f64),
 }
 
@@ -45,7 +45,7 @@ impl JsonSchema for Level {
     }
 }
 
-/// `auto`, the word.
+/// Serializes the word `auto`.
 mod auto {
     use burn::serde::{Deserialize, Deserializer, Serializer, de::Error};
 
@@ -77,7 +77,7 @@ impl fmt::Display for Level {
 }
 
 impl Level {
-    /// The standard deviation for data that lies in `[0, 1]` or not.
+    /// The standard deviation; `unit_range` is whether the data lie in `[0, 1]`.
     pub fn value(self, unit_range: bool) -> f64 {
         match self {
             Self::Auto if unit_range => 0.3,
@@ -88,7 +88,7 @@ impl Level {
 }
 
 impl GaussianConfig {
-    /// Noise of this standard deviation.
+    /// Noise with this standard deviation, greater than 0.
     pub fn new(std: f64) -> Self {
         Self { std: Level::Fixed(std) }
     }
@@ -113,7 +113,7 @@ impl CorruptSettings for GaussianConfig {
     }
 }
 
-/// Additive noise.
+/// Additive Gaussian noise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gaussian {
     /// Standard deviation in the units of the scaled data, greater than 0.

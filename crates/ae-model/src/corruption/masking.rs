@@ -1,10 +1,11 @@
-//! Masking: a random share of each example's columns is hidden, that is, set to 0 and marked as missing (Vincent et al.
+//! Masking: a random part of each example's columns is hidden, that is, set to 0 and marked as missing (Vincent et al.
 //! 2008).
 //!
-//! Zero is the mean under standard scaling and the least value under min-max scaling. A network that also reads which
-//! inputs are there (`mask_input`) can tell a hidden value from a true zero. Values that are missing from the data are
-//! hidden already, and stay so. A category is hidden with all its levels: those that stay visible would tell the hidden
-//! one.
+//! Zero is the mean under standard scaling and the minimum under min-max scaling. With `mask_input` the network also
+//! reads which inputs are visible, and can distinguish a hidden value from a true zero.
+//!
+//! Values that are missing from the data stay missing. A category is hidden with all its levels: visible ones would
+//! reveal the hidden one.
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -15,13 +16,14 @@ use schemars::JsonSchema;
 use super::{Change, Corrupt};
 use crate::{ConfigError, Layout, Settings};
 
-/// Values hidden from the network, which must fill them in.
+/// Masking: a random part of the values is hidden from the network, which must fill them in (Vincent et al. 2008).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct Masking {
-    /// Share of the values hidden, in `(0, 1)`; the smallest share if `rate_max` is larger. Default: 0.25.
+    /// Fraction of the values that is hidden, in `(0, 1)`; the smallest fraction if `rate_max` is set. Default: 0.25.
     pub rate: f64,
-    /// Largest share: each example then draws its own from `rate` to `rate_max`. 0 for `rate` always. Default: 0.
+    /// Largest fraction, less than 1: each example draws its own from `rate` to `rate_max`; 0 for always `rate`.
+    /// Default: 0.
     pub rate_max: f64,
 }
 
@@ -32,7 +34,7 @@ crate::macros::setters! {
 }
 
 impl Masking {
-    /// Masking of this share of the values, in `(0, 1)`.
+    /// Masking of this fraction of the values, in `(0, 1)`.
     pub fn new(rate: f64) -> Self {
         Self { rate, ..Self::default() }
     }
@@ -45,7 +47,7 @@ impl Default for Masking {
 }
 
 impl Masking {
-    /// 1 where a value of `x` is hidden and 0 where it stays; of the shape of `x`, whose values are one a column.
+    /// 1 where a value is hidden and 0 elsewhere, of the shape of `x`, which has one value for each column.
     fn draw(&self, x: &Tensor<2>) -> Tensor<2> {
         if self.rate_max <= self.rate {
             return ae_kernels::bernoulli_like(x, self.rate);

@@ -1,5 +1,5 @@
-//! Salt and pepper: a random share of each example is set to the least or the largest value, by a fair coin (Vincent et
-//! al. 2010): a truth value to false or true, a category to a level at random.
+//! Salt-and-pepper noise: a random part of each example's values is set to the minimum or the maximum, with equal
+//! probability (Vincent et al. 2010). A boolean becomes false or true, a category gets a random level.
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -10,15 +10,16 @@ use schemars::JsonSchema;
 use super::{Change, Corrupt};
 use crate::{ConfigError, Layout, Settings};
 
-/// Values set to the least or to the largest one, by a fair coin.
+/// Salt-and-pepper noise: a random part of the values is set to the minimum or the maximum, with equal probability
+/// (Vincent et al. 2010).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct SaltAndPepper {
-    /// Share of the values changed, in `(0, 1)`. Default: 0.1.
+    /// Fraction of the values that is replaced, in `(0, 1)`. Default: 0.1.
     pub rate: f64,
-    /// The least value, in the units of the scaled data. Default: 0.
+    /// The minimum, in the units of the scaled data. Default: 0.
     pub low: f64,
-    /// The largest value, more than `low`. Default: 1.
+    /// The maximum, in the units of the scaled data, greater than `low`. Default: 1.
     pub high: f64,
 }
 
@@ -30,7 +31,7 @@ crate::macros::setters! {
 }
 
 impl SaltAndPepper {
-    /// Noise that changes this share of the values, in `(0, 1)`.
+    /// Noise that replaces this fraction of the values, in `(0, 1)`.
     pub fn new(rate: f64) -> Self {
         Self { rate, ..Self::default() }
     }
@@ -64,7 +65,7 @@ impl Corrupt for SaltAndPepper {
         let replaced = x.zeros_like().mask_fill(salt.clone(), 1.0);
         let extremes = |from: usize, to: usize, low: f64, high: f64| {
             let part = [0..batch, from..to];
-            // Pepper second: its draws are among those of salt.
+            // Pepper after salt: its positions are a subset of those of salt.
             let salted = x.clone().slice(part.clone()).mask_fill(salt.clone().slice(part.clone()), high);
             salted.mask_fill(pepper.clone().slice(part), low)
         };

@@ -1,7 +1,7 @@
 //! An affine layer: `y = x W + b` with `W` of `[d_in, d_out]`.
 //!
-//! An encoder and a decoder of one such layer each, an identity output and squared error span the subspace of the first
-//! `d_code` principal components at their optimum (Bourlard and Kamp 1988; Baldi and Hornik 1989).
+//! An encoder and a decoder of one such layer each, with an identity output and squared error, span the subspace of the
+//! first `d_code` principal components at their optimum (Bourlard and Kamp 1988; Baldi and Hornik 1989).
 
 use ae_kernels::Sparse;
 use burn::{
@@ -17,18 +17,18 @@ use crate::Activation;
 /// Settings of an [`Affine`] layer.
 #[derive(Config, Debug, PartialEq)]
 pub struct AffineConfig {
-    /// Features that it reads, at least 1.
+    /// Number of inputs, at least 1.
     pub d_input: usize,
-    /// Features that it gives, at least 1.
+    /// Number of outputs, at least 1.
     pub d_output: usize,
-    /// How the weight is drawn; the bias is uniform in `+-1/sqrt(d_input)` whatever it says. Default: as the bias,
-    /// which is how Burn's and PyTorch's linear layers begin.
+    /// Distribution of the initial weight. Default: uniform in `+-1/sqrt(d_input)`, as in the linear layers of Burn and
+    /// PyTorch. The bias always has this distribution.
     #[config(default = "UNIFORM")]
     pub initializer: Initializer,
 }
 
 impl AffineConfig {
-    /// The layer, with parameters from the device's generator, drawn when they are first asked for.
+    /// The layer. Its parameters are drawn from the device's generator when they are first used.
     pub fn init(&self, device: &Device) -> Affine {
         let (d_input, d_output) = (self.d_input, self.d_output);
         Affine {
@@ -38,22 +38,22 @@ impl AffineConfig {
     }
 }
 
-/// `x W + b`.
+/// The layer `x W + b`.
 #[derive(Module, Debug)]
 pub struct Affine {
-    /// `[d_in, d_out]`.
+    /// The weight, `[d_in, d_out]`.
     pub weight: Param<Tensor<2>>,
-    /// `[d_out]`.
+    /// The bias, `[d_out]`.
     pub bias: Param<Tensor<1>>,
 }
 
-/// A bias of a layer `d_in -> d_out`.
+/// The bias of a layer `d_in -> d_out`.
 pub(super) fn bias(d_in: usize, d_out: usize, device: &Device) -> Param<Tensor<1>> {
     UNIFORM.init_with([d_out], Some(d_in), Some(d_out), device)
 }
 
-/// `phi(x W + b)`, in one pass where there is a kernel for it, and by the active features of `x` alone where they are
-/// known: `[batch, d_in] -> [batch, d_out]`.
+/// `phi(x W + b)`: `[batch, d_in] -> [batch, d_out]`. In one pass where there is a kernel, and with the `active`
+/// features of `x` only, if they are known.
 pub(super) fn activated(
     x: Tensor<2>,
     active: Option<&Sparse>,
@@ -78,18 +78,18 @@ impl Affine {
         self.activated(x, Activation::Identity)
     }
 
-    /// `phi(x W + b)`, in one pass where there is a kernel for it: `[batch, d_in] -> [batch, d_out]`.
+    /// `phi(x W + b)`: `[batch, d_in] -> [batch, d_out]`, in one pass where there is a kernel.
     pub fn activated(&self, x: Tensor<2>, activation: Activation) -> Tensor<2> {
         self.activated_by(x, None, activation)
     }
 
-    /// The same of an input `x` whose `active` features are known to be all that are not 0.
+    /// As [`activated`](Self::activated), for an input whose features other than the `active` ones are known to be 0.
     pub(super) fn activated_by(&self, x: Tensor<2>, active: Option<&Sparse>, activation: Activation) -> Tensor<2> {
         activated(x, active, self.weight.val(), self.bias.val(), activation)
     }
 }
 
-/// `weight` with what `project` makes of it in its place, trained as before.
+/// `weight` replaced by its projection; it is trained as before.
 pub(super) fn projected(weight: Param<Tensor<2>>, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Param<Tensor<2>> {
     weight.map(|weight| {
         let (trains, is_tracked) = (weight.device().is_autodiff(), weight.is_require_grad());

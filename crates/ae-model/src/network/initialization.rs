@@ -1,4 +1,4 @@
-//! How the weights of a network are drawn before it is trained.
+//! The initial weights of a network.
 
 use burn::{
     nn::Initializer,
@@ -6,22 +6,22 @@ use burn::{
 };
 use schemars::JsonSchema;
 
-/// The distribution of a layer's first weights, from Burn's generator for the device. Biases are uniform in
-/// `+-1/sqrt(d_in)` with each of them.
+/// The distribution of a layer's initial weights, drawn from the device's generator. Biases are always uniform in
+/// `+-1/sqrt(d_in)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", rename_all = "snake_case")]
 pub enum Initialization {
     /// Uniform in `+-1/sqrt(d_in)`, as in Burn's and PyTorch's layers.
     #[default]
     Auto,
-    /// Uniform, of variance `2 / (d_in + d_out)`: for units that are linear near 0, such as tanh (Glorot and Bengio
+    /// Uniform with variance `2 / (d_in + d_out)`, for units that are linear near 0, such as tanh (Glorot and Bengio
     /// 2010).
     XavierUniform,
-    /// Normal, of the same variance.
+    /// Normal with the variance of `XavierUniform`.
     XavierNormal,
-    /// Uniform, of variance `2 / d_in`: for ReLU and its kind (He et al. 2015).
+    /// Uniform with variance `2 / d_in`, for ReLU and similar activations (He et al. 2015).
     KaimingUniform,
-    /// Normal, of the same variance.
+    /// Normal with the variance of `KaimingUniform`.
     KaimingNormal,
     /// Orthonormal rows or columns, whichever are fewer (Saxe et al. 2014). A convolution's kernels are its rows.
     Orthogonal,
@@ -32,7 +32,7 @@ pub(super) const UNIFORM: Initializer =
     Initializer::KaimingUniform { gain: 0.577_350_269_189_625_8, fan_out_only: false };
 
 impl Initialization {
-    /// Every initialization, in the order in which they are listed to people.
+    /// All initializations, in the order of lists for users.
     pub const ALL: [Self; 6] = [
         Self::Auto,
         Self::XavierUniform,
@@ -42,7 +42,7 @@ impl Initialization {
         Self::Orthogonal,
     ];
 
-    /// As Burn calls it.
+    /// Burn's initializer.
     pub fn initializer(self) -> Initializer {
         let (gain, fan_out_only) = (std::f64::consts::SQRT_2, false);
         match self {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn each_has_the_variance_that_it_is_known_for() {
+    fn each_initialization_has_its_variance() {
         let (d_in, d_out) = (300, 100);
         for (initialization, expected) in [
             (Initialization::Auto, 1.0 / (3 * d_in) as f64),
@@ -95,7 +95,7 @@ mod tests {
                 let layer = config.encoder(&Sizes::new(d_in, d_out), &device).layers.remove(0);
                 assert!(layer.weight.val().is_require_grad() == device.is_autodiff(), "{initialization:?}");
                 let found = variance(layer.weight.val().flatten(0, 1));
-                // Thirty thousand draws: three deviations of the mean square of normal ones are 2.4%.
+                // For 30,000 normal samples, three standard errors of the mean square are 2.4%.
                 assert!((found / expected - 1.0).abs() < 0.04, "{initialization:?}: {found}, expected {expected}");
                 let bias = layer.bias.val().abs().max().into_scalar::<f64>();
                 assert!(
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn convolutions_are_drawn_by_what_a_pixel_sees() {
+    fn convolutions_have_the_variance_of_their_fan() {
         let sizes = Sizes::new(16 * 64, 8).with_image(Some([16, 8, 8]));
         for (initialization, down, up) in [
             (Initialization::Auto, 1.0 / (3.0 * 16.0 * 9.0), 1.0 / (3.0 * 32.0 * 9.0 / 4.0)),

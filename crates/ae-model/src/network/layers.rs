@@ -1,5 +1,4 @@
-//! A network as a list of plain layers, one after the other: what another framework needs to rebuild it, and what
-//! weights from there replace.
+//! A network as a list of plain layers, to rebuild it in another framework, or to replace its weights.
 
 use burn::{
     module::{Param, RunningState},
@@ -10,7 +9,7 @@ use super::{
     Affine, ConvDecoder, ConvEncoder, Mlp, NetworkDecoder, NetworkEncoder, Norm, TiedMlp, conv::ConvLayer,
     norm::LayerNorm,
 };
-use crate::{Activation, Encoder, Model};
+use crate::{Activation, Autoencoder, Encoder};
 
 /// A layer with its parameters.
 #[expect(clippy::large_enum_variant, reason = "a network has a handful of layers")]
@@ -18,66 +17,66 @@ use crate::{Activation, Encoder, Model};
 pub enum Layer {
     /// `y = x W + b` with `W` of `[in, out]`.
     Linear {
-        /// `W`.
+        /// The weight `W`.
         weight: Tensor<2>,
-        /// `b`, `[out]`.
+        /// The bias `b`, `[out]`.
         bias: Tensor<1>,
     },
     /// A convolution with padding `(kernel - 1) / 2`.
     Conv {
-        /// `[out, in, kernel, kernel]`.
+        /// The weight, `[out, in, kernel, kernel]`.
         weight: Tensor<4>,
-        /// `[out]`.
+        /// The bias, `[out]`.
         bias: Tensor<1>,
-        /// Of both sides.
+        /// The stride in both directions.
         stride: usize,
     },
     /// A transposed convolution with padding `(kernel - 1) / 2`.
     ConvTranspose {
-        /// `[in, out, kernel, kernel]`.
+        /// The weight, `[in, out, kernel, kernel]`.
         weight: Tensor<4>,
-        /// `[out]`.
+        /// The bias, `[out]`.
         bias: Tensor<1>,
-        /// Of both sides.
+        /// The stride in both directions.
         stride: usize,
         /// Rows and columns that are added at the end of the output.
         padding_out: [usize; 2],
     },
-    /// `gamma (x - m) / sqrt(s^2 + 1e-5) + beta` over all of an example; `gamma` and `beta` are one for each unit or
-    /// channel.
+    /// `gamma (x - m) / sqrt(s^2 + 1e-5) + beta`, with the statistics of each example, and one `gamma` and `beta` for
+    /// each unit or channel.
     LayerNorm {
-        /// `[units]` or `[channels]`.
+        /// The scale, `[units]` or `[channels]`.
         gamma: Tensor<1>,
-        /// Of the same shape.
+        /// The shift, of the same shape.
         beta: Tensor<1>,
     },
-    /// The same with the averages of the training, one for each unit or channel.
+    /// As `LayerNorm`, with the running statistics of each unit or channel.
     BatchNorm {
-        /// `[units]` or `[channels]`.
+        /// The scale, `[units]` or `[channels]`.
         gamma: Tensor<1>,
-        /// Of the same shape.
+        /// The shift, of the same shape.
         beta: Tensor<1>,
-        /// Of the same shape.
+        /// The running mean, of the same shape.
         mean: Tensor<1>,
-        /// Of the same shape.
+        /// The running variance, of the same shape.
         variance: Tensor<1>,
-        /// What is added to the variance.
+        /// The number that is added to the variance.
         epsilon: f64,
     },
-    /// An activation, element by element.
+    /// An element-wise activation.
     Activation(Activation),
-    /// Rows become images of `channels, height, width`.
+    /// Reshapes rows to images of `channels, height, width`.
     Unflatten([usize; 3]),
-    /// Images become rows.
+    /// Reshapes images to rows.
     Flatten,
 }
 
-/// Calls a function with each layer in its order; what it returns takes the layer's place.
+/// A function that is called with each layer in turn, and returns the layer that replaces it.
 type Visit<'a> = &'a mut dyn FnMut(Layer) -> Layer;
 
 fn linear(weight: Tensor<2>, bias: Tensor<1>, visit: Visit) -> (Tensor<2>, Tensor<1>) {
     let Layer::Linear { weight, bias } = visit(Layer::Linear { weight, bias }) else {
-        panic!("a linear layer takes a linear layer's place")
+        panic!("a linear layer can only be replaced by a linear layer")
     };
     (weight, bias)
 }
@@ -93,7 +92,7 @@ fn norm(norm: Norm, visit: Visit) -> Norm {
             Layer::LayerNorm { gamma, beta } => {
                 Norm::Layer(LayerNorm { gamma: Param::from_tensor(gamma), beta: Param::from_tensor(beta) })
             }
-            _ => panic!("a layer norm takes a layer norm's place"),
+            _ => panic!("a layer norm can only be replaced by a layer norm"),
         },
         Norm::Batch(mut norm) => {
             let (mean, variance) = (norm.running_mean.value_sync(), norm.running_var.value_sync());
@@ -105,7 +104,7 @@ fn norm(norm: Norm, visit: Visit) -> Norm {
                 epsilon: norm.epsilon,
             };
             let Layer::BatchNorm { gamma, beta, mean, variance, .. } = visit(layer) else {
-                panic!("a batch norm takes a batch norm's place")
+                panic!("a batch norm can only be replaced by a batch norm")
             };
             (norm.gamma, norm.beta) = (Param::from_tensor(gamma), Param::from_tensor(beta));
             (norm.running_mean, norm.running_var) = (RunningState::new(mean), RunningState::new(variance));
@@ -121,7 +120,7 @@ fn convolution(mut layer: ConvLayer, visit: Visit) -> ConvLayer {
         Some(padding_out) => visit(Layer::ConvTranspose { weight, bias, stride, padding_out }),
     };
     let (Layer::Conv { weight, bias, .. } | Layer::ConvTranspose { weight, bias, .. }) = seen else {
-        panic!("a convolution takes a convolution's place")
+        panic!("a convolution can only be replaced by a convolution")
     };
     (layer.weight, layer.bias) = (Param::from_tensor(weight), Param::from_tensor(bias));
     layer
@@ -133,7 +132,8 @@ fn activate(activation: Activation, visit: Visit) {
     }
 }
 
-/// The norms of a stack of `layers`, with what follows each layer; `layer` visits one.
+/// Visits a stack of `layers`, with the norm and the activation after each layer; `layer` visits one. Returns the
+/// norms.
 fn stack(
     layers: usize,
     norms: Vec<Norm>,
@@ -165,7 +165,7 @@ impl Mlp {
 }
 
 impl TiedMlp {
-    /// A tied weight is the encoder's, and stays so.
+    /// A tied weight is that of the encoder, and is not replaced here.
     fn map_layers(mut self, mut weights: Vec<Tensor<2>>, visit: Visit) -> Self {
         weights.reverse();
         let biases = &mut self.biases;
@@ -209,13 +209,13 @@ impl ConvDecoder {
     }
 }
 
-impl Model {
-    /// Calls `visit` with each layer of the encoder and then of the decoder (`true`), in their order, without what only
-    /// training needs. What it returns takes the layer's place: a layer of the same kind and shape. A decoder with tied
-    /// weights keeps the encoder's.
+impl Autoencoder<NetworkEncoder, NetworkDecoder> {
+    /// Calls `visit` with each layer of the encoder (`false`) and then of the decoder (`true`), in their order, without
+    /// what is only needed in training. The layer that it returns, of the same kind and shape, replaces the layer. A
+    /// decoder with tied weights keeps using the encoder's weights.
     ///
     /// # Panics
-    /// A layer of another kind in a layer's place.
+    /// A layer is replaced by one of another kind.
     pub fn map_layers(self, mut visit: impl FnMut(bool, Layer) -> Layer) -> Self {
         let of_encoder = &mut |layer| visit(false, layer);
         let encoder = match self.encoder {

@@ -1,10 +1,12 @@
-//! Normalisation of a hidden layer, before its activation, with the tangent beside it.
+//! Normalization of a hidden layer before its activation, with its tangent rule.
 //!
-//! `y = gamma (z - m) / sqrt(s^2 + 1e-5) + beta`, one `gamma` and `beta` for each unit (or channel). Layer norm takes
-//! mean `m` and variance `s^2` over the units of one example (Ba et al. 2016). Batch norm takes them of each unit over
-//! the batch in training, and their running averages afterwards (Ioffe and Szegedy 2015). The batch's statistics make
-//! every code depend on every example, which has no derivative per example: the tangent of a batch norm is therefore
-//! always the one with the running averages, of the network as it is used later.
+//! `y = gamma (z - m) / sqrt(s^2 + 1e-5) + beta`, with one `gamma` and `beta` for each unit or channel.
+//!
+//! Layer norm takes mean `m` and variance `s^2` over the units of one example (Ba et al. 2016). Batch norm takes them,
+//! for each unit, over the batch in training, and uses their running averages afterwards (Ioffe and Szegedy 2015).
+//!
+//! With the statistics of a batch every code depends on every example, and there is no derivative per example. So the
+//! tangent of a batch norm always uses the running averages.
 
 use burn::{
     module::{Module, Param},
@@ -14,11 +16,11 @@ use burn::{
 };
 use schemars::JsonSchema;
 
-/// Which normalisation.
+/// A kind of normalization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", rename_all = "snake_case")]
 pub enum NormKind {
-    /// None.
+    /// No normalization.
     #[default]
     None,
     /// Over the units of an example.
@@ -28,7 +30,7 @@ pub enum NormKind {
 }
 
 impl NormKind {
-    /// Numbers that it has for each unit or channel, running statistics among them.
+    /// Parameters for each unit or channel, including running statistics.
     pub(super) fn parameters(self) -> usize {
         match self {
             Self::None => 0,
@@ -37,7 +39,7 @@ impl NormKind {
         }
     }
 
-    /// A normalisation of `channels` units or channels; none if there is to be none.
+    /// A normalization of `channels` units or channels; `None` for no normalization.
     pub fn init(self, channels: usize, device: &Device) -> Option<Norm> {
         match self {
             Self::None => None,
@@ -50,30 +52,30 @@ impl NormKind {
     }
 }
 
-/// Keeps the variance from vanishing.
+/// Added to the variance, so that it does not vanish.
 const EPSILON: f64 = 1e-5;
 
-/// Layer norm over all units of an example, channels and pixels alike. (Burn's normalises the last dimension, which in
-/// an image is a row of pixels, and its group norm refuses two units.)
+/// Layer norm over all units of an example, that is, over channels and pixels. Burn's layer norm normalizes the last
+/// dimension only, which in an image is a row of pixels, and its group norm does not allow two units.
 #[derive(Module, Debug)]
 pub struct LayerNorm {
-    /// `[channels]`.
+    /// The scale, `[channels]`.
     pub gamma: Param<Tensor<1>>,
-    /// `[channels]`.
+    /// The shift, `[channels]`.
     pub beta: Param<Tensor<1>>,
 }
 
 impl LayerNorm {
-    /// The normalised units and one over their deviation: `[batch, units]`, `[batch, 1]`.
+    /// The normalized units, `[batch, units]`, and the inverse of their standard deviation, `[batch, 1]`.
     fn unit<const D: usize>(z: Tensor<D>) -> (Tensor<2>, Tensor<2>) {
         let flat: Tensor<2> = z.flatten(1, -1);
-        let centred = flat.clone() - flat.mean_dim(1);
-        let inverse = centred.clone().square().mean_dim(1).add_scalar(EPSILON).sqrt().recip();
-        (centred * inverse.clone(), inverse)
+        let centered = flat.clone() - flat.mean_dim(1);
+        let inverse = centered.clone().square().mean_dim(1).add_scalar(EPSILON).sqrt().recip();
+        (centered * inverse.clone(), inverse)
     }
 }
 
-/// A normalisation of `[batch, channels, ...]`.
+/// A normalization of `[batch, channels, ...]`.
 #[derive(Module, Debug)]
 pub enum Norm {
     /// Over the units of an example.
@@ -83,20 +85,20 @@ pub enum Norm {
 }
 
 impl Norm {
-    /// `y`, of the shape of `z`: `[batch, channels, ...]`.
+    /// The normalized `z`, of the same shape: `[batch, channels, ...]`.
     pub fn forward<const D: usize>(&self, z: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Layer(norm) => {
                 let shape = z.dims();
                 LayerNorm::unit(z).0.reshape(shape) * per_channel(norm.gamma.val()) + per_channel(norm.beta.val())
             }
-            // No rows have no statistics, which would be averaged in.
+            // A batch without rows has no statistics, and must not enter the running average.
             Self::Batch(_) if z.dims()[0] == 0 => z,
             Self::Batch(norm) => norm.forward(z),
         }
     }
 
-    /// `y` and its derivative along the tangent `t` of `z`, of the normalisation as it is used after training.
+    /// The normalized `z` and its derivative along the tangent `t`, with training switched off.
     pub fn jvp<const D: usize>(&self, z: Tensor<D>, t: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
         match self {
             Self::Layer(norm) => {
@@ -120,7 +122,7 @@ impl Norm {
     }
 }
 
-/// A number for each channel, shaped to spread over `[batch, channels, ...]`.
+/// One value for each channel, with a shape that broadcasts to `[batch, channels, ...]`.
 fn per_channel<const D: usize>(values: Tensor<1>) -> Tensor<D> {
     let mut shape = [1; D];
     shape[1] = values.dims()[0];
@@ -137,8 +139,8 @@ mod tests {
     fn a_layer_norm_worked_by_hand() {
         let device = Device::default();
         let norm = NormKind::Layer.init(2, &device).unwrap();
-        // Mean 2 and variance 1: the normalised pair is -1, 1 whatever the spread, so that only a common shift or
-        // stretch is lost.
+        // With mean 2 and variance 1, the normalized pair is -1, 1 whatever the scale: only a common shift or scaling
+        // is lost.
         let z = Tensor::<2>::from_floats([[1.0, 3.0]], &device);
         let (y, t) = norm.jvp(z.clone(), Tensor::from_floats([[1.0, 1.0]], &device));
         y.into_data().assert_approx_eq::<f32>(&norm.forward(z).into_data(), Tolerance::absolute(1e-6));

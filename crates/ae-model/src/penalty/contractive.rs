@@ -1,8 +1,8 @@
-//! Contractive: `Omega = ||J_f(x)||_F^2`, per example, the squared size of the code's derivative at what the network
-//! reads.
+//! The contractive penalty: `Omega = ||J_f(x)||_F^2`, the squared Frobenius norm of the code's derivative at the point
+//! that the network reads, per example (Rifai et al. 2011a).
 //!
-//! Codes change little around the data (Rifai et al. 2011a). [`crate::jacobian`] says how it is computed: in closed
-//! form for one layer, exactly by forward mode for small inputs, by Hutchinson's estimate for others.
+//! With it the code changes little in the neighborhood of the data. [`crate::jacobian`] describes the computation: in
+//! closed form for a single layer, exactly for small inputs, and by Hutchinson's estimator for others.
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -16,15 +16,15 @@ use crate::{
     jacobian::{Jacobian, Method},
 };
 
-/// Squared size of the derivative of the code, `||J_f(x)||_F^2`.
+/// Contractive penalty: squared Frobenius norm of the derivative of the code, `||J_f(x)||_F^2` (Rifai et al. 2011).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct Contractive {
-    /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
+    /// Factor of the penalty in the loss, 0 or more; with 0 it is only measured. Default: 0.1.
     pub weight: Weight,
     /// How the norm is computed. Default: `auto`.
     pub method: Method,
-    /// Probes of Hutchinson's estimate, at least 1. Default: 1.
+    /// Number of random directions of Hutchinson's estimator, at least 1. Default: 1.
     pub probes: usize,
 }
 
@@ -36,7 +36,7 @@ crate::macros::setters! {
 }
 
 impl Contractive {
-    /// The penalty with this factor in the loss, at least 0.
+    /// The penalty with this factor in the loss, 0 or more.
     pub fn new(weight: impl Into<Weight>) -> Self {
         Self { weight: weight.into(), ..Self::default() }
     }

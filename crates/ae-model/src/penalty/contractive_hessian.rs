@@ -1,7 +1,8 @@
-//! Higher-order contraction: `Omega = E ||J_f(x) - J_f(x + e)||_F^2`, `e ~ N(0, std^2 I)`, per example.
+//! Higher-order contraction: `Omega = E ||J_f(x) - J_f(x + e)||_F^2`, `e ~ N(0, std^2 I)`, per example (CAE+H, Rifai et
+//! al. 2011b).
 //!
-//! For small noise this is the squared size of the Hessian, times `std^2`: beside the contractive penalty it makes the
-//! derivative of the code change slowly too (CAE+H, Rifai et al. 2011b).
+//! For small noise this is `std^2` times the squared norm of the Hessian. In addition to the contractive penalty, it
+//! makes the derivative of the code change slowly.
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -15,19 +16,20 @@ use crate::{
     jacobian::{Jacobian, Method},
 };
 
-/// Squared change of the derivative of the code nearby (CAE+H).
+/// Higher-order contraction (CAE+H): squared change of the derivative of the code in the neighborhood of an example
+/// (Rifai et al. 2011).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct ContractiveHessian {
-    /// Factor `gamma` of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.1.
+    /// Factor `gamma` of the penalty in the loss, 0 or more; with 0 it is only measured. Default: 0.1.
     pub weight: Weight,
-    /// Standard deviation of the displacement, in the units of the scaled data, greater than 0. Default: 0.1.
+    /// Standard deviation of the displacements, in the units of the scaled data, greater than 0. Default: 0.1.
     pub std: f64,
-    /// Displacements drawn for each example, at least 1. Default: 1.
+    /// Number of displacements drawn for each example, at least 1. Default: 1.
     pub samples: usize,
     /// How the norm is computed. Default: `auto`.
     pub method: Method,
-    /// Probes of Hutchinson's estimate, at least 1. Default: 1.
+    /// Number of random directions of Hutchinson's estimator, at least 1. Default: 1.
     pub probes: usize,
 }
 
@@ -41,7 +43,7 @@ crate::macros::setters! {
 }
 
 impl ContractiveHessian {
-    /// The penalty with this factor in the loss, at least 0.
+    /// The penalty with this factor in the loss, 0 or more.
     pub fn new(weight: impl Into<Weight>) -> Self {
         Self { weight: weight.into(), ..Self::default() }
     }

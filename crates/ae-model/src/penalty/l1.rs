@@ -1,5 +1,5 @@
-//! L1: `Omega = sum_j |h_j|`, per example. A Laplace prior on the code (Olshausen and Field 1996): most units are
-//! pulled to zero.
+//! L1: `Omega = sum_j |h_j|`, per example: a Laplace prior on the code (Olshausen and Field 1996), which pulls most
+//! units towards 0.
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -10,16 +10,17 @@ use schemars::JsonSchema;
 use super::{Context, Penalty};
 use crate::{ConfigError, Settings, Weight};
 
-/// Sum of the sizes of the units, `sum_j |h_j|`: most of them are pulled to 0.
+/// L1: sum of the magnitudes of the units, `sum_j |h_j|`, which pulls most of them towards 0 (Olshausen and Field
+/// 1996).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct L1 {
-    /// Factor of the penalty in the loss, at least 0; with 0 it is only measured. Default: 0.01.
+    /// Factor of the penalty in the loss, 0 or more; with 0 it is only measured. Default: 0.01.
     pub weight: Weight,
 }
 
 impl L1 {
-    /// The penalty with this factor in the loss, at least 0.
+    /// The penalty with this factor in the loss, 0 or more.
     pub fn new(weight: impl Into<Weight>) -> Self {
         Self { weight: weight.into() }
     }

@@ -1,150 +1,86 @@
-//! Penalties `Omega`: what the loss asks for beside copying. They combine freely, with each other and with every
-//! network.
+//! Penalties `Omega`: regularization terms of the loss. They can be combined with each other and with every network.
 //!
-//! A penalty of another crate implements [`Penalty`] and is handed to
-//! [`Objective::with_penalty`](crate::Objective::with_penalty). One that a [`Recipe`](crate::Recipe) can name is one
-//! file with its [`Settings`], and one line in a [`Registry`].
+//! For a penalty of your own, implement [`Penalty`] and pass it to
+//! [`Objective::with_penalty`](crate::Objective::with_penalty). One that a [`Recipe`](crate::Recipe) can name also has
+//! [`Settings`](crate::Settings), and a line in the [`Registry`](crate::Registry).
 
+mod config;
 pub mod contractive;
 pub mod contractive_hessian;
 pub mod kl_rate;
 pub mod l1;
 
-use std::{borrow::Cow, fmt::Debug, sync::Arc};
+use std::{borrow::Cow, fmt::Debug};
 
-use burn::{
-    serde::{Serialize, Serializer},
-    tensor::Tensor,
-};
-use serde_json::Value;
+use burn::tensor::Tensor;
 
+pub use config::PenaltyConfig;
 pub use contractive::Contractive;
 pub use contractive_hessian::ContractiveHessian;
 pub use kl_rate::KlRate;
 pub use l1::L1;
 
-use crate::{
-    ConfigError, Latent, Parts, Registry, Settings,
-    registry::{self, Part, ReadError},
-};
+use crate::{ConfigError, Latent, Parts, registry::settings::name_of};
 
-/// What a penalty may look at.
+/// What a penalty is computed from.
 pub struct Context<'a> {
     /// The model.
     pub model: &'a Parts<'a>,
-    /// What the network read, `[batch, d_input]`: corrupted, in training; 0 where nothing is visible.
+    /// The input of the network, `[batch, d_input]`: corrupted in training; 0 where a value is not visible.
     pub input: Tensor<2>,
-    /// What is to come out, `[batch, d_output]`: clean.
+    /// The clean target, `[batch, d_output]`.
     pub target: Tensor<2>,
-    /// 1 where the network sees a value, `[batch, d_input]`; none if all is visible.
+    /// 1 where a value is visible to the network, `[batch, d_input]`; all are visible if `None`.
     pub visible: Option<Tensor<2>>,
-    /// What the code made of it.
+    /// The latent of the input.
     pub latent: &'a Latent,
     /// The decoder's output, `[batch, d_output]`.
     pub output: Tensor<2>,
-    /// Share of the training that is over, in `[0, 1]`; 1 after it.
+    /// Fraction of the training that is done, in `[0, 1]`; 1 after training.
     pub progress: f64,
 }
 
-/// A term of the loss beside the reconstruction.
+/// A regularization term of the loss.
+///
+/// ```
+/// use ae_model::{Objective, Penalty, penalty::Context};
+/// use burn::tensor::Tensor;
+///
+/// /// A Student-t prior on the code, `sum_j log(1 + h_j^2)`.
+/// #[derive(Debug)]
+/// struct StudentT;
+///
+/// impl Penalty for StudentT {
+///     fn weight(&self, _progress: f64) -> f64 {
+///         0.1
+///     }
+///
+///     fn value(&self, context: &Context) -> Tensor<1> {
+///         context.latent.code.clone().square().log1p().sum_dim(1).squeeze_dim(1)
+///     }
+/// }
+///
+/// let objective = Objective::default().with_penalty(StudentT);
+/// assert_eq!(objective.penalties[0].name(), "student_t");
+/// ```
 pub trait Penalty: Debug + Send + Sync {
-    /// Name in logs and tables; by default that of the type, `student_t` for `StudentT`.
+    /// Name in logs and tables. Default: the name of the type, `student_t` for `StudentT`.
     fn name(&self) -> Cow<'static, str> {
-        registry::name_of::<Self>()
+        name_of::<Self>()
     }
 
-    /// Its factor in the loss, 0 or more, when this share of the training, in `[0, 1]`, is over.
+    /// Factor in the loss, 0 or more, when the fraction `progress` of the training, in `[0, 1]`, is done.
     fn weight(&self, progress: f64) -> f64;
 
-    /// `Omega`, per example: `[batch]`.
+    /// The value `Omega` per example, `[batch]`.
     fn value(&self, context: &Context) -> Tensor<1>;
 
-    /// Whether the settings can be used.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// A field outside its range.
+    /// A field is outside its range.
     fn check(&self) -> Result<(), ConfigError> {
         Ok(())
-    }
-}
-
-/// Which penalties are in the loss; none by default. A table of them by name.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PenaltyConfig(Vec<Part<dyn Penalty>>);
-
-impl<P: Penalty + Settings> From<P> for PenaltyConfig {
-    fn from(penalty: P) -> Self {
-        Self::default().with(penalty)
-    }
-}
-
-impl Serialize for PenaltyConfig {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        registry::Named(&self.0).serialize(serializer)
-    }
-}
-
-impl PenaltyConfig {
-    /// The same with one more penalty, in the place of one of the same name if there is one.
-    pub fn with<P: Penalty + Settings>(mut self, penalty: P) -> Self {
-        registry::put(&mut self.0, penalty.into());
-        self
-    }
-
-    /// The penalty of this type, if it is there.
-    pub fn get<P: Settings>(&self) -> Option<&P> {
-        registry::find(&self.0)
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// From a table of penalties by name.
-    pub(crate) fn read(value: Value, registry: &Registry) -> Result<Self, ReadError> {
-        registry::read_named(registry.penalties(), "penalty", value).map(Self)
-    }
-
-    /// Whether the settings can be used.
-    ///
-    /// # Errors
-    /// A field outside its range.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        self.0.iter().try_for_each(|part| part.check().map_err(|error| error.within(part.name())))
-    }
-
-    /// The penalties, called as the configuration calls them.
-    pub fn init(&self) -> Vec<Arc<dyn Penalty>> {
-        self.0
-            .iter()
-            .map(|part| Arc::new(Called { name: part.name(), penalty: part.shared() }) as Arc<dyn Penalty>)
-            .collect()
-    }
-}
-
-/// A penalty under the name of its settings, whatever its type is called.
-#[derive(Debug)]
-struct Called {
-    name: &'static str,
-    penalty: Arc<dyn Penalty>,
-}
-
-impl Penalty for Called {
-    fn name(&self) -> Cow<'static, str> {
-        self.name.into()
-    }
-
-    fn weight(&self, progress: f64) -> f64 {
-        self.penalty.weight(progress)
-    }
-
-    fn value(&self, context: &Context) -> Tensor<1> {
-        self.penalty.value(context)
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        self.penalty.check()
     }
 }
 

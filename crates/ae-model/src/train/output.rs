@@ -1,4 +1,4 @@
-//! What a step measures: on the device until it is read, then numbers for the metrics.
+//! The measurements of a step: they stay on the device until they are read, as numbers for the metrics.
 
 use std::{
     borrow::Cow,
@@ -20,94 +20,95 @@ use crate::{
     units::{has_bounds, units},
 };
 
-/// Numbers that wait on a device to be read, at most: 64 MB.
-const WAITING: usize = 16 << 20;
+/// The largest number of values that wait on a device to be read: 64 MB.
+const MAX_UNREAD: usize = 16 << 20;
 
-/// When what the steps measured is read from the device: a reading makes the program wait for a GPU.
+/// When the measurements are read from the device. Reading makes the program wait for a GPU.
 #[derive(Debug, Clone)]
 pub(super) struct Readings {
-    /// Read at the latest after so many steps.
+    /// Read at the latest after this number of steps.
     pub(super) every: usize,
-    /// What waits. The copies of a model that training makes share it.
-    waiting: Arc<Mutex<Waiting>>,
+    /// The unread measurements. The copies of a model that training makes share them.
+    unread: Arc<Mutex<Unread>>,
 }
 
 impl Default for Readings {
     fn default() -> Self {
-        Self { every: 1, waiting: Arc::default() }
+        Self { every: 1, unread: Arc::default() }
     }
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct Unread {
     steps: Vec<Measured>,
-    /// The last that was read since the epoch began.
+    /// The last statistics that were read in this epoch.
     last: Option<Arc<Statistics>>,
 }
 
-/// What a step tells the metrics.
+/// The output of a step, for the metrics.
 pub struct StepOutput {
-    /// None once it waits or is read.
+    /// `None` once it is among the unread ones, or read.
     measured: Option<Measured>,
     is_last: bool,
     readings: Readings,
     reading: Option<Reading>,
 }
 
-/// What was measured in one step, or in several one after the other, on the device.
+/// The measurements of one step, or of several in a row, on the device.
 #[derive(Debug)]
 struct Measured {
     /// Name and value per example (`[batch]`) of the loss and of each of its terms.
     losses: Vec<(Cow<'static, str>, Tensor<1>)>,
     /// Squared error per example, `[batch]`.
     squared_error: Tensor<1>,
-    /// Values observed, per example; none if all are.
+    /// Number of observed values per example, `[batch]`; all are observed if `None`.
     observed: Option<Tensor<1>>,
     /// The code, `[batch, d_code]`.
     code: Tensor<2>,
-    /// Of the units of the code.
+    /// The activation of the units of the code.
     activation: Activation,
-    /// Squared norm of the code's derivative at some of the examples, where it is measured.
+    /// Squared norm of the code's derivative for some of the examples, where it is measured.
     jacobian_norm2: Option<Tensor<1>>,
     width: usize,
 }
 
-/// What the metrics see of a step.
+/// The statistics that the metrics get at a step.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// The last that was read.
+    /// The statistics that were read last.
     pub statistics: Arc<Statistics>,
-    /// Whether it was read at this step: else the metrics have seen it.
+    /// Whether they were read at this step; otherwise the metrics have got them before.
     pub is_new: bool,
 }
 
-/// One step, or several, in numbers.
+/// The statistics of one step, or of several in a row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
-    /// Examples in the batch.
+    /// Number of examples.
     pub examples: usize,
-    /// Name and batch mean of the loss and of each of its terms, in nats.
+    /// Name and mean over the batch of the loss and of each of its terms, in nats.
     pub losses: Vec<(Cow<'static, str>, f64)>,
     /// Sum of squared errors over the batch.
     pub squared_error: f64,
-    /// Values observed in the batch.
+    /// Number of observed values in the batch.
     pub observed: f64,
-    /// Active units of the code, per example.
+    /// Active units of the code per example.
     pub code_l0: f64,
-    /// Mean size of a unit of the code.
+    /// Mean magnitude of the units of the code.
     pub mean_activation: f64,
-    /// Share of the code's values within 0.05 of a bound of their activation; none if it has no bounds.
+    /// Fraction of the code's values within 0.05 of a bound of their activation; `None` if it has no bounds.
     pub saturation: Option<f64>,
-    /// Squared Frobenius norm of the code's derivative, mean over the first 64 examples of the batch; validation only.
+    /// Squared Frobenius norm of the code's derivative, averaged over the first 64 examples of the batch; only in
+    /// validation.
     pub jacobian_norm2: Option<f64>,
-    /// Size at or below which a unit is inactive.
+    /// Magnitude up to which a unit is inactive.
     pub inactive: f32,
-    /// Largest size of each unit of the code.
+    /// Largest magnitude of each unit of the code.
     pub unit_peak: Vec<f32>,
 }
 
 impl StepOutput {
-    /// What `evaluation` of a model on `sample` measured.
+    /// The measurements of `evaluation`, of a model on `sample`.
     pub(super) fn new<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         model: &Autoencoder<E, D, C>,
         sample: Sample,
@@ -134,10 +135,10 @@ impl StepOutput {
         Self { measured: Some(measured), is_last, readings: readings.clone(), reading: None }
     }
 
-    /// The same with the squared norm of the code's derivative at some of the examples, and the losses of what it is
-    /// judged by, if by another evaluation.
-    pub(super) fn judged(mut self, norm2: Tensor<1>, judged: Option<&Evaluation>) -> Self {
-        let losses = judged.map(named);
+    /// Adds the squared norm of the code's derivative for some of the examples, and replaces the losses by those of the
+    /// evaluation that selects the best epoch, if that is another one.
+    pub(super) fn with_validation(mut self, norm2: Tensor<1>, validation: Option<&Evaluation>) -> Self {
+        let losses = validation.map(named);
         self.measured = self.measured.map(|measured| Measured {
             jacobian_norm2: Some(norm2),
             losses: losses.unwrap_or(measured.losses),
@@ -157,32 +158,32 @@ fn named(evaluation: &Evaluation) -> Vec<(Cow<'static, str>, Tensor<1>)> {
 }
 
 impl ItemLazy for StepOutput {
-    /// Reduces the tensors to numbers, or has them wait; Burn calls this away from the training thread.
+    /// Reads the measurements, or adds them to the unread ones. Burn calls this outside the training thread.
     fn sync(mut self) -> Result<Self, ExecutionError> {
-        let mut waiting = self.readings.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        // Moved, not cloned: to clone a tensor on another thread has fusion compute it first.
-        waiting.steps.extend(self.measured.take());
-        let size: usize = waiting.steps.iter().map(|step| step.code.shape().num_elements()).sum();
-        let is_new = match &waiting.last {
-            Some(_) => self.is_last || waiting.steps.len() >= self.readings.every || size > WAITING,
+        let mut unread = self.readings.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        // Moved, not cloned: cloning a tensor on another thread makes fusion compute it first.
+        unread.steps.extend(self.measured.take());
+        let size: usize = unread.steps.iter().map(|step| step.code.shape().num_elements()).sum();
+        let is_new = match &unread.last {
+            Some(_) => self.is_last || unread.steps.len() >= self.readings.every || size > MAX_UNREAD,
             None => true,
         };
         if is_new {
-            let steps = mem::take(&mut waiting.steps);
-            waiting.last = Some(Arc::new(Measured::joined(steps).read()?));
+            let steps = mem::take(&mut unread.steps);
+            unread.last = Some(Arc::new(Measured::joined(steps).read()?));
         }
-        let statistics = waiting.last.clone().expect("the first step is read");
+        let statistics = unread.last.clone().expect("the first step is read");
         if self.is_last {
-            waiting.last = None;
+            unread.last = None;
         }
-        drop(waiting);
+        drop(unread);
         self.reading = Some(Reading { statistics, is_new });
         Ok(self)
     }
 }
 
 impl Measured {
-    /// What several steps measured, as if they had been one.
+    /// Joins the measurements of several steps.
     fn joined(mut steps: Vec<Self>) -> Self {
         if steps.len() == 1 {
             return steps.remove(0);
@@ -190,7 +191,9 @@ impl Measured {
         let first = &steps[0];
         let cat = |of: &dyn Fn(&Self) -> Tensor<1>| Tensor::cat(steps.iter().map(of).collect(), 0);
         let some = |of: fn(&Self) -> &Option<Tensor<1>>| {
-            of(first).is_some().then(|| cat(&|step| of(step).clone().expect("as in the first step")))
+            of(first)
+                .is_some()
+                .then(|| cat(&|step| of(step).clone().expect("the same measurements as in the first step")))
         };
         Self {
             losses: first
@@ -208,10 +211,10 @@ impl Measured {
         }
     }
 
-    /// The numbers, with one reading of what there is of each example and those of [`units`].
+    /// The statistics, with one transfer from the device for all values per example, and those of [`units`].
     fn read(self) -> Result<Statistics, ExecutionError> {
         let [examples, width] = self.code.dims();
-        // Per example, one after the other: a single reading, whatever is measured.
+        // All values per example are concatenated, so that they are read at once.
         let mut columns: Vec<Tensor<1>> = self.losses.iter().map(|(_, value)| value.clone()).collect();
         columns.push(self.squared_error.clone());
         columns.extend(self.observed.clone());
@@ -223,7 +226,7 @@ impl Measured {
         let mut next = || columns.next().map_or(0.0, |column| column.iter().copied().map(f64::from).sum());
         let code = units(&self.code, self.activation)?;
         let (rows, values) = (examples as f64, (examples * width) as f64);
-        // In the order in which they were put in.
+        // In the order in which they were concatenated.
         Ok(Statistics {
             examples,
             losses: self.losses.iter().map(|(name, _)| (name.clone(), next() / rows)).collect(),

@@ -1,4 +1,4 @@
-//! A renderer that shows nothing: Burn's own prints every step where there is no terminal.
+//! A renderer without output. Burn's own prints every step if there is no terminal.
 
 use burn::train::{
     LearnerSummary,
@@ -7,7 +7,7 @@ use burn::train::{
     renderer::{EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining},
 };
 
-/// Renders nothing.
+/// A renderer without output.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

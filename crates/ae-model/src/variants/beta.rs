@@ -1,4 +1,4 @@
-//! Beta: a variational autoencoder whose code is held closer to its prior, so that fewer units are active, and more
+//! Beta: a variational autoencoder with a stronger divergence term, so that fewer units are active, and they are more
 //! disentangled (Higgins et al. 2017).
 //!
 //! `min mean_x -E_q log p(x | h) + beta KL(q(h | x) || N(0, I))` with `beta` above 1.
@@ -9,7 +9,7 @@ use crate::{Recipe, Weight, code::GaussianConfig, weight::Ramp};
 /// The variant.
 pub const VARIANT: Variant = Variant {
     name: "beta",
-    idea: "a variational code that is held closer to the prior: fewer active units, more disentangled",
+    idea: "a variational code kept closer to its prior: fewer active and more disentangled units",
     formula: "-E log p(x | h) + beta KL(q(h | x) || N(0, I)), beta > 1",
     reference: "Higgins et al. 2017",
     width: CodeWidth::Any,

@@ -1,10 +1,12 @@
-//! Contractive: the squared size of the code's derivative is in the loss, so that the code follows only the changes
-//! that the data makes.
+//! Contractive: the squared norm of the code's derivative is in the loss, so that the code only follows changes that
+//! the data make.
 //!
-//! `min mean_x L(x, g(f(x))) + lambda ||J_f(x)||_F^2` with tied weights (Rifai et al. 2011a). With weights of its own
-//! the decoder could grow while the encoder shrinks: copy and penalty would both fall for ever, the code staying a
-//! linear map in the middle of its sigmoids (Goodfellow et al. 2016, 14.7). Tied, units saturate instead. Add
-//! `penalty.contractive_hessian` for CAE+H (Rifai et al. 2011b).
+//! `min mean_x L(x, g(f(x))) + lambda ||J_f(x)||_F^2` with tied weights (Rifai et al. 2011a).
+//!
+//! If the decoder had weights of its own, it could grow while the encoder shrinks: reconstruction error and penalty
+//! would both decrease forever, and the code would stay a linear map in the middle of its sigmoids (Goodfellow et al.
+//! 2016, 14.7). With tied weights the units saturate instead. Add `penalty.contractive_hessian` for CAE+H (Rifai et al.
+//! 2011b).
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
 /// The variant.
 pub const VARIANT: Variant = Variant {
     name: "contractive",
-    idea: "the code changes little around the data: its derivative is in the loss",
+    idea: "the code changes little around the data: the norm of its derivative is penalized",
     formula: "L(x, g(f(x))) + lambda |J_f(x)|_F^2, g tied to f",
     reference: "Rifai et al. 2011",
     width: CodeWidth::Any,

@@ -1,8 +1,9 @@
 //! k-sparse: only the `k` largest units of each example reach the decoder.
 //!
-//! `h = top_k(phi(z))`, `min mean_x L(x, g(h))` (Makhzani and Frey 2013). No penalty to weigh: `k` is the number of
-//! active units. Training begins with more of them, and the decoder reads the encoder's weights transposed as in the
-//! paper: both keep units from dying before they were used.
+//! `h = top_k(phi(z))`, `min mean_x L(x, g(h))` (Makhzani and Frey 2013).
+//!
+//! There is no penalty to weigh: `k` is the number of active units. Training starts with more of them, and the weights
+//! are tied as in the paper: both keep units from becoming inactive before they have learned anything.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{

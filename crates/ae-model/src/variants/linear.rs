@@ -1,9 +1,8 @@
-//! Linear: principal component analysis, found by gradient descent.
+//! Linear: principal component analysis by gradient descent.
 //!
 //! `min mean_x 1/2 ||x - (x W + b) V - c||^2`. Every critical point that is not a saddle spans the subspace of the
-//! first `d_code` principal components (Bourlard and Kamp 1988; Baldi and Hornik 1989), so its error can approach that
-//! of PCA and never pass it on the rows that both were fitted to: the baseline that every other variant is printed
-//! beside.
+//! first `d_code` principal components (Bourlard and Kamp 1988; Baldi and Hornik 1989). So its error can approach that
+//! of PCA, but cannot be below it on the rows that both were fitted to. It is a baseline for all other variants.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{

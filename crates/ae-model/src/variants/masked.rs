@@ -1,9 +1,9 @@
-//! Masked: values are hidden, the network is told which, and all of them must come out. What it learned fills in
-//! missing values.
+//! Masked: some values are hidden, the network reads which, and all values are reconstructed. The trained network fills
+//! in missing values.
 //!
-//! `min mean_x L(x, g(f(x * m, m)))`, each example hiding its own share, drawn between 10% and 60%, at random (masking
-//! noise, Vincent et al. 2008), with the mask `m` as a second half of the input. Values that are missing from the data
-//! are hidden too, and not asked for.
+//! `min mean_x L(x, g(f(x * m, m)))` with the mask `m` as a second half of the input. Each example hides a random
+//! fraction of its values, drawn between 10% and 60% (masking noise, Vincent et al. 2008). Values that are missing from
+//! the data are hidden too, and do not count in the loss.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 /// The variant.
 pub const VARIANT: Variant = Variant {
     name: "masked",
-    idea: "values are hidden from the network, and all of them must come out",
+    idea: "some values are hidden from the network, and all of them are reconstructed",
     formula: "L(x, g(f(x * m, m))), m_i ~ Bernoulli",
     reference: "Vincent et al. 2008",
     width: CodeWidth::Any,

@@ -1,4 +1,4 @@
-//! Variants: recipes of parts with an idea, a formula, a reference and defaults that work.
+//! Variants: named recipes, each with an idea, a formula, a reference, and defaults that work.
 //!
 //! A new variant is one file here and one line in [`VARIANTS`].
 
@@ -18,7 +18,7 @@ pub mod winner_take_all;
 
 use crate::{ConfigError, Inputs, Recipe};
 
-/// Every variant, in the order in which they are listed to people.
+/// All variants, in the order of lists for users.
 pub const VARIANTS: &[Variant] = &[
     undercomplete::VARIANT,
     linear::VARIANT,
@@ -36,39 +36,50 @@ pub const VARIANTS: &[Variant] = &[
 ];
 
 /// A named recipe.
+///
+/// ```
+/// use ae_model::{Inputs, Variant};
+/// use burn::tensor::Device;
+///
+/// let variant = Variant::find("denoising").unwrap();
+/// let mut recipe = (variant.recipe)();
+/// recipe.code_dim = 32;
+/// variant.check(&recipe, &Inputs::unit(64)).unwrap();
+/// let model = recipe.init(&Inputs::unit(64), &Device::default());
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Variant {
     /// Name on the command line and in configurations.
     pub name: &'static str,
-    /// What keeps it from copying, in one sentence.
+    /// What keeps it from learning the identity, in one sentence.
     pub idea: &'static str,
     /// The objective.
     pub formula: &'static str,
-    /// Authors and year.
+    /// Authors and year of the reference.
     pub reference: &'static str,
     /// How wide the code may be.
     pub width: CodeWidth,
-    /// How to train the defaults.
+    /// How to train it with its defaults.
     pub training: Hints,
-    /// The parts, with their defaults.
+    /// The recipe, with its defaults.
     pub recipe: fn() -> Recipe,
 }
 
-/// How to train a variant's defaults.
+/// Settings of the training that suit a variant's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hints {
-    /// Adam's step size, in `(0, 1]`.
+    /// Adam's learning rate, in `(0, 1]`.
     pub learning_rate: f64,
-    /// Epochs of greedy pre-training for each layer; 0 for none.
+    /// Epochs of greedy pre-training for each layer; 0 for no pre-training.
     pub pretrain_epochs: usize,
 }
 
 impl Hints {
-    /// What suits most networks: a step size of 1e-3 and no pre-training.
+    /// Settings that suit most networks: a learning rate of 1e-3 and no pre-training.
     pub const COMMON: Self = Self { learning_rate: 1e-3, pretrain_epochs: 0 };
 }
 
-/// How wide a variant's code may be.
+/// How wide the code of a variant may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeWidth {
     /// Narrower than the input.
@@ -78,23 +89,24 @@ pub enum CodeWidth {
 }
 
 impl Variant {
-    /// The variant of this name.
+    /// The variant with this name.
     pub fn find(name: &str) -> Option<&'static Self> {
         VARIANTS.iter().find(|variant| variant.name == name)
     }
 
-    /// Whether `recipe` suits this variant on data like `inputs`.
+    /// Checks `recipe` for this variant and data like `inputs`.
     ///
     /// # Errors
-    /// A field outside its range, a network that does not suit the data, or a code as wide as the input where it must
-    /// be narrower.
+    /// A field is outside its range, the network does not suit the data, or the code is not narrower than the input
+    /// although the variant requires it.
     pub fn check(&self, recipe: &Recipe, inputs: &Inputs) -> Result<(), ConfigError> {
         recipe.check()?;
         let d_input = inputs.features;
         if self.width == CodeWidth::Undercomplete && recipe.code_dim >= d_input {
             let allowed = match d_input {
                 1 => format!(
-                    "left to another variant: on data of a single feature no code of `{}` is narrower than the input",
+                    "narrower than the input for variant `{}`, which is impossible with a single feature: choose \
+                     another",
                     self.name
                 ),
                 _ => format!(

@@ -1,9 +1,8 @@
-//! Overcomplete: a code wider than the input and nothing that keeps the network from copying, the control of every
-//! regularized variant.
+//! Overcomplete: a code wider than the input, without regularization. It is the control for the regularized variants.
 //!
-//! `min mean_x L(x, g(f(x)))` with any `d_code`, here one layer of 512 sigmoid units each way. It copies best and
-//! learns least: it passes noise through, and its code follows every change of the input (Bengio, Courville and Vincent
-//! 2013, section 7).
+//! `min mean_x L(x, g(f(x)))` with any `d_code`, here one layer of 512 sigmoid units each way. It has the smallest
+//! reconstruction error and learns least: it passes noise through, and its code follows every change of the input
+//! (Bengio, Courville and Vincent 2013, section 7).
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
 /// The variant.
 pub const VARIANT: Variant = Variant {
     name: "overcomplete",
-    idea: "nothing does: the control that the regularized variants are compared with",
+    idea: "nothing does: the control for the regularized variants",
     formula: "L(x, g(f(x)))",
     reference: "Bengio et al. 2013, section 7",
     width: CodeWidth::Any,

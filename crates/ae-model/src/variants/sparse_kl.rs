@@ -1,4 +1,4 @@
-//! Sparse by rate: each unit is drawn to a small mean activity over the batch.
+//! Sparse by rate: each unit is pulled towards a small mean activation over the batch.
 //!
 //! `min mean_x L(x, g(f(x))) + beta sum_j KL(rho || mean_x h_j)` with sigmoid units (Ng 2011).
 
@@ -8,7 +8,7 @@ use crate::{Recipe, penalty::KlRate};
 /// The variant.
 pub const VARIANT: Variant = Variant {
     name: "sparse_kl",
-    idea: "each unit of the code is active for a small share of the examples",
+    idea: "each unit of the code is active for a small fraction of the examples",
     formula: "L(x, g(f(x))) + beta sum_j KL(rho || mean h_j)",
     reference: "Ng 2011",
     width: CodeWidth::Any,

@@ -1,9 +1,11 @@
-//! Stacked: a deep network, each layer of it first trained as an autoencoder of the layer below.
+//! Stacked: a deep network whose layers are first trained one after the other, each as an autoencoder of the layer
+//! below.
 //!
 //! Layer by layer, `min L(h_l, g_l(f_l(h_l)))` with `h_0 = x`; then all layers together, `min L(x, g(f(x)))` (Bengio et
-//! al. 2007, who stack autoencoders where Hinton and Salakhutdinov 2006 stack restricted Boltzmann machines). It starts
-//! deep sigmoid networks where gradient descent from random weights hardly moves. With a corruption, the layers are
-//! denoising autoencoders too (Vincent et al. 2010).
+//! al. 2007, who stack autoencoders where Hinton and Salakhutdinov 2006 stack restricted Boltzmann machines).
+//!
+//! Pre-training gives deep sigmoid networks a start, where gradient descent from random weights makes little progress.
+//! With a corruption, the layers are denoising autoencoders too (Vincent et al. 2010).
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
 /// The variant.
 pub const VARIANT: Variant = Variant {
     name: "stacked",
-    idea: "a code narrower than the input, reached by training one layer after the other first",
+    idea: "a code narrower than the input; the layers are first trained one after the other",
     formula: "L(x, g(f(x))), d_code < d_input",
     reference: "Hinton and Salakhutdinov 2006; Bengio et al. 2007; Vincent et al. 2010",
     width: CodeWidth::Undercomplete,

@@ -1,8 +1,8 @@
-//! Undercomplete: the code is narrower than the input, so that only what explains most of the data fits through.
+//! Undercomplete: the code is narrower than the input, so that only what explains most of the data passes through.
 //!
 //! `min mean_x L(x, g(f(x)))` with `d_code < d_input`. With a deep encoder and decoder this is nonlinear principal
-//! component analysis (Kramer 1991; Hinton and Salakhutdinov 2006). Too much capacity beside too few examples and it
-//! memorises instead.
+//! component analysis (Kramer 1991; Hinton and Salakhutdinov 2006). With too much capacity for the number of examples
+//! it memorizes them instead.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 /// The variant.
 pub const VARIANT: Variant = Variant {
     name: "undercomplete",
-    idea: "a code narrower than the input lets only what explains most of the data through",
+    idea: "a code narrower than the input only passes what explains most of the data",
     formula: "L(x, g(f(x))), d_code < d_input",
     reference: "Kramer 1991; Hinton and Salakhutdinov 2006",
     width: CodeWidth::Undercomplete,

@@ -1,9 +1,10 @@
-//! Variational: the code of each example is a distribution, near a prior that can be sampled from (Kingma and Welling
-//! 2014).
+//! Variational: the code of each example is a distribution close to a prior, from which new examples can be sampled
+//! (Kingma and Welling 2014).
 //!
-//! `min mean_x -E_q log p(x | h) + KL(q(h | x) || N(0, I))`, the evidence lower bound of `log p(x)`. The variance of
-//! the reconstruction is fitted (Rybkin et al. 2021): with a fixed one of 1 most data are not worth a nat, and no unit
-//! says anything.
+//! `min mean_x -E_q log p(x | h) + KL(q(h | x) || N(0, I))`, the negative evidence lower bound of `log p(x)`.
+//!
+//! The variance of the reconstruction is fitted (Rybkin et al. 2021). With a fixed variance of 1, most data are not
+//! worth a nat, and no unit carries information.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 /// The variant.
 pub const VARIANT: Variant = Variant {
     name: "variational",
-    idea: "the code is a distribution near a normal one, from which new rows can be drawn",
+    idea: "the code is a distribution close to a standard normal prior, from which new rows can be sampled",
     formula: "-E log p(x | h) + KL(q(h | x) || N(0, I)), h ~ q(h | x)",
     reference: "Kingma and Welling 2014",
     width: CodeWidth::Any,

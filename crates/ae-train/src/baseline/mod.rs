@@ -1,183 +1,104 @@
-//! The baselines that every result is printed beside: principal component analysis of the same width, and the mean.
+//! The baselines of every result: principal component analysis of the same width, and the mean.
 //!
-//! PCA with `k` components projects on the `k` eigenvectors of the covariance with the largest eigenvalues (Pearson
-//! 1901): no linear autoencoder of the same width has a smaller squared error on the rows that it was fitted to.
-//! Everything here is in `f64`.
+//! PCA with `k` components projects onto the `k` eigenvectors of the covariance with the largest eigenvalues (Pearson
+//! 1901): no linear autoencoder of the same width has a smaller squared error on the rows it was fitted to. All
+//! computation is in `f64`.
 
-mod holes;
+mod missing_values;
 mod spectrum;
 
-use ae_data::progress::{Progress, beat};
-use faer::{Mat, MatRef};
+use ae_data::progress::Progress;
+use faer::MatRef;
 
+pub use self::spectrum::MOST;
 pub(crate) use self::spectrum::SMALL;
 #[cfg(feature = "report")]
 pub(crate) use self::spectrum::eigenvalues;
-use self::spectrum::{Spectrum, reach};
-use crate::{Error, Result, evaluation::Errors};
+use self::{
+    missing_values::Filler,
+    spectrum::{Spectrum, reach},
+};
+pub use crate::matrix::Matrix;
+use crate::{Error, Result, reconstruction_error::Errors};
 
-/// Bytes of centred values that are worked on at a time: bounds the memory for large data.
-pub(crate) const CHUNK: usize = 32 << 20;
-/// Components that are sought at most to explain a share of the variance, where rows and features are both many.
-pub const MOST: usize = 512;
-
-/// Components that fill in what is missing of a row before it is projected, at most: the work on a row grows with their
-/// square.
+/// Maximum number of components used to fill in missing values of a row before it is projected: the work per row grows
+/// with the square of this number.
 const FILLING: usize = 64;
 
-/// Rows of scaled values; missing ones are `NaN`.
-#[derive(Debug, Clone, Copy)]
-pub struct Matrix<'a> {
-    /// Row by row.
-    pub values: &'a [f32],
-    /// Features of a row.
-    pub width: usize,
-}
-
-impl Matrix<'_> {
-    /// Rows.
-    fn count(&self) -> usize {
-        self.values.len() / self.width
-    }
-
-    /// The mean of each feature over what was observed; 0 where nothing was.
-    pub fn mean(&self) -> Vec<f64> {
-        let mut sums = vec![(0.0, 0.0f64); self.width];
-        for row in self.values.chunks_exact(self.width) {
-            for (sum, &value) in sums.iter_mut().zip(row).filter(|(_, value)| !value.is_nan()) {
-                *sum = (sum.0 + f64::from(value), sum.1 + 1.0);
-            }
-        }
-        sums.into_iter().map(|(sum, count)| sum / count.max(1.0)).collect()
-    }
-
-    /// A row less `mean`, missing values as 0.
-    fn centred<'m>(row: &'m [f32], mean: &'m [f64]) -> impl Iterator<Item = f64> + 'm {
-        row.iter().zip(mean).map(|(&value, mean)| if value.is_nan() { 0.0 } else { f64::from(value) - mean })
-    }
-
-    /// Calls `visit` with some rows at a time, as they are and less `mean`: a column for each row.
-    fn each_chunk(&self, mean: &[f64], mut visit: impl FnMut(&[f32], MatRef<f64>)) {
-        let step = (CHUNK / 8 / self.width).clamp(1, 4096);
-        for chunk in self.values.chunks(step * self.width) {
-            let centred: Vec<f64> = chunk.chunks_exact(self.width).flat_map(|row| Self::centred(row, mean)).collect();
-            visit(chunk, MatRef::from_column_major_slice(&centred, self.width, chunk.len() / self.width));
-            beat();
-        }
-    }
-
-    /// Whether any value is missing.
-    ///
-    /// # Errors
-    /// No features, or a value that is infinite.
-    fn has_holes(&self) -> Result<bool> {
-        if self.width == 0 {
-            return Err(Error::Failed("principal components need at least one feature".to_string()));
-        }
-        match self.values.iter().position(|value| value.is_infinite()) {
-            None => Ok(self.values.iter().any(|value| value.is_nan())),
-            Some(place) => {
-                let (row, feature) = (place / self.width + 1, place % self.width + 1);
-                Err(Error::Failed(format!(
-                    "principal components need finite values: feature {feature} of row {row} is infinite"
-                )))
-            }
-        }
-    }
-
-    /// The variance along every direction, falling, missing values taken as the mean: of at most the first 2,048 rows
-    /// where there are more features than that.
-    ///
-    /// # Errors
-    /// Values that are not finite.
-    pub fn variances(&self) -> Result<Vec<f64>> {
-        self.has_holes()?;
-        spectrum::variances(*self, &self.mean())
-    }
-}
-
-/// Principal components of some rows.
+/// Principal components of rows.
 #[derive(Debug, Clone)]
 pub struct Pca {
     mean: Vec<f64>,
-    /// `[width, k]`, orthonormal columns.
-    components: Mat<f64>,
-    /// Variance along the components, the kept ones first, falling; further ones if they are known.
-    variances: Vec<f64>,
-    /// Variance in all directions together.
-    total: f64,
+    /// The kept components, `[width, k]` with orthonormal columns, and their variances.
+    spectrum: Spectrum,
 }
 
 impl Pca {
-    /// The first `k` principal components of `rows` (at most as many as there are features, or directions in which
-    /// many-featured rows differ). Missing values are accounted for by expectation maximisation (Dempster, Laird
-    /// and Rubin 1977) rather than taken as the mean.
+    /// The first `k` principal components of `rows` (at most as many as there are features, or directions in which wide
+    /// rows differ). Missing values are handled by expectation maximization (Dempster, Laird and Rubin 1977) instead of
+    /// being replaced by the mean.
     ///
     /// # Errors
-    /// Values that are infinite.
+    /// Infinite values.
     pub fn fit(rows: Matrix, k: usize) -> Result<Self> {
         Self::fit_share(rows, k, 0.0)
     }
 
-    /// The first `k` principal components, and as many more as it takes to explain `share` of the variance. Where rows
-    /// and features are both more than 2,048, that is given up beyond [`MOST`] components;
-    /// [`explained`](Self::explained) says how far they reach.
+    /// The first `k` principal components, and as many more as needed to explain a share `share` of the variance. If
+    /// there are more than 2,048 rows and more than 2,048 features, it stops at [`MOST`] components;
+    /// [`explained`](Self::explained) returns the share they explain.
     ///
     /// # Errors
-    /// Values that are infinite.
+    /// Infinite values.
     pub fn fit_share(rows: Matrix, k: usize, share: f64) -> Result<Self> {
-        match rows.has_holes()? && rows.count() > 1 && (k > 0 || share > 0.0) {
-            true => holes::fit(rows, k, share),
+        match rows.has_missing()? && rows.count() > 1 && (k > 0 || share > 0.0) {
+            true => {
+                let (mean, spectrum) = missing_values::fit(rows, k, share)?;
+                Ok(Self { mean, spectrum })
+            }
             false => {
                 let mean = rows.mean();
                 let spectrum = spectrum::principal(rows, &mean, k, share)?;
-                Ok(Self::of(mean, spectrum))
+                Ok(Self { mean, spectrum })
             }
         }
     }
 
-    fn of(mean: Vec<f64>, Spectrum { components, variances, total }: Spectrum) -> Self {
-        Self { mean, components, variances, total }
-    }
-
-    /// From its parts: the mean (`width` numbers), the kept components (each `width` numbers, one after the other), the
-    /// variances along them and maybe further ones, and the variance in all.
+    /// Builds it from its parts: the mean (`width` numbers), the kept components (each `width` numbers, one after the
+    /// other), the variances along them and possibly further ones, and the total variance.
     ///
     /// # Errors
-    /// Parts that do not fit together, or are not finite.
+    /// Parts that are not consistent or not finite.
     pub fn from_parts(mean: Vec<f64>, components: &[f64], variances: Vec<f64>, total: f64) -> Result<Self> {
         let width = mean.len();
         let wrong = |what: &str| {
-            Err(Error::Failed(format!("the parts of the principal components do not fit together: {what}")))
+            Err(Error::Failed(format!("the parts of the principal components are not consistent: {what}")))
         };
         if width == 0 || !components.len().is_multiple_of(width) {
-            return wrong("components are as long as the mean, which has a number at least");
+            return wrong("the components must be as long as the mean, which must not be empty");
         }
         let kept = components.len() / width;
         if kept > variances.len() || variances.len() > width {
             return wrong(&format!("{kept} components of {width} numbers with {} variances", variances.len()));
         }
         if ![&mean, components, &variances, &[total]].iter().all(|part| part.iter().all(|value| value.is_finite())) {
-            return wrong("not every number is finite");
+            return wrong("every number must be finite");
         }
         if total < 0.0
             || variances.iter().any(|&variance| variance < 0.0)
             || variances.iter().sum::<f64>() > total * (1.0 + 1e-6)
         {
-            return wrong("variances are not negative, nor more than the variance in all");
+            return wrong("variances must not be negative, nor sum to more than the total variance");
         }
-        Ok(Self {
-            components: MatRef::from_column_major_slice(components, width, kept).to_owned(),
-            mean,
-            variances,
-            total,
-        })
+        let components = MatRef::from_column_major_slice(components, width, kept).to_owned();
+        Ok(Self { mean, spectrum: Spectrum { components, variances, total } })
     }
 
-    /// What [`from_parts`](Self::from_parts) takes.
+    /// The arguments of [`from_parts`](Self::from_parts).
     pub fn parts(&self) -> (&[f64], Vec<f64>, &[f64], f64) {
-        let components = (0..self.components.ncols()).flat_map(|k| self.components.col_as_slice(k).iter().copied());
-        (&self.mean, components.collect(), &self.variances, self.total)
+        let components = (0..self.spectrum.components.ncols())
+            .flat_map(|k| self.spectrum.components.col_as_slice(k).iter().copied());
+        (&self.mean, components.collect(), &self.spectrum.variances, self.spectrum.total)
     }
 
     /// The mean of the rows.
@@ -185,49 +106,48 @@ impl Pca {
         &self.mean
     }
 
-    /// The same with the first `k` components alone; with none it is the mean.
+    /// The same with only the first `k` components; with none it is the mean.
     pub fn first(&self, k: usize) -> Self {
-        let components = self.components.subcols(0, k.min(self.components.ncols())).to_owned();
-        Self { mean: self.mean.clone(), components, variances: self.variances.clone(), total: self.total }
+        Self { mean: self.mean.clone(), spectrum: self.spectrum.first(k) }
     }
 
-    /// Components that are kept.
+    /// Number of kept components.
     pub fn components(&self) -> usize {
-        self.components.ncols()
+        self.spectrum.kept()
     }
 
-    /// Variance along the components that were computed, falling: at least those that are kept.
+    /// Variances along the components that were computed, in decreasing order: at least those of the kept ones.
     pub fn variances(&self) -> &[f64] {
-        &self.variances
+        &self.spectrum.variances
     }
 
-    /// Variance in all directions together.
+    /// Total variance.
     pub fn total(&self) -> f64 {
-        self.total
+        self.spectrum.total
     }
 
-    /// Share of the variance that the kept components explain; 1 if there is none.
+    /// Share of the variance explained by the kept components; 1 if there is no variance.
     pub fn explained(&self) -> f64 {
-        if self.total > 0.0 { self.variances[..self.components()].iter().sum::<f64>() / self.total } else { 1.0 }
+        if self.spectrum.total > 0.0 {
+            self.spectrum.variances[..self.components()].iter().sum::<f64>() / self.spectrum.total
+        } else {
+            1.0
+        }
     }
 
-    /// The direction of a component; zeros for one that is not kept.
+    /// The direction of a component; zeros if it is not kept.
     pub fn component(&self, k: usize) -> Vec<f64> {
-        if k < self.components() { self.components.col_as_slice(k).to_vec() } else { vec![0.0; self.mean.len()] }
+        if k < self.components() {
+            self.spectrum.components.col_as_slice(k).to_vec()
+        } else {
+            vec![0.0; self.mean.len()]
+        }
     }
 
-    /// How many components it takes to explain `share` of the variance: of those that were computed all, if they
-    /// explain less.
+    /// Number of components needed to explain a share `share` of the variance; all computed components if they explain
+    /// less.
     pub fn components_for(&self, share: f64) -> usize {
-        reach(&self.variances, share * self.total)
-    }
-
-    /// Mean variance along the directions left out.
-    fn rest(&self) -> f64 {
-        let kept = self.components();
-        let left = self.total - self.variances[..kept].iter().sum::<f64>();
-        // Less than the rounding of the total is nothing.
-        if left > 1e-12 * self.total { left / (self.mean.len() - kept).max(1) as f64 } else { 0.0 }
+        reach(&self.spectrum.variances, share * self.spectrum.total)
     }
 
     /// The reconstructions of `rows` from their `k` coordinates, row by row.
@@ -241,18 +161,18 @@ impl Pca {
     pub fn encode(&self, rows: Matrix) -> Vec<f32> {
         let mut codes = Vec::with_capacity(rows.count() * self.components());
         self.each_filled(rows, |_, x| {
-            let code = self.components.transpose() * x; // [k, rows]
+            let code = self.spectrum.components.transpose() * x; // [k, rows]
             (0..code.ncols()).for_each(|row| codes.extend(code.col_as_slice(row).iter().map(|&value| value as f32)));
         });
         codes
     }
 
-    /// The rows that these coordinates stand for (`k` numbers each, row by row).
+    /// The rows with these coordinates (`k` numbers each, row by row).
     pub fn decode(&self, codes: &[f32]) -> Vec<f32> {
         let row = |code: &[f32]| {
             let mut row = self.mean.clone();
             for (k, &coordinate) in code.iter().enumerate() {
-                let direction = self.components.col_as_slice(k);
+                let direction = self.spectrum.components.col_as_slice(k);
                 row.iter_mut().zip(direction).for_each(|(value, along)| *value += f64::from(coordinate) * along);
             }
             row
@@ -260,12 +180,12 @@ impl Pca {
         codes.chunks_exact(self.components().max(1)).flat_map(row).map(|value| value as f32).collect()
     }
 
-    /// `rows` with the missing values filled in: their mean given the observed ones, under probabilistic PCA (Tipping
-    /// and Bishop 1999). That is least squares on what is observed, each coordinate held back by the variance left
-    /// out over its own.
+    /// `rows` with missing values filled in: their mean given the observed values under probabilistic PCA (Tipping and
+    /// Bishop 1999). This is a least-squares fit to the observed values with each coordinate regularized by the ratio
+    /// of the residual variance to its own.
     pub fn impute(&self, rows: Matrix) -> Vec<f32> {
         let mut values = rows.values.to_vec();
-        let filler = holes::Filler::new(self);
+        let filler = Filler::new(&self.mean, &self.spectrum);
         let mut progress = Progress::new("filling in rows by PCA", rows.count());
         for row in values.chunks_exact_mut(rows.width) {
             filler.fill(row);
@@ -281,7 +201,7 @@ impl Pca {
         errors
     }
 
-    /// The squared error of each row's reconstruction, over what was observed.
+    /// The squared error of the reconstruction of each row, over its observed values.
     pub fn row_errors(&self, rows: Matrix) -> Vec<f64> {
         let mut errors = Vec::with_capacity(rows.count());
         self.each(rows, |row, r| {
@@ -291,19 +211,19 @@ impl Pca {
         errors
     }
 
-    /// `log p(x)` of `rows`, mean over them in nats, under probabilistic PCA (Tipping and Bishop 1999): a normal
-    /// distribution with the variances along the components that are kept, and their mean along the directions left
-    /// out. None if no variance is left out, or a value is missing.
+    /// `log p(x)` of `rows` in nats, mean over the rows, under probabilistic PCA (Tipping and Bishop 1999): a normal
+    /// distribution with the variances along the kept components, and the mean of the remaining variances along all
+    /// other directions. None if no variance remains, or a value is missing.
     pub fn log_likelihood(&self, rows: Matrix) -> Option<f64> {
-        let (kept, width, rest) = (self.components(), self.mean.len(), self.rest());
+        let (kept, width, rest) = (self.components(), self.mean.len(), self.spectrum.rest());
         if rest <= 0.0 || rows.count() == 0 || rows.values.iter().any(|value| value.is_nan()) {
             return None;
         }
-        let along: Vec<f64> = self.variances[..kept].iter().map(|variance| variance.max(rest)).collect();
+        let along: Vec<f64> = self.spectrum.variances[..kept].iter().map(|variance| variance.max(rest)).collect();
         let volume = along.iter().map(|variance| variance.ln()).sum::<f64>() + (width - kept) as f64 * rest.ln();
         let mut distances = 0.0;
         rows.each_chunk(&self.mean, |_, x| {
-            let codes = self.components.transpose() * x; // [k, rows]
+            let codes = self.spectrum.components.transpose() * x; // [k, rows]
             for row in 0..x.ncols() {
                 let (mut left, mut inside) = (x.col(row).squared_norm_l2(), 0.0);
                 for (code, variance) in codes.col(row).iter().zip(&along) {
@@ -317,11 +237,11 @@ impl Pca {
         Some(-0.5 * (constant + volume + distances / rows.count() as f64))
     }
 
-    /// As [`Matrix::each_chunk`], the rows less the mean with what is missing filled in by the first components: taken
-    /// as the mean it would pull all coordinates towards 0.
+    /// As [`Matrix::each_chunk`], for the rows minus the mean, with missing values filled in by the first components:
+    /// with the mean instead, all coordinates would be pulled towards 0.
     fn each_filled(&self, rows: Matrix, mut visit: impl FnMut(&[f32], MatRef<f64>)) {
-        let first = rows.values.iter().any(|value| value.is_nan()).then(|| self.first(FILLING));
-        let filler = first.as_ref().map(holes::Filler::new);
+        let first = rows.values.iter().any(|value| value.is_nan()).then(|| self.spectrum.first(FILLING));
+        let filler = first.as_ref().map(|first| Filler::new(&self.mean, first));
         rows.each_chunk(&self.mean, |chunk, x| match &filler {
             None => visit(chunk, x),
             Some(filler) => {
@@ -335,7 +255,7 @@ impl Pca {
     /// Calls `visit` with each row and its reconstruction.
     fn each(&self, rows: Matrix, mut visit: impl FnMut(&[f32], &[f64])) {
         self.each_filled(rows, |chunk, x| {
-            let mut reconstructed = &self.components * (self.components.transpose() * x);
+            let mut reconstructed = &self.spectrum.components * (self.spectrum.components.transpose() * x);
             for (index, row) in chunk.chunks_exact(rows.width).enumerate() {
                 let r = reconstructed.col_as_slice_mut(index);
                 r.iter_mut().zip(&self.mean).for_each(|(value, mean)| *value += mean);
@@ -350,6 +270,16 @@ pub fn mean_errors(mean: &[f64], rows: Matrix) -> Errors {
     let mut errors = Errors::new(&rows);
     rows.values.chunks_exact(rows.width).for_each(|row| errors.add(row, |column| mean[column]));
     errors
+}
+
+/// The variances of `rows` along all principal directions, in decreasing order, with missing values as the mean; of at
+/// most the first 2,048 rows if there are more features than that.
+///
+/// # Errors
+/// Values that are not finite.
+pub fn variances(rows: Matrix) -> Result<Vec<f64>> {
+    rows.has_missing()?;
+    spectrum::variances(rows, &rows.mean())
 }
 
 #[cfg(test)]

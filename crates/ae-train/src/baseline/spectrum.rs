@@ -1,37 +1,35 @@
-//! The principal components of rows, at the cost of the smaller of their two sides.
+//! Principal components of rows, at a cost determined by the smaller number of rows and columns.
 //!
-//! With centred rows `X`, `[n, d]`, the components are the eigenvectors of `C = X^T X / n`. Where `d` is small, `C` is
-//! decomposed; where `n` is small, `X X^T` is, whose eigenvalues are the same and whose eigenvectors `u` give the
-//! components `X^T u / |X^T u|`. Where both are large the block Krylov space of a random start, `[Q, C Q, C^2 Q, ...]`,
-//! is grown until the eigenvalues of `C` within it settle (Halko, Martinsson and Tropp 2011; Musco and Musco 2015);
-//! neither `C` nor `X X^T` is ever made.
+//! With centered rows `X`, `[n, d]`, the components are the eigenvectors of `C = X^T X / n`. If `d` is small, `C` is
+//! decomposed. If `n` is small, `X X^T` is decomposed: its eigenvalues are the same, and its eigenvectors `u` give the
+//! components `X^T u / |X^T u|`. If both are large, the block Krylov space of a random start, `[Q, C Q, C^2 Q, ...]`,
+//! grows until the eigenvalues of `C` within it converge (Halko, Martinsson and Tropp 2011; Musco and Musco 2015);
+//! neither `C` nor `X X^T` is ever computed.
 
 use ae_data::progress::{Progress, beat};
-use faer::{
-    Accum, Mat, MatRef, Par, Side,
-    linalg::matmul::{
-        matmul,
-        triangular::{BlockStructure, matmul as triangular},
-    },
-};
+use faer::{Accum, Mat, MatRef, Par, Side, linalg::matmul::matmul};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{CHUNK, MOST, Matrix};
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    matrix::{CHUNK, Matrix, add_square},
+};
 
-/// A side up to which all eigenvectors are computed. On two cores of a cloud machine 2,048 of them took 2.8 s, 1,024
+/// Size up to which all eigenvectors are computed. On two cores of a cloud machine 2,048 of them took 2.8 s and 1,024
 /// took 0.3 s; the Krylov space took 0.9 s for 8 components of 2,048, and 4.6 s for the 512 of noise.
 pub const SMALL: usize = 2048;
-/// Columns that a Krylov space grows by.
+/// Maximum number of components to explain a share of the variance if there are many rows and many features.
+pub const MOST: usize = 512;
+/// Number of columns by which a Krylov space grows.
 const BLOCK: usize = 64;
-/// The asked components have settled when another step adds less than this share of the variance.
+/// The requested components have converged when another step adds less than this share of the variance.
 const SETTLED: f64 = 1e-8;
-/// The same for those beyond, which are there to explain a share of the variance.
+/// The same for further components, which explain a share of the variance.
 const ROUGHLY: f64 = 1e-4;
 
-/// Eigenvectors of a covariance, `[d, k]`, the variances that are known along them and maybe further ones, falling, and
-/// the variance in all.
+/// Eigenvectors of a covariance, `[d, k]`; the variances along them, possibly followed by further ones, in decreasing
+/// order; and the total variance.
 #[derive(Debug, Clone)]
 pub struct Spectrum {
     pub components: Mat<f64>,
@@ -39,7 +37,28 @@ pub struct Spectrum {
     pub total: f64,
 }
 
-/// How many of `variances` it takes to reach `target`; all, if they do not.
+impl Spectrum {
+    /// Number of components.
+    pub fn kept(&self) -> usize {
+        self.components.ncols()
+    }
+
+    /// The same with only the first `k` components.
+    pub fn first(&self, k: usize) -> Self {
+        let components = self.components.subcols(0, k.min(self.kept())).to_owned();
+        Self { components, variances: self.variances.clone(), total: self.total }
+    }
+
+    /// Mean variance along the directions that are not kept.
+    pub fn rest(&self) -> f64 {
+        let kept = self.kept();
+        let left = self.total - self.variances[..kept].iter().sum::<f64>();
+        // Less than the rounding error of the total counts as 0.
+        if left > 1e-12 * self.total { left / (self.components.nrows() - kept).max(1) as f64 } else { 0.0 }
+    }
+}
+
+/// Number of `variances` needed to reach `target`; all of them if they do not.
 pub fn reach(variances: &[f64], target: f64) -> usize {
     let mut sum = 0.0;
     let enough = variances.iter().position(|variance| {
@@ -49,7 +68,7 @@ pub fn reach(variances: &[f64], target: f64) -> usize {
     enough.map_or(variances.len(), |index| index + 1)
 }
 
-/// Eigenvalues and eigenvectors of a symmetric matrix, of which the lower triangle is read, falling.
+/// Eigenvalues and eigenvectors of a symmetric matrix, given by its lower triangle, in decreasing order.
 pub fn eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)> {
     let side = matrix.nrows();
     if side == 0 {
@@ -62,7 +81,7 @@ pub fn eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)> {
     Ok((values, Mat::from_fn(side, side, |row, column| vectors[(row, side - 1 - column)])))
 }
 
-/// The eigenvalues alone, falling.
+/// Only the eigenvalues, in decreasing order.
 pub fn eigenvalues(matrix: &Mat<f64>) -> Result<Vec<f64>> {
     if matrix.nrows() == 0 {
         return Ok(Vec::new());
@@ -72,22 +91,22 @@ pub fn eigenvalues(matrix: &Mat<f64>) -> Result<Vec<f64>> {
     Ok(values.into_iter().rev().map(|value| value.max(0.0)).collect())
 }
 
-/// A decomposition that failed.
+/// The error for a decomposition that failed.
 pub fn undecided() -> Error {
-    Error::Failed("no principal components were found: their computation did not converge".to_string())
+    Error::Failed("cannot compute the principal components: the decomposition did not converge".to_string())
 }
 
 fn checked(matrix: &Mat<f64>) -> Result<&Mat<f64>> {
     match matrix.is_all_finite() {
         true => Ok(matrix),
         false => Err(Error::Failed(
-            "principal components need finite values, and these are not, or are too large".to_string(),
+            "principal components need finite values, but these are not finite or too large".to_string(),
         )),
     }
 }
 
-/// The first `k` components of `rows` about `mean`, and as many more as explain `share` of the variance: at most
-/// [`MOST`] where the components are many.
+/// The first `k` components of `rows` about `mean`, and as many more as explain a share `share` of the variance: at
+/// most [`MOST`] if both sides are large.
 pub fn principal(rows: Matrix, mean: &[f64], k: usize, share: f64) -> Result<Spectrum> {
     let (count, width) = (rows.count(), rows.width);
     if count == 0 || (k == 0 && share <= 0.0) {
@@ -108,7 +127,7 @@ pub fn principal(rows: Matrix, mean: &[f64], k: usize, share: f64) -> Result<Spe
     from_krylov(rows, mean, k, share)
 }
 
-/// As [`principal`], where both sides are large.
+/// As [`principal`], if both sides are large.
 pub fn from_krylov(rows: Matrix, mean: &[f64], k: usize, share: f64) -> Result<Spectrum> {
     let (count, width) = (rows.count(), rows.width);
     let mut krylov = Krylov::new(rows, mean, random(width, BLOCK.max(k / 4)))?;
@@ -128,7 +147,7 @@ pub fn from_krylov(rows: Matrix, mean: &[f64], k: usize, share: f64) -> Result<S
         let wanted = k.max(reach(&values, share * krylov.total()).min(MOST));
         let sums =
             [k, wanted].map(|count| values.iter().take(count).sum::<f64>() / krylov.total().max(f64::MIN_POSITIVE));
-        // A space that holds little more than what is wanted of it tells nothing yet.
+        // A space with little more than the wanted components is not conclusive yet.
         let settled = columns >= wanted + wanted / 4 && sums[0] - before[0] < SETTLED && sums[1] - before[1] < ROUGHLY;
         if settled || !grown {
             return krylov.spectrum(wanted);
@@ -137,8 +156,8 @@ pub fn from_krylov(rows: Matrix, mean: &[f64], k: usize, share: f64) -> Result<S
     }
 }
 
-/// The variances along all directions, falling, of `rows` about `mean`: of the first [`SMALL`] rows where both sides
-/// are larger.
+/// The variances of `rows` about `mean` along all principal directions, in decreasing order; of the first [`SMALL`]
+/// rows if both sides are larger.
 pub fn variances(rows: Matrix, mean: &[f64]) -> Result<Vec<f64>> {
     let count = rows.count();
     if rows.width <= SMALL {
@@ -153,19 +172,13 @@ pub fn covariance(rows: Matrix, mean: &[f64]) -> Mat<f64> {
     let mut covariance = Mat::zeros(rows.width, rows.width);
     let mut progress = Progress::new("principal components of rows", rows.count());
     rows.each_chunk(mean, |_, x| {
-        add_square(&mut covariance, x);
+        add_square(&mut covariance, x, 1.0);
         progress.steps(x.ncols());
     });
     covariance * faer::Scale(1.0 / rows.count().max(1) as f64)
 }
 
-/// Adds the lower triangle of `x x^T`.
-pub fn add_square(to: &mut Mat<f64>, x: MatRef<f64>) {
-    use BlockStructure::{Rectangular, TriangularLower};
-    triangular(to, TriangularLower, Accum::Add, x, Rectangular, x.transpose(), Rectangular, 1.0, Par::Seq);
-}
-
-/// The components of a covariance, of which the lower triangle is read.
+/// The components of a covariance, given by its lower triangle.
 pub fn of_covariance(covariance: &Mat<f64>, k: usize, share: f64) -> Result<Spectrum> {
     let (variances, vectors) = eigen(covariance)?;
     let total = variances.iter().sum();
@@ -184,21 +197,21 @@ fn gram(rows: Matrix, mean: &[f64]) -> Mat<f64> {
         let part = rows
             .values
             .chunks_exact(width)
-            .flat_map(|row| Matrix::centred(&row[columns.clone()], &mean[columns.clone()]));
+            .flat_map(|row| Matrix::centered(&row[columns.clone()], &mean[columns.clone()]));
         let part: Vec<f64> = part.collect();
-        add_square(&mut gram, MatRef::from_row_major_slice(&part, count, columns.len()));
+        add_square(&mut gram, MatRef::from_row_major_slice(&part, count, columns.len()), 1.0);
         progress.steps(columns.len());
     }
     gram
 }
 
-/// As [`principal`], where rows are few.
+/// As [`principal`], if there are few rows.
 pub fn from_gram(rows: Matrix, mean: &[f64], k: usize, share: f64) -> Result<Spectrum> {
     let count = rows.count();
     let (mut variances, vectors) = eigen(&gram(rows, mean))?;
     variances.iter_mut().for_each(|value| *value /= count as f64);
     let total: f64 = variances.iter().sum();
-    // What lies below is rounding, and gives no direction.
+    // Smaller values are rounding errors, and give no direction.
     variances.retain(|&variance| variance > 1e-10 * total / count as f64);
     let kept = k.max(reach(&variances, share * total)).min(variances.len());
     let scaled =
@@ -208,8 +221,8 @@ pub fn from_gram(rows: Matrix, mean: &[f64], k: usize, share: f64) -> Result<Spe
         matmul(&mut components, Accum::Add, x, scaled.subrows(row, x.ncols()), 1.0, Par::Seq);
         row += x.ncols();
     });
-    // The least ones are orthogonal up to the rounding of the largest: one step to the nearest orthonormal matrix
-    // (Higham 1986).
+    // The last components are orthogonal up to the rounding error of the first: one step towards the nearest
+    // orthonormal matrix (Higham 1986).
     if variances.first().zip(variances.get(kept.saturating_sub(1))).is_some_and(|(most, least)| *least < 1e-6 * most) {
         let correction = Mat::<f64>::identity(kept, kept) * faer::Scale(1.5)
             - components.transpose() * &components * faer::Scale(0.5);
@@ -218,28 +231,28 @@ pub fn from_gram(rows: Matrix, mean: &[f64], k: usize, share: f64) -> Result<Spe
     Ok(Spectrum { components, variances, total })
 }
 
-/// A matrix of noise, the same every time.
+/// A matrix of noise, always the same.
 fn random(rows: usize, columns: usize) -> Mat<f64> {
     let mut generator = ChaCha8Rng::seed_from_u64(0);
     Mat::from_fn(rows, columns.min(rows), |_, _| generator.random::<f64>() - 0.5)
 }
 
-/// A growing space with an orthonormal basis, and `C` within it.
+/// A growing space with an orthonormal basis, and the projection of `C` onto it.
 pub struct Krylov<'a> {
     rows: Matrix<'a>,
     mean: &'a [f64],
-    /// Each `[d, some]`; the last one is not in the space yet.
+    /// Blocks of shape `[d, some]`; the last one is not in the space yet.
     basis: Vec<Mat<f64>>,
-    /// `Q^T C Q` of the space.
+    /// `Q^T C Q` for the basis `Q` of the space.
     projected: Mat<f64>,
     /// Sum of the squares of all values.
     squares: f64,
-    /// Columns when the eigenvalues were last looked at.
+    /// Number of columns when the eigenvalues were last computed.
     checked: usize,
 }
 
 impl<'a> Krylov<'a> {
-    /// The space that begins with the columns of `start`.
+    /// The space that starts with the columns of `start`.
     pub fn new(rows: Matrix<'a>, mean: &'a [f64], start: Mat<f64>) -> Result<Self> {
         let start = orthonormal(start, &[], 0.0)?;
         Ok(Self { rows, mean, basis: vec![start], projected: Mat::zeros(0, 0), squares: 0.0, checked: 0 })
@@ -253,7 +266,7 @@ impl<'a> Krylov<'a> {
         self.squares / self.rows.count() as f64
     }
 
-    /// One more block of the basis: a pass over the rows. Whether there is more to come.
+    /// Adds a block to the basis, with a pass over the rows. Returns whether the space can still grow.
     pub fn grow(&mut self) -> Result<bool> {
         let Some(last) = self.basis.last().filter(|last| last.ncols() > 0) else { return Ok(false) };
         let mut image = Mat::zeros(last.nrows(), last.ncols());
@@ -303,8 +316,9 @@ impl<'a> Krylov<'a> {
     }
 }
 
-/// An orthonormal basis of what `x` adds to the space of `basis`: projected out, and divided by the root of its
-/// products, twice, as the first time leaves rounding behind. Directions no longer than `least` are left out.
+/// An orthonormal basis of what `x` adds to the space of `basis`: the space is projected out, and the rest is divided
+/// by the square root of its Gram matrix; twice, because the first time leaves rounding errors. Directions not longer
+/// than `least` are dropped.
 fn orthonormal(mut x: Mat<f64>, basis: &[Mat<f64>], least: f64) -> Result<Mat<f64>> {
     for round in 0..2 {
         for block in basis {

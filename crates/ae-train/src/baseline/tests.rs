@@ -1,4 +1,4 @@
-use faer::{Side, linalg::solvers::Solve};
+use faer::{Mat, Side, linalg::solvers::Solve};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -15,7 +15,7 @@ fn points_on_a_line_are_one_component() {
 }
 
 #[test]
-fn a_missing_value_is_filled_in_from_the_line_that_the_rest_lies_on() {
+fn a_missing_value_is_imputed_from_the_line_of_the_other_rows() {
     let values: Vec<f32> = (0..20).flat_map(|i| [i as f32, 2.0 * i as f32 + 1.0, -(i as f32)]).collect();
     let pca = Pca::fit(Matrix { values: &values, width: 3 }, 1).unwrap();
     let filled = pca.impute(Matrix { values: &[4.0, f32::NAN, -4.0], width: 3 });
@@ -26,14 +26,16 @@ fn a_missing_value_is_filled_in_from_the_line_that_the_rest_lies_on() {
 }
 
 #[test]
-fn filling_in_is_the_conditional_mean_of_a_gaussian_whatever_the_width_of_the_code() {
+fn imputation_is_the_conditional_mean_of_a_gaussian_for_any_code_width() {
     let values: Vec<f32> = (0..400).map(|i| ((i * 37 + i * i * 11) % 101) as f32 / 101.0).collect();
     let rows = Matrix { values: &values, width: 5 };
     for k in 1..=4 {
         let pca = Pca::fit(rows, k).unwrap();
-        let rest = pca.rest();
+        let rest = pca.spectrum.rest();
         let covariance = Mat::<f64>::from_fn(5, 5, |i, j| {
-            let shared = |c: usize| (pca.variances[c] - rest) * pca.components[(i, c)] * pca.components[(j, c)];
+            let shared = |c: usize| {
+                (pca.spectrum.variances[c] - rest) * pca.spectrum.components[(i, c)] * pca.spectrum.components[(j, c)]
+            };
             (0..k).map(shared).sum::<f64>() + if i == j { rest } else { 0.0 }
         });
         let (seen, missing) = ([0, 2, 4], [1, 3]);
@@ -56,7 +58,7 @@ fn filling_in_is_the_conditional_mean_of_a_gaussian_whatever_the_width_of_the_co
 
 #[test]
 fn digits_give_the_published_figures() {
-    // The figures of another PCA implementation on the official split, pixels / 16.
+    // Results of another PCA implementation on the official split, pixels / 16.
     let digits = ae_data::open("digits").unwrap();
     let scaled = |rows: &ae_data::Rows| {
         (0..rows.len()).flat_map(|i| rows.row(i).unwrap()).map(|v| (v / 16.0) as f32).collect::<Vec<f32>>()
@@ -79,7 +81,7 @@ fn normal(seed: u64) -> impl FnMut() -> f64 {
     }
 }
 
-/// Gaussian rows `z A + noise` with `directions` directions, the one numbered `i` of size `size(i)`.
+/// Gaussian rows `z A + noise` with `directions` directions; direction `i` has size `size(i)`.
 fn gaussian(count: usize, width: usize, directions: usize, size: fn(usize) -> f64, noise: f64) -> Vec<f32> {
     let (mut z, mut a, mut e) = (normal(1), normal(2), normal(3));
     let scale = 1.0 / (width as f64).sqrt();
@@ -95,8 +97,12 @@ fn decays(i: usize) -> f64 {
     (1.0 + i as f64).powf(-0.25)
 }
 
+fn pca(mean: Vec<f64>, spectrum: Spectrum) -> Pca {
+    Pca { mean, spectrum }
+}
+
 #[test]
-fn every_way_gives_the_same_components() {
+fn every_algorithm_gives_the_same_components() {
     let steep: fn(usize) -> f64 = |i| 0.7f64.powi(i as i32);
     for (count, width, directions, size) in [
         (300, 200, 200, decays as fn(usize) -> f64),
@@ -108,14 +114,13 @@ fn every_way_gives_the_same_components() {
         let rows = Matrix { values: &values, width };
         let mean = rows.mean();
         for k in [1, 8, 40, 100] {
-            let full =
-                Pca::of(mean.clone(), spectrum::of_covariance(&spectrum::covariance(rows, &mean), k, 0.0).unwrap());
+            let full = pca(mean.clone(), spectrum::of_covariance(&spectrum::covariance(rows, &mean), k, 0.0).unwrap());
             let error = |pca: &Pca| pca.errors(rows).sse() / pca.total();
             for (way, found) in [
                 ("gram", spectrum::from_gram(rows, &mean, k, 0.0)),
                 ("krylov", spectrum::from_krylov(rows, &mean, k, 0.0)),
             ] {
-                let found = Pca::of(mean.clone(), found.unwrap());
+                let found = pca(mean.clone(), found.unwrap());
                 let [total, explained, error] = [
                     found.total() / full.total() - 1.0,
                     found.explained() - full.explained(),
@@ -126,7 +131,7 @@ fn every_way_gives_the_same_components() {
                     total < 1e-9 && explained < 1e-6 && error < 1e-6,
                     "{way} {count}x{width} k {k}: {total} {explained} {error}"
                 );
-                let products = found.components.transpose() * &found.components;
+                let products = found.spectrum.components.transpose() * &found.spectrum.components;
                 let off = (products - Mat::<f64>::identity(found.components(), found.components())).norm_max();
                 assert!(off < 1e-6, "{way} {count}x{width} k {k}: {off} from orthonormal");
             }
@@ -135,7 +140,7 @@ fn every_way_gives_the_same_components() {
 }
 
 #[test]
-fn a_share_of_the_variance_is_explained_by_as_many_components_as_it_takes() {
+fn a_share_of_the_variance_takes_the_expected_number_of_components() {
     let values = gaussian(300, 200, 200, decays, 0.0);
     let rows = Matrix { values: &values, width: 200 };
     let mean = rows.mean();
@@ -147,21 +152,21 @@ fn a_share_of_the_variance_is_explained_by_as_many_components_as_it_takes() {
         full.components(),
         full.explained()
     );
-    let krylov = Pca::of(mean.clone(), spectrum::from_krylov(rows, &mean, 3, 0.9).unwrap());
+    let krylov = pca(mean.clone(), spectrum::from_krylov(rows, &mean, 3, 0.9).unwrap());
     assert!(krylov.components().abs_diff(full.components()) <= 1, "{} {}", krylov.components(), full.components());
     assert_eq!(Pca::fit(rows, 3).unwrap().components(), 3);
     let rest = (full.total() - full.variances()[..3].iter().sum::<f64>()) / 197.0;
-    assert!((full.first(3).rest() / rest - 1.0).abs() < 1e-9);
+    assert!((full.first(3).spectrum.rest() / rest - 1.0).abs() < 1e-9);
 }
 
 #[test]
-fn a_row_with_holes_is_reconstructed_from_what_is_observed() {
+fn a_row_with_missing_values_is_reconstructed_from_observed_ones() {
     let values = gaussian(400, 30, 4, |_| 1.0, 0.01);
     let pca = Pca::fit(Matrix { values: &values, width: 30 }, 4).unwrap();
     let holes = hide(Matrix { values: &values, width: 30 }, 0.3, 1);
     let (all, seen) =
         (pca.errors(Matrix { values: &values, width: 30 }), pca.errors(Matrix { values: &holes, width: 30 }));
-    assert!(seen.fvu() < 1.2 * all.fvu(), "{} with holes, {} without", seen.fvu(), all.fvu());
+    assert!(seen.fvu() < 1.2 * all.fvu(), "{} with missing values, {} without", seen.fvu(), all.fvu());
     let codes = [&values, &holes].map(|values| pca.encode(Matrix { values, width: 30 }));
     let (difference, size) =
         codes[0].iter().zip(&codes[1]).fold((0.0, 0.0), |(d, s), (a, b)| (d + (a - b).powi(2), s + a * a));
@@ -173,7 +178,7 @@ fn values_that_are_not_finite_are_an_error() {
     let error = Pca::fit(Matrix { values: &[0.0, 1.0, f32::INFINITY, 2.0], width: 2 }, 1).unwrap_err().to_string();
     assert!(error.contains("feature 1 of row 2 is infinite"), "{error}");
     assert!(Pca::fit(Matrix { values: &[], width: 0 }, 1).is_err());
-    // The largest and the most missing numbers there are do no harm.
+    // The largest numbers and the most missing values possible are handled.
     for values in [
         [f32::MAX, -f32::MAX, f32::MAX, 0.0, 1.0, 2.0],
         [f32::NAN; 6],
@@ -190,7 +195,7 @@ fn values_that_are_not_finite_are_an_error() {
 }
 
 #[test]
-fn parts_that_do_not_fit_together_are_an_error() {
+fn inconsistent_parts_are_an_error() {
     let pca = Pca::fit(Matrix { values: &[0.0, 1.0, 3.0, 2.0, 4.0, 0.5], width: 2 }, 1).unwrap();
     let (mean, components, variances, total) = pca.parts();
     let (mean, variances) = (mean.to_vec(), variances.to_vec());
@@ -204,9 +209,9 @@ fn parts_that_do_not_fit_together_are_an_error() {
     assert!(Pca::from_parts(mean, &components, variances, f64::INFINITY).is_err());
 }
 
-/// Errors at hidden values of new rows: of components of complete rows, of the same rows with 30% missing, and of those
-/// filled in with the mean.
-fn with_holes(count: usize, width: usize, k: usize, directions: usize, noise: f64) -> [f64; 3] {
+/// Errors at hidden values of new rows: for components of complete rows, of the same rows with 30% missing, and of the
+/// latter with missing values replaced by the mean.
+fn with_missing(count: usize, width: usize, k: usize, directions: usize, noise: f64) -> [f64; 3] {
     let all = gaussian(2 * count, width, directions, |i| 0.8f64.powi(i as i32), noise);
     let (train, test) = all.split_at(count * width);
     let (train, test) = (Matrix { values: train, width }, Matrix { values: test, width });
@@ -222,13 +227,14 @@ fn with_holes(count: usize, width: usize, k: usize, directions: usize, noise: f6
 }
 
 #[test]
-fn components_of_rows_with_holes_are_nearly_those_of_the_complete_rows() {
-    // Few features, whose covariance is fitted; many, and few rows of many.
+fn components_of_rows_with_missing_values_are_almost_those_of_complete_rows() {
+    // Few features, with an unrestricted covariance; many features; and few rows with many features.
     for (count, width, k, noise) in [(600, 20, 5, 0.05), (600, 20, 18, 0.05), (500, 300, 8, 0.01), (150, 400, 8, 0.01)]
     {
-        let [oracle, fitted, naive] = with_holes(count, width, k, 8, noise);
+        let [oracle, fitted, naive] = with_missing(count, width, k, 8, noise);
         println!(
-            "{count}x{width}, {k} components: {oracle:.6} complete, {fitted:.6} with holes, {naive:.6} filled with the mean"
+            "{count}x{width}, {k} components: {oracle:.6} complete, {fitted:.6} with missing values, \
+             {naive:.6} filled with the mean"
         );
         assert!(fitted < 1.15 * oracle && naive > 1.25 * fitted, "{count}x{width} k {k}: {oracle} {fitted} {naive}");
     }

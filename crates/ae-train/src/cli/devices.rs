@@ -14,7 +14,7 @@ use crate::{
     device::{self, Available, Finding, Found, HAS_GPU_BACKENDS},
 };
 
-use crate::cli::output::say;
+use crate::cli::output::{note, warn};
 
 /// How long the drivers of one interface may take to say what they have.
 const LOOKING: Duration = Duration::from_secs(15);
@@ -27,8 +27,8 @@ pub fn choose(name: &str) -> Result<Found> {
     let for_cpu = device::found_cpu();
     let found = if for_cpu.iter().any(|found| found.name == name) { for_cpu } else { found() };
     let choice = device::choose(&found, name, test)?;
-    if let Some(note) = &choice.note {
-        say(&format!("note: {note}"));
+    if let Some(text) = &choice.note {
+        note(text);
     }
     Ok(choice.found)
 }
@@ -69,7 +69,7 @@ pub fn found() -> Vec<Found> {
     };
     end(child);
     if let Err(reason) = ended {
-        say(&format!("warning: the {asked} driver {reason} when it was asked for its devices, and is not used"));
+        warn(&format!("the {asked} driver {reason} when it was asked for its devices, and is not used"));
         found.retain(|device| device.api != asked);
     }
     device::arranged(found)

@@ -24,7 +24,7 @@ use crate::{Error, Result};
 use ae_data::caught;
 use burn::train::Interrupter;
 
-use crate::cli::output::say;
+use crate::cli::{bar, output::say};
 
 /// How long a step may go on once somebody has asked for the end.
 const STEP: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(5) };
@@ -106,6 +106,7 @@ fn end(status: i32, what: &str) -> ! {
         advice => format!("; {advice}"),
     };
     leave_dashboard();
+    bar::clear();
     say(&format!("error: {what}{advice}"));
     exit(status)
 }

@@ -1,26 +1,20 @@
-//! The adapters of `wgpu`: which there are, and whether Burn can use them.
+//! The adapters of `wgpu`, and whether Burn can use them.
 
 use std::{
     pin::pin,
     task::{Context, Poll, Waker},
 };
 
-use burn::tensor::{
-    Device, DeviceKind,
-    wgpu::{
-        WgpuBackend,
-        wgpu::{self, Backend, Backends, DeviceType, DownlevelFlags, Features},
-    },
-};
+use burn::tensor::wgpu::wgpu::{self, Backend, Backends, DeviceType, DownlevelFlags, Features};
 
-use super::{Finding, Found, Place};
+use super::found::{Finding, Found, Place};
 
-/// The interfaces, in the order in which they are asked. OpenGL is asked, last, to say what is there; Burn's kernels do
-/// not run on it.
+/// The interfaces, in the order in which they are queried. OpenGL is queried last, and only to report what is there:
+/// Burn's kernels do not run on it.
 const APIS: [(&str, Backend); 4] =
     [("Vulkan", Backend::Vulkan), ("Metal", Backend::Metal), ("DirectX 12", Backend::Dx12), ("OpenGL", Backend::Gl)];
 
-/// Tells of every adapter of every interface that was built in for this system.
+/// Reports every adapter of every interface that was built in for this system.
 pub fn find(tell: &mut dyn FnMut(Finding)) {
     for (api, backend) in APIS {
         let backends = Backends::from(backend);
@@ -51,7 +45,7 @@ pub fn find(tell: &mut dyn FnMut(Finding)) {
     }
 }
 
-/// Outside a browser `wgpu` answers at once.
+/// Outside a browser `wgpu` completes immediately.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
@@ -65,10 +59,10 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 /// Why Burn cannot use an adapter.
 fn problem(adapter: &wgpu::Adapter, kind: DeviceType, index: usize) -> Option<String> {
     if adapter.get_info().backend == Backend::Gl {
-        return Some("is reached through OpenGL alone, which lacks what Burn's kernels need".to_string());
+        return Some("is only available through OpenGL, which lacks features that Burn's kernels need".to_string());
     }
     if kind == DeviceType::Cpu && index > 0 {
-        return Some("is a second software adapter, and Burn reaches the first alone".to_string());
+        return Some("is a second software adapter, and Burn can only open the first".to_string());
     }
     let mut lacks = Vec::new();
     if !adapter.get_downlevel_capabilities().flags.contains(DownlevelFlags::COMPUTE_SHADERS) {
@@ -78,7 +72,7 @@ fn problem(adapter: &wgpu::Adapter, kind: DeviceType, index: usize) -> Option<St
         lacks.push("subgroup operations".to_string());
     }
     let limits = adapter.limits();
-    // What WebGPU guarantees, and Burn's kernels are written for.
+    // The limits that WebGPU guarantees, which Burn's kernels rely on.
     let least = wgpu::Limits::default();
     for (what, has, needs) in [
         (
@@ -113,26 +107,4 @@ fn kind_name(kind: DeviceType) -> &'static str {
         DeviceType::Cpu => "software",
         DeviceType::Other => "other",
     }
-}
-
-/// Sets up Burn's runtime on the adapter of this interface and kind with this number.
-pub fn open(api: &str, kind: &str, index: usize) -> Result<Device, String> {
-    let kind = match kind {
-        "discrete" => DeviceKind::DiscreteGpu(index),
-        "integrated" => DeviceKind::IntegratedGpu(index),
-        "virtual" => DeviceKind::VirtualGpu(index),
-        "software" => DeviceKind::Cpu,
-        _ => return Err("Burn does not reach adapters that do not say what they are".to_string()),
-    };
-    let api = match api {
-        "Vulkan" => WgpuBackend::Vulkan,
-        "Metal" => WgpuBackend::Metal,
-        "DirectX 12" => WgpuBackend::Dx12,
-        _ => return Err(format!("Burn's kernels do not run on {api}")),
-    };
-    Device::wgpu_options()
-        .graphics_api(api)
-        .device_kind(kind)
-        .init()
-        .map_err(|error| error.to_string().replace('\n', " "))
 }

@@ -1,6 +1,5 @@
-//! Weights from elsewhere, under the names that [`pytorch`](super::pytorch) writes: `encoder.0.weight`,
-//! `encoder.0.bias`, ... of an `nn.Sequential`, and `scaling.offset`, `scaling.scale`, `code.threshold` where there are
-//! some.
+//! Import of weights with the names that [`pytorch`](super::pytorch) writes: `encoder.0.weight`, `encoder.0.bias`, ...
+//! of an `nn.Sequential`, and optionally `scaling.offset`, `scaling.scale`, `code.threshold`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -16,19 +15,19 @@ use toml::Value;
 use super::{Numbers, pytorch::State};
 use crate::{Error, Result};
 
-/// Weights as they were found.
+/// Weights read from a file.
 #[derive(Debug)]
 pub struct Weights {
     state: State,
-    /// What came under `scaling.`.
+    /// Tensors with the prefix `scaling.`.
     scaling: BTreeMap<String, Vec<f64>>,
     origin: String,
 }
 
-/// What a person may not have said, but the weights show.
+/// Shapes of the weights, which determine settings that are not given.
 #[derive(Debug, Default)]
 struct Shapes {
-    /// Layer number to the shape of its weight.
+    /// Shape of the weight of each layer, by the number of the layer.
     layers: BTreeMap<usize, Vec<usize>>,
 }
 
@@ -36,12 +35,12 @@ impl Weights {
     /// Reads a safetensors file.
     ///
     /// # Errors
-    /// A file that is none, or that holds numbers other than floats.
+    /// A file that is not a safetensors file, or that contains numbers other than floats.
     pub fn read(path: &Path) -> Result<Self> {
         let origin = path.display().to_string();
         let bytes = fs::read(path).map_err(|error| Error::at("read", path, error))?;
         let file = SafeTensors::deserialize(&bytes)
-            .map_err(|error| Error::Failed(format!("{origin} is no safetensors file: {error}")))?;
+            .map_err(|error| Error::Failed(format!("{origin} is not a safetensors file: {error}")))?;
         let (mut state, mut scaling) = (State::new(), BTreeMap::new());
         for (name, tensor) in file.tensors() {
             let element = match tensor.dtype() {
@@ -49,11 +48,11 @@ impl Weights {
                 Dtype::F64 => Element::F64,
                 Dtype::F16 => Element::F16,
                 Dtype::BF16 => Element::BF16,
-                // Counters, such as the batches that PyTorch's batch norm has seen.
+                // Counters, such as the number of batches that PyTorch's batch norm has seen.
                 _ if name.ends_with("num_batches_tracked") => continue,
                 other => {
                     return Err(Error::Failed(format!(
-                        "{origin}: `{name}` holds {other:?}, but weights are floating-point numbers"
+                        "{origin}: `{name}` contains {other:?}, but weights must be floating-point numbers"
                     )));
                 }
             };
@@ -85,7 +84,8 @@ impl Weights {
             true => {
                 let names: Vec<&str> = self.state.keys().take(4).map(String::as_str).collect();
                 Err(Error::Failed(format!(
-                    "{} has no `{network}.0.weight` and so on, as an `nn.Sequential` called {network} gives them; it has {}, ...",
+                    "{} has no `{network}.0.weight` and so on, the names in an `nn.Sequential` called {network}; it \
+                     has {}, ...",
                     self.origin,
                     names.join(", ")
                 )))
@@ -94,10 +94,10 @@ impl Weights {
         }
     }
 
-    /// The settings that the shapes of the weights show: kind and sizes of the network, width of the code, norms.
+    /// The settings determined by the shapes of the weights: kind and sizes of the network, width of the code, norms.
     ///
     /// # Errors
-    /// Names or shapes that are none of a perceptron's or a convolutional network's.
+    /// Names or shapes that match neither a perceptron nor a convolutional network.
     pub fn settings(&self) -> Result<Vec<(&'static str, Value)>> {
         let shapes = self.shapes("encoder")?;
         let decoder = self.shapes("decoder")?;
@@ -111,7 +111,7 @@ impl Weights {
             |values: Vec<usize>| Value::Array(values.into_iter().map(|value| Value::Integer(value as i64)).collect());
         let integer = |value: usize| Value::Integer(value as i64);
         let text = |value: &str| Value::String(value.to_string());
-        // A Gaussian code reads two numbers for each unit that the decoder reads.
+        // The encoder of a Gaussian code gives two numbers for each unit that the decoder reads.
         let read = decoder.layers.values().find(|shape| shape.len() == 2).map_or(last[0], |shape| shape[1]);
         let is_gaussian = last[0] == 2 * read;
         let mut settings = vec![("model.code_dim", integer(if is_gaussian { read } else { last[0] }))];
@@ -120,7 +120,7 @@ impl Weights {
         }
         if convolutions.is_empty() {
             let down: Vec<usize> = linear[..linear.len() - 1].iter().map(|shape| shape[0]).collect();
-            // What a layer reads is what the one before it gives.
+            // The input width of a layer is the output width of the one before it.
             let up: Vec<usize> =
                 decoder.layers.values().filter(|shape| shape.len() == 2).skip(1).map(|shape| shape[1]).collect();
             let is_mirrored = up.iter().eq(down.iter().rev());
@@ -146,7 +146,7 @@ impl Weights {
         Ok(settings)
     }
 
-    /// Offset and scale of each feature that the weights expect, if they came with them.
+    /// Offset and scale of each feature that the weights expect, if the file contains them.
     ///
     /// # Errors
     /// A scale of 0.
@@ -156,14 +156,14 @@ impl Weights {
         };
         match scale.iter().any(|scale| *scale == 0.0 || !scale.is_finite()) || offset.len() != scale.len() {
             true => Err(Error::Failed(format!(
-                "{}: `scaling.scale` holds a 0, or not as many numbers as `scaling.offset`",
+                "{}: `scaling.scale` contains a 0, or not as many numbers as `scaling.offset`",
                 self.origin
             ))),
             false => Ok(Some([offset.clone(), scale.clone()])),
         }
     }
 
-    /// `model` with these weights in place of its own.
+    /// `model` with these weights instead of its own.
     ///
     /// # Errors
     /// A layer without weights, weights of another shape, or weights without a layer.
@@ -191,8 +191,8 @@ impl Weights {
         }
         match left.keys().next() {
             Some(name) => Err(Error::Failed(format!(
-                "{}: `{name}` belongs to no layer of the network that the settings describe: check `model.network` (an `nn.Sequential` counts \
-                 its activations too)",
+                "{}: `{name}` belongs to no layer of the network described by the settings: check `model.network` (an \
+                 `nn.Sequential` counts its activations too)",
                 self.origin
             ))),
             None => Ok(model),

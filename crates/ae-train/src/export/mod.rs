@@ -1,4 +1,4 @@
-//! A trained model for other programs: PyTorch, ONNX, Burn; and weights from there.
+//! Export of a trained model to PyTorch, ONNX and Burn, and import of weights.
 
 pub mod import;
 pub mod onnx;
@@ -8,26 +8,26 @@ use ae_data::{Encoding, Kind};
 use ae_model::{AnyCode, Bernoulli, Code, SquaredError, code::Plain};
 use burn::tensor::Tensor;
 
-use crate::{Error, Result, evaluation::numbers, trained::Trained};
+use crate::{Error, Result, tensors::numbers, trained::Trained};
 
 /// Numbers with a shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Numbers {
-    /// Sizes, the slowest first.
+    /// Sizes of the dimensions, slowest first.
     pub shape: Vec<usize>,
     /// Values, row-major.
     pub values: Vec<f32>,
 }
 
 impl Numbers {
-    /// Of a tensor.
+    /// Copies a tensor.
     fn of<const D: usize>(tensor: Tensor<D>) -> Result<Self> {
         Ok(Self { shape: tensor.dims().to_vec(), values: numbers(tensor)? })
     }
 }
 
-/// A feature whose offset is this many times its scale, or more, is read in double precision: single precision would
-/// leave it less than four digits.
+/// A feature whose offset is at least this many times its scale is read in double precision: single precision would
+/// leave less than four digits.
 const FAR: f64 = 1e4;
 
 /// Offset and scale of each feature, in double precision.
@@ -36,7 +36,7 @@ pub fn scaling(trained: &Trained) -> [Vec<f64>; 2] {
     [offset, scale]
 }
 
-/// The features in the order in which they go in and come out: of a category its levels, of truth values with words of
+/// Names of the features in the order of inputs and outputs: for a category its levels, for booleans with words of
 /// their own the true one, as `column=level`.
 pub fn features(trained: &Trained) -> Vec<String> {
     let encoding = Encoding::new(trained.columns());
@@ -58,14 +58,14 @@ pub fn features(trained: &Trained) -> Vec<String> {
     names
 }
 
-/// The features that single precision would cut digits off, since they are far from zero and close together.
+/// The features that need double precision, because their values are far from zero and close together.
 pub fn far(trained: &Trained) -> Vec<String> {
     let [offset, scale] = scaling(trained);
     let is_far = offset.iter().zip(&scale).map(|(offset, scale)| offset.abs() >= FAR * scale);
     features(trained).into_iter().zip(is_far).filter(|(_, is_far)| *is_far).map(|(name, _)| name).collect()
 }
 
-/// In what order the features are, in words.
+/// Describes the order of the features.
 fn order(trained: &Trained) -> String {
     match trained.schema.geometry {
         Some(geometry) => format!("an image of {geometry} (channels, height, width), row by row"),
@@ -74,21 +74,21 @@ fn order(trained: &Trained) -> String {
     }
 }
 
-/// What the decoder's output stands for, feature by feature.
+/// The meaning of the decoder's output for a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
-    /// The values themselves.
+    /// The value itself.
     Values,
-    /// Logits of truth values.
+    /// Logit of a boolean.
     Logits,
-    /// Logits of a category's levels.
+    /// Logits of the levels of a category.
     Levels,
 }
 
-/// The parts of the features by what the decoder's output stands for: meaning, and the half-open range of the features.
+/// Groups of features by the meaning of the decoder's output: meaning, and the half-open range of features.
 ///
 /// # Errors
-/// A reconstruction loss of another crate, of which that is not known.
+/// A reconstruction loss of another crate, whose meaning is not known.
 fn meanings(trained: &Trained) -> Result<Vec<(Meaning, usize, usize)>> {
     let loss = &trained.config.model.reconstruction;
     let numbers = match (loss.get::<SquaredError>(), loss.get::<Bernoulli>()) {
@@ -114,10 +114,10 @@ fn meanings(trained: &Trained) -> Result<Vec<(Meaning, usize, usize)>> {
     Ok(parts)
 }
 
-/// What the code of a model is after training.
+/// The deterministic form of the code of a model after training.
 ///
 /// # Errors
-/// A code that cannot be said so.
+/// A code without such a form.
 fn plain(code: &AnyCode) -> Result<Plain> {
     code.plain().ok_or_else(|| {
         Error::Failed("a model with this code cannot be exported: no other program can compute it".to_string())

@@ -1,5 +1,5 @@
-//! PyTorch: weights under the names of two `nn.Sequential`s, `encoder` and `decoder`, and the lines of Python that
-//! build and load them.
+//! Export to PyTorch: weights with the names of two `nn.Sequential`s, `encoder` and `decoder`, and Python code that
+//! builds the model and loads them.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ fn activation(activation: Activation) -> &'static str {
     }
 }
 
-/// A layer in PyTorch's words, and its tensors.
+/// A layer as PyTorch code, and its tensors.
 fn layer(layer: &Layer, is_image: bool) -> Result<(String, Vec<(&'static str, Numbers)>)> {
     let pair = |weight: Numbers, bias: &Tensor<1>| -> Result<Vec<(&'static str, Numbers)>> {
         Ok(vec![("weight", weight), ("bias", Numbers::of(bias.clone())?)])
@@ -46,7 +46,8 @@ fn layer(layer: &Layer, is_image: bool) -> Result<(String, Vec<(&'static str, Nu
             let [from, to, kernel, _] = weight.dims();
             let padding = kernel / 2;
             let text = format!(
-                "nn.ConvTranspose2d({from}, {to}, {kernel}, stride={stride}, padding={padding}, output_padding=({rows}, {columns}))"
+                "nn.ConvTranspose2d({from}, {to}, {kernel}, stride={stride}, padding={padding}, \
+                 output_padding=({rows}, {columns}))"
             );
             (text, pair(Numbers::of(weight.clone())?, bias)?)
         }
@@ -71,7 +72,7 @@ fn layer(layer: &Layer, is_image: bool) -> Result<(String, Vec<(&'static str, Nu
     })
 }
 
-/// One of the two networks: the lines of its layers, and its tensors under their names.
+/// One of the two networks: the code of its layers, and its tensors by name.
 fn sequential(name: &str, layers: &[Layer], state: &mut State) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     let mut is_image = false;
@@ -88,10 +89,10 @@ fn sequential(name: &str, layers: &[Layer], state: &mut State) -> Result<Vec<Str
     Ok(lines)
 }
 
-/// The tensors of a model, without its [`scaling`](super::scaling), and the lines of Python that load both from `file`.
+/// The tensors of a model, without its [`scaling`](super::scaling), and Python code that loads both from `file`.
 ///
 /// # Errors
-/// A device that fails to give its numbers back.
+/// A device that fails to return its numbers.
 pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
     let mut state = State::new();
     let [encoder, decoder] = trained.model.layers();
@@ -141,32 +142,37 @@ pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
         parts => format!("    r = torch.cat([{}], 1)\n", parts.join(", ")),
     };
     let python = format!(
-        "import torch\nfrom torch import nn\nfrom safetensors.torch import load_file\n\nstate = load_file({file:?})\noffset, scale = \
-         state.pop(\"scaling.offset\"), state.pop(\"scaling.scale\")\n{extra}model = nn.ModuleDict({{\n    \"encoder\": \
-         nn.Sequential(\n{}    ),\n    \"decoder\": nn.Sequential(\n{}    ),\n}})\nmodel.load_state_dict(state{})\nmodel.eval()\n\n{}\n\n\n@torch.no_grad()\ndef \
-         encode(x):  # rows of {width} features in the units of the data, NaN where missing; float64 if they are far from zero\n    missing = \
-         x.isnan()\n    x = torch.where(missing, 0.0, ((x - offset) / scale).float())\n{mask}{code}    return \
-         h\n\n\n@torch.no_grad()\ndef decode(h):  # back in the units of the data, float64\n    o = model[\"decoder\"](h)\n{output}    return r * scale + offset\n",
+        "import torch\nfrom torch import nn\nfrom safetensors.torch import load_file\n\n\
+         state = load_file({file:?})\n\
+         offset, scale = state.pop(\"scaling.offset\"), state.pop(\"scaling.scale\")\n{extra}\
+         model = nn.ModuleDict({{\n    \"encoder\": nn.Sequential(\n{}    ),\n    \
+         \"decoder\": nn.Sequential(\n{}    ),\n}})\n\
+         model.load_state_dict(state{})\nmodel.eval()\n\n{}\n\n\n\
+         @torch.no_grad()\ndef encode(x):  # rows of {width} features in the units of the data, NaN where missing; \
+         float64 if they are far from zero\n    missing = x.isnan()\n    \
+         x = torch.where(missing, 0.0, ((x - offset) / scale).float())\n{mask}{code}    return h\n\n\n\
+         @torch.no_grad()\ndef decode(h):  # back in the units of the data, float64\n    \
+         o = model[\"decoder\"](h)\n{output}    return r * scale + offset\n",
         list(&encoder),
         list(&decoder),
-        // PyTorch's batch norm also counts its batches, which nothing here needs.
+        // PyTorch's batch norm also counts its batches, which is not needed here.
         if state.keys().any(|name| name.ends_with("running_mean")) { ", strict=False" } else { "" },
         listed(trained),
     );
     Ok((state, python))
 }
 
-/// The lines of Python that say what the features are.
+/// Python code that names the features.
 fn listed(trained: &Trained) -> String {
     if trained.schema.columns.is_empty() {
         return format!("# A row is {}.", order(trained));
     }
-    let mut text = "# A row, in this order: numbers, truth values (0 or 1), then of each category its levels (1 for the row's, 0 for the \
-                    others).\nfeatures = ["
+    let mut text = "# A row, in this order: numbers, booleans (0 or 1), then for each category its levels (1 for the \
+                    level of the row, 0 for the others).\nfeatures = ["
         .to_string();
     let mut column = usize::MAX;
     for name in features(trained) {
-        // A text of JSON is one of Python.
+        // A JSON string is a valid Python string.
         let name = serde_json::to_string(&name).expect("a name is JSON");
         let starts_line = column.saturating_add(name.len() + 3) > 100;
         column = if starts_line { 4 } else { column } + name.len() + 2;
@@ -175,10 +181,10 @@ fn listed(trained: &Trained) -> String {
     text + "\n]"
 }
 
-/// The tensors as the bytes of a safetensors file, beside offset and scale of the features in double precision.
+/// The tensors as the bytes of a safetensors file, together with offset and scale of the features in double precision.
 ///
 /// # Errors
-/// None that a person could cause: tensors whose shapes do not hold their values.
+/// Tensors whose shapes do not match their values, which is a bug.
 pub fn serialize(state: &State, [offset, scale]: &[Vec<f64>; 2]) -> Result<Vec<u8>> {
     let mut tensors: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = state
         .iter()
@@ -195,8 +201,7 @@ pub fn serialize(state: &State, [offset, scale]: &[Vec<f64>; 2]) -> Result<Vec<u
             values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         ));
     }
-    let failed =
-        |error: safetensors::SafeTensorError| Error::Failed(format!("cannot put the weights together: {error}"));
+    let failed = |error: safetensors::SafeTensorError| Error::Failed(format!("cannot serialize the weights: {error}"));
     let views = tensors
         .iter()
         .map(|(name, dtype, shape, bytes)| Ok((*name, TensorView::new(*dtype, shape.clone(), bytes).map_err(failed)?)))

@@ -1,4 +1,4 @@
-//! How many units of the code were active for no example since the epoch began.
+//! Number of units of the code that have been active for no example since the start of the epoch.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use burn::{
     },
 };
 
-/// Counts units whose size never passed that of an inactive one ([`ae_model::Activation::inactive`]).
+/// Counts units whose absolute value never exceeded that of an inactive unit ([`ae_model::Activation::inactive`]).
 #[derive(Clone, Default)]
 pub struct DeadUnits {
     peak: Vec<f32>,

@@ -1,4 +1,4 @@
-//! A number per step, averaged over the epoch with the weight that belongs to it.
+//! A number per step, averaged over the epoch with a weight per step.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -24,12 +24,12 @@ pub struct Mean {
 }
 
 impl Mean {
-    /// The mean of `read`, which gives a value and the count that it is an average over.
+    /// The mean of the values that `read` returns, each with the count it is an average over.
     pub fn new(name: &str, read: impl Fn(&Statistics) -> (f64, f64) + Send + Sync + 'static) -> Self {
         Self { name: Arc::new(name.to_string()), read: Arc::new(read), state: NumericMetricState::new() }
     }
 
-    /// The loss, or the term of it with this name, per example.
+    /// The loss, or its term with this name, per example.
     pub fn loss(name: impl Into<Cow<'static, str>>) -> Self {
         let name = name.into();
         Self::new(&name.clone(), move |step| {

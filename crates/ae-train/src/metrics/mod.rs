@@ -1,7 +1,8 @@
-//! What is measured at every step, as Burn metrics: the dashboard shows them, `metrics.csv` keeps their value of each
-//! epoch.
+//! Metrics measured at every step, as Burn metrics: the dashboard shows them, and `metrics.csv` keeps their value for
+//! each epoch.
 //!
-//! A metric that is a mean over the batch is one line in [`register`]; any other is one file here and one line there.
+//! A metric that is a mean over the batch is one line in [`register`]; any other metric is a file here and a line
+//! there.
 
 mod dead_units;
 mod mean;
@@ -16,19 +17,19 @@ pub use mean::Mean;
 
 use crate::Trainee;
 
-/// Name of the metric that the best epoch is chosen by, on the validation rows.
+/// Name of the metric on the validation rows by which the best epoch is chosen.
 pub const LOSS: &str = "loss";
 
-/// Variance per value of each part, which turns its `mse` into its `fvu`.
+/// Variance per value of the training and validation rows, by which `mse` is divided to get `fvu`.
 #[derive(Debug, Clone, Copy)]
 pub struct Variances {
-    /// Of the training rows.
+    /// Variance of the training rows.
     pub train: f64,
-    /// Of the validation rows.
+    /// Variance of the validation rows.
     pub validation: f64,
 }
 
-/// Adds every metric that `trainee` gives values for.
+/// Registers every metric for which `trainee` has values.
 pub fn register<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
     training: SupervisedTraining<Trainee<E, D, C>>,
     trainee: &Trainee<E, D, C>,
@@ -49,7 +50,7 @@ pub fn register<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         training =
             both(training, Mean::new("saturation", |step| (step.saturation.unwrap_or(f64::NAN), step.examples as f64)));
     }
-    // In training it would cost about as much again as the step; on the validation rows it costs a pass.
+    // During training it would cost about as much again as the step; on the validation rows it costs a pass.
     let jacobian = Mean::new("jacobian_norm2", |step| (step.jacobian_norm2.unwrap_or(f64::NAN), step.examples as f64));
     training = training.metric_valid_numeric(jacobian);
     training.metric_train_numeric(LearningRateMetric::new())

@@ -1,4 +1,4 @@
-//! From the bytes of a file to UTF-8: compressed files, byte order marks, UTF-16, and other encodings by their names.
+//! Converts the bytes of a file to UTF-8: gzip, byte order marks, UTF-16, and other encodings by name.
 
 use std::{
     fs::File,
@@ -14,19 +14,20 @@ use crate::{
     limit::{Limit, shown},
 };
 
-/// How a file is written.
+/// The encoding of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Charset {
     encoding: &'static Encoding,
-    /// Whether the file begins with the mark of its encoding.
+    /// Whether the file begins with a byte order mark.
     has_mark: bool,
 }
 
-/// Bytes of a file that are looked at before it is read.
+/// Number of bytes from which the encoding is detected.
 const START: usize = 4096;
 
 impl Charset {
-    /// The text of `file` as UTF-8 without a byte order mark: the file itself from an offset on, or a temporary copy.
+    /// The contents of `file` as UTF-8 without a byte order mark: a file and an offset in it. The file is a temporary
+    /// copy if it had to be decompressed or decoded.
     pub(super) fn open(
         mut file: File,
         path: &Path,
@@ -42,13 +43,14 @@ impl Charset {
             let most = limit.unpacked(packed);
             let mut plain = BufWriter::new(tempfile::tempfile().map_err(failed)?);
             let copied = io::copy(&mut MultiGzDecoder::new(BufReader::new(&mut file)).take(most), &mut plain);
-            let copied =
-                copied.map_err(|error| malformed(format!("damaged gzip file ({error}): fetch or write it again")))?;
+            let copied = copied
+                .map_err(|error| malformed(format!("damaged gzip file ({error}): download or write it again")))?;
             if copied >= most {
                 let (packed, most) = (shown(packed), shown(most));
                 return Err(malformed(format!(
-                    "its {packed} are more than {most} when they are unpacked, as a file made to do harm would be: if that is right, unpack it \
-                     yourself, or give a larger `--max-memory`"
+                    "decompresses from {packed} to more than {most}, which suggests a decompression bomb: if that is \
+                     correct, decompress \
+                     it yourself, or set a larger `--max-memory`"
                 )));
             }
             file = plain.into_inner().map_err(|error| failed(error.into_error()))?;
@@ -57,17 +59,17 @@ impl Charset {
         let encoding = match (named, Encoding::for_bom(&start), by_zeros(&start)) {
             (Some(name), ..) => Encoding::for_label(name.as_bytes()).ok_or_else(|| {
                 malformed(format!(
-                    "`{name}` is no encoding that is known: utf-8, utf-16le, latin1, windows-1252, shift_jis, gbk, ..."
+                    "`{name}` is not a known encoding: use utf-8, utf-16le, latin1, windows-1252, shift_jis, gbk, ..."
                 ))
             })?,
             (None, Some((encoding, _)), _) | (None, None, Some(encoding)) => encoding,
             (None, None, None) => UTF_8,
         };
-        // In UTF-16 the end of a line is never without a zero byte.
+        // In UTF-16 every line end has a zero byte.
         if named.is_some() && (encoding == UTF_16LE || encoding == UTF_16BE) && !start.contains(&0) && !start.is_empty()
         {
             return Err(malformed(format!(
-                "holds no zero byte, and so is not {}: leave out `--encoding`, or name another",
+                "has no zero bytes, so it is not {}: leave out `--encoding`, or name another one",
                 encoding.name()
             )));
         }
@@ -76,7 +78,7 @@ impl Charset {
         if encoding == UTF_8 {
             if start.contains(&0) {
                 return Err(malformed(
-                    "is no text: it holds zero bytes. Give the file the ending of its format".to_string(),
+                    "is not text, because it has zero bytes: give the file the extension of its format".to_string(),
                 ));
             }
             return Ok((charset, file, mark as u64));
@@ -85,7 +87,7 @@ impl Charset {
         let mut plain = BufWriter::new(tempfile::tempfile().map_err(failed)?);
         decode(encoding, &mut BufReader::new(file), &mut plain).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => malformed(format!(
-                "{error}: it is not {}; name its encoding, such as `--encoding latin1`",
+                "{error}, so it is not {}: name the encoding, such as `--encoding latin1`",
                 encoding.name()
             )),
             _ => failed(error),
@@ -93,12 +95,12 @@ impl Charset {
         Ok((charset, plain.into_inner().map_err(|error| failed(error.into_error()))?, 0))
     }
 
-    /// What was found out, if it is worth saying.
+    /// A note on the encoding, if it is not UTF-8.
     pub(super) fn note(&self) -> Option<String> {
         (self.encoding != UTF_8).then(|| format!("read as {}", self.encoding.name()))
     }
 
-    /// Something that writes UTF-8 text in this encoding, gzipped if it is `packed`.
+    /// A writer that takes UTF-8 and writes this encoding, gzipped if `packed`.
     pub(super) fn writer<W: Write>(&self, output: W, packed: bool) -> io::Result<Encoded<W>> {
         let mut output =
             if packed { Output::Packed(GzEncoder::new(output, Compression::default())) } else { Output::Plain(output) };
@@ -114,7 +116,7 @@ impl Charset {
     }
 }
 
-/// The first bytes; the file is at its start again.
+/// The first bytes. The position of the file is then at its start.
 fn beginning(file: &mut File) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
     file.rewind()?;
@@ -123,7 +125,7 @@ fn beginning(file: &mut File) -> io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// UTF-16 without a mark: every other byte of what is mostly Latin letters is zero.
+/// Detects UTF-16 without a byte order mark: in mostly Latin text every other byte is zero.
 fn by_zeros(start: &[u8]) -> Option<&'static Encoding> {
     let zeros = |offset: usize| start.iter().skip(offset).step_by(2).filter(|&&byte| byte == 0).count();
     let half = start.len() / 2;
@@ -150,7 +152,7 @@ fn decode(encoding: &'static Encoding, input: &mut impl Read, output: &mut impl 
                 DecoderResult::InputEmpty => break,
                 DecoderResult::OutputFull => {}
                 DecoderResult::Malformed(..) => {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, format!("byte {before} makes no sense")));
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, format!("byte {before} is invalid")));
                 }
             }
         }
@@ -181,16 +183,16 @@ impl<W: Write> Write for Output<W> {
     }
 }
 
-/// UTF-8 on its way into another encoding.
+/// Writes UTF-8 in another encoding.
 pub(super) struct Encoded<W: Write> {
     output: Output<W>,
     encoding: &'static Encoding,
-    /// The beginning of a character that is not whole yet.
+    /// The bytes of an incomplete character.
     rest: Vec<u8>,
 }
 
 impl<W: Write> Encoded<W> {
-    /// Writes what is left.
+    /// Writes the rest and the end of the gzip stream.
     pub(super) fn finish(self) -> io::Result<()> {
         match self.output {
             Output::Plain(mut output) => output.flush(),
@@ -222,7 +224,10 @@ impl<W: Write> Write for Encoded<W> {
             );
             let (result, _, unmappable) = encoder.encode_from_utf8_to_vec(&text, &mut encoded, false);
             if result != CoderResult::InputEmpty || unmappable {
-                return Err(io::Error::other(format!("a character that {} does not have", self.encoding.name())));
+                return Err(io::Error::other(format!(
+                    "it has a character that {} cannot represent",
+                    self.encoding.name()
+                )));
             }
             self.output.write_all(&encoded)?;
         }
@@ -251,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn every_encoding_is_read_and_written_back_to_the_byte() {
+    fn every_encoding_is_read_and_written_back_unchanged() {
         let text = "größe,a\n1,\"€\"\n";
         let wide = |bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
         let packed = |bytes: &[u8]| {
@@ -274,7 +279,7 @@ mod tests {
             assert_eq!(found, text, "{charset:?}");
             let mut back = Vec::new();
             let mut writer = charset.writer(&mut back, bytes.starts_with(&[0x1f, 0x8b])).unwrap();
-            // In pieces that cut characters apart.
+            // In pieces that split characters.
             text.as_bytes().chunks(3).for_each(|piece| writer.write_all(piece).unwrap());
             writer.finish().unwrap();
             assert_eq!(back, bytes, "{charset:?}");
@@ -282,9 +287,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_refused() {
+    fn files_that_are_not_text_are_refused() {
         assert!(opened(b"PK\x03\x04\0\0\0", None).unwrap_err().contains("zero bytes"));
-        assert!(opened(b"a", Some("klingon")).unwrap_err().contains("`klingon` is no encoding"));
+        assert!(opened(b"a", Some("klingon")).unwrap_err().contains("`klingon` is not a known encoding"));
         assert!(opened(b"a,b\n1,2\n", Some("utf-16")).unwrap_err().contains("is not UTF-16LE: leave out `--encoding`"));
         assert!(opened(b"\x1f\x8b\x08garbage", None).unwrap_err().contains("damaged gzip"));
         let bomb = {
@@ -292,6 +297,6 @@ mod tests {
             packer.write_all(&vec![b' '; 4 << 20]).unwrap();
             packer.finish().unwrap()
         };
-        assert!(opened(&bomb, None).is_ok(), "a table of blanks is none");
+        assert!(opened(&bomb, None).is_ok(), "a file of spaces below the limit is not a bomb");
     }
 }

@@ -1,5 +1,5 @@
-//! How a table of text is laid out: its delimiter, its header, its comments. What a person says decides; the rest is
-//! found out from the first lines, and said where it could have been otherwise.
+//! The layout of a text table: its delimiter, header and comments. Options decide; the rest is detected from the first
+//! lines, and reported if it is not obvious.
 
 use csv::{ByteRecord, ReaderBuilder};
 
@@ -7,53 +7,55 @@ use super::quotes::wrong_in;
 use crate::{
     Missing, Options,
     cell::{Shape, trimmed},
+    words::{counted, few},
 };
 
-/// Lines that the layout is found out from.
+/// Number of lines from which the layout is detected.
 const LINES: usize = 100;
 
-/// How a table of text is laid out.
+/// The layout of a text table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dialect {
-    /// What separates the cells.
+    /// The byte that separates cells.
     pub(super) delimiter: u8,
-    /// Lines that begin so are left out.
+    /// The byte that starts a comment line.
     pub(super) comment: Option<u8>,
-    /// Bytes of what stands before the first record: a line that names the delimiter, comments.
+    /// Number of bytes before the first record: a `sep=` line and comments.
     pub(super) start: usize,
-    /// Whether the first record names the columns.
+    /// Whether the first record has the names of the columns.
     pub(super) header: bool,
     /// The names of the columns.
     pub(super) names: Vec<String>,
-    /// Whether each row has one cell more than the header, in front: its name, as R writes it.
+    /// Whether each row begins with one cell more than the header, its name, as R writes it.
     pub(super) row_names: bool,
-    /// What was found out and could be otherwise.
+    /// What was detected and is not obvious, in sentences.
     pub(super) notes: Vec<String>,
 }
 
-/// Records of `text`.
+/// A CSV reader for this layout.
 pub(super) fn builder(delimiter: u8, comment: Option<u8>) -> ReaderBuilder {
     let mut builder = ReaderBuilder::new();
     builder.has_headers(false).flexible(true).delimiter(delimiter).comment(comment);
     builder
 }
 
-/// The cells of a record: of several delimiters in a row that are spaces, one counts.
+/// The cells of a record. Several spaces are one delimiter.
 pub(super) fn cells(record: &ByteRecord, delimiter: u8) -> impl Iterator<Item = &[u8]> {
     record.iter().filter(move |cell| delimiter != b' ' || !cell.is_empty())
 }
 
 impl Dialect {
-    /// The layout of a text that begins with `start`; `is_whole` if that is all of it. None for an empty one.
+    /// Detects the layout of a text that begins with `start`; `is_whole` if that is all of it. `None` for an empty
+    /// text.
     ///
     /// # Errors
-    /// What cannot be.
+    /// A description of what is wrong above the table.
     pub(super) fn of(start: &[u8], is_whole: bool, options: &Options) -> Result<Option<Self>, String> {
         let (mut notes, mut at) = (Vec::new(), 0);
         let mut delimiter = options.delimiter.map(|delimiter| delimiter as u8);
         let first = line(start, 0);
         if let Some(named) = text(first).trim().strip_prefix("sep=").filter(|named| named.len() <= 1) {
-            delimiter = delimiter.or(named.bytes().next().or(Some(b'\t'))); // the line's own tab was trimmed
+            delimiter = delimiter.or(named.bytes().next().or(Some(b'\t'))); // a tab was trimmed from the line
             at = first.len();
         }
         let mut comments = Vec::new();
@@ -66,7 +68,7 @@ impl Dialect {
         let delimiter = delimiter.unwrap_or_else(|| find_delimiter(|delimiter| sample(delimiter, at)));
         let mut records = sample(delimiter, at);
         let is_number = |cell: &String| Shape::of(cell).is_some();
-        // A header can be behind the mark of a comment, too: if what follows is no header, and has as many cells.
+        // The header may be the last comment line, if no header follows and the number of cells is the same.
         if let Some(&(place, last)) = comments.last()
             && options.header != Some(false)
             && records.first().is_some_and(|first| first.iter().any(is_number))
@@ -77,61 +79,42 @@ impl Dialect {
             {
                 (records, at) = (behind, place + mark);
                 comments.pop();
-                notes.push("the names of the columns were taken from the comment above them".to_string());
+                notes.push("the names of the columns were read from the comment line above the table".to_string());
             }
         }
         if !comments.is_empty() {
-            let (count, s) = (comments.len(), if comments.len() == 1 { "" } else { "s" });
-            notes.push(format!("{count} comment line{s} before the table left out"));
+            notes.push(format!("left out: {} above the table", counted(comments.len(), "comment line")));
         }
-        let Some(first) = records.first() else { return Ok(None) };
+        if records.is_empty() {
+            return Ok(None);
+        }
         let (header, said) = match options.header {
             Some(header) => (header, None),
             None => find_header(&records),
         };
         notes.extend(said);
-        let width = records.iter().skip(usize::from(header)).map(Vec::len).max().unwrap_or(first.len());
-        let body = || records.iter().skip(1);
-        let is_trailing = body().all(|record| record.last().is_some_and(|cell| cell.is_empty()));
-        let row_names =
-            header && records.len() > 1 && body().all(|record| record.len() == first.len() + 1) && !is_trailing;
-        // A title above the table: alone in its line, while the lines below have as many cells as one another.
-        let widths: Vec<usize> = body().map(Vec::len).collect();
-        let is_even = widths.len() > 2 && widths[1..].iter().all(|width| *width == widths[1]);
-        if header
-            && options.header.is_none()
-            && !row_names
-            && !is_trailing
-            && is_even
-            && first.len() < widths[1]
-            && first.len() < 3
-        {
-            let title = first.iter().find(|cell| !cell.is_empty()).cloned().unwrap_or_default();
-            // Wrong quotes make cells of one, too.
+        let is_detected = header && options.header.is_none();
+        let row_names = header && has_row_names(&records);
+        if let Some(title) = title_above(&records).filter(|_| is_detected && !row_names) {
+            // Wrong quotes have the same effect.
             let lines_before = start[..at].iter().filter(|&&byte| byte == b'\n').count();
-            let quotes = wrong_in(&start[at..], delimiter, comment, lines_before + 1);
-            return Err(quotes.unwrap_or_else(|| format!(
-                "its first line, `{title}`, has {} of the {} cells of the lines below it: delete what stands above the names of the columns",
-                first.len(),
-                widths[1]
-            )));
+            return Err(wrong_in(&start[at..], delimiter, comment, lines_before + 1).unwrap_or(title));
         }
-        let mut names: Vec<String> = match header {
-            true => first.iter().map(|name| name.trim().to_string()).collect(),
-            false => (0..width).map(|index| format!("c{index}")).collect(),
-        };
+        let mut names = names_of(&records, header);
         if row_names {
             names.insert(0, String::new());
             notes.push(
-                "the rows have one cell more than the header: the first one was taken for the row's name".to_string(),
+                "the rows have one cell more than the header: the first cell was read as the name of the row"
+                    .to_string(),
             );
         }
-        // One column may have no name; the others are named by their places.
+        // One column may have no name; further ones are named by their positions.
         let unnamed: Vec<usize> = (0..names.len()).filter(|&index| names[index].is_empty()).collect();
-        if header && options.header.is_none() && names.len() > 2 && unnamed.len() + 1 == names.len() {
+        if is_detected && names.len() > 2 && unnamed.len() + 1 == names.len() {
             let title = names.iter().find(|name| !name.is_empty()).cloned().unwrap_or_default();
             return Err(format!(
-                "its first line, `{title}`, names no columns: delete what stands above the names (or say `--header` if these are they)"
+                "its first line, `{title}`, does not look like column names: delete everything above them, or use \
+                 `--header` if they are the names"
             ));
         }
         for &index in unnamed.iter().skip(1) {
@@ -141,7 +124,45 @@ impl Dialect {
     }
 }
 
-/// The line that begins at `at`, its end included; a carriage return alone ends one, too.
+/// Whether the last cell of each record below the first is empty, because lines end with a delimiter.
+fn is_trailing(records: &[Vec<String>]) -> bool {
+    records[1..].iter().all(|record| record.last().is_some_and(|cell| cell.is_empty()))
+}
+
+/// Whether each record below the first has one cell more, in front.
+fn has_row_names(records: &[Vec<String>]) -> bool {
+    let width = records[0].len() + 1;
+    records.len() > 1 && records[1..].iter().all(|record| record.len() == width) && !is_trailing(records)
+}
+
+/// The error for a title above the table: its line has fewer cells than all lines below it.
+fn title_above(records: &[Vec<String>]) -> Option<String> {
+    let (first, widths) = (&records[0], records[1..].iter().map(Vec::len).collect::<Vec<usize>>());
+    let is_even = widths.len() > 2 && widths[1..].iter().all(|width| *width == widths[1]);
+    let is_title = !is_trailing(records) && is_even && first.len() < widths[1] && first.len() < 3;
+    is_title.then(|| {
+        let title = first.iter().find(|cell| !cell.is_empty()).cloned().unwrap_or_default();
+        format!(
+            "its first line, `{title}`, has {}, but the lines below it have {}: delete everything above the names of \
+             the columns",
+            counted(first.len(), "cell"),
+            widths[1]
+        )
+    })
+}
+
+/// The names of the columns: those of the header, or `c0`, `c1`, ...
+fn names_of(records: &[Vec<String>], header: bool) -> Vec<String> {
+    match header {
+        true => records[0].iter().map(|name| name.trim().to_string()).collect(),
+        false => {
+            let width = records.iter().map(Vec::len).max().unwrap_or(0);
+            (0..width).map(|index| format!("c{index}")).collect()
+        }
+    }
+}
+
+/// The line that begins at `at`, including its end, which may be a single carriage return.
 fn line(text: &[u8], at: usize) -> &[u8] {
     let rest = &text[at.min(text.len())..];
     match rest.iter().position(|&byte| byte == b'\n' || byte == b'\r') {
@@ -155,7 +176,7 @@ fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
-/// The first records; the last one of a cut text may be cut, too.
+/// The first records. Of a truncated text the last record is left out.
 fn sample(text: &[u8], is_whole: bool, delimiter: u8, comment: Option<u8>) -> Vec<Vec<String>> {
     let mut reader = builder(delimiter, comment).from_reader(text);
     let mut records: Vec<Vec<String>> = Vec::new();
@@ -170,8 +191,8 @@ fn sample(text: &[u8], is_whole: bool, delimiter: u8, comment: Option<u8>) -> Ve
     records
 }
 
-/// The delimiter that gives the same number of cells in most lines. Of several, the one that is rarer in texts and in
-/// numbers.
+/// The delimiter that gives the same number of cells in most lines. If there are several, the one that is least common
+/// in words and numbers.
 fn find_delimiter(sample: impl Fn(u8) -> Vec<Vec<String>>) -> u8 {
     let mut best = (0, b',');
     for delimiter in [b'\t', b';', b'|', b',', b' '] {
@@ -186,12 +207,12 @@ fn find_delimiter(sample: impl Fn(u8) -> Vec<Vec<String>>) -> u8 {
         let is_number = |cell: &&String| Shape::of(cell).is_some() || Missing::Usual.has(cell);
         let numbers = records.iter().skip(1).flatten().filter(is_number).count();
         let cells = records.iter().skip(1).map(Vec::len).sum::<usize>();
-        // Words have spaces between, too.
+        // Spaces also occur between words.
         if usual < 2 || delimiter == b' ' && numbers * 2 < cells.max(1) {
             continue;
         }
         let same = widths.iter().filter(|&&width| width == usual).count();
-        // Twentieths, so that a slip in a line does not decide.
+        // In steps of 1/20, so that a single odd line does not decide.
         let share = same * 20 / widths.len();
         if share > best.0 {
             best = (share, delimiter);
@@ -200,7 +221,7 @@ fn find_delimiter(sample: impl Fn(u8) -> Vec<Vec<String>>) -> u8 {
     best.1
 }
 
-/// Whether the first record names the columns, and what is to be said of that.
+/// Whether the first record has the names of the columns, and a note if it is not obvious.
 fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
     let first = &records[0];
     let is_number = |cell: &String| Shape::of(cell).is_some();
@@ -210,14 +231,15 @@ fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
         let is_row = is_one_of_many(records);
         let said = || {
             format!(
-                "the first line ({}) was taken for a row, since its cells occur below it, too: `--header` if it names the columns",
-                few(first)
+                "the first line ({}) was read as a row, because its cells also occur below it: use `--header` if it \
+                 has the column names",
+                few(first, 4)
             )
         };
         return (!is_row, is_row.then(said));
     }
     let taken =
-        || Some(format!("the first line ({}) was taken for the header: `--no-header` if it is a row", few(first)));
+        || Some(format!("the first line ({}) was read as the header: use `--no-header` if it is a row", few(first, 4)));
     let consecutive = |cells: &[f64]| {
         cells.windows(2).all(|pair| pair[1] == pair[0] + 1.0) && cells.iter().all(|cell| cell.fract() == 0.0)
     };
@@ -227,7 +249,7 @@ fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
         records[1..].iter().filter_map(move |record| record.get(column)).filter(|cell| !Missing::Usual.has(cell))
     };
     if numbers.len() == first.len() {
-        // Numbers alone: 0, 1, 2 or years, over rows that do not go on like that.
+        // Only numbers: a header if they are 0, 1, 2, ... or years, and the next row does not continue like that.
         let next: Vec<f64> = records
             .get(1)
             .map_or(Vec::new(), |record| record.iter().map(|cell| cell.parse().unwrap_or(f64::NAN)).collect());
@@ -235,7 +257,7 @@ fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
             rises && first.len() > 2 && (numbers[0] == 0.0 || years) && records.len() > 2 && !consecutive(&next);
         return (is_header, if is_header { taken() } else { None });
     }
-    // A name over numbers, or what programs write over the columns of an array.
+    // A name above numbers, or column numbers as programs write them above an array.
     let over_numbers = first.iter().enumerate().any(|(column, cell)| {
         !is_number(cell) && !Missing::Usual.has(cell) && below(column).next().is_some() && below(column).all(is_number)
     });
@@ -249,22 +271,16 @@ fn find_header(records: &[Vec<String>]) -> (bool, Option<String>) {
             (
                 false,
                 Some(format!(
-                    "the first line was taken for a row, since `{number}` in it is a number: `--header` if it names the columns"
+                    "the first line was read as a row, because it has the number `{number}`: use `--header` if it has \
+                     the column names"
                 )),
             )
         }
     }
 }
 
-/// The first cells of a record.
-fn few(record: &[String]) -> String {
-    let shown: Vec<String> = record.iter().take(4).map(|cell| format!("`{cell}`")).collect();
-    format!("{}{}", shown.join(", "), if record.len() > 4 { ", ..." } else { "" })
-}
-
-/// Whether every cell of the first record occurs again and again in its column, as names of columns do not. A header
-/// that is repeated between the rows is one nevertheless: copies of it do not count, unless there is one column and its
-/// word is frequent.
+/// Whether every cell of the first record occurs several times in its column, which names of columns do not. A header
+/// may be repeated between the rows: copies of the record do not count, except for a frequent word in a single column.
 fn is_one_of_many(records: &[Vec<String>]) -> bool {
     let first = &records[0];
     let copies = records[1..].iter().filter(|record| *record == first).count();
@@ -285,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn delimiters_are_found_over_several_lines() {
+    fn delimiters_are_detected() {
         for (text, delimiter) in [
             ("a,b\n1,2\n", b','),
             ("a;b\n1,5;2,5\n", b';'),
@@ -302,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_told_from_rows() {
+    fn headers_are_detected() {
         for (text, header) in [
             ("a,b\n1,2\n", true),
             ("1,2\n3,4\n", false),
@@ -317,7 +333,7 @@ mod tests {
             let found = of(text);
             assert_eq!(found.header, header, "{text}: {:?}", found.notes);
         }
-        // Mushrooms, one a line, and a header that is repeated.
+        // Rows of categories without a header, and a repeated header.
         let rows = "p,x,s\ne,x,y\np,b,s\ne,x,s\np,x,w\ne,b,y\n";
         let found = of(rows);
         assert!(
@@ -328,13 +344,13 @@ mod tests {
         assert!(!of(&"yes\nno\n".repeat(20)).header && of("kind\nno\nyes\nno\n").header);
         let quotes = "text,n\n".to_string() + &"\"say \\\"hi\\\", x, y\",1\n".repeat(5);
         let error = Dialect::of(quotes.as_bytes(), true, &Options::default()).unwrap_err();
-        assert!(error.starts_with("line 2: a quote inside a quoted cell is written"), "{error}");
+        assert!(error.starts_with("line 2: a quote inside a quoted cell is escaped"), "{error}");
         let said = of("cat,5\ndog,7\n").notes;
         assert!(said[0].contains("`5`") && said[0].contains("`--header`"), "{said:?}");
     }
 
     #[test]
-    fn what_stands_before_the_table_is_left_out() {
+    fn lines_above_the_table_are_left_out() {
         let found = of("sep=;\na;b\n1;2\n");
         assert_eq!((found.delimiter, found.start, found.names), (b';', 6, vec!["a".to_string(), "b".to_string()]));
         let found = of("# about, this, file\n# and more\nyear,mean\n1960,316\n");
@@ -345,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_without_a_name() {
+    fn columns_without_a_name_are_numbered() {
         assert_eq!(of(",a,,b\n1,2,3,4\n").names, ["", "a", "column 3", "b"]);
         let found = of("a,b\nx,1,2\ny,3,4\n");
         assert!(found.row_names && found.names == ["", "a", "b"], "{found:?}");

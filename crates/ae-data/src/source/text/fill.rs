@@ -1,4 +1,4 @@
-//! A table of text written again with some of its cells replaced, and every other byte as it was.
+//! Copies a text table and replaces some cells. Every other byte stays the same.
 
 use std::{
     fs::File,
@@ -10,24 +10,24 @@ use std::{
 
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 
-use super::{charset::Charset, section::Section};
+use super::{super::section::Section, charset::Charset};
 use crate::{DataError, cell::trimmed, store::read_at, table::ReplaceText};
 
-/// A table of text as it is in its file.
+/// A text table as it is in its file.
 pub(super) struct Original<'a> {
     pub(super) path: &'a Path,
-    /// Its text in UTF-8.
+    /// Its contents in UTF-8.
     pub(super) file: &'a Arc<File>,
     pub(super) charset: Charset,
     pub(super) delimiter: u8,
     pub(super) comment: Option<u8>,
-    /// Where the first row begins.
+    /// The offset of the first row.
     pub(super) first: u64,
     pub(super) rows: usize,
 }
 
-/// Writes `text` to `output` with some of its cells replaced. Delimiters, quotes, line ends, the byte order mark, the
-/// encoding and every cell that stays are written as they are.
+/// Copies `text` to `output` and replaces some cells. Delimiters, quotes, line ends, the byte order mark, the encoding
+/// and all other cells stay the same.
 pub(super) fn fill(
     text: &Original,
     output: &mut dyn Write,
@@ -38,7 +38,7 @@ pub(super) fn fill(
     let failed = |source: io::Error| DataError::Write { path: path.to_owned(), reason: source.to_string() };
     let unread = |source: io::Error| DataError::Io { path: path.to_owned(), source };
     let mut output = BufWriter::new(text.charset.writer(output, packed).map_err(failed)?);
-    // What stands before the first row, the mark of the encoding left out: the writer has written it.
+    // Everything before the first row, except for the byte order mark, which the writer has already written.
     let first = text.first;
     let mut before = vec![0; first as usize];
     let mut at = 0;
@@ -57,7 +57,7 @@ pub(super) fn fill(
         if !records.next().map_err(unread)? {
             return Err(DataError::Malformed {
                 path: path.to_owned(),
-                problem: "was changed while it was read".to_string(),
+                problem: "was changed while it was read: read it again".to_string(),
             });
         }
         let mut from = 0;
@@ -72,7 +72,7 @@ pub(super) fn fill(
         }
         output.write_all(&records.bytes[from..]).map_err(failed)?;
     }
-    // Line ends and comments behind the last row.
+    // Line ends and comments after the last row.
     let mut rest = Vec::new();
     records.input.read_to_end(&mut rest).map_err(unread)?;
     output.write_all(&rest).map_err(failed)?;
@@ -81,16 +81,15 @@ pub(super) fn fill(
     Ok(())
 }
 
-/// Records with the bytes that they are written in.
+/// Reads records together with their raw bytes.
 struct Raw<R> {
     core: Reader,
     input: R,
     delimiter: u8,
     comment: Option<u8>,
-    /// The bytes of the record, with the end of the line before it in front where that has two bytes, and blank lines
-    /// and comments.
+    /// The raw bytes of the record. They may begin with the rest of the previous line end, blank lines and comments.
     bytes: Vec<u8>,
-    /// Where each cell is in them, and what it says.
+    /// The range of each cell in `bytes`, and its unquoted contents.
     fields: Vec<(Range<usize>, Vec<u8>)>,
 }
 
@@ -118,8 +117,8 @@ impl<R: BufRead> Raw<R> {
                     if self.fields.is_empty() {
                         from = self.skipped();
                     }
-                    // What ended the cell: a delimiter or the first byte of the end of the line; nothing at the end of
-                    // the file.
+                    // The cell ends with a delimiter or the first byte of a line end, or with nothing at the end of the
+                    // file.
                     let ended = self.bytes[from..]
                         .last()
                         .is_some_and(|&last| last == self.delimiter || matches!(last, b'\n' | b'\r'));
@@ -128,7 +127,7 @@ impl<R: BufRead> Raw<R> {
                         && !self.bytes.ends_with(b"\n")
                         && !self.bytes.ends_with(b"\r");
                     let end = self.bytes.len() - usize::from(ended && !is_last);
-                    // Of several spaces that separate, one counts.
+                    // Several spaces are one delimiter.
                     if self.delimiter != b' ' || count > 0 {
                         self.fields.push((from..end, said[..count].to_vec()));
                     }
@@ -143,7 +142,7 @@ impl<R: BufRead> Raw<R> {
         }
     }
 
-    /// Bytes in front of the record that are no part of it: ends of lines, and comments.
+    /// The number of bytes before the record that do not belong to it: line ends and comments.
     fn skipped(&self) -> usize {
         let mut at = 0;
         loop {

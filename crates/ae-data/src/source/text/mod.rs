@@ -1,12 +1,12 @@
-//! Tables of text: CSV, TSV and their like, from a file or from standard input.
+//! Text tables, such as CSV and TSV, from a file or from standard input.
 //!
-//! Every column is text, cell by cell as it stands in the file; what the cells mean is for the survey to say.
+//! Every column is text, with the cells exactly as they are in the file. The survey decides what they mean.
 
 mod charset;
 mod dialect;
 mod fill;
 mod quotes;
-mod section;
+mod scan;
 
 use std::{
     fs::File,
@@ -19,37 +19,30 @@ use arrow_array::{ArrayRef, RecordBatch, builder::StringBuilder};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use csv::ByteRecord;
 
-pub(super) use self::section::Section;
 use self::{
     charset::Charset,
     dialect::{Dialect, builder, cells},
     fill::{Original, fill},
-    quotes::{Fault, Quotes},
+    scan::{NOT_UTF8, Scan, buffer, lines, scan},
 };
-use super::format::{Content, Format};
+use super::{content::Content, format::Format, section::Section};
 use crate::{
     DataError, Options,
     limit::Limit,
-    progress::Progress,
-    store::read_at,
     table::{Layout, ReplaceText, Table, unique_names},
 };
 
 pub(super) const FORMAT: Format =
     Format { name: "CSV", extensions: &["csv", "tsv", "tab", "txt", "data", "dat", "asc"], read };
 
-/// What to do about bytes that are no text.
-const NO_TEXT: &str = "name its encoding, such as `--encoding latin1`, or save the file as UTF-8";
-/// Bytes of a part, about.
-const PART: u64 = 4 << 20;
-/// Bytes from which the layout is found out.
+/// Number of bytes from which the layout is detected.
 const SAMPLE: u64 = 1 << 18;
 
 fn read(path: &Path, options: &Options) -> Result<Content, DataError> {
     Ok(Content::Table(Arc::new(Text::open(path, options)?)))
 }
 
-/// The table on standard input, which is written to a temporary file first: it is read several times.
+/// Reads the table on standard input. It is copied to a temporary file first, because it is read several times.
 pub(super) fn standard_input(options: &Options) -> Result<Content, DataError> {
     let path = Path::new("standard input");
     let failed = |source| DataError::Io { path: path.to_owned(), source };
@@ -59,17 +52,17 @@ pub(super) fn standard_input(options: &Options) -> Result<Content, DataError> {
     Ok(Content::Table(Arc::new(Text::of(file, path, options)?)))
 }
 
-/// A table of text in a file.
+/// A text table in a file.
 #[derive(Debug)]
 pub(super) struct Text {
     path: PathBuf,
-    /// Its text in UTF-8.
+    /// Its contents in UTF-8.
     file: Arc<File>,
     charset: Charset,
     dialect: Dialect,
     schema: SchemaRef,
     starts: Vec<usize>,
-    /// Where each part begins in the file.
+    /// The offset of each part in the file.
     offsets: Vec<u64>,
     notes: Vec<String>,
 }
@@ -77,7 +70,7 @@ pub(super) struct Text {
 impl Text {
     pub(super) fn open(path: &Path, options: &Options) -> Result<Self, DataError> {
         let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
-        // What is no file, such as a pipe, can be read but once.
+        // A pipe or another special file can be read only once.
         match file.metadata().is_ok_and(|metadata| metadata.is_file()) {
             true => Self::of(file, path, options),
             false => {
@@ -89,6 +82,7 @@ impl Text {
         }
     }
 
+    /// Reads the layout, and scans the rows once.
     fn of(file: File, path: &Path, options: &Options) -> Result<Self, DataError> {
         let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
         let failed = |source| DataError::Io { path: path.to_owned(), source };
@@ -100,123 +94,23 @@ impl Text {
         let is_whole = start.len() as u64 == length - mark;
         let dialect = Dialect::of(&start, is_whole, options).map_err(malformed)?;
         let dialect = dialect.ok_or_else(|| malformed("is empty".to_string()))?;
-        let mut names = dialect.names.clone();
-        let fields = |names: &[String]| {
-            Schema::new(names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>())
-        };
-        unique_names(&fields(&names), path)?;
+        let fields: Vec<Field> = dialect.names.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        unique_names(&schema, path)?;
         let mut notes: Vec<String> = charset.note().into_iter().chain(dialect.notes.clone()).collect();
-        if dialect.delimiter != b',' && options.delimiter.is_none() && names.len() > 1 {
-            let delimiter = match dialect.delimiter {
-                b'\t' => "tabs".to_string(),
-                b' ' => "spaces".to_string(),
-                other => format!("`{}`", char::from(other)),
-            };
-            if dialect.delimiter == b' ' {
-                notes.push(format!("the cells are separated by {delimiter}"));
-            }
+        if dialect.delimiter == b' ' && options.delimiter.is_none() && dialect.names.len() > 1 {
+            notes.push("the cells are separated by spaces".to_string());
         }
-
-        // One pass over the file: where the parts begin, how many rows there are, whether each has as many cells.
         let file = Arc::new(file);
-        let origin = mark + dialect.start as u64;
-        let quotes = Quotes::new(Section { file: file.clone(), at: origin }, dialect.delimiter, dialect.comment);
-        let mut reader =
-            builder(dialect.delimiter, dialect.comment).from_reader(BufReader::with_capacity(buffer(length), quotes));
-        let wrong = |fault: &Fault| {
-            let [opened, wrong] =
-                [fault.place.start, fault.place.end].map(|place| lines(&file, origin + place).unwrap_or(0) + 1);
-            malformed(fault.said(opened, wrong))
-        };
-        let mut record = ByteRecord::new();
         let lines_before = start[..dialect.start].iter().filter(|&&byte| byte == b'\n').count();
-        let mut progress = Progress::new("reading bytes", length as usize);
-        let (mut rows, mut starts, mut offsets, mut done, mut trailing) =
-            (0usize, vec![0usize], Vec::new(), 0u64, 0usize);
-        let mut is_first = dialect.header;
-        let (mut blank_lines, mut next_line) = (0usize, None::<u64>);
-        while reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
-            if is_first {
-                is_first = false;
-                if std::str::from_utf8(record.as_slice()).is_err() {
-                    return Err(malformed(format!("the names of its columns are not UTF-8 text: {NO_TEXT}")));
-                }
-                continue;
-            }
-            let place = record.position().map_or(0, |position| position.byte()) + origin;
-            if names.len() == 1 {
-                // In a table of one column a blank line could be meant for a row.
-                let line = record.position().map_or(0, |position| position.line());
-                blank_lines += next_line.map_or(0, |next| line.saturating_sub(next) as usize);
-                next_line = Some(line + 1 + record.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64);
-            }
-            if offsets.last().is_none_or(|&last: &u64| place - last >= PART) {
-                if !offsets.is_empty() {
-                    starts.push(rows);
-                }
-                offsets.push(place);
-                progress.steps((place - done) as usize);
-                done = place;
-            }
-            rows += 1;
-            let found = cells(&record, dialect.delimiter).count();
-            if found > names.len() && cells(&record, dialect.delimiter).skip(names.len()).all(|cell| cell.is_empty()) {
-                trailing += 1;
-            } else if found != names.len() {
-                // A quote that goes wrong before the end of the line is why.
-                if let Some(fault) =
-                    reader.get_ref().get_ref().fault().filter(|fault| fault.place.start < reader.position().byte())
-                {
-                    return Err(wrong(fault));
-                }
-                let line = record.position().map_or(0, |position| position.line()) as usize + lines_before;
-                let mark = record.get(0).and_then(|cell| cell.first()).copied().filter(|mark| b"#%!/".contains(mark));
-                let advice = match mark {
-                    Some(mark) if dialect.comment.is_none() => format!(
-                        "every line needs as many; if lines that begin with `{0}` are comments, give `--comment '{0}'`",
-                        char::from(mark)
-                    ),
-                    _ if names.len() == 1 => {
-                        "name what separates the cells with `--delimiter`, such as `--delimiter ';'`".to_string()
-                    }
-                    _ => "every line needs as many".to_string(),
-                };
-                let s = if found == 1 { "" } else { "s" };
-                return Err(malformed(format!(
-                    "line {line} has {found} cell{s}, but the lines before it have {}: {advice}",
-                    names.len()
-                )));
-            }
-        }
-        starts.push(rows);
-        if let Some(fault) = reader.get_ref().get_ref().fault() {
-            return Err(wrong(fault));
-        }
-        if rows == 0 {
-            return Err(malformed("has a header and no rows".to_string()));
-        }
-        if blank_lines > 0 {
-            notes.push(format!(
-                "{blank_lines} blank lines are no rows: write `\"\"` for a missing cell of a table of one column"
-            ));
-        }
-        if trailing > 0 {
-            notes.push(format!("{trailing} lines end with a delimiter behind their last cell, which was left out"));
-        }
-        names.shrink_to_fit();
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            charset,
-            schema: Arc::new(fields(&names)),
-            dialect,
-            starts,
-            offsets,
-            notes,
-        })
+        let origin = mark + dialect.start as u64;
+        let Scan { starts, offsets, notes: more } =
+            scan((&file, length), &dialect, origin, lines_before).map_err(malformed)?;
+        notes.extend(more);
+        Ok(Self { path: path.to_owned(), file, charset, schema, dialect, starts, offsets, notes })
     }
 
-    /// Calls `visit` with each record of a part, and the record's number in it, until it gives something.
+    /// Calls `visit` with the index and the contents of each record of a part until it returns a value.
     fn each<T>(
         &self,
         part: usize,
@@ -230,7 +124,9 @@ impl Text {
         let mut record = ByteRecord::new();
         for row in 0..self.starts[part + 1] - self.starts[part] {
             if !reader.read_byte_record(&mut record).map_err(|error| malformed(error.to_string()))? {
-                return Err(malformed("has fewer rows than before: it was changed while it was read".to_string()));
+                return Err(malformed(
+                    "has fewer rows than before: it was changed while it was read, so read it again".to_string(),
+                ));
             }
             if let Some(found) = visit(row, &record)? {
                 return Ok(Some(found));
@@ -239,7 +135,7 @@ impl Text {
         Ok(None)
     }
 
-    /// The line of a row, from 1.
+    /// The line number of a row, from 1.
     fn line(&self, row: usize) -> Option<u64> {
         let part = self.starts.partition_point(|&start| start <= row) - 1;
         let before = self.each(part, |number, record| {
@@ -248,24 +144,6 @@ impl Text {
         let before = before.ok().flatten().flatten()?;
         Some(lines(&self.file, self.offsets[part])? as u64 + before)
     }
-}
-
-/// Bytes that are read of a file at a time: a small one needs no more than it has.
-fn buffer(length: u64) -> usize {
-    length.clamp(1 << 12, 1 << 20) as usize
-}
-
-/// The lines that end before a place.
-fn lines(file: &File, place: u64) -> Option<usize> {
-    let mut bytes = vec![0; 1 << 16];
-    let (mut at, mut lines) = (0u64, 0usize);
-    while at < place {
-        let wanted = bytes.len().min((place - at) as usize);
-        let count = read_at(file, &mut bytes[..wanted], at).ok().filter(|&count| count > 0)?;
-        lines += bytes[..count].iter().filter(|&&byte| byte == b'\n').count();
-        at += count as u64;
-    }
-    Some(lines)
 }
 
 impl Table for Text {
@@ -286,7 +164,7 @@ impl Table for Text {
         let mut builders: Vec<StringBuilder> =
             columns.iter().map(|_| StringBuilder::with_capacity(rows, rows * 8)).collect();
         let read = self.each(part, |row, record| {
-            // The whole record at once: most are plain.
+            // Checks the whole record at once, because most are valid UTF-8.
             let is_text = std::str::from_utf8(record.as_slice()).is_ok();
             let mut wanted = columns.iter().zip(&mut builders).peekable();
             for (place, cell) in cells(record, self.dialect.delimiter).enumerate() {
@@ -298,7 +176,7 @@ impl Table for Text {
                     None => {
                         let name = self.schema.field(place).name();
                         let place = self.place(self.starts[part] + row);
-                        let problem = format!("{place}, column `{name}` is not UTF-8 text: {NO_TEXT}");
+                        let problem = format!("{place}, column `{name}`: the cell is not UTF-8 text: {NOT_UTF8}");
                         return Err(DataError::Malformed { path: self.path.clone(), problem });
                     }
                 }

@@ -1,99 +1,103 @@
-//! Whether quotes in a table of text are opened and closed as they should be: a cell that begins with a quote ends with
-//! one, and a quote inside is doubled. A parser reads on over any number of lines where that is not so, and what it
-//! makes of them looks like a cell.
+//! Checks the quotes of a text table: a cell that begins with a quote must end with one, and a quote inside it must be
+//! doubled. With a wrong quote a parser silently reads many lines as one cell.
 //!
-//! The bytes are looked at on their way to the parser. A stretch without any quote is not gone through.
+//! The bytes are checked on their way to the parser. Blocks without quotes are skipped.
 
 use std::{
     io::{self, Read},
     ops::Range,
 };
 
-/// A cell whose quotes are wrong.
+/// A cell with wrong quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// Where it is opened, and where it goes wrong, in bytes from the first that was read.
+    /// The offsets of its opening quote and of the error, in bytes from the first byte read.
     pub(super) place: Range<u64>,
     pub(super) kind: FaultKind,
 }
 
-/// What is wrong.
+/// What is wrong with a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FaultKind {
-    /// More text follows the quote that closes the cell.
+    /// There is text after the closing quote.
     TextBehind,
-    /// The same, behind a backslash.
+    /// There is text after a quote that is escaped with a backslash.
     Backslash,
     /// The quote is never closed.
     NeverClosed,
-    /// A blank stands before the quote of a cell that holds delimiters.
+    /// There is a space before the opening quote of a cell with delimiters.
     BlankBefore,
 }
 
 impl Fault {
-    /// What is wrong and what to do, from the lines of both places.
+    /// What is wrong and what to do, from the line numbers of both offsets.
     pub(super) fn said(&self, opened: usize, wrong: usize) -> String {
         let line = if opened == wrong { format!("line {opened}") } else { format!("lines {opened} to {wrong}") };
         match self.kind {
             FaultKind::TextBehind if opened == wrong => format!(
-                "{line}: more text follows the quote that closes a cell: double a quote that is a character (`\"\"`), in a cell that is quoted"
+                "{line}: there is text after the closing quote of a cell: quote the cell and double the quotes inside \
+                 it (`\"\"`)"
             ),
             FaultKind::TextBehind => format!(
-                "{line}: a quote is opened in line {opened}, and the next one, in line {wrong}, does not end a cell: close it, or double it \
-                 (`\"\"`, in a cell that is quoted) where it is a character"
+                "{line}: a quote is opened in line {opened}, and the next quote, in line {wrong}, does not end a \
+                 cell: close it, or quote \
+                 the cell and double the quotes inside it (`\"\"`)"
             ),
             FaultKind::Backslash => {
                 format!(
-                    "{line}: a quote inside a quoted cell is written `\\\"`: double it (`\"\"`) throughout the file"
+                    "{line}: a quote inside a quoted cell is escaped as `\\\"`: double such quotes (`\"\"`) in the \
+                     whole file"
                 )
             }
             FaultKind::NeverClosed => {
                 format!(
-                    "line {opened}: a quote is opened and never closed: close it, or double it where it is a character"
+                    "line {opened}: a quote is opened and never closed: close it, or quote the cell and double the \
+                     quotes inside it (`\"\"`)"
                 )
             }
             FaultKind::BlankBefore => format!(
-                "{line}: a blank stands before the quote of a cell that holds delimiters: delete the blanks behind the delimiters of the file"
+                "{line}: there is a space before the opening quote of a cell with delimiters: delete the spaces after \
+                 the delimiters of the file"
             ),
         }
     }
 }
 
-/// Where among the cells a byte is.
+/// The position of a byte in a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     LineStart,
     CellStart,
-    /// Behind blanks at the start of a cell.
+    /// After spaces at the start of a cell.
     Blank,
     Plain,
     Comment,
     Quoted,
-    /// In a quoted cell behind a backslash, which counts for what is said alone.
+    /// In a quoted cell after a backslash, which only matters for the message.
     Escape,
-    /// Behind a quote in a quoted cell: it closes the cell, or is the first of two.
+    /// After a quote in a quoted cell: it closes the cell, or is the first of two.
     Closed {
         escaped: bool,
     },
-    /// Behind that and blanks.
+    /// After a closing quote and spaces.
     Behind,
-    /// In a cell that begins with blanks and a quote, which no parser sees; whether a delimiter was met.
+    /// In a cell that begins with spaces and a quote, which the parser does not treat as quoted.
     BlankQuoted {
         has_delimiter: bool,
     },
-    /// Behind the next quote of such a cell.
+    /// After the next quote of such a cell.
     BlankClosed {
         has_delimiter: bool,
     },
 }
 
-/// Bytes that are read, and the first fault of their quotes.
+/// A reader that passes bytes on and records the first fault of their quotes.
 pub(super) struct Quotes<R> {
     inner: R,
     delimiter: u8,
     comment: Option<u8>,
     state: State,
-    /// Bytes that were read before.
+    /// Number of bytes read before.
     before: u64,
     opened: u64,
     fault: Option<Fault>,
@@ -112,7 +116,7 @@ impl<R> Quotes<R> {
     fn look(&mut self, bytes: &[u8]) {
         let is_outside =
             matches!(self.state, State::LineStart | State::CellStart | State::Blank | State::Plain | State::Comment);
-        // Without a quote the last line alone tells where its end is.
+        // Without quotes, the state at the end depends only on the last line.
         let from = match is_outside && !bytes.contains(&b'"') {
             true => bytes.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(0),
             false => 0,
@@ -124,7 +128,7 @@ impl<R> Quotes<R> {
                 return;
             }
             at += 1;
-            // Most bytes change nothing.
+            // Skips bytes that do not change the state.
             let rest = &bytes[at..];
             let delimiter = self.delimiter;
             at += match self.state {
@@ -140,7 +144,7 @@ impl<R> Quotes<R> {
 
     fn step(&mut self, at: u64, byte: u8) -> Result<(), FaultKind> {
         let (is_end, is_delimiter) = (matches!(byte, b'\n' | b'\r'), byte == self.delimiter);
-        // What a cell that is not quoted, or no longer, goes on with.
+        // The next state outside of quotes.
         let outside = if is_end {
             State::LineStart
         } else if is_delimiter {
@@ -206,7 +210,7 @@ impl<R: Read> Read for Quotes<R> {
     }
 }
 
-/// What is wrong with the quotes of a text that may be cut off, from the line of its first byte.
+/// What is wrong with the quotes of a text, which may be truncated. `first_line` is the line number of its first byte.
 pub(super) fn wrong_in(text: &[u8], delimiter: u8, comment: Option<u8>, first_line: usize) -> Option<String> {
     let mut quotes = Quotes::new(text, delimiter, comment);
     quotes.look(text);
@@ -227,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_quotes_are_found_wherever_the_text_is_cut() {
+    fn wrong_quotes_are_found_at_every_block_size() {
         for (text, expected) in [
             ("a,b\n1,2\n", None),
             ("\"a\",\"b \"\"c\"\", d\n\"\n1,2\n", None),

@@ -1,30 +1,63 @@
 //! `ae compare`: runs side by side; those that are not there yet are trained.
 
+use std::path::PathBuf;
+
 use ae_model::Registry;
-use std::{
-    io::{self, IsTerminal},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use clap::{Args, ValueHint};
 
 use crate::{
-    Config, Error, Outcome, Result, Run,
+    Error, Result, Run,
+    cli::{
+        args::{ConfigArgs, within},
+        devices,
+        entry::{Entry, Group},
+        json::document,
+        many::{Many, Planned, folder},
+        output::{has_color, note, print, shown, status},
+        table::{Cell, Table},
+    },
     compare::{Line, compare},
-    data::data_fingerprint,
     device::{self, Available},
 };
-use burn::train::Interrupter;
 
-use crate::cli::{
-    args::CompareArgs,
-    devices,
-    output::{print, say},
-    signals,
-    terminal::Terminal,
-};
+/// What to compare.
+#[derive(Debug, Clone, Args)]
+pub struct CompareArgs {
+    /// Folders of runs.
+    #[arg(value_name = "RUN", value_hint = ValueHint::DirPath)]
+    pub runs: Vec<PathBuf>,
+    /// Variants to train, with commas between.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub variants: Vec<String>,
+    /// Seeds to train each with.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = within(1..=1000))]
+    pub seeds: usize,
+    /// Folder of the trained runs; those that are there already are used. By default runs/compare-DATA.
+    #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Device to train on: auto, or one that `ae devices` lists.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// What to train them on and how.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// The command.
+pub fn entry() -> Entry {
+    let examples = &[
+        ("ae compare --variants undercomplete,denoising --seeds 2 --epochs 10", "train four runs and compare them"),
+        ("ae compare runs/undercomplete-digits-001", "a run beside PCA"),
+    ];
+    let about = "Put runs side by side, with PCA among them; with --variants, train what is missing first";
+    Entry::new(Group::Train, "compare", about, examples, run)
+}
 
 /// Prints the comparison.
-pub fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
+fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
     let device = devices::choose(&args.device)?.open()?;
     let runs = match (args.runs.is_empty(), args.variants.is_empty()) {
         (false, true) => named(&args.runs, registry)?,
@@ -36,16 +69,20 @@ pub fn run(args: &CompareArgs, registry: &Registry) -> Result<()> {
         }
         (false, false) => return Err(Error::Usage("name runs or `--variants`, not both".to_string())),
     };
-    let count = runs.len();
-    let mut measured = 0;
-    let lines = compare(&runs, &device::for_results(&device.device, 0), |run| {
-        measured += 1;
-        say(&format!("measured {} ({measured} of {count})", run.folder.path().display()));
-    })?;
+    let lines = measured(&runs, &device)?;
     if args.json {
-        return print(&format!("{}\n", serde_json::to_string_pretty(&lines).expect("figures are JSON")));
+        return document(&lines);
     }
-    print(&table(&lines, io::stdout().is_terminal()))
+    print(&text(&lines))
+}
+
+/// The lines of some runs, each of which is said once it is measured.
+pub(super) fn measured(runs: &[Run], device: &Available) -> Result<Vec<Line>> {
+    let mut measured = 0;
+    compare(runs, &device::for_results(&device.device, 0), |run| {
+        measured += 1;
+        status(&format!("measured {} ({measured} of {})", run.folder.path().display(), runs.len()));
+    })
 }
 
 /// The runs of these folders, each once.
@@ -55,7 +92,7 @@ fn named(folders: &[PathBuf], registry: &Registry) -> Result<Vec<Run>> {
         let run = Run::open_with(folder, registry)?;
         let place = folder.canonicalize().unwrap_or_else(|_| folder.clone());
         if seen.contains(&place) {
-            say(&format!("note: {} is named twice, and counted once", folder.display()));
+            note(&format!("{} is named twice, and counted once", folder.display()));
             continue;
         }
         seen.push(place);
@@ -67,118 +104,84 @@ fn named(folders: &[PathBuf], registry: &Registry) -> Result<Vec<Run>> {
 
 /// Every variant with every seed: the runs that are there, and the others trained.
 fn trained(args: &CompareArgs, device: &Available, registry: &Registry) -> Result<Vec<Run>> {
-    let mut runs = Vec::new();
-    let mut planned = Vec::new();
+    let mut configs = Vec::new();
     for variant in &args.variants {
         for seed in 0..args.seeds {
             let mut settings = args.config.clone();
             settings.variant = Some(variant.clone());
             settings.seed = Some(args.config.seed.unwrap_or(0) + seed as i64);
-            planned.push(super::configuration(&settings, registry)?);
+            configs.push(super::configuration(&settings, registry)?);
         }
     }
-    let folder = match (&args.out, planned.first()) {
-        (Some(out), _) => out.clone(),
-        (None, first) => {
-            let source = first.map(|config| config.data.source.clone()).unwrap_or_default();
-            let name = Path::new(&source).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or(source);
-            PathBuf::from("runs").join(format!("compare-{name}"))
-        }
-    };
-    let count = planned.len();
-    // Read once, if a run is there already: all of them are on the same data.
-    let mut fingerprint = None;
-    for (index, config) in planned.into_iter().enumerate() {
-        let path = folder.join(format!("{}-seed{}", config.variant, config.seed));
-        let run = match path.join("config.toml").exists() {
-            true => known(&path, &config, &mut fingerprint)?,
-            false => Run::create(config, Some(&path))?,
-        };
-        say(&format!("run {} of {count}: {}", index + 1, path.display()));
-        let interrupter = Interrupter::new();
-        let advice = "call the comparison again: it goes on where it was";
-        signals::training(&interrupter, advice);
-        match run.train(device.device.clone(), &device.name, Arc::new(Terminal::of_many()), interrupter)? {
-            Outcome::Finished(_) => runs.push(run),
-            Outcome::Interrupted { .. } => {
-                return Err(Error::Interrupted(format!("{} was stopped; {advice}", path.display())));
-            }
-        }
-        signals::after_training(advice);
-    }
-    Ok(runs)
+    let source = configs.first().map(|config| config.data.source.clone()).unwrap_or_default();
+    let folder = folder(args.out.as_deref(), "compare", &source);
+    let planned = configs
+        .into_iter()
+        .map(|config| Planned { folder: folder.join(format!("{}-seed{}", config.variant, config.seed)), config });
+    let mut many = Many::new(device, planned.len(), "call the comparison again: it goes on where it was");
+    planned.map(|planned| many.train(planned)).collect()
 }
 
-/// A run that is there already, if it was made from the same settings and the same data, by whatever name.
-fn known(path: &Path, config: &Config, fingerprint: &mut Option<String>) -> Result<Run> {
-    let run = Run::open_with(path, &config.registry)?;
-    let mut wanted = config.clone();
-    // A run keeps the whole path of its data.
-    wanted.data.source.clone_from(&run.config.data.source);
-    let other = match wanted == run.config {
-        false => "settings",
-        true => {
-            let data = match fingerprint {
-                Some(data) => data.clone(),
-                None => fingerprint.insert(data_fingerprint(config)?).clone(),
-            };
-            if data == run.folder.schema()?.fingerprint {
-                return Ok(run);
-            }
-            "data"
+/// The tables, and what is in them.
+pub(super) fn text(lines: &[Line]) -> String {
+    let has_bold = has_color(&std::io::stdout());
+    let mut names: Vec<&String> = Vec::new();
+    for line in lines {
+        if !names.contains(&&line.data) {
+            names.push(&line.data);
         }
+    }
+    let tables: Vec<String> = names.iter().map(|data| table(lines, data, has_bold)).collect();
+    let mut text = tables.join("\n");
+    text += match lines.iter().any(|line| line.runs > 1) {
+        true => "\nmean ± standard deviation over the seeds; ",
+        false => "\n",
     };
-    Err(Error::Usage(format!("{} holds a run of other {other}: choose another `--out`, or remove it", path.display())))
-}
-
-fn table(lines: &[Line], bold: bool) -> String {
-    let mut text = String::new();
-    let mut data = "";
-    let mut tables = 0;
-    let width = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0).max(24) + 2;
-    for line in lines.iter() {
-        if line.data != data {
-            data = &line.data;
-            tables += 1;
-            let longest = lines
-                .iter()
-                .filter(|other| other.data == data)
-                .max_by_key(|line| line.figures.len())
-                .expect("this one at least");
-            let names = longest.figures.iter().map(|figure| format!("{:>20}", figure.name)).collect::<String>();
-            let heading = format!("test rows of {data}");
-            // What would push the columns aside stands above them.
-            let heading = match heading.chars().count() < width {
-                true => format!("{heading:<width$}"),
-                false => format!("{heading}\n{:width$}", ""),
-            };
-            text += &format!("{}{heading}{names}\n", if tables > 1 { "\n" } else { "" });
-        }
-        text += &format!("{:<width$}", line.name);
-        for figure in &line.figures {
-            let spread = if line.runs > 1 { format!(" ±{}", short(figure.deviation)) } else { String::new() };
-            let cell = format!("{}{spread}{}", short(figure.mean), if figure.best && !bold { " *" } else { "" });
-            let cell = format!("{cell:>20}");
-            text += &if figure.best && bold { format!("\x1b[1m{cell}\x1b[0m") } else { cell };
-        }
-        text += "\n";
-    }
-    let runs = lines.iter().map(|line| line.runs).max().unwrap_or(1);
-    if runs > 1 {
-        text += "\nmean ± standard deviation over the seeds; ";
-    } else {
-        text += "\n";
-    }
-    text += if bold { "the best in bold" } else { "* marks the best" };
-    text += ". mse and fvu: of the copy; noisy, missing: of what comes back of noisy and of hidden values; probe, 5-nn: classes told from the code.\n";
-    if tables > 1 {
-        text += "What was measured on other rows, columns or units stands in a table of its own.\n";
+    text += if has_bold { "the best in bold" } else { "* marks the best" };
+    text += ". mse and fvu: of the reconstruction; noisy, missing: error of the reconstruction of noisy rows and of \
+             hidden values; probe, 5-nn: accuracy of classifiers of the code (`ae explain fvu`).\n";
+    if tables.len() > 1 {
+        text += "What was measured on other rows, columns or units has a table of its own.\n";
     }
     text
 }
 
+/// The lines on some data.
+fn table(lines: &[Line], data: &str, has_bold: bool) -> String {
+    const NAMES: usize = 26;
+    let lines: Vec<&Line> = lines.iter().filter(|line| line.data == data).collect();
+    // In the order of the line that has most of them: PCA lacks some.
+    let mut longest = lines.clone();
+    longest.sort_by_key(|line| std::cmp::Reverse(line.figures.len()));
+    let mut figures: Vec<&String> = Vec::new();
+    for figure in longest.iter().flat_map(|line| &line.figures) {
+        if !figures.contains(&&figure.name) {
+            figures.push(&figure.name);
+        }
+    }
+    let heading = format!("test rows of {data}");
+    let width = lines.iter().map(|line| line.name.chars().count() + 2).max().unwrap_or(0).max(NAMES);
+    // What would push the columns aside stands above them.
+    let (above, heading) = match heading.chars().count() < width {
+        true => (String::new(), heading),
+        false => (format!("{heading}\n"), String::new()),
+    };
+    let head = std::iter::once(heading).chain(figures.iter().map(|name| name.to_string()));
+    let mut table = Table::new(head).at_least(width, 20);
+    for line in lines {
+        let cell = |name: &&String| {
+            let Some(figure) = line.figures.iter().find(|figure| figure.name == **name) else { return Cell::from("-") };
+            let spread = if line.runs > 1 { format!(" ±{}", short(figure.deviation)) } else { String::new() };
+            let text = format!("{}{spread}{}", short(figure.mean), if figure.best && !has_bold { " *" } else { "" });
+            if figure.best { Cell::bold(text) } else { text.into() }
+        };
+        table.row(std::iter::once(Cell::from(line.name.as_str())).chain(figures.iter().map(cell)));
+    }
+    format!("{above}{}", shown(&table))
+}
+
 /// Four digits or so.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_string(),
         size if !(1e-4..1e5).contains(&size) => format!("{value:.1e}"),

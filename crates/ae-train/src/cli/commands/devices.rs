@@ -1,39 +1,69 @@
-//! `ae devices`: where can be trained.
+//! `ae devices`: where a model can be trained.
 
-use crate::{Result, device::Found};
+use ae_model::Registry;
+use clap::Args;
+use serde_json::json;
 
-use crate::cli::{devices, output::print};
+use crate::{
+    Result,
+    cli::{
+        devices,
+        entry::{Entry, Group},
+        json::document,
+        output::{print, shown},
+        table::Table,
+    },
+    device::Found,
+};
 
-/// Lists the devices, best first, and why some cannot be used.
-pub fn run() -> Result<()> {
-    let found = devices::found();
-    let cells: Vec<[String; 5]> = found.iter().map(cells).collect();
-    let head = ["device", "hardware", "interface", "driver", "memory"].map(str::to_string);
-    let mut widths = [0; 5];
-    for row in cells.iter().chain([&head]) {
-        widths.iter_mut().zip(row).for_each(|(width, cell)| *width = (*width).max(cell.chars().count()));
-    }
-    let line = |row: &[String; 5], last: &str| {
-        let cells: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect();
-        format!("{}\n", format!("{cells}{last}").trim_end())
-    };
-    let mut text = line(&head, "usable");
-    for (found, cells) in found.iter().zip(&cells) {
-        let usable = match (&found.problem, found.software) {
-            (Some(problem), _) => format!("no: {problem}"),
-            (None, true) => "only by its name: it computes on the CPU, slowly".to_string(),
-            (None, false) => "yes".to_string(),
-        };
-        text += &line(cells, &usable);
-    }
-    print(&text)
+/// What to print.
+#[derive(Debug, Clone, Args)]
+pub struct DevicesArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
-fn cells(found: &Found) -> [String; 5] {
+/// The command.
+pub fn entry() -> Entry {
+    let examples =
+        &[("ae devices", "every device, the best first"), ("ae train --device flex --epochs 20", "train on the CPU")];
+    let about = "List the devices of the backends that were built in, and why some cannot be used";
+    Entry::new(Group::LookUp, "devices", about, examples, run)
+}
+
+/// Lists the devices, best first, and why some cannot be used.
+fn run(args: &DevicesArgs, _: &Registry) -> Result<()> {
+    let found = devices::found();
+    if args.json {
+        let devices = found.iter().map(|found| {
+            json!({
+                "name": found.name,
+                "hardware": found.title,
+                "interface": found.api,
+                "driver": Some(&found.driver).filter(|driver| !driver.is_empty()),
+                "memory_bytes": found.memory,
+                "is_software": found.software,
+                "problem": found.problem,
+            })
+        });
+        return document(&devices.collect::<Vec<_>>());
+    }
+    let mut table = Table::new(["device", "hardware", "interface", "driver", "memory", "usable"]).left(6);
+    found.iter().for_each(|found| table.row(cells(found)));
+    print(&shown(&table))
+}
+
+fn cells(found: &Found) -> [String; 6] {
     let memory = match found.memory {
         Some(bytes) => format!("{:.1} GB", bytes as f64 / 1e9),
         None => "-".to_string(),
     };
     let driver = if found.driver.is_empty() { "-".to_string() } else { found.driver.clone() };
-    [found.name.clone(), found.title.clone(), found.api.clone(), driver, memory]
+    let usable = match (&found.problem, found.software) {
+        (Some(problem), _) => format!("no: {problem}"),
+        (None, true) => "only by its name: it computes on the CPU, slowly".to_string(),
+        (None, false) => "yes".to_string(),
+    };
+    [found.name.clone(), found.title.clone(), found.api.clone(), driver, memory, usable]
 }

@@ -1,50 +1,97 @@
 //! `ae evaluate`: everything that can be said of a model on some rows.
 
-use crate::{
-    Result, Which,
-    evaluate::{Accuracies, Evaluation},
-    evaluation::Figures,
-};
 use ae_data::Options;
 use ae_model::Registry;
+use clap::Args;
 
-use crate::cli::{
-    args::EvaluateArgs,
-    output::{print, say},
+use crate::{
+    Result, Which,
+    cli::{
+        args::RowsArgs,
+        entry::{Entry, Group},
+        json::document_with,
+        output::{print, shown, warn},
+        table::Table,
+    },
+    evaluate::{Accuracies, Evaluation},
+    evaluation::Figures,
 };
 
 /// Columns that are listed, at most: those with the largest errors.
 const COLUMNS: usize = 12;
 
+/// Keys of the JSON that are null where they were not measured.
+const KEYS: [&str; 8] = [
+    "images",
+    "images.ssim",
+    "images.ssim_pca",
+    "classes",
+    "likelihood",
+    "likelihood.pca",
+    "likelihood.deviation",
+    "code.saturation",
+];
+
+/// Width of the names of rows.
+const NAMES: usize = 28;
+
+/// What to measure.
+#[derive(Debug, Clone, Args)]
+pub struct EvaluateArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
+}
+
+/// The command.
+pub fn entry() -> Entry {
+    let examples = &[
+        ("ae evaluate runs/undercomplete-digits-001", "on the test rows"),
+        ("ae evaluate runs/undercomplete-digits-001 --rows train --json", "on the training rows, as JSON"),
+    ];
+    let about = "Measure a run on some rows: errors beside PCA, code, robustness, classes, copying";
+    Entry::new(Group::Use, "evaluate", about, examples, run)
+}
+
 /// Prints the figures.
-pub fn run(args: &EvaluateArgs, registry: &Registry) -> Result<()> {
+fn run(args: &EvaluateArgs, registry: &Registry) -> Result<()> {
     let used = super::use_run(&args.rows, registry)?;
     let trained = &used.trained;
     let train = trained.rows(None, &Options::default(), Which::Train);
     if let (Err(error), true) = (&train, used.rows.rows().labels.is_some()) {
-        say(&format!("warning: without the training rows there are no classifiers of the code: {error}"));
+        warn(&format!("without the training rows there are no classifiers of the code: {error}"));
     }
     let evaluation = trained.evaluate(&used.rows, &used.run.folder.pca()?, train.ok().as_ref())?;
     super::note(&used.rows.rows().met());
     if args.json {
-        return print(&format!("{}\n", serde_json::to_string_pretty(&evaluation).expect("figures are JSON")));
+        return document_with(&evaluation, &KEYS);
     }
-    print(&table(
-        &evaluation,
-        &trained.config.variant,
-        trained.config.model.code_dim,
-        trained.schema.geometry.is_some(),
-    ))
+    print(&text(&evaluation, &trained.config.variant, trained.config.model.code_dim, trained.schema.geometry.is_some()))
 }
 
-fn table(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool) -> String {
-    let mut text = format!("{:<28}{:>12}{:>12}{:>12}\n", format!("on {} rows", evaluation.rows), "mse", "sse", "fvu");
-    let row = |name: &str, figures: &Figures| {
-        format!("{name:<28}{:>12.6}{:>12.4}{:>12.4}\n", figures.mse, figures.sse, figures.fvu)
+/// Names of rows, and columns of a width.
+fn table<'a>(head: impl IntoIterator<Item = &'a str>, width: usize) -> Table {
+    Table::new(head).at_least(NAMES, width)
+}
+
+fn text(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool) -> String {
+    let rows = format!("on {} rows", evaluation.rows);
+    let mut errors = table([rows.as_str(), "mse", "sse", "fvu"], 12);
+    let mut row = |name: &str, figures: &Figures| {
+        errors.row([
+            name.to_string(),
+            format!("{:.6}", figures.mse),
+            format!("{:.4}", figures.sse),
+            format!("{:.4}", figures.fvu),
+        ]);
     };
-    text += &row(&format!("{variant} ({code_dim})"), &evaluation.errors.model);
-    text += &row(&format!("PCA ({})", evaluation.pca_components), &evaluation.errors.pca);
-    text += &row("predict the mean", &evaluation.errors.mean);
+    row(&format!("{variant} ({code_dim})"), &evaluation.errors.model);
+    row(&format!("PCA ({})", evaluation.pca_components), &evaluation.errors.pca);
+    row("predict the mean", &evaluation.errors.mean);
+    let mut text = shown(&errors);
     if let Some(images) = &evaluation.images {
         text += &format!("\nPSNR {:.2} dB (PCA {:.2})", images.psnr_db, images.psnr_db_pca);
         if let (Some(ssim), Some(pca)) = (images.ssim, images.ssim_pca) {
@@ -54,7 +101,8 @@ fn table(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool
     }
     let code = &evaluation.code;
     text += &format!(
-        "\ncode: {:.1} of {code_dim} units active, {} dead, mean activation {:.3}{}, effective rank {:.1}, |J|^2 {:.3}\n",
+        "\ncode: {:.1} of {code_dim} units active, {} dead, mean activation {:.3}{}, effective rank {:.1}, \
+         |J|^2 {:.3}\n",
         code.l0,
         code.dead_units,
         code.mean_activation,
@@ -63,62 +111,67 @@ fn table(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool
         code.jacobian_norm2
     );
     if let Some(of) = &evaluation.likelihood {
-        text += &format!("\n{:<28}{:>12}{:>12}\n", "nats a row, mean", "all rows", format!("{} of them", of.rows));
-        text += &format!("{:<28}{:>12.3}\n", "divergence from the prior", of.kl);
-        text += &format!("{:<28}{:>12.3}{:>12.3}\n", "evidence lower bound", of.elbo, of.elbo_of_rows);
-        text += &format!("{:<28}{:>12}{:>12.3}\n", "log p(x)", "", of.log_likelihood);
+        let some = format!("{} of them", of.rows);
+        let mut bounds = table(["nats a row, mean", "all rows", &some], 12);
+        bounds.row(["divergence from the prior".to_string(), format!("{:.3}", of.kl)]);
+        bounds.row(["evidence lower bound".to_string(), format!("{:.3}", of.elbo), format!("{:.3}", of.elbo_of_rows)]);
+        bounds.row(["log p(x)".to_string(), String::new(), format!("{:.3}", of.log_likelihood)]);
         if let Some(pca) = of.pca {
-            text +=
-                &format!("{:<28}{:>12}{pca:>12.3}\n", format!("log p(x) of PCA ({})", evaluation.pca_components), "");
+            let name = format!("log p(x) of PCA ({})", evaluation.pca_components);
+            bounds.row([name, String::new(), format!("{pca:.3}")]);
         }
+        text += &format!("\n{}", shown(&bounds));
         text += &format!(
-            "log p(x): a lower bound from {} codes a row, of which {:.0} count at the median row{}\n{} of {code_dim} units active (variance of the mean over the rows above 0.01){}\n",
+            "log p(x): a lower bound from {} codes a row, of which {:.0} count at the median row{}\n{} of {code_dim} \
+             units active (variance of the mean over the rows above 0.01){}\n",
             of.samples,
             of.effective_samples,
-            if of.has_unit_variance { "; a squared error alone counts as a variance of 1" } else { "" },
+            if of.has_unit_variance { "; a squared error by itself counts as a variance of 1" } else { "" },
             of.active_units,
             of.deviation
-                .map(|deviation| format!("; deviation of a value around its reconstruction {deviation:.4}"))
+                .map(|deviation| format!("; standard deviation of a value around its reconstruction {deviation:.4}"))
                 .unwrap_or_default(),
         );
     }
-    for (what, points) in [("noise of deviation", &evaluation.noise), ("share missing", &evaluation.missing)] {
-        text +=
-            &format!("\n{what:<28}{}\n", points.iter().map(|point| format!("{:>10}", point.level)).collect::<String>());
-        text += &format!(
-            "{:<28}{}\n",
-            format!("{variant}, mse"),
-            points.iter().map(|point| format!("{:>10.5}", point.mse)).collect::<String>()
-        );
-        text += &format!(
-            "{:<28}{}\n",
-            "PCA, mse",
-            points.iter().map(|point| format!("{:>10.5}", point.pca)).collect::<String>()
-        );
+    for (what, points) in [("noise, standard deviation", &evaluation.noise), ("share missing", &evaluation.missing)] {
+        let levels: Vec<String> = points.iter().map(|point| point.level.to_string()).collect();
+        let mut curve = table(std::iter::once(what).chain(levels.iter().map(String::as_str)), 10);
+        let cells = |name: String, of: &dyn Fn(usize) -> f64| {
+            std::iter::once(name).chain((0..points.len()).map(|index| format!("{:.5}", of(index)))).collect::<Vec<_>>()
+        };
+        curve.row(cells(format!("{variant}, mse"), &|index| points[index].mse));
+        curve.row(cells("PCA, mse".to_string(), &|index| points[index].pca));
+        text += &format!("\n{}", shown(&curve));
     }
     text += "\nnoise: error to the clean row. missing: error at the hidden values once they are filled in.\n";
     if let Some(classes) = &evaluation.classes {
-        text += &format!("\n{:<28}{:>10}{:>10}{:>10}\n", "classes told from", "the code", "the input", "PCA");
-        let row =
-            |name: &str, of: &Accuracies| format!("{name:<28}{:>10.4}{:>10.4}{:>10.4}\n", of.code, of.input, of.pca);
-        text += &row("linear probe", &classes.linear);
-        text += &row("5 nearest neighbours", &classes.neighbours);
+        let mut accuracies = table(["accuracy of classes from", "the code", "the input", "PCA"], 10);
+        for (name, of) in [("linear probe", &classes.linear), ("5 nearest neighbors", &classes.neighbours)] {
+            let Accuracies { code, input, pca } = of;
+            accuracies.row([name.to_string(), format!("{code:.4}"), format!("{input:.4}"), format!("{pca:.4}")]);
+        }
+        text += &format!("\n{}", shown(&accuracies));
     }
-    text += &format!("\n{:<28}{:>12}{:>12}{:>12}\n", "copying meter", "mse", "fvu", "fvu of PCA");
-    for copying in &evaluation.copying {
-        text += &format!("{:<28}{:>12.6}{:>12.4}{:>12.4}\n", copying.what, copying.mse, copying.fvu, copying.fvu_pca);
+    let mut copies = table(["copying meter", "mse", "fvu", "fvu of PCA"], 12);
+    for of in &evaluation.copying {
+        let cells = [format!("{:.6}", of.mse), format!("{:.4}", of.fvu), format!("{:.4}", of.fvu_pca)];
+        copies.row(std::iter::once(of.what.clone()).chain(cells));
     }
+    text += &format!("\n{}", shown(&copies));
     text += "an autoencoder should copy the data and nothing else: a low fvu in the first line, high ones below\n";
     if !is_image {
         let mut columns: Vec<_> = evaluation.columns.iter().collect();
         columns.sort_by(|a, b| b.mse.total_cmp(&a.mse));
-        text += &format!("\n{:<28}{:>12}{:>12}{:>12}\n", "error by column", "mse", "PCA", "the mean");
+        let mut errors = table(["error by column", "mse", "PCA", "the mean"], 12);
         for column in columns.iter().take(COLUMNS) {
-            text += &format!("{:<28}{:>12.6}{:>12.6}{:>12.6}\n", column.name, column.mse, column.pca, column.mean);
+            let cells = [column.mse, column.pca, column.mean].map(|error| format!("{error:.6}"));
+            errors.row(std::iter::once(column.name.clone()).chain(cells));
         }
+        text += &format!("\n{}", shown(&errors));
         if columns.len() > COLUMNS {
             text += &format!("... and {} columns with smaller errors (`--json` has all)\n", columns.len() - COLUMNS);
         }
     }
-    text + "\nmse: squared error per value; sse: per example; fvu: fraction of variance unexplained. Units of the scaled data.\n"
+    text + "\nmse: squared error per value; sse: per example; fvu: fraction of variance unexplained. Units of the \
+            scaled data (`ae explain fvu`).\n"
 }

@@ -1,13 +1,56 @@
 //! `ae import`: a run from weights that were trained elsewhere.
 
-use crate::{Result, Run, export::import::Weights};
+use std::path::PathBuf;
+
 use ae_model::Registry;
+use clap::{Args, ValueHint};
 
 use super::{configuration_with, train};
-use crate::cli::{args::ImportArgs, devices::open_for_results, output::print};
+use crate::{
+    Result, Run,
+    cli::{
+        args::ConfigArgs,
+        devices::open_for_results,
+        entry::{Entry, Group},
+        output::print,
+    },
+    export::import::Weights,
+};
+
+/// What to import.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// safetensors file with encoder.0.weight, decoder.0.weight and so on, as `ae export` writes it and PyTorch's
+    /// `state_dict` has it.
+    #[arg(value_name = "WEIGHTS", value_hint = ValueHint::FilePath)]
+    pub weights: PathBuf,
+    /// Folder of the run; by default a new one under runs/.
+    #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Device to compute on, one that `ae devices` lists; by default the CPU.
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The data, and what the weights do not tell: the activations (--set model.network.activation=relu), the stride
+    /// of convolutions.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// The command.
+pub fn entry() -> Entry {
+    let examples = &[
+        ("ae export runs/undercomplete-digits-001 -o exported", "weights, as PyTorch has them"),
+        ("ae import exported/model.safetensors -d digits -o imported", "a run of them"),
+    ];
+    let about = "Make a run from weights that were trained elsewhere, under the names that export writes";
+    Entry::new(Group::Train, "import", about, examples, run)
+}
 
 /// Makes the run, and prints how good it is.
-pub fn run(args: &ImportArgs, registry: &Registry) -> Result<()> {
+fn run(args: &ImportArgs, registry: &Registry) -> Result<()> {
     let device = open_for_results(args.device.as_deref())?.device.inner();
     let weights = Weights::read(&args.weights)?;
     let settings = weights.settings()?;
@@ -15,6 +58,9 @@ pub fn run(args: &ImportArgs, registry: &Registry) -> Result<()> {
     let scaling = weights.scaling()?;
     let (run, summary) =
         Run::import(config, args.out.as_deref(), &device, scaling, |model| weights.load(model, &device))?;
+    if args.json {
+        return train::document(&run, &summary);
+    }
     print(&train::table(&summary))?;
     print(&format!("run folder: {}\n", run.folder.path().display()))
 }

@@ -1,24 +1,58 @@
 //! `ae impute`: fills in missing values and says how well, on values that were there.
 
-use ae_model::Registry;
-use std::{cell::RefCell, path::Path};
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+};
 
-use crate::{Error, Result, Which, impute::Filled};
 use ae_data::{
     Options,
     sink::{self, Pipe},
     source,
 };
+use ae_model::Registry;
 use burn::data::dataset::Dataset as _;
+use clap::{Args, ValueHint};
 
 use super::{note, options, save};
-use crate::cli::{
-    args::{ImputeArgs, RowsChoice},
-    output::{print, say},
+use crate::{
+    Error, Result, Which,
+    cli::{
+        args::{RowsArgs, RowsChoice},
+        entry::{Entry, Group},
+        json::document,
+        output::{self, status, warn},
+    },
+    impute::Filled,
 };
 
-/// Writes the rows with their blanks filled in.
-pub fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
+/// What to fill in.
+#[derive(Debug, Clone, Args)]
+pub struct ImputeArgs {
+    /// File to write; a text table keeps every byte but its blank cells. By default CSV on standard output.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+    /// Print how well values are filled in as JSON, and write no rows unless --out is given.
+    #[arg(long)]
+    pub json: bool,
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
+}
+
+/// The command.
+pub fn entry() -> Entry {
+    let examples = &[
+        ("ae train --variant masked --epochs 20 -o masked", "a model that is trained to fill in"),
+        ("ae impute masked -o filled.csv", "its data with the missing values filled in"),
+        ("ae impute masked --json", "how well it fills in values that were there"),
+    ];
+    let about = "Fill in the missing values of rows, and change nothing else";
+    Entry::new(Group::Use, "impute", about, examples, run)
+}
+
+/// Writes the rows with their missing values filled in.
+fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
     // The blanks of a file are where they are, whatever part of it was trained on.
     let mut rows = args.rows.clone();
     if rows.rows == RowsChoice::Unseen {
@@ -30,7 +64,7 @@ pub fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
     let unseen = trained.rows(None, &Options::default(), Which::Test).ok();
     let measured = trained.held_out(unseen.as_ref().unwrap_or(&used.rows), &used.run.folder.pca()?)?;
     if args.json {
-        print(&format!("{}\n", serde_json::to_string_pretty(&measured).expect("numbers are JSON")))?;
+        document(&measured)?;
         if args.out.is_none() {
             return Ok(());
         }
@@ -87,7 +121,7 @@ pub fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
             count.into_inner()
         }
     };
-    say(&format!("{} missing values filled in", filled.cells));
+    status(&format!("{} missing values filled in", filled.cells));
     let blank: Vec<String> = trained
         .schema
         .columns
@@ -107,10 +141,11 @@ pub fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
                 if filled.empty_rows == 1 { "" } else { "s" }
             ));
         }
-        say(&format!("note: {} left blank: {}", filled.left, why.join(", ")));
+        output::note(&format!("{} left blank: {}", filled.left, why.join(", ")));
     }
-    say(&format!(
-        "held-out check on {} rows, {:.0}% of their values hidden: mse {:.5}, PCA {:.5}, the mean {:.5} (units of the scaled data)",
+    status(&format!(
+        "held-out check on {} rows, {:.0}% of their values hidden: mse {:.5}, PCA {:.5}, the mean {:.5} (units of the \
+         scaled data, `ae explain mse`)",
         unseen.as_ref().map_or("the same", |_| "the run's test"),
         100.0 * measured.hidden,
         measured.mse,
@@ -122,7 +157,7 @@ pub fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
             "masked" => "train it longer, or with a wider code",
             _ => "`ae train --variant masked` trains one for it",
         };
-        say(&format!("warning: a baseline fills in better than this model: {advice}"));
+        warn(&format!("a baseline fills in better than this model: {advice}"));
     }
     Ok(())
 }

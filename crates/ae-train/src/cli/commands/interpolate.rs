@@ -1,15 +1,58 @@
-//! `ae interpolate`: the way from one row to another through the code.
+//! `ae interpolate`: rows between two rows, on a straight line through the code.
 
-use crate::{Error, Result};
+use std::path::PathBuf;
+
 use ae_data::picture::Sheet;
 use ae_model::Registry;
 use burn::data::dataset::Dataset as _;
+use clap::{Args, ValueHint};
 
 use super::{is_picture, is_typed, save_whole, singles};
-use crate::cli::args::InterpolateArgs;
+use crate::{
+    Error, Result,
+    cli::{
+        args::{RowsArgs, within},
+        entry::{Entry, Group},
+    },
+};
 
-/// Writes the way.
-pub fn run(args: &InterpolateArgs, registry: &Registry) -> Result<()> {
+/// Between which rows to interpolate.
+#[derive(Debug, Clone, Args)]
+pub struct InterpolateArgs {
+    /// Row to begin at, from 1.
+    #[arg(long, value_name = "ROW", default_value_t = 1)]
+    pub from: usize,
+    /// Row to end at, from 1.
+    #[arg(long, value_name = "ROW", default_value_t = 2)]
+    pub to: usize,
+    /// Steps, both ends included.
+    #[arg(long, value_name = "N", default_value_t = 9, value_parser = within(2..=100_000))]
+    pub steps: usize,
+    /// File to write: a table, or for images .png; by default CSV on standard output.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
+}
+
+/// The command.
+pub fn entry() -> Entry {
+    let examples = &[(
+        "ae interpolate runs/undercomplete-digits-001 --from 1 --to 7 --steps 12 -o way.png",
+        "from the first test row to the seventh, as images",
+    )];
+    Entry::new(
+        Group::Use,
+        "interpolate",
+        "Write rows between two rows, decoded from a line through the code",
+        examples,
+        run,
+    )
+}
+
+/// Writes the rows.
+fn run(args: &InterpolateArgs, registry: &Registry) -> Result<()> {
     let used = super::use_run(&args.rows, registry)?;
     let count = used.rows.len();
     if let Some(row) = [args.from, args.to].into_iter().find(|&row| row == 0 || row > count) {

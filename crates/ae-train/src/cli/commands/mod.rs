@@ -1,6 +1,7 @@
-//! The commands, one file each.
+//! The commands, one file each: its arguments, its help, and what it does. A new one is a file and its line in [`all`].
 
 mod compare;
+mod completions;
 mod config;
 mod data;
 mod datasets;
@@ -8,16 +9,19 @@ mod decode;
 mod devices;
 mod encode;
 mod evaluate;
+mod explain;
 mod export;
 mod import;
 mod impute;
 mod interpolate;
+mod man;
 mod probe;
 mod reconstruct;
 mod report;
 mod sample;
 mod score;
-mod train;
+mod sweep;
+pub mod train;
 mod variants;
 
 use std::path::Path;
@@ -29,37 +33,43 @@ use ae_data::{
 };
 use ae_model::Registry;
 use arrow_array::RecordBatch;
+use burn::data::dataset::Dataset as _;
 use toml::Value;
 
 use crate::cli::{
-    args::{Cli, Command, ConfigArgs, FileArgs, ReadArgs, RowsArgs, UnknownChoice},
+    args::{ConfigArgs, FileArgs, ReadArgs, RowsArgs, UnknownChoice},
     devices::open_for_results,
-    output::say,
+    entry::Entry,
+    output::{self, detail},
 };
 
-/// Does what the command line asks for.
-pub fn run(cli: Cli, registry: &Registry) -> Result<()> {
-    match cli.command.unwrap_or(Command::Train(cli.train)) {
-        Command::Train(args) => train::run(&args, registry),
-        Command::Config(args) => config::run(&args, registry),
-        Command::Data(args) => data::run(&args),
-        Command::Evaluate(args) => evaluate::run(&args, registry),
-        Command::Compare(args) => compare::run(&args, registry),
-        Command::Encode(args) => encode::run(&args, registry),
-        Command::Decode(args) => decode::run(&args, registry),
-        Command::Report(args) => report::run(&args, registry),
-        Command::Reconstruct(args) => reconstruct::run(&args, registry),
-        Command::Impute(args) => impute::run(&args, registry),
-        Command::Interpolate(args) => interpolate::run(&args, registry),
-        Command::Sample(args) => sample::run(&args, registry),
-        Command::Score(args) => score::run(&args, registry),
-        Command::Export(args) => export::run(&args, registry),
-        Command::Import(args) => import::run(&args, registry),
-        Command::Variants => variants::run(),
-        Command::Datasets => datasets::run(),
-        Command::Devices => devices::run(),
-        Command::Probe(args) => probe::run(&args),
-    }
+/// Every command, in the order in which they are listed.
+pub fn all() -> Vec<Entry> {
+    vec![
+        train::entry(),
+        data::entry(),
+        compare::entry(),
+        sweep::entry(),
+        import::entry(),
+        evaluate::entry(),
+        report::entry(),
+        score::entry(),
+        impute::entry(),
+        encode::entry(),
+        decode::entry(),
+        reconstruct::entry(),
+        sample::entry(),
+        interpolate::entry(),
+        export::entry(),
+        explain::entry(),
+        config::entry(),
+        variants::entry(),
+        datasets::entry(),
+        devices::entry(),
+        completions::entry(),
+        man::entry(),
+        probe::entry(),
+    ]
 }
 
 /// The configuration of all layers.
@@ -100,19 +110,19 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>, regi
     flags.extend(read.unknown.map(|unknown| {
         ("data.read.unknown", Value::String(if unknown == UnknownChoice::Refuse { "refuse" } else { "score" }.into()))
     }));
-    flags.extend(args.split_seed.map(|value| ("data.split_seed", Value::Integer(value))));
-    flags.extend(args.stratify.then_some(("data.stratify", Value::Boolean(true))));
-    flags.extend(text(&args.group).map(|value| ("data.group", value)));
-    flags.extend(text(&args.time).map(|value| ("data.time", value)));
+    flags.extend(args.split.split_seed.map(|value| ("data.split_seed", Value::Integer(value))));
+    flags.extend(args.split.stratify.then_some(("data.stratify", Value::Boolean(true))));
+    flags.extend(text(&args.split.group).map(|value| ("data.group", value)));
+    flags.extend(text(&args.split.time).map(|value| ("data.time", value)));
     flags.extend(text(&file.tensor).map(|value| ("data.read.tensor", value)));
     flags.extend(read.max_memory.map(|size| ("data.read.max_memory", Value::String(size.to_string()))));
     flags.extend(
         read.resize
             .map(|size| ("data.read.resize", Value::Array(size.map(|side| Value::Integer(side as i64)).to_vec()))),
     );
-    flags.extend(read.grey.then_some(("data.read.grey", Value::Boolean(true))));
-    flags.extend(args.normal_only.then_some(("data.normal_only", Value::Boolean(true))));
-    flags.extend(text(&args.normal).map(|value| ("data.normal", value)));
+    flags.extend(read.gray.then_some(("data.read.grey", Value::Boolean(true))));
+    flags.extend(args.split.normal_only.then_some(("data.normal_only", Value::Boolean(true))));
+    flags.extend(text(&args.split.normal).map(|value| ("data.normal", value)));
     flags.extend(args.code_dim.map(|value| ("model.code_dim", Value::Integer(value))));
     flags.extend(args.epochs.map(|value| ("training.epochs", Value::Integer(value))));
     flags.extend(args.seed.map(|value| ("seed", Value::Integer(value))));
@@ -131,7 +141,7 @@ fn options(read: &ReadArgs) -> Options {
         cut_by: Vec::new(),
         keep: read.keep,
         resize: read.resize,
-        grey: read.grey,
+        grey: read.gray,
         stream: read.stream.then_some(true),
         max_memory: read.max_memory,
         categorical: read.categorical,
@@ -170,7 +180,7 @@ fn header(file: &FileArgs) -> Option<bool> {
 
 /// Says on standard error what was guessed, left out or is doubtful.
 fn note(notes: &[String]) {
-    notes.iter().for_each(|note| say(&format!("note: {note}")));
+    notes.iter().for_each(|note| output::note(note));
 }
 
 /// A run, opened to be used on rows.
@@ -180,13 +190,13 @@ struct Used {
     rows: Dataset,
 }
 
-/// Says which data a run names, where it is not below the folder that a person works in: whoever was given the run did
-/// not choose it.
+/// Says which data a run names, where it is not below the folder that a person works in: with a run from somebody else
+/// nobody here chose it.
 fn say_source(run: &Run) {
     let source = Path::new(&run.config.data.source);
     let is_near = |place: &Path| std::path::absolute(place).is_ok_and(|place| source.starts_with(place));
     if source.is_absolute() && !is_near(Path::new(".")) && !is_near(run.folder.path()) {
-        say(&format!("note: the run names its data: {} is read", source.display()));
+        output::note(&format!("the run names its data: {} is read", source.display()));
     }
 }
 
@@ -195,11 +205,23 @@ fn use_run(args: &RowsArgs, registry: &Registry) -> Result<Used> {
     if args.data.is_none() {
         say_source(&run);
     }
-    let trained = run.trained(open_for_results(args.device.as_deref())?.device)?;
+    detail(&format!(
+        "run {}: {} of {} units",
+        run.folder.path().display(),
+        run.config.variant,
+        run.config.model.code_dim
+    ));
+    let device = open_for_results(args.device.as_deref())?;
+    detail(&format!("computing on {}", device.name));
+    let trained = run.trained(device.device)?;
     let rows = trained.rows(args.data.as_deref(), &options(&args.read), args.rows.into())?;
-    if (args.read.resize.is_some() || args.read.grey) && rows.rows().white.is_none() {
-        return Err(Error::Usage("`--resize` and `--grey` are for picture files, and these rows are none".to_string()));
+    if (args.read.resize.is_some() || args.read.gray) && rows.rows().white.is_none() {
+        return Err(Error::Usage(
+            "`--resize` and `--gray` are for image files, and these rows are no images".to_string(),
+        ));
     }
+    let source = args.data.as_deref().unwrap_or(&run.config.data.source);
+    detail(&format!("{} rows of {source} with {} features are read", rows.len(), rows.rows().width()));
     // What the run's own data made it guess was said when it was trained.
     if args.data.is_some() {
         note(&rows.rows().notes);
@@ -207,7 +229,7 @@ fn use_run(args: &RowsArgs, registry: &Registry) -> Result<Used> {
     Ok(Used { run, trained, rows })
 }
 
-/// Whether a result is to be written as a picture.
+/// Whether a result is to be written as an image.
 fn is_picture(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
 }
@@ -238,6 +260,9 @@ fn is_part_of(file: &Path, source: &str) -> bool {
 
 /// Writes results for `rows`, and says what was left out and what was met that training did not have.
 fn save(table: Table, rows: &Dataset, path: Option<&Path>) -> Result<()> {
+    if let Some(path) = path {
+        detail(&format!("writing {}", path.display()));
+    }
     note(&table.save(path)?);
     note(&rows.rows().met());
     Ok(())
@@ -256,7 +281,7 @@ fn save_whole(table: &RecordBatch, path: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// Numbers in single precision, as pictures are drawn from.
+/// Numbers in single precision, as images are drawn from.
 fn singles(values: &[f64]) -> Vec<f32> {
     values.iter().map(|&value| value as f32).collect()
 }

@@ -1,22 +1,66 @@
-//! `ae reconstruct`: what comes back of each row, or of each row corrupted first.
+//! `ae reconstruct`: the reconstruction of each row, or of each row corrupted first.
+
+use std::path::PathBuf;
 
 use ae_data::{picture::Sheet, sink};
 use ae_model::{Registry, corruption::CorruptionConfig};
 use burn::data::dataset::Dataset as _;
+use clap::{Args, ValueHint};
 use serde_json::{Map, Value};
 
 use super::{is_picture, is_typed, save, singles};
 use crate::{
     Error, Result,
-    cli::{args::ReconstructArgs, output::print},
+    cli::{
+        args::RowsArgs,
+        entry::{Entry, Group},
+        output::print,
+    },
     fields,
 };
+
+/// What to reconstruct.
+#[derive(Debug, Clone, Args)]
+pub struct ReconstructArgs {
+    /// Corrupt the rows first: gaussian=STD, masking=RATE, salt_and_pepper=RATE, with commas between; without a
+    /// number, or without anything, as in the run's training.
+    #[arg(
+        long,
+        value_name = "HOW",
+        num_args = 0..=1,
+        default_missing_value = "",
+        require_equals = true,
+    )]
+    pub corrupt: Option<String>,
+    /// File to write: a table, or for images .png; by default CSV on standard output.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+    /// Draw the first images above their reconstructions.
+    #[arg(long, value_name = "FILE.png", value_hint = ValueHint::FilePath)]
+    pub sheet: Option<PathBuf>,
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
+}
+
+/// The command.
+pub fn entry() -> Entry {
+    let examples = &[
+        ("ae reconstruct runs/undercomplete-digits-001 -o reconstructed.csv", "those of the test rows"),
+        (
+            "ae reconstruct runs/undercomplete-digits-001 --corrupt=gaussian=0.3 --sheet noisy.png",
+            "images, noisy images, and their reconstructions",
+        ),
+    ];
+    let about = "Write the reconstruction of each row; with --corrupt of each row corrupted first";
+    Entry::new(Group::Use, "reconstruct", about, examples, run)
+}
 
 /// Images of a sheet.
 const SHEET: usize = 12;
 
 /// Writes the reconstructions.
-pub fn run(args: &ReconstructArgs, registry: &Registry) -> Result<()> {
+fn run(args: &ReconstructArgs, registry: &Registry) -> Result<()> {
     let used = super::use_run(&args.rows, registry)?;
     super::is_free(args.out.as_deref(), &args.rows, &used.run)?;
     let (trained, rows) = (&used.trained, &used.rows);
@@ -26,7 +70,7 @@ pub fn run(args: &ReconstructArgs, registry: &Registry) -> Result<()> {
     if let Some(path) = &args.sheet {
         let Some(geometry) = trained.schema.geometry else {
             return Err(Error::Usage(
-                "`--sheet` is for images, and these rows are none: write a table with `--out`".to_string(),
+                "`--sheet` is for images, and these rows are no images: write a table with `--out`".to_string(),
             ));
         };
         let first = rows.select(rows.indices().iter().copied().take(SHEET).collect());
@@ -42,9 +86,9 @@ pub fn run(args: &ReconstructArgs, registry: &Registry) -> Result<()> {
         let [low, high] = trained.shades();
         Sheet::new(geometry, first.len(), low, high).save(&images, path)?;
         let lines = if corruption.is_some() {
-            "the images, what the network read, and what it made of it"
+            "the images, what the network read, and its reconstructions"
         } else {
-            "the images and what comes back"
+            "the images and their reconstructions"
         };
         print(&format!("{}: {lines}\n", path.display()))?;
         if args.out.is_none() {
@@ -110,7 +154,7 @@ fn corruption(text: &str, trained: &CorruptionConfig, registry: &Registry) -> Re
         }
         chosen.insert(name.to_string(), Value::Object(settings));
     }
-    let corruption = CorruptionConfig::read(Value::Object(chosen), registry)
+    let corruption = CorruptionConfig::read(Value::Object(chosen), registry.corruptions())
         .map_err(|error| Error::Usage(format!("`--corrupt {text}`: {error}")))?;
     corruption.check().map_err(|error| Error::Usage(format!("`--corrupt {text}`: {error}")))?;
     Ok(corruption)

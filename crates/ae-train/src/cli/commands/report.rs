@@ -1,15 +1,52 @@
 //! `ae report`: the page of a run, or of several.
 
-use ae_model::Registry;
 use std::path::PathBuf;
 
-use crate::{Result, Run, report};
 use ae_data::sink::write_bytes;
+use ae_model::Registry;
+use clap::{Args, ValueHint};
+use serde_json::json;
 
-use crate::cli::{args::ReportArgs, devices::open_for_results, output::print};
+use crate::{
+    Result, Run,
+    cli::{
+        devices::open_for_results,
+        entry::{Entry, Group},
+        json::document,
+        output::print,
+    },
+    report,
+};
+
+/// What to show.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Folders of runs.
+    #[arg(value_name = "RUN", required = true, value_hint = ValueHint::DirPath)]
+    pub runs: Vec<PathBuf>,
+    /// File to write; by default report.html in the run's folder, or in the current folder for several runs.
+    #[arg(short, long, value_name = "FILE.html", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+    /// Device to compute on, one that `ae devices` lists; by default the CPU, whatever the run was trained on.
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
+    /// Print JSON: the path of the page.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The command.
+pub fn entry() -> Entry {
+    let examples = &[
+        ("ae report runs/undercomplete-digits-001", "write report.html into the run's folder"),
+        ("ae report runs/undercomplete-digits-001 -o page.html", "write it elsewhere"),
+    ];
+    let about = "Write the page of a run, or of several: images, curves, and every figure that was measured";
+    Entry::new(Group::Use, "report", about, examples, run)
+}
 
 /// Writes the page.
-pub fn run(args: &ReportArgs, registry: &Registry) -> Result<()> {
+fn run(args: &ReportArgs, registry: &Registry) -> Result<()> {
     let device = open_for_results(args.device.as_deref())?.device;
     let runs = args.runs.iter().map(|path| Run::open_with(path, registry)).collect::<Result<Vec<_>>>()?;
     runs.iter().for_each(super::say_source);
@@ -25,5 +62,8 @@ pub fn run(args: &ReportArgs, registry: &Registry) -> Result<()> {
             path
         }
     };
-    print(&format!("{}\n", path.display()))
+    match args.json {
+        true => document(&json!({ "report": path.display().to_string() })),
+        false => print(&format!("{}\n", path.display())),
+    }
 }

@@ -1,20 +1,75 @@
-//! `ae score`: how anomalous each row is, and which column makes it so.
+//! `ae score`: an anomaly score for each row, and the columns that contribute most.
+
+use std::{cell::RefCell, path::PathBuf};
 
 use ae_model::Registry;
-use std::cell::RefCell;
+use clap::{Args, ValueHint};
+use serde::Serialize;
 
+use super::save;
 use crate::{
     Error, Result,
     anomaly::{Detection, PCA_SHARE, Tally, normal_class},
+    cli::{
+        args::{RowsArgs, within},
+        entry::{Entry, Group},
+        json::document_with,
+        output::{mode, note, say_table, status},
+        table::Table,
+    },
     ranking::Ranking,
 };
-use serde::Serialize;
 
-use super::{note, save};
-use crate::cli::{
-    args::ScoreArgs,
-    output::{print, say},
-};
+/// What to score.
+#[derive(Debug, Clone, Args)]
+pub struct ScoreArgs {
+    /// Share of normal rows that may be flagged by mistake, in (0, 1); by default the run's: 0.05, or 1 in m + 1 with
+    /// fewer than 19 validation rows. A row is flagged if its p-value is no greater.
+    #[arg(
+        long,
+        value_name = "SHARE",
+        value_parser = share,
+        visible_alias = "contamination",
+    )]
+    pub false_alarms: Option<f64>,
+    /// Keep --false-alarms with the run.
+    #[arg(long, requires = "false_alarms")]
+    pub save: bool,
+    /// Write the N columns that score highest in each row, rather than the score of every column.
+    #[arg(short, long, value_name = "N", value_parser = within(1..=1000))]
+    pub top: Option<usize>,
+    /// Name of the normal class, if the rows have labels; by default the run's, or the one called 0, normal, inlier,
+    /// false or the like.
+    #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]
+    pub normal: Option<String>,
+    /// Table to write, with the score of each row and of each of its columns; by default CSV on standard output.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+    /// Print the summary as JSON on standard output, and write no rows unless --out is given.
+    #[arg(long)]
+    pub json: bool,
+    /// Rows.
+    #[command(flatten)]
+    pub rows: RowsArgs,
+}
+
+/// The command.
+pub fn entry() -> Entry {
+    let examples = &[
+        ("ae score runs/undercomplete-digits-001 --top 3 -o scores.csv", "the test rows, with the three worst columns"),
+        ("ae score runs/undercomplete-digits-001 -d digits --false-alarms 0.01 --json", "a summary of all rows"),
+    ];
+    let about = "Write an anomaly score for each row, and the columns that contribute most";
+    Entry::new(Group::Use, "score", about, examples, run)
+}
+
+fn share(text: &str) -> std::result::Result<f64, String> {
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share < 1.0);
+    share.ok_or_else(|| "a share greater than 0 and less than 1, such as 0.05".to_string())
+}
+
+/// Keys of the summary that are null where the rows have no labels of both kinds.
+const DETECTION: [&str; 8] = ["auroc", "average_precision", "f1", "neighbours", "pca", "mean", "labelled", "anomalies"];
 
 /// What is said about all rows together.
 #[derive(Serialize)]
@@ -32,7 +87,7 @@ struct Summary {
 }
 
 /// Scores rows; with labels, says how well anomalies are told from the rest.
-pub fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
+fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
     let used = super::use_run(&args.rows, registry)?;
     super::is_free(args.out.as_deref(), &args.rows, &used.run)?;
     let (trained, rows) = (&used.trained, &used.rows);
@@ -60,13 +115,13 @@ pub fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
             if args.normal.is_some() {
                 return Err(Error::Usage(format!("{problem}: name one of them with `--normal`")));
             }
-            say(&format!("note: {problem}: `--normal` names the normal one, for how well anomalies are told from it"));
+            note(&format!("{problem}: `--normal` names the normal one, for how well anomalies are told from it"));
             None
         }
         // A label that nobody called one of anomalies: an analysis by it was not asked for.
         (Some(_), Err(_)) => {
-            say(
-                "note: which class is normal is not known: `--normal CLASS` says so, for how well anomalies are told from it",
+            note(
+                "which class is normal is not known: `--normal CLASS` says so, for how well anomalies are told from it",
             );
             None
         }
@@ -81,7 +136,7 @@ pub fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
             for part in table {
                 part?;
             }
-            note(&rows.rows().met());
+            super::note(&rows.rows().met());
         }
         false => save(table, rows, args.out.as_deref())?,
     }
@@ -96,43 +151,49 @@ pub fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
         detection: tally.detection(&detector),
     };
     if args.json {
-        print(&format!("{}\n", serde_json::to_string_pretty(&summary).expect("numbers are JSON")))?;
+        document_with(&summary, &DETECTION)?;
     }
     let percent = (1000.0 * summary.false_alarms).round() / 10.0;
     match summary.threshold {
-        Some(threshold) => say(&format!(
-            "{} of {} rows flagged: their scores are above {threshold:.4}, which at most {percent}% of rows like the {} validation rows are",
+        Some(threshold) => status(&format!(
+            "{} of {} rows flagged: their scores are above {threshold:.4}, which at most {percent}% of rows like the \
+             {} validation rows are (`ae explain p_value`)",
             summary.flagged, summary.rows, summary.held_out_rows
         )),
-        None => say(&format!(
-            "note: no row is flagged: {} validation rows are too few for {percent}% of false alarms (`--false-alarms {:.3}` or more)",
+        None => note(&format!(
+            "no row is flagged: {} validation rows are too few for {percent}% of false alarms (`--false-alarms {:.3}` \
+             or more)",
             summary.held_out_rows,
             1.0 / (summary.held_out_rows + 1) as f64 + 0.0005
         )),
     }
     if summary.without_score > 0 {
-        say(&format!("note: {} of the rows have no value, and so no score", summary.without_score));
+        note(&format!("{} of the rows have no value, and so no score", summary.without_score));
     }
     if summary.detection.is_none() && normal.is_some() {
-        say("note: all labelled rows are of one kind, normal or not: there is nothing to tell apart");
+        note("all labeled rows are of one kind, normal or not: there is nothing to tell apart");
     }
     if let Some(detection) = &summary.detection {
         let protocol = match &trained.schema.normal {
-            Some(normal) => format!("trained on rows of class `{normal}` alone"),
+            Some(normal) => format!("trained only on rows of class `{normal}`"),
             None => "trained on all rows, whatever their labels".to_string(),
         };
-        say(&format!(
-            "{} of {} labelled rows are anomalies by their labels; {protocol}",
+        status(&format!(
+            "{} of {} labeled rows are anomalies by their labels; {protocol} (`ae explain auroc`)",
             detection.anomalies, detection.labelled
         ));
-        say(&format!("{:<28}{:>9}{:>19}{:>9}", "", "auroc", "average precision", "f1"));
-        let row = |name: &str, of: &Ranking| {
-            say(&format!("{name:<28}{:>9.4}{:>19.4}{:>9.4}", of.auroc, of.average_precision, of.f1))
+        let mut table = Table::new(["", "auroc", "average precision", "f1"]).at_least(28, 9);
+        let mut row = |name: &str, of: &Ranking| {
+            let figures = [of.auroc, of.average_precision, of.f1].map(|figure| format!("{figure:.4}"));
+            table.row(std::iter::once(name.to_string()).chain(figures));
         };
         row(&trained.config.variant, &detection.model);
-        row("5th nearest neighbour", &detection.neighbours);
+        row("5th nearest neighbor", &detection.neighbours);
         row(&format!("PCA ({components}, {:.0}% of variance)", 100.0 * pca.explained()), &detection.pca);
         row("distance to the mean", &detection.mean);
+        if !mode().quiet {
+            say_table(&table);
+        }
     }
     Ok(())
 }

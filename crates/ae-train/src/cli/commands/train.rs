@@ -1,29 +1,78 @@
 //! `ae train`: trains a model or continues a run, and prints what it learned.
 
-use ae_model::Registry;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
+
+use ae_model::{
+    Activation, Registry,
+    code::{LifetimeConfig, TopKConfig},
+    penalty::{KlRate, L1},
+};
+use burn::train::Interrupter;
+use clap::{Args, ValueHint};
+use serde::Serialize;
 
 use crate::{
     Config, Error, Reporter, Result, Run, TensorBoard,
+    cli::{
+        args::ConfigArgs,
+        devices,
+        entry::{Entry, Group},
+        json::document_with,
+        log,
+        output::{detail, note, print, shown, status, warn},
+        signals,
+        table::Table,
+        terminal::Terminal,
+    },
     device::{self, Found},
     evaluation::Figures,
     run::Learned,
     run_folder::Summary,
 };
-use ae_model::{
-    Activation,
-    code::{LifetimeConfig, TopKConfig},
-    penalty::{KlRate, L1},
-};
-use burn::train::Interrupter;
 
-use crate::cli::{
-    args::TrainArgs,
-    devices, log,
-    output::{print, say},
-    signals,
-    terminal::Terminal,
-};
+/// What to train, and where.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TrainArgs {
+    /// Device to train on: auto, or one that `ae devices` lists.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: String,
+    /// Folder of the run; by default a new one under runs/.
+    #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Continue the run in this folder; with --epochs to that many in all, also if it has ended.
+    #[arg(short, long, value_name = "RUN", value_hint = ValueHint::DirPath)]
+    pub resume: Option<PathBuf>,
+    /// Folder of event files for TensorBoard: each run gets a folder of its name in it.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub tensorboard: Option<PathBuf>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// The command.
+pub fn entry() -> Entry {
+    let examples = &[
+        ("ae train", "the default, on handwritten digits"),
+        ("ae train -d fashion-mini --code-dim 32 -e 30", "another data set, code and number of epochs"),
+        ("ae train -d customers.csv -l churned -i customer", "your own table, with a label and an identifier"),
+        ("ae train -s model.network.activation=gelu -s training.batch_size=128", "any setting of `ae config`"),
+        ("ae train --resume runs/undercomplete-digits-001 -e 300", "more epochs for a run that has ended"),
+    ];
+    Entry::new(Group::Train, "train", "Train a model, or continue a run", examples, run).augmented(augment)
+}
+
+/// The arguments of a training: those that decide a run have no place beside the run to continue.
+pub fn augment(command: clap::Command) -> clap::Command {
+    let goes_along = ["epochs", "max_memory"];
+    let decide = ConfigArgs::augment_args(clap::Command::new("train"));
+    let decide = decide.get_arguments().map(|arg| arg.get_id().clone()).filter(|id| !goes_along.contains(&id.as_str()));
+    let others: Vec<clap::Id> = decide.chain([clap::Id::from("out")]).collect();
+    TrainArgs::augment_args(command).mut_arg("resume", |arg| arg.conflicts_with_all(others))
+}
 
 /// Trains, and prints the result.
 pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
@@ -38,8 +87,9 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
             if let Some(epochs) = args.config.epochs {
                 let before = run.config.training.epochs;
                 run.extend(usize::try_from(epochs).unwrap_or(0))?;
-                say(&format!(
-                    "note: {epochs} epochs in all instead of {before}; what changes with the training does so over that length from here on"
+                note(&format!(
+                    "{epochs} epochs in all instead of {before}; schedules that change with the training do so over \
+                     that length from here on"
                 ));
             }
             run
@@ -50,6 +100,7 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     super::note(run.notes());
     describe(&run, &chosen)?;
 
+    detail(&format!("the log of warnings is {}", run.folder.path().join("experiment.log").display()));
     log::write_to(&run.folder.path().join("experiment.log"));
     let resume = format!("continue with `ae train --resume {folder}`");
     let interrupter = Interrupter::new();
@@ -66,6 +117,7 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     }
     let learned = learned?;
     signals::after_training(&format!("the model is saved: {resume} for its result"));
+    detail("trained; measuring the model beside its baselines");
     let summary = match learned {
         Learned::Measured(summary) => *summary,
         Learned::Ended(ended) => run.measure(*ended)?,
@@ -77,20 +129,29 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
             )));
         }
     };
-    print(&table(&summary))?;
-    if let Some(warning) = dead_units(&summary, &run.config) {
-        say(&format!("warning: {warning}"));
+    if !args.json {
+        print(&table(&summary))?;
     }
+    if let Some(warning) = dead_units(&summary, &run.config) {
+        warn(&warning);
+    }
+    detail("measured; writing the report");
     signals::after_training(&format!("the run is complete: `ae report {folder}` makes its page"));
     let report = run.folder.report_file();
     let results = device::for_results(&device.device, summary.parameters);
     if !report.exists()
         && let Err(error) = crate::report::write(&run, &results)
     {
-        say(&format!("warning: no report: {error}"));
+        warn(&format!("no report: {error}"));
     }
-    let page = if report.exists() { format!("report: {}\n", report.display()) } else { String::new() };
-    print(&format!("run folder: {folder}\n{page}"))?;
+    detail("done");
+    match args.json {
+        true => document(&run, &summary)?,
+        false => {
+            let page = if report.exists() { format!("report: {}\n", report.display()) } else { String::new() };
+            print(&format!("run folder: {folder}\n{page}"))?;
+        }
+    }
     match summary.diverged {
         Some(epoch) => Err(run.diverged(epoch, Some(summary.best_epoch))?),
         None => Ok(()),
@@ -101,7 +162,7 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
 fn describe(run: &Run, device: &Found) -> Result<()> {
     let schema = run.folder.schema()?;
     let shape = schema.geometry.map(|geometry| format!(", images of {geometry}")).unwrap_or_default();
-    say(&format!(
+    status(&format!(
         "{} on {}: {} features{shape}, {} train / {} validation / {} test rows; scaling {}",
         run.config.variant,
         schema.name,
@@ -112,7 +173,7 @@ fn describe(run: &Run, device: &Found) -> Result<()> {
         schema.scaling.describe()
     ));
     let hardware = if device.is_gpu() { format!(", {}", device.describe()) } else { String::new() };
-    say(&format!(
+    status(&format!(
         "code of {} units, {} epochs on {}{hardware}; run folder {}",
         run.config.model.code_dim,
         run.config.training.epochs,
@@ -120,49 +181,67 @@ fn describe(run: &Run, device: &Found) -> Result<()> {
         run.folder.path().display()
     ));
     if device.is_gpu() {
-        say(
-            "the first epoch compiles kernels for this GPU and tries which are fastest: seconds to a minute, the first time",
+        status(
+            "the first epoch compiles kernels for this GPU and tries which are fastest: seconds to a minute, the \
+             first time",
         );
-        say("what comes after training is computed on the CPU, if the model fits into its memory");
+        status("what comes after training is computed on the CPU, if the model fits into its memory");
     }
     Ok(())
 }
 
+/// The result as JSON.
+pub fn document(run: &Run, summary: &Summary) -> Result<()> {
+    #[derive(Serialize)]
+    struct Trained<'a> {
+        /// The run's folder.
+        run: String,
+        /// Its page.
+        report: Option<String>,
+        #[serde(flatten)]
+        summary: &'a Summary,
+    }
+    let report = Some(run.folder.report_file()).filter(|report| report.exists());
+    let report = report.map(|report| report.display().to_string());
+    let trained = Trained { run: run.folder.path().display().to_string(), report, summary };
+    document_with(&trained, &["diverged", "code.saturation"])
+}
+
 /// The result beside its baselines.
-pub(super) fn table(summary: &Summary) -> String {
-    let row = |name: &str, figures: &Figures| {
-        format!("{name:<24}{:>12.6}{:>12.4}{:>12.4}\n", figures.mse, figures.sse, figures.fvu)
+pub fn table(summary: &Summary) -> String {
+    let mut table = Table::new(["on the test rows", "mse", "sse", "fvu"]).at_least(24, 12);
+    let mut row = |name: &str, figures: &Figures| {
+        table.row([
+            name.to_string(),
+            format!("{:.6}", figures.mse),
+            format!("{:.4}", figures.sse),
+            format!("{:.4}", figures.fvu),
+        ]);
     };
-    let mut text = format!(
-        "\n{}, {} parameters\n\n{:<24}{:>12}{:>12}{:>12}\n",
-        match summary.epochs {
-            0 => "trained elsewhere".to_string(),
-            epochs => format!("{epochs} epochs in {:.1} s (epoch {} kept)", summary.train_seconds, summary.best_epoch),
-        },
-        summary.parameters,
-        "on the test rows",
-        "mse",
-        "sse",
-        "fvu"
-    );
-    text += &row(&format!("{} ({})", summary.variant, summary.code_dim), &summary.test.model);
-    text += &row(&format!("PCA ({})", summary.code_dim.min(summary.d_input)), &summary.test.pca);
-    text += &row("predict the mean", &summary.test.mean);
+    row(&format!("{} ({})", summary.variant, summary.code_dim), &summary.test.model);
+    row(&format!("PCA ({})", summary.code_dim.min(summary.d_input)), &summary.test.pca);
+    row("predict the mean", &summary.test.mean);
     let code = &summary.code;
-    text += &format!(
-        "\ncode: {:.1} of {} units active, {} dead, mean activation {:.3}{}, |J|^2 {:.3}\n",
+    let how = match summary.epochs {
+        0 => "trained elsewhere".to_string(),
+        epochs => format!("{epochs} epochs in {:.1} s (epoch {} kept)", summary.train_seconds, summary.best_epoch),
+    };
+    format!(
+        "\n{how}, {} parameters\n\n{}\ncode: {:.1} of {} units active, {} dead, mean activation {:.3}{}, \
+         |J|^2 {:.3}\n\nmse: squared error per value; sse: per example; fvu: fraction of variance unexplained. Units \
+         of the scaled data (`ae explain fvu`).\n",
+        summary.parameters,
+        shown(&table),
         code.l0,
         summary.code_dim,
         code.dead_units,
         code.mean_activation,
         code.saturation.map(|share| format!(", saturation {share:.3}")).unwrap_or_default(),
         code.jacobian_norm2
-    );
-    text += "\nmse: squared error per value; sse: per example; fvu: fraction of variance unexplained. Units of the scaled data.\n";
-    text
+    )
 }
 
-/// What to do about units that answer to no test row, if they are more than one in twenty.
+/// What to do about units that are never active on the test rows, if they are more than one in twenty.
 fn dead_units(summary: &Summary, config: &Config) -> Option<String> {
     let dead = summary.code.dead_units;
     if dead * 20 <= summary.code_dim {
@@ -186,5 +265,9 @@ fn dead_units(summary: &Summary, config: &Config) -> Option<String> {
         advice.push(format!("lower `training.learning_rate` (now {})", config.training.learning_rate));
     }
     advice.push(format!("or lower `model.code_dim` (now {})", summary.code_dim));
-    Some(format!("{dead} of {} units of the code answer to no test row: {}", summary.code_dim, advice.join(", ")))
+    Some(format!(
+        "{dead} of {} units of the code are never active on the test rows: {}",
+        summary.code_dim,
+        advice.join(", ")
+    ))
 }

@@ -1,0 +1,253 @@
+//! The objective: weights, sums and averages the terms of the loss.
+//!
+//! `loss = mean over the batch of L(x, g(f(x~))) + sum_k w_k Omega_k`, where every term is per example.
+//!
+//! The input is corrupted only in training, that is, when the batch is on an autodiff device. The target is always
+//! clean.
+
+mod evaluation;
+mod sample;
+pub(crate) mod term;
+#[cfg(test)]
+mod tests;
+
+use std::{borrow::Cow, sync::Arc};
+
+use ae_kernels::step;
+use burn::{
+    lr_scheduler::module_lr_scheduler::ModuleLearningRate,
+    optim::{GradientsParams, ModuleOptimizer},
+    tensor::Tensor,
+};
+
+pub use evaluation::Evaluation;
+pub use sample::Sample;
+pub(crate) use sample::clean;
+pub use term::Term;
+
+use crate::{
+    Autoencoder, Forward,
+    autoencoder::{ModuleCode, ModuleDecoder, ModuleEncoder},
+    constraint::Constraint,
+    corruption::{Corrupt, Corrupted, Corruption},
+    penalty::{Context, Penalty},
+};
+
+/// What training minimizes: the reconstruction loss, and further terms. By default only the reconstruction loss.
+///
+/// ```
+/// use ae_model::{Inputs, Objective, Recipe, corruption::Masking, penalty::L1};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let objective = Objective::default().with_penalty(L1::new(0.01)).with_corruption(Masking::new(0.25));
+/// let device = Device::default();
+/// let model = Recipe::default().init(&Inputs::unit(8), &device);
+/// let evaluation = objective.evaluate(&model, Tensor::<2>::ones([4, 8], &device));
+/// assert_eq!(evaluation.terms.iter().map(|term| &*term.name).collect::<Vec<_>>(), ["squared_error", "l1"]);
+/// assert_eq!(evaluation.per_example().dims(), [4]);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Objective {
+    /// Regularization terms in addition to the reconstruction loss.
+    pub penalties: Vec<Arc<dyn Penalty>>,
+    /// The corruption of the input in training.
+    pub corruption: Corruption,
+    /// Constraints on the decoder's first weight, enforced after each step.
+    pub constraints: Vec<Arc<dyn Constraint>>,
+    /// Fraction of the training that is done, in `[0, 1]`, for weights that change with it. Default: 1.
+    pub progress: f64,
+}
+
+impl Default for Objective {
+    fn default() -> Self {
+        Self { penalties: Vec::new(), corruption: Corruption::default(), constraints: Vec::new(), progress: 1.0 }
+    }
+}
+
+impl Objective {
+    /// Adds a penalty, of this crate or of your own.
+    pub fn with_penalty(mut self, penalty: impl Penalty + 'static) -> Self {
+        self.penalties.push(Arc::new(penalty));
+        self
+    }
+
+    /// Adds a corruption after the others, of this crate or of your own.
+    pub fn with_corruption(mut self, corruption: impl Corrupt + 'static) -> Self {
+        self.corruption.parts.push(Arc::new(corruption));
+        self
+    }
+
+    /// Adds a constraint after the others, of this crate or of your own.
+    pub fn with_constraint(mut self, constraint: impl Constraint + 'static) -> Self {
+        self.constraints.push(Arc::new(constraint));
+        self
+    }
+
+    /// The names of the loss's terms, the reconstruction first.
+    pub fn terms<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &self,
+        model: &Autoencoder<E, D, C>,
+    ) -> Vec<Cow<'static, str>> {
+        let penalties = self.penalties.iter().map(|penalty| penalty.name());
+        std::iter::once(model.loss_name()).chain(model.code.term_names()).chain(penalties).collect()
+    }
+
+    /// The objective of `model` on some rows.
+    ///
+    /// On an autodiff device the input is corrupted first, with new noise from the sample's
+    /// [seed](Sample::with_seed). Elsewhere the input is not corrupted, and weights that change during training have
+    /// their final value.
+    pub fn evaluate<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &self,
+        model: &Autoencoder<E, D, C>,
+        sample: impl Into<Sample>,
+    ) -> Evaluation {
+        let sample = sample.into();
+        sample.clone().seeded(|| self.evaluate_with_draws(model, sample))
+    }
+
+    fn evaluate_with_draws<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &self,
+        model: &Autoencoder<E, D, C>,
+        sample: Sample,
+    ) -> Evaluation {
+        let sample = clean(sample);
+        let (x, observed) = (sample.input, sample.observed);
+        let target = sample.target.unwrap_or_else(|| x.clone());
+        let corrupted = if x.device().is_autodiff() && !self.corruption.is_none() {
+            self.corruption.apply(x, observed, model.reconstruction.layout.as_ref())
+        } else {
+            Corrupted { x, visible: observed.clone(), weights: observed, hidden: None }
+        };
+        let forward = model.forward(corrupted.x.clone(), corrupted.visible.clone());
+        self.evaluate_on(model, target, corrupted, forward)
+    }
+
+    /// The objective that selects the best epoch, on validation examples; `None` if that is
+    /// [`evaluate`](Self::evaluate).
+    ///
+    /// It differs in three cases: for a model that removes noise, the input has noise, always the same; for a model
+    /// that fills in missing values, only the hidden values count; for a stochastic code, the decoder reads samples.
+    pub fn validate<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &self,
+        model: &Autoencoder<E, D, C>,
+        sample: impl Into<Sample>,
+    ) -> Option<Evaluation> {
+        /// Seed of the noise.
+        const SEED: u64 = 0x5eed;
+        if self.corruption.is_none() && !model.code.is_stochastic() {
+            return None;
+        }
+        let sample = clean(sample.into()).with_seed(SEED);
+        Some(sample.clone().seeded(|| self.validate_with_draws(model, sample)))
+    }
+
+    fn validate_with_draws<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &self,
+        model: &Autoencoder<E, D, C>,
+        sample: Sample,
+    ) -> Evaluation {
+        let target = sample.target.unwrap_or_else(|| sample.input.clone());
+        let mut corrupted = self.corruption.apply(sample.input, sample.observed, model.reconstruction.layout.as_ref());
+        if let Some(hidden) = corrupted.hidden.clone().filter(|hidden| hidden.dims() == target.dims()) {
+            corrupted.weights = Some(hidden);
+        }
+        let parts = model.parts();
+        let read = parts.read(corrupted.x.clone(), corrupted.visible.clone());
+        let latent = model.code.draw(model.encoder.forward(read));
+        let output = parts.decode(&latent);
+        self.evaluate_on(model, target, corrupted, Forward { latent, output })
+    }
+
+    fn evaluate_on<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &self,
+        model: &Autoencoder<E, D, C>,
+        target: Tensor<2>,
+        corrupted: Corrupted,
+        forward: Forward,
+    ) -> Evaluation {
+        let progress = if target.device().is_autodiff() { self.progress } else { 1.0 };
+        // The weights are for the features of the input; a target of another shape has none.
+        let weights = corrupted.weights.filter(|weights| weights.dims() == target.dims());
+        let value = model.loss(target.clone(), forward.output.clone(), weights);
+        let mut terms = vec![Term { name: model.loss_name(), weight: 1.0, value }];
+        terms.extend(model.code.terms(&forward.latent, progress));
+        if !self.penalties.is_empty() {
+            let context = Context {
+                model: &model.parts(),
+                input: corrupted.x,
+                target,
+                visible: corrupted.visible,
+                latent: &forward.latent,
+                output: forward.output.clone(),
+                progress,
+            };
+            let of = |penalty: &Arc<dyn Penalty>| Term {
+                name: penalty.name(),
+                weight: penalty.weight(progress),
+                value: penalty.value(&context),
+            };
+            terms.extend(self.penalties.iter().map(of));
+        }
+        Evaluation { terms, forward }
+    }
+
+    /// One training step: returns the updated model, and the objective before the update.
+    ///
+    /// `progress` is the fraction of the training that is done before this step, in `[0, 1)`, for codes and weights
+    /// that change with it.
+    ///
+    /// # Panics
+    /// The sample has no rows; and as [`after_step`](Self::after_step).
+    pub fn step<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &mut self,
+        mut model: Autoencoder<E, D, C>,
+        optimizer: &mut ModuleOptimizer,
+        rate: impl Into<ModuleLearningRate>,
+        sample: impl Into<Sample>,
+        progress: f64,
+    ) -> (Autoencoder<E, D, C>, Evaluation) {
+        let sample = sample.into();
+        assert!(sample.input.dims()[0] > 0, "a step of training needs at least one row");
+        self.progress = progress;
+        model.code.after_step(progress);
+        let evaluation = self.evaluate(&model, sample);
+        let gradients = GradientsParams::from_grads(evaluation.loss().backward(), &model);
+        let model = step(optimizer, rate.into(), model, gradients);
+        (self.constrained(model), evaluation)
+    }
+
+    /// Finishes an optimizer step: enforces the constraints, and informs the code that the fraction `progress` of the
+    /// training, in `[0, 1]`, is done.
+    ///
+    /// [`step`](Self::step) includes this. A loop with a step of its own calls it before the first step, with 0, and
+    /// after each step.
+    ///
+    /// # Panics
+    /// There is a constraint, but the decoder has no weight for it ([`Decode::map_atoms`](crate::Decode::map_atoms)).
+    pub fn after_step<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &mut self,
+        mut model: Autoencoder<E, D, C>,
+        progress: f64,
+    ) -> Autoencoder<E, D, C> {
+        self.progress = progress;
+        model.code.after_step(progress);
+        self.constrained(model)
+    }
+
+    /// The model with the constraints enforced.
+    pub(crate) fn constrained<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &self,
+        mut model: Autoencoder<E, D, C>,
+    ) -> Autoencoder<E, D, C> {
+        if !self.constraints.is_empty() {
+            let project =
+                |atoms: Tensor<2>| self.constraints.iter().fold(atoms, |atoms, constraint| constraint.project(atoms));
+            let names = || self.constraints.iter().map(|constraint| constraint.name()).collect::<Vec<_>>().join(", ");
+            let decoder = model.decoder.map_atoms(&project);
+            model.decoder =
+                decoder.unwrap_or_else(|| panic!("{}: this decoder has no weight of its own to constrain", names()));
+        }
+        model
+    }
+}

@@ -1,0 +1,298 @@
+//! A recipe: the parts of a model, as they are written in a configuration file.
+
+mod inputs;
+mod output;
+
+use burn::{
+    module::{Module, ModuleVisitor, Param},
+    serde::{Deserialize, Deserializer, Serialize, de::Error},
+    tensor::{Device, Tensor},
+};
+use schemars::JsonSchema;
+use serde_json::{Map, Value};
+
+pub use inputs::Inputs;
+pub use output::Output;
+
+use crate::{
+    Activation, Autoencoder, ConfigError, Head, Objective, Registry,
+    code::CodeConfig,
+    constraint::ConstraintConfig,
+    corruption::CorruptionConfig,
+    network::{Counts, MlpConfig, Network, NetworkDecoder, NetworkEncoder, Sizes},
+    penalty::{KlRate, PenaltyConfig},
+    reconstruction::{LossConfig, SquaredError},
+    registry::read::{ReadError, read_at},
+    variance::VarianceConfig,
+};
+
+/// The model that a [`Recipe`] builds.
+pub type Model = Autoencoder<NetworkEncoder, NetworkDecoder>;
+
+/// The settings of a model: which parts it has, and their settings.
+///
+/// ```
+/// use ae_model::{Activation, Inputs, Recipe, code::TopKConfig, network::MlpConfig, penalty::Contractive};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let recipe = Recipe {
+///     code_dim: 16,
+///     network: MlpConfig::new().with_hidden([32]).with_activation(Activation::Relu).into(),
+///     code: TopKConfig::new(4).into(),
+///     penalty: Contractive::new(0.1).into(),
+///     ..Recipe::default()
+/// };
+/// recipe.check().unwrap();
+///
+/// let (inputs, device) = (Inputs::unit(64), Device::default());
+/// let (model, objective) = (recipe.init(&inputs, &device), recipe.objective(&inputs));
+/// let x = Tensor::<2>::ones([2, 64], &device);
+/// assert_eq!(model.encode(x.clone()).dims(), [2, 16]);
+/// assert!(objective.evaluate(&model, x).loss().into_scalar::<f32>() > 0.0);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(crate = "burn::serde")]
+pub struct Recipe {
+    /// Width of the code `d_code`, in units, at least 1; some variants require it to be less than the number of inputs.
+    pub code_dim: usize,
+    /// Reconstruction loss of numeric features.
+    #[schemars(with = "Value")]
+    pub reconstruction: LossConfig,
+    /// Variance of numeric features around their reconstruction, for a Gaussian likelihood in nats: `learned` (one for
+    /// all columns), `per_column`, or a number of at least 1e-8; `none` for a squared error.
+    pub variance: VarianceConfig,
+    /// Activation of the decoder's last layer; `auto` is sigmoid for data in `[0, 1]`, and identity for other data and
+    /// for logits.
+    pub output: Output,
+    /// Whether the encoder also reads which values are visible, as a second half of its input: true or false.
+    pub mask_input: bool,
+    /// Networks of the encoder `f` and the decoder `g`.
+    pub network: Network,
+    /// How the code `h` is computed from the encoder's output `f(x)`.
+    #[schemars(with = "Value")]
+    pub code: CodeConfig,
+    /// Random changes of the input in training, from which the clean target is reconstructed.
+    pub corruption: CorruptionConfig,
+    /// Regularization terms of the loss, in addition to the reconstruction.
+    #[schemars(with = "Value")]
+    pub penalty: PenaltyConfig,
+    /// Constraints on the decoder's first weight; without one, or tied weights, the model can evade a penalty on the
+    /// code by scaling encoder and decoder against each other.
+    pub constraint: ConstraintConfig,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            code_dim: 10,
+            reconstruction: LossConfig::default(),
+            variance: VarianceConfig::default(),
+            output: Output::Auto,
+            mask_input: false,
+            network: Network::Mlp(MlpConfig::default()),
+            code: CodeConfig::default(),
+            corruption: CorruptionConfig::default(),
+            penalty: PenaltyConfig::default(),
+            constraint: ConstraintConfig::default(),
+        }
+    }
+}
+
+/// A recipe whose parts have not been looked up in a registry.
+#[derive(Deserialize)]
+#[serde(crate = "burn::serde", deny_unknown_fields, expecting = "a table of the parts of a model")]
+struct Unread {
+    code_dim: usize,
+    reconstruction: Value,
+    #[serde(default)]
+    variance: VarianceConfig,
+    output: Output,
+    #[serde(default)]
+    mask_input: bool,
+    network: Network,
+    code: Value,
+    #[serde(default)]
+    corruption: Map<String, Value>,
+    #[serde(default)]
+    penalty: Map<String, Value>,
+    #[serde(default)]
+    constraint: ConstraintConfig,
+}
+
+/// Reads a recipe with the parts of this crate. [`Recipe::read`] takes a registry with others.
+impl<'de> Deserialize<'de> for Recipe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::read(deserializer, &Registry::default()).map_err(D::Error::custom)
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe with the parts of `registry`.
+    ///
+    /// # Errors
+    /// There is no such field or part, or a value has the wrong type.
+    pub fn read<'de, D: Deserializer<'de>>(deserializer: D, registry: &Registry) -> Result<Self, ReadError> {
+        let Unread {
+            code_dim,
+            reconstruction,
+            variance,
+            output,
+            mask_input,
+            network,
+            code,
+            corruption,
+            penalty,
+            constraint,
+        } = read_at("", deserializer)?;
+        Ok(Self {
+            code_dim,
+            reconstruction: LossConfig::read(reconstruction, registry.losses())?,
+            variance,
+            output,
+            mask_input,
+            network,
+            code: CodeConfig::read(code, registry.codes())?,
+            corruption: CorruptionConfig::read(Value::Object(corruption), registry.corruptions())?,
+            penalty: PenaltyConfig::read(Value::Object(penalty), registry.penalties())?,
+            constraint,
+        })
+    }
+
+    /// Checks the settings, as far as possible without the data.
+    ///
+    /// # Errors
+    /// A field is outside its range, or two settings exclude each other.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.code_dim == 0 {
+            return Err(ConfigError::new("code_dim", 0, "at least 1"));
+        }
+        let loss = &self.reconstruction;
+        loss.check().map_err(|error| error.within("reconstruction"))?;
+        if loss.reads_logits()
+            && let Output::Fixed(output) = self.output
+            && output != Activation::Identity
+        {
+            let allowed =
+                format!("`auto` or `identity` with a {} reconstruction, whose decoder outputs logits", loss.name());
+            return Err(ConfigError::new("output", output, allowed));
+        }
+        self.variance.check()?;
+        if self.variance != VarianceConfig::default() && loss.get::<SquaredError>().is_none() {
+            let allowed = "squared_error with a `variance`; for another loss set `model.variance` to none";
+            return Err(ConfigError::new("reconstruction", loss.name(), allowed));
+        }
+        self.network.check().map_err(|error| error.within("network"))?;
+        self.code.check(self.code_dim).map_err(|error| error.within("code"))?;
+        self.corruption.check().map_err(|error| error.within("corruption"))?;
+        self.penalty.check().map_err(|error| error.within("penalty"))?;
+        if self.constraint != ConstraintConfig::default() && self.network.is_tied() {
+            let allowed = "false with a `constraint`, because a tied decoder has no weights of its own";
+            return Err(ConfigError::new("network.tied", true, allowed));
+        }
+        if self.penalty.get::<KlRate>().is_some() {
+            if self.code.fixes_activity() {
+                let allowed = "another with `penalty.kl_rate`, such as deterministic: this one \
+                               sets the number of active units itself";
+                return Err(ConfigError::new("code.kind", self.code.name(), allowed));
+            }
+            if self.code.activation() != Activation::Sigmoid {
+                let allowed = "sigmoid with `penalty.kl_rate`, which needs units in [0, 1]";
+                return Err(ConfigError::new("code.activation", self.code.activation(), allowed));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the settings for data like `inputs`.
+    ///
+    /// # Errors
+    /// The network or the output activation does not suit the data.
+    pub fn check_inputs(&self, inputs: &Inputs) -> Result<(), ConfigError> {
+        if let (Some(_), Output::Fixed(output)) = (&inputs.layout, self.output)
+            && output != Activation::Identity
+        {
+            let allowed =
+                "`auto` or `identity` for tables with booleans or categories, for which the decoder outputs logits";
+            return Err(ConfigError::new("output", output, allowed));
+        }
+        self.network.check_sizes(&self.sizes(inputs)).map_err(|error| error.within("network"))
+    }
+
+    /// The size of the model's networks, before it is [built](Self::init).
+    ///
+    /// # Panics
+    /// [`check_inputs`](Self::check_inputs) refuses the inputs.
+    pub fn counts(&self, inputs: &Inputs) -> Counts {
+        self.network.counts(&self.sizes(inputs))
+    }
+
+    /// The number of weights of encoder and decoder for data like `inputs`; `None` if it overflows.
+    pub fn weights(&self, inputs: &Inputs) -> Option<usize> {
+        self.network.weights(&self.sizes(inputs))
+    }
+
+    fn sizes(&self, inputs: &Inputs) -> Sizes {
+        let reads = self.code.reads(self.code_dim);
+        let sizes = Sizes::new(inputs.features, self.code_dim).with_image(inputs.image).with_reads(reads);
+        if self.mask_input { sizes.with_mask() } else { sizes }
+    }
+
+    /// The model for data like `inputs`, with the recipe's constraints enforced. Its weights are drawn from the
+    /// device's generator: seed that first for a reproducible start.
+    ///
+    /// # Panics
+    /// [`check_inputs`](Self::check_inputs) refuses the inputs.
+    pub fn init(&self, inputs: &Inputs, device: &Device) -> Model {
+        let gives_values = !self.reconstruction.reads_logits() && inputs.layout.is_none();
+        let output = match self.output {
+            Output::Fixed(activation) => activation,
+            Output::Auto if inputs.unit_range && gives_values => Activation::Sigmoid,
+            Output::Auto => Activation::Identity,
+        };
+        let (encoder, decoder) = self.network.init(&self.sizes(inputs), output, device);
+        let model = Autoencoder::new(encoder, decoder)
+            .with_code(self.code.build(self.code_dim, device))
+            .with_reconstruction(
+                Head::of(self.reconstruction.shared(), inputs.layout.clone()).with_name(self.reconstruction.name()),
+            )
+            .with_variance(self.variance.init(inputs.numbers(), device))
+            .with_mask_input(self.mask_input);
+        model.visit(&mut Draw);
+        self.objective(inputs).constrained(model)
+    }
+
+    /// The objective to train the model for, on data like `inputs`.
+    pub fn objective(&self, inputs: &Inputs) -> Objective {
+        Objective {
+            penalties: self.penalty.init(),
+            corruption: self.corruption.init(inputs),
+            constraints: self.constraint.init(),
+            ..Objective::default()
+        }
+    }
+}
+
+/// Draws each parameter now. By default Burn draws a parameter when it is first used, after other random numbers.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        param.val();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconstruction::Bernoulli;
+
+    #[test]
+    fn logits_and_a_squashing_output_exclude_each_other() {
+        let recipe = Recipe {
+            reconstruction: Bernoulli.into(),
+            output: Output::Fixed(Activation::Sigmoid),
+            ..Default::default()
+        };
+        assert_eq!(recipe.check().unwrap_err().field, "output");
+    }
+}

@@ -1,0 +1,110 @@
+//! Many trainings in one folder, of which those that are there already are used: what a comparison and a sweep are
+//! made of. One that was interrupted goes on where it was.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use burn::train::Interrupter;
+
+use super::{
+    output::{detail, status},
+    signals,
+    terminal::Terminal,
+};
+use crate::{
+    Config, Error, Reporter, Result, Run, config::DataConfig, data::data_fingerprint, device::Available,
+    reporter::heard, run::Learned,
+};
+
+/// A training that is wanted.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The folder of its run.
+    pub folder: PathBuf,
+    /// Its configuration.
+    pub config: Config,
+}
+
+/// The folder of many runs: `out`, or one under `runs/` that is named after the data.
+pub fn folder(out: Option<&Path>, what: &str, source: &str) -> PathBuf {
+    out.map(Path::to_owned).unwrap_or_else(|| {
+        let name = Path::new(source).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        PathBuf::from("runs").join(format!("{what}-{}", name.unwrap_or_else(|| source.to_string())))
+    })
+}
+
+/// Trainings, one after the other.
+pub struct Many<'a> {
+    device: &'a Available,
+    /// How to go on after an interruption.
+    advice: &'static str,
+    of: usize,
+    begun: usize,
+    /// Fingerprints of what was read, by how it was read: several runs are on the same data.
+    fingerprints: Vec<(DataConfig, String)>,
+}
+
+impl<'a> Many<'a> {
+    /// So many trainings on a device; `advice` says how to go on after an interruption.
+    pub fn new(device: &'a Available, of: usize, advice: &'static str) -> Self {
+        Self { device, advice, of, begun: 0, fingerprints: Vec::new() }
+    }
+
+    /// The run that is wanted: the one that is there, or a new one; trained, if it is not yet.
+    ///
+    /// # Errors
+    /// A run of something else in the folder, or whatever stops a training.
+    pub fn train(&mut self, planned: Planned) -> Result<Run> {
+        let Planned { folder, config } = planned;
+        let run = match folder.join("config.toml").exists() {
+            true => self.known(&folder, &config)?,
+            false => Run::create(config, Some(&folder))?,
+        };
+        self.begun += 1;
+        status(&format!("run {} of {}: {}", self.begun, self.of, folder.display()));
+        let interrupter = Interrupter::new();
+        signals::training(&interrupter, self.advice);
+        let name = format!("run {} of {}", self.begun, self.of);
+        let reporter: Arc<dyn Reporter> = Arc::new(Terminal::of_many(&name));
+        let learned = run.learn(self.device.device.clone(), &self.device.name, reporter.clone(), interrupter)?;
+        // What is left cannot be stopped between two steps: a signal ends it at once.
+        signals::after_training(self.advice);
+        let summary = match learned {
+            Learned::Measured(summary) => *summary,
+            Learned::Ended(ended) => heard(&reporter, || run.measure(*ended))?,
+            Learned::Interrupted { .. } => {
+                return Err(Error::Interrupted(format!("{} was stopped; {}", folder.display(), self.advice)));
+            }
+        };
+        detail(&format!("epoch {} of {} kept", summary.best_epoch, summary.epochs));
+        Ok(run)
+    }
+
+    /// A run that is there already, if it was made from the same settings and the same data, by whatever name.
+    fn known(&mut self, path: &Path, config: &Config) -> Result<Run> {
+        let run = Run::open_with(path, &config.registry)?;
+        let mut wanted = config.clone();
+        // A run keeps the whole path of its data.
+        wanted.data.source.clone_from(&run.config.data.source);
+        let other = match wanted == run.config {
+            false => "settings",
+            true if self.fingerprint(config)? == run.folder.schema()?.fingerprint => return Ok(run),
+            true => "data",
+        };
+        Err(Error::Usage(format!(
+            "{} holds a run of other {other}: choose another `--out`, or remove it",
+            path.display()
+        )))
+    }
+
+    fn fingerprint(&mut self, config: &Config) -> Result<String> {
+        if let Some((_, known)) = self.fingerprints.iter().find(|(data, _)| *data == config.data) {
+            return Ok(known.clone());
+        }
+        let fingerprint = data_fingerprint(config)?;
+        self.fingerprints.push((config.data.clone(), fingerprint.clone()));
+        Ok(fingerprint)
+    }
+}

@@ -1,0 +1,142 @@
+//! Statistics of the code.
+
+use ae_data::{Batcher, Dataset, progress::Progress};
+use ae_model::{
+    Autoencoder, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder,
+    jacobian::Method,
+    units::{has_bounds, units},
+};
+use burn::{data::dataset::Dataset as _, tensor::Device};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Result,
+    baseline::variances,
+    matrix::Matrix,
+    reconstruction_error::null_is_nan,
+    tensors::{BATCH, failed, numbers},
+};
+
+/// Number of rows over which the spectrum of the Jacobian is averaged, in the report of a run.
+pub(crate) const SPECTRUM_ROWS: usize = 16;
+
+/// Largest size of the shorter side of a Jacobian whose spectrum is computed.
+const SPECTRUM_WIDTH: usize = 512;
+
+/// Whether the spectrum of a Jacobian of this size is computed: the decomposition of a larger one takes minutes.
+pub(crate) fn has_spectrum(width: usize, units: usize) -> bool {
+    width.min(units) <= SPECTRUM_WIDTH && width <= 4096
+}
+
+/// Statistics of the code on rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CodeStatistics {
+    /// Mean number of active units per example.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub l0: f64,
+    /// Number of units that are active for none of the rows.
+    pub dead_units: usize,
+    /// Mean absolute value of a unit.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub mean_activation: f64,
+    /// Share of the values within 0.05 of a bound of their activation; none if the activation is unbounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saturation: Option<f64>,
+    /// Squared Frobenius norm of the Jacobian of the code with respect to the input, mean over the rows (at most the
+    /// first 2,048): exact up to 128 features, estimated by 16 random probes beyond.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub jacobian_norm2: f64,
+}
+
+/// Number of features up to which this norm is exact.
+pub(crate) const JACOBIAN_UP_TO: usize = 128;
+
+/// Number of rows on which the norm of the Jacobian is measured.
+const JACOBIAN_ROWS: usize = 2048;
+
+/// Statistics of the code of `model` on `dataset`.
+///
+/// # Errors
+/// A device that fails to return its results.
+pub fn code_statistics<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+    model: &Autoencoder<E, D, C>,
+    dataset: &Dataset,
+    batcher: &Batcher,
+    device: &Device,
+) -> Result<CodeStatistics> {
+    let activation = model.code.activation();
+    let jacobian = match dataset.rows().width() <= JACOBIAN_UP_TO {
+        true => Jacobian { method: Method::Exact, probes: 1 },
+        false => Jacobian { method: Method::Auto, probes: 16 },
+    };
+    let (mut peak, mut sums) = (Vec::<f32>::new(), [0.0; 4]);
+    let mut progress = Progress::new("measuring the code", dataset.len());
+    for start in (0..dataset.len()).step_by(BATCH) {
+        let end = dataset.len().min(start + BATCH);
+        progress.steps(end - start);
+        let batch = dataset.batch(start..end, batcher, device)?;
+        let code = model.encode_visible(batch.x.clone(), batch.observed.clone());
+        let units = units(&code, activation).map_err(failed)?;
+        let norm2 = match start < JACOBIAN_ROWS {
+            true => numbers(jacobian.norm2(&model.parts(), batch.x, batch.observed))?.into_iter().map(f64::from).sum(),
+            false => 0.0,
+        };
+        for (sum, part) in sums.iter_mut().zip([units.active, units.size, units.saturated, norm2]) {
+            *sum += part;
+        }
+        peak.resize(units.peak.len(), 0.0);
+        peak.iter_mut().zip(units.peak).for_each(|(peak, seen)| *peak = peak.max(seen));
+    }
+    let rows = dataset.len() as f64;
+    let values = rows * peak.len() as f64;
+    let measured = dataset.len().min(JACOBIAN_ROWS.next_multiple_of(BATCH)) as f64;
+    Ok(CodeStatistics {
+        l0: sums[0] / rows,
+        dead_units: peak.iter().filter(|&&peak| f64::from(peak) <= activation.inactive()).count(),
+        mean_activation: sums[1] / values,
+        saturation: has_bounds(activation).then_some(sums[2] / values),
+        jacobian_norm2: sums[3] / measured,
+    })
+}
+
+/// Effective rank: the exponential of the entropy of the shares of the variance of `rows` along its principal
+/// directions; 0 without variance. Beyond 2,048 units the spectrum is that of the first 2,048 rows.
+///
+/// # Errors
+/// Values that are not finite.
+pub fn effective_rank(rows: Matrix) -> Result<f64> {
+    let variances = variances(rows)?;
+    let total: f64 = variances.iter().sum();
+    if total <= 0.0 {
+        return Ok(0.0);
+    }
+    let entropy: f64 = variances
+        .iter()
+        .map(|variance| variance / total)
+        .filter(|share| *share > 0.0)
+        .map(|share| -share * share.ln())
+        .sum();
+    Ok(entropy.exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn effective_rank_counts_directions() {
+        // Two directions of equal variance in five units have rank 2; one direction has rank 1.
+        let circle: Vec<f32> = (0..400)
+            .flat_map(|i| {
+                let a = i as f32 * std::f32::consts::TAU / 400.0;
+                [a.cos(), a.sin(), 0.0, 3.0, 3.0]
+            })
+            .collect();
+        assert!((effective_rank(Matrix { values: &circle, width: 5 }).unwrap() - 2.0).abs() < 1e-4);
+        let line: Vec<f32> = (0..100).flat_map(|i| [i as f32, -2.0 * i as f32]).collect();
+        assert!((effective_rank(Matrix { values: &line, width: 2 }).unwrap() - 1.0).abs() < 1e-6);
+        let wide: Vec<f32> =
+            (0..64).flat_map(|i| (0..2000).map(move |unit| if unit == i % 2 { 1.0 } else { 0.0 })).collect();
+        assert!((effective_rank(Matrix { values: &wide, width: 2000 }).unwrap() - 1.0).abs() < 1e-6);
+    }
+}

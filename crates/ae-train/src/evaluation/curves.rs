@@ -1,0 +1,105 @@
+//! Robustness: errors by the amount of noise, and by the share of missing values.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, baseline::Pca, matrix::Matrix, random::normal, trained::Trained};
+
+/// A point of a curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Standard deviation of the noise, or share of hidden values.
+    pub level: f64,
+    /// Mean squared error of the model.
+    pub mse: f64,
+    /// Mean squared error of PCA.
+    pub pca: f64,
+}
+
+/// Denoising error: squared error per row between `rows` and the reconstruction of `rows` with noise N(0, `std`^2)
+/// added. `seed` determines the noise.
+///
+/// # Errors
+/// Any error of `reconstruct`.
+pub fn noise_sse(
+    rows: Matrix,
+    std: f64,
+    seed: u64,
+    reconstruct: impl FnOnce(Matrix) -> Result<Vec<f32>>,
+) -> Result<f64> {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    let noisy: Vec<f32> = rows.values.iter().map(|&value| value + (std * normal(&mut generator)) as f32).collect();
+    let cleaned = reconstruct(Matrix { values: &noisy, width: rows.width })?;
+    let squares: f64 = rows.values.iter().zip(&cleaned).map(|(x, r)| f64::from(x - r).powi(2)).sum();
+    Ok(squares / (rows.values.len() / rows.width) as f64)
+}
+
+/// `rows` with a share `rate` of their values missing completely at random; `seed` determines which.
+pub fn hide(rows: Matrix, rate: f64, seed: u64) -> Vec<f32> {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    rows.values.iter().map(|&value| if generator.random_bool(rate) { f32::NAN } else { value }).collect()
+}
+
+/// Mean squared error of `filled` compared with `rows`, over the values that are missing in `holes` but not in `rows`.
+pub fn imputation_mse(rows: Matrix, holes: Matrix, filled: &[f32]) -> f64 {
+    let missing =
+        rows.values.iter().zip(holes.values).zip(filled).filter(|((x, hole), _)| hole.is_nan() && !x.is_nan());
+    let (sum, count) =
+        missing.fold((0.0, 0.0f64), |(sum, count), ((x, _), r)| (sum + f64::from(x - r).powi(2), count + 1.0));
+    sum / count.max(1.0)
+}
+
+impl Trained {
+    /// Denoising error by the standard deviation of the noise.
+    pub(super) fn noise_curve(&self, rows: Matrix, pca: &Pca) -> Result<Vec<Point>> {
+        let filled: Vec<f32> = rows.values.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect();
+        let rows = Matrix { values: &filled, width: rows.width };
+        let levels =
+            if self.schema.scaling.is_unit_range() { [0.0, 0.1, 0.2, 0.3, 0.5] } else { [0.0, 0.25, 0.5, 1.0, 2.0] };
+        let features = rows.width as f64;
+        let point = |level: f64| {
+            let seed = self.config.seed;
+            Ok(Point {
+                level,
+                mse: noise_sse(rows, level, seed, |noisy| self.through(noisy))? / features,
+                pca: noise_sse(rows, level, seed, |noisy| Ok(pca.reconstruct(noisy)))? / features,
+            })
+        };
+        levels.into_iter().map(point).collect()
+    }
+
+    /// Imputation error by the share of hidden values.
+    pub(super) fn missing_curve(&self, rows: Matrix, pca: &Pca) -> Result<Vec<Point>> {
+        let point = |level: f64| {
+            let holes = self.hide(rows, level);
+            let holes = Matrix { values: &holes, width: rows.width };
+            let mse = |filled: &[f32]| imputation_mse(rows, holes, filled);
+            Ok(Point { level, mse: mse(&self.fill(holes.values)?), pca: mse(&pca.impute(holes)) })
+        };
+        [0.1, 0.2, 0.3, 0.5, 0.7].into_iter().map(point).collect()
+    }
+
+    /// The reconstructions of scaled `rows` without missing values.
+    pub(super) fn through(&self, rows: Matrix) -> Result<Vec<f32>> {
+        rows.through(&self.device, |x| self.model.reconstruct(x))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_of_unremoved_noise_is_its_variance_and_only_hidden_values_count() {
+        let values = vec![0.5f32; 6400];
+        let rows = Matrix { values: &values, width: 64 };
+        let sse = noise_sse(rows, 0.3, 1, |noisy| Ok(noisy.values.to_vec())).unwrap();
+        assert!((sse / (64.0 * 0.09) - 1.0).abs() < 0.06, "{sse}");
+        let holes = hide(rows, 0.25, 1);
+        let missing = holes.iter().filter(|value| value.is_nan()).count();
+        assert!((1400..1800).contains(&missing), "{missing}");
+        let filled: Vec<f32> = holes.iter().map(|value| if value.is_nan() { 1.0 } else { 77.0 }).collect();
+        assert_eq!(imputation_mse(rows, Matrix { values: &holes, width: 64 }, &filled), 0.25);
+    }
+}

@@ -1,0 +1,56 @@
+//! Similarity of images and their reconstructions.
+
+use ae_data::Geometry;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{image_quality, matrix::Matrix, trained::Trained};
+
+/// Maximum number of images that are measured.
+const MEASURED: usize = 4096;
+
+/// Similarity of images and their reconstructions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ImageQuality {
+    /// Peak signal-to-noise ratio in decibels, mean over the images.
+    pub psnr_db: f64,
+    /// The same of PCA.
+    pub psnr_db_pca: f64,
+    /// Structural similarity (Wang et al. 2004), mean over the images; none if the images are smaller than the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssim: Option<f64>,
+    /// The same of PCA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssim_pca: Option<f64>,
+}
+
+impl Trained {
+    /// Compares the images `rows` with their reconstructions by the model and by PCA.
+    pub(super) fn image_quality(&self, geometry: Geometry, rows: Matrix, copies: &[f32], pca: &[f32]) -> ImageQuality {
+        let range: f64 = match self.schema.scaling.is_unit_range() {
+            true => 1.0,
+            false => {
+                let observed = || rows.values.iter().copied().filter(|value| !value.is_nan());
+                (observed().fold(f32::MIN, f32::max) - observed().fold(f32::MAX, f32::min))
+                    .max(f32::MIN_POSITIVE)
+                    .into()
+            }
+        };
+        let window = image_quality::window(geometry);
+        let of = |copies: &[f32]| {
+            let (mut psnr, mut ssim, mut count) = (0.0, 0.0, 0.0f64);
+            for (row, copy) in rows.values.chunks_exact(rows.width).zip(copies.chunks_exact(rows.width)).take(MEASURED)
+            {
+                if row.iter().any(|value| value.is_nan()) {
+                    continue;
+                }
+                psnr += image_quality::psnr_db(row, copy, range);
+                ssim += window.map_or(0.0, |window| image_quality::ssim(row, copy, geometry, window, range));
+                count += 1.0;
+            }
+            (psnr / count, window.map(|_| ssim / count))
+        };
+        let ((psnr_db, ssim), (psnr_db_pca, ssim_pca)) = (of(copies), of(pca));
+        ImageQuality { psnr_db, psnr_db_pca, ssim, ssim_pca }
+    }
+}

@@ -1,0 +1,164 @@
+//! The evaluation of a trained model on rows: reconstruction errors, code statistics, robustness to noise and missing
+//! values, accuracy of classifiers on the code, and how well it reconstructs data that it should not.
+
+mod classes;
+mod code;
+mod copying;
+mod curves;
+mod images;
+mod reconstruction;
+
+use ae_data::Dataset;
+use burn::data::dataset::Dataset as _;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Result,
+    anomaly::PCA_SHARE,
+    baseline::{Pca, mean_errors},
+    likelihood::Likelihood,
+    matrix::Matrix,
+    reconstruction_error::Comparison,
+    trained::Trained,
+};
+
+pub(crate) use self::code::{JACOBIAN_UP_TO, SPECTRUM_ROWS, has_spectrum};
+use self::reconstruction::{errors_of, feature_errors};
+pub use self::{
+    classes::{Accuracies, Classes},
+    code::{CodeStatistics, code_statistics, effective_rank},
+    copying::Copying,
+    curves::{Point, hide, imputation_mse, noise_sse},
+    images::ImageQuality,
+    reconstruction::model_errors,
+};
+#[cfg(any(feature = "cli", feature = "report"))]
+pub(crate) use crate::reconstruction_error::ReconstructionErrors as Figures;
+pub use crate::{
+    reconstruction_error::{Errors, ReconstructionErrors},
+    tensors::numbers,
+};
+
+/// Maximum number of rows for the more expensive measurements.
+const MEASURED: usize = 4096;
+
+/// Evaluation of a model on rows, in units of the scaled data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of components of the PCA baseline: the width of the code, or enough for 90% of the variance if the code
+    /// is as wide as the rows.
+    pub pca_components: usize,
+    /// Reconstruction errors of the model, of PCA and of the mean.
+    #[serde(flatten)]
+    pub errors: Comparison,
+    /// For images: similarity of the reconstructions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImageQuality>,
+    /// Mean squared error of each column, in the order of the columns.
+    pub columns: Vec<ColumnError>,
+    /// Statistics of the code.
+    pub code: CodeStatistics,
+    /// Effective rank of the code: the exponential of the entropy of the spectrum of its covariance (Roy and Vetterli
+    /// 2007).
+    pub effective_rank: f64,
+    /// Error of the reconstructions of noisy rows, compared with the clean rows, by the standard deviation of the
+    /// noise.
+    pub noise: Vec<Point>,
+    /// Error at hidden values after imputation, by the share that is hidden.
+    pub missing: Vec<Point>,
+    /// With labels: accuracy of classifiers on the code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Classes>,
+    /// Likelihood of the rows, if the code is stochastic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<Likelihood>,
+    /// How well inputs that do not resemble the data are reconstructed.
+    pub copying: Vec<Copying>,
+}
+
+/// Mean squared error of a column; for a category over its levels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColumnError {
+    /// Name of the column.
+    pub name: String,
+    /// Error of the model.
+    pub mse: f64,
+    /// Error of PCA.
+    pub pca: f64,
+    /// Error of predicting the mean.
+    pub mean: f64,
+}
+
+impl Trained {
+    /// Evaluates the model on `rows`, beside the principal components of its training rows. `train` are labeled rows
+    /// for classifiers on the code, if there are any.
+    ///
+    /// # Errors
+    /// A device that fails, or a file that can no longer be read.
+    pub fn evaluate(&self, rows: &Dataset, pca: &Pca, train: Option<&Dataset>) -> Result<Evaluation> {
+        let width = self.schema.d_input;
+        let k = self.config.model.code_dim;
+        // With as many components as features PCA reconstructs everything, which is no baseline.
+        let pca_components = if k < width { k } else { pca.components_for(PCA_SHARE) };
+        let (pca_k, mean) = (pca.first(pca_components), pca.first(0));
+        let pca_components = pca_k.components(); // fewer if there are fewer rows
+        let all = rows.sample(ae_data::fit::SAMPLE);
+        let values = all.scaled(&self.schema.scaling)?;
+        let matrix = Matrix { values: &values, width };
+        let copies = self.copies(&all)?;
+        let reconstructed = pca_k.reconstruct(matrix);
+        let mean_row: Vec<f64> =
+            mean.reconstruct(Matrix { values: &values[..width], width }).into_iter().map(f64::from).collect();
+        let errors = Comparison {
+            model: errors_of(matrix, &copies).figures(),
+            pca: errors_of(matrix, &reconstructed).figures(),
+            mean: mean_errors(&mean_row, matrix).figures(),
+        };
+        let ranges = ae_data::Encoding::new(self.columns()).ranges();
+        let means: Vec<f32> = mean_row.iter().map(|&value| value as f32).collect();
+        let by_column = [
+            feature_errors(matrix, |row| &copies[row * width..(row + 1) * width]),
+            feature_errors(matrix, |row| &reconstructed[row * width..(row + 1) * width]),
+            feature_errors(matrix, |_| &means),
+        ];
+        let columns = self.columns().into_iter().zip(ranges).map(|(column, (start, end))| {
+            let [mse, pca, mean] =
+                [0, 1, 2].map(|of| by_column[of][start..end].iter().sum::<f64>() / (end - start) as f64);
+            ColumnError { name: column.name, mse, pca, mean }
+        });
+        let some = all.thin(MEASURED);
+        let some_values = some.scaled(&self.schema.scaling)?;
+        let some_matrix = Matrix { values: &some_values, width };
+        Ok(Evaluation {
+            rows: all.len(),
+            pca_components,
+            errors,
+            images: self.schema.geometry.map(|geometry| self.image_quality(geometry, matrix, &copies, &reconstructed)),
+            columns: columns.collect(),
+            code: code_statistics(&self.model, &all, &self.batcher, &self.device)?,
+            effective_rank: effective_rank(Matrix { values: &self.codes(&some)?, width: k })?,
+            noise: self.noise_curve(some_matrix, &pca_k)?,
+            missing: self.missing_curve(some_matrix, &pca_k)?,
+            classes: train
+                .filter(|train| train.rows().labels.is_some())
+                .map(|train| self.classes(train, &all, &pca_k))
+                .transpose()?
+                .flatten(),
+            likelihood: self.likelihood(&all, &pca_k)?,
+            copying: self.copying(some_matrix, &pca_k)?,
+        })
+    }
+
+    /// The reconstructions of `rows`, scaled, row by row.
+    fn copies(&self, rows: &Dataset) -> Result<Vec<f32>> {
+        let mut copies = Vec::new();
+        for batch in self
+            .batches(rows, "evaluating rows", |batch| numbers(self.model.reconstruct_visible(batch.x, batch.observed)))
+        {
+            copies.extend(batch?.1);
+        }
+        Ok(copies)
+    }
+}

@@ -1,0 +1,46 @@
+//! The result of a run: `summary.json`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    evaluation::CodeStatistics,
+    reconstruction_error::{Comparison, null_is_nan},
+};
+
+/// The result of a run, in the units of the scaled data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The variant.
+    pub variant: String,
+    /// Short name of the data.
+    pub data: String,
+    /// Device it was trained on.
+    pub device: String,
+    /// Number of features of a row.
+    pub d_input: usize,
+    /// Number of units of the code.
+    pub code_dim: usize,
+    /// Number of trained parameters.
+    pub parameters: usize,
+    /// Number of epochs trained.
+    pub epochs: usize,
+    /// The epoch whose model was kept.
+    pub best_epoch: usize,
+    /// Seconds of training and validation, without reading data and without the final measurements.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub train_seconds: f64,
+    /// Seed of the weights, the split and the order of the rows.
+    pub seed: u64,
+    /// Errors on all rows that are not test rows, including validation rows: the rows PCA is fitted to.
+    pub train: Comparison,
+    /// Errors on the test rows.
+    pub test: Comparison,
+    /// Number of rows that `train` and `test` were measured on: all of them, or a sample if the rows stay in their
+    /// file.
+    pub measured_rows: [usize; 2],
+    /// Statistics of the code on the test rows.
+    pub code: CodeStatistics,
+    /// The first epoch with an infinite loss, which ended the training; none if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverged: Option<usize>,
+}

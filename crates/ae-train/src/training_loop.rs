@@ -1,0 +1,108 @@
+//! A training, with checkpoints in a folder or in memory.
+
+use std::{path::Path, sync::Arc};
+
+use ae_data::{Dataset, fit::SAMPLE};
+use ae_model::{Model, Objective};
+use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
+
+use crate::{
+    Reporter, Result,
+    config::Config,
+    data::Data,
+    device,
+    estimate::{Estimate, Work, available_memory, free_disk},
+    history::History,
+    learner::{Fit, Place},
+    matrix::Matrix,
+    metrics::Variances,
+    pretrain::Pretrain,
+    reconstruction_error::Errors,
+    step::trainee,
+    trained::Trained,
+};
+
+/// A training on data that has been read.
+pub(crate) struct Training<'a> {
+    pub config: &'a Config,
+    pub data: &'a Data,
+    /// The device to train on, without autodiff.
+    pub device: Device,
+    pub reporter: &'a Arc<dyn Reporter>,
+    pub interrupter: &'a Interrupter,
+}
+
+impl Training<'_> {
+    /// The initial model, which depends only on the seed, and its objective, after checking that the training fits into
+    /// memory and, with checkpoints in `folder`, onto the disk. Reports what it needs.
+    pub fn begin(&self, folder: Option<&Path>) -> Result<(Model, Objective)> {
+        let inputs = self.data.schema.inputs();
+        let estimate = Estimate::of(&self.config.model, &inputs, &Work::new(&self.config.training, &self.data.split));
+        let is_gpu = !device::is_cpu(&self.device);
+        self.reporter.note(&estimate.describe(is_gpu));
+        let memory = if is_gpu { None } else { available_memory() };
+        let warning = estimate.check(memory, folder.and_then(free_disk), folder.unwrap_or(Path::new("")))?;
+        warning.iter().for_each(|warning| self.reporter.warning(warning));
+        let device = self.device.clone().autodiff();
+        let model = ae_kernels::alone(self.config.seed, &device, || self.config.model.init(&inputs, &device));
+        Ok((model, self.config.model.objective(&inputs)))
+    }
+
+    /// Number of steps of an epoch.
+    pub fn batches(&self) -> usize {
+        self.data.split.train.len().div_ceil(self.config.training.batch_size)
+    }
+
+    /// Trains the remaining epochs. False if it was stopped during pre-training, so that there is nothing to continue
+    /// from.
+    pub fn run(&self, model: Model, objective: Objective, history: History, place: Place) -> Result<bool> {
+        let (config, data) = (self.config, self.data);
+        let pretrain = Pretrain {
+            config: &config.training,
+            seed: config.seed,
+            objective: objective.clone(),
+            rows: &data.split.train,
+            batcher: &data.batcher,
+            device: self.device.clone().autodiff(),
+            reporter: &**self.reporter,
+            interrupter: self.interrupter,
+        };
+        let model = match place.has_begun() {
+            false => pretrain.run(model)?,
+            true => Some(model), // pre-training is part of the checkpoint
+        };
+        let Some(model) = model else { return Ok(false) };
+        let variance = |dataset: &Dataset| -> Result<f64> {
+            let values = dataset.sample(SAMPLE).scaled(&data.schema.scaling)?;
+            Ok(mean_variance(Matrix { values: &values, width: data.schema.d_input }))
+        };
+        let fit = Fit {
+            config: &config.training,
+            seed: config.seed,
+            split: &data.split,
+            batcher: data.batcher.clone(),
+            variances: Variances { train: variance(&data.split.train)?, validation: variance(&data.split.validation)? },
+            place,
+            history,
+            reporter: &**self.reporter,
+            interrupter: self.interrupter.clone(),
+            device: self.device.clone(),
+        };
+        let result = fit.run(trainee(model, objective))?;
+        // The dashboard leaves the terminal when its renderer is dropped; nothing is printed before that.
+        drop(result.renderer);
+        Ok(true)
+    }
+
+    /// Moves the trained model to the device for results: see [`device::for_results`].
+    pub fn trained(&self, model: Model, parameters: usize) -> Trained {
+        let device = device::for_results(&self.device, parameters);
+        Trained::new(model.to_device(&device), self.data.schema.clone(), self.config.clone(), device)
+    }
+}
+
+fn mean_variance(rows: Matrix) -> f64 {
+    let mut errors = Errors::new(&rows);
+    rows.values.chunks_exact(rows.width).for_each(|row| errors.add(row, |_| 0.0));
+    errors.variance_per_value()
+}
