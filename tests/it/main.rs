@@ -9,6 +9,8 @@ mod fixtures;
 mod formats;
 mod gaussian;
 mod golden;
+#[cfg(unix)]
+mod guide;
 mod hostile;
 mod library;
 mod own_parts;
