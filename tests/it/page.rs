@@ -136,7 +136,18 @@ fn the_decoder_of_the_page_says_what_ae_decode_says() {
         ("images", vec!["--data", "digits", "--epochs", "2"]),
         (
             "sparse",
-            vec!["--variant", "k_sparse", "--code-dim", "48", "--set", "model.network.hidden=[]", "--epochs", "2"],
+            vec![
+                "--variant",
+                "k_sparse",
+                "--code-dim",
+                "48",
+                "--set",
+                "model.code.k_start=0",
+                "--set",
+                "model.network.hidden=[]",
+                "--epochs",
+                "2",
+            ],
         ),
         (
             "table",

@@ -1,5 +1,5 @@
-//! Arguments that several commands share, as clap reads them: types only. Those of one command are in its file, in front
-//! of the shared ones: a heading of the help holds for every argument behind it.
+//! Arguments that several commands share, as clap reads them: types only. Those of one command are in its file, in
+//! front of the shared ones: a heading of the help holds for every argument behind it.
 
 use std::path::PathBuf;
 

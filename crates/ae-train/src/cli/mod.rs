@@ -193,7 +193,8 @@ mod tests {
 
     /// Every command with its examples, as they are printed.
     fn help() -> Vec<(String, String)> {
-        let command = command(&Registry::default(), &commands::all());
+        // Wide enough for the name of the test program, which is in every example.
+        let command = command(&Registry::default(), &commands::all()).term_width(400);
         let visible = command.get_subcommands().filter(|command| !command.is_hide_set());
         visible.map(|command| (command.get_name().to_string(), command.clone().render_help().to_string())).collect()
     }
