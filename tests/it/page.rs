@@ -156,6 +156,8 @@ fn the_decoder_of_the_page_says_what_ae_decode_says() {
                 "mixed.csv",
                 "--id",
                 "id",
+                "--code-dim",
+                "3",
                 "--set",
                 "model.network.hidden=[8]",
                 "--set",
@@ -264,7 +266,10 @@ fn an_anomaly_run_begins_with_its_scores() {
     // The first row is an anomaly, with its identifier, its label, and the column that makes it one.
     let first = between(anomalous, "<tbody>", "</tr>");
     let row: usize = between(first, "<th>n", "</th>").parse().unwrap();
-    assert!(row % 10 == 0 && first.contains("<td class=\"alarm\">1</td>") && first.contains("<b>b</b>"), "{first}");
+    assert!(
+        row.is_multiple_of(10) && first.contains("<td class=\"alarm\">1</td>") && first.contains("<b>b</b>"),
+        "{first}"
+    );
     let measured = between(&page, "<figure id=\"measured\"", "</figure>");
     assert!(measured.contains("normal test rows") && !measured.contains("of the variance explained"), "{measured}");
 }

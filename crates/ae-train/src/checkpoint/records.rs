@@ -149,7 +149,7 @@ pub(super) fn remove_step(folder: &Path, step: usize) -> io::Result<()> {
         .unwrap_or(Ok(()))
 }
 
-/// Loads one record of an epoch that is [sound](Saved::sound).
+/// Loads one record of an epoch that is [sound](super::Saved::sound).
 ///
 /// # Errors
 /// A file that is missing, or that this program cannot read.

@@ -194,9 +194,11 @@ mod tests {
     /// Every command with its examples, as they are printed.
     fn help() -> Vec<(String, String)> {
         // Wide enough for the name of the test program, which is in every example.
-        let command = command(&Registry::default(), &commands::all()).term_width(400);
+        let command = command(&Registry::default(), &commands::all());
         let visible = command.get_subcommands().filter(|command| !command.is_hide_set());
-        visible.map(|command| (command.get_name().to_string(), command.clone().render_help().to_string())).collect()
+        visible
+            .map(|command| (command.get_name().to_string(), command.clone().term_width(400).render_help().to_string()))
+            .collect()
     }
 
     #[test]

@@ -89,10 +89,13 @@ fn rankings(ranked: &Ranked, model: &str) -> Markup {
     sortable(&["", "AUROC", "average precision", "F1"], &[], rows)
 }
 
+/// The points of a curve, from the rows and the scores of one method.
+type Curve = fn(&Ranked, &[f64]) -> Vec<(f64, f64)>;
+
 /// Curves of the model and its baselines, with a figure of each.
 fn curves(
     material: &Material,
-    curve: fn(&Ranked, &[f64]) -> Vec<(f64, f64)>,
+    curve: Curve,
     (figure, value): (&str, fn(&Ranking) -> f64),
     [x, y]: [&str; 2],
 ) -> Option<Markup> {
