@@ -7,7 +7,6 @@ use burn::data::dataset::Dataset as _;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    fit::PCA_SHARE,
     reference::Reference,
     scorer::{BATCH, Scorer},
 };
@@ -129,23 +128,6 @@ impl Detector {
             scores.columns.extend(batch.columns);
         }
         Ok(scores)
-    }
-
-    /// Scores `rows`, with the scores of the baselines: the distance to the fifth nearest training row, the squared
-    /// error of PCA with components for 90% of the variance, and the squared distance to the mean.
-    ///
-    /// # Errors
-    /// As [`score`](Self::score).
-    pub fn score_beside(&self, trained: &Trained, rows: &Dataset, pca: &Pca) -> Result<(Scores, [Vec<f64>; 3])> {
-        let (mut scores, mut baselines) = (Scores::default(), <[Vec<f64>; 3]>::default());
-        let pca = pca.first(pca.components_for(PCA_SHARE));
-        for batch in self.scored(trained, rows, Some(&pca)) {
-            let batch = batch?;
-            scores.rows.extend(batch.scores.rows);
-            scores.columns.extend(batch.scores.columns);
-            baselines.iter_mut().zip(batch.baselines).for_each(|(all, batch)| all.extend(batch));
-        }
-        Ok((scores, baselines))
     }
 
     /// Scores rows in batches; with a PCA also by the baselines.

@@ -5,7 +5,7 @@ use ae_data::Dataset;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    detector::{Detector, Scored, threshold_of},
+    detector::{Detector, Scored, Scores, threshold_of},
     fit::PCA_SHARE,
 };
 use crate::{Result, auroc::Ranking, baseline::Pca, trained::Trained};
@@ -69,6 +69,23 @@ impl<'a> Tally<'a> {
 }
 
 impl Detector {
+    /// Scores `rows`, with the scores of the baselines: the distance to the fifth nearest training row, the squared
+    /// error of PCA with components for 90% of the variance, and the squared distance to the mean.
+    ///
+    /// # Errors
+    /// A device that fails, or a file that can no longer be read.
+    pub fn score_beside(&self, trained: &Trained, rows: &Dataset, pca: &Pca) -> Result<(Scores, [Vec<f64>; 3])> {
+        let (mut scores, mut baselines) = (Scores::default(), <[Vec<f64>; 3]>::default());
+        let pca = pca.first(pca.components_for(PCA_SHARE));
+        for batch in self.scored(trained, rows, Some(&pca)) {
+            let batch = batch?;
+            scores.rows.extend(batch.scores.rows);
+            scores.columns.extend(batch.scores.columns);
+            baselines.iter_mut().zip(batch.baselines).for_each(|(all, batch)| all.extend(batch));
+        }
+        Ok((scores, baselines))
+    }
+
     /// How well the scores of some rows, the model's and those of the three baselines, separate the `anomalies` among
     /// them from the other rows; none without rows of both kinds.
     pub fn detection_of(&self, scores: &[Vec<f64>; 4], anomalies: &[bool]) -> Option<Detection> {

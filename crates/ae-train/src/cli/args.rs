@@ -5,8 +5,23 @@ use std::path::PathBuf;
 
 use clap::{Args, ColorChoice, ValueEnum, ValueHint, builder::RangedU64ValueParser};
 
-use super::output::ProgressChoice;
 use crate::Which;
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ProgressChoice {
+    /// The dashboard for a training on a terminal that can show it, else a bar on a terminal, else lines.
+    #[default]
+    Auto,
+    /// Burn's dashboard for a training, a bar for everything else.
+    Dashboard,
+    /// A bar with the time that is left.
+    Bar,
+    /// A line for each epoch, and one every two seconds of other work.
+    Lines,
+    /// Nothing.
+    None,
+}
 
 /// What every command takes.
 #[derive(Debug, Clone, Default, Args)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::output::printable;
+use super::printable::printable;
 
 /// A point: the value on the axis, its name, the mean and the standard deviation of the error.
 #[derive(Debug, Clone)]

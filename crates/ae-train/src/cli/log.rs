@@ -11,7 +11,10 @@ use std::{
 use tracing::{Level, Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use super::output::{mode, printable, warn, write_line};
+use super::{
+    output::{mode, warn, write_line},
+    printable::printable,
+};
 use crate::{Error, Result, run_folder::own_file};
 
 /// From now on warnings and errors are written to `path`, behind what is there. The first call in a process decides.

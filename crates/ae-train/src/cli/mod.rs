@@ -17,6 +17,7 @@ mod json;
 mod log;
 mod many;
 mod output;
+mod printable;
 mod signals;
 mod table;
 mod terminal;

@@ -9,29 +9,15 @@ use std::{
 };
 
 use anstream::{AutoStream, ColorChoice, stream::RawStream};
-use clap::{
-    ValueEnum,
-    builder::styling::{AnsiColor, Style},
+use clap::builder::styling::{AnsiColor, Style};
+
+use super::{
+    args::{OutputArgs, ProgressChoice},
+    bar,
+    printable::{printable, printable_with_bold},
+    table::Table,
 };
-
-use super::{args::OutputArgs, bar, table::Table};
 use crate::{Error, Result};
-
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum ProgressChoice {
-    /// The dashboard for a training on a terminal that can show it, else a bar on a terminal, else lines.
-    #[default]
-    Auto,
-    /// Burn's dashboard for a training, a bar for everything else.
-    Dashboard,
-    /// A bar with the time that is left.
-    Bar,
-    /// A line for each epoch, and one every two seconds of other work.
-    Lines,
-    /// Nothing.
-    None,
-}
 
 /// What a person wants to see.
 #[derive(Debug, Clone, Copy)]
@@ -99,51 +85,13 @@ fn places(stream: &impl IsTerminal) -> Option<usize> {
     said.or_else(asked).filter(|&places| places > 0)
 }
 
-/// What switches bold letters on and off: the only such sequences that a text to print may hold.
-const BOLD: [&str; 2] = ["\x1b[1m", "\x1b[0m"];
-
-/// A text in bold letters.
-pub fn bold(text: &str) -> String {
-    format!("{}{text}{}", BOLD[0], BOLD[1])
-}
-
-/// A text that changes nothing of a terminal but what it shows: names from a file may hold sequences that move the
-/// cursor, set a title, or turn the order of letters around. They are printed as what they are, `\u{1b}`.
-pub fn printable(text: &str) -> String {
-    printable_but(text, &[])
-}
-
-fn printable_but(text: &str, allowed: &[&str]) -> String {
-    let turns = |letter: char| {
-        let ranges = ['\u{61c}'..='\u{61c}', '\u{200e}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
-        ranges.iter().any(|range| range.contains(&letter))
-    };
-    let mut safe = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(letter) = rest.chars().next() {
-        if let Some(sequence) = allowed.iter().find(|sequence| rest.starts_with(**sequence)) {
-            safe += sequence;
-            rest = &rest[sequence.len()..];
-            continue;
-        }
-        let is_plain = matches!(letter, '\n' | '\t') || !(letter.is_control() || turns(letter));
-        if is_plain {
-            safe.push(letter)
-        } else {
-            safe.extend(letter.escape_unicode())
-        }
-        rest = &rest[letter.len_utf8()..];
-    }
-    safe
-}
-
 /// Prints a result; a reader that has gone away (`ae variants | head`) is no error.
 ///
 /// # Errors
 /// A full disk, or whatever else standard output fails with.
 pub fn print(text: &str) -> Result<()> {
     // A file or another program gets the text as it is.
-    let text = if io::stdout().is_terminal() { Cow::from(printable_but(text, &BOLD)) } else { text.into() };
+    let text = if io::stdout().is_terminal() { Cow::from(printable_with_bold(text)) } else { text.into() };
     print_as_it_is(&text)
 }
 
@@ -220,21 +168,5 @@ pub fn detail(line: &str) {
     let mode = mode();
     if mode.verbose && !mode.quiet {
         say(&format!("[{:8.3} s] {line}", mode.began.elapsed().as_secs_f64()));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_from_a_file_reaches_the_terminal_as_a_command() {
-        assert_eq!(
-            printable("\x1b]0;title\x07 \r\u{202e}cba\u{9b}2J"),
-            "\\u{1b}]0;title\\u{7} \\u{d}\\u{202e}cba\\u{9b}2J"
-        );
-        let plain = "a\tb\nÄ 漢 é\u{301} \x1b[1mbold\x1b[0m";
-        assert_eq!(printable_but(plain, &BOLD), plain);
-        assert_eq!(printable("\x1b[1mbold"), "\\u{1b}[1mbold");
     }
 }

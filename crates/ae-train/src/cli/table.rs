@@ -6,7 +6,7 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::output::{bold, printable};
+use super::printable::{bold, printable};
 
 /// Places between two columns.
 const GAP: usize = 2;

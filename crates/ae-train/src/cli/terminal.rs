@@ -9,8 +9,9 @@ use ae_model::train::Silent;
 use burn::train::{Interrupter, renderer::MetricsRenderer};
 
 use super::{
+    args::ProgressChoice,
     bar,
-    output::{ProgressChoice, has_cursor, mode, say, status, warn},
+    output::{has_cursor, mode, say, status, warn},
     signals,
 };
 use crate::{EpochReport, Reporter};

@@ -3,14 +3,11 @@
 use ae_data::{Dataset, Geometry, picture::Sheet, table::texts};
 use burn::tensor::Device;
 
-use super::{
-    measure::{self, Ranked},
-    plot::short,
-};
+use super::{plot::short, ranked::Ranked};
 use crate::{
     Error, Result, Run, Which,
     anomaly::{Detector, Scores},
-    baseline::Pca,
+    baseline::{Matrix, Pca},
     evaluation::Evaluation,
     history,
     run_folder::Summary,
@@ -155,7 +152,7 @@ impl Material {
     pub(super) fn reconstructed_by_pca(&self, rows: &Dataset) -> Result<Vec<f64>> {
         let values = rows.scaled(&self.trained.schema.scaling)?;
         let pca = self.pca.first(self.evaluation.pca_components);
-        Ok(self.trained.unscale(&pca.reconstruct(measure::matrix(&values, self.width()))))
+        Ok(self.trained.unscale(&pca.reconstruct(Matrix { values: &values, width: self.width() })))
     }
 
     /// Rows in the units of the data as cells for people, by column; none where a value is missing.

@@ -10,6 +10,7 @@ pub mod figures;
 mod material;
 mod measure;
 pub mod plot;
+mod ranked;
 
 use ae_data::progress::Progress;
 use base64::{Engine, engine::general_purpose::STANDARD};

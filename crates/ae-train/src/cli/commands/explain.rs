@@ -13,7 +13,8 @@ use crate::{
         entry::{Entry, Group},
         glossary::{self, FIGURES, Figure},
         json::document,
-        output::{bold, has_color, print},
+        output::{has_color, print},
+        printable::bold,
     },
     fields::{self, Field},
 };

@@ -8,8 +8,8 @@ use crate::{
     auroc::{Ranking, quantile},
     report::{
         material::{Material, Purpose, singles},
-        measure::Ranked,
         plot::{self, Series, short},
+        ranked::Ranked,
     },
 };
 
