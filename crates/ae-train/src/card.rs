@@ -254,7 +254,7 @@ fn results(Found { trained, measured, detection, pca, .. }: &Found) -> String {
         "\nmse: mean squared error per value. sse: sum of squared errors per row. fvu: fraction of variance \
          unexplained. In units of the scaled data, on {test} test rows and {train} training rows (validation rows \
          included).\n\n\
-         Of {} units of the code {:.1} are active per row; {} are dead.\n",
+         Of {} units of the code {:.1} are active per row; dead units: {}.\n",
         summary.code_dim, code.l0, code.dead_units
     );
     if let (Some(detection), Some(normal)) = (detection, &trained.schema.normal) {
