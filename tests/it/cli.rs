@@ -301,3 +301,18 @@ fn a_sweep_trains_what_is_missing_and_chooses_by_validation() {
     refused(&["-s", "model.network.hidden=[8,16]"], "[[64],[256,64]]");
     refused(&["-s", "seed=[1,2]"], "`--seeds N`");
 }
+
+#[test]
+fn a_column_of_names_is_described_and_refused_by_a_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let rows: String = (0..300).map(|row| format!("n{row},{}.5,{}\n", row % 7, row % 5)).collect();
+    fs::write(here.join("t.csv"), format!("name,a,b\n{rows}")).unwrap();
+    let described = ae(here, &["data", "t.csv"]);
+    let (out, said) = (text(&described.stdout), text(&described.stderr));
+    assert!(described.status.success() && out.contains("2 features") && !out.contains("name "), "{out}{said}");
+    assert!(said.contains("a training will refuse this") && said.contains("`--id name`"), "{said}");
+    let refused = ae(here, &["train", "--data", "t.csv", "--out", "run"]);
+    let said = text(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && said.contains("`--id name`"), "{said}");
+}

@@ -38,6 +38,10 @@ pub struct Options {
     /// Columns that the data is split by (group or time). They are not learned from.
     #[serde(skip)]
     pub cut_by: Vec<String>,
+    /// Whether the data is only described: a column of strings with too many levels is left out, with a note that says
+    /// what to do, instead of an error. Default: false.
+    #[serde(skip)]
+    pub describe: bool,
     /// Columns of a table to learn from; by default all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<String>,
@@ -135,6 +139,7 @@ impl Options {
             id: over.id.or_else(|| self.id.clone()),
             drop: [self.drop.clone(), over.drop].concat(),
             cut_by: self.cut_by.clone(),
+            describe: self.describe,
             keep: list(over.keep, &self.keep),
             categorical: list(over.categorical, &self.categorical),
             boolean: list(over.boolean, &self.boolean),

@@ -92,15 +92,28 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
     for (seen, &place) in seen.iter().zip(&chosen.learned) {
         let (name, said, is_kept) = (all[place].as_str(), chosen.said[place], !options.keep.is_empty());
         let candidate = Candidate { seen, name, said, is_kept, file: &file, table, count: rows(table) };
-        match candidate.decide().map_err(malformed)? {
-            Decision::Learn(mut column, note) => {
-                // In a category with strings and numbers, the numbers are levels, too.
-                if column.kind == Kind::Category && (seen.numbers() > 0 || said == Some(Said::Category)) {
-                    column.levels = levels(table, place, &missing)?;
-                    if column.levels.len() > MOST_LEVELS {
-                        return Err(malformed(too_many(name, column.levels.len(), column.levels.first())));
-                    }
+        let decided = match candidate.decide() {
+            // In a category with strings and numbers, the numbers are levels, too.
+            Ok(Decision::Learn(mut column, note))
+                if column.kind == Kind::Category && (seen.numbers() > 0 || said == Some(Said::Category)) =>
+            {
+                column.levels = levels(table, place, &missing)?;
+                match column.levels.len() > MOST_LEVELS {
+                    true => Err(too_many(name, column.levels.len(), column.levels.first())),
+                    false => Ok(Decision::Learn(column, note)),
                 }
+            }
+            decided => decided,
+        };
+        let decided = match decided {
+            // Most likely identifiers, which cannot be named before the data has been looked at.
+            Err(problem) if options.describe && seen.has_too_many_levels() && said.is_none() => {
+                Ok(Decision::Carry(format!("a training will refuse this: {problem}")))
+            }
+            decided => decided,
+        };
+        match decided.map_err(malformed)? {
+            Decision::Learn(column, note) => {
                 has_missing |= seen.observed < rows(table);
                 columns.push(column);
                 kept.push(place);

@@ -197,6 +197,11 @@ impl Seen {
         }
     }
 
+    /// Whether the cells are strings of more kinds than a category can have.
+    pub(super) fn has_too_many_levels(&self) -> bool {
+        self.words.len() > MOST_LEVELS && self.numbers() * 2 <= self.observed
+    }
+
     /// Number of cells that are numbers.
     pub(super) fn numbers(&self) -> usize {
         self.plain + self.styled

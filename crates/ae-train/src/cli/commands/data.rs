@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ae_data::{Dataset, Kind, Rows, Scaling, ScalingMethod, Sets, open_with, picture::Sheet};
+use ae_data::{Dataset, Kind, Options, Rows, Scaling, ScalingMethod, Sets, open_with, picture::Sheet};
 use ae_model::Registry;
 use clap::{Args, ValueHint};
 use serde::Serialize;
@@ -57,7 +57,7 @@ pub fn entry() -> Entry {
 
 /// Describes the data.
 fn run(args: &DataArgs, _: &Registry) -> Result<()> {
-    let sets = open_with(&args.data, &super::options(&args.read))?;
+    let sets = open_with(&args.data, &Options { describe: true, ..super::options(&args.read) })?;
     super::note(&sets.train.notes);
     sets.test.iter().for_each(|test| super::note(&test.notes));
     if let Some(path) = &args.sheet {

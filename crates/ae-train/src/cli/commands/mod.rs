@@ -139,6 +139,7 @@ fn options(read: &ReadArgs) -> Options {
         id: read.id,
         drop: read.drop,
         cut_by: Vec::new(),
+        describe: false,
         keep: read.keep,
         resize: read.resize,
         grey: read.gray,
