@@ -765,7 +765,7 @@ fn a_comparison_averages_only_over_seeds() {
     }
     let table = ae_ok(here, &["compare", "first", "scaled"]);
     assert!(
-        table.contains("test rows of t, data.scaling=min_max") && table.contains("has a table of its own"),
+        table.contains("test rows of t, data.scaling=min_max") && table.contains("are in separate tables"),
         "{table}"
     );
 }

@@ -62,6 +62,11 @@ pub(crate) fn place(path: &Path) -> std::io::Result<(File, Option<NamedTempFile>
     if before.as_ref().is_ok_and(|before| !before.is_file() && !before.is_dir()) {
         return Ok((OpenOptions::new().write(true).open(path)?, None));
     }
+    let folder = folder_of(path);
+    if !folder.exists() {
+        let problem = format!("there is no folder {}: make it first", folder.display());
+        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, problem));
+    }
     let mut builder = tempfile::Builder::new();
     builder.prefix(PARTIAL);
     #[cfg(unix)]
@@ -71,6 +76,6 @@ pub(crate) fn place(path: &Path) -> std::io::Result<(File, Option<NamedTempFile>
         let mode = before.as_ref().map_or(0o666, |before| before.permissions().mode());
         builder.permissions(std::fs::Permissions::from_mode(mode));
     }
-    let partial = builder.tempfile_in(folder_of(path))?;
+    let partial = builder.tempfile_in(folder)?;
     Ok((partial.reopen()?, Some(partial)))
 }

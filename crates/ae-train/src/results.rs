@@ -122,3 +122,21 @@ pub(crate) fn results<'a>(
     }
     table
 }
+
+/// The name of each row: its identifier, or its number in the data, counted from 0.
+pub(crate) fn row_names(rows: &Dataset) -> Result<Vec<String>> {
+    let number = |row: &usize| format!("row {row}");
+    let carried = rows.rows().carried.as_ref();
+    let Some((carried, id)) = carried.and_then(|carried| Some((carried, carried.id?))) else {
+        return Ok(rows.indices().iter().map(number).collect());
+    };
+    let texts = carried.texts(rows.indices(), id)?;
+    Ok(texts.into_iter().zip(rows.indices()).map(|(text, row)| text.unwrap_or_else(|| number(row))).collect())
+}
+
+/// The class of each row; none where it has no label.
+pub(crate) fn row_labels(rows: &Dataset) -> Vec<Option<String>> {
+    let classes = rows.rows().classes();
+    let label = |row: &usize| rows.rows().label(*row).and_then(|label| classes.get(label as usize).cloned());
+    rows.indices().iter().map(label).collect()
+}

@@ -33,7 +33,7 @@ pub use self::{
     detector::{Detector, FALSE_ALARMS, Scores},
     fit::PCA_SHARE,
     scorer::{NEAREST, NEIGHBOR},
-    tally::{Detection, Tally},
+    tally::{Detection, Tally, WORST, Worst},
 };
 pub(crate) use self::{fit::kept_rows, reference::Reference};
 pub use crate::config::normal_class;

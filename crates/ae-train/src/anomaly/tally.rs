@@ -19,7 +19,26 @@ pub struct Tally<'a> {
     pub flagged: usize,
     /// Number of rows without a score, because every value is missing.
     pub without: usize,
+    /// The rows with the highest scores, at most [`WORST`], the highest first.
+    pub worst: Vec<Worst>,
     pub(super) labels: Option<Labels<'a>>,
+}
+
+/// Rows with the highest scores that a [`Tally`] keeps.
+pub const WORST: usize = 10;
+/// Columns that it keeps of each, at most.
+const REASONS: usize = 3;
+
+/// A row with a high score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Worst {
+    /// Index of the row in its data.
+    pub row: usize,
+    /// Its score.
+    pub score: f64,
+    /// The columns that score highest, with their scores, the highest first; only those above the score of a typical
+    /// row, 1.
+    pub columns: Vec<(usize, f64)>,
 }
 
 /// Scores of labeled rows.
@@ -50,6 +69,9 @@ impl<'a> Tally<'a> {
         self.rows += scores.len();
         self.without += scores.iter().filter(|score| score.is_nan()).count();
         self.flagged += scores.iter().filter(|score| threshold.is_some_and(|threshold| **score > threshold)).count();
+        for (index, &row) in rows.indices()[batch.range.clone()].iter().enumerate() {
+            self.keep_worst(row, scores[index], &batch.scores, index);
+        }
         let Some(labels) = &mut self.labels else { return };
         let classes = rows.rows().classes();
         for (index, &row) in rows.indices()[batch.range.clone()].iter().enumerate() {
@@ -59,6 +81,21 @@ impl<'a> Tally<'a> {
             let all = std::iter::once(&batch.scores.rows).chain(&batch.baselines);
             labels.scores.iter_mut().zip(all).for_each(|(kept, scores)| kept.push(scores[index]));
         }
+    }
+
+    fn keep_worst(&mut self, row: usize, score: f64, scores: &Scores, index: usize) {
+        let is_high = self.worst.len() < WORST || self.worst.last().is_some_and(|last| score > last.score);
+        if score.is_nan() || !is_high {
+            return;
+        }
+        let width = scores.columns.len() / scores.rows.len();
+        let of_row = scores.columns[index * width..(index + 1) * width].iter().copied().enumerate();
+        let mut columns: Vec<(usize, f64)> = of_row.filter(|(_, score)| *score > 1.0).collect();
+        columns.sort_by(|a, b| b.1.total_cmp(&a.1));
+        columns.truncate(REASONS);
+        let place = self.worst.partition_point(|worst| worst.score >= score);
+        self.worst.insert(place, Worst { row, score, columns });
+        self.worst.truncate(WORST);
     }
 
     /// How well the scores separate anomalies from normal rows; none without labels of both kinds.

@@ -194,7 +194,7 @@ pub struct RowsArgs {
     /// the run's own data.
     #[arg(short, long, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath)]
     pub data: Option<String>,
-    /// Which rows of it; by default every row of --data, or the test rows of the run's own data.
+    /// Which rows of it; by default every row of --data, or the test rows of the run's own data (`ae impute`: all).
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = RowsChoice::Unseen)]
     pub rows: RowsChoice,
     /// Device to compute on, one that `ae devices` lists; by default the CPU, whatever the run was trained on.
@@ -208,7 +208,7 @@ pub struct RowsArgs {
 /// Which rows of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RowsChoice {
-    /// Every row of --data; without it the test rows of the run's own data.
+    /// Every row of --data; without it the test rows of the run's own data, or for `ae impute` every row.
     Unseen,
     /// The training rows; of other data the official training set.
     Train,

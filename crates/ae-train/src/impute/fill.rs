@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
+    anomaly::PCA_SHARE,
     baseline::Pca,
     evaluation::{hide, imputation_mse},
     matrix::Matrix,
@@ -31,8 +32,11 @@ pub struct HeldOut {
     pub hidden: f64,
     /// Error of the model.
     pub mse: f64,
-    /// Error of probabilistic PCA of the code's width (Tipping and Bishop 1999), given the observed values.
+    /// Error of probabilistic PCA (Tipping and Bishop 1999), given the observed values.
     pub pca: f64,
+    /// Its components: as many as the code has units, or those for 90% of the variance if that would be all of them.
+    #[serde(default)]
+    pub pca_components: usize,
     /// Error of the mean of each column.
     pub mean: f64,
 }
@@ -96,10 +100,14 @@ impl Trained {
         let holes = self.hide(known, HELD_OUT);
         let holes = Matrix { values: &holes, width };
         let mse = |filled: &[f32]| imputation_mse(known, holes, filled);
+        // All components fill in the means.
+        let units = self.config.model.code_dim;
+        let pca_of_width = pca.first(if units < width { units } else { pca.components_for(PCA_SHARE) });
         Ok(HeldOut {
             hidden: HELD_OUT,
             mse: mse(&self.fill(holes.values)?),
-            pca: mse(&pca.first(self.config.model.code_dim).impute(holes)),
+            pca: mse(&pca_of_width.impute(holes)),
+            pca_components: pca_of_width.components(),
             mean: mse(&pca.first(0).impute(holes)),
         })
     }

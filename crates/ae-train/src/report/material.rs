@@ -10,6 +10,7 @@ use crate::{
     baseline::{Matrix, Pca},
     evaluation::Evaluation,
     history,
+    results::row_labels,
     run_folder::Summary,
     trained::Trained,
 };
@@ -175,28 +176,10 @@ impl Material {
         cells.collect()
     }
 
-    /// What each row of `rows` is called: its identifier, or its number in the data, counted from 0.
-    pub(super) fn names(&self, rows: &Dataset) -> Result<Vec<String>> {
-        let number = |row: &usize| format!("row {row}");
-        let carried = rows.rows().carried.as_ref();
-        let Some((carried, id)) = carried.and_then(|carried| Some((carried, carried.id?))) else {
-            return Ok(rows.indices().iter().map(number).collect());
-        };
-        let texts = carried.texts(rows.indices(), id)?;
-        Ok(texts.into_iter().zip(rows.indices()).map(|(text, row)| text.unwrap_or_else(|| number(row))).collect())
-    }
-
-    /// The class of each row of `rows`; none where it has no label.
-    pub(super) fn labels(&self, rows: &Dataset) -> Vec<Option<String>> {
-        let classes = rows.rows().classes();
-        let label = |row: &usize| rows.rows().label(*row).and_then(|label| classes.get(label as usize).cloned());
-        rows.indices().iter().map(label).collect()
-    }
-
     /// The test rows of the normal class, if one was trained on and there are others, too.
     pub(super) fn normal_rows(&self) -> Option<Dataset> {
         let normal = self.trained.schema.normal.as_ref().filter(|_| self.ranked.is_some())?;
-        let labels = self.labels(&self.test);
+        let labels = row_labels(&self.test);
         let rows = self.test.indices().iter().zip(labels).filter(|(_, label)| label.as_ref() == Some(normal));
         Some(self.test.select(rows.map(|(row, _)| *row).collect()))
     }

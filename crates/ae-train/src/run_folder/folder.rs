@@ -83,6 +83,9 @@ impl RunFolder {
         let folder = Self { path: path.to_owned(), registry: registry.clone() };
         match folder.config_file().is_file() {
             true => Ok(folder),
+            false if !path.exists() => {
+                Err(Error::Failed(format!("there is no folder {}: name the folder of a run", path.display())))
+            }
             false => Err(Error::Failed(format!("{} is not a run folder: it has no config.toml", path.display()))),
         }
     }

@@ -141,7 +141,7 @@ pub(super) fn text(lines: &[Line]) -> String {
     text += ". mse and fvu: of the reconstruction; noisy, missing: error of the reconstruction of noisy rows and of \
              hidden values; probe, 5-nn: accuracy of classifiers of the code (`ae explain fvu`).\n";
     if tables.len() > 1 {
-        text += "What was measured on other rows, columns or units has a table of its own.\n";
+        text += "Runs that were measured on other rows, columns or units are in separate tables.\n";
     }
     text
 }

@@ -144,11 +144,12 @@ fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
         output::note(&format!("{} left blank: {}", filled.left, why.join(", ")));
     }
     status(&format!(
-        "held-out check on {} rows, {:.0}% of their values hidden: mse {:.5}, PCA {:.5}, the mean {:.5} (units of the \
-         scaled data, `ae explain mse`)",
+        "held-out check on {} rows, {:.0}% of their values hidden: mse {:.5}, PCA ({}) {:.5}, the mean {:.5} (units of \
+         the scaled data, `ae explain mse`); the report has it by column",
         unseen.as_ref().map_or("the same", |_| "the run's test"),
         100.0 * measured.hidden,
         measured.mse,
+        measured.pca_components,
         measured.pca,
         measured.mean
     ));

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, path::PathBuf};
 
+use ae_data::Dataset;
 use ae_model::Registry;
 use clap::{Args, ValueHint};
 use serde::Serialize;
@@ -9,7 +10,7 @@ use serde::Serialize;
 use super::save;
 use crate::{
     Error, Result,
-    anomaly::{Detection, PCA_SHARE, Tally, normal_class},
+    anomaly::{Detection, PCA_SHARE, Tally, Worst, normal_class},
     auroc::Ranking,
     cli::{
         args::{RowsArgs, within},
@@ -18,6 +19,8 @@ use crate::{
         output::{mode, note, say_table, status},
         table::Table,
     },
+    results::{row_labels, row_names},
+    trained::Trained,
 };
 
 /// What to score.
@@ -156,8 +159,8 @@ fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
     let percent = (1000.0 * summary.false_alarms).round() / 10.0;
     match summary.threshold {
         Some(threshold) => status(&format!(
-            "{} of {} rows flagged: their scores are above {threshold:.4}, which at most {percent}% of rows like the \
-             {} validation rows are (`ae explain p_value`)",
+            "{} of {} rows flagged: their scores are above the threshold {threshold:.4}, which at most {percent}% of \
+             normal rows exceed; it comes from {} validation rows (`ae explain p_value`)",
             summary.flagged, summary.rows, summary.held_out_rows
         )),
         None => note(&format!(
@@ -166,6 +169,9 @@ fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
             summary.held_out_rows,
             1.0 / (summary.held_out_rows + 1) as f64 + 0.0005
         )),
+    }
+    if !mode().quiet {
+        say_table(&worst(&tally.worst, trained, rows)?);
     }
     if summary.without_score > 0 {
         note(&format!("{} of the rows have no value, and so no score", summary.without_score));
@@ -194,6 +200,36 @@ fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
         if !mode().quiet {
             say_table(&table);
         }
+        let baselines = [("the 5th nearest neighbor", &detection.neighbours), ("PCA", &detection.pca)];
+        let baselines = baselines.into_iter().chain([("the distance to the mean", &detection.mean)]);
+        let best = baselines.max_by(|a, b| a.1.auroc.total_cmp(&b.1.auroc));
+        if let Some((name, best)) = best.filter(|(_, best)| best.auroc > detection.model.auroc + MARGIN) {
+            note(&format!(
+                "{name} ranks these rows better than the model (AUROC {:.3} and {:.3}): compare other variants and \
+                 widths with `ae compare` and `ae sweep`",
+                best.auroc, detection.model.auroc
+            ));
+        }
     }
     Ok(())
+}
+
+/// A baseline is better if its AUROC is higher by more than this.
+const MARGIN: f64 = 0.01;
+
+/// The rows with the highest scores, and the columns that make them so.
+fn worst(worst: &[Worst], trained: &Trained, rows: &Dataset) -> Result<Table> {
+    let chosen = rows.select(worst.iter().map(|worst| worst.row).collect());
+    let (names, labels) = (row_names(&chosen)?, row_labels(&chosen));
+    let columns = trained.columns();
+    let mut table = Table::new(["most anomalous rows", "label", "columns that score highest", "score"]).left(3);
+    for ((worst, name), label) in worst.iter().zip(names).zip(labels) {
+        let reason = |(column, _): &(usize, f64)| columns[*column].name.as_str();
+        let reasons = match trained.schema.geometry {
+            Some(_) => String::new(),
+            None => worst.columns.iter().map(reason).collect::<Vec<_>>().join(", "),
+        };
+        table.row([name, label.unwrap_or_default(), reasons, format!("{:.4}", worst.score)]);
+    }
+    Ok(table)
 }

@@ -222,13 +222,20 @@ pub fn table(summary: &Summary) -> String {
     row(&format!("{} ({})", summary.variant, summary.code_dim), &summary.test.model);
     row(&format!("PCA ({})", summary.code_dim.min(summary.d_input)), &summary.test.pca);
     row("predict the mean", &summary.test.mean);
+    let exact = match summary.code_dim < summary.d_input {
+        true => "",
+        false => {
+            "PCA with every component is exact, and no baseline: `ae evaluate` and the report take those for 90% of \
+             the variance.\n"
+        }
+    };
     let code = &summary.code;
     let how = match summary.epochs {
         0 => "trained elsewhere".to_string(),
         epochs => format!("{epochs} epochs in {:.1} s (epoch {} kept)", summary.train_seconds, summary.best_epoch),
     };
     format!(
-        "\n{how}, {} parameters\n\n{}\ncode: {:.1} of {} units active, {} dead, mean activation {:.3}{}, \
+        "\n{how}, {} parameters\n\n{}{exact}\ncode: {:.1} of {} units active, {} dead, mean activation {:.3}{}, \
          |J|^2 {:.3}\n\nmse: squared error per value; sse: per example; fvu: fraction of variance unexplained. Units \
          of the scaled data (`ae explain fvu`).\n",
         summary.parameters,

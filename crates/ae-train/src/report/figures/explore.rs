@@ -15,6 +15,7 @@ use crate::{
         measure::spread,
         plot::{self, Frame, short},
     },
+    results::{row_labels, row_names},
 };
 
 /// Points that are drawn, at most.
@@ -157,8 +158,8 @@ fn brief(value: f64) -> f64 {
 fn of_rows(material: &Material, positions: &[usize]) -> Result<Value> {
     let rows = material.some.select(positions.iter().map(|&position| material.some.indices()[position]).collect());
     let values = material.values(&rows)?;
-    let mut data = json!({ "names": material.names(&rows)? });
-    let labels = material.labels(&rows);
+    let mut data = json!({ "names": row_names(&rows)? });
+    let labels = row_labels(&rows);
     if labels.iter().any(Option::is_some) {
         data["labels"] = json!(labels);
     }

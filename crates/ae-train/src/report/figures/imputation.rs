@@ -12,6 +12,7 @@ use crate::{
         measure::{FilledColumn, filled_columns},
         plot::short,
     },
+    results::row_names,
 };
 
 /// Columns in the table of errors, at most.
@@ -73,7 +74,7 @@ pub fn filled(material: &Material) -> Result<Option<Content>> {
     let rows = material.some.select(chosen);
     let known = material.cells(&material.values(&rows)?)?;
     let imputed = trained.imputed(&rows)?;
-    let names = material.names(&rows)?;
+    let names = row_names(&rows)?;
     let columns = trained.columns();
     let shown = columns.len().min(COLUMNS);
     let cell =

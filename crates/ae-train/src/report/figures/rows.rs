@@ -11,6 +11,7 @@ use crate::{
         measure::by_error,
         plot::short,
     },
+    results::row_names,
 };
 
 /// Rows of a table that are shown.
@@ -32,7 +33,7 @@ pub fn strips(material: &Material, geometry: Geometry, lines: &[(&str, &[f32])])
 /// Rows of a table, each above its reconstructions.
 fn table(material: &Material, rows: &Dataset, lines: &[(&str, &[f64])]) -> Result<Markup> {
     let columns = material.trained.columns();
-    let names = material.names(rows)?;
+    let names = row_names(rows)?;
     let frames = lines.iter().map(|line| material.cells(line.1)).collect::<Result<Vec<_>>>()?;
     let shown = columns.len().min(COLUMNS);
     let cell = |frame: &[Vec<Option<String>>], column: usize, row: usize| {

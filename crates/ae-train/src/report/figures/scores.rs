@@ -11,6 +11,7 @@ use crate::{
         plot::{self, Series, short},
         ranked::Ranked,
     },
+    results::{row_labels, row_names},
 };
 
 /// Share of the scores that a histogram shows, unless that is less than 1.5 times or more than 4 times the threshold.
@@ -149,7 +150,7 @@ pub fn anomalous(material: &Material) -> Result<Option<Content>> {
     }
     let rows = material.some.select(positions.iter().map(|&position| material.some.indices()[position]).collect());
     let (inputs, outputs) = (material.values(&rows)?, material.reconstructed(&rows)?);
-    let (names, labels) = (material.names(&rows)?, material.labels(&rows));
+    let (names, labels) = (row_names(&rows)?, row_labels(&rows));
     let is_labeled = labels.iter().any(Option::is_some);
     let [read, made] = [material.cells(&inputs)?, material.cells(&outputs)?];
     let columns = material.trained.columns();
