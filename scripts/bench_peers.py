@@ -9,14 +9,15 @@ On a GPU, each side by the name that it has for it; PyTorch as it is (eager) and
     scripts/bench_peers.py --features vulkan --device vulkan --peer-device cuda --pairs 5
     scripts/bench_peers.py --features vulkan --device vulkan --peer-device cuda --compile --pairs 5
 
-There memory is the GPU's: how much more of it was in use while the process ran than before (`nvidia-smi`), the largest of looks every 50 ms, so
-nothing else may use the GPU.
+There memory is the GPU's: how much more of it was in use while the process ran than before (`nvidia-smi`), the largest
+of looks every 50 ms, so nothing else may use the GPU.
 
-The peer is `pytorch_peer.py` beside this file, or any Python file that takes the name of a workload (and `--steps N`) and prints the same JSON
-line as ours. Every measurement is a
-process of its own, so that memory and time to the first step are its own. A pair runs ours and the peer's directly after one another, the
-order alternating, so that a slow minute of the machine slows both. The ratio is the peer's time over ours: above 1 ours is faster.
+The peer is `pytorch_peer.py` beside this file, or any Python file that takes the name of a workload (and `--steps N`)
+and prints the same JSON line as ours. Every measurement is a process of its own, so that memory and time to the first
+step are its own. A pair runs ours and the peer's directly after one another, the order alternating, so that a slow
+minute of the machine slows both. The ratio is the peer's time over ours: above 1 ours is faster.
 """
+
 import argparse, json, math, os, re, shutil, statistics, subprocess, sys, threading, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -40,7 +41,12 @@ print('{"first_step_s": %.4f}' % first[0])
 def ours(features):
     """The built benchmark; Cargo says where it is."""
     with_features = ["--features", features] if features else []
-    built = subprocess.run(["cargo", "bench", "-p", "ae-train", "--bench", "peers", "--no-run", *with_features], cwd=ROOT, capture_output=True, text=True)
+    built = subprocess.run(
+        ["cargo", "bench", "-p", "ae-train", "--bench", "peers", "--no-run", *with_features],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     found = re.search(r"Executable .*\((.*)\)", built.stderr)
     if built.returncode or not found:
         sys.exit(built.stderr)
@@ -57,7 +63,9 @@ def run(command, workload, steps, on_gpu):
     steps = ["--steps", str(steps)] if steps else []
     before = gpu_memory_mb() if on_gpu else 0
     environment = dict(os.environ, BENCH_STARTED=repr(time.time()))
-    process = subprocess.Popen([*command, workload, *steps], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        [*command, workload, *steps], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
     most, watching = before, threading.Event()
 
     def watch():
@@ -86,7 +94,9 @@ def run(command, workload, steps, on_gpu):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workloads", nargs="*", help="all of ours if none is named")
-    parser.add_argument("--peer", default=os.path.join(ROOT, "scripts", "pytorch_peer.py"), help="the peer's Python file")
+    parser.add_argument(
+        "--peer", default=os.path.join(ROOT, "scripts", "pytorch_peer.py"), help="the peer's Python file"
+    )
     parser.add_argument("--python", default=sys.executable, help="a Python that has what the peer needs")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=0, help="steps of each run; each workload's own number if 0")
@@ -98,9 +108,21 @@ def main():
     arguments = parser.parse_args()
     on_gpu = bool(arguments.device) and shutil.which("nvidia-smi") is not None
     bench = [ours(arguments.features)] + (["--device", arguments.device] if arguments.device else [])
-    peer = [arguments.python, "-c", PEER, arguments.peer] + (["--device", arguments.peer_device] if arguments.peer_device else [])
+    peer = [arguments.python, "-c", PEER, arguments.peer] + (
+        ["--device", arguments.peer_device] if arguments.peer_device else []
+    )
     peer += ["--compile"] if arguments.compile else []
-    names = arguments.workloads or ["digits_mlp", "mnist_mlp", "deep_mlp", "conv", "denoising", "contractive_shallow", "contractive_deep", "sparse_topk", "variational"]
+    names = arguments.workloads or [
+        "digits_mlp",
+        "mnist_mlp",
+        "deep_mlp",
+        "conv",
+        "denoising",
+        "contractive_shallow",
+        "contractive_deep",
+        "sparse_topk",
+        "variational",
+    ]
     lines, ratios, small = [], {}, True
     print("| workload | ours, ms | peer, ms | ratio | spread | memory, MB | of the peer's | first step, s | peer's |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -108,7 +130,10 @@ def main():
         pairs = []
         for pair in range(arguments.pairs):
             order = [("ours", bench), ("peer", peer)]
-            results = {who: run(command, name, arguments.steps, on_gpu) for who, command in (order if pair % 2 == 0 else order[::-1])}
+            results = {
+                who: run(command, name, arguments.steps, on_gpu)
+                for who, command in (order if pair % 2 == 0 else order[::-1])
+            }
             pairs.append((results["ours"], results["peer"]))
             lines += [dict(results[who], pair=pair) for who in ("ours", "peer")]
         of = [peer["ms_per_step"] / ours["ms_per_step"] for ours, peer in pairs]
@@ -116,11 +141,20 @@ def main():
         median = lambda who, key: statistics.median(pair[who][key] for pair in pairs)
         memory = [median(who, "peak_gpu_mb" if on_gpu else "peak_rss_mb") for who in (0, 1)]
         small &= memory[0] <= memory[1] / 4
-        print(f"| {name} | {median(0, 'ms_per_step'):.3f} | {median(1, 'ms_per_step'):.3f} | **{ratios[name]:.2f}** | {min(of):.2f}-{max(of):.2f} | "
-              f"{memory[0]:.0f} | {memory[0] / memory[1]:.1%} | {median(0, 'first_step_s'):.3f} | {median(1, 'first_step_s'):.2f} |", flush=True)
+        print(
+            f"| {name} | {median(0, 'ms_per_step'):.3f} | {median(1, 'ms_per_step'):.3f} | **{ratios[name]:.2f}** | {min(of):.2f}-{max(of):.2f} | "
+            f"{memory[0]:.0f} | {memory[0] / memory[1]:.1%} | {median(0, 'first_step_s'):.3f} | {median(1, 'first_step_s'):.2f} |",
+            flush=True,
+        )
     mean = math.exp(statistics.fmean(map(math.log, ratios.values())))
-    print(f"\n{arguments.pairs} pairs; geometric mean of the ratios {mean:.2f}, lowest {min(ratios.values()):.2f} ({min(ratios, key=ratios.get)}).")
-    print("Peak memory is at most a quarter of the peer's everywhere." if small else "Peak memory is more than a quarter of the peer's somewhere.")
+    print(
+        f"\n{arguments.pairs} pairs; geometric mean of the ratios {mean:.2f}, lowest {min(ratios.values()):.2f} ({min(ratios, key=ratios.get)})."
+    )
+    print(
+        "Peak memory is at most a quarter of the peer's everywhere."
+        if small
+        else "Peak memory is more than a quarter of the peer's somewhere."
+    )
     if arguments.json:
         with open(arguments.json, "w") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Whether exported models say in PyTorch and in ONNX Runtime what `ae` says, and whether PyTorch's weights come back.
 
-Needs: pip install torch onnx onnxruntime safetensors numpy; the binary: cargo build -p ae-train
-Usage: python3 scripts/check_interop.py [target/debug/ae]
-Prints the largest difference of each model (of code and reconstruction, relative to the largest value), and fails above 1e-5.
+Needs: pip install torch onnx onnxruntime safetensors numpy; the binary: cargo build -p ae-train Usage: python3
+scripts/check_interop.py [target/debug/ae] Prints the largest difference of each model (of code and reconstruction,
+relative to the largest value), and fails above 1e-5.
 """
+
 import csv, os, subprocess, sys, tempfile
 
 import numpy as np
@@ -53,15 +54,19 @@ def table(path, missing, offset=0):
 def mixed(path):
     """Numbers, truth values and categories; the features in the order in which the model reads them."""
     z = rng.normal(size=400)
-    colour = np.where(z > 0.5, "red", np.where(z > -0.5, "green", "blue"))
+    color = np.where(z > 0.5, "red", np.where(z > -0.5, "green", "blue"))
     with open(path, "w") as file:
-        file.write("colour,weight,ripe,size\n")
+        file.write("color,weight,ripe,size\n")
         for i, value in enumerate(z):
-            file.write(f"{colour[i]},{value:.4f},{str(value > 0).lower()},{value * value:.4f}\n")
+            file.write(f"{color[i]},{value:.4f},{str(value > 0).lower()},{value * value:.4f}\n")
     data = list(csv.DictReader(open(path)))
     levels = ["blue", "green", "red"]
     return np.array(
-        [[float(r["weight"]), float(r["size"]), float(r["ripe"] == "true")] + [float(r["colour"] == level) for level in levels] for r in data],
+        [
+            [float(r["weight"]), float(r["size"]), float(r["ripe"] == "true")]
+            + [float(r["color"] == level) for level in levels]
+            for r in data
+        ],
         dtype=np.float32,
     )
 
@@ -117,7 +122,10 @@ def check_import(name, source, *options):
     exec(open("model.py").read(), scope)
     os.chdir(here)
     torch.manual_seed(1)
-    state = {key: torch.randn_like(value) * 0.2 if value.dtype == torch.float32 else value for key, value in scope["model"].state_dict().items()}
+    state = {
+        key: torch.randn_like(value) * 0.2 if value.dtype == torch.float32 else value
+        for key, value in scope["model"].state_dict().items()
+    }
     state = {key: value.abs() + 0.1 if key.endswith("running_var") else value for key, value in state.items()}
     scope["model"].load_state_dict(state)
     weights = {key: value.contiguous() for key, value in state.items()}
@@ -129,7 +137,10 @@ def check_import(name, source, *options):
     ae("reconstruct", run, "--rows", "all", "--out", f"{run}-r.csv")
     code = numbers(f"{run}.csv")
     x = inputs[source]
-    worst = max(difference(code, scope["encode"](torch.tensor(x)).numpy()), difference(numbers(f"{run}-r.csv"), scope["decode"](torch.tensor(code)).numpy()))
+    worst = max(
+        difference(code, scope["encode"](torch.tensor(x)).numpy()),
+        difference(numbers(f"{run}-r.csv"), scope["decode"](torch.tensor(code)).numpy()),
+    )
     print(f"{'import ' + name:<28} {worst:.1e}", flush=True)
     assert worst <= LIMIT, name
 
@@ -142,14 +153,22 @@ with tempfile.TemporaryDirectory() as folder:
         "holes.csv": table("holes.csv", True),
         "mixed.csv": mixed("mixed.csv"),
         "grey.npy": images("grey.npy", (1, 9, 7)),
-        "colour.npy": images("colour.npy", (3, 8, 8)),
+        "color.npy": images("color.npy", (3, 8, 8)),
     }
     small = ["--set", "model.network.hidden=[12, 9]", "--code-dim", "4"]
     for variant in [line.split()[0] for line in ae("variants").splitlines() if line[:1].islower()]:
-        options = {"linear": ["--code-dim", "4"], "overcomplete": [], "stacked": ["--code-dim", "4"], "k_sparse": [], "undercomplete": small}.get(variant, [])
+        options = {
+            "linear": ["--code-dim", "4"],
+            "overcomplete": [],
+            "stacked": ["--code-dim", "4"],
+            "k_sparse": [],
+            "undercomplete": small,
+        }.get(variant, [])
         check(variant, "numbers.csv", inputs["numbers.csv"], "--variant", variant, *options)
     for activation in ["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus"]:
-        check(activation, "numbers.csv", inputs["numbers.csv"], *small, "--set", f"model.network.activation={activation}")
+        check(
+            activation, "numbers.csv", inputs["numbers.csv"], *small, "--set", f"model.network.activation={activation}"
+        )
     check("holes-masked", "holes.csv", inputs["holes.csv"], "--variant", "masked", "--code-dim", "16")
     check("holes", "holes.csv", inputs["holes.csv"], *small)
     check("far", "far.csv", inputs["far.csv"], *small)
@@ -161,13 +180,13 @@ with tempfile.TemporaryDirectory() as folder:
     check("bernoulli", "grey.npy", inputs["grey.npy"], *small, "--set", "model.reconstruction=bernoulli")
     for norm in ["none", "layer", "batch"]:
         conv = ["--set", "model.network={kind='conv', channels=[4, 6]}", "--set", f"model.network.norm={norm}"]
-        check(f"conv-{norm}", "colour.npy", inputs["colour.npy"], *conv)
+        check(f"conv-{norm}", "color.npy", inputs["color.npy"], *conv)
         check(f"conv-grey-{norm}", "grey.npy", inputs["grey.npy"], *conv)
     check_import("relu", "numbers.csv", "--set", "model.network.activation=relu")
     check_import("batch-norm", "numbers.csv")
     check_import("linear", "numbers.csv", "--variant", "linear")
     check_import("variational", "numbers.csv", "--variant", "variational")
     check_import("far", "far.csv")
-    check_import("conv-none", "colour.npy")
+    check_import("conv-none", "color.npy")
     check_import("conv-grey-batch", "grey.npy")
 print("every model says the same everywhere")

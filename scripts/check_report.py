@@ -7,6 +7,7 @@ show their row, dragging changes the decoded row, and what the page decodes equa
 Needs: chromium (or BROWSER); the binary: cargo build -p ae-train
 Usage: python3 scripts/check_report.py [target/debug/ae] [folder for screenshots]
 """
+
 import base64
 import csv
 import hashlib
@@ -20,8 +21,23 @@ import tempfile
 AE = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "target/debug/ae")
 SHOTS = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
 BROWSER = os.environ.get("BROWSER", "chromium")
-COMMON = {"measured", "loss", "reconstructions", "best", "worst", "code", "plane", "activations", "units", "jacobian",
-          "noise", "missing", "copying", "scores", "settings"}
+COMMON = {
+    "measured",
+    "loss",
+    "reconstructions",
+    "best",
+    "worst",
+    "code",
+    "plane",
+    "activations",
+    "units",
+    "jacobian",
+    "noise",
+    "missing",
+    "copying",
+    "scores",
+    "settings",
+}
 IMAGES = COMMON | {"decoder", "encoder", "pixels", "classes", "samples"}
 TABLE = COMMON | {"columns", "anomalous"}
 ANOMALY = TABLE | {"roc", "recall"}
@@ -174,18 +190,25 @@ def sorts(browser, name):
 
 def explores(browser, name):
     """A point shows its row; dragging changes what is decoded; so does a slider."""
-    state = "JSON.stringify([...document.querySelectorAll('.output canvas')].map(canvas => canvas.toDataURL())" \
+    state = (
+        "JSON.stringify([...document.querySelectorAll('.output canvas')].map(canvas => canvas.toDataURL())"
         ".concat([...document.querySelectorAll('.output')].map(output => output.textContent)))"
+    )
     browser.evaluate("document.querySelector('figure.code').scrollIntoView()")
     place = """(kind => { const box = document.querySelector('figure.code .' + kind).getBoundingClientRect();
       return [box.x + box.width / 2, box.y + box.height / 2]; })"""
-    box = browser.evaluate("(box => [box.x, box.y, box.width, box.height])"
-                           "(document.querySelector('figure.code .plane svg').getBoundingClientRect())")
-    point = browser.evaluate("(data => [data.points.x[0], data.points.y[0], data.points.rows.names])"
-                             "(JSON.parse(document.querySelector('figure.code script').textContent))")
+    box = browser.evaluate(
+        "(box => [box.x, box.y, box.width, box.height])"
+        "(document.querySelector('figure.code .plane svg').getBoundingClientRect())"
+    )
+    point = browser.evaluate(
+        "(data => [data.points.x[0], data.points.y[0], data.points.rows.names])"
+        "(JSON.parse(document.querySelector('figure.code script').textContent))"
+    )
     browser.mouse("mouseMoved", box[0] + point[0] * box[2] / 480, box[1] + point[1] * box[3] / 400)
-    tip = browser.evaluate("(tip => !tip.hidden && tip.firstChild.textContent)"
-                           "(document.querySelector('figure.code .tip'))")
+    tip = browser.evaluate(
+        "(tip => !tip.hidden && tip.firstChild.textContent)" "(document.querySelector('figure.code .tip'))"
+    )
     assert tip in point[2], f"{name}: the tip says {tip}"
     if not browser.evaluate("Boolean(document.querySelector('figure.code .decoded'))"):
         return False
@@ -199,8 +222,10 @@ def explores(browser, name):
     moved = browser.evaluate(f"{place}('handle')")
     assert dragged != before, f"{name}: dragging changes nothing"
     assert abs(moved[0] - x - 60) < 3 and abs(moved[1] - y + 40) < 3, f"{name}: the circle is at {moved}, not {x + 60}"
-    browser.evaluate("(input => { input.value = input.max; input.dispatchEvent(new Event('input')); })"
-                     "(document.querySelector('.sliders input'))")
+    browser.evaluate(
+        "(input => { input.value = input.max; input.dispatchEvent(new Event('input')); })"
+        "(document.querySelector('.sliders input'))"
+    )
     assert browser.evaluate(state) != dragged, f"{name}: a slider changes nothing"
     return True
 
@@ -262,8 +287,9 @@ def check(browser, name, page, expected, folder=None):
         decoded = f", decodes as ae does to {worst:.1e} ({bits} bits)"
     assert not browser.complaints, f"{name}: {browser.complaints}"
     # No other script runs: the browser refuses it, and complains.
-    browser.evaluate("document.body.append(Object.assign(document.createElement('script'), "
-                     "{textContent: 'window.pwned = 1'}))")
+    browser.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), " "{textContent: 'window.pwned = 1'}))"
+    )
     assert browser.evaluate("typeof window.pwned") == "undefined", f"{name}: another script has run"
     browser.open(page, 1200, "dark")
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)", f"{name}: not dark"

@@ -8,6 +8,7 @@ Usage: python3 scripts/choosing.py target/release/ae --work FOLDER [--mnist FOLD
            [--studies variants,widths,...] [--sets digits,wdbc,...] [--page docs/guide/choosing.md]
 Runs are kept in --work: called again, it continues, and only prints what is there already.
 """
+
 import argparse, itertools, json, os, shutil, statistics, struct, subprocess, sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -1,15 +1,27 @@
 #!/usr/bin/env python3
-"""Counts the kernels that a training step launches on a GPU, and how often it reads from it, for each workload of the `peers` benchmark.
+"""Counts the kernels that a training step launches on a GPU, and how often it reads from it, for each workload of the
+`peers` benchmark.
 
     cargo bench --profile dev -p ae-train --bench peers --features wgpu --no-run
     python3 scripts/count_launches.py target/debug/deps/peers-HASH [--device wgpu] [WORKLOAD ...]
 
-CubeCL writes a line for each kernel that it launches. The first steps also try kernels out, so what is counted is the part that repeats at the end.
-Which kernels a step launches also depends on which of the variants that Burn tries was the fastest on that GPU.
+CubeCL writes a line for each kernel that it launches. The first steps also try kernels out, so what is counted is the
+part that repeats at the end. Which kernels a step launches also depends on which of the variants that Burn tries was
+the fastest on that GPU.
 """
+
 import argparse, collections, json, os, subprocess, tempfile
 
-WORKLOADS = ["digits_mlp", "mnist_mlp", "deep_mlp", "conv", "denoising", "contractive_shallow", "contractive_deep", "sparse_topk"]
+WORKLOADS = [
+    "digits_mlp",
+    "mnist_mlp",
+    "deep_mlp",
+    "conv",
+    "denoising",
+    "contractive_shallow",
+    "contractive_deep",
+    "sparse_topk",
+]
 EVERY = 16
 
 
@@ -22,8 +34,8 @@ def period(lines):
     """The launches of a step: the shortest part that repeats eight times, at the end but for what reads the losses."""
     for length in range(2, len(lines) // 8):
         for end in range(len(lines), max(len(lines) - 8, 0), -1):
-            step = lines[end - length:end]
-            if all(lines[end - (turn + 1) * length:end - turn * length] == step for turn in range(8)):
+            step = lines[end - length : end]
+            if all(lines[end - (turn + 1) * length : end - turn * length] == step for turn in range(8)):
                 return step
     return None
 
@@ -41,7 +53,15 @@ def main():
             log = os.path.join(folder, "kernels.log")
             with open(os.path.join(folder, "cubecl.toml"), "w") as file:
                 file.write(f'[profiling.logger]\nlevel = "minimal"\nfile = "{log}"\n')
-            command = [os.path.abspath(arguments.bench), workload, "--steps", str(arguments.steps), "--device", arguments.device, "--count-reads"]
+            command = [
+                os.path.abspath(arguments.bench),
+                workload,
+                "--steps",
+                str(arguments.steps),
+                "--device",
+                arguments.device,
+                "--count-reads",
+            ]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
             if done.returncode:
                 print(f"| {workload} | failed: {done.stderr.strip().splitlines()[-1]} | | |", flush=True)

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# `cargo deny check` of advisories, licences, bans and sources, by deny.toml, without a network but for cargo-deny itself.
+# `cargo deny check` of advisories, licenses, bans and sources, by deny.toml, without a network but for cargo-deny
+# itself.
 #
-# The advisories are those of .ci/advisories.md (scripts/refresh_advisories.sh renews them). cargo-deny is taken as a binary, of one
-# version and one digest: to compile it would take minutes.
+# The advisories are those of .ci/advisories.md (scripts/refresh_advisories.sh renews them). cargo-deny is taken as a
+# binary, of one version and one digest: to compile it would take minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -20,8 +21,8 @@ if ! deny=$(command -v cargo-deny) || [ "$("$deny" --version)" != 'cargo-deny 0.
     deny=$work/tool/bin/cargo-deny
 fi
 
-# cargo-deny looks in `db-path` for NAME-DIGEST, both made of the database's address in small letters, with `crates/` in it and a
-# file of git's that tells when it was fetched.
+# cargo-deny looks in `db-path` for NAME-DIGEST, both made of the database's address in small letters, with `crates/` in
+# it and a file of git's that tells when it was fetched.
 database=$work/db/advisory-db-3157b0e258782691
 mkdir -p "$database/crates" "$database/.git"
 touch "$database/.git/FETCH_HEAD"
@@ -30,6 +31,6 @@ rm "$database/crates/00000.md" # what stands above the first
 date=$(sed -n '1,/^```/s/^ *date //p' .ci/advisories.md)
 echo "$(find "$database/crates" -name '*.md' | wc -l) advisories of $date, $(( ($(date +%s) - $(date -d "$date" +%s)) / 86400 )) days old"
 
-# `no-license-field`: a crate without that field still fails unless deny.toml says what its licence is. Who needs a crate, `cargo tree -i`
-# says in fewer lines.
+# `no-license-field`: a crate without that field still fails unless deny.toml says what its license is. Who needs a
+# crate, `cargo tree -i` says in fewer lines.
 ADVISORIES=$work/db "$deny" --offline --locked --workspace check --allow no-license-field --hide-inclusion-graph "$@"

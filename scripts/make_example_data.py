@@ -3,6 +3,7 @@
 
 Usage: python3 scripts/make_example_data.py
 """
+
 import csv, os
 from sklearn.datasets import load_breast_cancer
 

@@ -4,12 +4,14 @@
     cargo build --workspace --examples
     python3 scripts/memory.py target/debug docs/memory.svg     # some minutes
 
-Three programs are watched: a training of 100,000 steps, one of 1,000 epochs, and examples/service.rs for a minute. A line each says the memory after
-a tenth and at the end, and the slope between them with an interval of 95%: the process is cut into ten blocks, and the slope is that of a line through
-them drawn anew 2,000 times (a bootstrap over blocks, as neighbouring samples are not independent). What each epoch measured is kept in memory, some
-kilobytes an epoch, and examples/service.rs keeps the time of each request, 16 bytes; nothing else may grow. The exit status is 1 if memory grows for
-certain, by more than a tenth from there to the end.
+Three programs are watched: a training of 100,000 steps, one of 1,000 epochs, and examples/service.rs for a minute. A
+line each says the memory after a tenth and at the end, and the slope between them with an interval of 95%: the process
+is cut into ten blocks, and the slope is that of a line through them drawn anew 2,000 times (a bootstrap over blocks, as
+neighbouring samples are not independent). What each epoch measured is kept in memory, some kilobytes an epoch, and
+examples/service.rs keeps the time of each request, 16 bytes; nothing else may grow. The exit status is 1 if memory
+grows for certain, by more than a tenth from there to the end.
 """
+
 import argparse
 import random
 import subprocess
@@ -122,7 +124,9 @@ def draw(drawings, out):
     for index, (title, unit, samples, said) in enumerate(drawings):
         across, most = samples[-1][0], max(sample[1] for sample in samples) * 1.15
         x0 = index * (width + 24) + left
-        point = lambda sample: f"{x0 + sample[0] / across * (width - left):.1f},{top + height * (1 - sample[1] / most):.1f}"
+        point = (
+            lambda sample: f"{x0 + sample[0] / across * (width - left):.1f},{top + height * (1 - sample[1] / most):.1f}"
+        )
         thin = samples[:: max(1, len(samples) // 300)]
         text.append(f'<text x="{x0}" y="14" font-weight="bold">{title}</text>')
         for part in (0, 0.5, 1):
@@ -130,7 +134,9 @@ def draw(drawings, out):
             text.append(f'<line x1="{x0}" x2="{x0 + width - left}" y1="{y}" y2="{y}" stroke="#ccc"/>')
             text.append(f'<text x="{x0 - 4}" y="{y + 4}" text-anchor="end">{most * part / 1e6:.0f} MB</text>')
         text.append(f'<polyline fill="none" stroke="#1f77b4" points="{" ".join(map(point, thin))}"/>')
-        text.append(f'<text x="{x0 + width - left}" y="{top + height + 15}" text-anchor="end">{across:,.0f} {unit}</text>')
+        text.append(
+            f'<text x="{x0 + width - left}" y="{top + height + 15}" text-anchor="end">{across:,.0f} {unit}</text>'
+        )
         text.append(f'<text x="{x0}" y="{top + height + 32}">{said}</text>')
     whole = len(drawings) * (width + 24)
     out.write_text(
@@ -150,8 +156,16 @@ def main():
     with tempfile.TemporaryDirectory() as place:
         place = Path(place)
         programs = [
-            ("100,000 steps in 100 epochs", "steps", training(ae, place, 8000, 8, max(3, round(100 * arguments.scale)))),
-            ("1,000 epochs of 20 steps", "epochs", training(ae, place, 1280, 64, max(3, round(1000 * arguments.scale)), 20)),
+            (
+                "100,000 steps in 100 epochs",
+                "steps",
+                training(ae, place, 8000, 8, max(3, round(100 * arguments.scale))),
+            ),
+            (
+                "1,000 epochs of 20 steps",
+                "epochs",
+                training(ae, place, 1280, 64, max(3, round(1000 * arguments.scale)), 20),
+            ),
             ("a service that scores", "seconds", service(ae, example, place, max(5, round(60 * arguments.scale)))),
         ]
     for title, unit, samples in programs:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A project of its own that uses ae-model with the lines that README shows: the first TOML block that names ae-model, and
-# the first Rust block after it, as the body of `main`.
+# A project of its own that uses ae-model with the lines that README shows: the first TOML block that names ae-model,
+# and the first Rust block after it, as the body of `main`.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 project=$(mktemp -d)

@@ -4,6 +4,7 @@
 Usage: python3 scripts/plot_mnist_deep.py docs/gallery/mnist_deep.svg RUN [RUN ...]
 where each RUN is a folder of `ae train --config examples/mnist_deep.toml --data mnist --seed N`.
 """
+
 import csv, json, os, sys
 
 PIXELS, PAPER = 784, 3.00

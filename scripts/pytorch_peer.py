@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""The workloads of `cargo bench -p ae-train --bench peers`, in PyTorch: the same networks, losses, batches, Adam and JSON lines.
+"""The workloads of `cargo bench -p ae-train --bench peers`, in PyTorch: the same networks, losses, batches, Adam and
+JSON lines.
 
     python3 -m venv .venv && .venv/bin/pip install torch numpy
     .venv/bin/python scripts/pytorch_peer.py mnist_mlp --steps 100 [--device cuda] [--compile]
 
-A step is zero_grad, loss, backward, fused Adam and one read of the loss, on a batch that is in memory. On a GPU the losses of 16 steps are read
-at once, as in ours, and a step's time is a sixteenth of theirs.
+A step is zero_grad, loss, backward, fused Adam and one read of the loss, on a batch that is in memory. On a GPU the
+losses of 16 steps are read at once, as in ours, and a step's time is a sixteenth of theirs.
 """
+
 import argparse, json, resource, statistics, time
 
 import torch
@@ -33,10 +35,22 @@ def plain(*widths):
 
 def conv():
     network = nn.Sequential(
-        nn.Unflatten(1, (1, 28, 28)), nn.Conv2d(1, 16, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(),
-        nn.Flatten(), nn.Linear(1568, 32), nn.Linear(32, 1568), nn.ReLU(), nn.Unflatten(1, (32, 7, 7)),
-        nn.ConvTranspose2d(32, 16, 3, stride=2, padding=1, output_padding=1), nn.ReLU(),
-        nn.ConvTranspose2d(16, 1, 3, stride=2, padding=1, output_padding=1), nn.Sigmoid(), nn.Flatten())
+        nn.Unflatten(1, (1, 28, 28)),
+        nn.Conv2d(1, 16, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(1568, 32),
+        nn.Linear(32, 1568),
+        nn.ReLU(),
+        nn.Unflatten(1, (32, 7, 7)),
+        nn.ConvTranspose2d(32, 16, 3, stride=2, padding=1, output_padding=1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(16, 1, 3, stride=2, padding=1, output_padding=1),
+        nn.Sigmoid(),
+        nn.Flatten(),
+    )
     return network, lambda x: error(x, network(x))
 
 
@@ -133,8 +147,21 @@ def run(name, steps, threads, device, compiled):
         times.append((time.perf_counter() - start) / every)
     ms = 1e3 * statistics.median(times[warm:])
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"peer": f"torch-{torch.__version__}{'-compiled' if compiled else ''}", "workload": name, "batch": batch, "ms_per_step": ms, "samples_per_s": round(1e3 * batch / ms),
-                      "peak_rss_mb": memory, "loss_first": losses[0], "loss_last": losses[-1]}), flush=True)
+    print(
+        json.dumps(
+            {
+                "peer": f"torch-{torch.__version__}{'-compiled' if compiled else ''}",
+                "workload": name,
+                "batch": batch,
+                "ms_per_step": ms,
+                "samples_per_s": round(1e3 * batch / ms),
+                "peak_rss_mb": memory,
+                "loss_first": losses[0],
+                "loss_last": losses[-1],
+            }
+        ),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

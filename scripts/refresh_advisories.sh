@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Writes .ci/advisories.md anew from the public RustSec database: scripts/refresh_advisories.sh [CLONE]
 #
-# CLONE is a clone of https://github.com/rustsec/advisory-db, bare or not; without one, it is cloned for the moment. Of every advisory
-# its header and its title are kept, which is what `cargo deny` reads, and not its text. All of them are kept, not only those about
-# crates of Cargo.lock: a dependency that is added tomorrow is checked, too.
+# CLONE is a clone of https://github.com/rustsec/advisory-db, bare or not; without one, it is cloned for the moment. Of
+# every advisory its header and its title are kept, which is what `cargo deny` reads, and not its text. All of them are
+# kept, not only those about crates of Cargo.lock: a dependency that is added tomorrow is checked, too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)

@@ -4,9 +4,10 @@
 #     scripts/sanitize.sh               # both: some fifteen minutes from nothing on two cores
 #     scripts/sanitize.sh address
 #
-# address: AddressSanitizer and LeakSanitizer, with the kernels for AVX-512 (where the machine has it), for AVX2 and for any machine. It needs a
-# nightly toolchain, and everything but the standard library is compiled for it. valgrind: memcheck, which also sees what the assembly of matrix products
-# does, and what is read before it is written; it needs valgrind, and knows no AVX-512.
+# address: AddressSanitizer and LeakSanitizer, with the kernels for AVX-512 (where the machine has it), for AVX2 and for
+# any machine. It needs a nightly toolchain, and everything but the standard library is compiled for it. valgrind:
+# memcheck, which also sees what the assembly of matrix products does, and what is read before it is written; it needs
+# valgrind, and knows no AVX-512.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}

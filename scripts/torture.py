@@ -5,9 +5,11 @@
     python3 scripts/torture.py                 # everything, a few minutes
     python3 scripts/torture.py kills --times 200
 
-Each part prints one line: what was done, how often, and how often it went wrong; the exit status is 1 if anything did. `AE` names another program
-than target/debug/ae. `disks` mounts small file systems, and `lost` runs the program as another user; both need root.
+Each part prints one line: what was done, how often, and how often it went wrong; the exit status is 1 if anything did.
+`AE` names another program than target/debug/ae. `disks` mounts small file systems, and `lost` runs the program as
+another user; both need root.
 """
+
 import argparse
 import collections
 import json
@@ -36,7 +38,9 @@ def ae(folder, arguments, **options):
 
 
 def start(folder, arguments, **options):
-    return subprocess.Popen([AE, *arguments], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(
+        [AE, *arguments], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 def table(place, rows, name="table.csv"):
@@ -47,7 +51,17 @@ def table(place, rows, name="table.csv"):
         x, y, z = (numbers.gauss(0, 1) for _ in range(3))
         lines.append(",".join(f"{value:.4f}" for value in (x, y, x + y, x - y, 0.5 * x + 0.1 * z, z)))
     (place / name).write_text("\n".join(lines) + "\n")
-    return ["train", "--data", str(place / name), "--set", "model.code_dim=2", "--set", "model.network.hidden=[16]", "--seed", "3"]
+    return [
+        "train",
+        "--data",
+        str(place / name),
+        "--set",
+        "model.code_dim=2",
+        "--set",
+        "model.network.hidden=[16]",
+        "--seed",
+        "3",
+    ]
 
 
 def weights(folder):
@@ -79,7 +93,8 @@ def is_one_line(done):
 
 
 def is_half_written(folder):
-    """Whether a checkpoint was being written: a file that is not yet in its place, or records without the file that says they are whole."""
+    """Whether a checkpoint was being written: a file that is not yet in its place, or records without the file that
+    says they are whole."""
     names = {path.name for path in (folder / "run/checkpoint").glob("*")}
     epochs = {re.search(r"-(\d+)\.bpk$", name)[1] for name in names if re.search(r"-(\d+)\.bpk$", name)}
     whole = {name[6:-5] for name in names if name.startswith("epoch-")}
@@ -87,7 +102,8 @@ def is_half_written(folder):
 
 
 def kills(place, times):
-    """SIGKILL at random moments, of the start, of epochs, of checkpoints and of resuming; every run ends in the bytes of one that was never killed."""
+    """SIGKILL at random moments, of the start, of epochs, of checkpoints and of resuming; every run ends in the bytes
+    of one that was never killed."""
     expected, wrong, runs, hit = weights(whole(place)), [], 0, collections.Counter()
     while hit["SIGKILLs"] < times:
         folder = place / f"kills-{runs}"
@@ -113,7 +129,8 @@ def kills(place, times):
 
 
 def flips(place, times):
-    """One bit of a file of the last checkpoint flipped before resuming; it is said, and the result is that of a run that was not damaged."""
+    """One bit of a file of the last checkpoint flipped before resuming; it is said, and the result is that of a run
+    that was not damaged."""
     settings = [*table(place, 300), "--epochs", "20"]
     source, wrong = whole(place, settings), []
     expected = weights(source)
@@ -140,13 +157,29 @@ def flip(file):
 
 
 # What is protected by a digest: a flipped bit of it is never passed over where the file is read.
-DIGESTS = ["data.toml", "detector.json", "files.json", "model.bpk", "model.safetensors", "neighbours.safetensors", "pca.safetensors", "summary.json"]
+DIGESTS = [
+    "data.toml",
+    "detector.json",
+    "files.json",
+    "model.bpk",
+    "model.safetensors",
+    "neighbours.safetensors",
+    "pca.safetensors",
+    "summary.json",
+]
 # What reads the files of a run that has ended.
-READERS = [["train", "--resume", "run"], ["evaluate", "run"], ["score", "run"], ["export", "run", "--out", "out.bpk"], ["report", "run"]]
+READERS = [
+    ["train", "--resume", "run"],
+    ["evaluate", "run"],
+    ["score", "run"],
+    ["export", "run", "--out", "out.bpk"],
+    ["report", "run"],
+]
 
 
 def files(place, times):
-    """One bit of any file of a run that has ended flipped: what reads it says so in one line, or says what it said before."""
+    """One bit of any file of a run that has ended flipped: what reads it says so in one line, or says what it said
+    before."""
     settings = [*table(place, 300), "--epochs", "20"]
     source, wrong, seen = whole(place, settings), [], collections.Counter()
     names = sorted(path.name for path in (source / "run").iterdir() if path.is_file() and path.stat().st_size > 0)
@@ -164,10 +197,16 @@ def files(place, times):
         outcome = "changed" if not same else "refused" if refused else "same"
         seen[f"{name} {outcome}"] += 1
         lines = all(not has_panicked(done.stderr) and done.returncode in (0, 1, 2) for done in ended)
-        lines &= all(sum(line.startswith("error: ") for line in done.stderr.splitlines()) == (done.returncode != 0) for done in ended)
+        lines &= all(
+            sum(line.startswith("error: ") for line in done.stderr.splitlines()) == (done.returncode != 0)
+            for done in ended
+        )
         if not lines or (name in DIGESTS and outcome == "changed"):
             wrong.append(f"{name} {outcome}: {[(done.returncode, done.stderr[-200:]) for done in ended]}")
-    return f"{times} flipped bits of {len(names)} files ({', '.join(f'{what}: {count}' for what, count in sorted(seen.items()))})", wrong
+    return (
+        f"{times} flipped bits of {len(names)} files ({', '.join(f'{what}: {count}' for what, count in sorted(seen.items()))})",
+        wrong,
+    )
 
 
 def pairs(place, times):
@@ -184,14 +223,20 @@ def pairs(place, times):
         said = [process.communicate()[1] for process in [first, *both]]
         ended = [process.returncode for process in [first, *both]]
         refused = sum("another process is working" in text for text in said)
-        if ended.count(0) + refused != 3 or ended.count(0) < 1 or any(map(has_panicked, said)) or weights(folder) != expected:
+        if (
+            ended.count(0) + refused != 3
+            or ended.count(0) < 1
+            or any(map(has_panicked, said))
+            or weights(folder) != expected
+        ):
             wrong.append(f"{ended} {said}")
         shutil.rmtree(folder)
     return f"{times} times three processes on one folder", wrong
 
 
 def signals(place, times):
-    """SIGINT, SIGTERM and SIGHUP at random moments: exit status 130 (or 0 or the signal, before it listens), and the run goes on to the same bytes."""
+    """SIGINT, SIGTERM and SIGHUP at random moments: exit status 130 (or 0 or the signal, before it listens), and the
+    run goes on to the same bytes."""
     expected, wrong = weights(whole(place, FEW)), []
     for count in range(times):
         folder = place / f"signals-{count}"
@@ -216,7 +261,9 @@ def closed(place, times):
     for count in range(times):
         folder = place / f"closed-{count}"
         folder.mkdir()
-        process = subprocess.Popen([AE, *FEW, "--out", "run"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [AE, *FEW, "--out", "run"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         time.sleep(random.uniform(0, 0.5))
         process.stdout.close()
         process.stderr.close()
@@ -227,7 +274,8 @@ def closed(place, times):
 
 
 def disks(place, times):
-    """A file system of a few hundred kilobytes: one line, no panic; with room again the run goes on to the same bytes."""
+    """A file system of a few hundred kilobytes: one line, no panic; with room again the run goes on to the same
+    bytes."""
     expected, wrong = weights(whole(place, FEW)), []
     folder = place / "disk"
     folder.mkdir()
@@ -295,7 +343,8 @@ LAST = 12
 
 
 def timed(folder, settings):
-    """Weights of a run that nothing happened to, and the seconds that it reads, an epoch takes, it measures, and it draws its page."""
+    """Weights of a run that nothing happened to, and the seconds that it reads, an epoch takes, it measures, and it
+    draws its page."""
     folder.mkdir()
     run = Watched(folder, [*settings, "--out", "run"])
     read = run.wait(lambda: run.count("code of"))
@@ -325,15 +374,30 @@ def reach(run, phase, took):
 
 
 def phases(place, times):
-    """SIGINT, SIGTERM and SIGHUP in each phase, of a first process and of one that resumes: exit status 130, or the result if it came too late, and the
-    bytes of a run that was never interrupted."""
+    """SIGINT, SIGTERM and SIGHUP in each phase, of a first process and of one that resumes: exit status 130, or the
+    result if it came too late, and the bytes of a run that was never interrupted."""
     wrong, hit, late = [], collections.Counter(), 0
-    stacked = [*table(place, 30000), "--variant", "stacked", "--set", "training.pretrain_epochs=30", "--epochs", str(LAST)]
+    stacked = [
+        *table(place, 30000),
+        "--variant",
+        "stacked",
+        "--set",
+        "training.pretrain_epochs=30",
+        "--epochs",
+        str(LAST),
+    ]
     # With 19 of 20 rows held out, most of an epoch is validation.
     held_out = [*table(place, 100000, "wide.csv"), "--set", "data.validation=0.95", "--epochs", str(LAST)]
     known = {"validation": (held_out, *timed(place / "held-out", held_out))}
-    known |= dict.fromkeys(["reading", "pre-training", "epoch", "measuring", "report"], (stacked, *timed(place / "stacked", stacked)))
-    cases = [(phase, which, resumed) for phase in known for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) for resumed in (False, True)]
+    known |= dict.fromkeys(
+        ["reading", "pre-training", "epoch", "measuring", "report"], (stacked, *timed(place / "stacked", stacked))
+    )
+    cases = [
+        (phase, which, resumed)
+        for phase in known
+        for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for resumed in (False, True)
+    ]
     each = max(1, times // len(cases))
     for case in cases:
         phase, which, resumed = case
@@ -367,26 +431,39 @@ def phases(place, times):
                 late += 1
             done = again(folder, settings)
             if done.returncode != 0 or weights(folder) != expected or not (folder / "run/report.html").exists():
-                wrong.append(f"{which.name} in {phase} (resumed: {resumed}), then resumed: {done.returncode} {done.stderr[-300:]}")
+                wrong.append(
+                    f"{which.name} in {phase} (resumed: {resumed}), then resumed: {done.returncode} {done.stderr[-300:]}"
+                )
             shutil.rmtree(folder)
         if hit[case] < each:
             wrong.append(f"{phase} was met {hit[case]} times by {which.name} (resumed: {resumed}) instead of {each}")
     met = {phase: sum(count for (one, _, _), count in hit.items() if one == phase) for phase in known}
-    return f"signals: {', '.join(f'{count} in {phase}' for phase, count in met.items())}, and {late} in another phase or too late", wrong
+    return (
+        f"signals: {', '.join(f'{count} in {phase}' for phase, count in met.items())}, and {late} in another phase or too late",
+        wrong,
+    )
 
 
 NOBODY = 65534
 
 
 def lost(place, times):
-    """The folder, or its checkpoints, made read-only, renamed or removed while it trains: one line, exit status 1, and what was saved goes on."""
+    """The folder, or its checkpoints, made read-only, renamed or removed while it trains: one line, exit status 1, and
+    what was saved goes on."""
     expected, wrong, seen = weights(whole(place, FEW)), [], collections.Counter()
     place.chmod(0o755)
     for count in range(times):
         folder = place / f"lost-{count}"
         folder.mkdir()
         os.chown(folder, NOBODY, NOBODY)
-        kind = ["read-only", "read-only checkpoints", "read-only from the start", "renamed", "removed", "checkpoints removed"][count % 6]
+        kind = [
+            "read-only",
+            "read-only checkpoints",
+            "read-only from the start",
+            "renamed",
+            "removed",
+            "checkpoints removed",
+        ][count % 6]
         run = folder / "run"
         if kind == "read-only from the start":
             folder.chmod(0o555)
@@ -433,8 +510,15 @@ def lost(place, times):
 
 
 PARTS = {
-    "kills": (kills, 200), "flips": (flips, 1000), "files": (files, 1000), "pairs": (pairs, 50), "signals": (signals, 50),
-    "phases": (phases, 72), "closed": (closed, 20), "disks": (disks, 50), "lost": (lost, 50),
+    "kills": (kills, 200),
+    "flips": (flips, 1000),
+    "files": (files, 1000),
+    "pairs": (pairs, 50),
+    "signals": (signals, 50),
+    "phases": (phases, 72),
+    "closed": (closed, 20),
+    "disks": (disks, 50),
+    "lost": (lost, 50),
 }
 
 

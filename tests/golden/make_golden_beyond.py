@@ -2,10 +2,12 @@
 
 Run:  python make_golden_beyond.py --seed 7 > golden_beyond.json      (needs only `torch`)
 
-  * kl: z = mu + exp(logvar / 2) eps; KL(N(mu, exp(logvar)) || N(0, I)) of each unit and of each example, in nats; free bits of half a nat a unit,
-    on the batch mean of each unit and on each example;
-  * iwae_linear_gaussian: x ~ N(W z + b, sigma2 I), z ~ N(0, I): the logarithms of the importance weights of six samples, and the bound that they give.
+  * kl: z = mu + exp(logvar / 2) eps; KL(N(mu, exp(logvar)) || N(0, I)) of each unit and of each example, in nats; free
+    bits of half a nat a unit, on the batch mean of each unit and on each example;
+  * iwae_linear_gaussian: x ~ N(W z + b, sigma2 I), z ~ N(0, I): the logarithms of the importance weights of six
+    samples, and the bound that they give.
 """
+
 import argparse
 import json
 import math
@@ -21,7 +23,12 @@ mu, logvar, eps = torch.randn(3, 4), 0.5 * torch.randn(3, 4), torch.randn(3, 4)
 kl = 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
 half = torch.tensor(0.5)
 first = {
-    "mu": mu, "logvar": logvar, "eps": eps, "z": mu + (logvar / 2).exp() * eps, "kl_per_dim": kl, "kl": kl.sum(1),
+    "mu": mu,
+    "logvar": logvar,
+    "eps": eps,
+    "z": mu + (logvar / 2).exp() * eps,
+    "kl_per_dim": kl,
+    "kl": kl.sum(1),
     "free_bits_half_batch_mean": torch.maximum(kl.mean(0), half).sum(),
     "free_bits_half_per_example": torch.maximum(kl, half).sum(1),
 }
@@ -36,10 +43,28 @@ def normal(value, mean, variance):
 
 
 z = mu + (logvar / 2).exp() * noise
-log_w = normal(x, z @ weight.T + bias, torch.full_like(x, sigma2)) + normal(z, torch.zeros(()), torch.ones(())) - normal(z, mu, logvar.exp())
+log_w = (
+    normal(x, z @ weight.T + bias, torch.full_like(x, sigma2))
+    + normal(z, torch.zeros(()), torch.ones(()))
+    - normal(z, mu, logvar.exp())
+)
 second = {
-    "W": weight, "b": bias, "sigma2": sigma2, "x": x, "mu": mu, "logvar": logvar, "eps": noise, "log_w": log_w,
+    "W": weight,
+    "b": bias,
+    "sigma2": sigma2,
+    "x": x,
+    "mu": mu,
+    "logvar": logvar,
+    "eps": noise,
+    "log_w": log_w,
     "iwae_6": log_w.logsumexp(0) - math.log(6),
 }
 cases = {"kl": first, "iwae_linear_gaussian": second}
-print(json.dumps({name: {key: getattr(value, "tolist", lambda value=value: value)() for key, value in case.items()} for name, case in cases.items()}))
+print(
+    json.dumps(
+        {
+            name: {key: getattr(value, "tolist", lambda value=value: value)() for key, value in case.items()}
+            for name, case in cases.items()
+        }
+    )
+)

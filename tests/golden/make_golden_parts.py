@@ -9,10 +9,12 @@ Every gradient is that of the batch mean of the named value. Weights are [d_in, 
   * emphasis: 1/2 sum_i w_i (x_i - r_i)^2 with w = 1.5 where a value was hidden from the network and 0.25 where not;
   * mixed: a number by squared error, a truth value by Bernoulli logits, categories of 2 and of 3 levels by log-softmax;
   * tied: r = h W^T + c with h = tanh(x W + b), half the squared error;
-  * layer_norm, batch_norm: r = phi(norm(x W + b)) V + c with phi = softplus, half the squared error; batch_norm with the statistics of the batch;
+  * layer_norm, batch_norm: r = phi(norm(x W + b)) V + c with phi = softplus, half the squared error; batch_norm with
+    the statistics of the batch;
   * sparse_top_k: the 2 largest of 32 relu units, half the squared error;
   * mask: the encoder reads [x m, m]; half the squared error where m is 1.
 """
+
 import argparse
 import json
 
@@ -33,7 +35,11 @@ def case(value, params, **given):
     grads = torch.autograd.grad(value.mean(), list(params.values()))
     made = {"params": params, "value": value, "grads": dict(zip(params, grads)), **given}
     made["grads"] = {key: None if grad.abs().max() < 1e-12 else grad for key, grad in made["grads"].items()}
-    plain = lambda entry: {k: plain(v) for k, v in entry.items()} if isinstance(entry, dict) else getattr(entry, "tolist", lambda: entry)()
+    plain = lambda entry: (
+        {k: plain(v) for k, v in entry.items()}
+        if isinstance(entry, dict)
+        else getattr(entry, "tolist", lambda: entry)()
+    )
     return plain(made)
 
 
@@ -60,9 +66,19 @@ r = torch.sigmoid((x * (1 - hidden)) @ p["w"] + p["b"]) @ p["v"] + p["c"]
 cases["emphasis"] = case(error(x, r, 1.5 * hidden + 0.25 * (1 - hidden)), p, x=x, hidden=hidden)
 
 p = leaves(output=(6, 7))
-row = torch.cat([torch.randn(6, 1), (torch.rand(6, 1) < 0.5).double(), F.one_hot(torch.randint(2, (6,)), 2), F.one_hot(torch.randint(3, (6,)), 3)], 1)
+row = torch.cat(
+    [
+        torch.randn(6, 1),
+        (torch.rand(6, 1) < 0.5).double(),
+        F.one_hot(torch.randint(2, (6,)), 2),
+        F.one_hot(torch.randint(3, (6,)), 3),
+    ],
+    1,
+)
 o = p["output"]
-value = error(row[:, :1], o[:, :1]) + F.binary_cross_entropy_with_logits(o[:, 1:2], row[:, 1:2], reduction="none").sum(1)
+value = error(row[:, :1], o[:, :1]) + F.binary_cross_entropy_with_logits(o[:, 1:2], row[:, 1:2], reduction="none").sum(
+    1
+)
 value = value - (row[:, 2:4] * o[:, 2:4].log_softmax(1)).sum(1) - (row[:, 4:] * o[:, 4:].log_softmax(1)).sum(1)
 cases["mixed"] = case(value, p, x=row)
 

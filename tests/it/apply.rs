@@ -265,7 +265,7 @@ fn samples_of_a_variational_model_keep_what_goes_together() {
         )
     };
     let table = (0..400).map(rows).collect::<String>();
-    fs::write(folder.path().join("t.csv"), format!("colour,warm,count,rate,hole\n{table}")).unwrap();
+    fs::write(folder.path().join("t.csv"), format!("color,warm,count,rate,hole\n{table}")).unwrap();
     let settings = [
         "--set",
         "model.network.hidden=[32]",
@@ -280,9 +280,9 @@ fn samples_of_a_variational_model_keep_what_goes_together() {
     for density in ["prior", "mixture"] {
         let drawn = crate::ae_ok(folder.path(), &["sample", "run", "--rows", "400", "--density", density]);
         let cells: Vec<Vec<&str>> = drawn.lines().skip(1).map(|line| line.split(',').collect()).collect();
-        assert_eq!((drawn.lines().next(), cells.len()), (Some("colour,warm,count,rate,hole"), 400));
+        assert_eq!((drawn.lines().next(), cells.len()), (Some("color,warm,count,rate,hole"), 400));
         let agree = cells.iter().filter(|row| (row[0] == "red") == (row[1] == "yes")).count();
-        assert!(agree > 340, "{density}: colour and warm agree in {agree} of 400 rows");
+        assert!(agree > 340, "{density}: color and warm agree in {agree} of 400 rows");
         for level in ["red", "green", "blue"] {
             let found = cells.iter().filter(|row| row[0] == level).count();
             assert!((60..220).contains(&found), "{density}: {found} rows are {level}");
