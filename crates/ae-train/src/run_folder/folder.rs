@@ -84,7 +84,7 @@ impl RunFolder {
         match folder.config_file().is_file() {
             true => Ok(folder),
             false if !path.exists() => {
-                Err(Error::Failed(format!("there is no folder {}: name the folder of a run", path.display())))
+                Err(Error::Failed(format!("{} is not a run folder: it does not exist", path.display())))
             }
             false => Err(Error::Failed(format!("{} is not a run folder: it has no config.toml", path.display()))),
         }
