@@ -124,6 +124,7 @@ pub(crate) fn results<'a>(
 }
 
 /// The name of each row: its identifier, or its number in the data, counted from 0.
+#[cfg(feature = "report")]
 pub(crate) fn row_names(rows: &Dataset) -> Result<Vec<String>> {
     let number = |row: &usize| format!("row {row}");
     let carried = rows.rows().carried.as_ref();
@@ -135,6 +136,7 @@ pub(crate) fn row_names(rows: &Dataset) -> Result<Vec<String>> {
 }
 
 /// The class of each row; none where it has no label.
+#[cfg(feature = "report")]
 pub(crate) fn row_labels(rows: &Dataset) -> Vec<Option<String>> {
     let classes = rows.rows().classes();
     let label = |row: &usize| rows.rows().label(*row).and_then(|label| classes.get(label as usize).cloned());
