@@ -108,7 +108,7 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
         let decided = match decided {
             // Most likely identifiers, which cannot be named before the data has been looked at.
             Err(problem) if options.describe && seen.has_too_many_levels() && said.is_none() => {
-                Ok(Decision::Carry(format!("a training will refuse this: {problem}")))
+                Ok(Decision::Carry(format!("{REFUSED}{problem}")))
             }
             decided => decided,
         };
@@ -133,6 +133,9 @@ pub fn survey(table: &dyn Table, options: &Options) -> Result<Survey, DataError>
         (0..all.len()).filter(|place| kept.binary_search(place).is_err() && !front.contains(&Some(*place))).collect();
     Ok(Survey { columns, places: kept, label: chosen.label, id: chosen.id, rest, has_missing, blank_rows, notes })
 }
+
+/// How a note begins about a column that is left out of a description, and that a training refuses.
+pub const REFUSED: &str = "left out here, and refused by a training: ";
 
 /// Cells that stand for a missing value: how many there are, and in which columns.
 type Markers = BTreeMap<String, (usize, BTreeSet<usize>)>;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ae_data::{Dataset, Kind, Options, Rows, Scaling, ScalingMethod, Sets, open_with, picture::Sheet};
+use ae_data::{Dataset, Kind, Options, Rows, Scaling, ScalingMethod, Sets, open_with, picture::Sheet, survey::REFUSED};
 use ae_model::Registry;
 use clap::{Args, ValueHint};
 use serde::Serialize;
@@ -55,18 +55,24 @@ pub fn entry() -> Entry {
     Entry::new(Group::Train, "data", about, examples, run)
 }
 
-/// Describes the data.
+/// Describes the data. What a training would refuse is an error all the same, at the end.
 fn run(args: &DataArgs, _: &Registry) -> Result<()> {
     let sets = open_with(&args.data, &Options { describe: true, ..super::options(&args.read) })?;
-    super::note(&sets.train.notes);
+    let (refused, notes): (Vec<String>, Vec<String>) =
+        sets.train.notes.iter().cloned().partition(|note| note.starts_with(REFUSED));
+    super::note(&notes);
     sets.test.iter().for_each(|test| super::note(&test.notes));
     if let Some(path) = &args.sheet {
         sheet(&sets.train, path)?;
     }
     let data = Description::of(sets)?;
     match args.json {
-        true => document(&data),
-        false => print(&data.text()),
+        true => document(&data)?,
+        false => print(&data.text())?,
+    }
+    match refused.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Failed(refused.join("; "))),
     }
 }
 
