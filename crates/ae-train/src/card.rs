@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Result, Run,
-    anomaly::{Detection, PCA_SHARE},
+    anomaly::Detection,
     baseline::Matrix,
     evaluation::ReconstructionErrors as Figures,
     files::bytes,
@@ -71,7 +71,7 @@ fn pca_beside(trained: &Trained, measured: &Measured, test: &Dataset) -> Result<
     if k < width {
         return Ok((format!("PCA ({k})"), measured.summary.test.pca));
     }
-    let pca = measured.pca.first(measured.pca.components_for(PCA_SHARE));
+    let pca = measured.pca.beside(k);
     let values = test.sample(ae_data::fit::SAMPLE).scaled(&trained.schema.scaling)?;
     let name = format!("PCA ({}, 90% of the variance)", pca.components());
     Ok((name, pca.errors(Matrix { values: &values, width }).figures()))

@@ -5,8 +5,8 @@ use burn::data::dataset::Dataset as _;
 
 use crate::{
     Result,
-    anomaly::{Detector, FALSE_ALARMS, PCA_SHARE},
-    baseline::{Pca, mean_errors},
+    anomaly::{Detector, FALSE_ALARMS},
+    baseline::{PCA_SHARE, Pca, mean_errors},
     data::Data,
     evaluation::{code_statistics, model_errors},
     matrix::Matrix,

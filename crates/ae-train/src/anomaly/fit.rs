@@ -25,9 +25,6 @@ const HELD_OUT: usize = 20_000;
 /// Maximum number of training rows used to measure the units of the scores.
 const MEASURED: usize = 2_000;
 
-/// Share of the variance explained by the components of the PCA baseline.
-pub const PCA_SHARE: f64 = 0.9;
-
 /// Maximum number of training rows of this many features that a detector keeps.
 pub(crate) fn kept_rows(features: usize) -> usize {
     (MOST_VALUES / features).clamp(LEAST_ROWS, MOST_ROWS)
@@ -91,7 +88,7 @@ impl Detector {
     /// Scores held-out rows, by the detector and by the baselines.
     fn calibrate(&mut self, trained: &Trained, held_out: &Dataset, pca: &Pca) -> Result<()> {
         let held_out = held_out.thin(HELD_OUT);
-        let pca = pca.first(pca.components_for(PCA_SHARE));
+        let pca = pca.most();
         let mut all: [Vec<f64>; 4] = Default::default();
         for batch in self.scored(trained, &held_out, Some(&pca)) {
             let batch = batch?;

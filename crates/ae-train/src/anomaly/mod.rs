@@ -31,9 +31,8 @@ mod tally;
 pub use self::{
     copies::COPIES,
     detector::{Detector, FALSE_ALARMS, Scores},
-    fit::PCA_SHARE,
     scorer::{NEAREST, NEIGHBOR},
     tally::{Detection, Tally, WORST, Worst},
 };
 pub(crate) use self::{fit::kept_rows, reference::Reference};
-pub use crate::config::normal_class;
+pub use crate::{baseline::PCA_SHARE, config::normal_class};

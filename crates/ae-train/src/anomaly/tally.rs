@@ -4,10 +4,7 @@ use ae_data::Dataset;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    detector::{Detector, Scored, Scores, threshold_of},
-    fit::PCA_SHARE,
-};
+use super::detector::{Detector, Scored, Scores, threshold_of};
 use crate::{Result, auroc::Ranking, baseline::Pca, trained::Trained};
 
 /// Counts made while rows are scored. Its size does not grow with the rows unless they have labels.
@@ -113,7 +110,7 @@ impl Detector {
     /// A device that fails, or a file that can no longer be read.
     pub fn score_beside(&self, trained: &Trained, rows: &Dataset, pca: &Pca) -> Result<(Scores, [Vec<f64>; 3])> {
         let (mut scores, mut baselines) = (Scores::default(), <[Vec<f64>; 3]>::default());
-        let pca = pca.first(pca.components_for(PCA_SHARE));
+        let pca = pca.most();
         for batch in self.scored(trained, rows, Some(&pca)) {
             let batch = batch?;
             scores.rows.extend(batch.scores.rows);
@@ -148,7 +145,7 @@ impl Detector {
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
     pub fn detection(&self, trained: &Trained, pca: &Pca, rows: &Dataset, normal: &str) -> Result<Option<Detection>> {
-        let pca = pca.first(pca.components_for(PCA_SHARE));
+        let pca = pca.most();
         let mut tally = Tally::new(Some((&pca, normal)));
         for batch in self.scored(trained, rows, Some(&pca)) {
             tally.add(&batch?, rows, self.threshold());

@@ -25,6 +25,9 @@ use crate::{Error, Result, reconstruction_error::Errors};
 /// with the square of this number.
 const FILLING: usize = 64;
 
+/// Share of the variance that the components of [`Pca::most`] explain.
+pub const PCA_SHARE: f64 = 0.9;
+
 /// Principal components of rows.
 #[derive(Debug, Clone)]
 pub struct Pca {
@@ -148,6 +151,17 @@ impl Pca {
     /// less.
     pub fn components_for(&self, share: f64) -> usize {
         reach(&self.spectrum.variances, share * self.spectrum.total)
+    }
+
+    /// Only the components that explain [`PCA_SHARE`] of the variance: the baseline of results that have no width.
+    pub fn most(&self) -> Self {
+        self.first(self.components_for(PCA_SHARE))
+    }
+
+    /// The baseline of a code with `units` units: as many components. With as many as there are features PCA
+    /// reconstructs everything and imputes the means, which is no baseline: then it is [`most`](Self::most).
+    pub fn beside(&self, units: usize) -> Self {
+        if units < self.mean.len() { self.first(units) } else { self.most() }
     }
 
     /// The reconstructions of `rows` from their `k` coordinates, row by row.

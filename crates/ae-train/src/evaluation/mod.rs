@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    anomaly::PCA_SHARE,
     baseline::{Pca, mean_errors},
     likelihood::Likelihood,
     matrix::Matrix,
@@ -100,9 +99,7 @@ impl Trained {
     pub fn evaluate(&self, rows: &Dataset, pca: &Pca, train: Option<&Dataset>) -> Result<Evaluation> {
         let width = self.schema.d_input;
         let k = self.config.model.code_dim;
-        // With as many components as features PCA reconstructs everything, which is no baseline.
-        let pca_components = if k < width { k } else { pca.components_for(PCA_SHARE) };
-        let (pca_k, mean) = (pca.first(pca_components), pca.first(0));
+        let (pca_k, mean) = (pca.beside(k), pca.first(0));
         let pca_components = pca_k.components(); // fewer if there are fewer rows
         let all = rows.sample(ae_data::fit::SAMPLE);
         let values = all.scaled(&self.schema.scaling)?;

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    anomaly::PCA_SHARE,
     baseline::Pca,
     evaluation::{hide, imputation_mse},
     matrix::Matrix,
@@ -100,14 +99,12 @@ impl Trained {
         let holes = self.hide(known, HELD_OUT);
         let holes = Matrix { values: &holes, width };
         let mse = |filled: &[f32]| imputation_mse(known, holes, filled);
-        // All components fill in the means.
-        let units = self.config.model.code_dim;
-        let pca_of_width = pca.first(if units < width { units } else { pca.components_for(PCA_SHARE) });
+        let beside = pca.beside(self.config.model.code_dim);
         Ok(HeldOut {
             hidden: HELD_OUT,
             mse: mse(&self.fill(holes.values)?),
-            pca: mse(&pca_of_width.impute(holes)),
-            pca_components: pca_of_width.components(),
+            pca: mse(&beside.impute(holes)),
+            pca_components: beside.components(),
             mean: mse(&pca.first(0).impute(holes)),
         })
     }

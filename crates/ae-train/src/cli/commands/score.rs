@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::save;
 use crate::{
     Error, Result,
-    anomaly::{Detection, PCA_SHARE, Tally, Worst, normal_class},
+    anomaly::{Detection, Tally, Worst, normal_class},
     auroc::Ranking,
     cli::{
         args::{RowsArgs, within},
@@ -129,9 +129,8 @@ fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
             None
         }
     };
-    let all = used.run.folder.pca()?;
-    let components = all.components_for(PCA_SHARE);
-    let pca = all.first(components);
+    let pca = used.run.folder.pca()?.most();
+    let components = pca.components();
     let tally = RefCell::new(Tally::new(normal.as_deref().map(|normal| (&pca, normal))));
     let table = detector.table(trained, rows, args.top, &tally);
     match args.json && args.out.is_none() {
