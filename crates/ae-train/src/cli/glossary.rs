@@ -282,7 +282,7 @@ pub const FIGURES: &[Figure] = &[
         "How usual a score is among rows that were held out from training: a conformal p-value.",
         "(1 + #{held-out scores >= score}) / (m + 1), of m validation rows",
         SHARE,
-        "above 0 to 1; small for anomalies; of rows like the held-out ones a share of at most a has p <= a",
+        "1 / (m + 1), the smallest that m rows can give, to 1; small for anomalies; of rows like the held-out ones a share of at most a has p <= a",
         "Vovk et al. 2005",
     ),
     figure(

@@ -2,14 +2,16 @@
 //! made of. One that was interrupted goes on where it was.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use burn::train::Interrupter;
+use serde_json::Value;
 
 use super::{
-    output::{detail, status},
+    output::{detail, step},
     signals,
     terminal::Terminal,
 };
@@ -33,6 +35,37 @@ pub fn folder(out: Option<&Path>, what: &str, source: &str) -> PathBuf {
         let name = Path::new(source).file_stem().map(|stem| stem.to_string_lossy().into_owned());
         PathBuf::from("runs").join(format!("{what}-{}", name.unwrap_or_else(|| source.to_string())))
     })
+}
+
+/// The first settings in which two configurations differ, and how.
+fn differences(there: &Config, wanted: &Config) -> Result<String> {
+    let flat = |config: &Config| -> Result<BTreeMap<String, Value>> {
+        let failed = |error: serde_json::Error| Error::Failed(error.to_string());
+        let mut found = BTreeMap::new();
+        flatten("", serde_json::to_value(config).map_err(failed)?, &mut found);
+        Ok(found)
+    };
+    let (there, wanted) = (flat(there)?, flat(wanted)?);
+    let names: BTreeSet<&String> = there.keys().chain(wanted.keys()).collect();
+    let said = |value: Option<&Value>| value.map_or("not set".to_string(), Value::to_string);
+    let differ: Vec<String> = names
+        .into_iter()
+        .filter(|name| there.get(*name) != wanted.get(*name))
+        .map(|name| format!("{name}: {} there, {} wanted", said(there.get(name)), said(wanted.get(name))))
+        .collect();
+    let more = if differ.len() > 3 { format!("; and {} more", differ.len() - 3) } else { String::new() };
+    Ok(format!("{}{more}", differ[..differ.len().min(3)].join("; ")))
+}
+
+/// The values of a document by their paths.
+fn flatten(path: &str, value: Value, found: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(fields) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            fields.into_iter().for_each(|(name, value)| flatten(&format!("{path}{dot}{name}"), value, found));
+        }
+        value => drop(found.insert(path.to_string(), value)),
+    }
 }
 
 /// Trainings, one after the other.
@@ -63,7 +96,7 @@ impl<'a> Many<'a> {
             false => Run::create(config, Some(&folder))?,
         };
         self.begun += 1;
-        status(&format!("run {} of {}: {}", self.begun, self.of, folder.display()));
+        step(&format!("run {} of {}: {}", self.begun, self.of, folder.display()));
         let interrupter = Interrupter::new();
         signals::training(&interrupter, self.advice);
         let name = format!("run {} of {}", self.begun, self.of);
@@ -89,9 +122,9 @@ impl<'a> Many<'a> {
         // A run keeps the whole path of its data.
         wanted.data.source.clone_from(&run.config.data.source);
         let other = match wanted == run.config {
-            false => "settings",
+            false => format!("settings ({})", differences(&run.config, &wanted)?),
             true if self.fingerprint(config)? == run.folder.schema()?.fingerprint => return Ok(run),
-            true => "data",
+            true => "data".to_string(),
         };
         Err(Error::Usage(format!(
             "{} holds a run of other {other}: choose another `--out`, or remove it",

@@ -163,6 +163,13 @@ pub fn status(line: &str) {
     }
 }
 
+/// How far long work is, in a line; not with `--quiet` or `--progress none`.
+pub fn step(line: &str) {
+    if mode().progress != ProgressChoice::None {
+        status(line);
+    }
+}
+
 /// What is only worth knowing with `--verbose`, and when it was: seconds since the command began.
 pub fn detail(line: &str) {
     let mode = mode();

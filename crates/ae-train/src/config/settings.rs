@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use ae_data::{Options, Sets, Split};
+use ae_data::{Options, Sets, Split, similar};
 use ae_model::{ConfigError, Hints, Recipe, Registry, VARIANTS, Variant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -98,7 +98,8 @@ impl Config {
 
     pub(super) fn from_table(table: Table, registry: &Registry) -> Result<Self> {
         let cannot = |place: String, what: &str| {
-            Error::Usage(format!("configuration{place}: {what} (`ae config` prints every field)"))
+            let meant = meant(what).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            Error::Usage(format!("configuration{place}: {what}{meant} (`ae config` prints every field)"))
         };
         let unread = Unread::<Value>::deserialize(Value::Table(table)).map_err(|error| {
             let message = error.to_string();
@@ -206,8 +207,16 @@ fn not_finite(place: &str, value: &Value) -> Option<(String, f64)> {
 fn find_variant(name: &str) -> Result<&'static Variant> {
     Variant::find(name).ok_or_else(|| {
         let names: Vec<_> = VARIANTS.iter().map(|variant| variant.name).collect();
-        Error::Usage(format!("unknown variant `{name}`, expected one of {} (see `ae variants`)", names.join(", ")))
+        let meant = similar(name, names.iter().copied());
+        let meant = meant.map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+        Error::Usage(format!("unknown variant `{name}`; {meant}it is one of {} (see `ae variants`)", names.join(", ")))
     })
+}
+
+/// The name that was probably meant, of a message about a name that is unknown and the names that are expected.
+fn meant(message: &str) -> Option<&str> {
+    let mut names = message.strip_prefix("unknown ")?.split('`').skip(1).step_by(2);
+    similar(names.next()?, names)
 }
 
 /// Reads a TOML file.
@@ -222,6 +231,19 @@ pub(super) fn read_table(path: &Path) -> Result<Table> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_misspelled_name_is_answered_with_the_one_that_was_meant() {
+        let said =
+            |text: &str| Config::from_table(text.parse().unwrap(), &Registry::default()).unwrap_err().to_string();
+        let config = Config::of_variant("sparse").unwrap().to_toml();
+        let wrong = said(&config.replace("\nepochs =", "\nepoch ="));
+        assert!(wrong.contains("did you mean `epochs`?"), "{wrong}");
+        let wrong = said(&config.replace("code_dim =", "codedim ="));
+        assert!(wrong.contains("did you mean `code_dim`?"), "{wrong}");
+        let wrong = Config::of_variant("sprase").unwrap_err().to_string();
+        assert!(wrong.contains("unknown variant `sprase`; did you mean `sparse`? it is one of"), "{wrong}");
+    }
 
     #[test]
     fn a_string_of_several_lines_is_kept_unchanged() {

@@ -23,6 +23,10 @@ pub struct Classes {
     pub linear: Accuracies,
     /// Of a vote of the five nearest training rows ([`knn`]).
     pub neighbours: Accuracies,
+    /// Of always naming the class that most training rows have; none in results that were written before it was
+    /// measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_frequent: Option<f64>,
 }
 
 /// Accuracy of a classifier by its input features.
@@ -82,7 +86,12 @@ impl Trained {
         let code = both(&[self.codes(&train)?, self.codes(&rows)?], self.config.model.code_dim)?;
         let input = both(&inputs, width)?;
         let pca = both(&[&inputs[0], &inputs[1]].map(|values| pca.encode(Matrix { values, width })), pca.components())?;
+        let mut counts = vec![0; known.len()];
+        train_labels.iter().for_each(|&label| counts[label as usize] += 1);
+        let largest = (0..known.len()).max_by_key(|&class| (counts[class], std::cmp::Reverse(class))).unwrap_or(0);
+        let right = test_labels.iter().filter(|&&label| label as usize == largest).count();
         Ok(Some(Classes {
+            most_frequent: Some(right as f64 / test_labels.len() as f64),
             linear: Accuracies { code: code.0, input: input.0, pca: pca.0 },
             neighbours: Accuracies { code: code.1, input: input.1, pca: pca.1 },
         }))

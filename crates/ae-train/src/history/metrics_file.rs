@@ -49,7 +49,12 @@ pub(super) fn read(path: &Path) -> Result<Table> {
         let number = |column: &str, cell: &str| {
             damaged(path, &format!("`{cell}` in row {}, column `{column}` is not a number", row + 1))
         };
-        let epoch: usize = record[0].parse().map_err(|_| number(EPOCH, &record[0]))?;
+        // Bounded, so that the epoch after it is a number, too.
+        let epoch: u32 = record[0].parse().map_err(|_| number(EPOCH, &record[0]))?;
+        if epoch == 0 || epoch == u32::MAX {
+            return Err(damaged(path, &format!("`{epoch}` in row {} is not an epoch, which count from 1", row + 1)));
+        }
+        let epoch = epoch as usize;
         for (column, cell) in header.iter().zip(&record).skip(1).filter(|(_, cell)| !cell.is_empty()) {
             let value = cell.parse().map_err(|_| number(column, cell))?;
             table.values.insert((epoch, column.to_string()), value);

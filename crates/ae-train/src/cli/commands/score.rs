@@ -111,7 +111,14 @@ fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
             ));
         }
         (None, _) => None,
-        (Some(_), Ok(normal)) if classes.contains(&normal) => Some(normal),
+        (Some(_), Ok(normal)) if classes.contains(&normal) => {
+            if named.is_none() {
+                note(&format!(
+                    "class `{normal}` is taken for the normal one, by its name: `--normal CLASS` says otherwise"
+                ));
+            }
+            Some(normal)
+        }
         (Some(_), Ok(normal)) => {
             let shown: Vec<String> = classes.iter().take(12).map(|class| format!("`{class}`")).collect();
             let problem = format!("no row is of class `{normal}`; the classes are {}", shown.join(", "));

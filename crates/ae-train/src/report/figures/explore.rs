@@ -68,7 +68,15 @@ pub fn code(material: &Material) -> Result<Option<Content>> {
 
     let dataset = material.some.select(positions.iter().map(|&position| material.some.indices()[position]).collect());
     let classes = dataset.rows().classes();
-    let class = |row: usize| dataset.rows().label(dataset.indices()[row]).unwrap_or(0) as usize;
+    // The normal class has the color that it has among the scores, the first.
+    let normal = material.trained.schema.normal.as_ref();
+    let normal = normal.and_then(|normal| classes.iter().position(|class| class == normal));
+    let color = |class: usize| match normal {
+        Some(normal) if class == normal => 0,
+        Some(normal) if class < normal => class + 1,
+        _ => class,
+    };
+    let class = |row: usize| color(dataset.rows().label(dataset.indices()[row]).unwrap_or(0) as usize);
     let points: Vec<(f64, f64, usize)> =
         positions.iter().enumerate().map(|(row, &at)| (plane.points[at].0, plane.points[at].1, class(row))).collect();
     let outside = points.iter().filter(|(x, y, _)| frame.place((*x, *y)).2).count();
@@ -106,7 +114,10 @@ pub fn code(material: &Material) -> Result<Option<Content>> {
     if classes.len() > plot::COLORS {
         note += " Colors repeat: there are more classes than colors.";
     }
-    let names: Vec<(usize, String)> = classes.iter().take(plot::COLORS).cloned().enumerate().collect();
+    let mut names: Vec<(usize, String)> =
+        classes.iter().enumerate().map(|(class, name)| (color(class), name.clone())).collect();
+    names.sort_unstable();
+    names.truncate(plot::COLORS);
     let body = html! {
         div.explore {
             div.plane {
