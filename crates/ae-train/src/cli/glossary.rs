@@ -217,6 +217,14 @@ pub const FIGURES: &[Figure] = &[
         "0 to 1; higher is better",
         "Fix and Hodges 1951; as an anomaly score Ramaswamy et al. 2000",
     ),
+    figure(
+        &["most_frequent"],
+        "Accuracy of always naming the class that most training rows have: what a classifier has to beat.",
+        "share of the test rows of that class",
+        SHARE,
+        "0 to 1",
+        "",
+    ),
     // Stochastic codes.
     figure(
         &["elbo", "elbo_of_rows"],
