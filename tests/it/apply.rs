@@ -163,6 +163,17 @@ fn everything_is_measured_beside_pca() {
     ] {
         assert!(figures.pointer(place).is_some_and(serde_json::Value::is_number), "{place}");
     }
+    // Counted from the labels that another command writes.
+    let labels = |rows: &str| -> Vec<String> {
+        let table = done(&["encode", "digits", "--rows", rows]);
+        let place = table.lines().next().unwrap().split(',').position(|name| name == "label").unwrap();
+        table.lines().skip(1).map(|line| line.split(',').nth(place).unwrap().to_string()).collect()
+    };
+    let (train, test) = (labels("train"), labels("test"));
+    let share = |of: &[String], class: &str| of.iter().filter(|label| *label == class).count() as f64 / of.len() as f64;
+    let digits = (0..10).rev().map(|digit| digit.to_string());
+    let largest = digits.max_by(|a, b| share(&train, a).total_cmp(&share(&train, b))).unwrap();
+    assert_eq!(figures.pointer("/classes/most_frequent").unwrap().as_f64().unwrap(), share(&test, &largest));
     // The same rows by name and by the run: the same figures.
     assert_eq!(done(&["evaluate", "digits", "--data", "digits", "--rows", "test"]), done(&["evaluate", "digits"]));
     let lines: serde_json::Value = serde_json::from_str(&done(&["compare", "digits", "--json"])).unwrap();

@@ -175,6 +175,11 @@ fn a_damaged_run_is_refused_with_what_to_do() {
     let metrics = fs::read_to_string(here.join("run/metrics.csv")).unwrap();
     fs::write(here.join("run/metrics.csv"), metrics.replace("\n3,", "\nx,y,")).unwrap();
     refused(here, &resume, 1, &["metrics.csv"]);
+    // No epoch follows the last one of these numbers, which a reader must not assume.
+    for epoch in ["0", "4294967295", "18446744073709551615"] {
+        fs::write(here.join("run/metrics.csv"), metrics.replace("\n3,", &format!("\n{epoch},"))).unwrap();
+        refused(here, &resume, 1, &["metrics.csv", epoch]);
+    }
     fs::write(here.join("run/metrics.csv"), metrics).unwrap();
     ae_ok(here, &resume);
 }

@@ -470,6 +470,13 @@ fn all_rows_of_a_named_file_are_used() {
     fs::write(here.join("old/t.csv"), rows(100, 9)).unwrap();
     let other = text(&compare("old/t.csv").stderr);
     assert!(other.contains("holds a run of other data"), "{other}");
+    let smaller = ["compare", "--variants", "linear", "--out", "runs", "--data", "t.csv"];
+    let smaller = [&smaller[..], &["--set", "training.batch_size=7"], &QUICK[..2], &QUICK[4..]].concat();
+    let other = text(&ae(here, &smaller).stderr);
+    assert!(
+        other.contains("holds a run of other settings (training.batch_size is `") && other.contains("`7`"),
+        "{other}"
+    );
 }
 
 /// Text files from spreadsheets, pandas, R and instruments.

@@ -88,4 +88,4 @@ pub use source::{BUILTIN, FORMATS, Sets, open, open_known, open_with};
 pub use split::{Split, SplitConfig};
 pub use tabular::Known;
 pub use values::{Element, Values};
-pub use words::similar;
+pub use words::did_you_mean;

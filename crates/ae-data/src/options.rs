@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Column, DataError, Kind, Missing, Size,
-    words::{few, quoted, similar},
+    words::{did_you_mean, few, quoted},
 };
 
 /// Options for reading data. Lists of columns hold names; an entry that is not the name of a column is split at its
@@ -267,8 +267,8 @@ pub(crate) fn typed(name: &str) -> String {
 
 /// The error for a column `name` that does not exist, with the existing names.
 pub(crate) fn no_column(option: &str, name: &str, names: &[String], origin: &Path) -> DataError {
-    let meant = similar(name, names.iter().map(String::as_str));
-    let meant = meant.map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+    let meant = did_you_mean(name, names.iter().map(String::as_str));
+    let meant = meant.map(|question| question + " ").unwrap_or_default();
     let problem = format!("has no column `{name}` (option `{option}`); {meant}its columns are {}", few(names, 20));
     DataError::Malformed { path: origin.to_owned(), problem }
 }

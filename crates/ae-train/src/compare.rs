@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use ae_data::{Options, Scaling};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
 
 use crate::{Config, Error, Result, Run, Which, run_folder::Schema};
 
@@ -80,23 +79,12 @@ struct Setup {
 
 impl Setup {
     fn of(mut config: Config, schema: &Schema) -> Self {
-        fn flatten(prefix: &str, table: Table, into: &mut Settings) {
-            for (key, value) in table {
-                match value {
-                    Value::Table(inner) => flatten(&format!("{prefix}{key}."), inner, into),
-                    Value::String(text) => drop(into.insert(format!("{prefix}{key}"), text)),
-                    other => drop(into.insert(format!("{prefix}{key}"), other.to_string())),
-                }
-            }
-        }
         // What was found out is the same as what was said.
         config.data.scaling = schema.scaling.method;
         config.data.normal.clone_from(&schema.normal);
-        let mut all = Settings::new();
-        flatten("", Table::try_from(config).expect("a configuration is a table"), &mut all);
         let mut setup =
             Self { table: [("fingerprint".to_string(), schema.fingerprint.clone())].into(), ..Self::default() };
-        for (key, value) in all {
+        for (key, value) in config.by_path() {
             match key.as_str() {
                 "seed" | "data.split_seed" | "variant" | "model.code_dim" => {}
                 "data.validation" => drop(setup.line.insert(key, value)),

@@ -7,7 +7,7 @@ use burn::data::dataset::Dataset as _;
 
 use crate::{
     Error, Result,
-    config::Config,
+    config::{Config, normal_by_name},
     schema::{FORMAT, Schema},
 };
 
@@ -70,7 +70,7 @@ impl Data {
         notes.extend(sets.test.iter().flat_map(|test| [test.notes.clone(), test.met()].concat()));
         let parts = Parts::cut(config, sets)?;
         if let Some(normal) = parts.normal.as_ref().filter(|_| config.data.normal.is_none()) {
-            notes.push(format!("`{normal}` is used as the normal class (`--normal` sets another one)"));
+            notes.push(normal_by_name(normal));
         }
         for column in config.data.group.iter().chain(&config.data.time) {
             notes.push(format!("column `{column}` splits the data and is not learned from"));

@@ -35,4 +35,7 @@ pub use self::{
     tally::{Detection, Tally, WORST, Worst},
 };
 pub(crate) use self::{fit::kept_rows, reference::Reference};
-pub use crate::{baseline::PCA_SHARE, config::normal_class};
+pub use crate::{
+    baseline::PCA_SHARE,
+    config::{normal_by_name, normal_class},
+};

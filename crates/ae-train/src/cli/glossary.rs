@@ -290,7 +290,8 @@ pub const FIGURES: &[Figure] = &[
         "How usual a score is among rows that were held out from training: a conformal p-value.",
         "(1 + #{held-out scores >= score}) / (m + 1), of m validation rows",
         SHARE,
-        "1 / (m + 1), the smallest that m rows can give, to 1; small for anomalies; of rows like the held-out ones a share of at most a has p <= a",
+        "1 / (m + 1), the smallest that m rows can give, to 1; small for anomalies; of rows like the held-out ones a \
+         share of at most a has p <= a",
         "Vovk et al. 2005",
     ),
     figure(
@@ -447,44 +448,6 @@ pub fn find(name: &str) -> Option<&'static Figure> {
     FIGURES.iter().find(|figure| figure.names.iter().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
-/// Names that are near one that is not known, the nearest first.
-pub fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    const SHOWN: usize = 5;
-    let name = name.to_lowercase();
-    let mut near: Vec<(usize, &str)> = known
-        .filter_map(|known| {
-            let lower = known.to_lowercase();
-            // A setting is also known by the last part of its path.
-            let last = lower.rsplit('.').next().unwrap_or_default();
-            let distance = distance(&name, &lower).min(distance(&name, last));
-            let is_part = name.len() > 2 && lower.contains(&name);
-            (is_part || distance <= 1 + name.chars().count() / 4).then_some((if is_part { 0 } else { distance }, known))
-        })
-        .collect();
-    near.sort();
-    near.dedup();
-    near.into_iter().map(|(_, known)| known).take(SHOWN).collect()
-}
-
-/// Letters to insert, remove, replace or swap with the next to make one of the other (Damerau 1964).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -499,14 +462,5 @@ mod tests {
         for figure in FIGURES {
             assert!(figure.meaning.ends_with('.') && !figure.formula.is_empty() && !figure.range.is_empty());
         }
-    }
-
-    #[test]
-    fn near_names_are_found() {
-        assert_eq!([distance("kitten", "sitting"), distance("fuv", "fvu"), distance("", "ab")], [3, 1, 2]);
-        assert!(near("auroq", FIGURES.iter().map(|figure| figure.names[0])).contains(&"auroc"));
-        assert_eq!(near("epohcs", ["training.epochs", "seed"].into_iter()), ["training.epochs"]);
-        assert_eq!(near("decay", ["training.weight_decay", "seed"].into_iter()), ["training.weight_decay"]);
-        assert!(near("zzzzzz", ["training.epochs", "seed"].into_iter()).is_empty());
     }
 }

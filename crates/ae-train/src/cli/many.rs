@@ -2,16 +2,15 @@
 //! made of. One that was interrupted goes on where it was.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use burn::train::Interrupter;
-use serde_json::Value;
 
 use super::{
-    output::{detail, step},
+    output::{detail, progress},
     signals,
     terminal::Terminal,
 };
@@ -37,35 +36,22 @@ pub fn folder(out: Option<&Path>, what: &str, source: &str) -> PathBuf {
     })
 }
 
+/// Settings of a message: at most this many.
+const SHOWN: usize = 3;
+
 /// The first settings in which two configurations differ, and how.
-fn differences(there: &Config, wanted: &Config) -> Result<String> {
-    let flat = |config: &Config| -> Result<BTreeMap<String, Value>> {
-        let failed = |error: serde_json::Error| Error::Failed(error.to_string());
-        let mut found = BTreeMap::new();
-        flatten("", serde_json::to_value(config).map_err(failed)?, &mut found);
-        Ok(found)
-    };
-    let (there, wanted) = (flat(there)?, flat(wanted)?);
+fn differences(there: &Config, wanted: &Config) -> String {
+    let (there, wanted) = (there.by_path(), wanted.by_path());
     let names: BTreeSet<&String> = there.keys().chain(wanted.keys()).collect();
-    let said = |value: Option<&Value>| value.map_or("not set".to_string(), Value::to_string);
+    let said = |value: Option<&String>| value.map_or("not set".to_string(), |value| format!("`{value}`"));
     let differ: Vec<String> = names
         .into_iter()
         .filter(|name| there.get(*name) != wanted.get(*name))
-        .map(|name| format!("{name}: {} there, {} wanted", said(there.get(name)), said(wanted.get(name))))
+        .map(|name| format!("{name} is {} there and not {}", said(there.get(name)), said(wanted.get(name))))
         .collect();
-    let more = if differ.len() > 3 { format!("; and {} more", differ.len() - 3) } else { String::new() };
-    Ok(format!("{}{more}", differ[..differ.len().min(3)].join("; ")))
-}
-
-/// The values of a document by their paths.
-fn flatten(path: &str, value: Value, found: &mut BTreeMap<String, Value>) {
-    match value {
-        Value::Object(fields) => {
-            let dot = if path.is_empty() { "" } else { "." };
-            fields.into_iter().for_each(|(name, value)| flatten(&format!("{path}{dot}{name}"), value, found));
-        }
-        value => drop(found.insert(path.to_string(), value)),
-    }
+    let more = differ.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    format!("{}{more}", differ[..differ.len().min(SHOWN)].join("; "))
 }
 
 /// Trainings, one after the other.
@@ -96,7 +82,7 @@ impl<'a> Many<'a> {
             false => Run::create(config, Some(&folder))?,
         };
         self.begun += 1;
-        step(&format!("run {} of {}: {}", self.begun, self.of, folder.display()));
+        progress(&format!("run {} of {}: {}", self.begun, self.of, folder.display()));
         let interrupter = Interrupter::new();
         signals::training(&interrupter, self.advice);
         let name = format!("run {} of {}", self.begun, self.of);
@@ -122,7 +108,7 @@ impl<'a> Many<'a> {
         // A run keeps the whole path of its data.
         wanted.data.source.clone_from(&run.config.data.source);
         let other = match wanted == run.config {
-            false => format!("settings ({})", differences(&run.config, &wanted)?),
+            false => format!("settings ({})", differences(&run.config, &wanted)),
             true if self.fingerprint(config)? == run.folder.schema()?.fingerprint => return Ok(run),
             true => "data".to_string(),
         };

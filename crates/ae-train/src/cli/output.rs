@@ -164,7 +164,7 @@ pub fn status(line: &str) {
 }
 
 /// How far long work is, in a line; not with `--quiet` or `--progress none`.
-pub fn step(line: &str) {
+pub fn progress(line: &str) {
     if mode().progress != ProgressChoice::None {
         status(line);
     }

@@ -163,6 +163,11 @@ pub fn normal_class(named: Option<&str>, classes: &[String]) -> Result<String> {
     }
 }
 
+/// The note that a class was taken for the normal one because of its name.
+pub fn normal_by_name(class: &str) -> String {
+    format!("`{class}` is used as the normal class (`--normal` sets another one)")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ mod training;
 
 pub use self::{
     checkpoint::{CheckpointConfig, Every, Keep},
-    data::{DataConfig, normal_class},
+    data::{DataConfig, normal_by_name, normal_class},
     layers::{DEFAULT_VARIANT, Layers, ONE_CLASS_VARIANT},
     settings::Config,
     training::{Optimizer, Schedule, TrainingConfig},

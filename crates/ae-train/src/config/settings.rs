@@ -1,8 +1,8 @@
 //! All settings of a run.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use ae_data::{Options, Sets, Split, similar};
+use ae_data::{Options, Sets, Split, did_you_mean};
 use ae_model::{ConfigError, Hints, Recipe, Registry, VARIANTS, Variant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -98,7 +98,7 @@ impl Config {
 
     pub(super) fn from_table(table: Table, registry: &Registry) -> Result<Self> {
         let cannot = |place: String, what: &str| {
-            let meant = meant(what).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            let meant = meant(what).map(|question| format!("; {question}")).unwrap_or_default();
             Error::Usage(format!("configuration{place}: {what}{meant} (`ae config` prints every field)"))
         };
         let unread = Unread::<Value>::deserialize(Value::Table(table)).map_err(|error| {
@@ -181,6 +181,22 @@ impl Config {
         }
     }
 
+    /// Every setting as text, by its dotted path.
+    pub(crate) fn by_path(&self) -> BTreeMap<String, String> {
+        fn flatten(prefix: &str, table: Table, into: &mut BTreeMap<String, String>) {
+            for (key, value) in table {
+                match value {
+                    Value::Table(inner) => flatten(&format!("{prefix}{key}."), inner, into),
+                    Value::String(text) => drop(into.insert(format!("{prefix}{key}"), text)),
+                    other => drop(into.insert(format!("{prefix}{key}"), other.to_string())),
+                }
+            }
+        }
+        let mut all = BTreeMap::new();
+        flatten("", Table::try_from(self).expect("a configuration is a table"), &mut all);
+        all
+    }
+
     /// The configuration as TOML, with the meaning of each field above it and the parts that could be added.
     pub fn to_toml(&self) -> String {
         let plain = toml::to_string(self).expect("a configuration is TOML");
@@ -207,16 +223,17 @@ fn not_finite(place: &str, value: &Value) -> Option<(String, f64)> {
 fn find_variant(name: &str) -> Result<&'static Variant> {
     Variant::find(name).ok_or_else(|| {
         let names: Vec<_> = VARIANTS.iter().map(|variant| variant.name).collect();
-        let meant = similar(name, names.iter().copied());
-        let meant = meant.map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+        let meant = did_you_mean(name, names.iter().copied());
+        let meant = meant.map(|question| question + " ").unwrap_or_default();
         Error::Usage(format!("unknown variant `{name}`; {meant}it is one of {} (see `ae variants`)", names.join(", ")))
     })
 }
 
-/// The name that was probably meant, of a message about a name that is unknown and the names that are expected.
-fn meant(message: &str) -> Option<&str> {
+/// The question whether another name was meant, from a message about a name that is unknown and the names that are
+/// expected.
+fn meant(message: &str) -> Option<String> {
     let mut names = message.strip_prefix("unknown ")?.split('`').skip(1).step_by(2);
-    similar(names.next()?, names)
+    did_you_mean(names.next()?, names)
 }
 
 /// Reads a TOML file.

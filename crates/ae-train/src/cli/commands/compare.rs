@@ -13,7 +13,7 @@ use crate::{
         entry::{Entry, Group},
         json::document,
         many::{Many, Planned, folder},
-        output::{has_color, note, print, shown, step},
+        output::{has_color, note, print, progress, shown},
         table::{Cell, Table},
     },
     compare::{Line, compare},
@@ -81,7 +81,7 @@ pub(super) fn measured(runs: &[Run], device: &Available) -> Result<Vec<Line>> {
     let mut measured = 0;
     compare(runs, &device::for_results(&device.device, 0), |run| {
         measured += 1;
-        step(&format!("measured {} ({measured} of {})", run.folder.path().display(), runs.len()));
+        progress(&format!("measured {} ({measured} of {})", run.folder.path().display(), runs.len()));
     })
 }
 

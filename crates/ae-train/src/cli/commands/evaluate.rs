@@ -150,11 +150,10 @@ fn text(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool)
             let Accuracies { code, input, pca } = of;
             accuracies.row([name.to_string(), format!("{code:.4}"), format!("{input:.4}"), format!("{pca:.4}")]);
         }
-        if let Some(accuracy) = classes.most_frequent {
-            let none = || "-".to_string();
-            accuracies.row(["most frequent class".to_string(), none(), format!("{accuracy:.4}"), none()]);
-        }
         text += &format!("\n{}", shown(&accuracies));
+        if let Some(accuracy) = classes.most_frequent {
+            text += &format!("always naming the most frequent class: {accuracy:.4}\n");
+        }
     }
     let mut copies = table(["copying meter", "mse", "fvu", "fvu of PCA"], 12);
     for of in &evaluation.copying {

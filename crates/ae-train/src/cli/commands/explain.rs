@@ -3,6 +3,7 @@
 //! Figures come from one table ([`glossary`]), settings from the doc comments of their types ([`fields`]), variants
 //! from their own list.
 
+use ae_data::did_you_mean;
 use ae_model::{Registry, VARIANTS};
 use clap::Args;
 use serde_json::{Value, json};
@@ -142,14 +143,8 @@ fn run(args: &ExplainArgs, registry: &Registry) -> Result<()> {
     };
     let found = known.find(name);
     if found.is_empty() {
-        let near = glossary::near(name, known.names());
-        let advice = match near.is_empty() {
-            true => String::new(),
-            false => {
-                let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
-                format!("; did you mean {}?", names.join(", "))
-            }
-        };
+        let meant = did_you_mean(name, known.names());
+        let advice = meant.map(|question| format!("; {question}")).unwrap_or_default();
         return Err(Error::Usage(format!("nothing is called `{name}`{advice} (`ae explain` lists all names)")));
     }
     match args.json {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::save;
 use crate::{
     Error, Result,
-    anomaly::{Detection, Tally, Worst, normal_class},
+    anomaly::{Detection, Tally, Worst, normal_by_name, normal_class},
     auroc::Ranking,
     cli::{
         args::{RowsArgs, within},
@@ -113,9 +113,7 @@ fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
         (None, _) => None,
         (Some(_), Ok(normal)) if classes.contains(&normal) => {
             if named.is_none() {
-                note(&format!(
-                    "class `{normal}` is taken for the normal one, by its name: `--normal CLASS` says otherwise"
-                ));
+                note(&normal_by_name(&normal));
             }
             Some(normal)
         }
