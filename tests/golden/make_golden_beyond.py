@@ -1,4 +1,4 @@
-"""Prints reference numbers for stochastic codes, computed by PyTorch in float64.
+"""Prints reference numbers for stochastic codes and for dictionaries, computed by PyTorch in float64.
 
 Run:  python make_golden_beyond.py --seed 7 > golden_beyond.json      (needs only `torch`)
 
@@ -6,6 +6,9 @@ Run:  python make_golden_beyond.py --seed 7 > golden_beyond.json      (needs onl
     bits of half a nat a unit, on the batch mean of each unit and on each example;
   * iwae_linear_gaussian: x ~ N(W z + b, sigma2 I), z ~ N(0, I): the logarithms of the importance weights of six
     samples, and the bound that they give.
+  * sae_*: dictionaries of each kind: code, reconstruction, each term of the loss and the gradients of all parameters
+    in training, and the code and reconstruction afterwards; three units are dead;
+  * geometric_median: of nine points, after a thousand of Weiszfeld's iterations.
 """
 
 import argparse
@@ -59,12 +62,165 @@ second = {
     "log_w": log_w,
     "iwae_6": log_w.logsumexp(0) - math.log(6),
 }
-cases = {"kl": first, "iwae_linear_gaussian": second}
-print(
-    json.dumps(
-        {
-            name: {key: getattr(value, "tolist", lambda value=value: value)() for key, value in case.items()}
-            for name, case in cases.items()
+
+
+# Dictionaries: `z = (x - b_dec) W_enc + b_enc`, `r = f W_dec + b_dec`, with the squared error without a factor 1/2.
+D, UNITS, ROWS = 5, 7, 6
+dead = torch.tensor([False, True, False, True, False, False, True])
+inputs = 1.5 * torch.randn(ROWS, D) + 0.3
+
+
+def parameters(names):
+    """Random parameters. A matrix is scaled so that atoms have different lengths."""
+    shapes = {"W_enc": (D, UNITS), "W_dec": (UNITS, D), "b_dec": (D,)}
+    made = {}
+    for name in names:
+        shape = shapes.get(name, (UNITS,))
+        if name == "threshold":
+            made[name] = 0.2 + 0.3 * torch.rand(shape)
+        else:
+            made[name] = (0.7 if len(shape) == 2 else 0.3) * torch.randn(shape)
+    return {name: value.requires_grad_() for name, value in made.items()}
+
+
+def largest(scores, count):
+    """1 for the `count` largest of all scores, and 0 for the others."""
+    chosen = torch.zeros(scores.numel())
+    chosen[scores.flatten().argsort(descending=True)[:count]] = 1
+    return chosen.reshape(scores.shape)
+
+
+class Jump(torch.autograd.Function):
+    """`z^power [z > threshold]`, with the derivative by the threshold estimated within half a width of it."""
+
+    @staticmethod
+    def forward(ctx, z, threshold, width, through_input, power):
+        ctx.save_for_backward(z, threshold)
+        ctx.settings = width, through_input, power
+        return (z**power) * (z > threshold)
+
+    @staticmethod
+    def backward(ctx, by_output):
+        (z, threshold), (width, through_input, power) = ctx.saved_tensors, ctx.settings
+        near = ((z - threshold).abs() < width / 2) / width
+        jump = near * (threshold if power else 1) * by_output
+        by_z = (z > threshold) * by_output if power else torch.zeros_like(z)
+        return by_z + (jump if through_input else 0), -jump.sum(0), None, None, None
+
+
+def mean_square(error):
+    return (error**2).sum(1).mean()
+
+
+def dictionary(name, config):
+    gated, jump = name == "gated", name.startswith("jumprelu")
+    names = ["W_enc", "W_dec", "b_dec"]
+    names += ["b_gate", "r_mag", "b_mag"] if gated else ["b_enc"]
+    p = parameters(names + (["threshold"] if jump else []))
+    l1, l0, rows = 0.3, 0.7, inputs.clone()
+    product = (rows - p["b_dec"]) @ p["W_enc"]
+    z = product + p["b_gate" if gated else "b_enc"]
+    lengths = p["W_dec"].norm(dim=1)
+    losses, extra, before, after = {}, {}, None, None
+    k = config.get("k")
+    if gated:
+        acts = (z > 0) * torch.relu(product * p["r_mag"].exp() + p["b_mag"])
+    elif jump:
+        width, through_input = config["jumprelu_bandwidth"], config["jumprelu_ste_to_input"]
+        acts = Jump.apply(z, p["threshold"], width, through_input, 1)
+    elif name == "standard":
+        acts = torch.relu(z)
+    else:
+        scores = (z * lengths).detach()
+        by_row = torch.stack([largest(row, k) for row in scores])
+        acts = torch.relu(z) * (by_row if name == "topk" else largest(scores, k * ROWS))
+    output = acts @ p["W_dec"] + p["b_dec"]
+    losses["mse_loss"] = mean_square(rows - output)
+    if name == "standard":
+        losses["l1_loss"] = l1 * (acts * lengths).sum(1).mean()
+    if gated:
+        gate, (atoms, bias) = torch.relu(z), (p["W_dec"], p["b_dec"])
+        if config["frozen"]:
+            atoms, bias = atoms.detach(), bias.detach()
+        losses["l1_loss"] = l1 * (gate * lengths).sum(1).mean()
+        losses["auxiliary_reconstruction_loss"] = mean_square(rows - gate @ atoms - bias)
+    if name == "jumprelu_tanh":
+        scale, raised = config["jumprelu_tanh_scale"], config["pre_act_loss_coefficient"]
+        losses["l0_loss"] = l0 * torch.tanh(scale * acts * lengths).sum(1).mean()
+        losses["pre_act_loss"] = raised * (torch.relu(p["threshold"] - z) * dead * lengths).sum(1).mean()
+    elif jump:
+        count = Jump.apply(z, p["threshold"], width, through_input, 0).sum(1)
+        target = config.get("target_l0")
+        losses["l0_loss"] = l0 * (2 / target * (count - target) ** 2 if target else count).mean()
+    if k:
+        wanted = D // 2
+        few = min(wanted, int(dead.sum()))
+        scores = (z * lengths).detach().masked_fill(~dead, -torch.inf)
+        chosen = torch.stack([largest(row, few) for row in scores])
+        error = (rows - output).detach() - (z * chosen) @ p["W_dec"]
+        losses["auxiliary_reconstruction_loss"] = min(1, int(dead.sum()) / wanted) * mean_square(error)
+    for width in config.get("matryoshka_widths", [])[:-1]:
+        inner = acts[:, :width] @ p["W_dec"][:width] + p["b_dec"]
+        losses[f"inner_mse_loss_{width}"] = mean_square(rows - inner)
+    if name in ("batchtopk", "matryoshka_batchtopk"):
+        kept = (acts * lengths).detach()
+        before = 0.37
+        after = before + 0.01 * (kept[kept > 0].min() - before)
+    loss = sum(losses.values())
+    loss.backward()
+    scaled = bool(config["rescale_acts_by_decoder_norm"]) if k else False
+    with torch.no_grad():
+        trained = acts if after is None else torch.relu(z) * (z * lengths > after)
+        extra = {
+            "feature_acts": acts * lengths if scaled else acts,
+            "sae_out": output,
+            "inference_acts": trained * lengths if scaled else trained,
+            "inference_out": trained @ p["W_dec"] + p["b_dec"],
         }
-    )
-)
+    return {
+        "params": p,
+        "x": rows,
+        "dead": dead,
+        "coefficients": {"l1": l1, "l0": l0},
+        "config": config,
+        **extra,
+        "losses": losses,
+        "loss": loss,
+        "grads": {name: value.grad for name, value in p.items() if value.grad is not None},
+        "threshold_before": before,
+        "threshold_after": after,
+    }
+
+
+jump = {"jumprelu_bandwidth": 0.5, "jumprelu_ste_to_input": False}
+largest_k = {"k": 2, "aux_loss_coefficient": 1.0, "rescale_acts_by_decoder_norm": True}
+raised = {"jumprelu_ste_to_input": True, "jumprelu_tanh_scale": 4.0, "pre_act_loss_coefficient": 0.1}
+dictionaries = {
+    "standard": {},
+    "gated": {"frozen": True},
+    "topk": largest_k,
+    "batchtopk": largest_k,
+    "jumprelu": jump,
+    "jumprelu_tanh": {**jump, **raised},
+    "jumprelu_quadratic": {**jump, "target_l0": 2},
+    "matryoshka_batchtopk": {**largest_k, "matryoshka_widths": [2, 4, 7]},
+}
+dictionaries = {f"sae_{name}": dictionary(name, config) for name, config in dictionaries.items()}
+
+points = torch.randn(9, 3)
+median = points.mean(0)
+for _ in range(1000):
+    weights = 1 / (points - median).norm(dim=1)
+    median = (weights[:, None] * points).sum(0) / weights.sum()
+third = {"points": points, "median": median}
+
+
+def plain(value):
+    """Tensors as lists of numbers."""
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    return value.tolist() if isinstance(value, torch.Tensor) else value
+
+
+cases = {"kl": first, "iwae_linear_gaussian": second, **dictionaries, "geometric_median": third}
+print(json.dumps(plain(cases)))

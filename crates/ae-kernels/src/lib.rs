@@ -8,7 +8,8 @@
 //!   own layers; [`matmul`]: a matrix product;
 //! - [`activate`]: an activation by itself; [`jvp`]: an activation with a tangent;
 //! - [`squared_error`], [`bernoulli`]: the loss of each row;
-//! - [`Sparse`]: the `k` largest units of each row, and products with them that cost in proportion to `k`;
+//! - [`Sparse`]: the largest units of each row or of a batch, and products with them that cost in proportion to their
+//!   number;
 //! - [`conv2d`], [`conv_transpose2d`]: small convolutions as matrix products;
 //! - [`layer_jacobian_norm2`]: the contractive penalty of one layer;
 //! - [`normal_like`], [`uniform_like`], [`bernoulli_like`], [`signs_like`]: random tensors; [`seeded`]: the same ones
@@ -78,6 +79,7 @@ mod math;
 #[cfg(feature = "flex")]
 mod noise;
 mod random;
+mod rule;
 #[cfg(feature = "flex")]
 mod simd;
 #[cfg(feature = "flex")]
@@ -97,6 +99,7 @@ mod without_kernels;
 pub use adapter::adapter_memory;
 pub use burn_ops::{Activation, Units};
 pub use random::{alone, seeded};
+pub use rule::Rule;
 #[cfg(not(feature = "flex"))]
 pub use without_kernels::{
     Sparse, activate, batch_mean, bernoulli, bernoulli_like, conv_transpose2d, conv2d, dense, jvp,

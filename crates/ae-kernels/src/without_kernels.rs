@@ -3,7 +3,7 @@
 
 use burn::{nn::Linear, tensor::Tensor};
 
-use crate::Activation;
+use crate::{Activation, Rule};
 pub use crate::burn_ops::{
     batch_mean, bernoulli, bernoulli_like, conv_transpose2d, conv2d, linear, normal_like, signs_like, squared_error,
     squared_error_of_logits, step, uniform_like, units,
@@ -40,6 +40,11 @@ pub enum Sparse {}
 
 impl Sparse {
     /// Always `None`: there is no kernel without the feature `flex`.
+    pub fn select(_: &Tensor<2>, _: Rule, _: Option<&Tensor<1>>, _: Option<&[u32]>, _: Activation) -> Option<Self> {
+        None
+    }
+
+    /// Always `None`: there is no kernel without the feature `flex`.
     pub fn top_k(_: &Tensor<2>, _: usize, _: Activation) -> Option<Self> {
         None
     }
@@ -49,13 +54,38 @@ impl Sparse {
         None
     }
 
+    /// The number of entries.
+    pub fn entries(&self) -> usize {
+        match *self {}
+    }
+
+    /// The values of the entries.
+    pub fn values(&self) -> Tensor<1> {
+        match *self {}
+    }
+
     /// The code as a dense tensor.
     pub fn dense(&self) -> Tensor<2> {
         match *self {}
     }
 
+    /// The smallest value greater than 0.
+    pub fn least_positive(&self, _: Option<&Tensor<1>>) -> Option<f32> {
+        match *self {}
+    }
+
+    /// 1 for each column with a value other than 0, and 0 for the others.
+    pub fn active(&self) -> Tensor<1> {
+        match *self {}
+    }
+
     /// `phi(h W + b)` of this code `h`.
     pub fn linear(&self, _: Tensor<2>, _: Tensor<1>, _: Activation) -> Tensor<2> {
+        match *self {}
+    }
+
+    /// `phi(h W + b)` of the first columns of this code `h`, for each of some widths.
+    pub fn prefixes(&self, _: Tensor<2>, _: Tensor<1>, _: &[usize], _: Activation) -> Tensor<2> {
         match *self {}
     }
 }

@@ -11,7 +11,8 @@ use burn::{
 };
 
 use crate::{
-    Activation, AnyCode, Code, Encoder, Head, Latent, Parts, Variance, network::Decode, parts::without_training,
+    Activation, Activity, AnyCode, Code, Encoder, Head, Latent, Parts, Variance, network::Decode,
+    parts::without_training,
 };
 
 /// An [`Encoder`] that is a Burn module. It is implemented for every such type.
@@ -75,6 +76,8 @@ pub struct Autoencoder<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode = AnyCo
     /// Whether the encoder also reads which values are visible (1 or 0), as a second half of its input.
     #[module(skip)]
     pub mask_input: bool,
+    /// When each unit was last active, for penalties on units that never are; `None` if there are none.
+    pub activity: Option<Activity>,
 }
 
 /// The result of one forward pass.
@@ -90,15 +93,15 @@ impl<E: ModuleEncoder, D: ModuleDecoder> Autoencoder<E, D> {
     /// An autoencoder whose code is the encoder's output, and whose reconstruction loss is the squared error.
     pub fn new(encoder: E, decoder: D) -> Self {
         let code = Activation::Identity.into();
-        Self { encoder, code, decoder, reconstruction: Head::default(), variance: None, mask_input: false }
+        Self { encoder, code, decoder, reconstruction: Head::default(), variance: None, mask_input: false, activity: None }
     }
 }
 
 impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
     /// Sets the code, one of this crate or your own.
     pub fn with_code<Other: ModuleCode>(self, code: Other) -> Autoencoder<E, D, Other> {
-        let Self { encoder, decoder, reconstruction, variance, mask_input, .. } = self;
-        Autoencoder { encoder, code, decoder, reconstruction, variance, mask_input }
+        let Self { encoder, decoder, reconstruction, variance, mask_input, activity, .. } = self;
+        Autoencoder { encoder, code, decoder, reconstruction, variance, mask_input, activity }
     }
 
     /// Sets the reconstruction loss.
@@ -116,6 +119,12 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
     /// Sets whether the encoder also reads which values of its input are visible; it then has twice as many inputs.
     pub fn with_mask_input(mut self, mask_input: bool) -> Self {
         self.mask_input = mask_input;
+        self
+    }
+
+    /// Sets that it records when each of its units was last active in training.
+    pub fn with_activity(mut self, activity: impl Into<Option<Activity>>) -> Self {
+        self.activity = activity.into();
         self
     }
 
@@ -202,6 +211,15 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
     pub fn forward(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
         let parts = self.parts();
         let latent = parts.encode(x, visible);
+        let output = parts.decode(&latent);
+        Forward { latent, output }
+    }
+
+    /// As [`forward`](Self::forward), with the encoder's output in the latent.
+    pub(crate) fn forward_with_z(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
+        let parts = self.parts();
+        let z = parts.encoder.forward(parts.read(x, visible));
+        let latent = Latent { z: Some(z.clone()), ..parts.code_of(z) };
         let output = parts.decode(&latent);
         Forward { latent, output }
     }

@@ -118,6 +118,7 @@
 extern crate self as ae_model;
 
 pub mod activation;
+pub mod activity;
 pub mod autoencoder;
 pub mod code;
 pub mod constraint;
@@ -149,6 +150,7 @@ mod precision;
 mod tests;
 
 pub use activation::Activation;
+pub use activity::Activity;
 pub use autoencoder::{Autoencoder, Forward, ModuleCode, ModuleDecoder, ModuleEncoder};
 pub use code::{AnyCode, Code, CodeSettings};
 pub use constraint::Constraint;

@@ -32,7 +32,26 @@ impl Parts<'_> {
     /// The latent of an input of which only some values are `visible` (1 or 0, `[batch, d_input]` like `x`; all values
     /// if `None`).
     pub fn encode(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Latent {
-        self.code.forward(self.encoder.forward(self.read(x, visible)))
+        self.code_of(self.encoder.forward(self.read(x, visible)))
+    }
+
+    /// The latent for the encoder's output `z`, `[batch, reads]`.
+    pub fn code_of(&self, z: Tensor<2>) -> Latent {
+        match self.lengths() {
+            Some(lengths) => self.code.forward_by(z, &lengths),
+            None => self.code.forward(z),
+        }
+    }
+
+    /// The matrix `W`, `[d_code, d_output]`, if the decoder is `h W + b`.
+    pub fn atoms(&self) -> Option<Tensor<2>> {
+        self.decoder.atoms(self.encoder)
+    }
+
+    /// The lengths of the decoder's atoms, `[d_code]`, by which units are compared, without a gradient; `None` where
+    /// they are compared by their values.
+    pub fn lengths(&self) -> Option<Tensor<1>> {
+        self.decoder.lengths().map(Tensor::detach)
     }
 
     /// The decoder's output for a latent, `[batch, d_output]`.
@@ -57,9 +76,18 @@ impl Parts<'_> {
 
     /// The code of `z`, and its derivative along the tangent `t`.
     fn code_jvp(&self, z: Tensor<2>, t: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        self.code.jvp(z.clone(), t.clone()).unwrap_or_else(|| {
+        let lengths = self.lengths();
+        let jvp = match &lengths {
+            Some(lengths) => self.code.jvp_by(z.clone(), t.clone(), lengths),
+            None => self.code.jvp(z.clone(), t.clone()),
+        };
+        jvp.unwrap_or_else(|| {
             let (_, code) = (self.without_training)();
-            finite_difference_jvp(|z| code.forward(z).code, z, t)
+            let code = |z| match &lengths {
+                Some(lengths) => code.forward_by(z, lengths).code,
+                None => code.forward(z).code,
+            };
+            finite_difference_jvp(code, z, t)
         })
     }
 

@@ -1,6 +1,6 @@
 //! The precision of floating-point types.
 
-use burn::tensor::DType;
+use burn::tensor::{Bool, DType, Tensor};
 
 /// The machine epsilon: the distance from 1 to the next larger number.
 pub(crate) fn epsilon(dtype: DType) -> f64 {
@@ -19,4 +19,9 @@ pub(crate) fn tiny(dtype: DType) -> f64 {
         DType::F16 => 6.2e-5,
         _ => 1e-37,
     }
+}
+
+/// 1 where `mask` is true and 0 elsewhere, a constant on the device and with the type of `like`.
+pub(crate) fn indicator<const D: usize>(mask: Tensor<D, Bool>, like: &Tensor<D>) -> Tensor<D> {
+    like.clone().detach().zeros_like().mask_fill(mask, 1.0)
 }

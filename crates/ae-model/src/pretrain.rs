@@ -53,7 +53,7 @@ pub fn layers(model: &Model) -> usize {
     let is_mirror = match &model.decoder {
         NetworkDecoder::Mlp(decoder) => widths(decoder).split_last().is_some_and(|(_, others)| others == hidden),
         NetworkDecoder::Tied(_) => true,
-        NetworkDecoder::Conv(_) => false,
+        NetworkDecoder::Conv(_) | NetworkDecoder::Dictionary(_) => false,
     };
     if is_mirror { encoder.layers.len() } else { 0 }
 }
@@ -174,7 +174,7 @@ fn single_layer(decoder: &NetworkDecoder, index: usize) -> NetworkDecoder {
             activation: network.activation,
             output: if index + 1 == network.biases.len() { network.output } else { network.activation },
         }),
-        NetworkDecoder::Conv(_) => decoder.clone(),
+        NetworkDecoder::Conv(_) | NetworkDecoder::Dictionary(_) => decoder.clone(),
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod cases;
 mod combined;
+mod dictionaries;
 
 use std::{cell::Cell, path::Path};
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use cases::*;
 use combined::parts_that_are_combined;
+use dictionaries::{dictionaries_with_every_code_and_penalty, the_geometric_median};
 
 /// The file that the environment variable names, or `file`.
 fn golden(variable: &str, file: &str) -> Value {
@@ -113,7 +115,7 @@ impl Precision {
 const METHODS: [Method; 2] = [Method::Auto, Method::Exact];
 
 /// All cases of the files.
-const CASES: [fn(&Precision); 7] = [
+const CASES: [fn(&Precision); 9] = [
     shallow_autoencoder_with_every_loss_and_penalty,
     deep_encoders_and_their_derivatives_for_every_activation,
     a_convolutional_encoder_and_the_norm_of_its_derivative,
@@ -121,6 +123,8 @@ const CASES: [fn(&Precision); 7] = [
     a_gaussian_code_and_the_evidence_lower_bound,
     divergence_free_bits_and_importance_weights,
     parts_that_are_combined,
+    dictionaries_with_every_code_and_penalty,
+    the_geometric_median,
 ];
 
 /// Runs all cases, and returns the largest error relative to the largest entry of its tensor.
@@ -166,4 +170,14 @@ fn golden_divergence_free_bits_and_importance_weights() {
 #[test]
 fn golden_parts_that_are_combined() {
     precisions().iter().for_each(parts_that_are_combined);
+}
+
+#[test]
+fn golden_dictionaries_with_every_code_and_penalty() {
+    precisions().iter().for_each(dictionaries_with_every_code_and_penalty);
+}
+
+#[test]
+fn golden_the_geometric_median() {
+    precisions().iter().for_each(the_geometric_median);
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::places::Places;
 use crate::{buffer, gemm::Matrix, math::add_scaled, simd::vectorized, threads};
 
 /// Values that are compared at a time.
@@ -27,12 +28,17 @@ impl Entries {
         Self::sorted(found.iter().flatten().copied(), width)
     }
 
-    /// The matrix with `values` at their `places`, `k` in each row.
-    pub(super) fn at(values: &[f32], places: &[u32], k: usize, width: usize) -> Self {
-        Self::sorted(
-            places.iter().zip(values).enumerate().map(|(index, (place, value))| (*place, (index / k) as u32, *value)),
-            width,
-        )
+    /// The matrix with `values` at their `places`, in the row that `row_of(row, column)` returns for each; an entry for
+    /// which it returns `None` is left out.
+    pub(super) fn at(values: &[f32], places: &Places, row_of: impl Fn(usize, usize) -> Option<u32> + Clone) -> Self {
+        let of_row = |row: usize| {
+            let (row_of, entries) = (row_of.clone(), places.starts[row]..places.starts[row + 1]);
+            entries.filter_map(move |entry| {
+                let column = places.columns[entry];
+                row_of(row, column as usize).map(|row| (column, row, values[entry]))
+            })
+        };
+        Self::sorted((0..places.rows()).flat_map(of_row), places.width)
     }
 
     /// From entries `(column, row, value)` in any order of the columns.

@@ -5,9 +5,12 @@
 //! [`Settings`](crate::Settings), and a line in the [`Registry`](crate::Registry).
 
 pub mod any;
+pub mod batch_top_k;
 mod config;
 pub mod deterministic;
+pub mod gated;
 pub mod gaussian;
+pub mod jump_relu;
 pub mod lifetime;
 pub mod top_k;
 
@@ -16,9 +19,12 @@ use std::borrow::Cow;
 use burn::tensor::{Device, Tensor};
 
 pub use any::AnyCode;
+pub use batch_top_k::{BatchTopK, BatchTopKConfig};
 pub use config::{CodeConfig, CodeSettings};
 pub use deterministic::{Deterministic, DeterministicConfig};
+pub use gated::{Gated, GatedConfig};
 pub use gaussian::{Gaussian, GaussianConfig};
+pub use jump_relu::{JumpRelu, JumpReluConfig};
 pub use lifetime::{Lifetime, LifetimeConfig};
 pub use top_k::{TopK, TopKConfig};
 
@@ -71,6 +77,14 @@ pub trait Code {
     /// is on.
     fn forward(&self, z: Tensor<2>) -> Latent;
 
+    /// As [`forward`](Self::forward), for units that are compared by what they add to the reconstruction: `z_j` times
+    /// the `lengths` of the decoder's atoms, `[d_code]`. The values of the code itself are not multiplied. Default:
+    /// `forward`, for codes that do not compare units.
+    fn forward_by(&self, z: Tensor<2>, lengths: &Tensor<1>) -> Latent {
+        let _ = lengths;
+        self.forward(z)
+    }
+
     /// The latent for a given code, `[batch, d_code]`, as the decoder reads it.
     fn given(&self, h: Tensor<2>) -> Latent {
         h.into()
@@ -81,6 +95,12 @@ pub trait Code {
     fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
         let _ = (z, t);
         None
+    }
+
+    /// As [`jvp`](Self::jvp), for units that are compared as in [`forward_by`](Self::forward_by).
+    fn jvp_by(&self, z: Tensor<2>, t: Tensor<2>, lengths: &Tensor<1>) -> Option<(Tensor<2>, Tensor<2>)> {
+        let _ = lengths;
+        self.jvp(z, t)
     }
 
     /// Whether each unit depends on its own element of `z` only. The derivative along a tangent of ones is then the
@@ -137,6 +157,30 @@ pub trait Code {
         Vec::new()
     }
 
+    /// The threshold above which each unit is active, `[d_code]`, with a gradient if it is trained. Default: `None`.
+    fn thresholds(&self) -> Option<Tensor<1>> {
+        None
+    }
+
+    /// Called once before the first step, with the encoder's outputs for some training rows, for codes that start from
+    /// them.
+    fn start(&mut self, z: Tensor<2>) {
+        let _ = z;
+    }
+
+    /// Called after training, with the encoder's outputs for some training rows, each multiplied by the length of its
+    /// unit's atom where the code compares [by lengths](Self::forward_by). For codes with a threshold that must be
+    /// found when training is over.
+    fn calibrate(&mut self, scores: &mut dyn Iterator<Item = Tensor<2>>) {
+        let _ = scores;
+    }
+
+    /// Called when each unit is multiplied by a factor, `[d_code]`, greater than 0: encoder and decoder have been
+    /// changed so that the reconstruction stays the same.
+    fn rescale(&mut self, factors: &Tensor<1>) {
+        let _ = factors;
+    }
+
     /// `count` samples of the prior, `[count, d_code]`. Default: `None`, there is no prior.
     fn sample(&self, count: usize, d_code: usize, device: &Device) -> Option<Tensor<2>> {
         let _ = (count, d_code, device);
@@ -164,6 +208,8 @@ pub enum Plain {
     Largest(usize),
     /// The units of `phi(z)` that reach these thresholds, `[d_code]`; the others are 0.
     AtLeast(Box<Tensor<1>>),
+    /// The units of `phi(z)` whose `z` is greater than these thresholds, `[d_code]`; the others are 0.
+    Above(Box<Tensor<1>>),
     /// The first `d_code` elements of `z`.
     First,
 }

@@ -3,7 +3,7 @@
 //! The gradient passes only through the kept units (Makhzani and Frey 2013). Units that are never among the largest do
 //! not learn and stay inactive. To avoid this, training can start with a larger `k`, which then decreases.
 
-use ae_kernels::Sparse;
+use ae_kernels::{Rule, Sparse};
 use burn::{
     module::{Flag, Module, Param},
     serde::{Deserialize, Serialize},
@@ -123,16 +123,11 @@ pub struct TopK {
 
 impl Code for TopK {
     fn forward(&self, z: Tensor<2>) -> Latent {
-        let k = self.kept_of(&z);
-        // `None` for activations that are not monotonic; for the others the largest `z` have the largest `phi(z)`.
-        let few = k * SPARSE <= z.dims()[1];
-        if few && let Some(h) = Sparse::top_k(&z, k, self.activation.kernel()) {
-            drop(z); // the widest tensor of all: its memory becomes the code's
-            return h.into();
-        }
-        let y = self.activation.forward(z);
-        let kept = self.kept(&y);
-        (y * kept).into()
+        self.compared(z, None)
+    }
+
+    fn forward_by(&self, z: Tensor<2>, lengths: &Tensor<1>) -> Latent {
+        self.compared(z, Some(lengths))
     }
 
     fn given(&self, h: Tensor<2>) -> Latent {
@@ -142,9 +137,11 @@ impl Code for TopK {
     }
 
     fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        let (y, t) = self.activation.jvp(z, t);
-        let kept = self.kept(&y);
-        Some((y * kept.clone(), t * kept))
+        Some(self.jvp_compared(z, t, None))
+    }
+
+    fn jvp_by(&self, z: Tensor<2>, t: Tensor<2>, lengths: &Tensor<1>) -> Option<(Tensor<2>, Tensor<2>)> {
+        Some(self.jvp_compared(z, t, Some(lengths)))
     }
 
     fn is_diagonal(&self) -> bool {
@@ -166,6 +163,26 @@ impl Code for TopK {
 }
 
 impl TopK {
+    /// The code, of units that are compared by the lengths of their atoms, if given.
+    fn compared(&self, z: Tensor<2>, lengths: Option<&Tensor<1>>) -> Latent {
+        let k = self.kept_of(&z);
+        // `None` for activations that are not monotonic; for the others the largest `z` have the largest `phi(z)`.
+        let few = k * SPARSE <= z.dims()[1];
+        if few && let Some(h) = Sparse::select(&z, Rule::Largest(k), lengths, None, self.activation.kernel()) {
+            drop(z); // the widest tensor of all: its memory becomes the code's
+            return h.into();
+        }
+        let y = self.activation.forward(z);
+        let kept = self.kept(&y, lengths);
+        (y * kept).into()
+    }
+
+    fn jvp_compared(&self, z: Tensor<2>, t: Tensor<2>, lengths: Option<&Tensor<1>>) -> (Tensor<2>, Tensor<2>) {
+        let (y, t) = self.activation.jvp(z, t);
+        let kept = self.kept(&y, lengths);
+        (y * kept.clone(), t * kept)
+    }
+
     /// The number of units that are kept in each row of `z`.
     fn kept_of(&self, z: &Tensor<2>) -> usize {
         if self.training.is_enabled() && z.device().is_autodiff() { self.k_training } else { self.k }
@@ -173,11 +190,15 @@ impl TopK {
 
     /// 1 for the kept units and 0 for the others. If several units tie for the last place, only as many as fit are
     /// kept.
-    fn kept(&self, y: &Tensor<2>) -> Tensor<2> {
+    fn kept(&self, y: &Tensor<2>, lengths: Option<&Tensor<1>>) -> Tensor<2> {
         let k = self.kept_of(y);
         // Without autodiff, which would sort on the host and copy the values from a GPU. The result is a constant with
         // respect to `y`.
         let y = y.clone().without_autodiff();
+        let y = match lengths {
+            Some(lengths) => y * lengths.clone().without_autodiff().unsqueeze::<2>(),
+            None => y,
+        };
         let (values, indices) = y.clone().topk_with_indices(k, 1);
         y.zeros_like().scatter(1, indices, values.ones_like(), IndexingUpdateOp::Add)
     }

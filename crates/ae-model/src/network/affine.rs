@@ -89,11 +89,14 @@ impl Affine {
     }
 }
 
-/// `weight` replaced by its projection; it is trained as before.
-pub(super) fn projected(weight: Param<Tensor<2>>, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Param<Tensor<2>> {
-    weight.map(|weight| {
-        let (trains, is_tracked) = (weight.device().is_autodiff(), weight.is_require_grad());
-        let inner = project(weight.without_autodiff());
+/// A parameter replaced by a function of its value without autodiff; it is trained as before.
+pub(crate) fn replaced<const D: usize>(
+    parameter: Param<Tensor<D>>,
+    change: &dyn Fn(Tensor<D>) -> Tensor<D>,
+) -> Param<Tensor<D>> {
+    parameter.map(|value| {
+        let (trains, is_tracked) = (value.device().is_autodiff(), value.is_require_grad());
+        let inner = change(value.without_autodiff());
         if trains { Tensor::from_inner(inner).set_require_grad(is_tracked) } else { inner }
     })
 }

@@ -9,13 +9,14 @@ use schemars::JsonSchema;
 
 use super::{
     conv::{ConvConfig, ConvDecoder, ConvEncoder},
+    dictionary::{DictionaryConfig, DictionaryDecoder, DictionaryEncoder},
     mlp::{Mlp, MlpConfig, TiedMlp},
     sizes::{Counts, MAX_WEIGHTS, Sizes},
     traits::{Decode, Encoder},
 };
 use crate::{Activation, ConfigError, Latent, macros::delegate};
 
-/// The network to build: `mlp`, or `conv` for images.
+/// The network to build: `mlp`, `conv` for images, or `dictionary` for sparse codes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", tag = "kind", rename_all = "snake_case")]
 pub enum Network {
@@ -25,6 +26,8 @@ pub enum Network {
     /// Strided convolutions in the encoder, and transposed convolutions in reverse in the decoder:
     /// [`conv`](super::conv).
     Conv(ConvConfig),
+    /// One atom for each unit of the code: [`dictionary`](super::dictionary).
+    Dictionary(DictionaryConfig),
 }
 
 impl From<MlpConfig> for Network {
@@ -39,6 +42,12 @@ impl From<ConvConfig> for Network {
     }
 }
 
+impl From<DictionaryConfig> for Network {
+    fn from(config: DictionaryConfig) -> Self {
+        Self::Dictionary(config)
+    }
+}
+
 impl Network {
     /// Checks the settings, as far as possible without the data.
     ///
@@ -48,6 +57,30 @@ impl Network {
         match self {
             Self::Mlp(config) => config.check(),
             Self::Conv(config) => config.check(),
+            Self::Dictionary(config) => config.check(),
+        }
+    }
+
+    /// The name of its kind.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Mlp(_) => "mlp",
+            Self::Conv(_) => "conv",
+            Self::Dictionary(_) => "dictionary",
+        }
+    }
+
+    /// Whether it is a dictionary.
+    pub fn is_dictionary(&self) -> bool {
+        matches!(self, Self::Dictionary(_))
+    }
+
+    /// Whether its decoder is a single layer.
+    pub fn has_atoms(&self) -> bool {
+        match self {
+            Self::Mlp(config) => config.decoder_hidden.as_ref().unwrap_or(&config.hidden).is_empty(),
+            Self::Conv(_) => false,
+            Self::Dictionary(_) => true,
         }
     }
 
@@ -64,6 +97,9 @@ impl Network {
         match self {
             Self::Mlp(config) => chain(config.encoder_widths(sizes))?.checked_add(chain(config.decoder_widths(sizes))?),
             Self::Conv(config) => config.weights(sizes)?.checked_mul(2),
+            Self::Dictionary(_) => {
+                chain(vec![sizes.d_input, sizes.reads])?.checked_add(chain(vec![sizes.d_code, sizes.d_output])?)
+            }
         }
     }
 
@@ -74,8 +110,10 @@ impl Network {
     /// or has more layers than can reduce the image; weights are tied, but the encoder reads a mask, or has more
     /// outputs than the code has units.
     pub fn check_sizes(&self, sizes: &Sizes) -> Result<(), ConfigError> {
-        if let Self::Conv(config) = self {
-            config.check_image(sizes.image)?;
+        match self {
+            Self::Mlp(_) => {}
+            Self::Conv(config) => config.check_image(sizes.image)?,
+            Self::Dictionary(config) => config.check_sizes(sizes)?,
         }
         let weights = self.weights(sizes);
         if weights.is_none_or(|weights| weights > MAX_WEIGHTS) {
@@ -86,10 +124,11 @@ impl Network {
                 sizes.d_code
             );
             let (field, widths) = match self {
-                Self::Mlp(config) => ("hidden", &config.hidden),
-                Self::Conv(config) => ("channels", &config.channels),
+                Self::Mlp(config) => ("hidden", format!("{:?}", config.hidden)),
+                Self::Conv(config) => ("channels", format!("{:?}", config.channels)),
+                Self::Dictionary(_) => ("kind", "dictionary".to_string()),
             };
-            return Err(ConfigError::new(field, format!("{widths:?}"), allowed));
+            return Err(ConfigError::new(field, widths, allowed));
         }
         if self.is_tied() && sizes.d_input != sizes.d_output {
             let allowed =
@@ -111,6 +150,7 @@ impl Network {
         match self {
             Self::Mlp(config) => config.counts(sizes),
             Self::Conv(config) => config.counts(sizes),
+            Self::Dictionary(config) => config.counts(sizes),
         }
     }
 
@@ -134,6 +174,10 @@ impl Network {
                 let (encoder, decoder) = config.init(sizes, output, device);
                 (NetworkEncoder::Conv(encoder), NetworkDecoder::Conv(decoder))
             }
+            Self::Dictionary(config) => {
+                let (encoder, decoder) = config.init(sizes, output, device);
+                (NetworkEncoder::Dictionary(encoder), NetworkDecoder::Dictionary(decoder))
+            }
         }
     }
 }
@@ -146,6 +190,8 @@ pub enum NetworkEncoder {
     Mlp(Mlp),
     /// Strided convolutions and an affine layer.
     Conv(ConvEncoder),
+    /// One affine layer around a center.
+    Dictionary(DictionaryEncoder),
 }
 
 impl NetworkEncoder {
@@ -153,6 +199,7 @@ impl NetworkEncoder {
         match self {
             Self::Mlp(network) => network,
             Self::Conv(network) => network,
+            Self::Dictionary(network) => network,
         }
     }
 }
@@ -164,6 +211,7 @@ impl Encoder for NetworkEncoder {
         fn vjp(&self, x: Tensor<2>, u: Tensor<2>) -> Option<Tensor<2>>;
         fn weights(&self) -> Vec<Tensor<2>>;
         fn affine(&self) -> Option<Tensor<2>>;
+        fn center(&self) -> Option<Tensor<1>>;
     }
 }
 
@@ -176,6 +224,8 @@ pub enum NetworkDecoder {
     Tied(TiedMlp),
     /// An affine layer and transposed convolutions.
     Conv(ConvDecoder),
+    /// One atom for each unit.
+    Dictionary(DictionaryDecoder),
 }
 
 impl NetworkDecoder {
@@ -184,6 +234,7 @@ impl NetworkDecoder {
             Self::Mlp(network) => network,
             Self::Tied(network) => network,
             Self::Conv(network) => network,
+            Self::Dictionary(network) => network,
         }
     }
 }
@@ -191,6 +242,9 @@ impl NetworkDecoder {
 impl Decode for NetworkDecoder {
     delegate! {
         fn decode(&self, latent: &Latent, encoder: &dyn Encoder) -> Tensor<2>;
+        fn prefixes(&self, latent: &Latent, encoder: &dyn Encoder, widths: &[usize]) -> Option<Tensor<2>>;
+        fn atoms(&self, encoder: &dyn Encoder) -> Option<Tensor<2>>;
+        fn lengths(&self) -> Option<Tensor<1>>;
     }
 
     fn map_atoms(self, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Option<Self> {
@@ -198,6 +252,7 @@ impl Decode for NetworkDecoder {
             Self::Mlp(network) => network.map_atoms(project).map(Self::Mlp),
             Self::Tied(_) => None,
             Self::Conv(network) => Decode::map_atoms(network, project).map(Self::Conv),
+            Self::Dictionary(network) => network.map_atoms(project).map(Self::Dictionary),
         }
     }
 }

@@ -6,7 +6,7 @@ use burn::{
 };
 
 use super::{
-    Affine, ConvDecoder, ConvEncoder, Mlp, NetworkDecoder, NetworkEncoder, Norm, TiedMlp, conv::ConvLayer,
+    Affine, ConvDecoder, ConvEncoder, DictionaryDecoder, DictionaryEncoder, Mlp, NetworkDecoder, NetworkEncoder, Norm, TiedMlp, conv::ConvLayer,
     norm::LayerNorm,
 };
 use crate::{Activation, Autoencoder, Encoder};
@@ -209,6 +209,36 @@ impl ConvDecoder {
     }
 }
 
+/// Visits a dictionary as two linear layers: the center is part of their biases. Their replacements have the center of
+/// the new decoder.
+fn dictionary(
+    mut encoder: DictionaryEncoder,
+    mut decoder: DictionaryDecoder,
+    visit: &mut dyn FnMut(bool, Layer) -> Layer,
+) -> (DictionaryEncoder, DictionaryDecoder) {
+    let product = |center: Tensor<1>, weight: &Tensor<2>| {
+        ae_kernels::matmul(center.unsqueeze::<2>(), weight.clone()).squeeze_dim::<1>(0)
+    };
+    let (weight, bias) = (encoder.weight.val(), encoder.bias.val());
+    let bias = match encoder.center() {
+        Some(center) => bias - product(center, &weight),
+        None => bias,
+    };
+    let (weight, bias) = linear(weight, bias, &mut |layer| visit(false, layer));
+    let center = decoder.bias.as_ref().map(Param::val).or_else(|| encoder.center());
+    let center = center.expect("a dictionary has a center or a bias");
+    let (atoms, center) = linear(decoder.weight.val(), center, &mut |layer| visit(true, layer));
+    activate(decoder.output, &mut |layer| visit(true, layer));
+    encoder.bias = Param::from_tensor(match encoder.center {
+        Some(_) => bias + product(center.clone(), &weight),
+        None => bias,
+    });
+    encoder.center = encoder.center.map(|_| Param::from_tensor(center.clone()));
+    decoder.bias = decoder.bias.map(|_| Param::from_tensor(center));
+    (encoder.weight, decoder.weight) = (Param::from_tensor(weight), Param::from_tensor(atoms));
+    (encoder, decoder)
+}
+
 impl Autoencoder<NetworkEncoder, NetworkDecoder> {
     /// Calls `visit` with each layer of the encoder (`false`) and then of the decoder (`true`), in their order, without
     /// what is only needed in training. The layer that it returns, of the same kind and shape, replaces the layer. A
@@ -217,16 +247,25 @@ impl Autoencoder<NetworkEncoder, NetworkDecoder> {
     /// # Panics
     /// A layer is replaced by one of another kind.
     pub fn map_layers(self, mut visit: impl FnMut(bool, Layer) -> Layer) -> Self {
+        if let (NetworkEncoder::Dictionary(encoder), NetworkDecoder::Dictionary(decoder)) =
+            (&self.encoder, &self.decoder)
+        {
+            let (encoder, decoder) = dictionary(encoder.clone(), decoder.clone(), &mut visit);
+            let (encoder, decoder) = (NetworkEncoder::Dictionary(encoder), NetworkDecoder::Dictionary(decoder));
+            return Self { encoder, decoder, ..self };
+        }
         let of_encoder = &mut |layer| visit(false, layer);
         let encoder = match self.encoder {
             NetworkEncoder::Mlp(network) => NetworkEncoder::Mlp(network.map_layers(of_encoder)),
             NetworkEncoder::Conv(network) => NetworkEncoder::Conv(network.map_layers(of_encoder)),
+            NetworkEncoder::Dictionary(_) => panic!("a dictionary's encoder with another decoder"),
         };
         let of_decoder = &mut |layer| visit(true, layer);
         let decoder = match self.decoder {
             NetworkDecoder::Mlp(network) => NetworkDecoder::Mlp(network.map_layers(of_decoder)),
             NetworkDecoder::Tied(network) => NetworkDecoder::Tied(network.map_layers(encoder.weights(), of_decoder)),
             NetworkDecoder::Conv(network) => NetworkDecoder::Conv(network.map_layers(of_decoder)),
+            NetworkDecoder::Dictionary(_) => panic!("a dictionary's decoder with another encoder"),
         };
         Self { encoder, decoder, ..self }
     }

@@ -6,6 +6,7 @@
 pub mod affine;
 mod config;
 pub mod conv;
+pub mod dictionary;
 mod dropout;
 pub mod initialization;
 pub mod layers;
@@ -19,6 +20,7 @@ mod traits;
 pub use affine::{Affine, AffineConfig};
 pub use config::{Network, NetworkDecoder, NetworkEncoder};
 pub use conv::{ConvConfig, ConvDecoder, ConvEncoder, ConvLayer, ConvLayerConfig};
+pub use dictionary::{DictionaryConfig, DictionaryDecoder, DictionaryEncoder};
 pub use initialization::Initialization;
 pub use mlp::{Mlp, MlpConfig, TiedMlp};
 pub use norm::{Norm, NormKind};

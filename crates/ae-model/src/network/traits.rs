@@ -43,6 +43,12 @@ pub trait Encoder {
     fn affine(&self) -> Option<Tensor<2>> {
         None
     }
+
+    /// What it subtracts from the input, `[d_input]`, and a [dictionary](super::dictionary)'s decoder adds again.
+    /// Default: `None`, nothing.
+    fn center(&self) -> Option<Tensor<1>> {
+        None
+    }
 }
 
 /// The map from codes to reconstructions.
@@ -66,6 +72,25 @@ pub trait Decoder {
 pub trait Decode {
     /// The decoder's output for a latent, `[batch, d_output]`.
     fn decode(&self, latent: &Latent, encoder: &dyn Encoder) -> Tensor<2>;
+
+    /// The decoder's outputs for the first `w` units only, for each `w` of `widths` (in ascending order):
+    /// `[widths * batch, d_output]`, all rows of the first width first. Default: `None`, and each is decoded by itself.
+    fn prefixes(&self, latent: &Latent, encoder: &dyn Encoder, widths: &[usize]) -> Option<Tensor<2>> {
+        let _ = (latent, encoder, widths);
+        None
+    }
+
+    /// The matrix `W`, `[d_code, d_output]`, of a decoder `h W + b`. Default: `None`, it is another function.
+    fn atoms(&self, encoder: &dyn Encoder) -> Option<Tensor<2>> {
+        let _ = encoder;
+        None
+    }
+
+    /// The length of each unit's atom, `[d_code]`, where units are compared by what they add to the reconstruction.
+    /// Default: `None`, they are compared by their values.
+    fn lengths(&self) -> Option<Tensor<1>> {
+        None
+    }
 
     /// As [`Decoder::map_atoms`].
     fn map_atoms(self, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Option<Self>

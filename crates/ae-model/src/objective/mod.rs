@@ -56,11 +56,13 @@ pub struct Objective {
     pub constraints: Vec<Arc<dyn Constraint>>,
     /// Fraction of the training that is done, in `[0, 1]`, for weights that change with it. Default: 1.
     pub progress: f64,
+    /// Rows of an epoch, for penalties that depend on it; 0 if unknown. Default: 0.
+    pub epoch_rows: usize,
 }
 
 impl Default for Objective {
     fn default() -> Self {
-        Self { penalties: Vec::new(), corruption: Corruption::default(), constraints: Vec::new(), progress: 1.0 }
+        Self { penalties: Vec::new(), corruption: Corruption::default(), constraints: Vec::new(), progress: 1.0, epoch_rows: 0 }
     }
 }
 
@@ -81,6 +83,12 @@ impl Objective {
     pub fn with_constraint(mut self, constraint: impl Constraint + 'static) -> Self {
         self.constraints.push(Arc::new(constraint));
         self
+    }
+
+    /// Whether it needs to know when each unit was last active: a model for it has an
+    /// [`Activity`](crate::Activity).
+    pub fn reads_activity(&self) -> bool {
+        self.penalties.iter().any(|penalty| penalty.reads_activity())
     }
 
     /// The names of the loss's terms, the reconstruction first.
@@ -119,8 +127,17 @@ impl Objective {
         } else {
             Corrupted { x, visible: observed.clone(), weights: observed, hidden: None }
         };
-        let forward = model.forward(corrupted.x.clone(), corrupted.visible.clone());
-        self.evaluate_on(model, target, corrupted, forward)
+        let (x, visible) = (corrupted.x.clone(), corrupted.visible.clone());
+        let forward = match self.penalties.iter().any(|penalty| penalty.reads_z()) {
+            true => model.forward_with_z(x, visible),
+            false => model.forward(x, visible),
+        };
+        let is_training = target.device().is_autodiff();
+        let evaluation = self.evaluate_on(model, target, corrupted, forward);
+        if let (true, Some(activity)) = (is_training, &model.activity) {
+            activity.update(&evaluation.forward.latent);
+        }
+        evaluation
     }
 
     /// The objective that selects the best epoch, on validation examples; `None` if that is
@@ -154,7 +171,8 @@ impl Objective {
         }
         let parts = model.parts();
         let read = parts.read(corrupted.x.clone(), corrupted.visible.clone());
-        let latent = model.code.draw(model.encoder.forward(read));
+        let z = model.encoder.forward(read);
+        let latent = if model.code.is_stochastic() { model.code.draw(z) } else { parts.code_of(z) };
         let output = parts.decode(&latent);
         self.evaluate_on(model, target, corrupted, Forward { latent, output })
     }
@@ -169,11 +187,16 @@ impl Objective {
         let progress = if target.device().is_autodiff() { self.progress } else { 1.0 };
         // The weights are for the features of the input; a target of another shape has none.
         let weights = corrupted.weights.filter(|weights| weights.dims() == target.dims());
-        let value = model.loss(target.clone(), forward.output.clone(), weights);
+        let value = model.loss(target.clone(), forward.output.clone(), weights.clone());
         let mut terms = vec![Term { name: model.loss_name(), weight: 1.0, value }];
         terms.extend(model.code.terms(&forward.latent, progress));
         if !self.penalties.is_empty() {
+            let idle = model.activity.as_ref().filter(|_| target.device().is_autodiff());
             let context = Context {
+                idle: idle.map(|activity| activity.idle(&target)),
+                epoch_rows: self.epoch_rows,
+                weights,
+                reconstruction: &|target, output, weights| model.loss(target, output, weights),
                 model: &model.parts(),
                 input: corrupted.x,
                 target,

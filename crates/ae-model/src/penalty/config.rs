@@ -64,6 +64,11 @@ impl PenaltyConfig {
         self.0.iter().try_for_each(|part| part.check().map_err(|error| error.within(part.name())))
     }
 
+    /// The name of a penalty that needs a decoder of a single layer without activation, if there is one.
+    pub fn needing_atoms(&self) -> Option<&'static str> {
+        self.0.iter().find(|part| part.needs_atoms()).map(|part| part.name())
+    }
+
     /// The penalties, with their names in the configuration.
     pub fn init(&self) -> Vec<Arc<dyn Penalty>> {
         self.0
@@ -95,5 +100,17 @@ impl Penalty for Renamed {
 
     fn check(&self) -> Result<(), ConfigError> {
         self.penalty.check()
+    }
+
+    fn reads_z(&self) -> bool {
+        self.penalty.reads_z()
+    }
+
+    fn reads_activity(&self) -> bool {
+        self.penalty.reads_activity()
+    }
+
+    fn needs_atoms(&self) -> bool {
+        self.penalty.needs_atoms()
     }
 }

@@ -11,7 +11,7 @@ use super::{Context, Penalty};
 use crate::{ConfigError, Settings, Weight};
 
 /// L1: sum of the magnitudes of the units, `sum_j |h_j|`, which pulls most of them towards 0 (Olshausen and Field
-/// 1996).
+/// 1996); of a dictionary, of `h_j |d_j|`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct L1 {
@@ -46,6 +46,6 @@ impl Penalty for L1 {
     }
 
     fn value(&self, context: &Context) -> Tensor<1> {
-        context.latent.code.clone().abs().sum_dim(1).squeeze_dim(1)
+        context.contributions().sum_dim(1).squeeze_dim(1)
     }
 }

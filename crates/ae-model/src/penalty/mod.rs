@@ -4,23 +4,35 @@
 //! [`Objective::with_penalty`](crate::Objective::with_penalty). One that a [`Recipe`](crate::Recipe) can name also has
 //! [`Settings`](crate::Settings), and a line in the [`Registry`](crate::Registry).
 
+pub mod aux_k;
 mod config;
 pub mod contractive;
 pub mod contractive_hessian;
+pub mod gate;
+pub mod gate_reconstruction;
 pub mod kl_rate;
 pub mod l1;
+pub mod matryoshka;
+pub mod pre_activation;
+pub mod tanh;
 
 use std::{borrow::Cow, fmt::Debug};
 
 use burn::tensor::Tensor;
 
+pub use aux_k::AuxK;
 pub use config::PenaltyConfig;
 pub use contractive::Contractive;
 pub use contractive_hessian::ContractiveHessian;
+pub use gate::Gate;
+pub use gate_reconstruction::GateReconstruction;
 pub use kl_rate::KlRate;
 pub use l1::L1;
+pub use matryoshka::Matryoshka;
+pub use pre_activation::PreActivation;
+pub use tanh::Tanh;
 
-use crate::{ConfigError, Latent, Parts, registry::settings::name_of};
+use crate::{Activation, ConfigError, Latent, Parts, registry::settings::name_of};
 
 /// What a penalty is computed from.
 pub struct Context<'a> {
@@ -38,6 +50,54 @@ pub struct Context<'a> {
     pub output: Tensor<2>,
     /// Fraction of the training that is done, in `[0, 1]`; 1 after training.
     pub progress: f64,
+    /// Weight of each feature of the target in the reconstruction loss, `[batch, d_output]`; 1 if `None`.
+    pub weights: Option<Tensor<2>>,
+    /// Training rows since each unit was last active, `[d_code]`, before this batch. `None` after training, and if no
+    /// penalty [reads it](Penalty::reads_activity).
+    pub idle: Option<Tensor<1>>,
+    /// Rows of an epoch; 0 if unknown.
+    pub epoch_rows: usize,
+    /// The reconstruction loss, as [`loss`](Self::loss).
+    pub(crate) reconstruction: &'a ReconstructionLoss<'a>,
+}
+
+/// The reconstruction loss per example, of a target, the decoder's output and the weights of the features.
+pub(crate) type ReconstructionLoss<'a> = dyn Fn(Tensor<2>, Tensor<2>, Option<Tensor<2>>) -> Tensor<1> + 'a;
+
+/// Rows after which a unit is dead, if the length of an epoch is not known.
+const DEAD_AFTER: usize = 100_000;
+
+impl Context<'_> {
+    /// The reconstruction loss per example of another output for a target, `[batch]`, as
+    /// [`Autoencoder::loss`](crate::Autoencoder::loss).
+    pub fn loss(&self, target: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
+        (self.reconstruction)(target, output, weights)
+    }
+
+    /// The magnitudes of the units, `[batch, d_code]`; of a dictionary, times the lengths of their atoms, which is what
+    /// they add to the reconstruction.
+    pub fn contributions(&self) -> Tensor<2> {
+        let code = self.latent.code.clone();
+        // Units that cannot be negative are their own magnitudes. The derivative of the magnitude at 0 is 0, which would
+        // hide the estimated derivative of a unit just below its threshold.
+        let magnitudes = if self.model.code.activation() == Activation::Relu { code } else { code.abs() };
+        match self.model.decoder.lengths() {
+            Some(lengths) => magnitudes * lengths.unsqueeze::<2>(),
+            None => magnitudes,
+        }
+    }
+
+    /// 1 for units that were not active for more than this number of rows (half an epoch if it is 0), and 0 for the
+    /// others: `[d_code]`, a constant. `None` after training.
+    pub fn dead(&self, after: usize) -> Option<Tensor<1>> {
+        let after = match (after, self.epoch_rows) {
+            (0, 0) => DEAD_AFTER,
+            (0, rows) => rows / 2,
+            (after, _) => after,
+        };
+        let dead = self.idle.as_ref()?.clone().greater_elem(after as f64).float().cast(self.latent.code.dtype());
+        Some(if self.latent.code.device().is_autodiff() { Tensor::from_inner(dead) } else { dead })
+    }
 }
 
 /// A regularization term of the loss.
@@ -74,6 +134,22 @@ pub trait Penalty: Debug + Send + Sync {
 
     /// The value `Omega` per example, `[batch]`.
     fn value(&self, context: &Context) -> Tensor<1>;
+
+    /// Whether it needs the encoder's output in the latent ([`Latent::z`]). Default: false.
+    fn reads_z(&self) -> bool {
+        false
+    }
+
+    /// Whether it needs to know when each unit was last active ([`Context::idle`]). Default: false.
+    fn reads_activity(&self) -> bool {
+        false
+    }
+
+    /// Whether it needs a decoder that is a single layer without activation ([`Decode::atoms`](crate::Decode::atoms)).
+    /// Default: false.
+    fn needs_atoms(&self) -> bool {
+        false
+    }
 
     /// Checks the settings.
     ///

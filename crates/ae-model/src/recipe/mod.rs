@@ -15,7 +15,7 @@ pub use inputs::Inputs;
 pub use output::Output;
 
 use crate::{
-    Activation, Autoencoder, ConfigError, Head, Objective, Registry,
+    Activation, Activity, Autoencoder, ConfigError, Head, Objective, Registry,
     code::CodeConfig,
     constraint::ConstraintConfig,
     corruption::CorruptionConfig,
@@ -189,6 +189,12 @@ impl Recipe {
             let allowed = "false with a `constraint`, because a tied decoder has no weights of its own";
             return Err(ConfigError::new("network.tied", true, allowed));
         }
+        if let Some(name) = self.penalty.needing_atoms()
+            && !self.network.has_atoms()
+        {
+            let allowed = format!("a dictionary, or an mlp without hidden layers, with `penalty.{name}`");
+            return Err(ConfigError::new("network.kind", self.network.name(), allowed));
+        }
         if self.penalty.get::<KlRate>().is_some() {
             if self.code.fixes_activity() {
                 let allowed = "another with `penalty.kl_rate`, such as deterministic: this one \
@@ -246,7 +252,7 @@ impl Recipe {
         let gives_values = !self.reconstruction.reads_logits() && inputs.layout.is_none();
         let output = match self.output {
             Output::Fixed(activation) => activation,
-            Output::Auto if inputs.unit_range && gives_values => Activation::Sigmoid,
+            Output::Auto if inputs.unit_range && gives_values && !self.network.is_dictionary() => Activation::Sigmoid,
             Output::Auto => Activation::Identity,
         };
         let (encoder, decoder) = self.network.init(&self.sizes(inputs), output, device);
@@ -258,7 +264,9 @@ impl Recipe {
             .with_variance(self.variance.init(inputs.numbers(), device))
             .with_mask_input(self.mask_input);
         model.visit(&mut Draw);
-        self.objective(inputs).constrained(model)
+        let objective = self.objective(inputs);
+        let activity = objective.reads_activity().then(|| Activity::new(self.code_dim, device));
+        objective.constrained(model.with_activity(activity))
     }
 
     /// The objective to train the model for, on data like `inputs`.

@@ -11,7 +11,7 @@ use crate::Activation;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(crate = "burn::serde", try_from = "String", into = "String")]
 pub enum Output {
-    /// Depends on the data: sigmoid for data in `[0, 1]`, and identity for other data and for logits.
+    /// Depends on the data: sigmoid for data in `[0, 1]`, and identity for other data, for logits and for dictionaries.
     #[default]
     Auto,
     /// This activation.

@@ -166,6 +166,7 @@ impl Estimate {
             widths: match recipe.network {
                 Network::Mlp(_) => "model.network.hidden",
                 Network::Conv(_) => "model.network.channels",
+                Network::Dictionary(_) => "model.code_dim",
             },
         }
     }

@@ -123,6 +123,12 @@ pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
             extra = "threshold = state.pop(\"code.threshold\")\n".to_string();
             code += "    h = h * (h >= threshold)\n";
         }
+        Plain::Above(threshold) => {
+            state.insert("code.threshold".to_string(), Numbers::of(*threshold)?);
+            extra = "threshold = state.pop(\"code.threshold\")\n".to_string();
+            // The thresholds are not negative: `h = max(0, z)` is above one exactly where `z` is.
+            code += "    h = h * (h > threshold)\n";
+        }
     }
     let mask = if trained.model.mask_input {
         "    x = torch.cat([x, (~missing).float()], 1)  # the mask is the second half\n"

@@ -74,8 +74,10 @@ impl Code for AnyCode {
         fn check(&self, d_code: usize) -> Result<(), ConfigError>;
         fn reads(&self, d_code: usize) -> usize;
         fn forward(&self, z: Tensor<2>) -> Latent;
+        fn forward_by(&self, z: Tensor<2>, lengths: &Tensor<1>) -> Latent;
         fn given(&self, h: Tensor<2>) -> Latent;
         fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)>;
+        fn jvp_by(&self, z: Tensor<2>, t: Tensor<2>, lengths: &Tensor<1>) -> Option<(Tensor<2>, Tensor<2>)>;
         fn is_diagonal(&self) -> bool;
         fn is_elementwise(&self) -> bool;
         fn activation(&self) -> Activation;
@@ -85,8 +87,21 @@ impl Code for AnyCode {
         fn divergence(&self, latent: &Latent) -> Option<Tensor<1>>;
         fn terms(&self, latent: &Latent, progress: f64) -> Vec<Term>;
         fn term_names(&self) -> Vec<Cow<'static, str>>;
+        fn thresholds(&self) -> Option<Tensor<1>>;
         fn sample(&self, count: usize, d_code: usize, device: &Device) -> Option<Tensor<2>>;
         fn plain(&self) -> Option<Plain>;
+    }
+
+    fn start(&mut self, z: Tensor<2>) {
+        self.0.code_mut().start(z);
+    }
+
+    fn calibrate(&mut self, scores: &mut dyn Iterator<Item = Tensor<2>>) {
+        self.0.code_mut().calibrate(scores);
+    }
+
+    fn rescale(&mut self, factors: &Tensor<1>) {
+        self.0.code_mut().rescale(factors);
     }
 
     fn after_step(&mut self, progress: f64) {

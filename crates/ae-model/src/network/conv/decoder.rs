@@ -5,7 +5,7 @@ use burn::{module::Module, nn::Dropout, tensor::Tensor};
 use super::ConvLayer;
 use crate::{
     Activation,
-    network::{Affine, Decoder, Norm, affine::projected, dropout::dropped},
+    network::{Affine, Decoder, Norm, affine::replaced, dropout::dropped},
 };
 
 /// An affine layer from the code, and transposed convolutions.
@@ -49,7 +49,7 @@ impl Decoder for ConvDecoder {
     }
 
     fn map_atoms(mut self, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Option<Self> {
-        self.code.weight = projected(self.code.weight, project);
+        self.code.weight = replaced(self.code.weight, project);
         Some(self)
     }
 }

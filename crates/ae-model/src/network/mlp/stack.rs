@@ -4,7 +4,7 @@ use burn::{module::Module, nn::Dropout, tensor::Tensor};
 
 use crate::{
     Activation, Latent,
-    network::{Affine, Decode, Encoder, Norm, affine::projected, dropout::dropped},
+    network::{Affine, Decode, Encoder, Norm, affine::replaced, dropout::dropped},
 };
 
 /// A stack of affine layers, with an activation between them and one at the end.
@@ -141,9 +141,13 @@ impl Decode for Mlp {
         })
     }
 
+    fn atoms(&self, _encoder: &dyn Encoder) -> Option<Tensor<2>> {
+        self.affine()
+    }
+
     fn map_atoms(mut self, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Option<Self> {
         let first = self.layers.first_mut()?;
-        first.weight = projected(first.weight.clone(), project);
+        first.weight = replaced(first.weight.clone(), project);
         Some(self)
     }
 }

@@ -41,4 +41,11 @@ impl Decode for TiedMlp {
             activated(x, latent.sparse.as_ref().filter(|_| index == 0), weight, bias, activation)
         })
     }
+
+    fn atoms(&self, encoder: &dyn Encoder) -> Option<Tensor<2>> {
+        match (encoder.affine(), self.biases.len(), self.output) {
+            (Some(weight), 1, Activation::Identity) => Some(weight.transpose()),
+            _ => None,
+        }
+    }
 }

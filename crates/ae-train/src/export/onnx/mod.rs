@@ -77,6 +77,12 @@ impl Builder {
                 let kept = self.node("Cast", &[&kept], vec![int("to", i64::from(FLOAT))]);
                 self.node("Mul", &[&h, &kept], Vec::new())
             }
+            Plain::Above(threshold) => {
+                let threshold = self.constant(Numbers::of(*threshold)?);
+                let kept = self.node("Greater", &[&z, &threshold], Vec::new());
+                let kept = self.node("Cast", &[&kept], vec![int("to", i64::from(FLOAT))]);
+                self.node("Mul", &[&h, &kept], Vec::new())
+            }
         })
     }
 

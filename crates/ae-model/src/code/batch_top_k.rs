@@ -1,0 +1,292 @@
+//! Batch top-k: the `k B` largest values of a batch of `B` rows are kept, so that `k` units are active in a row on
+//! average, and rows differ in how many they need (Bussmann et al. 2024).
+//!
+//! After training there is no batch to compare with. A unit is then active where `phi(z)`, or `z_j |d_j|` with the atoms
+//! of a [dictionary](crate::network::dictionary), is greater than one threshold. During training that is a running
+//! average of the smallest value kept in a batch. It is biased: other tools with such an average have had three times
+//! as many active units as they were trained with. So the threshold is [calibrated](crate::Code::calibrate) when
+//! training is over: it is the value above which `k` units are active on average over training rows.
+
+use ae_kernels::{Rule, Sparse};
+use burn::{
+    module::{Flag, Module, Param, RunningState},
+    serde::{Deserialize, Serialize},
+    tensor::{Device, Tensor},
+};
+use schemars::JsonSchema;
+
+use super::{AnyCode, CodeSettings, Plain};
+use crate::{Activation, Code, ConfigError, Latent, Settings, precision::indicator};
+
+/// Weight of a batch in the running average of the threshold.
+const MOMENTUM: f64 = 0.01;
+/// The sparse kernels are used if the code has at least this many times `k` units; below that they are slower.
+const SPARSE: usize = 8;
+/// How many times as many values as are active are kept in a calibration, before all rows are known.
+const SPARE: usize = 4;
+
+/// Batch top-k: the `k B` largest values of a batch of `B` rows are kept, the others are 0 (Bussmann et al. 2024).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(crate = "burn::serde", default, deny_unknown_fields)]
+pub struct BatchTopKConfig {
+    /// Number of units that a row keeps on average, greater than 0 and at most the width of the code; it may have a
+    /// fraction. Default: 32.
+    pub k: f64,
+    /// Number of units kept at the start of training, from which it decreases linearly to `k`; `k` up to the width of
+    /// the code, or 0 for always `k`. Default: 0.
+    pub k_start: f64,
+    /// Fraction of the training after which `k` is reached, in `(0, 1]`. Default: 0.5.
+    pub anneal: f64,
+}
+
+crate::macros::setters! {
+    BatchTopKConfig {
+        with_k_start(k_start: f64),
+        with_anneal(anneal: f64),
+    }
+}
+
+impl BatchTopKConfig {
+    /// A code of which a row keeps `k` units on average, greater than 0 and at most the width of the code.
+    pub fn new(k: f64) -> Self {
+        Self { k, ..Self::default() }
+    }
+
+    /// The code, for `d_code` units. It keeps `k` units in training too, until [`Code::after_step`] is called.
+    pub fn init(&self, _d_code: usize, device: &Device) -> BatchTopK {
+        let unset = || RunningState::new(Tensor::zeros([1], &device.clone().inner()));
+        BatchTopK {
+            training: Param::from_bool(true),
+            running: unset(),
+            calibrated: unset(),
+            k: self.k,
+            k_start: self.k_start.max(self.k),
+            anneal: self.anneal,
+            k_training: self.k,
+        }
+    }
+}
+
+impl Default for BatchTopKConfig {
+    fn default() -> Self {
+        Self { k: 32.0, k_start: 0.0, anneal: 0.5 }
+    }
+}
+
+impl Settings for BatchTopKConfig {
+    const NAME: &'static str = "batch_top_k";
+}
+
+impl CodeSettings for BatchTopKConfig {
+    fn check(&self, d_code: usize) -> Result<(), ConfigError> {
+        let most = d_code as f64;
+        if !(self.k > 0.0 && self.k <= most) {
+            let allowed = format!("greater than 0, and at most the width of the code, which is {d_code}");
+            return Err(ConfigError::new("k", self.k, allowed));
+        }
+        if self.k_start != 0.0 && !(self.k_start >= self.k && self.k_start <= most) {
+            let allowed = format!("0 (no annealing), or `k` ({}) to the width of the code ({d_code})", self.k);
+            return Err(ConfigError::new("k_start", self.k_start, allowed));
+        }
+        if self.anneal > 0.0 && self.anneal <= 1.0 {
+            return Ok(());
+        }
+        Err(ConfigError::new("anneal", self.anneal, "greater than 0 and at most 1"))
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Relu
+    }
+
+    fn fixes_activity(&self) -> bool {
+        true
+    }
+
+    fn build(&self, d_code: usize, device: &Device) -> AnyCode {
+        AnyCode::new(self.init(d_code, device))
+    }
+}
+
+/// Keeps the `k B` largest values of a batch in training, and those above a threshold afterwards.
+#[derive(Module, Debug)]
+pub struct BatchTopK {
+    /// Whether the units of a batch compete in training; off in a frozen part of a model, which uses the threshold.
+    pub training: Param<Flag>,
+    /// Running average of the smallest positive value kept in a batch, `[1]`; 0 before the first.
+    pub running: RunningState<Tensor<1>>,
+    /// The calibrated threshold, `[1]`; 0 before the calibration.
+    pub calibrated: RunningState<Tensor<1>>,
+    /// Units kept in a row on average after training.
+    #[module(skip)]
+    pub k: f64,
+    /// Units kept at the start of training.
+    #[module(skip)]
+    pub k_start: f64,
+    /// Fraction of the training after which `k` is reached.
+    #[module(skip)]
+    pub anneal: f64,
+    /// Units currently kept in training.
+    #[module(skip)]
+    pub k_training: f64,
+}
+
+impl Code for BatchTopK {
+    fn forward(&self, z: Tensor<2>) -> Latent {
+        self.compared(z, None)
+    }
+
+    fn forward_by(&self, z: Tensor<2>, lengths: &Tensor<1>) -> Latent {
+        self.compared(z, Some(lengths))
+    }
+
+    fn given(&self, h: Tensor<2>) -> Latent {
+        let few = self.k as usize * SPARSE <= h.dims()[1];
+        // The number of active units is an average: single rows have more.
+        let sparse = if few { Sparse::of(&h, self.k as usize * SPARSE / 2 + 1) } else { None };
+        Latent { sparse, ..h.into() }
+    }
+
+    fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
+        Some(self.jvp_compared(z, t, None))
+    }
+
+    fn jvp_by(&self, z: Tensor<2>, t: Tensor<2>, lengths: &Tensor<1>) -> Option<(Tensor<2>, Tensor<2>)> {
+        Some(self.jvp_compared(z, t, Some(lengths)))
+    }
+
+    fn is_diagonal(&self) -> bool {
+        true
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Relu
+    }
+
+    fn after_step(&mut self, progress: f64) {
+        let left = 1.0 - (progress / self.anneal).min(1.0);
+        self.k_training = self.k + (self.k_start - self.k).max(0.0) * left;
+    }
+
+    fn calibrate(&mut self, scores: &mut dyn Iterator<Item = Tensor<2>>) {
+        let (mut rows, mut largest) = (0, Vec::new());
+        let descending = |a: &f32, b: &f32| b.total_cmp(a);
+        for scores in scores {
+            rows += scores.dims()[0];
+            let spare = ((self.k * rows as f64).ceil() as usize + 1) * SPARE;
+            largest.extend(scores.into_data().iter::<f32>().filter(|score| *score > 0.0));
+            if largest.len() > spare {
+                largest.select_nth_unstable_by(spare, descending);
+                largest.truncate(spare);
+            }
+        }
+        let active = (self.k * rows as f64).round() as usize;
+        if active == 0 {
+            return;
+        }
+        // Between the last value that is active and the first that is not.
+        let threshold = match active < largest.len() {
+            true => {
+                let (before, first, _) = largest.select_nth_unstable_by(active, descending);
+                let last = before.iter().copied().fold(f32::INFINITY, f32::min);
+                // The middle of two neighbors rounds to one of them, and must not be the larger.
+                let middle = *first + (last - *first) / 2.0;
+                if middle < last { middle } else { *first }
+            }
+            false => f32::MIN_POSITIVE,
+        };
+        let device = self.calibrated.value_sync().device();
+        self.calibrated.update(Tensor::from_floats([threshold], &device));
+    }
+
+    fn plain(&self) -> Option<Plain> {
+        Some(Plain::Above(Box::new(Tensor::from_floats([self.threshold()], &Device::default()))))
+    }
+}
+
+impl BatchTopK {
+    /// The threshold above which a unit is active after training: the calibrated one, or else the running average.
+    pub fn threshold(&self) -> f32 {
+        let of = |state: &RunningState<Tensor<1>>| state.value_sync().into_scalar::<f32>();
+        let calibrated = of(&self.calibrated);
+        if calibrated > 0.0 { calibrated } else { of(&self.running) }
+    }
+
+    fn is_training(&self, z: &Tensor<2>) -> bool {
+        self.training.is_enabled() && z.device().is_autodiff() && z.dims()[0] > 0
+    }
+
+    fn rule(&self, z: &Tensor<2>) -> Rule {
+        let [rows, width] = z.dims();
+        match self.is_training(z) {
+            true => Rule::LargestOfAll(((self.k_training * rows as f64).round() as usize).clamp(1, rows * width)),
+            false => Rule::Above(self.threshold().max(0.0)),
+        }
+    }
+
+    /// The code, of units that are compared by the lengths of their atoms, if given.
+    fn compared(&self, z: Tensor<2>, lengths: Option<&Tensor<1>>) -> Latent {
+        let rule = self.rule(&z);
+        if let Some(h) = Sparse::select(&z, rule, lengths, None, Activation::Relu.kernel()) {
+            if let (Rule::LargestOfAll(_), Some(least)) = (rule, h.least_positive(lengths)) {
+                self.observe(Tensor::from_floats([least], &z.device().inner()));
+            }
+            drop(z); // the widest tensor of all: its memory becomes the code's
+            return h.into();
+        }
+        let kept = kept(&z, rule, lengths);
+        let h = Activation::Relu.forward(z) * kept;
+        if let Rule::LargestOfAll(_) = rule {
+            self.observe(smallest(&h.clone().without_autodiff(), lengths));
+        }
+        h.into()
+    }
+
+    fn jvp_compared(&self, z: Tensor<2>, t: Tensor<2>, lengths: Option<&Tensor<1>>) -> (Tensor<2>, Tensor<2>) {
+        let kept = kept(&z, Rule::Above(self.threshold().max(0.0)), lengths);
+        let (y, t) = Activation::Relu.jvp(z, t);
+        (y * kept.clone(), t * kept)
+    }
+
+    /// Adds the smallest positive value kept in a batch to the running average, which starts at the first.
+    fn observe(&self, least: Tensor<1>) {
+        let running = self.running.value_sync().to_device(&least.device()).cast(least.dtype());
+        // Without a positive value there is nothing to average.
+        let none = least.clone().is_finite().bool_not();
+        let first = running.clone().lower_equal_elem(0.0);
+        let average = running.clone() + (least.clone() - running.clone()).mul_scalar(MOMENTUM);
+        let next = average.mask_where(first, least).mask_where(none, running);
+        self.running.update(next.detach());
+    }
+}
+
+/// `z` times the lengths, if given.
+fn scores(z: &Tensor<2>, lengths: Option<&Tensor<1>>) -> Tensor<2> {
+    let z = z.clone().without_autodiff();
+    match lengths {
+        Some(lengths) => z * lengths.clone().without_autodiff().unsqueeze::<2>(),
+        None => z,
+    }
+}
+
+/// 1 for the values that are kept and 0 for the others. It is a constant with respect to `z`.
+fn kept(z: &Tensor<2>, rule: Rule, lengths: Option<&Tensor<1>>) -> Tensor<2> {
+    let scores = scores(z, lengths);
+    match rule {
+        Rule::LargestOfAll(count) => {
+            let [rows, width] = scores.dims();
+            let flat = scores.reshape([1, rows * width]);
+            let (values, indices) = flat.clone().topk_with_indices(count, 1);
+            let ones = values.ones_like();
+            flat.zeros_like().scatter(1, indices, ones, burn::tensor::IndexingUpdateOp::Add).reshape([rows, width])
+        }
+        Rule::Above(threshold) => indicator(scores.clone().greater_elem(threshold), &scores),
+        Rule::Largest(_) => unreachable!("not a rule of this code"),
+    }
+}
+
+/// The smallest positive score of a code, `[1]`; infinite if there is none.
+fn smallest(h: &Tensor<2>, lengths: Option<&Tensor<1>>) -> Tensor<1> {
+    let scores = scores(h, lengths);
+    let inactive = scores.clone().lower_equal_elem(0.0);
+    scores.mask_fill(inactive, f32::INFINITY).min()
+}

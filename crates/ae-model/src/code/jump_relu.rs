@@ -1,0 +1,240 @@
+//! JumpReLU: a unit is `z` where `z` is greater than a threshold of its own, which is trained, and 0 elsewhere
+//! (Erichson et al. 2019; Rajamanoharan et al. 2024).
+//!
+//! `h_j = z_j [z_j > theta_j]` jumps, so that its derivative by the threshold is 0 almost everywhere. In training it is
+//! estimated from the values within half a `bandwidth` of the threshold, as is that of the number of active units `L0`:
+//! `dh/dtheta = -theta/e [|z - theta| < e/2]` and `dL0/dtheta = -1/e [|z - theta| < e/2]`. Their averages over a batch
+//! estimate the derivatives of the averages.
+//!
+//! The term `l0` of the loss is `(L0 - k)^2 / k` for a target `k`, per example, which holds the number of active units
+//! at the target. Without a target it is `L0` itself.
+//!
+//! The threshold itself is trained, not its logarithm, which Adam moves so slowly that `L0` never falls.
+
+use std::borrow::Cow;
+
+use burn::{
+    module::{Flag, Module, Param},
+    serde::{Deserialize, Serialize},
+    tensor::{Device, Tensor},
+};
+use schemars::JsonSchema;
+
+use super::{AnyCode, CodeSettings, Plain};
+use crate::{
+    Activation, Code, ConfigError, Latent, Settings, Term, Weight, network::affine::replaced, precision::indicator,
+};
+
+/// JumpReLU: each unit is 0 up to a threshold that is trained (Rajamanoharan et al. 2024).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(crate = "burn::serde", default, deny_unknown_fields)]
+pub struct JumpReluConfig {
+    /// Number of active units of an example that the loss aims at, greater than 0; or 0 for as few as possible. Default:
+    /// 32.
+    pub target: f64,
+    /// Factor of the term `l0` in the loss, 0 or more. Default: 1.
+    pub weight: Weight,
+    /// Width of the interval around the threshold from which derivatives are estimated, in units of `z`, greater than
+    /// 0. Default: 0.5.
+    pub bandwidth: f64,
+    /// Threshold at the start, 0 or more; with 0, the value above which `target` units are active on average over some
+    /// training rows. Default: 0.
+    pub threshold: f64,
+    /// Whether the encoder, too, gets the estimated derivatives: true or false. Default: false.
+    pub through_input: bool,
+}
+
+crate::macros::setters! {
+    JumpReluConfig {
+        with_weight(weight: impl Into<Weight>),
+        with_bandwidth(bandwidth: f64),
+        with_threshold(threshold: f64),
+        with_through_input(through_input: bool),
+    }
+}
+
+impl JumpReluConfig {
+    /// A code whose loss aims at this number of active units, greater than 0; or at as few as possible, with 0.
+    pub fn new(target: f64) -> Self {
+        Self { target, ..Self::default() }
+    }
+
+    /// The code, for `d_code` units.
+    pub fn init(&self, d_code: usize, device: &Device) -> JumpRelu {
+        JumpRelu {
+            training: Param::from_bool(true),
+            threshold: Param::from_tensor(Tensor::full([d_code], self.threshold, device)),
+            target: self.target,
+            weight: self.weight,
+            bandwidth: self.bandwidth,
+            through_input: self.through_input,
+        }
+    }
+}
+
+impl Default for JumpReluConfig {
+    fn default() -> Self {
+        Self { target: 32.0, weight: 1.0.into(), bandwidth: 0.5, threshold: 0.0, through_input: false }
+    }
+}
+
+impl Settings for JumpReluConfig {
+    const NAME: &'static str = "jump_relu";
+}
+
+impl CodeSettings for JumpReluConfig {
+    fn check(&self, d_code: usize) -> Result<(), ConfigError> {
+        self.weight.check("weight")?;
+        let check = |good: bool, field: &str, value: f64, allowed: &str| {
+            if good { Ok(()) } else { Err(ConfigError::new(field, value, allowed)) }
+        };
+        if !(self.target >= 0.0 && self.target <= d_code as f64) {
+            let allowed = format!("0 (as few as possible) to the width of the code, which is {d_code}");
+            return Err(ConfigError::new("target", self.target, allowed));
+        }
+        check(self.bandwidth > 0.0 && self.bandwidth.is_finite(), "bandwidth", self.bandwidth, "greater than 0")?;
+        check(self.threshold >= 0.0 && self.threshold.is_finite(), "threshold", self.threshold, "0 or more")
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Relu
+    }
+
+    fn fixes_activity(&self) -> bool {
+        true
+    }
+
+    fn build(&self, d_code: usize, device: &Device) -> AnyCode {
+        AnyCode::new(self.init(d_code, device))
+    }
+}
+
+/// Each unit is `z` above its threshold and 0 elsewhere.
+#[derive(Module, Debug)]
+pub struct JumpRelu {
+    /// Whether derivatives by the threshold are estimated; off in a frozen part of a model.
+    pub training: Param<Flag>,
+    /// The threshold of each unit, `[d_code]`, 0 or more.
+    pub threshold: Param<Tensor<1>>,
+    /// Number of active units that the loss aims at; 0 for as few as possible.
+    #[module(skip)]
+    pub target: f64,
+    /// Factor of the term `l0` in the loss.
+    #[module(skip)]
+    pub weight: Weight,
+    /// Width of the interval around the threshold from which derivatives are estimated.
+    #[module(skip)]
+    pub bandwidth: f64,
+    /// Whether the encoder gets the estimated derivatives, too.
+    #[module(skip)]
+    pub through_input: bool,
+}
+
+impl Code for JumpRelu {
+    fn forward(&self, z: Tensor<2>) -> Latent {
+        let h = z.clone() * self.active(&z);
+        if !self.is_training(&z) {
+            return h.into();
+        }
+        let slope = self.near(&z) * self.threshold.val().detach().unsqueeze::<2>();
+        let h = h - slope * self.moved(&z);
+        Latent { z: Some(z), ..h.into() }
+    }
+
+    fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
+        let active = self.active(&z);
+        Some((z * active.clone(), t * active))
+    }
+
+    fn is_diagonal(&self) -> bool {
+        true
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Relu
+    }
+
+    fn terms(&self, latent: &Latent, progress: f64) -> Vec<Term> {
+        let count = match &latent.z {
+            Some(z) => self.active(z) - self.near(z) * self.moved(z),
+            None => indicator(latent.code.clone().detach().greater_elem(0.0), &latent.code),
+        };
+        let l0 = count.sum_dim(1).squeeze_dim::<1>(1);
+        let value = match self.target > 0.0 {
+            true => l0.sub_scalar(self.target).square().div_scalar(self.target),
+            false => l0,
+        };
+        vec![Term { name: "l0".into(), weight: self.weight.at(progress), value }]
+    }
+
+    fn term_names(&self) -> Vec<Cow<'static, str>> {
+        vec!["l0".into()]
+    }
+
+    fn thresholds(&self) -> Option<Tensor<1>> {
+        Some(self.threshold.val())
+    }
+
+    fn start(&mut self, z: Tensor<2>) {
+        let [rows, width] = z.dims();
+        let active = (self.target * rows as f64).round() as usize;
+        if active == 0 || active >= rows * width || self.threshold.val().detach().abs().sum().into_scalar::<f64>() > 0.0
+        {
+            return;
+        }
+        let mut values: Vec<f32> = z.into_data().iter::<f32>().collect();
+        let threshold = *values.select_nth_unstable_by(active, |a, b| b.total_cmp(a)).1;
+        self.set(&|old| old.zeros_like().add_scalar(threshold.max(0.0)));
+    }
+
+    fn rescale(&mut self, factors: &Tensor<1>) {
+        self.set(&|old| {
+            let factors = factors.clone().without_autodiff().to_device(&old.device());
+            old * factors
+        });
+    }
+
+    fn after_step(&mut self, _progress: f64) {
+        self.set(&|old| old.clamp_min(0.0));
+    }
+
+    fn plain(&self) -> Option<Plain> {
+        Some(Plain::Above(Box::new(self.threshold.val())))
+    }
+}
+
+impl JumpRelu {
+    fn is_training(&self, z: &Tensor<2>) -> bool {
+        self.training.is_enabled() && z.device().is_autodiff()
+    }
+
+    /// Replaces the thresholds.
+    fn set(&mut self, change: &dyn Fn(Tensor<1>) -> Tensor<1>) {
+        self.threshold = replaced(self.threshold.clone(), change);
+    }
+
+    fn over(&self, z: &Tensor<2>) -> Tensor<2> {
+        z.clone().detach() - self.threshold.val().detach().unsqueeze::<2>()
+    }
+
+    /// 1 where a unit is active and 0 elsewhere, a constant.
+    fn active(&self, z: &Tensor<2>) -> Tensor<2> {
+        let threshold = self.threshold.val().detach().unsqueeze::<2>().expand(z.shape());
+        indicator(z.clone().detach().greater(threshold), z)
+    }
+
+    /// `1/e` within half a bandwidth of the threshold and 0 elsewhere, a constant.
+    fn near(&self, z: &Tensor<2>) -> Tensor<2> {
+        indicator(self.over(z).abs().lower_elem(self.bandwidth / 2.0), z).div_scalar(self.bandwidth)
+    }
+
+    /// 0, with the derivative 1 by the threshold, and -1 by `z` if derivatives are estimated for that, too.
+    fn moved(&self, z: &Tensor<2>) -> Tensor<2> {
+        let threshold = self.threshold.val();
+        let moved = (threshold.clone() - threshold.detach()).unsqueeze::<2>();
+        match self.through_input {
+            true => moved - (z.clone() - z.clone().detach()),
+            false => moved.expand(z.shape()),
+        }
+    }
+}
