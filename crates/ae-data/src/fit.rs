@@ -49,7 +49,7 @@ impl Statistics {
     fn fit(self, method: ScalingMethod) -> (f64, f64) {
         let (offset, scale) = match method {
             ScalingMethod::MinMax => (self.min, self.max - self.min),
-            ScalingMethod::Standard => (self.mean, (self.squares / self.count).sqrt()),
+            ScalingMethod::Standard | ScalingMethod::Centered => (self.mean, (self.squares / self.count).sqrt()),
             ScalingMethod::None | ScalingMethod::Auto | ScalingMethod::Robust => (0.0, 1.0),
         };
         Self::usable(offset, scale)
@@ -78,26 +78,42 @@ impl Scaling {
         if method == ScalingMethod::None {
             return Ok(Self::identity());
         }
-        let groups = if image { 1 } else { rows.rows().width() };
+        let groups = if image && method != ScalingMethod::Centered { 1 } else { rows.rows().width() };
         let (fitted, mut constant) = match method {
             ScalingMethod::Robust => robust(rows, groups)?,
             _ => moments(rows, groups, method)?,
         };
         let rows_of = rows.rows();
+        // Booleans and levels are 0 or 1 and are not scaled.
+        let numbers = if image { groups } else { rows_of.numbers() };
+        let together = match method {
+            ScalingMethod::Centered => Some(one_scale(&fitted[..numbers], &constant)),
+            _ => None,
+        };
         // Constant pixels and constant levels are not recorded.
         let known = rows_of
             .encoding()
             .map_or(rows_of.width(), |encoding| encoding.layout().numbers + encoding.layout().booleans);
         constant.retain(|(feature, _)| !image && *feature < known);
-        // Booleans and levels are 0 or 1 and are not scaled.
-        let numbers = if image { groups } else { rows_of.numbers() };
         let (offset, scale) = fitted
             .into_iter()
             .enumerate()
-            .map(|(feature, fitted)| if feature < numbers { fitted } else { (0.0, 1.0) })
+            .map(|(feature, (offset, scale))| match feature < numbers {
+                true => (offset, together.unwrap_or(scale)),
+                false => (0.0, 1.0),
+            })
             .unzip();
         Ok(Self { method, offset, scale, constant })
     }
+}
+
+/// The root mean variance of features with these offsets and standard deviations, of which the `constant` ones have
+/// none; 1 if all are constant.
+fn one_scale(fitted: &[(f64, f64)], constant: &[(usize, f64)]) -> f64 {
+    let varies = |feature: &usize| !constant.iter().any(|(constant, _)| constant == feature);
+    let squares = (0..fitted.len()).filter(varies).map(|feature| fitted[feature].1.powi(2));
+    let mean = squares.sum::<f64>() / fitted.len().max(1) as f64;
+    if mean > 0.0 { mean.sqrt() } else { 1.0 }
 }
 
 /// The offset and the scale of each group of features, and the constant groups with their value.
@@ -166,6 +182,25 @@ mod tests {
     fn table() -> Dataset {
         // The last column is constant, the middle one has a missing value.
         Dataset::new(Rows::new(Values::F32(vec![1.0, 10.0, 5.0, 3.0, f32::NAN, 5.0, 5.0, 30.0, 5.0]), 3))
+    }
+
+    #[test]
+    fn centered_values_keep_their_proportions() {
+        // Columns 0, 2, 4 and 3, 3, 3 and 0, 10, 20: variances 8/3, 0 and 200/3, whose mean is 208/9.
+        let values = vec![0.0, 3.0, 0.0, 2.0, 3.0, 10.0, 4.0, 3.0, 20.0];
+        let rows = Dataset::new(Rows::new(Values::F32(values), 3));
+        let scaling = Scaling::fit(ScalingMethod::Centered, &rows).unwrap();
+        assert_eq!(scaling.offset, [2.0, 3.0, 10.0]);
+        let scale = (208.0f64 / 9.0).sqrt();
+        assert!(scaling.scale.iter().all(|found| (found - scale).abs() < 1e-12), "{:?}", scaling.scale);
+        let scaled = rows.scaled(&scaling).unwrap();
+        let mean_square = scaled.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>() / 9.0;
+        assert!((mean_square - 1.0).abs() < 1e-6, "{mean_square}");
+        assert!(scaling.describe().starts_with("centered, column by column, then divided by 4.80"));
+        let mut images = Rows::new(Values::F32(vec![0.0, 4.0, 2.0, 4.0]), 2);
+        images.geometry = Some(Geometry { channels: 1, height: 1, width: 2 });
+        let scaling = Scaling::fit(ScalingMethod::Centered, &Dataset::new(images)).unwrap();
+        assert_eq!((scaling.offset, scaling.scale), (vec![1.0, 4.0], vec![0.5f64.sqrt(); 2]), "each pixel has its mean");
     }
 
     #[test]

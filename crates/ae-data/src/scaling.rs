@@ -1,6 +1,7 @@
 //! Scaling: `s = (x - offset) / scale`. It is fitted on the training rows, saved with the run, and inverted on output.
 //!
-//! Images are scaled as a whole, with one offset and one scale for all pixels. Tables are scaled column by column.
+//! Images are scaled as a whole, with one offset and one scale for all pixels. Tables are scaled column by column. With
+//! `centered` both have an offset for each feature, and one scale.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ pub enum ScalingMethod {
     MinMax,
     /// To mean 0 and variance 1 on the training rows.
     Standard,
+    /// To mean 0 in each column, and with one scale for all columns to a mean variance of 1 on the training rows: angles
+    /// and ratios of distances stay as they are.
+    Centered,
     /// To median 0 and interquartile range 1 on the training rows; robust to outliers.
     Robust,
 }
@@ -127,6 +131,9 @@ impl Scaling {
             }
             ScalingMethod::MinMax => format!("min_max, {each}"),
             ScalingMethod::Standard => format!("standard, {each}"),
+            ScalingMethod::Centered => {
+                format!("centered, column by column, then divided by {} together", self.scale.first().unwrap_or(&1.0))
+            }
             ScalingMethod::Robust => format!("robust, {each}"),
         }
     }

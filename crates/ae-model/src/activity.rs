@@ -35,5 +35,7 @@ impl Activity {
         };
         let idle = self.idle(&code).add_scalar(rows as f64) * (active.neg().add_scalar(1.0));
         self.idle.update(idle.detach());
+        // A record has only what was synchronized.
+        self.idle.value_sync();
     }
 }

@@ -24,6 +24,17 @@ pub trait Constraint: Debug + Send + Sync {
     /// The projection of `atoms`, of the same shape `[d_code, width]`. Row `j` is what unit `j` adds to the decoder's
     /// first layer.
     fn project(&self, atoms: Tensor<2>) -> Tensor<2>;
+
+    /// The gradient of the loss by `atoms` that the optimizer gets, of the same shape. Default: unchanged.
+    fn project_gradient(&self, atoms: &Tensor<2>, gradient: Tensor<2>) -> Tensor<2> {
+        let _ = atoms;
+        gradient
+    }
+
+    /// Whether [`project_gradient`](Self::project_gradient) changes gradients. Default: false.
+    fn changes_gradient(&self) -> bool {
+        false
+    }
 }
 
 /// Rows of length 1.
@@ -56,6 +67,31 @@ impl Constraint for NonNegative {
     }
 }
 
+/// Gradients without their part along the atom, which only changes its length. With [`UnitNorm`], which takes the length
+/// back after the step, the optimizer's averages are then not spent on it (Bricken et al. 2023).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tangent;
+
+impl Constraint for Tangent {
+    fn name(&self) -> Cow<'static, str> {
+        "tangent".into()
+    }
+
+    fn project(&self, atoms: Tensor<2>) -> Tensor<2> {
+        atoms
+    }
+
+    fn project_gradient(&self, atoms: &Tensor<2>, gradient: Tensor<2>) -> Tensor<2> {
+        let along = (gradient.clone() * atoms.clone()).sum_dim(1);
+        let squared = atoms.clone().square().sum_dim(1).clamp_min(1e-30);
+        gradient - atoms.clone() * (along / squared)
+    }
+
+    fn changes_gradient(&self) -> bool {
+        true
+    }
+}
+
 /// Declares the constraints that a recipe can name.
 macro_rules! constraints {
     ($($(#[$about:meta])* $name:ident: $constraint:expr,)*) => {
@@ -82,6 +118,9 @@ macro_rules! constraints {
 constraints! {
     /// Whether the entries of the decoder's first weight are kept at 0 or more: true or false. Default: false.
     non_negative: NonNegative,
+    /// Whether gradients of the decoder's first weight lose their part along each row, which only changes its length:
+    /// true or false; for use with `unit_norm`. Default: false.
+    tangent: Tangent,
     /// Whether each row of the decoder's first weight, which is what a unit contributes, is scaled to length 1: true or
     /// false. Default: false.
     unit_norm: UnitNorm,
@@ -94,8 +133,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_projected_gradient_is_orthogonal_to_the_atoms() {
+        let device = Device::default();
+        let atoms = Tensor::<2>::from_floats([[3.0, 4.0], [0.0, 0.5], [0.0, 0.0]], &device);
+        let gradient = Tensor::<2>::from_floats([[1.0, 2.0], [-3.0, 7.0], [1.0, 1.0]], &device);
+        let projected = Tangent.project_gradient(&atoms, gradient);
+        assert!((projected.clone() * atoms).sum_dim(1).abs().max().into_scalar::<f32>() < 1e-6);
+        // What is left of (1, 2) beside (3, 4)/5 * 11/5 is (-0.32, 0.24); nothing has a direction along 0.
+        let expected = [[-0.32f32, 0.24], [-3.0, 0.0], [1.0, 1.0]];
+        projected.into_data().assert_approx_eq::<f32>(&expected.into(), burn::tensor::Tolerance::absolute(1e-6));
+    }
+
+    #[test]
     fn rows_have_length_one_and_no_entry_below_zero() {
-        let constraints = ConstraintConfig { non_negative: true, unit_norm: true }.init();
+        let constraints = ConstraintConfig { non_negative: true, tangent: false, unit_norm: true }.init();
         let atoms = Tensor::<2>::from_floats([[3.0, 4.0], [-2.0, 0.5], [0.0, 0.0]], &Device::default());
         let atoms = constraints.iter().fold(atoms, |atoms, constraint| constraint.project(atoms));
         atoms.into_data().assert_eq(&[[0.6f32, 0.8], [0.0, 1.0], [0.0, 0.0]].into(), true);

@@ -184,7 +184,8 @@ impl Trainer {
             }
         };
         let record = memory.model(best).ok_or_else(|| Error::Failed(format!("epoch {best} was not kept")))?;
-        let model = checkpoint::fitted(untrained, record, &format!("epoch {best}"))?.model.valid();
+        let fitted = checkpoint::fitted(untrained, record, &format!("epoch {best}"))?;
+        let model = training.finished(fitted.model.valid())?;
         let seconds = losses.iter().map(|epoch| epoch.seconds).sum();
         let how = How { epochs, best, seconds, parameters, device: device::name_of(&self.device), diverged };
         let trained = training.trained(model, parameters);

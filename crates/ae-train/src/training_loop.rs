@@ -4,7 +4,12 @@ use std::{path::Path, sync::Arc};
 
 use ae_data::{Dataset, fit::SAMPLE};
 use ae_model::{Model, Objective};
-use burn::{data::dataset::Dataset as _, module::Module, tensor::Device, train::Interrupter};
+use burn::{
+    data::dataset::Dataset as _,
+    module::Module,
+    tensor::{Device, Tensor, TensorData},
+    train::Interrupter,
+};
 
 use crate::{
     Reporter, Result,
@@ -21,6 +26,13 @@ use crate::{
     step::trainee,
     trained::Trained,
 };
+
+/// Training rows from which a model starts.
+const STARTING: usize = 8192;
+/// Validation rows on which a model is calibrated.
+const CALIBRATION: usize = 32_768;
+/// Rows of a batch in the calibration.
+const BATCH: usize = 1024;
 
 /// A training on data that has been read.
 pub(crate) struct Training<'a> {
@@ -44,8 +56,37 @@ impl Training<'_> {
         let warning = estimate.check(memory, folder.and_then(free_disk), folder.unwrap_or(Path::new("")))?;
         warning.iter().for_each(|warning| self.reporter.warning(warning));
         let device = self.device.clone().autodiff();
-        let model = ae_kernels::alone(self.config.seed, &device, || self.config.model.init(&inputs, &device));
-        Ok((model, self.config.model.objective(&inputs)))
+        let mut model = ae_kernels::alone(self.config.seed, &device, || self.config.model.init(&inputs, &device));
+        if self.config.model.reads_rows() {
+            model = model.started_on(self.some_rows(&self.data.split.train, STARTING, STARTING)?.remove(0));
+        }
+        let objective = Objective { epoch_rows: self.data.split.train.len(), ..self.config.model.objective(&inputs) };
+        Ok((model, objective))
+    }
+
+    /// About `count` of these rows, spread evenly over all of them, in batches of at most `batch`; missing values are 0.
+    fn some_rows(&self, rows: &Dataset, count: usize, batch: usize) -> Result<Vec<Tensor<2>>> {
+        let width = self.data.schema.d_input;
+        let rows = rows.sample(count * width).thin(count);
+        let mut values = rows.scaled(&self.data.schema.scaling)?;
+        values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
+        let tensor = |rows: &[f32]| {
+            Tensor::from_data(TensorData::new(rows.to_vec(), [rows.len() / width, width]), &self.device)
+        };
+        Ok(values.chunks(batch * width).map(tensor).collect())
+    }
+
+    /// The trained model as it is kept: a threshold that depends on rows is
+    /// [calibrated](ae_model::Model::calibrated_on), and the atoms of a dictionary have [length
+    /// 1](ae_model::Model::folded).
+    pub fn finished(&self, model: Model) -> Result<Model> {
+        if !self.config.model.reads_rows() {
+            return Ok(model);
+        }
+        let rows = self.some_rows(&self.data.split.validation, CALIBRATION, BATCH)?;
+        let (model, found) = model.calibrated_on(rows.into_iter());
+        found.iter().for_each(|found| self.reporter.note(found));
+        Ok(model.folded())
     }
 
     /// Number of steps of an epoch.

@@ -5,7 +5,7 @@
 //! of a [dictionary](crate::network::dictionary), is greater than one threshold. During training that is a running
 //! average of the smallest value kept in a batch. It is biased: other tools with such an average have had three times
 //! as many active units as they were trained with. So the threshold is [calibrated](crate::Code::calibrate) when
-//! training is over: it is the value above which `k` units are active on average over training rows.
+//! training is over: it is the value above which `k` units are active on average over rows that it was not trained on.
 
 use ae_kernels::{Rule, Sparse};
 use burn::{
@@ -102,6 +102,10 @@ impl CodeSettings for BatchTopKConfig {
         true
     }
 
+    fn reads_rows(&self) -> bool {
+        true
+    }
+
     fn build(&self, d_code: usize, device: &Device) -> AnyCode {
         AnyCode::new(self.init(d_code, device))
     }
@@ -167,7 +171,7 @@ impl Code for BatchTopK {
         self.k_training = self.k + (self.k_start - self.k).max(0.0) * left;
     }
 
-    fn calibrate(&mut self, scores: &mut dyn Iterator<Item = Tensor<2>>) {
+    fn calibrate(&mut self, scores: &mut dyn Iterator<Item = Tensor<2>>) -> Option<String> {
         let (mut rows, mut largest) = (0, Vec::new());
         let descending = |a: &f32, b: &f32| b.total_cmp(a);
         for scores in scores {
@@ -181,7 +185,7 @@ impl Code for BatchTopK {
         }
         let active = (self.k * rows as f64).round() as usize;
         if active == 0 {
-            return;
+            return None;
         }
         // Between the last value that is active and the first that is not.
         let threshold = match active < largest.len() {
@@ -195,7 +199,13 @@ impl Code for BatchTopK {
             false => f32::MIN_POSITIVE,
         };
         let device = self.calibrated.value_sync().device();
-        self.calibrated.update(Tensor::from_floats([threshold], &device));
+        let running = self.running.value_sync().into_scalar::<f32>();
+        self.calibrated = RunningState::new(Tensor::from_floats([threshold], &device));
+        Some(format!(
+            "a unit is active above {threshold:.4}, calibrated on {rows} held-out rows so that {} are active on average \
+             (the running average of training was {running:.4})",
+            self.k
+        ))
     }
 
     fn plain(&self) -> Option<Plain> {
@@ -256,6 +266,8 @@ impl BatchTopK {
         let average = running.clone() + (least.clone() - running.clone()).mul_scalar(MOMENTUM);
         let next = average.mask_where(first, least).mask_where(none, running);
         self.running.update(next.detach());
+        // A record has only what was synchronized.
+        self.running.value_sync();
     }
 }
 

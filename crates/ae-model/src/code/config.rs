@@ -44,6 +44,11 @@ pub trait CodeSettings: Debug + Send + Sync {
         false
     }
 
+    /// Whether the code [starts](Code::start) from rows, or is [calibrated](Code::calibrate) on them. Default: false.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The code, for `d_code` units.
     fn build(&self, d_code: usize, device: &Device) -> AnyCode;
 }

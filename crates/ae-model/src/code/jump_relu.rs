@@ -32,7 +32,7 @@ pub struct JumpReluConfig {
     /// Number of active units of an example that the loss aims at, greater than 0; or 0 for as few as possible. Default:
     /// 32.
     pub target: f64,
-    /// Factor of the term `l0` in the loss, 0 or more. Default: 1.
+    /// Factor of the term `l0` in the loss, 0 or more. Default: 10.
     pub weight: Weight,
     /// Width of the interval around the threshold from which derivatives are estimated, in units of `z`, greater than
     /// 0. Default: 0.5.
@@ -74,7 +74,7 @@ impl JumpReluConfig {
 
 impl Default for JumpReluConfig {
     fn default() -> Self {
-        Self { target: 32.0, weight: 1.0.into(), bandwidth: 0.5, threshold: 0.0, through_input: false }
+        Self { target: 32.0, weight: 10.0.into(), bandwidth: 0.5, threshold: 0.0, through_input: false }
     }
 }
 
@@ -101,6 +101,10 @@ impl CodeSettings for JumpReluConfig {
     }
 
     fn fixes_activity(&self) -> bool {
+        true
+    }
+
+    fn reads_rows(&self) -> bool {
         true
     }
 

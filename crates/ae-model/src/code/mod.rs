@@ -168,11 +168,12 @@ pub trait Code {
         let _ = z;
     }
 
-    /// Called after training, with the encoder's outputs for some training rows, each multiplied by the length of its
+    /// Called after training, with the encoder's outputs for some rows that were held out from it, each multiplied by the length of its
     /// unit's atom where the code compares [by lengths](Self::forward_by). For codes with a threshold that must be
-    /// found when training is over.
-    fn calibrate(&mut self, scores: &mut dyn Iterator<Item = Tensor<2>>) {
+    /// found when training is over. Returns what it found, in one sentence; `None` if there is nothing to find.
+    fn calibrate(&mut self, scores: &mut dyn Iterator<Item = Tensor<2>>) -> Option<String> {
         let _ = scores;
+        None
     }
 
     /// Called when each unit is multiplied by a factor, `[d_code]`, greater than 0: encoder and decoder have been

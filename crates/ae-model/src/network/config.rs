@@ -1,7 +1,7 @@
 //! The networks that a configuration can select.
 
 use burn::{
-    module::Module,
+    module::{Module, Param},
     serde::{Deserialize, Serialize},
     tensor::{Device, Tensor},
 };
@@ -245,6 +245,7 @@ impl Decode for NetworkDecoder {
         fn prefixes(&self, latent: &Latent, encoder: &dyn Encoder, widths: &[usize]) -> Option<Tensor<2>>;
         fn atoms(&self, encoder: &dyn Encoder) -> Option<Tensor<2>>;
         fn lengths(&self) -> Option<Tensor<1>>;
+        fn first_weight(&self) -> Option<&Param<Tensor<2>>>;
     }
 
     fn map_atoms(self, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Option<Self> {

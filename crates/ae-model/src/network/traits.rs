@@ -1,6 +1,6 @@
 //! What a network must implement.
 
-use burn::tensor::Tensor;
+use burn::{module::Param, tensor::Tensor};
 
 use crate::{
     Latent,
@@ -65,6 +65,12 @@ pub trait Decoder {
         let _ = project;
         None
     }
+
+    /// The parameter that [`map_atoms`](Self::map_atoms) changes, for a constraint that also changes its gradient.
+    /// Default: `None`.
+    fn first_weight(&self) -> Option<&Param<Tensor<2>>> {
+        None
+    }
 }
 
 /// A decoder as a model uses it. Every [`Decoder`] is one. Implement it directly for a decoder that reads more than the
@@ -100,6 +106,11 @@ pub trait Decode {
         let _ = project;
         None
     }
+
+    /// As [`Decoder::first_weight`].
+    fn first_weight(&self) -> Option<&Param<Tensor<2>>> {
+        None
+    }
 }
 
 impl<D: Decoder> Decode for D {
@@ -109,6 +120,10 @@ impl<D: Decoder> Decode for D {
 
     fn map_atoms(self, project: &dyn Fn(Tensor<2>) -> Tensor<2>) -> Option<Self> {
         Decoder::map_atoms(self, project)
+    }
+
+    fn first_weight(&self) -> Option<&Param<Tensor<2>>> {
+        Decoder::first_weight(self)
     }
 }
 

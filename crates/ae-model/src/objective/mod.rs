@@ -236,6 +236,7 @@ impl Objective {
         model.code.after_step(progress);
         let evaluation = self.evaluate(&model, sample);
         let gradients = GradientsParams::from_grads(evaluation.loss().backward(), &model);
+        let gradients = self.projected(&model, gradients);
         let model = step(optimizer, rate.into(), model, gradients);
         (self.constrained(model), evaluation)
     }
@@ -256,6 +257,24 @@ impl Objective {
         self.progress = progress;
         model.code.after_step(progress);
         self.constrained(model)
+    }
+
+    /// The gradients as the constraints let the optimizer see them.
+    pub(crate) fn projected<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &self,
+        model: &Autoencoder<E, D, C>,
+        mut gradients: GradientsParams,
+    ) -> GradientsParams {
+        let changing = || self.constraints.iter().filter(|constraint| constraint.changes_gradient());
+        if changing().next().is_some()
+            && let Some(weight) = model.decoder.first_weight()
+            && let Some(gradient) = gradients.remove::<2>(weight.id)
+        {
+            let atoms = weight.val().without_autodiff();
+            let project = |gradient, constraint: &Arc<dyn Constraint>| constraint.project_gradient(&atoms, gradient);
+            gradients.register(weight.id, changing().fold(gradient, project));
+        }
+        gradients
     }
 
     /// The model with the constraints enforced.

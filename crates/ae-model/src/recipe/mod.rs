@@ -269,6 +269,12 @@ impl Recipe {
         objective.constrained(model.with_activity(activity))
     }
 
+    /// Whether a model is [started on](Model::started_on) training rows or [calibrated on](Model::calibrated_on) held-out
+    /// rows.
+    pub fn reads_rows(&self) -> bool {
+        self.network.is_dictionary() || self.code.reads_rows()
+    }
+
     /// The objective to train the model for, on data like `inputs`.
     pub fn objective(&self, inputs: &Inputs) -> Objective {
         Objective {

@@ -133,6 +133,7 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> TrainStep for 
 
     fn optimize(self, optimizer: &mut ModuleOptimizer, rate: ModuleLearningRate, gradients: GradientsParams) -> Self {
         let (steps, total) = (self.steps + 1, self.steps_total);
+        let gradients = self.objective.projected(&self.model, gradients);
         let trained = ae_kernels::step(optimizer, rate, self, gradients).after(steps, total);
         if let Some(watch) = trained.watch.clone().filter(|watch| watch.wants(steps)) {
             watch.take(steps, trained.clone().into_record(), optimizer.to_record());

@@ -2,12 +2,15 @@
 //!
 //! A new variant is one file here and one line in [`VARIANTS`].
 
+pub mod batch_top_k;
 pub mod beta;
 pub mod contractive;
 pub mod denoising;
+pub mod jump_relu;
 pub mod k_sparse;
 pub mod linear;
 pub mod masked;
+pub mod matryoshka;
 pub mod overcomplete;
 pub mod sparse;
 pub mod sparse_kl;
@@ -27,6 +30,9 @@ pub const VARIANTS: &[Variant] = &[
     sparse_kl::VARIANT,
     k_sparse::VARIANT,
     winner_take_all::VARIANT,
+    batch_top_k::VARIANT,
+    jump_relu::VARIANT,
+    matryoshka::VARIANT,
     contractive::VARIANT,
     denoising::VARIANT,
     masked::VARIANT,
@@ -72,11 +78,19 @@ pub struct Hints {
     pub learning_rate: f64,
     /// Epochs of greedy pre-training for each layer; 0 for no pre-training.
     pub pretrain_epochs: usize,
+    /// Rows of a step.
+    pub batch_size: usize,
+    /// Whether all features are scaled by one factor, which keeps the directions of differences between rows, instead
+    /// of each by its own.
+    pub one_scale: bool,
 }
 
 impl Hints {
-    /// Settings that suit most networks: a learning rate of 1e-3 and no pre-training.
-    pub const COMMON: Self = Self { learning_rate: 1e-3, pretrain_epochs: 0 };
+    /// Settings that suit most networks: a learning rate of 1e-3, steps of 64 rows, and no pre-training.
+    pub const COMMON: Self = Self { learning_rate: 1e-3, pretrain_epochs: 0, batch_size: 64, one_scale: false };
+
+    /// Settings for dictionaries: one scale for all features, and large steps, since most units are active in few rows.
+    pub const DICTIONARY: Self = Self { learning_rate: 3e-3, batch_size: 1024, one_scale: true, ..Self::COMMON };
 }
 
 /// How wide the code of a variant may be.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use ae_data::{Options, Sets, Split, did_you_mean};
+use ae_data::ScalingMethod;
 use ae_model::{ConfigError, Hints, Recipe, Registry, VARIANTS, Variant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -70,9 +71,10 @@ impl Config {
     /// An unknown variant: the message lists the known ones.
     pub fn of_variant(name: &str) -> Result<Self> {
         let variant = find_variant(name)?;
-        let Hints { learning_rate, pretrain_epochs } = variant.training;
-        let training = TrainingConfig { learning_rate, pretrain_epochs, ..TrainingConfig::default() };
-        let (data, model) = (DataConfig::default(), (variant.recipe)());
+        let Hints { learning_rate, pretrain_epochs, batch_size, one_scale } = variant.training;
+        let training = TrainingConfig { learning_rate, pretrain_epochs, batch_size, ..TrainingConfig::default() };
+        let scaling = if one_scale { ScalingMethod::Centered } else { ScalingMethod::Auto };
+        let (data, model) = (DataConfig { scaling, ..DataConfig::default() }, (variant.recipe)());
         let checkpoint = CheckpointConfig::default();
         Ok(Self {
             variant: name.to_string(),

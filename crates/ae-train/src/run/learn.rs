@@ -110,7 +110,7 @@ impl Run {
             }
             Ending::Diverged { epoch, best: None } => return Err(self.diverged(epoch, None)?),
         };
-        let model = checkpoint::restore(untrained, &checkpoints, best)?.model.valid();
+        let model = training.finished(checkpoint::restore(untrained, &checkpoints, best)?.model.valid())?;
         self.folder.write_model(&model)?;
         if !has_ended {
             return Ok(Learned::Interrupted { epochs, within });

@@ -96,8 +96,8 @@ impl Code for AnyCode {
         self.0.code_mut().start(z);
     }
 
-    fn calibrate(&mut self, scores: &mut dyn Iterator<Item = Tensor<2>>) {
-        self.0.code_mut().calibrate(scores);
+    fn calibrate(&mut self, scores: &mut dyn Iterator<Item = Tensor<2>>) -> Option<String> {
+        self.0.code_mut().calibrate(scores)
     }
 
     fn rescale(&mut self, factors: &Tensor<1>) {

@@ -59,4 +59,8 @@ impl Decode for DictionaryDecoder {
         self.weight = replaced(self.weight, project);
         Some(self)
     }
+
+    fn first_weight(&self) -> Option<&Param<Tensor<2>>> {
+        Some(&self.weight)
+    }
 }

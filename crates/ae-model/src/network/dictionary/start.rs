@@ -1,4 +1,4 @@
-//! What a model takes from training rows before and after its training.
+//! What a model takes from rows before and after its training.
 
 use burn::tensor::{Device, Tensor};
 
@@ -36,9 +36,9 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
         without_training(&self.encoder).forward(read).without_autodiff()
     }
 
-    /// The model with a code that has been [calibrated](crate::Code::calibrate) on some training rows, in batches
-    /// (`[rows, d_input]` each, with 0 where a value is missing).
-    pub fn calibrated_on(mut self, batches: impl Iterator<Item = Tensor<2>>) -> Self {
+    /// The model with a code that has been [calibrated](crate::Code::calibrate) on some held-out rows, in batches
+    /// (`[rows, d_input]` each, with 0 where a value is missing), and what was found, in one sentence.
+    pub fn calibrated_on(mut self, batches: impl Iterator<Item = Tensor<2>>) -> (Self, Option<String>) {
         let mut code = self.code.clone();
         let lengths = self.parts().lengths().map(|lengths| lengths.without_autodiff().unsqueeze::<2>());
         let mut scores = batches.map(|x| {
@@ -48,9 +48,9 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
                 None => z,
             }
         });
-        code.calibrate(&mut scores);
+        let found = code.calibrate(&mut scores);
         drop(scores);
         self.code = code;
-        self
+        (self, found)
     }
 }

@@ -1,6 +1,10 @@
 //! A stack of affine layers.
 
-use burn::{module::Module, nn::Dropout, tensor::Tensor};
+use burn::{
+    module::{Module, Param},
+    nn::Dropout,
+    tensor::Tensor,
+};
 
 use crate::{
     Activation, Latent,
@@ -149,5 +153,9 @@ impl Decode for Mlp {
         let first = self.layers.first_mut()?;
         first.weight = replaced(first.weight.clone(), project);
         Some(self)
+    }
+
+    fn first_weight(&self) -> Option<&Param<Tensor<2>>> {
+        self.layers.first().map(|layer| &layer.weight)
     }
 }

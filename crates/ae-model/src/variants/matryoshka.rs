@@ -1,0 +1,27 @@
+//! Matryoshka: a dictionary whose first units alone must reconstruct the row, for several numbers of first units.
+//!
+//! `min mean_x sum_w L(x, g(h_1..w)) + AuxK` over nested widths `w`, with the code of [batch top-k](super::batch_top_k)
+//! (Bussmann et al. 2025). In other wide dictionaries a general unit is absorbed by specific ones; here the first units
+//! stay general.
+
+use super::{CodeWidth, Hints, Variant};
+use crate::{
+    Recipe,
+    penalty::{AuxK, Matryoshka, PenaltyConfig},
+};
+
+/// The variant.
+pub const VARIANT: Variant = Variant {
+    name: "matryoshka",
+    idea: "a dictionary whose first units alone must reconstruct, at several widths",
+    formula: "sum_w L(x, g(h_1..w)) + AuxK, h = largest k B of f(x~ batch)",
+    reference: "Bussmann et al. 2025",
+    width: CodeWidth::Any,
+    training: Hints::DICTIONARY,
+    recipe,
+};
+
+fn recipe() -> Recipe {
+    let penalty = PenaltyConfig::default().with(Matryoshka::default()).with(AuxK::default());
+    Recipe { penalty, ..super::batch_top_k::recipe() }
+}
