@@ -120,10 +120,15 @@ impl Data {
     }
 
     /// The training rows and the test rows on which a result is measured: all of them, or a sample if they stay in
-    /// their file.
-    pub fn measured(&self) -> [Dataset; 2] {
+    /// their file. Of a dictionary, which is measured on other rows than it is trained on, the training rows are a
+    /// sample in any case: measuring all of them would take longer than a pass of training.
+    pub fn measured(&self, model: &ae_model::Recipe) -> [Dataset; 2] {
         let train = self.split.train.union(&self.split.validation);
-        [train, self.split.test.clone()].map(|rows| rows.sample(ae_data::fit::SAMPLE))
+        let [train, test] = [train, self.split.test.clone()].map(|rows| rows.sample(ae_data::fit::SAMPLE));
+        match model.network.is_dictionary() {
+            true => [train.thin(ae_data::fit::SAMPLE / self.schema.d_input.max(1)), test],
+            false => [train, test],
+        }
     }
 }
 

@@ -6,11 +6,11 @@ use burn::data::dataset::Dataset as _;
 use crate::{
     Result,
     anomaly::{Detector, FALSE_ALARMS},
-    baseline::{PCA_SHARE, Pca, mean_errors},
+    baseline::{PCA_SHARE, Pca, mean_errors, random_dictionary},
     data::Data,
     evaluation::{code_statistics, model_errors},
     matrix::Matrix,
-    reconstruction_error::Comparison,
+    reconstruction_error::{Comparison, ReconstructionErrors},
     summary::Summary,
     trained::Trained,
 };
@@ -36,10 +36,11 @@ pub(crate) struct Measured {
 impl Measured {
     /// Measures a trained model and its baselines.
     pub fn of(trained: &Trained, data: &Data, how: How) -> Result<Self> {
-        let [train_rows, test_rows] = data.measured();
+        let [train_rows, test_rows] = data.measured(&trained.config.model);
         let measure = || code_statistics(&trained.model, &test_rows, &data.batcher, &trained.device);
         let code = ae_kernels::seeded(trained.config.seed, &trained.device, measure)?;
-        let (train, test, pca) = parts(trained, &train_rows, &test_rows)?;
+        let k = trained.comparable_components(code.l0);
+        let Parts { train, test, pca, random } = parts(trained, &train_rows, &test_rows, k)?;
         let detector = Detector::fit(trained, &data.split.train, &data.split.validation, &pca, FALSE_ALARMS)?;
         let summary = Summary {
             variant: trained.config.variant.clone(),
@@ -55,6 +56,8 @@ impl Measured {
             train,
             test,
             measured_rows: [train_rows.len(), test_rows.len()],
+            pca_components: k.min(data.schema.d_input),
+            random_dictionary: random,
             code,
             diverged: how.diverged,
         };
@@ -62,14 +65,23 @@ impl Measured {
     }
 }
 
-/// Errors of the model and its baselines on the training rows (including validation rows, which PCA does not need) and
-/// on the test rows; and the principal components of the training rows: the larger of the width of the code and the
-/// number that explains most of the variance.
-fn parts(trained: &Trained, train_rows: &Dataset, test_rows: &Dataset) -> Result<(Comparison, Comparison, Pca)> {
+/// Errors of the model and its baselines.
+struct Parts {
+    /// On the training rows, including validation rows, which PCA does not need.
+    train: Comparison,
+    test: Comparison,
+    /// The principal components of the training rows: the larger of the number that is compared with and the number
+    /// that explains most of the variance.
+    pca: Pca,
+    /// Of a random dictionary on the test rows, beside a sparse code.
+    random: Option<ReconstructionErrors>,
+}
+
+/// Measures the model beside `k` principal components.
+fn parts(trained: &Trained, train_rows: &Dataset, test_rows: &Dataset, k: usize) -> Result<Parts> {
     let width = trained.schema.d_input;
     let train_values = train_rows.scaled(&trained.schema.scaling)?;
     let train = Matrix { values: &train_values, width };
-    let k = trained.config.model.code_dim;
     let all = Pca::fit_share(train, k, PCA_SHARE)?;
     let (pca, mean) = (all.first(k), train.mean());
     let part = |dataset: &Dataset, rows: Matrix| -> Result<Comparison> {
@@ -80,6 +92,16 @@ fn parts(trained: &Trained, train_rows: &Dataset, test_rows: &Dataset) -> Result
         })
     };
     let test_values = test_rows.scaled(&trained.schema.scaling)?;
-    let parts = (part(train_rows, train)?, part(test_rows, Matrix { values: &test_values, width })?);
-    Ok((parts.0, parts.1, all))
+    let test = Matrix { values: &test_values, width };
+    let model = &trained.config.model;
+    let random = match model.is_sparse() {
+        true => random_dictionary(test, &mean, model.code_dim, k, trained.config.seed)?,
+        false => None,
+    };
+    Ok(Parts {
+        train: part(train_rows, train)?,
+        test: part(test_rows, test)?,
+        random: random.map(|errors| errors.figures()),
+        pca: all,
+    })
 }

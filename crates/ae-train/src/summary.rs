@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     evaluation::CodeStatistics,
-    reconstruction_error::{Comparison, null_is_nan},
+    reconstruction_error::{Comparison, ReconstructionErrors, null_is_nan},
 };
 
 /// The result of a run, in the units of the scaled data.
@@ -38,9 +38,28 @@ pub struct Summary {
     /// Number of rows that `train` and `test` were measured on: all of them, or a sample if the rows stay in their
     /// file.
     pub measured_rows: [usize; 2],
+    /// Number of components of the PCA beside the model: the width of the code, or, of a sparse code, the number of
+    /// active units; at most the number of features. 0 in summaries of earlier versions, which compared with the width
+    /// of the code.
+    #[serde(default)]
+    pub pca_components: usize,
+    /// Errors on the test rows of a dictionary of random atoms, as wide as the code and with as many active units; only
+    /// of a sparse code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_dictionary: Option<ReconstructionErrors>,
     /// Statistics of the code on the test rows.
     pub code: CodeStatistics,
     /// The first epoch with an infinite loss, which ended the training; none if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diverged: Option<usize>,
+}
+
+impl Summary {
+    /// Number of components of the PCA beside the model.
+    pub fn components(&self) -> usize {
+        match self.pca_components {
+            0 => self.code_dim.min(self.d_input),
+            components => components,
+        }
+    }
 }

@@ -88,6 +88,7 @@ fn check(precision: &Precision, name: &str, case: &Value) {
                 weight: (number(coefficients, "l0") * if target > 0.0 { 1.0 } else { 0.5 }).into(),
                 bandwidth: number(config, "jumprelu_bandwidth"),
                 target,
+                each: true,
                 through_input: config["jumprelu_ste_to_input"] == true,
                 ..JumpReluConfig::default()
             };

@@ -6,8 +6,9 @@
 //! `dh/dtheta = -theta/e [|z - theta| < e/2]` and `dL0/dtheta = -1/e [|z - theta| < e/2]`. Their averages over a batch
 //! estimate the derivatives of the averages.
 //!
-//! The term `l0` of the loss is `(L0 - k)^2 / k` for a target `k`, per example, which holds the number of active units
-//! at the target. Without a target it is `L0` itself.
+//! The term `l0` of the loss is `(mean L0 - k)^2 / k` for a target `k`, with the mean over the batch, which brings the
+//! average number of active units to the target. With `each` it is `(L0 - k)^2 / k` of each example: then rows that
+//! would need more units get fewer, and the average comes out below the target. Without a target it is `L0` itself.
 //!
 //! The threshold itself is trained, not its logarithm, which Adam moves so slowly that `L0` never falls.
 
@@ -40,6 +41,8 @@ pub struct JumpReluConfig {
     /// Threshold at the start, 0 or more; with 0, the value above which `target` units are active on average over some
     /// training rows. Default: 0.
     pub threshold: f64,
+    /// Whether each example should have `target` active units, instead of all on average: true or false. Default: false.
+    pub each: bool,
     /// Whether the encoder, too, gets the estimated derivatives: true or false. Default: false.
     pub through_input: bool,
 }
@@ -49,6 +52,7 @@ crate::macros::setters! {
         with_weight(weight: impl Into<Weight>),
         with_bandwidth(bandwidth: f64),
         with_threshold(threshold: f64),
+        with_each(each: bool),
         with_through_input(through_input: bool),
     }
 }
@@ -67,6 +71,7 @@ impl JumpReluConfig {
             target: self.target,
             weight: self.weight,
             bandwidth: self.bandwidth,
+            each: self.each,
             through_input: self.through_input,
         }
     }
@@ -74,7 +79,7 @@ impl JumpReluConfig {
 
 impl Default for JumpReluConfig {
     fn default() -> Self {
-        Self { target: 32.0, weight: 10.0.into(), bandwidth: 0.5, threshold: 0.0, through_input: false }
+        Self { target: 32.0, weight: 10.0.into(), bandwidth: 0.5, threshold: 0.0, each: false, through_input: false }
     }
 }
 
@@ -129,6 +134,9 @@ pub struct JumpRelu {
     /// Width of the interval around the threshold from which derivatives are estimated.
     #[module(skip)]
     pub bandwidth: f64,
+    /// Whether each example should have `target` active units, instead of all on average.
+    #[module(skip)]
+    pub each: bool,
     /// Whether the encoder gets the estimated derivatives, too.
     #[module(skip)]
     pub through_input: bool,
@@ -164,9 +172,15 @@ impl Code for JumpRelu {
             None => indicator(latent.code.clone().detach().greater_elem(0.0), &latent.code),
         };
         let l0 = count.sum_dim(1).squeeze_dim::<1>(1);
-        let value = match self.target > 0.0 {
-            true => l0.sub_scalar(self.target).square().div_scalar(self.target),
-            false => l0,
+        let from_target = |l0: Tensor<1>| l0.sub_scalar(self.target).square().div_scalar(self.target);
+        let value = match (self.target > 0.0, self.each) {
+            (false, _) => l0,
+            (true, true) => from_target(l0),
+            // The same for each example.
+            (true, false) => {
+                let rows = l0.dims()[0];
+                from_target(l0.mean()).expand([rows])
+            }
         };
         vec![Term { name: "l0".into(), weight: self.weight.at(progress), value }]
     }

@@ -269,6 +269,12 @@ impl Recipe {
         objective.constrained(model.with_activity(activity))
     }
 
+    /// Whether few units of the code are active, by the code itself: what it can explain depends on their number, not on
+    /// the width of the code.
+    pub fn is_sparse(&self) -> bool {
+        self.code.fixes_activity() || self.network.is_dictionary()
+    }
+
     /// Whether a model is [started on](Model::started_on) training rows or [calibrated on](Model::calibrated_on) held-out
     /// rows.
     pub fn reads_rows(&self) -> bool {

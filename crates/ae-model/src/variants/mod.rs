@@ -80,6 +80,8 @@ pub struct Hints {
     pub pretrain_epochs: usize,
     /// Rows of a step.
     pub batch_size: usize,
+    /// Largest L2 norm of the gradient of each parameter; 0 for no limit.
+    pub gradient_clip: f64,
     /// Whether all features are scaled by one factor, which keeps the directions of differences between rows, instead
     /// of each by its own.
     pub one_scale: bool,
@@ -87,10 +89,13 @@ pub struct Hints {
 
 impl Hints {
     /// Settings that suit most networks: a learning rate of 1e-3, steps of 64 rows, and no pre-training.
-    pub const COMMON: Self = Self { learning_rate: 1e-3, pretrain_epochs: 0, batch_size: 64, one_scale: false };
+    pub const COMMON: Self =
+        Self { learning_rate: 1e-3, pretrain_epochs: 0, batch_size: 64, gradient_clip: 0.0, one_scale: false };
 
-    /// Settings for dictionaries: one scale for all features, and large steps, since most units are active in few rows.
-    pub const DICTIONARY: Self = Self { learning_rate: 3e-3, batch_size: 1024, one_scale: true, ..Self::COMMON };
+    /// Settings for dictionaries: one scale for all features, many rows in a step, since most units are active in few of
+    /// them, and a limit for the large gradients of the first steps.
+    pub const DICTIONARY: Self =
+        Self { learning_rate: 3e-3, batch_size: 1024, gradient_clip: 1.0, one_scale: true, ..Self::COMMON };
 }
 
 /// How wide the code of a variant may be.

@@ -5,12 +5,13 @@
 //! computation is in `f64`.
 
 mod missing_values;
+mod random_dictionary;
 mod spectrum;
 
 use ae_data::progress::Progress;
 use faer::MatRef;
 
-pub use self::spectrum::MOST;
+pub use self::{random_dictionary::random_dictionary, spectrum::MOST};
 pub(crate) use self::spectrum::SMALL;
 #[cfg(feature = "report")]
 pub(crate) use self::spectrum::eigenvalues;

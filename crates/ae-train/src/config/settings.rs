@@ -71,8 +71,14 @@ impl Config {
     /// An unknown variant: the message lists the known ones.
     pub fn of_variant(name: &str) -> Result<Self> {
         let variant = find_variant(name)?;
-        let Hints { learning_rate, pretrain_epochs, batch_size, one_scale } = variant.training;
-        let training = TrainingConfig { learning_rate, pretrain_epochs, batch_size, ..TrainingConfig::default() };
+        let Hints { learning_rate, pretrain_epochs, batch_size, gradient_clip, one_scale } = variant.training;
+        let training = TrainingConfig {
+            learning_rate,
+            pretrain_epochs,
+            batch_size,
+            gradient_clip,
+            ..TrainingConfig::default()
+        };
         let scaling = if one_scale { ScalingMethod::Centered } else { ScalingMethod::Auto };
         let (data, model) = (DataConfig { scaling, ..DataConfig::default() }, (variant.recipe)());
         let checkpoint = CheckpointConfig::default();

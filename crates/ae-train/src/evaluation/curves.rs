@@ -50,6 +50,9 @@ pub fn imputation_mse(rows: Matrix, holes: Matrix, filled: &[f32]) -> f64 {
     sum / count.max(1.0)
 }
 
+/// Rows of the imputation curve times the square of the components of PCA, at most: 4,096 rows for 64 components.
+const FILLED: usize = 4096 * 64 * 64;
+
 impl Trained {
     /// Denoising error by the standard deviation of the noise.
     pub(super) fn noise_curve(&self, rows: Matrix, pca: &Pca) -> Result<Vec<Point>> {
@@ -71,6 +74,9 @@ impl Trained {
 
     /// Imputation error by the share of hidden values.
     pub(super) fn missing_curve(&self, rows: Matrix, pca: &Pca) -> Result<Vec<Point>> {
+        // The work of PCA grows with the square of its components.
+        let most = (FILLED / pca.components().pow(2).max(1)).max(256);
+        let rows = Matrix { values: &rows.values[..most.min(rows.count()) * rows.width], width: rows.width };
         let point = |level: f64| {
             let holes = self.hide(rows, level);
             let holes = Matrix { values: &holes, width: rows.width };

@@ -46,8 +46,8 @@ const MEASURED: usize = 4096;
 pub struct Evaluation {
     /// Number of rows.
     pub rows: usize,
-    /// Number of components of the PCA baseline: the width of the code, or enough for 90% of the variance if the code
-    /// is as wide as the rows.
+    /// Number of components of the PCA baseline: the width of the code, or of a sparse code the number of active units;
+    /// enough for 90% of the variance if that is as many as there are features.
     pub pca_components: usize,
     /// Reconstruction errors of the model, of PCA and of the mean.
     #[serde(flatten)]
@@ -98,10 +98,10 @@ impl Trained {
     /// A device that fails, or a file that can no longer be read.
     pub fn evaluate(&self, rows: &Dataset, pca: &Pca, train: Option<&Dataset>) -> Result<Evaluation> {
         let width = self.schema.d_input;
-        let k = self.config.model.code_dim;
-        let (pca_k, mean) = (pca.beside(k), pca.first(0));
-        let pca_components = pca_k.components(); // fewer if there are fewer rows
         let all = rows.sample(ae_data::fit::SAMPLE);
+        let code = code_statistics(&self.model, &all, &self.batcher, &self.device)?;
+        let (pca_k, mean) = (pca.beside(self.comparable_components(code.l0)), pca.first(0));
+        let pca_components = pca_k.components(); // fewer if there are fewer rows
         let values = all.scaled(&self.schema.scaling)?;
         let matrix = Matrix { values: &values, width };
         let copies = self.copies(&all)?;
@@ -134,8 +134,8 @@ impl Trained {
             errors,
             images: self.schema.geometry.map(|geometry| self.image_quality(geometry, matrix, &copies, &reconstructed)),
             columns: columns.collect(),
-            code: code_statistics(&self.model, &all, &self.batcher, &self.device)?,
-            effective_rank: effective_rank(Matrix { values: &self.codes(&some)?, width: k })?,
+            code,
+            effective_rank: effective_rank(Matrix { values: &self.codes(&some)?, width: self.config.model.code_dim })?,
             noise: self.noise_curve(some_matrix, &pca_k)?,
             missing: self.missing_curve(some_matrix, &pca_k)?,
             classes: train

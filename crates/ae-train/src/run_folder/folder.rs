@@ -374,6 +374,8 @@ mod tests {
                 train: part,
                 test: part,
                 measured_rows: [4, 5],
+                pca_components: 2,
+                random_dictionary: None,
                 code,
                 diverged: Some(3),
             };

@@ -46,6 +46,16 @@ impl Trained {
         Self { model, schema, config, device, batcher }
     }
 
+    /// Number of principal components that explain rows with as many numbers as this code: the width of the code, or, of
+    /// a sparse one, the number of active units, `l0`.
+    pub fn comparable_components(&self, l0: f64) -> usize {
+        let width = self.config.model.code_dim;
+        match self.config.model.is_sparse() {
+            true => (l0.round() as usize).clamp(1, width),
+            false => width,
+        }
+    }
+
     /// How later rows are read: as in the run, with the overrides in `read`.
     pub fn options(&self, read: &Options) -> Options {
         self.config.reading().overruled_by(read.clone())

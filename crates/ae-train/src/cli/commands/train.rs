@@ -220,9 +220,12 @@ pub fn table(summary: &Summary) -> String {
         ]);
     };
     row(&format!("{} ({})", summary.variant, summary.code_dim), &summary.test.model);
-    row(&format!("PCA ({})", summary.code_dim.min(summary.d_input)), &summary.test.pca);
+    row(&format!("PCA ({})", summary.components()), &summary.test.pca);
+    if let Some(random) = &summary.random_dictionary {
+        row(&format!("random dictionary ({})", summary.components()), random);
+    }
     row("predict the mean", &summary.test.mean);
-    let exact = match summary.code_dim < summary.d_input {
+    let exact = match summary.components() < summary.d_input {
         true => "",
         false => {
             "PCA with every component is exact, and no baseline: `ae evaluate` and the report take those for 90% of \
