@@ -4,7 +4,7 @@
 //! `h_j = z_j [z_j > theta_j]` jumps, so that its derivative by the threshold is 0 almost everywhere. In training it is
 //! estimated from the values within half a `bandwidth` of the threshold, as is that of the number of active units `L0`:
 //! `dh/dtheta = -theta/e [|z - theta| < e/2]` and `dL0/dtheta = -1/e [|z - theta| < e/2]`. Their averages over a batch
-//! estimate the derivatives of the averages.
+//! estimate the derivatives of the averages. The derivatives by `z` are estimated in the same way (Conerly et al. 2025).
 //!
 //! The term `l0` of the loss is `(mean L0 - k)^2 / k` for a target `k`, with the mean over the batch, which brings the
 //! average number of active units to the target. With `each` it is `(L0 - k)^2 / k` of each example: then rows that
@@ -43,7 +43,8 @@ pub struct JumpReluConfig {
     pub threshold: f64,
     /// Whether each example should have `target` active units, instead of all on average: true or false. Default: false.
     pub each: bool,
-    /// Whether the encoder, too, gets the estimated derivatives: true or false. Default: false.
+    /// Whether the encoder, too, gets the estimated derivatives: true or false. With the thresholds alone, which move
+    /// slowly, the number of active units follows its target only over many steps. Default: true.
     pub through_input: bool,
 }
 
@@ -79,7 +80,7 @@ impl JumpReluConfig {
 
 impl Default for JumpReluConfig {
     fn default() -> Self {
-        Self { target: 32.0, weight: 10.0.into(), bandwidth: 0.5, threshold: 0.0, each: false, through_input: false }
+        Self { target: 32.0, weight: 10.0.into(), bandwidth: 0.5, threshold: 0.0, each: false, through_input: true }
     }
 }
 

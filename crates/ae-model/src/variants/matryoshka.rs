@@ -22,6 +22,6 @@ pub const VARIANT: Variant = Variant {
 };
 
 fn recipe() -> Recipe {
-    let penalty = PenaltyConfig::default().with(Matryoshka::default()).with(AuxK::default());
+    let penalty = PenaltyConfig::default().with(AuxK::default()).with(Matryoshka::default());
     Recipe { penalty, ..super::batch_top_k::recipe() }
 }

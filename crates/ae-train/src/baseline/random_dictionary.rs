@@ -9,10 +9,10 @@ use rand_chacha::ChaCha8Rng;
 use crate::{Result, matrix::Matrix, random::normal, reconstruction_error::Errors, tensors::numbers};
 
 /// Rows that it is measured on, at most.
-pub(crate) const MOST_ROWS: usize = 2048;
+const MOST_ROWS: usize = 512;
 
 /// The errors of reconstructing `rows` minus `mean` by a dictionary of `units` random directions, of which each row uses
-/// the `k` that it has the largest products with, with the coefficients that fit it best. At most 2,048 rows are
+/// the `k` that it has the largest products with, with the coefficients that fit it best. At most 512 rows are
 /// measured, spread evenly. None if values are missing.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use burn::data::dataset::Dataset as _;
 use crate::{
     Error, Result, anomaly, baseline,
     config::TrainingConfig,
-    evaluation::{JACOBIAN_UP_TO, SPECTRUM_ROWS, has_spectrum},
+    evaluation::{JACOBIAN_UP_TO, has_spectrum, spectrum_at_once},
     matrix,
     tensors::BATCH,
 };
@@ -264,9 +264,10 @@ fn measuring(encoder: &[usize], decoder: &[usize], features: usize, units: usize
     let at_once = |rows: usize| rows.saturating_mul(features).min(ROWS);
     let norm = if features <= JACOBIAN_UP_TO { at_once(rows) } else { rows };
     let has_spectrum = has_spectrum(features, units);
-    let spectrum = if has_spectrum { at_once(SPECTRUM_ROWS) } else { 0 };
+    let together = spectrum_at_once(features, units);
+    let spectrum = if has_spectrum { at_once(together) } else { 0 };
     let tangents = numbers(QUARTERS, &[norm.max(spectrum), encoder.iter().sum()]) / 4;
-    let matrix = if has_spectrum { numbers(SPECTRUM, &[SPECTRUM_ROWS, features, units]) } else { 0 };
+    let matrix = if has_spectrum { numbers(SPECTRUM, &[together, features, units]) } else { 0 };
     let derivative = sum(&[tangents, matrix]);
 
     let copies = numbers(2, &[rows, encoder.iter().chain(decoder).sum()]);

@@ -19,9 +19,16 @@ use crate::{
 
 /// Number of rows over which the spectrum of the Jacobian is averaged, in the report of a run.
 pub(crate) const SPECTRUM_ROWS: usize = 16;
+/// Derivatives that are held at a time for that, as numbers.
+const DERIVATIVES: usize = 1 << 24;
 
 /// Largest size of the shorter side of a Jacobian whose spectrum is computed.
 const SPECTRUM_WIDTH: usize = 512;
+
+/// How many of these rows are decomposed at a time, of `width` features and with a code of `units`.
+pub(crate) fn spectrum_at_once(width: usize, units: usize) -> usize {
+    (DERIVATIVES / (width * units).max(1)).clamp(1, SPECTRUM_ROWS)
+}
 
 /// Whether the spectrum of a Jacobian of this size is computed: the decomposition of a larger one takes minutes.
 pub(crate) fn has_spectrum(width: usize, units: usize) -> bool {

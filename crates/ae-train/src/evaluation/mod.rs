@@ -21,7 +21,7 @@ use crate::{
     trained::Trained,
 };
 
-pub(crate) use self::code::{JACOBIAN_UP_TO, SPECTRUM_ROWS, has_spectrum};
+pub(crate) use self::code::{JACOBIAN_UP_TO, SPECTRUM_ROWS, has_spectrum, spectrum_at_once};
 use self::reconstruction::{errors_of, feature_errors};
 pub use self::{
     classes::{Accuracies, Classes},
@@ -40,6 +40,8 @@ pub use crate::{
 
 /// Maximum number of rows for the more expensive measurements.
 const MEASURED: usize = 4096;
+/// As [`MEASURED`], of a dictionary, whose code is wide.
+const MEASURED_WIDE: usize = 1024;
 
 /// Evaluation of a model on rows, in units of the scaled data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,7 +127,8 @@ impl Trained {
                 [0, 1, 2].map(|of| by_column[of][start..end].iter().sum::<f64>() / (end - start) as f64);
             ColumnError { name: column.name, mse, pca, mean }
         });
-        let some = all.thin(MEASURED);
+        let is_dictionary = self.config.model.network.is_dictionary();
+        let some = all.thin(if is_dictionary { MEASURED_WIDE } else { MEASURED });
         let some_values = some.scaled(&self.schema.scaling)?;
         let some_matrix = Matrix { values: &some_values, width };
         Ok(Evaluation {

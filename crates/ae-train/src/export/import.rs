@@ -32,6 +32,11 @@ struct Shapes {
 }
 
 impl Weights {
+    /// The tensors by name, without those of the scaling.
+    pub(super) fn into_state(self) -> State {
+        self.state
+    }
+
     /// Reads a safetensors file.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
-//! Export of a trained model to PyTorch, ONNX and Burn, and import of weights.
+//! Export of a trained model to PyTorch, ONNX, SAELens and Burn, and import of weights.
 
 pub mod import;
 pub mod onnx;
 pub mod pytorch;
+pub mod saelens;
 
 use ae_data::{Encoding, Kind};
 use ae_model::{AnyCode, Bernoulli, Code, SquaredError, code::Plain};

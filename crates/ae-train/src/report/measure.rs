@@ -8,7 +8,7 @@ use super::material::Material;
 use crate::{
     Result,
     baseline::{Matrix, eigenvalues},
-    evaluation::{Errors, Figures, SPECTRUM_ROWS, has_spectrum, numbers},
+    evaluation::{Errors, Figures, SPECTRUM_ROWS, has_spectrum, numbers, spectrum_at_once},
     impute::HELD_OUT,
 };
 
@@ -90,14 +90,18 @@ pub fn spectrum(material: &Material) -> Result<Option<(Vec<f64>, usize)>> {
     }
     let rows = material.some.select(material.some.indices().iter().copied().take(SPECTRUM_ROWS).collect());
     let count = rows.indices().len();
-    let batch = rows.batch(0..count, &material.trained.batcher, &material.trained.device)?;
-    let values = numbers(Jacobian::matrix(&material.trained.model.parts(), batch.x, batch.observed))?;
     let mut sums = vec![0.0; width.min(units)];
-    for row in values.chunks_exact(width * units) {
-        let matrix = faer::Mat::from_fn(width, units, |input, unit| f64::from(row[input * units + unit]));
-        // The eigenvalues of the smaller product are the squares of the singular values.
-        let gram = if width < units { &matrix * matrix.transpose() } else { matrix.transpose() * &matrix };
-        sums.iter_mut().zip(eigenvalues(&gram)?).for_each(|(sum, value)| *sum += value.sqrt());
+    let together = spectrum_at_once(width, units);
+    for first in (0..count).step_by(together) {
+        let some = first..count.min(first + together);
+        let batch = rows.batch(some, &material.trained.batcher, &material.trained.device)?;
+        let values = numbers(Jacobian::matrix(&material.trained.model.parts(), batch.x, batch.observed))?;
+        for row in values.chunks_exact(width * units) {
+            let matrix = faer::Mat::from_fn(width, units, |input, unit| f64::from(row[input * units + unit]));
+            // The eigenvalues of the smaller product are the squares of the singular values.
+            let gram = if width < units { &matrix * matrix.transpose() } else { matrix.transpose() * &matrix };
+            sums.iter_mut().zip(eigenvalues(&gram)?).for_each(|(sum, value)| *sum += value.sqrt());
+        }
     }
     Ok(Some((sums.into_iter().map(|sum| sum / count as f64).collect(), count)))
 }

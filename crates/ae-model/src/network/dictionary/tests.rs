@@ -255,7 +255,8 @@ fn jump_relu_comes_to_a_target_ten_times_away() {
     };
     assert!(l0(&model, batch()) > 10.0 * target, "the start is ten times away");
     for step in 0..2000 {
-        (model, _) = objective.step(model, &mut optimizer, 1e-2, batch(), step as f64 / 2000.0);
+        let progress = step as f64 / 2000.0;
+        (model, _) = objective.step(model, &mut optimizer, 1e-2 * (1.0 - progress), batch(), progress);
     }
     let seen = (0..10).map(|_| l0(&model, batch())).sum::<f64>() / 10.0;
     assert!((seen - target).abs() < 0.1 * target, "{seen} active units, the target is {target}");

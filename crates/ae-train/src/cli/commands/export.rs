@@ -19,7 +19,7 @@ use crate::{
         json::document,
         output::{note, print},
     },
-    export::{far, features, onnx, pytorch, scaling},
+    export::{far, features, onnx, pytorch, saelens, scaling},
     run_folder::{own_file, own_folder},
 };
 
@@ -33,7 +33,7 @@ pub struct ExportArgs {
     /// Folder of the run.
     #[arg(value_name = "RUN", value_hint = ValueHint::DirPath)]
     pub run: PathBuf,
-    /// One format; by default all.
+    /// One format; by default all, and saelens of a dictionary.
     #[arg(short, long, value_enum)]
     pub format: Option<ExportFormat>,
     /// Folder to write to; by default the folder export of the run.
@@ -53,6 +53,8 @@ pub enum ExportFormat {
     Burn,
     /// Encoder, decoder and both, scaling included.
     Onnx,
+    /// A folder that SAELens loads, scaling included; only of dictionaries: a single layer on each side.
+    Saelens,
 }
 
 /// The command.
@@ -60,9 +62,11 @@ pub fn entry() -> Entry {
     let examples = &[
         ("ae export runs/undercomplete-digits-001", "every format, into the run's folder"),
         ("ae export runs/undercomplete-digits-001 --format onnx -o exported", "ONNX, elsewhere"),
+        ("ae export runs/batch_top_k-x-001 --format saelens -o sae", "a dictionary for SAELens"),
     ];
     let about =
-        "Write the model for other programs: safetensors for PyTorch with the lines that load it, ONNX, Burn's record";
+        "Write the model for other programs: safetensors for PyTorch with the lines that load it, ONNX, SAELens, Burn's \
+         record";
     Entry::new(Group::Use, "export", about, examples, run)
 }
 
@@ -110,8 +114,20 @@ fn run(args: &ExportArgs, registry: &Registry) -> Result<()> {
             written(&path, "onnx");
         }
     }
+    if args.format == Some(ExportFormat::Saelens)
+        || args.format.is_none() && trained.config.model.network.is_dictionary()
+    {
+        let sae = saelens::Sae::of(&trained)?;
+        let place = if args.format.is_none() { folder.join("saelens") } else { folder.clone() };
+        fs::create_dir_all(&place).map_err(|error| Error::at("create", &place, error))?;
+        for (name, bytes) in saelens::FILES.iter().zip(sae.files(&trained, run.folder.summary()?.as_ref())?) {
+            write_bytes(&place.join(name), &bytes)?;
+            written(&place.join(name), "saelens");
+        }
+        text += &format!("{}: {} for SAELens, scaling included\n", place.display(), sae.architecture);
+    }
     let list = match args.format {
-        Some(ExportFormat::Burn) => None,
+        Some(ExportFormat::Burn | ExportFormat::Saelens) => None,
         Some(ExportFormat::Onnx) => Some("`features` in the models' metadata"),
         Some(ExportFormat::Safetensors) | None => Some("`features` in model.py"),
     };

@@ -14,15 +14,15 @@ use crate::{
         entry::{Entry, Group},
         output::print,
     },
-    export::import::Weights,
+    export::{import::Weights, saelens::Sae},
 };
 
 /// What to import.
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
     /// safetensors file with encoder.0.weight, decoder.0.weight and so on, as `ae export` writes it and PyTorch's
-    /// `state_dict` has it.
-    #[arg(value_name = "WEIGHTS", value_hint = ValueHint::FilePath)]
+    /// `state_dict` has it; or a folder of SAELens, with cfg.json and sae_weights.safetensors.
+    #[arg(value_name = "WEIGHTS", value_hint = ValueHint::AnyPath)]
     pub weights: PathBuf,
     /// Folder of the run; by default a new one under runs/.
     #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
@@ -44,20 +44,26 @@ pub fn entry() -> Entry {
     let examples = &[
         ("ae export runs/undercomplete-digits-001 -o exported", "weights, as PyTorch has them"),
         ("ae import exported/model.safetensors -d digits -o imported", "a run of them"),
+        ("ae import sae -d activations.npy", "a dictionary of SAELens, measured on rows of an array"),
     ];
-    let about = "Make a run from weights that were trained elsewhere, under the names that export writes";
+    let about = "Make a run from weights that were trained elsewhere: PyTorch's, under the names that export writes, or SAELens'";
     Entry::new(Group::Train, "import", about, examples, run)
 }
 
 /// Makes the run, and prints how good it is.
 fn run(args: &ImportArgs, registry: &Registry) -> Result<()> {
     let device = open_for_results(args.device.as_deref())?.device.inner();
-    let weights = Weights::read(&args.weights)?;
-    let settings = weights.settings()?;
-    let config = configuration_with(&args.config, settings, registry)?;
-    let scaling = weights.scaling()?;
-    let (run, summary) =
-        Run::import(config, args.out.as_deref(), &device, scaling, |model| weights.load(model, &device))?;
+    let out = args.out.as_deref();
+    let (run, summary) = if args.weights.is_dir() {
+        let sae = Sae::read(&args.weights)?;
+        let config = configuration_with(&args.config, sae.settings(), registry)?;
+        Run::import(config, out, &device, None, |model| sae.load(model, &device))?
+    } else {
+        let weights = Weights::read(&args.weights)?;
+        let config = configuration_with(&args.config, weights.settings()?, registry)?;
+        let scaling = weights.scaling()?;
+        Run::import(config, out, &device, scaling, |model| weights.load(model, &device))?
+    };
     if args.json {
         return train::document(&run, &summary);
     }

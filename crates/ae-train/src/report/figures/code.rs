@@ -19,6 +19,12 @@ use ae_model::Code;
 /// Points along each side of the decoded grid.
 const GRID: usize = 12;
 
+/// Values of codes that the axes are fitted to, at most, as long as that leaves `LEAST_ROWS` rows: the time grows with the
+/// square of the number of rows.
+const FITTED: usize = 1 << 21;
+
+const LEAST_ROWS: usize = 256;
+
 /// The two axes that the code is shown along, and each row's place.
 pub struct Plane {
     /// The place of each row.
@@ -36,7 +42,8 @@ impl Plane {
             let point = |code: &[f32]| (f64::from(code[0]), code.get(1).map_or(0.0, |&value| f64::from(value)));
             return Ok(Self { points: material.codes.chunks_exact(units).map(point).collect(), pca: None });
         }
-        let pca = Pca::fit(codes, 2)?;
+        let some = (FITTED / units).max(LEAST_ROWS).min(codes.count());
+        let pca = Pca::fit(matrix(&material.codes[..some * units], units), 2)?;
         // Rows that hardly differ have fewer than two components.
         let (places, axes) = (pca.encode(codes), pca.components());
         let place = |row: usize, axis: usize| if axis < axes { f64::from(places[row * axes + axis]) } else { 0.0 };
