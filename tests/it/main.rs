@@ -15,6 +15,7 @@ mod hostile;
 mod library;
 mod own_parts;
 mod page;
+mod saelens;
 mod training;
 
 use std::{

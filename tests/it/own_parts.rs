@@ -12,7 +12,7 @@ use burn::{
 
 settings! {
     /// Units below a learned threshold are almost 0.
-    struct Gated("gated") {
+    struct Gated("own_gate") {
         /// Steepness, greater than 0. Default: 10.
         steepness: f64 = 10.0,
     }
@@ -102,7 +102,7 @@ fn registry() -> Registry {
 
 fn config(settings: &[&str]) -> ae_train::Result<Config> {
     let own = [
-        "model.code.kind=gated",
+        "model.code.kind=own_gate",
         "model.penalty.student_t.weight=0.01",
         "model.corruption.untouched={}",
         "training.epochs=2",
@@ -152,7 +152,7 @@ fn settings_of_another_crate_are_checked_and_explained_like_all_others() {
         "# Steepness, greater than 0. Default: 10.",
         "# A Student-t prior on the code.",
         "reconstruction = \"absolute\"",
-        "kind = \"gated\"",
+        "kind = \"own_gate\"",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

@@ -108,7 +108,7 @@ fn resumes_bit_for_bit(settings: &[&str]) {
         |run: &Path| (summary(run)["test"].clone(), summary(run)["best_epoch"].clone(), summary(run)["epochs"].clone());
     assert_eq!(figures(&cut.path().join("run")), figures(&whole.path().join("run")));
     // A finished run only prints its result again.
-    assert!(ae_ok(cut.path(), &["train", "--resume", "run"]).contains("PCA (10)"));
+    assert!(ae_ok(cut.path(), &["train", "--resume", "run"]).contains("PCA ("));
 }
 
 #[cfg(unix)]

@@ -200,7 +200,11 @@ mod tests {
         let mut images = Rows::new(Values::F32(vec![0.0, 4.0, 2.0, 4.0]), 2);
         images.geometry = Some(Geometry { channels: 1, height: 1, width: 2 });
         let scaling = Scaling::fit(ScalingMethod::Centered, &Dataset::new(images)).unwrap();
-        assert_eq!((scaling.offset, scaling.scale), (vec![1.0, 4.0], vec![0.5f64.sqrt(); 2]), "each pixel has its mean");
+        assert_eq!(
+            (scaling.offset, scaling.scale),
+            (vec![1.0, 4.0], vec![0.5f64.sqrt(); 2]),
+            "each pixel has its mean"
+        );
     }
 
     #[test]

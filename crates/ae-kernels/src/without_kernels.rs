@@ -3,11 +3,11 @@
 
 use burn::{nn::Linear, tensor::Tensor};
 
-use crate::{Activation, Rule};
 pub use crate::burn_ops::{
     batch_mean, bernoulli, bernoulli_like, conv_transpose2d, conv2d, linear, normal_like, signs_like, squared_error,
     squared_error_of_logits, step, uniform_like, units,
 };
+use crate::{Activation, Rule};
 
 /// `phi(z)`, element-wise.
 pub fn activate<const D: usize>(activation: Activation, z: Tensor<D>) -> Tensor<D> {

@@ -93,7 +93,15 @@ impl<E: ModuleEncoder, D: ModuleDecoder> Autoencoder<E, D> {
     /// An autoencoder whose code is the encoder's output, and whose reconstruction loss is the squared error.
     pub fn new(encoder: E, decoder: D) -> Self {
         let code = Activation::Identity.into();
-        Self { encoder, code, decoder, reconstruction: Head::default(), variance: None, mask_input: false, activity: None }
+        Self {
+            encoder,
+            code,
+            decoder,
+            reconstruction: Head::default(),
+            variance: None,
+            mask_input: false,
+            activity: None,
+        }
     }
 }
 

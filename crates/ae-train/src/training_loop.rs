@@ -70,9 +70,8 @@ impl Training<'_> {
         let rows = rows.sample(count * width).thin(count);
         let mut values = rows.scaled(&self.data.schema.scaling)?;
         values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
-        let tensor = |rows: &[f32]| {
-            Tensor::from_data(TensorData::new(rows.to_vec(), [rows.len() / width, width]), &self.device)
-        };
+        let tensor =
+            |rows: &[f32]| Tensor::from_data(TensorData::new(rows.to_vec(), [rows.len() / width, width]), &self.device);
         Ok(values.chunks(batch * width).map(tensor).collect())
     }
 

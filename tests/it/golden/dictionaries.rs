@@ -118,7 +118,8 @@ fn check(precision: &Precision, name: &str, case: &Value) {
     if name == "matryoshka_batchtopk" {
         let widths = config["matryoshka_widths"].as_array().expect("widths");
         let share = |width: &Value| width.as_f64().expect("a width") / units as f64;
-        objective = objective.with_penalty(Matryoshka::new(widths.iter().map(share).filter(|w| *w < 1.0).collect::<Vec<_>>()));
+        objective =
+            objective.with_penalty(Matryoshka::new(widths.iter().map(share).filter(|w| *w < 1.0).collect::<Vec<_>>()));
     }
     let dead: Vec<f32> =
         case["dead"].as_array().expect("flags").iter().map(|dead| if dead == true { 10.0 } else { 0.0 }).collect();
@@ -154,7 +155,10 @@ fn check(precision: &Precision, name: &str, case: &Value) {
 fn gated(precision: &Precision, params: &Value) -> Gated {
     let vector = |name: &str| precision.tensor::<1>(&params[name]);
     let shift = vector("b_mag") - vector("b_gate") * vector("r_mag").exp();
-    Gated { scale: Param::from_tensor(vector("r_mag")), shift: Param::from_tensor(Tensor::from_inner(shift.without_autodiff())) }
+    Gated {
+        scale: Param::from_tensor(vector("r_mag")),
+        shift: Param::from_tensor(Tensor::from_inner(shift.without_autodiff())),
+    }
 }
 
 /// Compares each term of the loss, weighted and averaged over the batch.
@@ -164,7 +168,8 @@ fn terms(precision: &Precision, name: &str, case: &Value, evaluation: &Evaluatio
         term.value.clone().mean().mul_scalar(2.0 * term.weight)
     };
     let losses = case["losses"].as_object().expect("losses");
-    let inner: f64 = losses.iter().filter(|(name, _)| name.starts_with("inner_")).map(|(_, v)| v.as_f64().unwrap()).sum();
+    let inner: f64 =
+        losses.iter().filter(|(name, _)| name.starts_with("inner_")).map(|(_, v)| v.as_f64().unwrap()).sum();
     for (loss, expected) in losses {
         let found = match (loss.as_str(), name) {
             ("mse_loss", _) => of("squared_error"),
@@ -184,14 +189,7 @@ fn terms(precision: &Precision, name: &str, case: &Value, evaluation: &Evaluatio
     }
 }
 
-fn gradients(
-    precision: &Precision,
-    name: &str,
-    case: &Value,
-    bias: &str,
-    model: &Dictionary,
-    gradients: &Gradients,
-) {
+fn gradients(precision: &Precision, name: &str, case: &Value, bias: &str, model: &Dictionary, gradients: &Gradients) {
     let expected = &case["grads"];
     let compare = |what: &str, parameter: Tensor<2>| {
         precision.compare_gradient(&format!("{name} {what}"), parameter, gradients, &expected[what])

@@ -42,13 +42,7 @@ impl Sparse {
     /// # Panics
     /// There is no width, they are not in ascending order, the last is greater than the width of `h`, or the weight has
     /// another number of rows than `h` has columns.
-    pub fn prefixes(
-        &self,
-        weight: Tensor<2>,
-        bias: Tensor<1>,
-        widths: &[usize],
-        activation: Activation,
-    ) -> Tensor<2> {
+    pub fn prefixes(&self, weight: Tensor<2>, bias: Tensor<1>, widths: &[usize], activation: Activation) -> Tensor<2> {
         let width = self.places.width;
         assert!(
             widths.is_sorted() && widths.last().is_some_and(|last| *last <= width),
@@ -71,15 +65,8 @@ impl Sparse {
         let run = |h: &FlexTensor, w: &FlexTensor, b: &FlexTensor, keep: bool| {
             let [_, d_out] = cpu::dims(w);
             let (b, keep) = (cpu::contiguous(b.clone()), keep && activation != Activation::Identity);
-            let (y, slopes) = combine(
-                cpu::values(h),
-                &self.places,
-                &widths,
-                cpu::values(w),
-                cpu::values(&b),
-                activation,
-                keep,
-            );
+            let (y, slopes) =
+                combine(cpu::values(h), &self.places, &widths, cpu::values(w), cpu::values(&b), activation, keep);
             let shape = [self.places.rows() * widths.len(), d_out];
             let y = cpu::primitive(y, shape);
             let kept = keep.then(|| slopes.map_or_else(|| y.clone(), |slopes| cpu::primitive(slopes, shape)));
@@ -269,8 +256,7 @@ impl Backward<Flex, 3> for SparseLinearBackward {
         }
         if let Some(node) = w_node {
             let of = |row: usize, column: usize| {
-                (group_of(&widths, column) < widths.len())
-                    .then(|| (group_of(&widths, column) * rows + row) as u32)
+                (group_of(&widths, column) < widths.len()).then(|| (group_of(&widths, column) * rows + row) as u32)
             };
             let entries = Entries::at(cpu::values(&h), &places, of);
             let sums = entries.outer(Matrix::new(&gradient, widths.len() * rows, d_out)).sums;

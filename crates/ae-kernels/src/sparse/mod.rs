@@ -97,11 +97,11 @@ impl Sparse {
         let context = cpu::context([&operand]);
         let (z, node) = operand.tracked().into_parts();
         drop(z);
-        let tracked = match (SelectBackward { activation }).prepare::<NoCheckpointing>([node]).compute_bound().stateful()
-        {
-            OpsKind::Tracked(op) => op.finish((places.clone(), y.clone()), y),
-            OpsKind::UnTracked(op) => op.finish(y),
-        };
+        let tracked =
+            match (SelectBackward { activation }).prepare::<NoCheckpointing>([node]).compute_bound().stateful() {
+                OpsKind::Tracked(op) => op.finish((places.clone(), y.clone()), y),
+                OpsKind::UnTracked(op) => op.finish(y),
+            };
         Some(Self { values: cpu::wrap(tracked, context), places })
     }
 

@@ -52,12 +52,7 @@ pub(super) fn places(z: &[f32], width: usize, rule: Rule, view: View) -> Places 
 }
 
 /// The places that `select(scores, positions)` selects in each row, and their scores.
-fn by_row(
-    z: &[f32],
-    width: usize,
-    view: View,
-    select: impl Fn(&[f32], &mut Vec<u32>) + Sync,
-) -> (Places, Vec<f32>) {
+fn by_row(z: &[f32], width: usize, view: View, select: impl Fn(&[f32], &mut Vec<u32>) + Sync) -> (Places, Vec<f32>) {
     let rows = z.len() / width.max(1);
     let ranges = threads::row_ranges(rows, threads::part_count(z.len()));
     let mut found: Vec<(Places, Vec<f32>)> = ranges.iter().map(|_| (Places::of_width(width), Vec::new())).collect();

@@ -71,7 +71,8 @@ fn the_largest_of_all_rows_are_exactly_as_many_as_asked_for() {
         let sizes: Tensor<1> = random::<1>([width], &device).abs().add_scalar(0.1);
         let (values, factors) = (numbers(z.clone()), numbers(sizes.clone()));
         for sizes in [None, Some(&sizes)] {
-            let of = |index: usize| if sizes.is_some() { values[index] * factors[index % width] } else { values[index] };
+            let of =
+                |index: usize| if sizes.is_some() { values[index] * factors[index % width] } else { values[index] };
             let scores: Vec<f32> = (0..values.len()).map(of).collect();
             let select = |rule| Sparse::select(&z, rule, sizes, None, Activation::Identity).expect("a kernel");
             let all = select(Rule::LargestOfAll(count));
@@ -118,8 +119,8 @@ fn only_some_columns_can_be_selected_from() {
     let dense = |z: &Tensor<2>| {
         let part = Tensor::cat(among.iter().map(|&c| z.clone().narrow(1, c as usize, 1)).collect(), 1);
         let (values, places) = part.clone().detach().topk_with_indices(2, 1);
-        let kept = part.clone()
-            * part.zeros_like().detach().scatter(1, places, values.ones_like(), IndexingUpdateOp::Add);
+        let kept =
+            part.clone() * part.zeros_like().detach().scatter(1, places, values.ones_like(), IndexingUpdateOp::Add);
         let mut columns = vec![z.clone().narrow(1, 0, 1).zeros_like().detach(); 40];
         among.iter().enumerate().for_each(|(at, &c)| columns[c as usize] = kept.clone().narrow(1, at, 1));
         Tensor::cat(columns, 1)

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use burn::{
     module::{Flag, Module, Param},
     serde::{Deserialize, Serialize},
-    tensor::{Device, Tensor},
+    tensor::{Bool, Device, Tensor},
 };
 use schemars::JsonSchema;
 
@@ -145,7 +145,8 @@ pub struct JumpRelu {
 
 impl Code for JumpRelu {
     fn forward(&self, z: Tensor<2>) -> Latent {
-        let h = z.clone() * self.active(&z);
+        // Not a product, which would be -0 for negative values.
+        let h = z.clone().mask_fill(self.is_active(&z).bool_not(), 0.0);
         if !self.is_training(&z) {
             return h.into();
         }
@@ -155,8 +156,8 @@ impl Code for JumpRelu {
     }
 
     fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        let active = self.active(&z);
-        Some((z * active.clone(), t * active))
+        let inactive = self.is_active(&z).bool_not();
+        Some((z.mask_fill(inactive.clone(), 0.0), t.mask_fill(inactive, 0.0)))
     }
 
     fn is_diagonal(&self) -> bool {
@@ -236,10 +237,15 @@ impl JumpRelu {
         z.clone().detach() - self.threshold.val().detach().unsqueeze::<2>()
     }
 
+    /// Whether each unit is active.
+    fn is_active(&self, z: &Tensor<2>) -> Tensor<2, Bool> {
+        let threshold = self.threshold.val().detach().unsqueeze::<2>().expand(z.shape());
+        z.clone().detach().greater(threshold)
+    }
+
     /// 1 where a unit is active and 0 elsewhere, a constant.
     fn active(&self, z: &Tensor<2>) -> Tensor<2> {
-        let threshold = self.threshold.val().detach().unsqueeze::<2>().expand(z.shape());
-        indicator(z.clone().detach().greater(threshold), z)
+        indicator(self.is_active(z), z)
     }
 
     /// `1/e` within half a bandwidth of the threshold and 0 elsewhere, a constant.

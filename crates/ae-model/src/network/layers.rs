@@ -6,8 +6,8 @@ use burn::{
 };
 
 use super::{
-    Affine, ConvDecoder, ConvEncoder, DictionaryDecoder, DictionaryEncoder, Mlp, NetworkDecoder, NetworkEncoder, Norm, TiedMlp, conv::ConvLayer,
-    norm::LayerNorm,
+    Affine, ConvDecoder, ConvEncoder, DictionaryDecoder, DictionaryEncoder, Mlp, NetworkDecoder, NetworkEncoder, Norm,
+    TiedMlp, conv::ConvLayer, norm::LayerNorm,
 };
 use crate::{Activation, Autoencoder, Encoder};
 

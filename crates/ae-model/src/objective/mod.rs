@@ -62,7 +62,13 @@ pub struct Objective {
 
 impl Default for Objective {
     fn default() -> Self {
-        Self { penalties: Vec::new(), corruption: Corruption::default(), constraints: Vec::new(), progress: 1.0, epoch_rows: 0 }
+        Self {
+            penalties: Vec::new(),
+            corruption: Corruption::default(),
+            constraints: Vec::new(),
+            progress: 1.0,
+            epoch_rows: 0,
+        }
     }
 }
 

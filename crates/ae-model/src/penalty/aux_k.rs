@@ -82,7 +82,8 @@ impl Penalty for AuxK {
             return none();
         };
         let dead = dead.into_data();
-        let dead: Vec<u32> = dead.iter::<f32>().zip(0..).filter(|(is_dead, _)| *is_dead > 0.5).map(|(_, j)| j).collect();
+        let dead: Vec<u32> =
+            dead.iter::<f32>().zip(0..).filter(|(is_dead, _)| *is_dead > 0.5).map(|(_, j)| j).collect();
         if dead.is_empty() {
             return none();
         }

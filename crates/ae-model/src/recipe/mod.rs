@@ -182,6 +182,10 @@ impl Recipe {
             return Err(ConfigError::new("reconstruction", loss.name(), allowed));
         }
         self.network.check().map_err(|error| error.within("network"))?;
+        if self.mask_input && matches!(&self.network, Network::Dictionary(config) if config.center) {
+            let allowed = "false with `mask_input`, which makes the input wider than the center";
+            return Err(ConfigError::new("network.center", true, allowed));
+        }
         self.code.check(self.code_dim).map_err(|error| error.within("code"))?;
         self.corruption.check().map_err(|error| error.within("corruption"))?;
         self.penalty.check().map_err(|error| error.within("penalty"))?;

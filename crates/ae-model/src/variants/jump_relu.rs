@@ -18,9 +18,5 @@ pub const VARIANT: Variant = Variant {
 };
 
 fn recipe() -> Recipe {
-    Recipe {
-        code: JumpReluConfig::default().into(),
-        penalty: PenaltyConfig::default(),
-        ..super::batch_top_k::recipe()
-    }
+    Recipe { code: JumpReluConfig::default().into(), penalty: PenaltyConfig::default(), ..super::batch_top_k::recipe() }
 }

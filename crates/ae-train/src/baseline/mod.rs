@@ -11,7 +11,6 @@ mod spectrum;
 use ae_data::progress::Progress;
 use faer::MatRef;
 
-pub use self::{random_dictionary::random_dictionary, spectrum::MOST};
 pub(crate) use self::spectrum::SMALL;
 #[cfg(feature = "report")]
 pub(crate) use self::spectrum::eigenvalues;
@@ -19,6 +18,7 @@ use self::{
     missing_values::Filler,
     spectrum::{Spectrum, reach},
 };
+pub use self::{random_dictionary::random_dictionary, spectrum::MOST};
 pub use crate::matrix::Matrix;
 use crate::{Error, Result, reconstruction_error::Errors};
 

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use ae_data::{Options, Sets, Split, did_you_mean};
 use ae_data::ScalingMethod;
+use ae_data::{Options, Sets, Split, did_you_mean};
 use ae_model::{ConfigError, Hints, Recipe, Registry, VARIANTS, Variant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -72,13 +72,8 @@ impl Config {
     pub fn of_variant(name: &str) -> Result<Self> {
         let variant = find_variant(name)?;
         let Hints { learning_rate, pretrain_epochs, batch_size, gradient_clip, one_scale } = variant.training;
-        let training = TrainingConfig {
-            learning_rate,
-            pretrain_epochs,
-            batch_size,
-            gradient_clip,
-            ..TrainingConfig::default()
-        };
+        let training =
+            TrainingConfig { learning_rate, pretrain_epochs, batch_size, gradient_clip, ..TrainingConfig::default() };
         let scaling = if one_scale { ScalingMethod::Centered } else { ScalingMethod::Auto };
         let (data, model) = (DataConfig { scaling, ..DataConfig::default() }, (variant.recipe)());
         let checkpoint = CheckpointConfig::default();

@@ -217,7 +217,9 @@ impl Sae {
         }
         let [width, units] = match tensors["W_enc"].shape.as_slice() {
             &[width, units] => [width, units],
-            shape => return Err(Error::Failed(format!("{origin}: `W_enc` has the shape {shape:?}, not [d_in, d_sae]"))),
+            shape => {
+                return Err(Error::Failed(format!("{origin}: `W_enc` has the shape {shape:?}, not [d_in, d_sae]")));
+            }
         };
         for (name, numbers) in &tensors {
             let expected = match *name {
@@ -264,7 +266,8 @@ impl Sae {
         ];
         // A dictionary compares the units of a top-k code by what they add to the reconstruction; a perceptron does not.
         if self.k.is_some() && !self.by_length {
-            settings.extend([("model.network.kind", text("mlp")), ("model.network.hidden", toml::Value::Array(vec![]))]);
+            settings
+                .extend([("model.network.kind", text("mlp")), ("model.network.hidden", toml::Value::Array(vec![]))]);
             settings.push(("model.network.tied", toml::Value::Boolean(false)));
         } else {
             settings.push(("model.network.kind", text("dictionary")));
@@ -277,8 +280,10 @@ impl Sae {
             _ => "deterministic",
         };
         settings.push(("model.code.kind", text(code)));
-        if code == "deterministic" {
-            settings.push(("model.code.activation", text("relu")));
+        match code {
+            "deterministic" => settings.push(("model.code.activation", text("relu"))),
+            "jump_relu" => settings.push(("model.code.target", toml::Value::Float(0.0))),
+            _ => {}
         }
         if let Some(k) = self.k {
             settings.extend([("model.code.k", integer(k)), ("model.code.k_start", integer(0))]);
@@ -305,7 +310,11 @@ impl Sae {
         let of_model = model.layers();
         let sizes = match &of_model[0][..] {
             [Layer::Linear { weight, .. }] => weight.dims(),
-            _ => return Err(Error::Failed("a dictionary has one layer on each side: check `model.network`".to_string())),
+            _ => {
+                return Err(Error::Failed(
+                    "a dictionary has one layer on each side: check `model.network`".to_string(),
+                ));
+            }
         };
         if sizes != [width, units] {
             return Err(Error::Failed(format!(

@@ -63,12 +63,7 @@ impl DictionaryConfig {
 
     /// Encoder and decoder, with atoms in random directions from the device's generator. The encoder's weight is the
     /// decoder's, transposed, where it has the same shape. `output` is the activation of the decoder.
-    pub fn init(
-        &self,
-        sizes: &Sizes,
-        output: Activation,
-        device: &Device,
-    ) -> (DictionaryEncoder, DictionaryDecoder) {
+    pub fn init(&self, sizes: &Sizes, output: Activation, device: &Device) -> (DictionaryEncoder, DictionaryDecoder) {
         let atoms = |rows: usize, width: usize| {
             let atoms = Tensor::<2>::random([rows, width], Distribution::Normal(0.0, 1.0), device);
             let length = atoms.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
@@ -96,7 +91,8 @@ impl DictionaryConfig {
     /// Checks the settings for data of these sizes.
     pub(in crate::network) fn check_sizes(&self, sizes: &Sizes) -> Result<(), ConfigError> {
         if self.center && sizes.d_input != sizes.d_output {
-            let allowed = "false with `mask_input` or a target of another width, from which no center can be subtracted";
+            let allowed =
+                "false with `mask_input` or a target of another width, from which no center can be subtracted";
             return Err(ConfigError::new("center", true, allowed));
         }
         Ok(())

@@ -238,7 +238,8 @@ fn the_estimated_derivatives_by_a_threshold_are_those_of_the_averages() {
 fn jump_relu_comes_to_a_target_ten_times_away() {
     let (device, width, units, target) = (Device::default().autodiff(), 16, 64, 2.0);
     device.seed(7);
-    let code = JumpReluConfig::new(target).with_threshold(1e-3).with_bandwidth(0.5).init(units, &device);
+    let code =
+        JumpReluConfig::new(target).with_weight(100.0).with_threshold(1e-3).with_bandwidth(0.5).init(units, &device);
     let (encoder, decoder) = DictionaryConfig::default().init(&Sizes::new(width, units), Activation::Identity, &device);
     let mut model = Autoencoder::new(encoder, decoder).with_code(code);
     let mut objective = Objective::default();

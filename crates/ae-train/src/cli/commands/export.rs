@@ -62,10 +62,8 @@ pub fn entry() -> Entry {
     let examples = &[
         ("ae export runs/undercomplete-digits-001", "every format, into the run's folder"),
         ("ae export runs/undercomplete-digits-001 --format onnx -o exported", "ONNX, elsewhere"),
-        ("ae export runs/batch_top_k-x-001 --format saelens -o sae", "a dictionary for SAELens"),
     ];
-    let about =
-        "Write the model for other programs: safetensors for PyTorch with the lines that load it, ONNX, SAELens, Burn's \
+    let about = "Write the model for other programs: safetensors for PyTorch with the lines that load it, ONNX, SAELens, Burn's \
          record";
     Entry::new(Group::Use, "export", about, examples, run)
 }

@@ -44,7 +44,6 @@ pub fn entry() -> Entry {
     let examples = &[
         ("ae export runs/undercomplete-digits-001 -o exported", "weights, as PyTorch has them"),
         ("ae import exported/model.safetensors -d digits -o imported", "a run of them"),
-        ("ae import sae -d activations.npy", "a dictionary of SAELens, measured on rows of an array"),
     ];
     let about = "Make a run from weights that were trained elsewhere: PyTorch's, under the names that export writes, or SAELens'";
     Entry::new(Group::Train, "import", about, examples, run)
