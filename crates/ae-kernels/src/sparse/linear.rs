@@ -96,6 +96,26 @@ impl Sparse {
     }
 }
 
+/// What the rows of a product are computed from.
+struct Operands<'a> {
+    values: &'a [f32],
+    places: &'a Places,
+    w: &'a [f32],
+    bias: &'a [f32],
+}
+
+/// The gradients of the product for each of `widths`, `stride` values apart. An entry gets that of the first width that
+/// it is part of, which includes those of the others.
+struct Upstream<'a> {
+    dz: &'a [f32],
+    stride: usize,
+    widths: &'a [usize],
+    d_out: usize,
+}
+
+/// A range of rows of a result, and of the slopes if they are kept.
+type Part<'a> = (&'a mut [f32], &'a mut [f32]);
+
 /// `phi(b + sum_j values_j w_{places_j})` of each row, for each of `widths`; also the slopes of `phi`, if those are kept
 /// for the backward pass.
 fn combine(
@@ -113,7 +133,7 @@ fn combine(
         (buffer::unspecified(widths.len() * rows * d_out), buffer::unspecified(widths.len() * rows * kept));
     let ranges = places.parts(places.len() * d_out);
     // For each range of rows, its parts of the results.
-    let mut outs: Vec<Vec<(&mut [f32], &mut [f32])>> = ranges.iter().map(|_| Vec::new()).collect();
+    let mut outs: Vec<Vec<Part>> = ranges.iter().map(|_| Vec::new()).collect();
     let (mut rest_y, mut rest_slopes) = (y.as_mut_slice(), slopes.as_mut_slice());
     for _ in widths {
         let (of_width, others) = rest_y.split_at_mut(rows * d_out);
@@ -123,11 +143,12 @@ fn combine(
         let slopes = threads::split_rows(slopes_of_width, &ranges, kept);
         outs.iter_mut().zip(parts.into_iter().zip(slopes)).for_each(|(outs, part)| outs.push(part));
     }
+    let of = Operands { values, places, w, bias };
     let parts = ranges.iter().zip(outs).collect();
-    threads::for_each_part(parts, |(range, outs): (&Range<usize>, Vec<(&mut [f32], &mut [f32])>)| {
+    threads::for_each_part(parts, |(range, outs): (&Range<usize>, Vec<Part>)| {
         let mut before: Option<(usize, &[f32])> = None;
         for (last, (y, slopes)) in widths.iter().zip(outs) {
-            combine_rows(y, before, range.clone(), *last, values, places, w, bias);
+            combine_rows(y, before, range.clone(), *last, &of);
             activation.apply_shifted_keeping(y, 0.0, (kept > 0).then_some(slopes));
             // The next width continues from these sums, if they are still the sums themselves.
             before = (activation == Activation::Identity).then_some((*last, y));
@@ -144,12 +165,9 @@ vectorized! {
         before: Option<(usize, &[f32])>,
         rows: Range<usize>,
         last: usize,
-        values: &[f32],
-        places: &Places,
-        w: &[f32],
-        bias: &[f32],
+        of: &Operands,
     ) {
-        let d_out = bias.len();
+        let d_out = of.bias.len();
         for (index, (row, y)) in rows.zip(y.chunks_exact_mut(d_out)).enumerate() {
             let mut first = 0;
             match before {
@@ -157,38 +175,34 @@ vectorized! {
                     first = width as u32;
                     y.copy_from_slice(&sums[index * d_out..][..d_out]);
                 }
-                None => y.copy_from_slice(bias),
+                None => y.copy_from_slice(of.bias),
             }
-            for entry in places.starts[row]..places.starts[row + 1] {
-                let column = places.columns[entry];
-                if column >= first && (column as usize) < last {
-                    add_scaled(y, values[entry], &w[column as usize * d_out..][..d_out]);
+            let entries = of.places.starts[row]..of.places.starts[row + 1];
+            for (column, value) in of.places.columns[entries.clone()].iter().zip(&of.values[entries]) {
+                if *column >= first && (*column as usize) < last {
+                    add_scaled(y, *value, &of.w[*column as usize * d_out..][..d_out]);
                 }
             }
         }
     }
 
-    /// The dot products of the gradient of each row with the rows of `w` at its places. `widths` gradients follow each
-    /// other, `stride` values apart, of which an entry has the sum of those whose width is greater than its column.
-    fn dot_rows(
-        dh: &mut [f32],
-        rows: Range<usize>,
-        dz: &[f32],
-        stride: usize,
-        widths: &[usize],
-        places: &Places,
-        w: &[f32],
-        d_out: usize,
-    ) {
-        let first = places.starts[rows.start];
+    /// The dot products of the gradient of each row with the rows of `w` at its places.
+    fn dot_rows(dh: &mut [f32], rows: Range<usize>, gradient: &Upstream, places: &Places, w: &[f32]) {
+        let d_out = gradient.d_out;
+        let columns = &places.columns[places.entries(&rows)];
+        let mut entry = 0;
         for row in rows {
-            for entry in places.starts[row]..places.starts[row + 1] {
-                let column = places.columns[entry] as usize;
-                let group = group_of(widths, column);
-                dh[entry - first] = match group < widths.len() {
-                    true => dot(&dz[group * stride + row * d_out..][..d_out], &w[column * d_out..][..d_out]),
+            for _ in places.starts[row]..places.starts[row + 1] {
+                let column = columns[entry] as usize;
+                let group = group_of(gradient.widths, column);
+                dh[entry] = match group < gradient.widths.len() {
+                    true => {
+                        let dz = &gradient.dz[group * gradient.stride + row * d_out..][..d_out];
+                        dot(dz, &w[column * d_out..][..d_out])
+                    }
                     false => 0.0,
                 };
+                entry += 1;
             }
         }
     }
@@ -264,10 +278,11 @@ impl Backward<Flex, 3> for SparseLinearBackward {
         }
         if let Some(node) = h_node {
             let (mut dh, w) = (vec![0.0; places.len()], cpu::values(&w));
+            let upstream = Upstream { dz: &gradient, stride, widths: &widths, d_out };
             let ranges = places.parts(places.len() * d_out);
             let parts = ranges.iter().zip(places.split(&mut dh, &ranges)).collect();
             threads::for_each_part(parts, |(range, dh): (&Range<usize>, &mut [f32])| {
-                dot_rows(dh, range.clone(), &gradient, stride, &widths, &places, w, d_out);
+                dot_rows(dh, range.clone(), &upstream, &places, w);
             });
             gradients.register::<Flex>(node.id, cpu::primitive(dh, [places.len()]));
         }

@@ -92,8 +92,7 @@ fn largest_of_all(z: &[f32], width: usize, count: usize, view: View) -> Places {
         }
         None => None,
     };
-    let (places, scores) =
-        candidates.unwrap_or_else(|| by_row(z, width, view, |scores, positions| positions_of(scores, positions)));
+    let (places, scores) = candidates.unwrap_or_else(|| by_row(z, width, view, positions_of));
     if scores.len() == count {
         return places;
     }
