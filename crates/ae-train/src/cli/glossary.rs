@@ -125,9 +125,9 @@ pub const FIGURES: &[Figure] = &[
     ),
     figure(
         &["pca_components"],
-        "Components of the PCA beside the model: as many as the code has units, or those for 90% of the variance if \
-         that would be all of them.",
-        "min(code_dim, rows), unless code_dim is the number of features or more",
+        "Components of the PCA beside the model: as many as the code has units, or as a sparse code has active ones, or \
+         those for 90% of the variance if that would be all of them.",
+        "min(code_dim, rows), or round(l0) of a sparse code, unless that is the number of features or more",
         COUNT,
         "1 or more",
         "",
@@ -425,6 +425,15 @@ pub const FIGURES: &[Figure] = &[
         "",
     ),
     figure(&["parameters"], "Trained numbers of the model.", "counted", COUNT, "1 or more", ""),
+    figure(
+        &["random_dictionary", "random dictionary"],
+        "Error of a dictionary of random atoms, as wide as a sparse code and with as many active units in each row.",
+        "of the units with the largest |(x - mean) . d_j| as many as are active, with least-squares coefficients, over \
+         at most 512 test rows",
+        SCALED,
+        "0 or more; a trained code that is not far below has learned little",
+        "",
+    ),
     figure(
         &["rows", "measured_rows", "test_rows", "runs", "drawn"],
         "How many rows or runs a figure was measured on.",
