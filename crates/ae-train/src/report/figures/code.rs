@@ -19,11 +19,11 @@ use ae_model::Code;
 /// Points along each side of the decoded grid.
 const GRID: usize = 12;
 
-/// Values of codes that the axes are fitted to, at most, as long as that leaves `LEAST_ROWS` rows: the time grows with the
-/// square of the number of rows.
-const FITTED: usize = 1 << 21;
+/// Units above which the axes are fitted to few codes: the time grows with the square of their number.
+const WIDE: usize = 1024;
 
-const LEAST_ROWS: usize = 256;
+/// Those codes.
+const FEW_ROWS: usize = 256;
 
 /// The two axes that the code is shown along, and each row's place.
 pub struct Plane {
@@ -31,6 +31,8 @@ pub struct Plane {
     pub points: Vec<(f64, f64)>,
     /// PCA of the code; none if it has two units or fewer.
     pub pca: Option<Pca>,
+    /// How many of the codes it was fitted to, if not to all.
+    pub fitted: Option<usize>,
 }
 
 impl Plane {
@@ -40,15 +42,19 @@ impl Plane {
         let codes = matrix(&material.codes, units);
         if units <= 2 {
             let point = |code: &[f32]| (f64::from(code[0]), code.get(1).map_or(0.0, |&value| f64::from(value)));
-            return Ok(Self { points: material.codes.chunks_exact(units).map(point).collect(), pca: None });
+            return Ok(Self {
+                points: material.codes.chunks_exact(units).map(point).collect(),
+                pca: None,
+                fitted: None,
+            });
         }
-        let some = (FITTED / units).max(LEAST_ROWS).min(codes.count());
+        let some = if units > WIDE { FEW_ROWS.min(codes.count()) } else { codes.count() };
         let pca = Pca::fit(matrix(&material.codes[..some * units], units), 2)?;
         // Rows that hardly differ have fewer than two components.
         let (places, axes) = (pca.encode(codes), pca.components());
         let place = |row: usize, axis: usize| if axis < axes { f64::from(places[row * axes + axis]) } else { 0.0 };
         let points = (0..material.codes.len() / units).map(|row| (place(row, 0), place(row, 1))).collect();
-        Ok(Self { points, pca: Some(pca) })
+        Ok(Self { points, pca: Some(pca), fitted: (some < codes.count()).then_some(some) })
     }
 
     /// The code at the origin, and what one step along each axis adds to it: `[units]` each.

@@ -102,7 +102,11 @@ pub fn code(material: &Material) -> Result<Option<Content>> {
         Err(reason) => note += &format!(" The decoder is not part of this page: {reason}. `ae decode` decodes codes."),
     }
     if let Some(pca) = &plane.pca {
-        note += &format!(" The two axes hold {} % of the code's variance.", short(100.0 * pca.explained()));
+        note += &format!(" The two axes hold {} % of the code's variance", short(100.0 * pca.explained()));
+        note += &match plane.fitted {
+            Some(rows) => format!(", of {rows} codes that they were fitted to."),
+            None => ".".to_string(),
+        };
     }
     note += &format!(" Effective rank of the code: {}.", short(material.evaluation.effective_rank));
     if outside > 0 {
