@@ -21,7 +21,9 @@ use crate::{
     trained::Trained,
 };
 
-pub(crate) use self::code::{JACOBIAN_UP_TO, SPECTRUM_ROWS, has_spectrum, spectrum_at_once};
+#[cfg(feature = "report")]
+pub(crate) use self::code::SPECTRUM_ROWS;
+pub(crate) use self::code::{JACOBIAN_UP_TO, has_spectrum, spectrum_at_once};
 use self::reconstruction::{errors_of, feature_errors};
 pub use self::{
     classes::{Accuracies, Classes},
