@@ -79,10 +79,13 @@ impl Penalty for Matryoshka {
             return Tensor::zeros([rows], &target.device());
         }
         let (decoder, encoder) = (context.model.decoder, context.model.encoder);
-        let output = decoder.prefixes(latent, encoder, &widths).unwrap_or_else(|| {
-            let of = |width: &usize| decoder.decode(&first(latent, *width), encoder);
-            Tensor::cat(widths.iter().map(of).collect(), 0)
-        });
+        let Some(output) = decoder.prefixes(latent, encoder, &widths) else {
+            let of = |width: &usize| {
+                let output = decoder.decode(&first(latent, *width), encoder);
+                context.loss(target.clone(), output, context.weights.clone())
+            };
+            return widths.iter().map(of).reduce(|sum, loss| sum + loss).expect("at least one width");
+        };
         let repeated = |x: Tensor<2>| Tensor::cat(vec![x; widths.len()], 0);
         let loss = context.loss(repeated(target), output, context.weights.clone().map(repeated));
         loss.reshape([widths.len(), rows]).sum_dim(0).squeeze_dim(0)
