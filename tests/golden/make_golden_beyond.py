@@ -1,6 +1,6 @@
 """Prints reference numbers for stochastic codes and for dictionaries, computed by PyTorch in float64.
 
-Run:  python make_golden_beyond.py --seed 7 > golden_beyond.json      (needs only `torch`)
+Run:  python make_golden_beyond.py --seed 7 --folders saelens > golden_beyond.json    (torch, numpy and safetensors)
 
   * kl: z = mu + exp(logvar / 2) eps; KL(N(mu, exp(logvar)) || N(0, I)) of each unit and of each example, in nats; free
     bits of half a nat a unit, on the batch mean of each unit and on each example;
@@ -19,7 +19,9 @@ import torch
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--seed", type=int, default=7)
-torch.manual_seed(parser.parse_args().seed)
+parser.add_argument("--folders", help="also write each dictionary as SAELens stores it, into folders here")
+arguments = parser.parse_args()
+torch.manual_seed(arguments.seed)
 torch.set_default_dtype(torch.float64)
 
 mu, logvar, eps = torch.randn(3, 4), 0.5 * torch.randn(3, 4), torch.randn(3, 4)
@@ -221,6 +223,37 @@ def plain(value):
         return {name: plain(inner) for name, inner in value.items()}
     return value.tolist() if isinstance(value, torch.Tensor) else value
 
+
+def stored(name, case):
+    """Configuration and tensors of the trained dictionary. Those that compare by lengths have atoms of length 1."""
+    p = {key: value.detach().clone() for key, value in case["params"].items()}
+    config = {"architecture": name, "d_in": D, "d_sae": UNITS, "dtype": "float32", "apply_b_dec_to_input": True}
+    config.update(normalize_activations="none", reshape_activations="none", device="cpu", metadata={})
+    if "k" in case["config"]:
+        lengths = p["W_dec"].norm(dim=1)
+        p["W_enc"], p["b_enc"] = p["W_enc"] * lengths, p["b_enc"] * lengths
+        p["W_dec"] = p["W_dec"] / lengths[:, None]
+    if name == "topk":
+        config.update(k=case["config"]["k"], rescale_acts_by_decoder_norm=True)
+    elif case["threshold_after"] is not None:
+        config["architecture"] = "jumprelu"
+        p["threshold"] = torch.full((UNITS,), float(case["threshold_after"]))
+    elif name.startswith("jumprelu"):
+        config["architecture"] = "jumprelu"
+    return config, {key: value.float().contiguous() for key, value in p.items()}
+
+
+if arguments.folders:
+    from pathlib import Path
+
+    from safetensors.torch import save_file
+
+    for name, case in dictionaries.items():
+        folder = Path(arguments.folders) / name.removeprefix("sae_")
+        folder.mkdir(parents=True, exist_ok=True)
+        config, tensors = stored(folder.name, case)
+        (folder / "cfg.json").write_text(json.dumps(config))
+        save_file(tensors, folder / "sae_weights.safetensors")
 
 cases = {"kl": first, "iwae_linear_gaussian": second, **dictionaries, "geometric_median": third}
 print(json.dumps(plain(cases)))

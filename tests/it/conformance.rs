@@ -378,6 +378,15 @@ const WRONG: &[(&[&str], &str)] = &[
     (&["model.code.kind=jump_relu", "model.code.target=2", "model.code.threshold=-1"], "model.code.threshold"),
     (&["model.network.kind=dictionary", "model.network.length=0"], "model.network.length"),
     (&["model.network.kind=dictionary", "model.mask_input=true"], "model.network.center"),
+    (
+        &[
+            "model.mask_input=false",
+            "model.network.kind=dictionary",
+            "model.output=sigmoid",
+            "model.penalty.aux_k.weight=1",
+        ],
+        "model.output",
+    ),
     (&["model.penalty.matryoshka.widths=[0.5,0.2]"], "model.penalty.matryoshka.widths"),
     (&["model.penalty.tanh.scale=0"], "model.penalty.tanh.scale"),
     (&["model.corruption.gaussian.std=-1"], "model.corruption.gaussian.std"),

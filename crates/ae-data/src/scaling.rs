@@ -21,8 +21,8 @@ pub enum ScalingMethod {
     MinMax,
     /// To mean 0 and variance 1 on the training rows.
     Standard,
-    /// To mean 0 in each column, and with one scale for all columns to a mean variance of 1 on the training rows: angles
-    /// and ratios of distances stay as they are.
+    /// To mean 0 in each column, and with one scale for all columns to a mean variance of 1 on the training rows: the
+    /// ratios of distances between rows stay as they are.
     Centered,
     /// To median 0 and interquartile range 1 on the training rows; robust to outliers.
     Robust,

@@ -217,17 +217,16 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
 
     /// The latent and the decoder's output together, as a loss needs them.
     pub fn forward(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
-        let parts = self.parts();
-        let latent = parts.encode(x, visible);
-        let output = parts.decode(&latent);
-        Forward { latent, output }
+        self.forward_keeping(false, x, visible)
     }
 
-    /// As [`forward`](Self::forward), with the encoder's output in the latent.
-    pub(crate) fn forward_with_z(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
+    /// As [`forward`](Self::forward), with the encoder's output in the latent if `keep_z`.
+    pub(crate) fn forward_keeping(&self, keep_z: bool, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
         let parts = self.parts();
         let z = parts.encoder.forward(parts.read(x, visible));
-        let latent = Latent { z: Some(z.clone()), ..parts.code_of(z) };
+        let kept = keep_z.then(|| z.clone());
+        let mut latent = parts.code_of(z);
+        latent.z = kept.or(latent.z);
         let output = parts.decode(&latent);
         Forward { latent, output }
     }

@@ -67,8 +67,8 @@ impl Constraint for NonNegative {
     }
 }
 
-/// Gradients without their part along the atom, which only changes its length. With [`UnitNorm`], which takes the length
-/// back after the step, the optimizer's averages are then not spent on it (Bricken et al. 2023).
+/// Gradients without their part along the atom, which only changes its length. With [`UnitNorm`], which restores the
+/// length after the step, the optimizer's averages then contain nothing that is undone (Bricken et al. 2023).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tangent;
 

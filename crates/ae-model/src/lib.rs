@@ -4,18 +4,21 @@
 //! something keeps it from learning the identity: a **code** narrower than the input (undercomplete), or a loss with
 //! more terms than the reconstruction (regularized). Each part is a module of this crate, and the parts compose freely:
 //!
-//! - [`network`]: encoder `f` and decoder `g`, as [`mlp`](network::mlp) or [`conv`](network::conv), or your own
-//!   [`Encoder`] and [`Decoder`];
+//! - [`network`]: encoder `f` and decoder `g`, as [`mlp`](network::mlp), [`conv`](network::conv) or
+//!   [`dictionary`](network::dictionary), or your own [`Encoder`] and [`Decoder`];
 //! - [`code`]: the code `h`, as [`deterministic`](code::deterministic), [`top_k`](code::top_k),
+//!   [`batch_top_k`](code::batch_top_k), [`jump_relu`](code::jump_relu), [`gated`](code::gated),
 //!   [`lifetime`](code::lifetime) or [`gaussian`](code::gaussian), or your own [`Code`];
 //! - [`corruption`]: random changes of the input in training, as [`gaussian`](corruption::gaussian),
 //!   [`masking`](corruption::masking) or [`salt_and_pepper`](corruption::salt_and_pepper), or your own [`Corrupt`];
 //! - [`reconstruction`]: the reconstruction loss `L`, as squared error, Bernoulli or categorical cross-entropy, a
 //!   different one for each kind of column, or your own [`Loss`];
 //! - [`variance`]: the variance of a Gaussian reconstruction, fixed, fitted, or fitted for each column;
-//! - [`penalty`]: the regularization `Omega`, as [`l1`](penalty::l1), [`kl_rate`](penalty::kl_rate),
-//!   [`contractive`](penalty::contractive) or [`contractive_hessian`](penalty::contractive_hessian), or your own
-//!   [`Penalty`];
+//! - [`penalty`]: the regularization `Omega`, as [`l1`](penalty::l1), [`tanh`](penalty::tanh),
+//!   [`kl_rate`](penalty::kl_rate), [`contractive`](penalty::contractive),
+//!   [`contractive_hessian`](penalty::contractive_hessian), [`aux_k`](penalty::aux_k) and
+//!   [`pre_activation`](penalty::pre_activation) for units that are never active, [`matryoshka`](penalty::matryoshka),
+//!   [`gate`](penalty::gate) and [`gate_reconstruction`](penalty::gate_reconstruction), or your own [`Penalty`];
 //! - [`constraint`]: unit-norm rows or non-negative weights of the decoder, or your own [`Constraint`];
 //! - [`objective`]: weights, sums and averages the terms of the loss, and makes a training step;
 //! - [`variants`]: named recipes of these parts, with their references and defaults.
@@ -24,6 +27,7 @@
 //!
 //! - [`recipe`], [`registry`]: models that a configuration file describes;
 //! - [`jacobian`]: the derivative of the code;
+//! - [`activity`]: when each unit was last active in training;
 //! - [`likelihood`]: the likelihood `log p(x)` of a model with a stochastic code;
 //! - [`pretrain`]: greedy layer-wise pre-training;
 //! - `train` (feature `train`): training with Burn's Learner.
@@ -123,6 +127,7 @@ pub mod autoencoder;
 pub mod code;
 pub mod constraint;
 pub mod corruption;
+mod data_dependent;
 pub mod error;
 pub mod jacobian;
 pub mod latent;

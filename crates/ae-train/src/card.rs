@@ -65,7 +65,8 @@ struct Found<'a> {
 }
 
 /// PCA with as many components as the code has units, or active units if it is sparse, and its errors on the test rows.
-/// With as many components as features it reconstructs everything, which says nothing: then it is the one that explains 90% of the variance.
+/// With as many components as features it reconstructs everything, which says nothing: then it is the one that explains
+/// 90% of the variance.
 fn pca_beside(trained: &Trained, measured: &Measured, test: &Dataset) -> Result<(String, Figures)> {
     let (k, width) = (measured.summary.components(), trained.schema.d_input);
     if k < width {

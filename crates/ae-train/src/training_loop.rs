@@ -64,7 +64,7 @@ impl Training<'_> {
         Ok((model, objective))
     }
 
-    /// About `count` of these rows, spread evenly over all of them, in batches of at most `batch`; missing values are 0.
+    /// At most `count` of these rows, spread evenly, in batches of at most `batch`; missing values are 0.
     fn some_rows(&self, rows: &Dataset, count: usize, batch: usize) -> Result<Vec<Tensor<2>>> {
         let width = self.data.schema.d_input;
         let rows = rows.sample(count * width).thin(count);

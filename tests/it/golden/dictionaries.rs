@@ -176,7 +176,7 @@ fn terms(precision: &Precision, name: &str, case: &Value, evaluation: &Evaluatio
             ("l1_loss", "gated") => of("gate"),
             ("l1_loss", _) => of("l1"),
             ("l0_loss", "jumprelu_tanh") => of("tanh"),
-            ("l0_loss", _) => of("l0"),
+            ("l0_loss", _) => of("l0_penalty"),
             ("pre_act_loss", _) => of("pre_activation"),
             ("auxiliary_reconstruction_loss", "gated") => of("gate_reconstruction"),
             ("auxiliary_reconstruction_loss", _) => of("aux_k"),

@@ -116,8 +116,8 @@ struct Upstream<'a> {
 /// A range of rows of a result, and of the slopes if they are kept.
 type Part<'a> = (&'a mut [f32], &'a mut [f32]);
 
-/// `phi(b + sum_j values_j w_{places_j})` of each row, for each of `widths`; also the slopes of `phi`, if those are kept
-/// for the backward pass.
+/// `phi(b + sum_j values_j w_{places_j})` of each row, for each of `widths`; also the slopes of `phi`, if those are
+/// kept for the backward pass.
 fn combine(
     values: &[f32],
     places: &Places,

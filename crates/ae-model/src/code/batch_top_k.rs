@@ -1,11 +1,11 @@
 //! Batch top-k: the `k B` largest values of a batch of `B` rows are kept, so that `k` units are active in a row on
 //! average, and rows differ in how many they need (Bussmann et al. 2024).
 //!
-//! After training there is no batch to compare with. A unit is then active where `phi(z)`, or `z_j |d_j|` with the atoms
+//! After training there is no batch to compare with. A unit is then active where `z_j`, or `z_j |d_j|` with the atoms
 //! of a [dictionary](crate::network::dictionary), is greater than one threshold. During training that is a running
-//! average of the smallest value kept in a batch. It is biased: other tools with such an average have had three times
-//! as many active units as they were trained with. So the threshold is [calibrated](crate::Code::calibrate) when
-//! training is over: it is the value above which `k` units are active on average over rows that it was not trained on.
+//! average of the smallest value kept in a batch, which need not leave `k` units active on other rows. So the threshold
+//! is [calibrated](crate::Code::calibrate) when training is over: it is the value above which `k` units are active on
+//! average over rows that the model was not trained on.
 
 use ae_kernels::{Rule, Sparse};
 use burn::{
@@ -15,13 +15,15 @@ use burn::{
 };
 use schemars::JsonSchema;
 
-use super::{AnyCode, CodeSettings, Plain};
-use crate::{Activation, Code, ConfigError, Latent, Settings, precision::indicator};
+use super::{
+    AnyCode, CodeSettings, Plain,
+    selection::{annealed, check_annealed, scores, selected, selected_jvp},
+    top_k::SPARSE,
+};
+use crate::{Activation, Code, ConfigError, Latent, Settings};
 
 /// Weight of a batch in the running average of the threshold.
 const MOMENTUM: f64 = 0.01;
-/// The sparse kernels are used if the code has at least this many times `k` units; below that they are slower.
-const SPARSE: usize = 8;
 /// How many times as many values as are active are kept in a calibration, before all rows are known.
 const SPARE: usize = 4;
 
@@ -79,19 +81,7 @@ impl Settings for BatchTopKConfig {
 
 impl CodeSettings for BatchTopKConfig {
     fn check(&self, d_code: usize) -> Result<(), ConfigError> {
-        let most = d_code as f64;
-        if !(self.k > 0.0 && self.k <= most) {
-            let allowed = format!("greater than 0, and at most the width of the code, which is {d_code}");
-            return Err(ConfigError::new("k", self.k, allowed));
-        }
-        if self.k_start != 0.0 && !(self.k_start >= self.k && self.k_start <= most) {
-            let allowed = format!("0 (no annealing), or `k` ({}) to the width of the code ({d_code})", self.k);
-            return Err(ConfigError::new("k_start", self.k_start, allowed));
-        }
-        if self.anneal > 0.0 && self.anneal <= 1.0 {
-            return Ok(());
-        }
-        Err(ConfigError::new("anneal", self.anneal, "greater than 0 and at most 1"))
+        check_annealed([self.k, self.k_start, self.anneal], "greater than 0, up", d_code)
     }
 
     fn activation(&self) -> Activation {
@@ -136,11 +126,11 @@ pub struct BatchTopK {
 
 impl Code for BatchTopK {
     fn forward(&self, z: Tensor<2>) -> Latent {
-        self.compared(z, None)
+        self.selected(z, None)
     }
 
     fn forward_by(&self, z: Tensor<2>, lengths: &Tensor<1>) -> Latent {
-        self.compared(z, Some(lengths))
+        self.selected(z, Some(lengths))
     }
 
     fn given(&self, h: Tensor<2>) -> Latent {
@@ -151,11 +141,11 @@ impl Code for BatchTopK {
     }
 
     fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        Some(self.jvp_compared(z, t, None))
+        Some(selected_jvp(z, t, self.above(), None, Activation::Relu))
     }
 
     fn jvp_by(&self, z: Tensor<2>, t: Tensor<2>, lengths: &Tensor<1>) -> Option<(Tensor<2>, Tensor<2>)> {
-        Some(self.jvp_compared(z, t, Some(lengths)))
+        Some(selected_jvp(z, t, self.above(), Some(lengths), Activation::Relu))
     }
 
     fn is_diagonal(&self) -> bool {
@@ -167,30 +157,29 @@ impl Code for BatchTopK {
     }
 
     fn after_step(&mut self, progress: f64) {
-        let left = 1.0 - (progress / self.anneal).min(1.0);
-        self.k_training = self.k + (self.k_start - self.k).max(0.0) * left;
+        self.k_training = annealed(self.k_start, self.k, self.anneal, progress);
     }
 
     fn calibrate(&mut self, scores: &mut dyn Iterator<Item = Tensor<2>>) -> Option<String> {
-        let (mut rows, mut largest) = (0, Vec::new());
+        let (mut rows, mut largest, mut left_out) = (0, Vec::new(), 0.0f32);
         let descending = |a: &f32, b: &f32| b.total_cmp(a);
         for scores in scores {
             rows += scores.dims()[0];
             let spare = ((self.k * rows as f64).ceil() as usize + 1) * SPARE;
             largest.extend(scores.into_data().iter::<f32>().filter(|score| *score > 0.0));
             if largest.len() > spare {
-                largest.select_nth_unstable_by(spare, descending);
+                left_out = left_out.max(*largest.select_nth_unstable_by(spare, descending).1);
                 largest.truncate(spare);
             }
         }
-        let active = (self.k * rows as f64).round() as usize;
-        if active == 0 {
+        let wanted = (self.k * rows as f64).round() as usize;
+        if wanted == 0 {
             return None;
         }
         // Between the last value that is active and the first that is not.
-        let threshold = match active < largest.len() {
+        let threshold = match wanted < largest.len() {
             true => {
-                let (before, first, _) = largest.select_nth_unstable_by(active, descending);
+                let (before, first, _) = largest.select_nth_unstable_by(wanted, descending);
                 let last = before.iter().copied().fold(f32::INFINITY, f32::min);
                 // The middle of two neighbors rounds to one of them, and must not be the larger.
                 let middle = *first + (last - *first) / 2.0;
@@ -198,12 +187,15 @@ impl Code for BatchTopK {
             }
             false => f32::MIN_POSITIVE,
         };
+        // Below the values that were left out it is not known how many are active.
+        let threshold = threshold.max(left_out);
+        let active = largest.iter().filter(|score| **score > threshold).count() as f64 / rows as f64;
         let device = self.calibrated.value_sync().device();
         let running = self.running.value_sync().into_scalar::<f32>();
         self.calibrated = RunningState::new(Tensor::from_floats([threshold], &device));
         Some(format!(
-            "a unit is active above {threshold:.4}, calibrated on {rows} held-out rows so that {} are active on average \
-             (the running average of training was {running:.4})",
+            "a unit is active above {threshold:.4}, calibrated for k = {}: on {rows} held-out rows {active:.2} units \
+             are active on average (the running average of training was {running:.4})",
             self.k
         ))
     }
@@ -225,36 +217,27 @@ impl BatchTopK {
         self.training.is_enabled() && z.device().is_autodiff() && z.dims()[0] > 0
     }
 
-    fn rule(&self, z: &Tensor<2>) -> Rule {
-        let [rows, width] = z.dims();
-        match self.is_training(z) {
-            true => Rule::LargestOfAll(((self.k_training * rows as f64).round() as usize).clamp(1, rows * width)),
-            false => Rule::Above(self.threshold().max(0.0)),
-        }
+    /// The rule after training.
+    fn above(&self) -> Rule {
+        Rule::Above(self.threshold().max(0.0))
     }
 
     /// The code, of units that are compared by the lengths of their atoms, if given.
-    fn compared(&self, z: Tensor<2>, lengths: Option<&Tensor<1>>) -> Latent {
-        let rule = self.rule(&z);
-        if let Some(h) = Sparse::select(&z, rule, lengths, None, Activation::Relu.kernel()) {
-            if let (Rule::LargestOfAll(_), Some(least)) = (rule, h.least_positive(lengths)) {
-                self.observe(Tensor::from_floats([least], &z.device().inner()));
+    fn selected(&self, z: Tensor<2>, lengths: Option<&Tensor<1>>) -> Latent {
+        if !self.is_training(&z) {
+            return selected(z, self.above(), lengths, Activation::Relu, true);
+        }
+        let [rows, width] = z.dims();
+        let count = ((self.k_training * rows as f64).round() as usize).clamp(1, rows * width);
+        let latent = selected(z, Rule::LargestOfAll(count), lengths, Activation::Relu, true);
+        let least = match &latent.sparse {
+            Some(h) => {
+                h.least_positive(lengths).map(|least| Tensor::from_floats([least], &latent.code.device().inner()))
             }
-            drop(z); // the widest tensor of all: its memory becomes the code's
-            return h.into();
-        }
-        let kept = kept(&z, rule, lengths);
-        let h = Activation::Relu.forward(z) * kept;
-        if let Rule::LargestOfAll(_) = rule {
-            self.observe(smallest(&h.clone().without_autodiff(), lengths));
-        }
-        h.into()
-    }
-
-    fn jvp_compared(&self, z: Tensor<2>, t: Tensor<2>, lengths: Option<&Tensor<1>>) -> (Tensor<2>, Tensor<2>) {
-        let kept = kept(&z, Rule::Above(self.threshold().max(0.0)), lengths);
-        let (y, t) = Activation::Relu.jvp(z, t);
-        (y * kept.clone(), t * kept)
+            None => Some(smallest(&latent.code, lengths)),
+        };
+        least.into_iter().for_each(|least| self.observe(least));
+        latent
     }
 
     /// Adds the smallest positive value kept in a batch to the running average, which starts at the first.
@@ -268,31 +251,6 @@ impl BatchTopK {
         self.running.update(next.detach());
         // A record has only what was synchronized.
         self.running.value_sync();
-    }
-}
-
-/// `z` times the lengths, if given.
-fn scores(z: &Tensor<2>, lengths: Option<&Tensor<1>>) -> Tensor<2> {
-    let z = z.clone().without_autodiff();
-    match lengths {
-        Some(lengths) => z * lengths.clone().without_autodiff().unsqueeze::<2>(),
-        None => z,
-    }
-}
-
-/// 1 for the values that are kept and 0 for the others. It is a constant with respect to `z`.
-fn kept(z: &Tensor<2>, rule: Rule, lengths: Option<&Tensor<1>>) -> Tensor<2> {
-    let scores = scores(z, lengths);
-    match rule {
-        Rule::LargestOfAll(count) => {
-            let [rows, width] = scores.dims();
-            let flat = scores.reshape([1, rows * width]);
-            let (values, indices) = flat.clone().topk_with_indices(count, 1);
-            let ones = values.ones_like();
-            flat.zeros_like().scatter(1, indices, ones, burn::tensor::IndexingUpdateOp::Add).reshape([rows, width])
-        }
-        Rule::Above(threshold) => indicator(scores.clone().greater_elem(threshold), &scores),
-        Rule::Largest(_) => unreachable!("not a rule of this code"),
     }
 }
 

@@ -4,11 +4,13 @@
 //! `h_j = z_j [z_j > theta_j]` jumps, so that its derivative by the threshold is 0 almost everywhere. In training it is
 //! estimated from the values within half a `bandwidth` of the threshold, as is that of the number of active units `L0`:
 //! `dh/dtheta = -theta/e [|z - theta| < e/2]` and `dL0/dtheta = -1/e [|z - theta| < e/2]`. Their averages over a batch
-//! estimate the derivatives of the averages. The derivatives by `z` are estimated in the same way (Conerly et al. 2025).
+//! estimate the derivatives of the averages. The derivatives by `z` are estimated in the same way (Conerly et al.
+//! 2025).
 //!
-//! The term `l0` of the loss is `(mean L0 - k)^2 / k` for a target `k`, with the mean over the batch, which brings the
-//! average number of active units to the target. With `each` it is `(L0 - k)^2 / k` of each example: then rows that
-//! would need more units get fewer, and the average comes out below the target. Without a target it is `L0` itself.
+//! The term `l0_penalty` of the loss is `(mean L0 - k)^2 / k` for a target `k`, with the mean over the batch, which
+//! brings the average number of active units to the target. With `each` it is `(L0 - k)^2 / k` of each example: then
+//! rows that would need more units get fewer, and the average comes out below the target. Without a target it is `L0`
+//! itself.
 //!
 //! The threshold itself is trained, not its logarithm, which Adam moves so slowly that `L0` never falls.
 
@@ -30,10 +32,10 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct JumpReluConfig {
-    /// Number of active units of an example that the loss aims at, greater than 0; or 0 for as few as possible. Default:
-    /// 32.
+    /// Number of active units of an example that the loss aims at, greater than 0; or 0 for as few as possible.
+    /// Default: 32.
     pub target: f64,
-    /// Factor of the term `l0` in the loss, 0 or more. Default: 10.
+    /// Factor of the term `l0_penalty` in the loss, 0 or more. Default: 10.
     pub weight: Weight,
     /// Width of the interval around the threshold from which derivatives are estimated, in units of `z`, greater than
     /// 0. Default: 0.5.
@@ -41,7 +43,8 @@ pub struct JumpReluConfig {
     /// Threshold at the start, 0 or more; with 0, the value above which `target` units are active on average over some
     /// training rows. Default: 0.
     pub threshold: f64,
-    /// Whether each example should have `target` active units, instead of all on average: true or false. Default: false.
+    /// Whether each example should have `target` active units, instead of all on average: true or false. Default:
+    /// false.
     pub each: bool,
     /// Whether the encoder, too, gets the estimated derivatives: true or false. With the thresholds alone, which move
     /// slowly, the number of active units follows its target only over many steps. Default: true.
@@ -129,7 +132,7 @@ pub struct JumpRelu {
     /// Number of active units that the loss aims at; 0 for as few as possible.
     #[module(skip)]
     pub target: f64,
-    /// Factor of the term `l0` in the loss.
+    /// Factor of the term `l0_penalty` in the loss.
     #[module(skip)]
     pub weight: Weight,
     /// Width of the interval around the threshold from which derivatives are estimated.
@@ -184,11 +187,11 @@ impl Code for JumpRelu {
                 from_target(l0.mean()).expand([rows])
             }
         };
-        vec![Term { name: "l0".into(), weight: self.weight.at(progress), value }]
+        vec![Term { name: "l0_penalty".into(), weight: self.weight.at(progress), value }]
     }
 
     fn term_names(&self) -> Vec<Cow<'static, str>> {
-        vec!["l0".into()]
+        vec!["l0_penalty".into()]
     }
 
     fn thresholds(&self) -> Option<Tensor<1>> {

@@ -12,6 +12,7 @@ pub mod gated;
 pub mod gaussian;
 pub mod jump_relu;
 pub mod lifetime;
+pub(crate) mod selection;
 pub mod top_k;
 
 use std::borrow::Cow;
@@ -168,9 +169,10 @@ pub trait Code {
         let _ = z;
     }
 
-    /// Called after training, with the encoder's outputs for some rows that were held out from it, each multiplied by the length of its
-    /// unit's atom where the code compares [by lengths](Self::forward_by). For codes with a threshold that must be
-    /// found when training is over. Returns what it found, in one sentence; `None` if there is nothing to find.
+    /// Called after training, with the encoder's outputs for some rows that were held out from it, each multiplied by
+    /// the length of its unit's atom where the code compares [by lengths](Self::forward_by). For codes with a threshold
+    /// that must be found when training is over. Returns what it found, in one sentence; `None` if there is nothing to
+    /// find.
     fn calibrate(&mut self, scores: &mut dyn Iterator<Item = Tensor<2>>) -> Option<String> {
         let _ = scores;
         None

@@ -7,15 +7,18 @@ use ae_kernels::{Rule, Sparse};
 use burn::{
     module::{Flag, Module, Param},
     serde::{Deserialize, Serialize},
-    tensor::{Device, IndexingUpdateOp, Tensor},
+    tensor::{Device, Tensor},
 };
 use schemars::JsonSchema;
 
-use super::{AnyCode, CodeSettings, Plain};
+use super::{
+    AnyCode, CodeSettings, Plain,
+    selection::{annealed, check_annealed, selected, selected_jvp},
+};
 use crate::{Activation, Code, ConfigError, Latent, Settings};
 
 /// The sparse kernels are used if the code has at least this many times `k` units; below that they are slower.
-const SPARSE: usize = 8;
+pub(super) const SPARSE: usize = 8;
 
 /// Top-k: the `k` largest units of each example are kept, the others are 0 (Makhzani and Frey 2013).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,17 +62,7 @@ impl Settings for TopKConfig {
 
 impl CodeSettings for TopKConfig {
     fn check(&self, d_code: usize) -> Result<(), ConfigError> {
-        if self.k == 0 || self.k > d_code {
-            return Err(ConfigError::new("k", self.k, format!("1 to the width of the code, which is {d_code}")));
-        }
-        if self.k_start != 0 && (self.k_start < self.k || self.k_start > d_code) {
-            let allowed = format!("0 (no annealing), or `k` ({}) to the width of the code ({d_code})", self.k);
-            return Err(ConfigError::new("k_start", self.k_start, allowed));
-        }
-        if self.anneal > 0.0 && self.anneal <= 1.0 {
-            return Ok(());
-        }
-        Err(ConfigError::new("anneal", self.anneal, "greater than 0 and at most 1"))
+        check_annealed([self.k as f64, self.k_start as f64, self.anneal], "1", d_code)
     }
 
     fn activation(&self) -> Activation {
@@ -123,11 +116,11 @@ pub struct TopK {
 
 impl Code for TopK {
     fn forward(&self, z: Tensor<2>) -> Latent {
-        self.compared(z, None)
+        self.selected(z, None)
     }
 
     fn forward_by(&self, z: Tensor<2>, lengths: &Tensor<1>) -> Latent {
-        self.compared(z, Some(lengths))
+        self.selected(z, Some(lengths))
     }
 
     fn given(&self, h: Tensor<2>) -> Latent {
@@ -137,11 +130,13 @@ impl Code for TopK {
     }
 
     fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        Some(self.jvp_compared(z, t, None))
+        let rule = Rule::Largest(self.kept_of(&z));
+        Some(selected_jvp(z, t, rule, None, self.activation))
     }
 
     fn jvp_by(&self, z: Tensor<2>, t: Tensor<2>, lengths: &Tensor<1>) -> Option<(Tensor<2>, Tensor<2>)> {
-        Some(self.jvp_compared(z, t, Some(lengths)))
+        let rule = Rule::Largest(self.kept_of(&z));
+        Some(selected_jvp(z, t, rule, Some(lengths), self.activation))
     }
 
     fn is_diagonal(&self) -> bool {
@@ -153,8 +148,7 @@ impl Code for TopK {
     }
 
     fn after_step(&mut self, progress: f64) {
-        let left = 1.0 - (progress / self.anneal).min(1.0);
-        self.k_training = self.k + (self.k_start.saturating_sub(self.k) as f64 * left).round() as usize;
+        self.k_training = annealed(self.k_start as f64, self.k as f64, self.anneal, progress).round() as usize;
     }
 
     fn plain(&self) -> Option<Plain> {
@@ -164,43 +158,15 @@ impl Code for TopK {
 
 impl TopK {
     /// The code, of units that are compared by the lengths of their atoms, if given.
-    fn compared(&self, z: Tensor<2>, lengths: Option<&Tensor<1>>) -> Latent {
+    fn selected(&self, z: Tensor<2>, lengths: Option<&Tensor<1>>) -> Latent {
         let k = self.kept_of(&z);
-        // `None` for activations that are not monotonic; for the others the largest `z` have the largest `phi(z)`.
-        let few = k * SPARSE <= z.dims()[1];
-        if few && let Some(h) = Sparse::select(&z, Rule::Largest(k), lengths, None, self.activation.kernel()) {
-            drop(z); // the widest tensor of all: its memory becomes the code's
-            return h.into();
-        }
-        let y = self.activation.forward(z);
-        let kept = self.kept(&y, lengths);
-        (y * kept).into()
-    }
-
-    fn jvp_compared(&self, z: Tensor<2>, t: Tensor<2>, lengths: Option<&Tensor<1>>) -> (Tensor<2>, Tensor<2>) {
-        let (y, t) = self.activation.jvp(z, t);
-        let kept = self.kept(&y, lengths);
-        (y * kept.clone(), t * kept)
+        let is_few = k * SPARSE <= z.dims()[1];
+        selected(z, Rule::Largest(k), lengths, self.activation, is_few)
     }
 
     /// The number of units that are kept in each row of `z`.
     fn kept_of(&self, z: &Tensor<2>) -> usize {
         if self.training.is_enabled() && z.device().is_autodiff() { self.k_training } else { self.k }
-    }
-
-    /// 1 for the kept units and 0 for the others. If several units tie for the last place, only as many as fit are
-    /// kept.
-    fn kept(&self, y: &Tensor<2>, lengths: Option<&Tensor<1>>) -> Tensor<2> {
-        let k = self.kept_of(y);
-        // Without autodiff, which would sort on the host and copy the values from a GPU. The result is a constant with
-        // respect to `y`.
-        let y = y.clone().without_autodiff();
-        let y = match lengths {
-            Some(lengths) => y * lengths.clone().without_autodiff().unsqueeze::<2>(),
-            None => y,
-        };
-        let (values, indices) = y.clone().topk_with_indices(k, 1);
-        y.zeros_like().scatter(1, indices, values.ones_like(), IndexingUpdateOp::Add)
     }
 }
 

@@ -126,7 +126,14 @@ impl Network {
             let (field, widths) = match self {
                 Self::Mlp(config) => ("hidden", format!("{:?}", config.hidden)),
                 Self::Conv(config) => ("channels", format!("{:?}", config.channels)),
-                Self::Dictionary(_) => ("kind", "dictionary".to_string()),
+                Self::Dictionary(_) => {
+                    let allowed = format!(
+                        "another, or `model.code_dim` (now {}) smaller: the number of weights is {found}, and may be \
+                         at most {MAX_WEIGHTS}",
+                        sizes.d_code
+                    );
+                    return Err(ConfigError::new("kind", "dictionary", allowed));
+                }
             };
             return Err(ConfigError::new(field, widths, allowed));
         }

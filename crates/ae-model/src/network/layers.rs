@@ -245,7 +245,7 @@ impl Autoencoder<NetworkEncoder, NetworkDecoder> {
     /// decoder with tied weights keeps using the encoder's weights.
     ///
     /// # Panics
-    /// A layer is replaced by one of another kind.
+    /// A layer is replaced by one of another kind, or one side of a dictionary is combined with another network.
     pub fn map_layers(self, mut visit: impl FnMut(bool, Layer) -> Layer) -> Self {
         if let (NetworkEncoder::Dictionary(encoder), NetworkDecoder::Dictionary(decoder)) =
             (&self.encoder, &self.decoder)

@@ -134,10 +134,8 @@ impl Objective {
             Corrupted { x, visible: observed.clone(), weights: observed, hidden: None }
         };
         let (x, visible) = (corrupted.x.clone(), corrupted.visible.clone());
-        let forward = match self.penalties.iter().any(|penalty| penalty.reads_z()) {
-            true => model.forward_with_z(x, visible),
-            false => model.forward(x, visible),
-        };
+        let keep_z = self.penalties.iter().any(|penalty| penalty.reads_z());
+        let forward = model.forward_keeping(keep_z, x, visible);
         let is_training = target.device().is_autodiff();
         let evaluation = self.evaluate_on(model, target, corrupted, forward);
         if let (true, Some(activity)) = (is_training, &model.activity) {
@@ -202,6 +200,7 @@ impl Objective {
                 idle: idle.map(|activity| activity.idle(&target)),
                 epoch_rows: self.epoch_rows,
                 weights,
+                head: &model.reconstruction,
                 reconstruction: &|target, output, weights| model.loss(target, output, weights),
                 model: &model.parts(),
                 input: corrupted.x,

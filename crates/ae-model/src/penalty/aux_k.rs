@@ -1,18 +1,19 @@
 //! AuxK: units that are never active learn to reconstruct what the others leave over (Gao et al. 2024).
 //!
 //! A unit is dead if it was not active for many rows. The `k` dead units of a row with the largest `z` reconstruct the
-//! error of the model, `e = x - r`, as a constant: `Omega = 1/2 |e - sum_j z_j d_j|^2 min(1, dead / k)`. Their gradient
-//! is in no other unit and in no bias. `z` is not cut off at 0, because a dead unit mostly has a negative one.
+//! error of the model, `e = x - r`, as a constant: `Omega = 1/2 |e - sum_j z_j d_j|^2 min(1, dead / k)`, over the
+//! values that count in the loss. Of booleans and categories `r` is a probability. The gradient is in no other unit and
+//! not in the decoder's bias. `z` is not cut off at 0, because a dead unit mostly has a negative one.
 
 use ae_kernels::{Activation, Rule, Sparse};
 use burn::{
     serde::{Deserialize, Serialize},
-    tensor::{IndexingUpdateOp, Tensor},
+    tensor::Tensor,
 };
 use schemars::JsonSchema;
 
 use super::{Context, Penalty};
-use crate::{ConfigError, Settings, Weight};
+use crate::{ConfigError, Settings, Weight, code::selection::kept};
 
 /// AuxK: units that were not active for many rows reconstruct the error of the others, `1/2 |e - sum_j z_j d_j|^2` (Gao
 /// et al. 2024); the decoder must be a single layer without activation.
@@ -81,9 +82,9 @@ impl Penalty for AuxK {
         else {
             return none();
         };
-        let dead = dead.into_data();
+        let is_dead = dead.without_autodiff().greater_elem(0.5);
         let dead: Vec<u32> =
-            dead.iter::<f32>().zip(0..).filter(|(is_dead, _)| *is_dead > 0.5).map(|(_, j)| j).collect();
+            is_dead.to_data().iter::<bool>().zip(0..).filter(|(is_dead, _)| *is_dead).map(|(_, unit)| unit).collect();
         if dead.is_empty() {
             return none();
         }
@@ -96,25 +97,16 @@ impl Penalty for AuxK {
                 let bias = Tensor::zeros([atoms.dims()[1]], &atoms.device());
                 sparse.linear(atoms, bias, Activation::Identity)
             }
-            None => chosen(z, k, lengths, &dead).matmul(atoms),
+            None => {
+                let living = is_dead.bool_not().unsqueeze::<2>().expand(z.shape());
+                (z.clone() * kept(z, Rule::Largest(k), lengths.as_ref(), Some(living))).matmul(atoms)
+            }
         };
-        let error = (target - context.output.clone()).detach();
-        (error - explained).square().sum_dim(1).squeeze_dim::<1>(1).mul_scalar(0.5 * share)
+        let error = (target - context.mean(context.output.clone())).detach();
+        let left = match &context.weights {
+            Some(weights) => (error - explained).square() * weights.clone(),
+            None => (error - explained).square(),
+        };
+        left.sum_dim(1).squeeze_dim::<1>(1).mul_scalar(0.5 * share)
     }
-}
-
-/// The `k` largest of the `dead` units in each row of `z`, and 0 elsewhere.
-fn chosen(z: &Tensor<2>, k: usize, lengths: Option<Tensor<1>>, dead: &[u32]) -> Tensor<2> {
-    let plain = z.clone().without_autodiff();
-    let mut living = vec![1.0f32; z.dims()[1]];
-    dead.iter().for_each(|unit| living[*unit as usize] = 0.0);
-    let living = Tensor::<1>::from_floats(living.as_slice(), &plain.device()).greater_elem(0.5);
-    let scores = match lengths {
-        Some(lengths) => plain * lengths.without_autodiff().unsqueeze::<2>(),
-        None => plain,
-    };
-    let shape = scores.shape();
-    let scores = scores.mask_fill(living.unsqueeze::<2>().expand(shape), f32::NEG_INFINITY);
-    let (values, indices) = scores.clone().topk_with_indices(k, 1);
-    z.clone() * scores.zeros_like().scatter(1, indices, values.ones_like(), IndexingUpdateOp::Add)
 }

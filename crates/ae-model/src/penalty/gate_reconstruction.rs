@@ -1,5 +1,6 @@
 //! Gate reconstruction: the gates of a [gated](crate::code::gated) code must reconstruct the row by themselves,
-//! `Omega = 1/2 |x - max(0, z) W_d - b|^2`, per example (Rajamanoharan et al. 2024). This is what trains them.
+//! `Omega = L(x, max(0, z) W_d + b)` with the reconstruction loss `L`, per example (Rajamanoharan et al. 2024). This is
+//! what trains them.
 
 use burn::{
     serde::{Deserialize, Serialize},
@@ -10,8 +11,8 @@ use schemars::JsonSchema;
 use super::{Context, Penalty};
 use crate::{ConfigError, Settings, Weight};
 
-/// Gate reconstruction: the squared error of a reconstruction from the gates of a gated code, `1/2 |x - max(0, z) W_d -
-/// b|^2` (Rajamanoharan et al. 2024); the decoder must be a single layer without activation.
+/// Gate reconstruction: the reconstruction loss of the gates of a gated code, `L(x, max(0, z) W_d + b)` (Rajamanoharan
+/// et al. 2024); the decoder must be a single layer without activation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", default, deny_unknown_fields)]
 pub struct GateReconstruction {
@@ -64,6 +65,6 @@ impl Penalty for GateReconstruction {
         let bias = context.model.decode(&empty.into());
         let (atoms, bias) = if self.frozen { (atoms.detach(), bias.detach()) } else { (atoms, bias) };
         let output = ae_kernels::matmul(open, atoms) + bias;
-        (context.target.clone() - output).square().sum_dim(1).squeeze_dim::<1>(1).mul_scalar(0.5)
+        context.loss(context.target.clone(), output, context.weights.clone())
     }
 }

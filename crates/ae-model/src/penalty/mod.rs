@@ -32,7 +32,7 @@ pub use matryoshka::Matryoshka;
 pub use pre_activation::PreActivation;
 pub use tanh::Tanh;
 
-use crate::{Activation, ConfigError, Latent, Parts, registry::settings::name_of};
+use crate::{Activation, ConfigError, Head, Latent, Parts, registry::settings::name_of};
 
 /// What a penalty is computed from.
 pub struct Context<'a> {
@@ -57,6 +57,8 @@ pub struct Context<'a> {
     pub idle: Option<Tensor<1>>,
     /// Rows of an epoch; 0 if unknown.
     pub epoch_rows: usize,
+    /// How the reconstruction follows from the decoder's output.
+    pub head: &'a Head,
     /// The reconstruction loss, as [`loss`](Self::loss).
     pub(crate) reconstruction: &'a ReconstructionLoss<'a>,
 }
@@ -74,12 +76,17 @@ impl Context<'_> {
         (self.reconstruction)(target, output, weights)
     }
 
+    /// The reconstruction of a decoder's output, `[batch, d_output]`: itself, or probabilities where it is logits.
+    pub fn mean(&self, output: Tensor<2>) -> Tensor<2> {
+        self.head.mean(output)
+    }
+
     /// The magnitudes of the units, `[batch, d_code]`; of a dictionary, times the lengths of their atoms, which is what
     /// they add to the reconstruction.
     pub fn contributions(&self) -> Tensor<2> {
         let code = self.latent.code.clone();
-        // Units that cannot be negative are their own magnitudes. The derivative of the magnitude at 0 is 0, which would
-        // hide the estimated derivative of a unit just below its threshold.
+        // Units that cannot be negative are their own magnitudes. The derivative of the magnitude at 0 is 0, which
+        // would hide the estimated derivative of a unit just below its threshold.
         let magnitudes = if self.model.code.activation() == Activation::Relu { code } else { code.abs() };
         match self.model.decoder.lengths() {
             Some(lengths) => magnitudes * lengths.unsqueeze::<2>(),

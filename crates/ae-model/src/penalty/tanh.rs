@@ -1,5 +1,5 @@
-//! Tanh: a smooth number of active units, `Omega = sum_j tanh(s |h_j|)`, per example (Conerly et al. 2025). It penalizes
-//! that a unit is active, but not how much, so that large activations do not shrink as under L1.
+//! Tanh: a smooth number of active units, `Omega = sum_j tanh(s |h_j|)`, per example (Conerly et al. 2025). It
+//! penalizes that a unit is active, but hardly how much, so that large activations shrink less than under L1.
 
 use burn::{
     serde::{Deserialize, Serialize},

@@ -193,11 +193,16 @@ impl Recipe {
             let allowed = "false with a `constraint`, because a tied decoder has no weights of its own";
             return Err(ConfigError::new("network.tied", true, allowed));
         }
-        if let Some(name) = self.penalty.needing_atoms()
-            && !self.network.has_atoms()
-        {
-            let allowed = format!("a dictionary, or an mlp without hidden layers, with `penalty.{name}`");
-            return Err(ConfigError::new("network.kind", self.network.name(), allowed));
+        if let Some(name) = self.penalty.needing_atoms() {
+            if !self.network.has_atoms() {
+                let allowed = format!("a dictionary, or an mlp without hidden layers, with `penalty.{name}`");
+                return Err(ConfigError::new("network.kind", self.network.name(), allowed));
+            }
+            if let Output::Fixed(output) = self.output
+                && output != Activation::Identity
+            {
+                return Err(ConfigError::new("output", output, format!("identity with `penalty.{name}`")));
+            }
         }
         if self.penalty.get::<KlRate>().is_some() {
             if self.code.fixes_activity() {
@@ -225,6 +230,12 @@ impl Recipe {
                 "`auto` or `identity` for tables with booleans or categories, for which the decoder outputs logits";
             return Err(ConfigError::new("output", output, allowed));
         }
+        if let Some(name) = self.penalty.needing_atoms()
+            && self.output_for(inputs) != Activation::Identity
+        {
+            let allowed = format!("identity with `penalty.{name}` (for data in [0, 1], auto is sigmoid)");
+            return Err(ConfigError::new("output", self.output, allowed));
+        }
         self.network.check_sizes(&self.sizes(inputs)).map_err(|error| error.within("network"))
     }
 
@@ -247,19 +258,23 @@ impl Recipe {
         if self.mask_input { sizes.with_mask() } else { sizes }
     }
 
+    /// The activation of the decoder's last layer for data like `inputs`.
+    fn output_for(&self, inputs: &Inputs) -> Activation {
+        let gives_values = !self.reconstruction.reads_logits() && inputs.layout.is_none();
+        match self.output {
+            Output::Fixed(activation) => activation,
+            Output::Auto if inputs.unit_range && gives_values && !self.network.is_dictionary() => Activation::Sigmoid,
+            Output::Auto => Activation::Identity,
+        }
+    }
+
     /// The model for data like `inputs`, with the recipe's constraints enforced. Its weights are drawn from the
     /// device's generator: seed that first for a reproducible start.
     ///
     /// # Panics
     /// [`check_inputs`](Self::check_inputs) refuses the inputs.
     pub fn init(&self, inputs: &Inputs, device: &Device) -> Model {
-        let gives_values = !self.reconstruction.reads_logits() && inputs.layout.is_none();
-        let output = match self.output {
-            Output::Fixed(activation) => activation,
-            Output::Auto if inputs.unit_range && gives_values && !self.network.is_dictionary() => Activation::Sigmoid,
-            Output::Auto => Activation::Identity,
-        };
-        let (encoder, decoder) = self.network.init(&self.sizes(inputs), output, device);
+        let (encoder, decoder) = self.network.init(&self.sizes(inputs), self.output_for(inputs), device);
         let model = Autoencoder::new(encoder, decoder)
             .with_code(self.code.build(self.code_dim, device))
             .with_reconstruction(
@@ -273,14 +288,14 @@ impl Recipe {
         objective.constrained(model.with_activity(activity))
     }
 
-    /// Whether few units of the code are active, by the code itself: what it can explain depends on their number, not on
-    /// the width of the code.
+    /// Whether few units of the code are active, by the code itself: what it can explain depends on their number, not
+    /// on the width of the code.
     pub fn is_sparse(&self) -> bool {
         self.code.fixes_activity() || self.network.is_dictionary()
     }
 
-    /// Whether a model is [started on](Model::started_on) training rows or [calibrated on](Model::calibrated_on) held-out
-    /// rows.
+    /// Whether a model is [started on](Model::started_on) training rows or [calibrated on](Model::calibrated_on)
+    /// held-out rows.
     pub fn reads_rows(&self) -> bool {
         self.network.is_dictionary() || self.code.reads_rows()
     }
@@ -308,7 +323,19 @@ impl ModuleVisitor for Draw {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reconstruction::Bernoulli;
+    use crate::{penalty::AuxK, reconstruction::Bernoulli};
+
+    #[test]
+    fn a_penalty_on_the_atoms_needs_a_decoder_without_activation() {
+        let recipe = Recipe { penalty: AuxK::default().into(), ..(crate::variants::k_sparse::VARIANT.recipe)() };
+        recipe.check().unwrap();
+        recipe.check_inputs(&Inputs::real(64)).unwrap();
+        let error = recipe.check_inputs(&Inputs::unit(64)).unwrap_err();
+        assert!(
+            error.to_string().starts_with("`output` is auto, but must be identity with `penalty.aux_k`"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn logits_and_a_squashing_output_exclude_each_other() {

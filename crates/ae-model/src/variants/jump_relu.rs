@@ -1,7 +1,7 @@
 //! JumpReLU: a dictionary in which each unit has a threshold of its own, which is trained.
 //!
-//! `min mean_x L(x, g(h)) + c (mean L0 - k)^2 / k` with `h_j = z_j [z_j > theta_j]` (Rajamanoharan et al. 2024): the number of
-//! active units comes to its target `k`, and rows and units differ in how many they need.
+//! `min mean_x L(x, g(h)) + c (mean L0 - k)^2 / k` with `h_j = z_j [z_j > theta_j]` (Rajamanoharan et al. 2024): the
+//! average number of active units comes to its target `k`, and rows differ in how many they need.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{Recipe, code::JumpReluConfig, penalty::PenaltyConfig};

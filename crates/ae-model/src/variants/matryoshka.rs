@@ -14,7 +14,7 @@ use crate::{
 pub const VARIANT: Variant = Variant {
     name: "matryoshka",
     idea: "a dictionary whose first units alone must reconstruct, at several widths",
-    formula: "sum_w L(x, g(h_1..w)) + AuxK, h = largest k B of f(x~ batch)",
+    formula: "sum_w L(x, g(h_1..w)) + AuxK, h = the k B largest of f(x) in a batch of B rows",
     reference: "Bussmann et al. 2025",
     width: CodeWidth::Any,
     training: Hints::DICTIONARY,

@@ -92,8 +92,8 @@ impl Hints {
     pub const COMMON: Self =
         Self { learning_rate: 1e-3, pretrain_epochs: 0, batch_size: 64, gradient_clip: 0.0, one_scale: false };
 
-    /// Settings for dictionaries: one scale for all features, many rows in a step, since most units are active in few of
-    /// them, and a limit for the large gradients of the first steps.
+    /// Settings for dictionaries: one scale for all features, many rows in a step, since most units are active in few
+    /// of them, and a limit for the large gradients of the first steps.
     pub const DICTIONARY: Self =
         Self { learning_rate: 3e-3, batch_size: 1024, gradient_clip: 1.0, one_scale: true, ..Self::COMMON };
 }

@@ -18,7 +18,10 @@ use self::{
     missing_values::Filler,
     spectrum::{Spectrum, reach},
 };
-pub use self::{random_dictionary::random_dictionary, spectrum::MOST};
+pub use self::{
+    random_dictionary::{RANDOM_ROWS, random_dictionary},
+    spectrum::MOST,
+};
 pub use crate::matrix::Matrix;
 use crate::{Error, Result, reconstruction_error::Errors};
 

@@ -9,17 +9,17 @@ use rand_chacha::ChaCha8Rng;
 use crate::{Result, matrix::Matrix, random::normal, reconstruction_error::Errors, tensors::numbers};
 
 /// Rows that it is measured on, at most.
-const MOST_ROWS: usize = 512;
+pub const RANDOM_ROWS: usize = 512;
 
-/// The errors of reconstructing `rows` minus `mean` by a dictionary of `units` random directions, of which each row uses
-/// the `k` that it has the largest products with, with the coefficients that fit it best. At most 512 rows are
+/// The errors of reconstructing `rows` minus `mean` by a dictionary of `units` random directions. Each row uses the `k`
+/// whose products with it are the largest in magnitude, with the coefficients of least squares. At most 512 rows are
 /// measured, spread evenly. None if values are missing.
 ///
 /// # Errors
 /// A device that fails to return its results.
 pub fn random_dictionary(rows: Matrix, mean: &[f64], units: usize, k: usize, seed: u64) -> Result<Option<Errors>> {
     let width = rows.width;
-    let step = rows.count().div_ceil(MOST_ROWS).max(1);
+    let step = rows.count().div_ceil(RANDOM_ROWS).max(1);
     let chosen: Vec<&[f32]> = rows.values.chunks_exact(width).step_by(step).collect();
     if chosen.is_empty() || chosen.iter().any(|row| row.iter().any(|value| value.is_nan())) {
         return Ok(None);

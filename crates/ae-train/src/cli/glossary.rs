@@ -125,8 +125,8 @@ pub const FIGURES: &[Figure] = &[
     ),
     figure(
         &["pca_components"],
-        "Components of the PCA beside the model: as many as the code has units, or as a sparse code has active ones, or \
-         those for 90% of the variance if that would be all of them.",
+        "Components of the PCA beside the model: as many as the code has units, or a sparse code active ones, or those \
+         for 90% of the variance if that would be all of them.",
         "min(code_dim, rows), or round(l0) of a sparse code, unless that is the number of features or more",
         COUNT,
         "1 or more",

@@ -130,7 +130,7 @@ pub struct Estimate {
     /// The trained model on disk.
     pub files: u64,
     /// The setting that reduces the size of the network.
-    widths: &'static str,
+    widths: Option<&'static str>,
 }
 
 /// A saturating sum of sizes.
@@ -164,9 +164,9 @@ impl Estimate {
             checkpoints: checkpoint.saturating_mul(KEPT.min(work.epochs as u64)),
             files: FILES * parameters,
             widths: match recipe.network {
-                Network::Mlp(_) => "model.network.hidden",
-                Network::Conv(_) => "model.network.channels",
-                Network::Dictionary(_) => "model.code_dim",
+                Network::Mlp(_) => Some("model.network.hidden"),
+                Network::Conv(_) => Some("model.network.channels"),
+                Network::Dictionary(_) => None,
             },
         }
     }
@@ -245,7 +245,10 @@ impl Estimate {
     /// The settings that determine most of the memory.
     fn largest(&self) -> String {
         let network = sum(&[self.weights, self.gradients, self.moments, self.saving]);
-        let widths = format!("`{}` or `model.code_dim`", self.widths);
+        let widths = match self.widths {
+            Some(widths) => format!("`{widths}` or `model.code_dim`"),
+            None => "`model.code_dim`".to_string(),
+        };
         let parts = [
             (network.max(self.measuring.saturating_sub(FIXED)), widths.as_str()),
             (self.activations, "`training.batch_size`"),

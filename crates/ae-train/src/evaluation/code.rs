@@ -20,7 +20,7 @@ use crate::{
 /// Number of rows over which the spectrum of the Jacobian is averaged, in the report of a run.
 pub(crate) const SPECTRUM_ROWS: usize = 16;
 /// Derivatives that are held at a time for that, as numbers.
-const DERIVATIVES: usize = 1 << 24;
+const DERIVATIVES: usize = 1 << 23;
 
 /// Largest size of the shorter side of a Jacobian whose spectrum is computed.
 const SPECTRUM_WIDTH: usize = 512;

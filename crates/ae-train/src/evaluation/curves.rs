@@ -15,6 +15,9 @@ pub struct Point {
     pub mse: f64,
     /// Mean squared error of PCA.
     pub pca: f64,
+    /// Number of rows that both were measured on.
+    #[serde(default)]
+    pub rows: usize,
 }
 
 /// Denoising error: squared error per row between `rows` and the reconstruction of `rows` with noise N(0, `std`^2)
@@ -67,6 +70,7 @@ impl Trained {
                 level,
                 mse: noise_sse(rows, level, seed, |noisy| self.through(noisy))? / features,
                 pca: noise_sse(rows, level, seed, |noisy| Ok(pca.reconstruct(noisy)))? / features,
+                rows: rows.count(),
             })
         };
         levels.into_iter().map(point).collect()
@@ -81,7 +85,8 @@ impl Trained {
             let holes = self.hide(rows, level);
             let holes = Matrix { values: &holes, width: rows.width };
             let mse = |filled: &[f32]| imputation_mse(rows, holes, filled);
-            Ok(Point { level, mse: mse(&self.fill(holes.values)?), pca: mse(&pca.impute(holes)) })
+            let (ours, of_pca) = (mse(&self.fill(holes.values)?), mse(&pca.impute(holes)));
+            Ok(Point { level, mse: ours, pca: of_pca, rows: rows.count() })
         };
         [0.1, 0.2, 0.3, 0.5, 0.7].into_iter().map(point).collect()
     }

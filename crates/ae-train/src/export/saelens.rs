@@ -1,7 +1,7 @@
 //! Sparse dictionaries in the format of SAELens 6: a folder with `cfg.json` and `sae_weights.safetensors`.
 //!
 //! `z = (x - b_dec) W_enc + b_enc`, `x^ = f W_dec + b_dec`, in the units of the data: the scaling of the run is folded
-//! into the weights. The code `f` is that of the run, number for number.
+//! into the weights. The code `f` is that of the run, up to rounding.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -168,7 +168,8 @@ impl Sae {
 }
 
 impl Sae {
-    /// Reads a folder that SAELens or [`files`](Self::files) has written.
+    /// Reads a folder that SAELens or [`files`](Self::files) has written. `apply_b_dec_to_input` is true and
+    /// `rescale_acts_by_decoder_norm` false where they are left out, as in SAELens.
     ///
     /// # Errors
     /// A folder without the two files, an architecture that is not known, activations that are normalized at run time,
@@ -180,7 +181,9 @@ impl Sae {
         let config: Value =
             serde_json::from_str(&text).map_err(|error| Error::Failed(format!("{origin} is not JSON: {error}")))?;
         let wrong = |what: String| Error::Failed(format!("{origin}: {what}"));
-        let name = config["architecture"].as_str().unwrap_or("standard");
+        let Some(name) = config["architecture"].as_str() else {
+            return Err(wrong("`architecture` is missing, such as \"standard\"".to_string()));
+        };
         let known = ARCHITECTURES.map(|(name, _)| name);
         let Some((architecture, others)) = ARCHITECTURES.into_iter().find(|(known, _)| *known == name) else {
             return Err(wrong(format!(
@@ -264,7 +267,8 @@ impl Sae {
             ("model.output", text("identity")),
             ("model.code_dim", integer(self.tensors["W_enc"].shape[1])),
         ];
-        // A dictionary compares the units of a top-k code by what they add to the reconstruction; a perceptron does not.
+        // A dictionary compares the units of a top-k code by what they add to the reconstruction, a perceptron by their
+        // values.
         if self.k.is_some() && !self.by_length {
             settings
                 .extend([("model.network.kind", text("mlp")), ("model.network.hidden", toml::Value::Array(vec![]))]);

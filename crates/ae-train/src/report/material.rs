@@ -106,6 +106,11 @@ impl Material {
         })
     }
 
+    /// Number of training rows, validation rows included.
+    pub(super) fn trained_on(&self) -> usize {
+        self.trained.schema.train_rows + self.trained.schema.validation_rows
+    }
+
     /// Features of a row.
     pub(super) fn width(&self) -> usize {
         self.trained.schema.d_input

@@ -46,8 +46,8 @@ impl Trained {
         Self { model, schema, config, device, batcher }
     }
 
-    /// Number of principal components that explain rows with as many numbers as this code: the width of the code, or, of
-    /// a sparse one, the number of active units, `l0`.
+    /// Number of principal components that describe a row by as many numbers as this code: the width of the code, or,
+    /// of a sparse one, the number of active units `l0`.
     pub fn comparable_components(&self, l0: f64) -> usize {
         let width = self.config.model.code_dim;
         match self.config.model.is_sparse() {

@@ -5,7 +5,7 @@
 //!
 //! The length of an atom is free: scaling it up and its unit down changes nothing. So a code that compares units, such
 //! as [`top_k`](crate::code::top_k), compares `z_j |d_j|`, what a unit adds to the reconstruction, and a penalty on the
-//! code is on `h_j |d_j|`. [`Autoencoder::folded`](crate::Autoencoder::folded) moves the lengths into the encoder, which
+//! code is on `h_j |d_j|`. [`Autoencoder::folded`](crate::Autoencoder::folded) moves the lengths into the encoder. This
 //! leaves atoms of length 1 and changes no reconstruction.
 //!
 //! The encoder starts as the transposed decoder, and the center at the geometric median of some rows
@@ -16,7 +16,6 @@ mod decoder;
 mod encoder;
 mod folding;
 pub mod median;
-mod start;
 #[cfg(test)]
 mod tests;
 

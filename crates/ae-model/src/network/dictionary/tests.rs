@@ -95,7 +95,7 @@ fn a_calibrated_code_has_k_active_units_on_the_rows_it_was_calibrated_on() {
         let model = dictionary(16, units, AnyCode::new(BatchTopKConfig::new(k).init(units, &device)), &device);
         let batches: Vec<_> = (0..4).map(|_| rows(100, 16, &device)).collect();
         let (model, found) = model.calibrated_on(batches.clone().into_iter());
-        assert!(found.unwrap().contains("400 held-out rows"));
+        assert!(found.unwrap().contains(&format!("on 400 held-out rows {k:.2} units are active")));
         for model in [model.clone(), model.folded()] {
             let active: usize =
                 batches.iter().map(|x| numbers(model.encode(x.clone())).iter().filter(|h| **h > 0.0).count()).sum();
@@ -142,6 +142,7 @@ fn prefixes_are_the_same_with_and_without_a_kernel() {
             weights: None,
             idle: None,
             epoch_rows: 0,
+            head: &model.reconstruction,
             reconstruction: &|x, output, weights| model.loss(x, output, weights),
         };
         crate::Penalty::value(&Matryoshka::default(), &context)
@@ -189,6 +190,44 @@ fn aux_k_only_touches_units_that_are_dead() {
             assert_eq!(is_same, !dead.contains(&unit), "parameter {what} of unit {unit}");
         }
     }
+}
+
+#[test]
+fn missing_values_do_not_count_for_dead_units() {
+    let device = Device::default().autodiff();
+    let model = dictionary(8, 60, AnyCode::new(BatchTopKConfig::new(2.0).init(60, &device)), &device);
+    let x = rows(30, 8, &device);
+    let observed = x.clone().without_autodiff().greater_elem(-0.5).float();
+    let value = |hidden: f32| {
+        let activity = Activity::new(60, &device);
+        activity.idle.update(Tensor::full([60], 1000.0, &device.clone().inner()));
+        let model = model.clone().with_activity(activity);
+        let x = x.clone().mask_fill(Tensor::from_inner(observed.clone()).lower_elem(0.5), hidden);
+        let sample = crate::Sample::from(x).with_observed(Tensor::from_inner(observed.clone()));
+        let evaluation =
+            Objective::default().with_penalty(AuxK::new(1.0).with_dead_after(100)).evaluate(&model, sample);
+        let term = evaluation.terms.into_iter().find(|term| term.name == "aux_k").unwrap();
+        numbers(term.value)
+    };
+    assert_eq!(value(0.0), value(100.0));
+    assert!(value(0.0).iter().sum::<f32>() > 0.0);
+    // A value that is missing adds nothing, whatever the dead units say there.
+    let nothing = Tensor::from_inner(observed.clone().zeros_like());
+    let activity = Activity::new(60, &device);
+    activity.idle.update(Tensor::full([60], 1000.0, &device.clone().inner()));
+    let model = model.clone().with_activity(activity);
+    let sample = crate::Sample::from(x.clone()).with_observed(nothing);
+    let evaluation = Objective::default().with_penalty(AuxK::new(1.0).with_dead_after(100)).evaluate(&model, sample);
+    assert!(evaluation.terms.iter().all(|term| numbers(term.value.clone()).iter().all(|value| *value == 0.0)));
+}
+
+#[test]
+fn a_calibration_with_too_few_positive_values_says_how_many_units_are_active() {
+    let device = Device::default();
+    let mut code = BatchTopKConfig::new(3.0).init(4, &device);
+    let scores = Tensor::<2>::from_floats([[1.0, -1.0, 2.0, -3.0], [-1.0, -1.0, 0.5, -3.0]], &device);
+    let found = code.calibrate(&mut [scores].into_iter()).unwrap();
+    assert!(found.contains("calibrated for k = 3: on 2 held-out rows 1.50 units are active"), "{found}");
 }
 
 #[test]

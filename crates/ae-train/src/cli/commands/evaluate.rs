@@ -14,7 +14,7 @@ use crate::{
         table::Table,
     },
     evaluation::ReconstructionErrors as Figures,
-    evaluation::{Accuracies, Evaluation},
+    evaluation::{Accuracies, Evaluation, Point},
 };
 
 /// Columns that are listed, at most: those with the largest errors.
@@ -143,7 +143,13 @@ fn text(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool)
         curve.row(cells("PCA, mse".to_string(), &|index| points[index].pca));
         text += &format!("\n{}", shown(&curve));
     }
-    text += "\nnoise: error to the clean row. missing: error at the hidden values once they are filled in.\n";
+    let rows = |points: &[Point]| points.first().map_or(0, |point| point.rows);
+    text += &format!(
+        "\nnoise: error to the clean row, of {} rows. missing: error at the hidden values once they are filled in, of \
+         {} rows.\n",
+        rows(&evaluation.noise),
+        rows(&evaluation.missing)
+    );
     if let Some(classes) = &evaluation.classes {
         let mut accuracies = table(["accuracy of classes from", "the code", "the input", "PCA"], 10);
         for (name, of) in [("linear probe", &classes.linear), ("5 nearest neighbors", &classes.neighbours)] {

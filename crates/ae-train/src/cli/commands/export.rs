@@ -63,8 +63,8 @@ pub fn entry() -> Entry {
         ("ae export runs/undercomplete-digits-001", "every format, into the run's folder"),
         ("ae export runs/undercomplete-digits-001 --format onnx -o exported", "ONNX, elsewhere"),
     ];
-    let about = "Write the model for other programs: safetensors for PyTorch with the lines that load it, ONNX, SAELens, Burn's \
-         record";
+    let about = "Write the model for other programs: safetensors for PyTorch with the lines that load it, ONNX, \
+                 SAELens, Burn's record";
     Entry::new(Group::Use, "export", about, examples, run)
 }
 
@@ -122,7 +122,11 @@ fn run(args: &ExportArgs, registry: &Registry) -> Result<()> {
             write_bytes(&place.join(name), &bytes)?;
             written(&place.join(name), "saelens");
         }
-        text += &format!("{}: {} for SAELens, scaling included\n", place.display(), sae.architecture);
+        text += &format!(
+            "{}: {} for SAELens, scaling included, for rows without missing values\n",
+            place.display(),
+            sae.architecture
+        );
     }
     let list = match args.format {
         Some(ExportFormat::Burn | ExportFormat::Saelens) => None,

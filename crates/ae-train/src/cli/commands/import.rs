@@ -45,7 +45,8 @@ pub fn entry() -> Entry {
         ("ae export runs/undercomplete-digits-001 -o exported", "weights, as PyTorch has them"),
         ("ae import exported/model.safetensors -d digits -o imported", "a run of them"),
     ];
-    let about = "Make a run from weights that were trained elsewhere: PyTorch's, under the names that export writes, or SAELens'";
+    let about = "Make a run from weights that were trained elsewhere: PyTorch's, under the names that export writes, \
+                 or SAELens'";
     Entry::new(Group::Train, "import", about, examples, run)
 }
 

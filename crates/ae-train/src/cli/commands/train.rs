@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use ae_model::{
     Activation, Registry,
-    code::{LifetimeConfig, TopKConfig},
+    code::{BatchTopKConfig, JumpReluConfig, LifetimeConfig, TopKConfig},
     penalty::{KlRate, L1},
 };
 use burn::train::Interrupter;
@@ -12,7 +12,9 @@ use clap::{Args, ValueHint};
 use serde::Serialize;
 
 use crate::{
-    Config, Error, Reporter, Result, Run, TensorBoard, card,
+    Config, Error, Reporter, Result, Run, TensorBoard,
+    baseline::RANDOM_ROWS,
+    card,
     cli::{
         args::ConfigArgs,
         devices,
@@ -237,10 +239,14 @@ pub fn table(summary: &Summary) -> String {
         0 => "trained elsewhere".to_string(),
         epochs => format!("{epochs} epochs in {:.1} s (epoch {} kept)", summary.train_seconds, summary.best_epoch),
     };
+    let random = match &summary.random_dictionary {
+        Some(_) => format!(" random dictionary: of at most {RANDOM_ROWS} test rows."),
+        None => String::new(),
+    };
     format!(
         "\n{how}, {} parameters\n\n{}{exact}\ncode: {:.1} of {} units active, {} dead, mean activation {:.3}{}, \
          |J|^2 {:.3}\n\nmse: squared error per value; sse: per example; fvu: fraction of variance unexplained. Units \
-         of the scaled data (`ae explain fvu`).\n",
+         of the scaled data (`ae explain fvu`).{random}\n",
         summary.parameters,
         shown(&table),
         code.l0,
@@ -268,6 +274,12 @@ fn dead_units(summary: &Summary, config: &Config) -> Option<String> {
     }
     if let Some(top_k) = model.code.get::<TopKConfig>() {
         advice.push(format!("raise `model.code.k_start` (now {}) or `model.code.k` (now {})", top_k.k_start, top_k.k));
+    }
+    if let Some(top_k) = model.code.get::<BatchTopKConfig>() {
+        advice.push(format!("raise `model.code.k_start` (now {}) or `model.code.k` (now {})", top_k.k_start, top_k.k));
+    }
+    if let Some(jump) = model.code.get::<JumpReluConfig>() {
+        advice.push(format!("raise `model.code.target` (now {})", jump.target));
     }
     if let Some(lifetime) = model.code.get::<LifetimeConfig>() {
         advice.push(format!("raise `model.code.rate` (now {})", lifetime.rate));

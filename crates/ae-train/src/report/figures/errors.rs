@@ -96,6 +96,10 @@ pub fn measured(material: &Material) -> Result<Option<Content>> {
     let mut note = "mse: mean squared error per value. sse: sum of squared errors per row. fvu: fraction of variance \
                     unexplained. In units of the scaled data. The training rows include the validation rows."
         .to_string();
+    let [measured, all_rows] = [summary.measured_rows[0], material.trained_on()];
+    if measured < all_rows {
+        note += &format!(" Of these {all_rows} a sample of {measured} was measured.");
+    }
     if let Some((count, _)) = normal {
         note += &format!(
             " {count} of the {} test rows are normal; the errors on all test rows include the anomalies, which the \

@@ -21,6 +21,8 @@ fn curve(material: &Material, points: &[Point], x: &str, note: &str) -> Content 
     };
     let series =
         [series(material.model_name(), 0, |point| point.mse), series(material.pca_name(), 1, |point| point.pca)];
+    let rows = points.first().map_or(0, |point| point.rows);
+    let note = format!("{note} Of {rows} test rows.");
     let names: Vec<(usize, String)> = series.iter().map(|series| (series.color, series.name.clone())).collect();
     Content::new(html! { (svg(plot::lines(&series, x, "mse"), x)) (legend(&names)) }, note)
 }

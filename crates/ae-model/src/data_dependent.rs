@@ -1,11 +1,11 @@
-//! What a model takes from rows before and after its training.
+//! What a model takes from rows outside its training steps: its start from training rows, and the calibration of its
+//! code on held-out rows afterwards.
 
 use burn::tensor::{Device, Tensor};
 
-use super::median::geometric_median;
 use crate::{
     Autoencoder, ModuleCode, ModuleDecoder, ModuleEncoder,
-    network::{NetworkDecoder, NetworkEncoder, affine::replaced},
+    network::{NetworkDecoder, NetworkEncoder, affine::replaced, dictionary::median::geometric_median},
     parts::without_training,
 };
 
