@@ -332,3 +332,54 @@ fn a_run_has_a_card_that_is_kept_once_a_person_has_changed_it() {
         assert_eq!(fs::read(here.join("elsewhere")).unwrap(), before);
     }
 }
+
+#[test]
+fn the_page_of_a_dictionary_shows_its_units() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let said = ae(
+        here,
+        &["train", "--variant", "batch_top_k", "--data", "digits", "--code-dim", "48", "--epochs", "2"]
+            .into_iter()
+            .chain(["--set", "model.code.k=4", "--seed", "3", "--out", "run"])
+            .collect::<Vec<_>>(),
+    );
+    let said = text(&said.stderr);
+    assert!(said.contains("only 8 training steps") && said.contains("training.batch_size=64 --epochs 10"), "{said}");
+    // Every unit once, in the order that was asked for; its first row is the one with the largest value.
+    ae_ok(here, &["report", "run", "--units", "5,0,47"]);
+    let page = fs::read_to_string(here.join("run/report.html")).unwrap();
+    let places: Vec<usize> = ["unit 5: ", "unit 0: ", "unit 47: "].map(|unit| page.find(unit).expect(unit)).to_vec();
+    assert!(places.is_sorted() && page.matches("<summary>unit ").count() == 3, "{places:?}");
+    ae_ok(here, &["encode", "run", "--rows", "test", "--out", "codes.csv"]);
+    let codes = fs::read_to_string(here.join("codes.csv")).unwrap();
+    let column = codes.lines().next().unwrap().split(',').position(|name| name == "h5").expect("a column h5");
+    let values = codes.lines().skip(1).map(|line| line.split(',').nth(column).unwrap().parse::<f64>().unwrap());
+    let values: Vec<f64> = values.collect();
+    let active = values.iter().filter(|value| **value > 0.0).count();
+    let rate = 100.0 * active as f64 / values.len() as f64;
+    let shown: f64 = between(&page, "unit 5: ", " % of the rows").parse().unwrap();
+    assert!(active > 0 && (shown - rate).abs() <= 0.005 * rate, "{shown} for {rate}");
+    let most = values.iter().copied().fold(0.0, f64::max);
+    let unit = &page[places[0]..places[1]];
+    let shown: f64 = between(unit, ", largest ", ". ").parse().unwrap();
+    assert!((shown - most).abs() <= 0.005 * most, "{shown} for {most}");
+    // What says nothing about a dictionary is not drawn, and what it cannot do is refused.
+    assert!(!page.contains("id=\"imputation\"") && !page.contains("id=\"scores\"") && page.contains("id=\"density\""));
+    let refused = |args: &[&str], wanted: &str| {
+        let output = ae(here, args);
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(wanted) && said.lines().count() == 1, "{said}");
+    };
+    refused(&["report", "run", "--units", "48"], "`--units 48`: the code of run has the units 0 to 47");
+    refused(&["impute", "run"], "cannot fill in missing values");
+    let measured: Value = serde_json::from_str(&ae_ok(here, &["evaluate", "run", "--json"])).unwrap();
+    let dictionary = &measured["dictionary"];
+    let number = |name: &str| dictionary[name].as_f64().unwrap_or_else(|| panic!("no {name} in {dictionary}"));
+    // One scale for all columns: the explained variance in the units of the data is that of the scaled data.
+    assert!((number("explained_variance") - (1.0 - measured["fvu"].as_f64().unwrap())).abs() < 1e-5, "{measured}");
+    assert!(
+        number("shrinkage") > 0.5 && number("cosine") > 0.5 && number("nearest_atom_cosine") > number("atom_cosine")
+    );
+    assert_eq!(measured["noise"].as_array().map(Vec::len), Some(0));
+}

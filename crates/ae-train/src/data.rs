@@ -2,7 +2,9 @@
 
 use std::io::{self, IsTerminal};
 
-use ae_data::{Batcher, DataError, Dataset, Rows, Scaling, Sets, Split, Unknown, source};
+use ae_data::{
+    Batcher, DataError, Dataset, Rows, Scaling, ScalingMethod, Sets, Split, Unknown, source, split::OUTLIER,
+};
 use burn::data::dataset::Dataset as _;
 
 use crate::{
@@ -91,7 +93,24 @@ impl Data {
             return Err(DataError::Constant { name, rows: split.train.len() }.into());
         }
         let rows = split.train.rows();
+        // A table's rows have no norm: their columns have units of their own.
+        if config.model.network.is_dictionary() && rows.encoding().is_none() && config.data.max_norm.is_none() {
+            let (outliers, of) = split.norm_outliers()?;
+            if outliers > 0 {
+                notes.push(format!(
+                    "{outliers} of {of} training rows have a norm of more than {OUTLIER} times the median: \
+                     `--max-norm {OUTLIER}` leaves such rows out"
+                ));
+            }
+        }
         let scaling = Scaling::fit(config.data.scaling, &split.train)?;
+        let shades = match rows.geometry.is_some() && !scaling.is_unit_range() {
+            true => {
+                let (low, range) = Scaling::fit(ScalingMethod::MinMax, &split.train)?.of(0);
+                Some([low, low + range])
+            }
+            false => None,
+        };
         let schema = Schema {
             format: FORMAT,
             name,
@@ -106,6 +125,7 @@ impl Data {
             columns: rows.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default(),
             carried: if rows.encoding().is_some() { rows.carried_names() } else { Vec::new() },
             white: rows.white,
+            shades,
             element: rows.geometry.map_or(String::new(), |_| rows.element().name().to_string()),
             blank_rows: if rows.encoding().is_some() { rows.blank_rows().to_vec() } else { Vec::new() },
             fingerprint,

@@ -32,6 +32,10 @@ pub struct Schema {
     /// The value of white, if the rows are images from files: 255, or 65535 for 16 bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub white: Option<u32>,
+    /// The least and the largest training value, which are drawn as black and white, if the rows are images whose
+    /// scaling does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shades: Option<[f64; 2]>,
     /// Type of the values, if the rows are images.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub element: String,
@@ -84,6 +88,9 @@ impl Schema {
         }
         if self.white.is_some_and(|white| !matches!(white, 255 | 65_535)) {
             return Err("`white` is neither 255 nor 65535".to_string());
+        }
+        if self.shades.is_some_and(|[low, high]| !(low.is_finite() && high.is_finite() && low < high)) {
+            return Err("`shades` are not two numbers of which the second is larger".to_string());
         }
         if let (Some(normal), Some(names)) = (&self.normal, &self.label_names)
             && !names.contains(normal)

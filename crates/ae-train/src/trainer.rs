@@ -305,8 +305,9 @@ impl Fitted {
     /// category is the index of its level. Observed values do not change; `NaN` remains where nothing is known.
     ///
     /// # Errors
-    /// As [`encode`](Self::encode).
+    /// As [`encode`](Self::encode); a dictionary, which cannot fill in missing values.
     pub fn impute(&self, rows: impl IntoRows) -> Result<Vec<f64>> {
+        self.trained.check_imputes()?;
         self.trained.imputed(&self.rows(rows)?)
     }
 

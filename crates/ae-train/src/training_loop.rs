@@ -34,6 +34,11 @@ const CALIBRATION: usize = 32_768;
 /// Rows of a batch in the calibration.
 const BATCH: usize = 1024;
 
+/// Training steps below which the units of a dictionary have hardly moved.
+const FEW_STEPS: usize = 500;
+/// Batch size for a dictionary of few rows.
+const SMALL_BATCH: usize = 64;
+
 /// A training on data that has been read.
 pub(crate) struct Training<'a> {
     pub config: &'a Config,
@@ -55,6 +60,7 @@ impl Training<'_> {
         let memory = if is_gpu { None } else { available_memory() };
         let warning = estimate.check(memory, folder.and_then(free_disk), folder.unwrap_or(Path::new("")))?;
         warning.iter().for_each(|warning| self.reporter.warning(warning));
+        self.few_steps().iter().for_each(|note| self.reporter.note(note));
         let device = self.device.clone().autodiff();
         let mut model = ae_kernels::alone(self.config.seed, &device, || self.config.model.init(&inputs, &device));
         if self.config.model.reads_rows() {
@@ -62,6 +68,29 @@ impl Training<'_> {
         }
         let objective = Objective { epoch_rows: self.data.split.train.len(), ..self.config.model.objective(&inputs) };
         Ok((model, objective))
+    }
+
+    /// A note where a dictionary is trained for few steps: batches that suit a million rows leave few for a thousand.
+    fn few_steps(&self) -> Option<String> {
+        let training = &self.config.training;
+        let (rows, steps) = (self.data.split.train.len(), training.epochs * self.batches());
+        if !self.config.model.network.is_dictionary() || steps >= FEW_STEPS {
+            return None;
+        }
+        let batch_size = training.batch_size.min(SMALL_BATCH);
+        let (batches, mut advice) = (rows.div_ceil(batch_size), Vec::new());
+        if batch_size < training.batch_size {
+            advice.push(format!("--set training.batch_size={batch_size}"));
+        }
+        if training.epochs * batches < FEW_STEPS {
+            advice.push(format!("--epochs {}", FEW_STEPS.div_ceil(batches)));
+        }
+        Some(format!(
+            "only {steps} training steps, of up to {} rows each: a dictionary usually needs {FEW_STEPS} or more: add \
+             `{}`",
+            training.batch_size,
+            advice.join(" ")
+        ))
     }
 
     /// At most `count` of these rows, spread evenly, in batches of at most `batch`; missing values are 0.

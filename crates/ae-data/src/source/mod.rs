@@ -6,6 +6,7 @@ mod arrow;
 mod builtin;
 mod claims;
 mod content;
+mod dataset_folder;
 mod endings;
 mod file;
 mod folder;
@@ -20,6 +21,7 @@ mod numpy;
 mod safetensors_file;
 mod section;
 mod sets;
+mod shards;
 mod text;
 
 use std::{
@@ -151,6 +153,15 @@ fn open_as(name: &str, options: &Options, known: Option<&Known>) -> Result<Sets,
     Err(DataError::Unknown { name: name.to_string(), known: known.join(", ") })
 }
 
+/// The options for several files: arrays that are large together stay in their files, however small each is.
+fn together(paths: &[PathBuf], options: &Options) -> Options {
+    if paths.len() < 2 || !paths.iter().all(|path| is_array(path)) {
+        return options.clone();
+    }
+    let bytes = paths.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
+    Options { stream: Some(options.streams(bytes)), ..options.clone() }
+}
+
 /// Reads several files of one format as one.
 fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
     if paths.iter().all(|path| endings::is_image(path)) {
@@ -158,6 +169,7 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
     }
     let mut tables: Vec<Arc<dyn Table>> = Vec::new();
     let mut arrays: Vec<Rows> = Vec::new();
+    let options = &together(paths, options);
     for path in paths {
         let malformed = |problem: String| DataError::Malformed { path: path.clone(), problem };
         let content = file(path, options)?;
@@ -167,10 +179,10 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
         match content {
             Content::Table(table) if arrays.is_empty() => tables.push(table),
             Content::Rows(rows, None) if tables.is_empty() => {
-                if rows.store().is_some() {
-                    return Err(malformed(
-                        "is too large to be joined with other files in memory: merge the files into one".to_string(),
-                    ));
+                if arrays.first().is_some_and(|first| first.store().is_some() != rows.store().is_some()) {
+                    let problem = "can only be read as a whole, and other files are too large for that: save all of \
+                                   them in one layout, such as `numpy.save`";
+                    return Err(malformed(problem.to_string()));
                 }
                 if let Some(first) = arrays.first()
                     && (rows.width(), rows.geometry, rows.labels.is_some())
@@ -194,6 +206,9 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
     if arrays.is_empty() {
         return Ok(Content::Table(Arc::new(Joined::new(tables)?)));
     }
+    if arrays[0].store().is_some() {
+        return Ok(Content::Rows(Box::new(shards::join(arrays, &paths[0])?), None));
+    }
     let mut whole = arrays.remove(0);
     for more in arrays {
         whole.append(more)?;
@@ -206,6 +221,10 @@ fn shards(paths: &[PathBuf], options: &Options) -> Result<Content, DataError> {
 fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets, DataError> {
     if idx_files::is_folder(path) {
         return idx_files::folder(path, Limit::of(options));
+    }
+    if let Some(files) = dataset_folder::files(path, options)? {
+        let rows = Content::Rows(Box::new(dataset_folder::rows(&files, options)?), None);
+        return rows.into_sets(short_name(path), options, known, path);
     }
     let all = folder::listing(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
     let mut chosen = match folder::what(&all, &|path| format_of(path).map(|format| format.name)) {

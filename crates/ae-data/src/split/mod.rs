@@ -4,12 +4,13 @@
 
 mod by;
 mod config;
+mod norms;
 mod time;
 
 use std::collections::HashSet;
 
 use self::by::{By, cut};
-pub use self::config::SplitConfig;
+pub use self::{config::SplitConfig, norms::OUTLIER};
 use crate::{DataError, Dataset, Sets, words::counted};
 
 /// Maximum number of rows that are checked for duplicates.

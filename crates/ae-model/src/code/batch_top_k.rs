@@ -11,7 +11,7 @@ use ae_kernels::{Rule, Sparse};
 use burn::{
     module::{Flag, Module, Param, RunningState},
     serde::{Deserialize, Serialize},
-    tensor::{Device, Tensor},
+    tensor::{DType, Device, Tensor},
 };
 use schemars::JsonSchema;
 
@@ -166,7 +166,10 @@ impl Code for BatchTopK {
         for scores in scores {
             rows += scores.dims()[0];
             let spare = ((self.k * rows as f64).ceil() as usize + 1) * SPARE;
-            largest.extend(scores.into_data().iter::<f32>().filter(|score| *score > 0.0));
+            // What is not above a value that was left out would be left out, too.
+            let values = scores.cast(DType::F32).into_data();
+            let values = values.as_slice::<f32>().expect("the scores were cast to f32");
+            largest.extend(values.iter().copied().filter(|score| *score > left_out));
             if largest.len() > spare {
                 left_out = left_out.max(*largest.select_nth_unstable_by(spare, descending).1);
                 largest.truncate(spare);

@@ -22,6 +22,9 @@ const LEAST_ROWS: usize = 256;
 /// Maximum number of held-out rows kept to calibrate scores.
 const HELD_OUT: usize = 20_000;
 
+/// The same of a dictionary, whose code is wide.
+const HELD_OUT_WIDE: usize = 4_096;
+
 /// Maximum number of training rows used to measure the units of the scores.
 const MEASURED: usize = 2_000;
 
@@ -87,7 +90,8 @@ impl Detector {
 
     /// Scores held-out rows, by the detector and by the baselines.
     fn calibrate(&mut self, trained: &Trained, held_out: &Dataset, pca: &Pca) -> Result<()> {
-        let held_out = held_out.thin(HELD_OUT);
+        let is_wide = trained.config.model.network.is_dictionary();
+        let held_out = held_out.thin(if is_wide { HELD_OUT_WIDE } else { HELD_OUT });
         let pca = pca.most();
         let mut all: [Vec<f64>; 4] = Default::default();
         for batch in self.scored(trained, &held_out, Some(&pca)) {

@@ -81,6 +81,8 @@ pub struct SplitArgs {
     pub group: Option<String>,
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub time: Option<String>,
+    #[arg(long, value_name = "TIMES")]
+    pub max_norm: Option<f64>,
     #[arg(long)]
     pub normal_only: bool,
     #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]

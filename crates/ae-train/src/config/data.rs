@@ -42,6 +42,10 @@ pub struct DataConfig {
     /// remaining ones the validation set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
+    /// Leave out rows whose norm is more than so many times the median norm of the training rows, greater than 1; by
+    /// default none. For arrays, such as activations, of which a few rows are much longer than the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_norm: Option<f64>,
     /// How files are read; what is not set is detected.
     pub read: Options,
 }
@@ -60,6 +64,7 @@ impl Default for DataConfig {
             stratify: false,
             group: None,
             time: None,
+            max_norm: None,
             read: Options::default(),
         }
     }
@@ -89,11 +94,22 @@ impl DataConfig {
             group: self.group.clone(),
             time: self.time.clone(),
         };
-        if !self.normal_only {
-            return Ok((Split::new(sets, &config)?, None));
+        let is_table = sets.train.encoding().is_some();
+        let (split, normal) = match self.normal_only {
+            false => (Split::new(sets, &config)?, None),
+            true => {
+                let normal = normal_class(self.normal.as_deref(), &sets.train.classes())?;
+                (Split::one_class(sets, &normal, &config)?, Some(normal))
+            }
+        };
+        match self.max_norm {
+            Some(_) if is_table => Err(Error::Usage(
+                "`--max-norm` is for arrays: the columns of a table have units of their own, and its rows no norm"
+                    .to_string(),
+            )),
+            Some(times) => Ok((split.within_norm(times)?, normal)),
+            None => Ok((split, normal)),
         }
-        let normal = normal_class(self.normal.as_deref(), &sets.train.classes())?;
-        Ok((Split::one_class(sets, &normal, &config)?, Some(normal)))
     }
 
     /// Checks that every field is in its range.
@@ -104,6 +120,9 @@ impl DataConfig {
         };
         share("data.validation", self.validation)?;
         share("data.test", self.test)?;
+        if let Some(times) = self.max_norm.filter(|times| !(*times > 1.0)) {
+            return Err(ConfigError::new("data.max_norm", times, "greater than 1").into());
+        }
         if let Some(size) = self.read.resize.filter(|size| size.contains(&0)) {
             let allowed = "a height and a width of at least 1 pixel";
             return Err(ConfigError::new("data.read.resize", format!("{size:?}"), allowed).into());

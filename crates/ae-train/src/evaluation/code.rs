@@ -1,12 +1,15 @@
 //! Statistics of the code.
 
-use ae_data::{Batcher, Dataset, progress::Progress};
+use ae_data::{Batch, Batcher, Dataset, progress::Progress};
 use ae_model::{
     Autoencoder, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder,
     jacobian::Method,
     units::{has_bounds, units},
 };
-use burn::{data::dataset::Dataset as _, tensor::Device};
+use burn::{
+    data::dataset::Dataset as _,
+    tensor::{Device, Tensor},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -71,39 +74,69 @@ pub fn code_statistics<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
     batcher: &Batcher,
     device: &Device,
 ) -> Result<CodeStatistics> {
-    let activation = model.code.activation();
-    let jacobian = match dataset.rows().width() <= JACOBIAN_UP_TO {
-        true => Jacobian { method: Method::Exact, probes: 1 },
-        false => Jacobian { method: Method::Auto, probes: 16 },
-    };
-    let (mut peak, mut sums) = (Vec::<f32>::new(), [0.0; 4]);
+    let mut measured = Measuring::new(model, dataset);
     let mut progress = Progress::new("measuring the code", dataset.len());
     for start in (0..dataset.len()).step_by(BATCH) {
         let end = dataset.len().min(start + BATCH);
         progress.steps(end - start);
         let batch = dataset.batch(start..end, batcher, device)?;
         let code = model.encode_visible(batch.x.clone(), batch.observed.clone());
-        let units = units(&code, activation).map_err(failed)?;
+        measured.add(start, &batch, &code)?;
+    }
+    Ok(measured.statistics())
+}
+
+/// The statistics of a code while it is measured, batch by batch.
+pub(super) struct Measuring<'a, E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> {
+    model: &'a Autoencoder<E, D, C>,
+    rows: usize,
+    jacobian: Jacobian,
+    peak: Vec<f32>,
+    sums: [f64; 4],
+}
+
+impl<'a, E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Measuring<'a, E, D, C> {
+    /// Of the codes of `dataset`, none of which has been added yet.
+    pub fn new(model: &'a Autoencoder<E, D, C>, dataset: &Dataset) -> Self {
+        let jacobian = match dataset.rows().width() <= JACOBIAN_UP_TO {
+            true => Jacobian { method: Method::Exact, probes: 1 },
+            false => Jacobian { method: Method::Auto, probes: 16 },
+        };
+        Self { model, rows: dataset.len(), jacobian, peak: Vec::new(), sums: [0.0; 4] }
+    }
+
+    /// Adds the batch whose first row is at `start`, and its code.
+    pub fn add(&mut self, start: usize, batch: &Batch, code: &Tensor<2>) -> Result<()> {
+        let units = units(code, self.model.code.activation()).map_err(failed)?;
         let norm2 = match start < JACOBIAN_ROWS {
-            true => numbers(jacobian.norm2(&model.parts(), batch.x, batch.observed))?.into_iter().map(f64::from).sum(),
+            true => {
+                let norms = self.jacobian.norm2(&self.model.parts(), batch.x.clone(), batch.observed.clone());
+                numbers(norms)?.into_iter().map(f64::from).sum()
+            }
             false => 0.0,
         };
-        for (sum, part) in sums.iter_mut().zip([units.active, units.size, units.saturated, norm2]) {
+        for (sum, part) in self.sums.iter_mut().zip([units.active, units.size, units.saturated, norm2]) {
             *sum += part;
         }
-        peak.resize(units.peak.len(), 0.0);
-        peak.iter_mut().zip(units.peak).for_each(|(peak, seen)| *peak = peak.max(seen));
+        self.peak.resize(units.peak.len(), 0.0);
+        self.peak.iter_mut().zip(units.peak).for_each(|(peak, seen)| *peak = peak.max(seen));
+        Ok(())
     }
-    let rows = dataset.len() as f64;
-    let values = rows * peak.len() as f64;
-    let measured = dataset.len().min(JACOBIAN_ROWS.next_multiple_of(BATCH)) as f64;
-    Ok(CodeStatistics {
-        l0: sums[0] / rows,
-        dead_units: peak.iter().filter(|&&peak| f64::from(peak) <= activation.inactive()).count(),
-        mean_activation: sums[1] / values,
-        saturation: has_bounds(activation).then_some(sums[2] / values),
-        jacobian_norm2: sums[3] / measured,
-    })
+
+    /// The statistics, once every batch has been added.
+    pub fn statistics(self) -> CodeStatistics {
+        let Self { model, rows, peak, sums, .. } = self;
+        let activation = model.code.activation();
+        let values = rows as f64 * peak.len() as f64;
+        let measured = rows.min(JACOBIAN_ROWS.next_multiple_of(BATCH)) as f64;
+        CodeStatistics {
+            l0: sums[0] / rows as f64,
+            dead_units: peak.iter().filter(|&&peak| f64::from(peak) <= activation.inactive()).count(),
+            mean_activation: sums[1] / values,
+            saturation: has_bounds(activation).then_some(sums[2] / values),
+            jacobian_norm2: sums[3] / measured,
+        }
+    }
 }
 
 /// Effective rank: the exponential of the entropy of the shares of the variance of `rows` along its principal

@@ -1,14 +1,17 @@
 //! The evaluation of a trained model on rows: reconstruction errors, code statistics, robustness to noise and missing
 //! values, accuracy of classifiers on the code, and how well it reconstructs data that it should not.
 
+mod activations;
 mod classes;
 mod code;
 mod copying;
 mod curves;
+mod dictionary;
 mod images;
 mod reconstruction;
 
 use ae_data::Dataset;
+use ae_model::Code;
 use burn::data::dataset::Dataset as _;
 use serde::{Deserialize, Serialize};
 
@@ -24,12 +27,15 @@ use crate::{
 #[cfg(feature = "report")]
 pub(crate) use self::code::SPECTRUM_ROWS;
 pub(crate) use self::code::{JACOBIAN_UP_TO, has_spectrum, spectrum_at_once};
+pub(crate) use self::reconstruction::through;
 use self::reconstruction::{errors_of, feature_errors};
 pub use self::{
+    activations::Activations,
     classes::{Accuracies, Classes},
     code::{CodeStatistics, code_statistics, effective_rank},
     copying::Copying,
     curves::{Point, hide, imputation_mse, noise_sse},
+    dictionary::{Atoms, DENSE, DictionaryMeasures},
     images::ImageQuality,
     reconstruction::model_errors,
 };
@@ -63,13 +69,16 @@ pub struct Evaluation {
     pub columns: Vec<ColumnError>,
     /// Statistics of the code.
     pub code: CodeStatistics,
+    /// Of a sparse code: what is usually measured of dictionaries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dictionary: Option<DictionaryMeasures>,
     /// Effective rank of the code: the exponential of the entropy of the spectrum of its covariance (Roy and Vetterli
     /// 2007).
     pub effective_rank: f64,
     /// Error of the reconstructions of noisy rows, compared with the clean rows, by the standard deviation of the
-    /// noise.
+    /// noise. Empty for a dictionary, whose rows have many values for each active unit and are never filled in.
     pub noise: Vec<Point>,
-    /// Error at hidden values after imputation, by the share that is hidden.
+    /// Error at hidden values after imputation, by the share that is hidden. Empty for a dictionary.
     pub missing: Vec<Point>,
     /// With labels: accuracy of classifiers on the code.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +86,7 @@ pub struct Evaluation {
     /// Likelihood of the rows, if the code is stochastic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub likelihood: Option<Likelihood>,
-    /// How well inputs that do not resemble the data are reconstructed.
+    /// How well inputs that do not resemble the data are reconstructed. Empty for a dictionary.
     pub copying: Vec<Copying>,
 }
 
@@ -101,14 +110,34 @@ impl Trained {
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
     pub fn evaluate(&self, rows: &Dataset, pca: &Pca, train: Option<&Dataset>) -> Result<Evaluation> {
+        Ok(self.evaluate_units(rows, pca, train)?.0)
+    }
+
+    /// As [`evaluate`](Self::evaluate), with the activations of a sparse code on at most as many rows as are measured
+    /// if they stay in their file.
+    pub(crate) fn evaluate_units(
+        &self,
+        rows: &Dataset,
+        pca: &Pca,
+        train: Option<&Dataset>,
+    ) -> Result<(Evaluation, Option<Activations>)> {
         let width = self.schema.d_input;
         let all = rows.sample(ae_data::fit::SAMPLE);
-        let code = code_statistics(&self.model, &all, &self.batcher, &self.device)?;
+        let model = &self.config.model;
+        let inactive = self.model.code.activation().inactive() as f32;
+        let mut activations = model.is_sparse().then(|| Activations::new(model.code_dim, inactive));
+        let mut copies = Vec::new();
+        let code = through(&self.model, &all, &self.batcher, &self.device, |(_, code, reconstructed)| {
+            copies.extend(reconstructed);
+            match &mut activations {
+                Some(activations) => Ok(activations.add(&numbers(code.clone())?)),
+                None => Ok(()),
+            }
+        })?;
         let (pca_k, mean) = (pca.beside(self.comparable_components(code.l0)), pca.first(0));
         let pca_components = pca_k.components(); // fewer if there are fewer rows
         let values = all.scaled(&self.schema.scaling)?;
         let matrix = Matrix { values: &values, width };
-        let copies = self.copies(&all)?;
         let reconstructed = pca_k.reconstruct(matrix);
         let mean_row: Vec<f64> =
             mean.reconstruct(Matrix { values: &values[..width], width }).into_iter().map(f64::from).collect();
@@ -129,38 +158,31 @@ impl Trained {
                 [0, 1, 2].map(|of| by_column[of][start..end].iter().sum::<f64>() / (end - start) as f64);
             ColumnError { name: column.name, mse, pca, mean }
         });
-        let is_dictionary = self.config.model.network.is_dictionary();
+        let is_dictionary = model.network.is_dictionary();
         let some = all.thin(if is_dictionary { MEASURED_WIDE } else { MEASURED });
         let some_values = some.scaled(&self.schema.scaling)?;
         let some_matrix = Matrix { values: &some_values, width };
-        Ok(Evaluation {
+        let dictionary =
+            activations.as_ref().map(|of| DictionaryMeasures::of(self, matrix, &copies, of)).transpose()?;
+        let evaluation = Evaluation {
             rows: all.len(),
             pca_components,
             errors,
             images: self.schema.geometry.map(|geometry| self.image_quality(geometry, matrix, &copies, &reconstructed)),
             columns: columns.collect(),
             code,
+            dictionary,
             effective_rank: effective_rank(Matrix { values: &self.codes(&some)?, width: self.config.model.code_dim })?,
-            noise: self.noise_curve(some_matrix, &pca_k)?,
-            missing: self.missing_curve(some_matrix, &pca_k)?,
+            noise: if is_dictionary { Vec::new() } else { self.noise_curve(some_matrix, &pca_k)? },
+            missing: if is_dictionary { Vec::new() } else { self.missing_curve(some_matrix, &pca_k)? },
             classes: train
                 .filter(|train| train.rows().labels.is_some())
                 .map(|train| self.classes(train, &all, &pca_k))
                 .transpose()?
                 .flatten(),
             likelihood: self.likelihood(&all, &pca_k)?,
-            copying: self.copying(some_matrix, &pca_k)?,
-        })
-    }
-
-    /// The reconstructions of `rows`, scaled, row by row.
-    fn copies(&self, rows: &Dataset) -> Result<Vec<f32>> {
-        let mut copies = Vec::new();
-        for batch in self
-            .batches(rows, "evaluating rows", |batch| numbers(self.model.reconstruct_visible(batch.x, batch.observed)))
-        {
-            copies.extend(batch?.1);
-        }
-        Ok(copies)
+            copying: if is_dictionary { Vec::new() } else { self.copying(some_matrix, &pca_k)? },
+        };
+        Ok((evaluation, activations))
     }
 }

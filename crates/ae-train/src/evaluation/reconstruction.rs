@@ -1,8 +1,15 @@
 //! Reconstruction errors of a model.
 
+use std::ops::Range;
+
 use ae_data::{Batcher, Dataset, progress::Progress};
-use ae_model::{Autoencoder, ModuleCode, ModuleDecoder, ModuleEncoder};
-use burn::{data::dataset::Dataset as _, tensor::Device};
+use ae_model::{Autoencoder, Forward, ModuleCode, ModuleDecoder, ModuleEncoder};
+use burn::{
+    data::dataset::Dataset as _,
+    tensor::{Device, Tensor},
+};
+
+use super::code::{CodeStatistics, Measuring};
 
 use crate::{
     Result,
@@ -37,6 +44,35 @@ pub fn model_errors<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         }
     }
     Ok(errors)
+}
+
+/// A batch of rows that went through a model: the range of their positions, their codes `[batch, d_code]`, and their
+/// reconstructions, row by row.
+pub(crate) type Through<'a> = (Range<usize>, &'a Tensor<2>, &'a [f32]);
+
+/// Encodes and reconstructs all rows of `dataset`: the [statistics](super::code_statistics) of the code, after each
+/// batch has been shown to `visit`.
+///
+/// # Errors
+/// As [`model_errors`]; and what `visit` returns.
+pub(crate) fn through<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+    model: &Autoencoder<E, D, C>,
+    dataset: &Dataset,
+    batcher: &Batcher,
+    device: &Device,
+    mut visit: impl FnMut(Through) -> Result<()>,
+) -> Result<CodeStatistics> {
+    let mut measured = Measuring::new(model, dataset);
+    let mut progress = Progress::new("measuring rows", dataset.len());
+    for start in (0..dataset.len()).step_by(BATCH) {
+        let end = dataset.len().min(start + BATCH);
+        progress.steps(end - start);
+        let batch = dataset.batch(start..end, batcher, device)?;
+        let Forward { latent, output } = model.forward(batch.x.clone(), batch.observed.clone());
+        measured.add(start, &batch, &latent.code)?;
+        visit((start..end, &latent.code, &numbers(model.reconstruction.mean(output))?))?;
+    }
+    Ok(measured.statistics())
 }
 
 /// The errors of the reconstructions `copies` of `rows`.

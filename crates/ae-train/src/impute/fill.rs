@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Result,
+    Error, Result,
     baseline::Pca,
     evaluation::{hide, imputation_mse},
     matrix::Matrix,
@@ -52,6 +52,22 @@ pub struct Filled {
 }
 
 impl Trained {
+    /// Refuses a model that cannot fill in missing values: a dictionary has more units than a row has values, and
+    /// reading its own output again and again diverges.
+    ///
+    /// # Errors
+    /// The model is a dictionary.
+    pub fn check_imputes(&self) -> Result<()> {
+        match self.config.model.network.is_dictionary() {
+            true => Err(Error::Usage(format!(
+                "{} is a dictionary, which cannot fill in missing values: train another variant for that, such as \
+                 `ae train --variant masked`",
+                self.config.variant
+            ))),
+            false => Ok(()),
+        }
+    }
+
     /// `values` (scaled rows, `NaN` where missing) with missing values filled in, row by row. A model that reads which
     /// values are observed does this in one pass; any other model starts with the mean and reads its own output a few
     /// times.

@@ -8,7 +8,7 @@ use crate::{
     Error, Result, Run, Which,
     anomaly::{Detector, Scores},
     baseline::{Matrix, Pca},
-    evaluation::Evaluation,
+    evaluation::{Activations, Evaluation},
     history,
     results::row_labels,
     run_folder::Summary,
@@ -27,6 +27,8 @@ pub enum Purpose {
     Imputation,
     /// To learn a code of images.
     Images,
+    /// To explain rows by a dictionary.
+    Dictionary,
     /// To learn a code of the rows of a table.
     Table,
 }
@@ -41,6 +43,10 @@ pub struct Material {
     pub evaluation: Evaluation,
     /// What the run is for.
     pub purpose: Purpose,
+    /// When each unit of a sparse code is active on the test rows.
+    pub(super) activations: Option<Activations>,
+    /// Units that are shown one by one; empty for those that contribute most.
+    pub(super) shown_units: Vec<usize>,
     pub(super) train: Dataset,
     pub(super) test: Dataset,
     /// Some test rows, and their codes, row by row.
@@ -58,11 +64,12 @@ pub struct Material {
 }
 
 impl Material {
-    /// Everything that the figures of `run` need, of which the interactive one takes `budget` bytes at most.
+    /// Everything that the figures of `run` need, of which the interactive one takes `budget` bytes at most. Units that
+    /// are shown one by one are `shown_units`, or else those that contribute most.
     ///
     /// # Errors
-    /// A run that has not ended, or whose data is gone.
-    pub fn gather(run: &Run, device: &Device, budget: usize) -> Result<Self> {
+    /// A run that has not ended, or whose data is gone; a unit that the code does not have.
+    pub fn gather(run: &Run, device: &Device, budget: usize, shown_units: &[usize]) -> Result<Self> {
         let Some(summary) = run.folder.summary()? else {
             let folder = run.folder.path().display();
             return Err(Error::Failed(format!(
@@ -73,8 +80,27 @@ impl Material {
         let (pca, detector): (Pca, Detector) = (run.folder.pca()?, run.folder.detector()?);
         let rows = |which| run.rows(&trained, which);
         let (test, train) = (rows(Which::Test)?, rows(Which::Train)?);
-        let test = test.sample(ae_data::fit::SAMPLE);
-        let evaluation = trained.evaluate(&test, &pca, Some(&train))?;
+        let units = trained.config.model.code_dim;
+        if let Some(unit) = shown_units.iter().find(|&&unit| unit >= units) {
+            return Err(Error::Usage(format!(
+                "`--units {unit}`: the code of {} has the units 0 to {}",
+                run.folder.path().display(),
+                units - 1
+            )));
+        }
+        if !shown_units.is_empty() && !trained.config.model.is_sparse() {
+            return Err(Error::Usage(format!(
+                "`--units` is for sparse codes, such as those of `batch_top_k` and `k_sparse`: every unit of {} is active \
+                 on every row",
+                run.config.variant
+            )));
+        }
+        let is_dictionary = trained.config.model.network.is_dictionary();
+        let test = match is_dictionary {
+            true => test.thin(ae_data::fit::SAMPLE / trained.schema.d_input.max(1)),
+            false => test.sample(ae_data::fit::SAMPLE),
+        };
+        let (evaluation, activations) = trained.evaluate_units(&test, &pca, Some(&train))?;
         let some = test.thin(MANY);
         let codes = trained.codes(&some)?;
         let (scores, baselines) = detector.score_beside(&trained, &some, &pca)?;
@@ -82,6 +108,7 @@ impl Material {
         let ranked = normal.and_then(|normal| Ranked::of(&scores.rows, &baselines, &detector, &some, normal));
         let purpose = match (trained.schema.geometry.is_some(), normal.is_some()) {
             (_, true) => Purpose::Anomaly,
+            _ if is_dictionary => Purpose::Dictionary,
             (true, _) => Purpose::Images,
             _ if trained.model.mask_input || train.rows().has_missing() => Purpose::Imputation,
             _ => Purpose::Table,
@@ -93,6 +120,8 @@ impl Material {
             summary,
             evaluation,
             purpose,
+            activations,
+            shown_units: shown_units.to_vec(),
             train,
             test,
             some,

@@ -33,17 +33,19 @@ pub const ALIVE: usize = 200_000;
 /// # Errors
 /// A run that has not ended, data that is gone, or a folder that cannot be written.
 pub fn write(run: &Run, device: &Device) -> Result<()> {
-    run.folder.write_report(&page(std::slice::from_ref(run), device)?)
+    run.folder.write_report(&page(std::slice::from_ref(run), device, &[])?)
 }
 
-/// The page of some runs, of several with a comparison first.
+/// The page of some runs, of several with a comparison first. Of sparse codes it shows these `units` one by one, or
+/// those that contribute most if there are none.
 ///
 /// # Errors
-/// As [`write()`].
-pub fn page(runs: &[Run], device: &Device) -> Result<String> {
+/// As [`write()`]; a unit that a code does not have.
+pub fn page(runs: &[Run], device: &Device, units: &[usize]) -> Result<String> {
     let mut sections = Vec::new();
     for (index, run) in runs.iter().enumerate() {
-        sections.push(section(run, device, index, ALIVE.saturating_sub(SCRIPT.len()) / runs.len().max(1))?);
+        let budget = ALIVE.saturating_sub(SCRIPT.len()) / runs.len().max(1);
+        sections.push(section(&Material::gather(run, device, budget, units)?, run, index)?);
     }
     let comparison = if runs.len() > 1 { Some(comparison(runs, device)?) } else { None };
     let title = match runs {
@@ -91,7 +93,8 @@ struct Drawn {
 fn draw(material: &Material) -> Result<[Vec<Drawn>; 2]> {
     let mut progress = Progress::new("drawing figures", FIGURES.len());
     let mut drawn = Vec::new();
-    for &(id, title, figure) in FIGURES {
+    let left_out = material.purpose.leaves_out();
+    for &(id, title, figure) in FIGURES.iter().filter(|(id, ..)| !left_out.contains(id)) {
         drawn.extend(figure(material)?.map(|content| Drawn { id, title, content }));
         progress.step();
     }
@@ -109,9 +112,8 @@ fn draw(material: &Material) -> Result<[Vec<Drawn>; 2]> {
 }
 
 /// One run, from its name to its settings; `index` is its place on the page.
-fn section(run: &Run, device: &Device, index: usize, budget: usize) -> Result<Markup> {
-    let material = Material::gather(run, device, budget)?;
-    let [begins, others] = draw(&material)?;
+fn section(material: &Material, run: &Run, index: usize) -> Result<Markup> {
+    let [begins, others] = draw(material)?;
     let (wide, narrow): (Vec<Drawn>, Vec<Drawn>) = others.into_iter().partition(|figure| figure.content.wide);
     let figure = |Drawn { id, title, content }: &Drawn| {
         // Of several runs on a page each figure has a name of its own.
@@ -200,8 +202,9 @@ mod tests {
 
     #[test]
     fn every_figure_that_a_page_begins_with_exists_and_the_script_cannot_end_early() {
-        for purpose in [Purpose::Anomaly, Purpose::Imputation, Purpose::Images, Purpose::Table] {
-            assert!(purpose.first().iter().all(|first| FIGURES.iter().any(|(id, ..)| id == first)), "{purpose:?}");
+        for purpose in [Purpose::Anomaly, Purpose::Imputation, Purpose::Images, Purpose::Dictionary, Purpose::Table] {
+            let mut named = purpose.first().iter().chain(purpose.leaves_out());
+            assert!(named.all(|named| FIGURES.iter().any(|(id, ..)| id == named)), "{purpose:?}");
         }
         assert!(!SCRIPT.contains("</") && !SCRIPT.contains("<!--") && SCRIPT.len() < ALIVE / 10);
     }

@@ -242,7 +242,7 @@ pub fn scatter(points: &[(f64, f64, usize)], frame: &Frame, x: &str, y: &str) ->
 
 /// Counts of values, the series in front of one another; `mark` is a value that is pointed out, by a line and a name.
 /// The axis ends at `most`: a mark at its end says how many values are beyond.
-pub fn histogram(series: &[(usize, Vec<f64>)], x: &str, mark: Option<(f64, &str)>, most: f64) -> String {
+pub fn histogram(series: &[(usize, Vec<f64>)], (x, y): (&str, &str), mark: Option<(f64, &str)>, most: f64) -> String {
     let inside = |value: &&f64| **value <= most;
     let all = series.iter().flat_map(|(_, values)| values.iter().filter(inside).copied());
     let across = range(all.chain(mark.map(|mark| mark.0)), 0.01);
@@ -261,7 +261,7 @@ pub fn histogram(series: &[(usize, Vec<f64>)], x: &str, mark: Option<(f64, &str)
     let highest = counts.iter().flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
     draw(SIZE, |root| {
         let mut chart = builder(root).build_cartesian_2d(across.clone(), 0.0..1.12 * highest)?;
-        axes!(chart, x, "share of the rows");
+        axes!(chart, x, y);
         for ((color, _), counts) in series.iter().zip(&counts) {
             let opacity = if series.len() > 1 { 0.6 } else { 0.9 };
             let bars = counts.iter().enumerate().filter(|(_, count)| **count > 0.0).map(|(bin, &count)| {
@@ -314,7 +314,7 @@ mod tests {
             lines(std::slice::from_ref(&series), "x", "y"),
             lines(&[Series { points: vec![(1.0, 1.0), (2.0, 1e4)], ..series.clone() }], "x", "y"),
             shares(std::slice::from_ref(&series), "x", "y"),
-            histogram(&[(1, vec![1.0, 1.0, 2.0])], "x", Some((1.5, "here")), 2.0),
+            histogram(&[(1, vec![1.0, 1.0, 2.0])], ("x", "y"), Some((1.5, "here")), 2.0),
             bars(&[1.0, 0.0], "x", "y", |_| 1),
         ] {
             assert!(
@@ -325,7 +325,8 @@ mod tests {
         }
         // Nothing to draw is no reason to fail.
         assert!(
-            lines(&[], "x", "y").contains("<svg") && histogram(&[(0, Vec::new())], "x", None, 1.0).contains("<svg")
+            lines(&[], "x", "y").contains("<svg")
+                && histogram(&[(0, Vec::new())], ("x", "y"), None, 1.0).contains("<svg")
         );
     }
 
@@ -333,7 +334,7 @@ mod tests {
     fn distant_values_do_not_stretch_an_axis_and_are_counted() {
         let mut values: Vec<f64> = (0..500).map(f64::from).collect();
         values.push(1e9);
-        let chart = histogram(&[(1, values.clone())], "x", None, 500.0);
+        let chart = histogram(&[(1, values.clone())], ("x", "y"), None, 500.0);
         assert!(chart.contains("1 beyond →"), "{chart}");
         let points: Vec<(f64, f64)> = values.iter().map(|&value| (value, -value)).collect();
         let frame = Frame::around(&points);

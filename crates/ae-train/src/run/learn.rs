@@ -141,7 +141,7 @@ impl Run {
     fn check_data(&self, data: &Data) -> Result<()> {
         let known = self.folder.schema()?;
         // A folder of an earlier version can still be continued.
-        if (Schema { format: known.format, ..data.schema.clone() }) == known {
+        if (Schema { format: known.format, shades: known.shades, ..data.schema.clone() }) == known {
             return Ok(());
         }
         let names = |schema: &Schema| schema.columns.iter().map(|column| column.name.clone()).collect::<BTreeSet<_>>();

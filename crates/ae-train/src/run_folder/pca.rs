@@ -88,6 +88,7 @@ mod tests {
             test_rows: 0,
             geometry: None,
             white: None,
+            shades: None,
             element: String::new(),
             label_names: None,
             normal: None,

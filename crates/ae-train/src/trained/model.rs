@@ -76,8 +76,15 @@ impl Trained {
 
     /// The values that are drawn as black and as white in images of the data.
     pub fn shades(&self) -> [f32; 2] {
-        let (offset, scale) = if self.schema.scaling.is_unit_range() { self.schema.scaling.of(0) } else { (0.0, 1.0) };
-        [offset as f32, (offset + scale) as f32]
+        match (self.schema.scaling.is_unit_range(), self.schema.shades) {
+            (true, _) => {
+                let (offset, scale) = self.schema.scaling.of(0);
+                [offset as f32, (offset + scale) as f32]
+            }
+            (false, Some(shades)) => shades.map(|shade| shade as f32),
+            // A folder written before they were recorded.
+            (false, None) => [0.0, self.schema.white.map_or(1.0, |white| white as f32)],
+        }
     }
 
     /// Applies `f` to each batch of `rows`; returns its result with the positions of the rows of the batch. `what`

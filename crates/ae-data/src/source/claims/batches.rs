@@ -64,9 +64,26 @@ pub(in crate::source) fn of_file(source: &Source) -> Result<(), DataError> {
     Ok(())
 }
 
-/// Checks that the batches of an Arrow stream may be decompressed.
-pub(in crate::source) fn of_stream(source: &Source) -> Result<(), DataError> {
-    let (mut at, mut all) = (0u64, 0u64);
+/// A message of an Arrow stream.
+#[derive(Debug, Clone)]
+pub(in crate::source) struct Span {
+    /// Where it starts in the file.
+    pub(in crate::source) start: u64,
+    /// Where it ends.
+    pub(in crate::source) end: u64,
+    /// The number of rows that it claims, if it is a batch of rows.
+    pub(in crate::source) rows: Option<u64>,
+}
+
+/// The rows that a message claims, if it is a batch of rows.
+fn rows_of_message(metadata: &[u8]) -> Option<u64> {
+    let batch = root_as_message(metadata).ok()?.header_as_record_batch()?;
+    u64::try_from(batch.length()).ok()
+}
+
+/// Checks that the batches of an Arrow stream may be decompressed. Returns its messages.
+pub(in crate::source) fn of_stream(source: &Source) -> Result<Vec<Span>, DataError> {
+    let (mut at, mut all, mut spans) = (0u64, 0u64, Vec::new());
     // A file that is not a stream is reported by the reader.
     while let Ok(head) = source.bytes(at, 8) {
         let [first, second] =
@@ -76,7 +93,11 @@ pub(in crate::source) fn of_stream(source: &Source) -> Result<(), DataError> {
             break;
         }
         let body = start.saturating_add(u64::from(length));
-        let message = source.bytes(start, u64::from(length)).and_then(|metadata| of_message(source, &metadata, body));
+        let mut rows = None;
+        let message = source.bytes(start, u64::from(length)).and_then(|metadata| {
+            rows = rows_of_message(&metadata);
+            of_message(source, &metadata, body)
+        });
         let (claim, size) = match message {
             Ok((_, size)) if size > source.length.saturating_sub(body) => {
                 let problem =
@@ -92,9 +113,11 @@ pub(in crate::source) fn of_stream(source: &Source) -> Result<(), DataError> {
         };
         all = all.saturating_add(claim);
         source.check("its rows", all.saturating_mul(2))?;
-        at = body.saturating_add(size);
+        let end = body.saturating_add(size);
+        spans.push(Span { start: at, end, rows });
+        at = end;
     }
-    Ok(())
+    Ok(spans)
 }
 
 /// The size of a batch in bytes, with each string counted as often as cells refer to it.

@@ -7,7 +7,7 @@ mod page_header;
 mod parquet_pages;
 
 pub(super) use self::{
-    batches::{of_cells, of_file, of_stream},
+    batches::{Span, of_cells, of_file, of_stream},
     input::Source,
     parquet_pages::of_pages,
 };

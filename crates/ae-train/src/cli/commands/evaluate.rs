@@ -14,14 +14,15 @@ use crate::{
         table::Table,
     },
     evaluation::ReconstructionErrors as Figures,
-    evaluation::{Accuracies, Evaluation, Point},
+    evaluation::{Accuracies, DictionaryMeasures, Evaluation},
 };
 
 /// Columns that are listed, at most: those with the largest errors.
 const COLUMNS: usize = 12;
 
 /// Keys of the JSON that are null where they were not measured.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
+    "dictionary",
     "images",
     "images.ssim",
     "images.ssim_pca",
@@ -75,6 +76,37 @@ fn run(args: &EvaluateArgs, registry: &Registry) -> Result<()> {
 /// Names of rows, and columns of a width.
 fn table<'a>(head: impl IntoIterator<Item = &'a str>, width: usize) -> Table {
     Table::new(head).at_least(NAMES, width)
+}
+
+/// What is usually measured of dictionaries.
+fn dictionary(of: &DictionaryMeasures) -> String {
+    let mut measures = table(["dictionary", ""], 12);
+    for (name, value) in [
+        ("explained variance", format!("{:.4}", of.explained_variance)),
+        ("normalized error", format!("{:.4}", of.normalized_error)),
+        ("shrinkage", format!("{:.4}", of.shrinkage)),
+        ("relative bias", format!("{:.4}", of.relative_bias)),
+        ("cosine", format!("{:.4}", of.cosine)),
+        ("dense units", of.dense_units.to_string()),
+        ("cosine of atoms", format!("{:.4}", of.atom_cosine)),
+        ("cosine of nearest atoms", format!("{:.4}", of.nearest_atom_cosine)),
+    ] {
+        measures.row([name.to_string(), value]);
+    }
+    shown(&measures)
+}
+
+/// How well data that do not resemble the rows are reconstructed.
+fn copying(evaluation: &Evaluation) -> String {
+    let mut copies = table(["copying meter", "mse", "fvu", "fvu of PCA"], 12);
+    for of in &evaluation.copying {
+        let cells = [format!("{:.6}", of.mse), format!("{:.4}", of.fvu), format!("{:.4}", of.fvu_pca)];
+        copies.row(std::iter::once(of.what.clone()).chain(cells));
+    }
+    format!(
+        "\n{}an autoencoder should copy the data and nothing else: a low fvu in the first line, high ones below\n",
+        shown(&copies)
+    )
 }
 
 fn text(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool) -> String {
@@ -133,7 +165,13 @@ fn text(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool)
                 .unwrap_or_default(),
         );
     }
-    for (what, points) in [("noise, standard deviation", &evaluation.noise), ("share missing", &evaluation.missing)] {
+    if let Some(of) = &evaluation.dictionary {
+        text += &format!("\n{}", dictionary(of));
+    }
+    for (what, points) in [("noise, standard deviation", &evaluation.noise), ("share missing", &evaluation.missing)]
+        .into_iter()
+        .filter(|(_, points)| !points.is_empty())
+    {
         let levels: Vec<String> = points.iter().map(|point| point.level.to_string()).collect();
         let mut curve = table(std::iter::once(what).chain(levels.iter().map(String::as_str)), 10);
         let cells = |name: String, of: &dyn Fn(usize) -> f64| {
@@ -143,13 +181,13 @@ fn text(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool)
         curve.row(cells("PCA, mse".to_string(), &|index| points[index].pca));
         text += &format!("\n{}", shown(&curve));
     }
-    let rows = |points: &[Point]| points.first().map_or(0, |point| point.rows);
-    text += &format!(
-        "\nnoise: error to the clean row, of {} rows. missing: error at the hidden values once they are filled in, of \
-         {} rows.\n",
-        rows(&evaluation.noise),
-        rows(&evaluation.missing)
-    );
+    if let (Some(noise), Some(missing)) = (evaluation.noise.first(), evaluation.missing.first()) {
+        text += &format!(
+            "\nnoise: error to the clean row, of {} rows. missing: error at the hidden values once they are filled in, \
+             of {} rows.\n",
+            noise.rows, missing.rows
+        );
+    }
     if let Some(classes) = &evaluation.classes {
         let mut accuracies = table(["accuracy of classes from", "the code", "the input", "PCA"], 10);
         for (name, of) in [("linear probe", &classes.linear), ("5 nearest neighbors", &classes.neighbours)] {
@@ -161,13 +199,9 @@ fn text(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool)
             text += &format!("always naming the most frequent class: {accuracy:.4}\n");
         }
     }
-    let mut copies = table(["copying meter", "mse", "fvu", "fvu of PCA"], 12);
-    for of in &evaluation.copying {
-        let cells = [format!("{:.6}", of.mse), format!("{:.4}", of.fvu), format!("{:.4}", of.fvu_pca)];
-        copies.row(std::iter::once(of.what.clone()).chain(cells));
+    if !evaluation.copying.is_empty() {
+        text += &copying(evaluation);
     }
-    text += &format!("\n{}", shown(&copies));
-    text += "an autoencoder should copy the data and nothing else: a low fvu in the first line, high ones below\n";
     if !is_image {
         let mut columns: Vec<_> = evaluation.columns.iter().collect();
         columns.sort_by(|a, b| b.mse.total_cmp(&a.mse));

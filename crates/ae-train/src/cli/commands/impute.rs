@@ -60,6 +60,7 @@ fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
     }
     let used = super::use_run(&rows, registry)?;
     let trained = &used.trained;
+    trained.check_imputes()?;
     // What can be measured: values that are there, of rows that were not trained on, where such are known.
     let unseen = trained.rows(None, &Options::default(), Which::Test).ok();
     let measured = trained.held_out(unseen.as_ref().unwrap_or(&used.rows), &used.run.folder.pca()?)?;

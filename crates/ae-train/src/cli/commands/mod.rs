@@ -112,6 +112,7 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>, regi
     }));
     flags.extend(args.split.split_seed.map(|value| ("data.split_seed", Value::Integer(value))));
     flags.extend(args.split.stratify.then_some(("data.stratify", Value::Boolean(true))));
+    flags.extend(args.split.max_norm.map(|value| ("data.max_norm", Value::Float(value))));
     flags.extend(text(&args.split.group).map(|value| ("data.group", value)));
     flags.extend(text(&args.split.time).map(|value| ("data.time", value)));
     flags.extend(text(&file.tensor).map(|value| ("data.read.tensor", value)));

@@ -220,7 +220,7 @@ pub fn activations(material: &Material) -> Result<Option<Content>> {
     if most < largest {
         note += &format!("; the axis ends at the 99.5th percentile, the largest value is {}", short(largest));
     }
-    let chart = plot::histogram(&[(0, values)], "value of a unit", None, most);
+    let chart = plot::histogram(&[(0, values)], ("value of a unit", "share of the rows"), None, most);
     Ok(Some(Content::new(svg(chart, "a histogram of the code's values"), note + ".")))
 }
 

@@ -26,6 +26,7 @@ fn tile(figure: String, what: String) -> Markup {
 /// The figures that a run of this purpose is judged by.
 fn tiles(material: &Material) -> Markup {
     let evaluation = &material.evaluation;
+    let errors = if material.purpose == Purpose::Dictionary { &material.summary.test } else { &evaluation.errors };
     let explained = |figures: &Figures| format!("{} %", short(100.0 * (1.0 - figures.fvu)));
     let likelihood = evaluation.likelihood.as_ref().map(|likelihood| {
         let beside = match likelihood.pca {
@@ -47,8 +48,8 @@ fn tiles(material: &Material) -> Markup {
                 )))
             }
             @if material.purpose != Purpose::Anomaly {
-                (tile(explained(&evaluation.errors.model), "of the variance explained".to_string()))
-                (tile(explained(&evaluation.errors.pca), format!(
+                (tile(explained(&errors.model), "of the variance explained".to_string()))
+                (tile(explained(&errors.pca), format!(
                     "by PCA with {} components", evaluation.pca_components
                 )))
             }
@@ -65,6 +66,11 @@ fn tiles(material: &Material) -> Markup {
 
 pub fn measured(material: &Material) -> Result<Option<Content>> {
     let (evaluation, summary) = (&material.evaluation, &material.summary);
+    // Of a dictionary the page measures a sample; these figures are known of all rows.
+    let (errors, count) = match material.purpose {
+        Purpose::Dictionary => (&summary.test, summary.measured_rows[1]),
+        _ => (&evaluation.errors, evaluation.rows),
+    };
     let row = |name: &str, of: &Figures, ours: bool| {
         html! {
             tr class=[ours.then_some("ours")] {
@@ -86,12 +92,15 @@ pub fn measured(material: &Material) -> Result<Option<Content>> {
             (row(&format!("{model}, normal test rows"), ours, true))
             (row(&format!("{pca}, normal test rows"), of_pca, false))
         }
-        (row(&format!("{model}{all}"), &evaluation.errors.model, normal.is_none()))
-        (row(&format!("{pca}{all}"), &evaluation.errors.pca, false))
-        (row(&format!("mean of the training rows{all}"), &evaluation.errors.mean, false))
+        (row(&format!("{model}{all}"), &errors.model, normal.is_none()))
+        (row(&format!("{pca}{all}"), &errors.pca, false))
+        (row(&format!("mean of the training rows{all}"), &errors.mean, false))
+        @if let (Purpose::Dictionary, Some(random)) = (material.purpose, &summary.random_dictionary) {
+            (row(&format!("random dictionary ({})", summary.pca_components), random, false))
+        }
         (row(&format!("{model}, training rows"), &summary.train.model, false))
     };
-    let count = format!("{} test rows", evaluation.rows);
+    let count = format!("{count} test rows");
     let body = html! { (tiles(material)) (sortable(&[&count, "mse", "sse", "fvu"], &[], rows)) };
     let mut note = "mse: mean squared error per value. sse: sum of squared errors per row. fvu: fraction of variance \
                     unexplained. In units of the scaled data. The training rows include the validation rows."

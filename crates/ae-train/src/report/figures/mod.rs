@@ -1,5 +1,6 @@
 //! The figures of the page, each a function of what is known about a run.
 
+mod atoms;
 mod classes;
 mod code;
 mod errors;
@@ -61,6 +62,9 @@ pub const FIGURES: &[Figure] = &[
     ("filled", "Rows with imputed values", imputation::filled),
     ("reconstructions", "Reconstructions", rows::reconstructions),
     ("columns", "Error by column", errors::columns),
+    ("dictionary", "The dictionary", atoms::dictionary),
+    ("density", "How often units are active", atoms::density),
+    ("atoms", "Units", atoms::atoms),
     ("loss", "Loss by epoch", training::loss),
     ("code", "The code in two dimensions", explore::code),
     ("best", "Best reconstructed rows", rows::best),
@@ -87,7 +91,31 @@ impl Purpose {
             Self::Anomaly => &["scores", "roc", "recall", "anomalous", "measured", "reconstructions", "code"],
             Self::Imputation => &["imputation", "missing", "filled", "measured", "code"],
             Self::Images => &["measured", "reconstructions", "code"],
+            Self::Dictionary => &["measured", "dictionary", "density", "atoms"],
             Self::Table => &["measured", "columns", "loss", "code", "reconstructions"],
+        }
+    }
+
+    /// The figures that say nothing about a run of this purpose.
+    pub fn leaves_out(self) -> &'static [&'static str] {
+        match self {
+            // Few of many units are active: a plane through their codes, or a derivative by all units, shows none.
+            Self::Dictionary => &[
+                "scores",
+                "anomalous",
+                "imputation",
+                "filled",
+                "noise",
+                "missing",
+                "copying",
+                "code",
+                "plane",
+                "units",
+                "jacobian",
+                "encoder",
+                "decoder",
+            ],
+            _ => &[],
         }
     }
 }

@@ -48,8 +48,9 @@ pub fn histogram(material: &Material) -> Result<Option<Content>> {
         None => (vec![(0, all)], Vec::new()),
     };
     let mark = threshold.map(|threshold| (threshold, "threshold"));
+    let chart = plot::histogram(&series, ("anomaly score", "share of the rows"), mark, most);
     let body = html! {
-        (svg(plot::histogram(&series, "anomaly score", mark, most), "a histogram of the anomaly scores"))
+        (svg(chart, "a histogram of the anomaly scores"))
         @if !names.is_empty() { (legend(&names)) }
         @if let Some(ranked) = &material.ranked { (rankings(ranked, &material.model_name())) }
     };
