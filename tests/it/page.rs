@@ -382,4 +382,13 @@ fn the_page_of_a_dictionary_shows_its_units() {
         number("shrinkage") > 0.5 && number("cosine") > 0.5 && number("nearest_atom_cosine") > number("atom_cosine")
     );
     assert_eq!(measured["noise"].as_array().map(Vec::len), Some(0));
+    // Beside another variant, whose figures it has in part.
+    ae_ok(here, &["train", "--data", "digits", "--code-dim", "4", "--epochs", "1", "--out", "narrow"]);
+    let lines: Value = serde_json::from_str(&ae_ok(here, &["compare", "run", "narrow", "--json"])).unwrap();
+    let names = |line: &Value| -> Vec<String> {
+        line["figures"].as_array().unwrap().iter().map(|of| of["name"].as_str().unwrap().to_string()).collect()
+    };
+    let of = lines.as_array().unwrap().iter().find(|line| line["name"].as_str().unwrap().starts_with("batch_top_k"));
+    let names = names(of.expect("a line of the dictionary"));
+    assert!(names.contains(&"L0".to_string()) && !names.contains(&"noisy mse".to_string()), "{names:?}");
 }

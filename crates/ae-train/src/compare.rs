@@ -117,8 +117,10 @@ fn measure(run: &Run, device: &Device, fitted: &[Scaling]) -> Result<Measured> {
     };
     both("mse", evaluation.errors.model.mse, evaluation.errors.pca.mse, true);
     both("fvu", evaluation.errors.model.fvu, evaluation.errors.pca.fvu, true);
-    both("noisy mse", evaluation.noise[middle].mse, evaluation.noise[middle].pca, true);
-    both("missing mse", evaluation.missing[2].mse, evaluation.missing[2].pca, true);
+    // A dictionary has neither curve.
+    for (name, point) in [("noisy mse", evaluation.noise.get(middle)), ("missing mse", evaluation.missing.get(2))] {
+        point.iter().for_each(|point| both(name, point.mse, point.pca, true));
+    }
     if let Some(classes) = &evaluation.classes {
         both("probe", classes.linear.code, classes.linear.pca, false);
         both("5-nn", classes.neighbours.code, classes.neighbours.pca, false);
@@ -128,6 +130,10 @@ fn measure(run: &Run, device: &Device, fitted: &[Scaling]) -> Result<Measured> {
         if let Some(detection) = detector.detection(&trained, &pca, &test, normal)? {
             both("auroc", detection.model.auroc, detection.pca.auroc, false);
         }
+    }
+    if evaluation.dictionary.is_some() {
+        ours.push(("L0", evaluation.code.l0, None));
+        ours.push(("dead", evaluation.code.dead_units as f64, Some(true)));
     }
     ours.push(("|J|^2", evaluation.code.jacobian_norm2, None));
     ours.push(("seconds", summary.train_seconds, None));

@@ -12,8 +12,9 @@ use crate::{
     },
 };
 
-/// A curve of the model beside that of PCA.
-fn curve(material: &Material, points: &[Point], x: &str, note: &str) -> Content {
+/// A curve of the model beside that of PCA; none where it was not measured.
+fn curve(material: &Material, points: &[Point], x: &str, note: &str) -> Option<Content> {
+    let rows = points.first()?.rows;
     let series = |name: String, color: usize, of: fn(&Point) -> f64| Series {
         name,
         points: points.iter().map(|point| (point.level, of(point))).collect(),
@@ -21,23 +22,25 @@ fn curve(material: &Material, points: &[Point], x: &str, note: &str) -> Content 
     };
     let series =
         [series(material.model_name(), 0, |point| point.mse), series(material.pca_name(), 1, |point| point.pca)];
-    let rows = points.first().map_or(0, |point| point.rows);
     let note = format!("{note} Of {rows} test rows.");
     let names: Vec<(usize, String)> = series.iter().map(|series| (series.color, series.name.clone())).collect();
-    Content::new(html! { (svg(plot::lines(&series, x, "mse"), x)) (legend(&names)) }, note)
+    Some(Content::new(html! { (svg(plot::lines(&series, x, "mse"), x)) (legend(&names)) }, note))
 }
 
 pub fn noise(material: &Material) -> Result<Option<Content>> {
     let note = "Mean squared error between the clean row and the reconstruction of the row with Gaussian noise.";
-    Ok(Some(curve(material, &material.evaluation.noise, "standard deviation of the noise", note)))
+    Ok(curve(material, &material.evaluation.noise, "standard deviation of the noise", note))
 }
 
 pub fn missing(material: &Material) -> Result<Option<Content>> {
     let note = "Mean squared error at values that were hidden at random and then imputed.";
-    Ok(Some(curve(material, &material.evaluation.missing, "share of the values hidden", note)))
+    Ok(curve(material, &material.evaluation.missing, "share of the values hidden", note))
 }
 
 pub fn copying(material: &Material) -> Result<Option<Content>> {
+    if material.evaluation.copying.is_empty() {
+        return Ok(None);
+    }
     let rows = html! {
         @for thing in &material.evaluation.copying {
             tr {
