@@ -382,6 +382,16 @@ fn the_page_of_a_dictionary_shows_its_units() {
         number("shrinkage") > 0.5 && number("cosine") > 0.5 && number("nearest_atom_cosine") > number("atom_cosine")
     );
     assert_eq!(measured["noise"].as_array().map(Vec::len), Some(0));
+    // Two sparse codes are drawn by their active units.
+    let other = ["--code-dim", "48", "--epochs", "2", "--set", "model.code.k=8", "--out", "wider"];
+    ae_ok(here, &[&["train", "--variant", "batch_top_k", "--data", "digits"], &other[..]].concat());
+    ae_ok(here, &["report", "run", "wider", "--out", "both.html"]);
+    let both = fs::read_to_string(here.join("both.html")).unwrap();
+    let drawn = between(&both, "id=\"tradeoff\"", "</figure>");
+    for name in ["batch_top_k (48) on digits", "PCA on digits", "random dictionary (48) on digits"] {
+        assert!(drawn.contains(name), "{name}");
+    }
+    assert!(!page.contains("id=\"tradeoff\""), "one run has nothing to be drawn beside");
     // Beside another variant, whose figures it has in part.
     ae_ok(here, &["train", "--data", "digits", "--code-dim", "4", "--epochs", "1", "--out", "narrow"]);
     let lines: Value = serde_json::from_str(&ae_ok(here, &["compare", "run", "narrow", "--json"])).unwrap();

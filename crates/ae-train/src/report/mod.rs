@@ -11,6 +11,7 @@ mod material;
 mod measure;
 pub mod plot;
 mod ranked;
+mod tradeoff;
 
 use ae_data::progress::Progress;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -48,6 +49,7 @@ pub fn page(runs: &[Run], device: &Device, units: &[usize]) -> Result<String> {
         sections.push(section(&Material::gather(run, device, budget, units)?, run, index)?);
     }
     let comparison = if runs.len() > 1 { Some(comparison(runs, device)?) } else { None };
+    let tradeoff = tradeoff::tradeoff(runs)?;
     let title = match runs {
         [run] => format!("{} on {}", run.config.variant, run.folder.schema()?.name),
         _ => format!("{} runs", runs.len()),
@@ -67,6 +69,7 @@ pub fn page(runs: &[Run], device: &Device, units: &[usize]) -> Result<String> {
             body {
                 main {
                     @if let Some(comparison) = comparison { h1 { (title) } (comparison) }
+                    @if let Some(tradeoff) = tradeoff { (tradeoff) }
                     @for section in sections { (section) }
                 }
                 script { (PreEscaped(SCRIPT)) }

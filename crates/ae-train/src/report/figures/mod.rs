@@ -124,11 +124,11 @@ fn image(png: &[u8], what: &str) -> Markup {
     html! { img src=(format!("data:image/png;base64,{}", STANDARD.encode(png))) alt=(what); }
 }
 
-fn svg(chart: String, what: &str) -> Markup {
+pub(super) fn svg(chart: String, what: &str) -> Markup {
     html! { div role="img" aria-label=(what) { (PreEscaped(chart)) } }
 }
 
-fn legend(names: &[(usize, String)]) -> Markup {
+pub(super) fn legend(names: &[(usize, String)]) -> Markup {
     html! {
         ul.legend {
             @for (color, name) in names {
