@@ -3,6 +3,7 @@
 mod apply;
 mod cli;
 mod conformance;
+mod dictionary_files;
 mod errors;
 mod exact;
 mod fixtures;

@@ -10,33 +10,39 @@ use ae_model::{Inputs, Model, Registry};
 use ae_train::{
     Config, Run,
     config::Layers,
-    export::saelens::{FILES, Sae},
+    export::dictionaries::{self, FILES, Sae},
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 
 use crate::ae_ok;
 
-/// The model of a folder, on rows of `width` values.
-fn model(folder: &Path, width: usize) -> Model {
-    let sae = Sae::read(folder).unwrap();
+/// The model of a dictionary, on rows of `width` values.
+pub(crate) fn model(folder: &Path, width: usize) -> Model {
+    let sae = dictionaries::read(folder).unwrap().expect("a dictionary");
     let settings = sae.settings();
     let config = Config::from_layers(&Layers { given: settings, ..Layers::default() }, &Registry::default()).unwrap();
     let device = Device::default();
     sae.load(config.model.init(&Inputs::real(width), &device), &device).unwrap()
 }
 
-fn numbers(tensor: Tensor<2>) -> Vec<f32> {
+pub(crate) fn numbers(tensor: Tensor<2>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 
-fn near(what: &str, found: &[f32], expected: &[f32]) {
+pub(crate) fn near(what: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
         assert_eq!(*found != 0.0, *expected != 0.0, "{what}[{index}]: {found}, expected {expected}");
-        assert!((found - expected).abs() <= 2e-6 * largest, "{what}[{index}]: {found}, expected {expected}");
+        assert!((found - expected).abs() <= 1e-6 * largest, "{what}[{index}]: {found}, expected {expected}");
     }
+}
+
+/// The numbers of rows in JSON.
+pub(crate) fn flat(value: &Value) -> Vec<f32> {
+    let rows = value.as_array().expect("rows").iter();
+    rows.flat_map(|row| row.as_array().unwrap()).map(|value| value.as_f64().unwrap() as f32).collect()
 }
 
 #[test]
@@ -66,7 +72,7 @@ fn a_dictionary_is_written_and_read_as_the_same_model() {
         fs::create_dir_all(&written).unwrap();
         let files = sae.files(trained, Some(&fitted.summary)).unwrap();
         FILES.iter().zip(&files).for_each(|(name, bytes)| fs::write(written.join(name), bytes).unwrap());
-        let read = Sae::read(&written).unwrap();
+        let read = dictionaries::read(&written).unwrap().expect("a dictionary");
         assert_eq!(read, sae);
         assert_eq!(read.files(trained, Some(&fitted.summary)).unwrap(), files, "the same bytes");
 
@@ -98,7 +104,7 @@ fn folders_that_cannot_be_read_are_refused_by_name() {
         let mut value: Value = serde_json::from_str(&config).unwrap();
         change(&mut value);
         fs::write(out.join(FILES[0]), value.to_string()).unwrap();
-        Sae::read(&out).unwrap_err().to_string()
+        dictionaries::read(&out).unwrap_err().to_string()
     };
     let said = refused(&|value| value["architecture"] = "temporal".into());
     assert!(said.contains("`architecture` is temporal") && said.contains("jumprelu"), "{said}");
@@ -130,16 +136,12 @@ fn folders_of_saelens_give_its_codes() {
     let folders = place("AE_SAELENS_FOLDERS", "saelens");
     let golden = fs::read_to_string(place("AE_GOLDEN_BEYOND", "golden_beyond.json")).unwrap();
     let golden: Value = serde_json::from_str(&golden).unwrap();
-    let flat = |value: &Value| -> Vec<f32> {
-        let rows = value.as_array().expect("rows").iter();
-        rows.flat_map(|row| row.as_array().unwrap()).map(|value| value.as_f64().unwrap() as f32).collect()
-    };
     let mut seen = 0;
     for entry in fs::read_dir(folders).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().to_string();
         if name.contains("transcoder") {
-            let said = Sae::read(&path).unwrap_err().to_string();
+            let said = dictionaries::read(&path).unwrap_err().to_string();
             assert!(said.contains("`architecture` is"), "{said}");
             continue;
         }

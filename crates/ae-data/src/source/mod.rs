@@ -35,6 +35,7 @@ pub use self::{
     builtin::BUILTIN,
     file::{FORMATS, fill_array, is_array, is_text_table},
     format::Format,
+    numpy::Arrays,
     sets::{BuiltIn, Sets},
 };
 use self::{

@@ -62,14 +62,13 @@ impl Weights {
                 }
             };
             let found = element.decode(tensor.data(), false);
-            let mut values = Vec::with_capacity(found.len());
-            found.each(0..found.len(), |value| values.push(value));
             if let Some(part) = name.strip_prefix("scaling.") {
+                let mut values = Vec::with_capacity(found.len());
+                found.extend(0..found.len(), &mut values);
                 scaling.insert(part.to_string(), values);
                 continue;
             }
-            let values = values.into_iter().map(|value| value as f32).collect();
-            state.insert(name, Numbers { shape: tensor.shape().to_vec(), values });
+            state.insert(name, Numbers::from_values(tensor.shape(), &found));
         }
         Ok(Self { state, scaling, origin })
     }

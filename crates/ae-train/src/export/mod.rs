@@ -1,11 +1,11 @@
-//! Export of a trained model to PyTorch, ONNX, SAELens and Burn, and import of weights.
+//! Export of a trained model to PyTorch, ONNX, SAELens and Burn, and import of weights and dictionaries.
 
+pub mod dictionaries;
 pub mod import;
 pub mod onnx;
 pub mod pytorch;
-pub mod saelens;
 
-use ae_data::{Encoding, Kind};
+use ae_data::{Encoding, Kind, Values};
 use ae_model::{AnyCode, Bernoulli, Code, SquaredError, code::Plain};
 use burn::tensor::Tensor;
 
@@ -24,6 +24,13 @@ impl Numbers {
     /// Copies a tensor.
     fn of<const D: usize>(tensor: Tensor<D>) -> Result<Self> {
         Ok(Self { shape: tensor.dims().to_vec(), values: numbers(tensor)? })
+    }
+
+    /// Converts the numbers of a file.
+    fn from_values(shape: &[usize], found: &Values) -> Self {
+        let mut values = Vec::with_capacity(found.len());
+        found.each(0..found.len(), |value| values.push(value as f32));
+        Self { shape: shape.to_vec(), values }
     }
 }
 

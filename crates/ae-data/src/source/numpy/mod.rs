@@ -9,7 +9,7 @@ use std::{
     cell::RefCell,
     fs::File,
     io::{BufReader, Read, Seek},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use npyz::Order;
@@ -25,7 +25,7 @@ use self::{
 };
 use super::{content::Content, format::Format, named_arrays::Named};
 use crate::{
-    DataError, Element, Options, Rows,
+    Array, DataError, Element, Options, Rows,
     array::shape_of_rows,
     limit::Limit,
     store::{RawFile, Store},
@@ -60,21 +60,52 @@ fn read_npy(path: &Path, options: &Options) -> Result<Content, DataError> {
 }
 
 fn read_npz(path: &Path, options: &Options) -> Result<Content, DataError> {
-    let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
-    let failed = |source| DataError::Io { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    let held = file.metadata().map_err(failed)?.len();
-    let damaged =
-        |error: zip::result::ZipError| malformed(format!("is not an archive of NumPy arrays, or damaged: {error}"));
-    let archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
-    let entries = archive.file_names().filter_map(Result::ok);
-    let names: Vec<String> = entries.filter_map(|name| name.strip_suffix(".npy").map(str::to_string)).collect();
-    let archive = RefCell::new(archive);
-    let room = Room { limit: Limit::of(options), held, most: u64::MAX };
-    Named { names, path, options }.content(
-        |name| member(&archive, name, path, |entry| array(entry, path, &room))?.into_rows(path),
-        |name| member(&archive, name, path, |entry| labels(entry, path, &room)),
+    let arrays = Arrays::open(path, options)?;
+    Named { names: arrays.names(), path, options }.content(
+        |name| arrays.read(name)?.into_rows(path),
+        |name| member(&arrays.archive, name, path, |entry| labels(entry, path, &arrays.room)),
     )
+}
+
+/// The arrays of a `.npz` file by their names, each of which is read when it is asked for.
+pub struct Arrays {
+    path: PathBuf,
+    archive: RefCell<Archive>,
+    room: Room,
+}
+
+impl Arrays {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not an archive.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, DataError> {
+        let failed = |source| DataError::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        let held = file.metadata().map_err(failed)?.len();
+        let archive = ZipArchive::new(BufReader::new(file)).map_err(|error| DataError::Malformed {
+            path: path.to_owned(),
+            problem: format!("is not an archive of NumPy arrays, or damaged: {error}"),
+        })?;
+        let room = Room { limit: Limit::of(options), held, most: u64::MAX };
+        Ok(Self { path: path.to_owned(), archive: RefCell::new(archive), room })
+    }
+
+    /// The names.
+    pub fn names(&self) -> Vec<String> {
+        let archive = self.archive.borrow();
+        let entries = archive.file_names().filter_map(Result::ok);
+        entries.filter_map(|name| name.strip_suffix(".npy").map(str::to_string)).collect()
+    }
+
+    /// Reads an array, with any number of dimensions.
+    ///
+    /// # Errors
+    /// There is no array of this name, it is damaged or does not consist of numbers, or it would take more memory than
+    /// the options allow.
+    pub fn read(&self, name: &str) -> Result<Array, DataError> {
+        member(&self.archive, name, &self.path, |entry| array(entry, &self.path, &self.room))
+    }
 }
 
 type Archive = ZipArchive<BufReader<File>>;

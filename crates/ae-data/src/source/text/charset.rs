@@ -102,8 +102,11 @@ impl Charset {
 
     /// A writer that takes UTF-8 and writes this encoding, gzipped if `packed`.
     pub(super) fn writer<W: Write>(&self, output: W, packed: bool) -> io::Result<Encoded<W>> {
-        let mut output =
-            if packed { Output::Packed(GzEncoder::new(output, Compression::default())) } else { Output::Plain(output) };
+        let mut output = if packed {
+            Output::Packed(Box::new(GzEncoder::new(output, Compression::default())))
+        } else {
+            Output::Plain(output)
+        };
         if self.has_mark {
             let mark: &[u8] = match self.encoding {
                 encoding if encoding == UTF_16LE => &[0xff, 0xfe],
@@ -164,7 +167,7 @@ fn decode(encoding: &'static Encoding, input: &mut impl Read, output: &mut impl 
 
 enum Output<W: Write> {
     Plain(W),
-    Packed(GzEncoder<W>),
+    Packed(Box<GzEncoder<W>>),
 }
 
 impl<W: Write> Write for Output<W> {

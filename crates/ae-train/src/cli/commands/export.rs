@@ -19,7 +19,10 @@ use crate::{
         json::document,
         output::{note, print},
     },
-    export::{far, features, onnx, pytorch, saelens, scaling},
+    export::{
+        dictionaries::{self, Sae},
+        far, features, onnx, pytorch, scaling,
+    },
     run_folder::{own_file, own_folder},
 };
 
@@ -115,10 +118,10 @@ fn run(args: &ExportArgs, registry: &Registry) -> Result<()> {
     if args.format == Some(ExportFormat::Saelens)
         || args.format.is_none() && trained.config.model.network.is_dictionary()
     {
-        let sae = saelens::Sae::of(&trained)?;
+        let sae = Sae::of(&trained)?;
         let place = if args.format.is_none() { folder.join("saelens") } else { folder.clone() };
         fs::create_dir_all(&place).map_err(|error| Error::at("create", &place, error))?;
-        for (name, bytes) in saelens::FILES.iter().zip(sae.files(&trained, run.folder.summary()?.as_ref())?) {
+        for (name, bytes) in dictionaries::FILES.iter().zip(sae.files(&trained, run.folder.summary()?.as_ref())?) {
             write_bytes(&place.join(name), &bytes)?;
             written(&place.join(name), "saelens");
         }

@@ -12,16 +12,17 @@ use crate::{
         args::ConfigArgs,
         devices::open_for_results,
         entry::{Entry, Group},
-        output::print,
+        output::{note, print},
     },
-    export::{import::Weights, saelens::Sae},
+    export::{dictionaries, import::Weights},
 };
 
 /// What to import.
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
     /// safetensors file with encoder.0.weight, decoder.0.weight and so on, as `ae export` writes it and PyTorch's
-    /// `state_dict` has it; or a folder of SAELens, with cfg.json and sae_weights.safetensors.
+    /// `state_dict` has it; or the folder of a dictionary, or its weights: SAELens (sae_weights.safetensors),
+    /// dictionary_learning (ae.pt), sparsify (sae.safetensors), Gemma Scope (params.npz).
     #[arg(value_name = "WEIGHTS", value_hint = ValueHint::AnyPath)]
     pub weights: PathBuf,
     /// Folder of the run; by default a new one under runs/.
@@ -44,9 +45,10 @@ pub fn entry() -> Entry {
     let examples = &[
         ("ae export runs/undercomplete-digits-001 -o exported", "weights, as PyTorch has them"),
         ("ae import exported/model.safetensors -d digits -o imported", "a run of them"),
+        ("ae import ~/trainer_0 -d ~/activations.npy -o atoms", "a run of the dictionary in this folder"),
     ];
     let about = "Make a run from weights that were trained elsewhere: PyTorch's, under the names that export writes, \
-                 or SAELens'";
+                 or a dictionary of SAELens, dictionary_learning, sparsify or Gemma Scope";
     Entry::new(Group::Train, "import", about, examples, run)
 }
 
@@ -54,8 +56,8 @@ pub fn entry() -> Entry {
 fn run(args: &ImportArgs, registry: &Registry) -> Result<()> {
     let device = open_for_results(args.device.as_deref())?.device.inner();
     let out = args.out.as_deref();
-    let (run, summary) = if args.weights.is_dir() {
-        let sae = Sae::read(&args.weights)?;
+    let (run, summary) = if let Some(sae) = dictionaries::read(&args.weights)? {
+        sae.notes.iter().for_each(|text| note(text));
         let config = configuration_with(&args.config, sae.settings(), registry)?;
         Run::import(config, out, &device, None, |model| sae.load(model, &device))?
     } else {
