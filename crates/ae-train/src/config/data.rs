@@ -120,7 +120,7 @@ impl DataConfig {
         };
         share("data.validation", self.validation)?;
         share("data.test", self.test)?;
-        if let Some(times) = self.max_norm.filter(|times| !(*times > 1.0)) {
+        if let Some(times) = self.max_norm.filter(|times| times.is_nan() || *times <= 1.0) {
             return Err(ConfigError::new("data.max_norm", times, "greater than 1").into());
         }
         if let Some(size) = self.read.resize.filter(|size| size.contains(&0)) {

@@ -129,10 +129,10 @@ impl Trained {
         let mut copies = Vec::new();
         let code = through(&self.model, &all, &self.batcher, &self.device, |(_, code, reconstructed)| {
             copies.extend(reconstructed);
-            match &mut activations {
-                Some(activations) => Ok(activations.add(&numbers(code.clone())?)),
-                None => Ok(()),
+            if let Some(activations) = &mut activations {
+                activations.add(&numbers(code.clone())?);
             }
+            Ok(())
         })?;
         let (pca_k, mean) = (pca.beside(self.comparable_components(code.l0)), pca.first(0));
         let pca_components = pca_k.components(); // fewer if there are fewer rows
