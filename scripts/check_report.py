@@ -46,6 +46,8 @@ GAPS = {"imputation", "filled"}
 ALIVE = 200_000
 # Names that would run if they were markup.
 HOSTILE = ["</script><script>window.pwned=1</script>", "<img src=x onerror=window.pwned=1>", "\"'><b onclick=x>&amp;"]
+# Folded figures are opened first.
+UNFOLD = "document.querySelectorAll('details').forEach(details => { details.open = true; })"
 # What is looked at in the page: images that do not load, figures without height, charts without width, and whether the
 # page is wider than the window.
 LOOK = """(() => ({
@@ -269,6 +271,7 @@ def check(browser, name, page, expected, folder=None):
     for width in (400, 1200):
         browser.open(page, width)
         assert not browser.complaints, f"{name}: {browser.complaints}"
+        browser.evaluate(UNFOLD)
         seen = browser.evaluate(LOOK)
         assert seen == FINE, f"{name} at {width}: {seen}"
         found = set(browser.evaluate("[...document.querySelectorAll('figure')].map(figure => figure.id)"))

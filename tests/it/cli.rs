@@ -74,6 +74,34 @@ fn every_example_of_a_command_on_a_run_works_when_it_is_typed() {
 }
 
 #[test]
+fn the_short_help_has_what_is_needed_most_and_the_long_one_everything() {
+    let here = Path::new(".");
+    for command in ["train", "data", "score", "encode"] {
+        let [short, long] = ["-h", "--help"].map(|flag| ae_ok(here, &[command, flag]));
+        assert!(short.lines().count() < 70, "{command}: {}", short.lines().count());
+        assert!(short.contains("--label") && short.contains("see more with '--help'"), "{short}");
+        assert!(!short.contains("--delimiter") && !short.contains("Reading files:"), "{short}");
+        assert!(long.contains("Reading files:") && long.contains("--delimiter") && long.contains("--keep"), "{long}");
+    }
+}
+
+#[test]
+fn rows_that_were_trained_on_are_said() {
+    let said = |args: &[&str]| {
+        let output = ae(runs(), args);
+        assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+        text(&output.stderr).matches("the run was trained and tested on").count()
+    };
+    for command in ["encode", "score", "reconstruct", "evaluate"] {
+        assert_eq!(said(&[command, RUN, "--rows", "all"]), 1, "{command}");
+        assert_eq!(said(&[command, RUN]), 0, "{command}");
+    }
+    assert_eq!(said(&["encode", RUN, "--data", "digits"]), 1);
+    assert_eq!(said(&["encode", RUN, "--data", "digits", "--rows", "all"]), 1);
+    assert!(ae_ok(runs(), &["encode", "--help"]).contains("those that it was trained on"));
+}
+
+#[test]
 fn nothing_but_text_is_printed_where_color_is_not_wanted() {
     let run = |variable: Option<(&str, &str)>, args: &[&str]| -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ae"));

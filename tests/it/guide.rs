@@ -22,6 +22,9 @@ use crate::text;
 /// Pages whose commands run at the same time.
 const THREADS: usize = 2;
 
+/// Pages that train briefly on few rows, which leaves units unused: a dictionary, and a network of three penalties.
+const UNUSED_UNITS: [&str; 2] = ["docs/guide/dictionaries.md", "docs/guide/own-network-and-parts.md"];
+
 /// The repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -140,6 +143,9 @@ fn run(name: &str, page: &str) -> Result<[usize; 2], String> {
             let (out, err) = (text(&output.stdout), text(&output.stderr));
             if !output.status.success() {
                 return Err(format!("{name}:{line}: {command}\n{err}"));
+            }
+            if err.contains("are never active") && !UNUSED_UNITS.contains(&name) {
+                return Err(format!("{name}:{line}: {command} leaves units unused\n{err}"));
             }
             if command == "cargo run -p ae-train" {
                 as_printed(page, &out).map_err(|what| format!("{name}:{line}: {what}\n{out}"))?;

@@ -262,6 +262,11 @@ fn an_anomaly_run_begins_with_its_scores() {
     let page = fs::read_to_string(here.join("run/report.html")).unwrap();
     let order: Vec<&str> = page.split("<figure id=\"").skip(1).map(|part| part.split('"').next().unwrap()).collect();
     assert_eq!(order[..5], ["scores", "roc", "recall", "anomalous", "measured"]);
+    // What the purpose does not need is folded.
+    let (begins, folded) = page.split_once("<details class=\"more\">").unwrap();
+    let is_in = |part: &str, id: &str| part.contains(&format!("<figure id=\"{id}\""));
+    assert!(["scores", "anomalous", "measured", "code"].iter().all(|id| is_in(begins, id)), "{order:?}");
+    assert!(["jacobian", "units", "noise", "loss", "settings"].iter().all(|id| is_in(folded, id)), "{order:?}");
     let anomalous = between(&page, "<figure id=\"anomalous\"", "</figure>");
     // The first row is an anomaly, with its identifier, its label, and the column that makes it one.
     let first = between(anomalous, "<tbody>", "</tr>");
@@ -270,8 +275,118 @@ fn an_anomaly_run_begins_with_its_scores() {
         row.is_multiple_of(10) && first.contains("<td class=\"alarm\">1</td>") && first.contains("<b>b</b>"),
         "{first}"
     );
+    // No validation row scores as high: the p-value is a bound, and the note says of what.
+    let summary: Value = serde_json::from_str(&ae_ok(here, &["score", "run", "--json"])).unwrap();
+    let held_out = summary["held_out_rows"].as_u64().unwrap();
+    assert!(first.contains("<td class=\"number\">≤ 0."), "{first}");
+    assert!(anomalous.contains(&format!("None of the {held_out} validation rows")), "{anomalous}");
     let measured = between(&page, "<figure id=\"measured\"", "</figure>");
     assert!(measured.contains("normal test rows") && !measured.contains("of the variance explained"), "{measured}");
+}
+
+/// The cells of a line of a table in the page, without its markup.
+fn cells(line: &str) -> Vec<String> {
+    let cells = line.split("</td>").map(|cell| {
+        let text = cell.split('<').skip(1).filter_map(|part| part.split_once('>')).map(|(_, text)| text);
+        text.collect::<String>().trim().to_string()
+    });
+    cells.collect()
+}
+
+#[test]
+fn the_reasons_of_a_row_are_its_values_and_the_reconstruction_that_its_score_is_measured_by() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    // The price follows from the size, the city from the heating, but for the last rows.
+    let mut table = "id,price,size,city,heating,garden\n".to_string();
+    for row in 0..300 {
+        let (size, city) = (1 + row * 7 % 23, row % 3);
+        let price = [900, 700, 500][city] * size * 1000 + row * 37 % 101;
+        let (city, heating) = (["Bern", "Basel", "Chur"][city], ["gas", "oil", "wood"][city]);
+        table += &format!("h{row},\"${price}.00\",{size},{city},{heating},{}\n", if size > 11 { "yes" } else { "no" });
+    }
+    fs::write(here.join("homes.csv"), &table).unwrap();
+    let odd = "id,price,size,city,heating,garden\n\
+               a,$90000000.00,4,Bern,gas,no\nb,$3600000.00,4,Bern,peat,no\nc,$3600000.00,4,Bern,wood,no\n";
+    fs::write(here.join("odd.csv"), odd).unwrap();
+    let own = ["--data", "homes.csv", "--id", "id", "--code-dim", "2", "--epochs", "300"];
+    train(here, &own, &["--set", "model.network.hidden=[16]", "--out", "run"]);
+    let output = ae(here, &["score", "run", "--data", "odd.csv", "--top", "1"]);
+    let (out, said) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    let line = |name: &str| {
+        let line = said.lines().find(|line| line.starts_with(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("{name}: {said}")).to_string()
+    };
+    // What the row holds is written as in the file; the most probable level has its probability.
+    assert!(line("a").contains("price $90000000 ($"), "{said}");
+    assert!(line("b").contains("heating peat ("), "{said}");
+    assert!(out.contains("b,") && out.contains("heating"), "{out}");
+    // A model without corruption scores the row as it is: the reconstruction is that of `ae reconstruct`, but where a
+    // value lies far outside the training rows.
+    let made = ae_ok(here, &["reconstruct", "run", "--data", "odd.csv"]);
+    let made: Vec<Vec<&str>> = made.lines().map(|line| line.split(',').collect()).collect();
+    let column = made[0].iter().position(|name| *name == "heating").unwrap();
+    assert!(made[3][column] != "wood" && line("c").contains(&format!("heating wood ({} ", made[3][column])), "{said}");
+
+    // The page says the same as the terminal.
+    let page = fs::read_to_string(here.join("run/report.html")).unwrap();
+    let said = text(&ae(here, &["score", "run"]).stderr);
+    let anomalous = between(&page, "<figure id=\"anomalous\"", "</figure>");
+    let body = between(anomalous, "<tbody>", "</tbody>");
+    let first = cells(body.split("</tr>").next().unwrap());
+    let (name, reasons) = (&first[0], first.iter().rev().find(|cell| cell.contains('(')).unwrap());
+    let name: String = name.chars().take_while(|letter| *letter == 'h' || letter.is_ascii_digit()).collect();
+    let line = said.lines().find(|line| line.split_whitespace().next().is_some_and(|first| name.starts_with(first)));
+    let line = line.unwrap_or_else(|| panic!("{name}: {said}"));
+    let told = line.split_whitespace().skip(2).collect::<Vec<_>>().join(" ").replace(", ", "");
+    let shown = reasons.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(told.replace(' ', ""), shown.replace(' ', ""), "{line}\n{shown}");
+}
+
+#[test]
+fn rounding_errors_are_shown_as_such_and_json_keeps_them() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    let mut table = "a,b,c\n".to_string();
+    for row in 0..200 {
+        let (a, b) = (f64::from(row * 37 % 101) / 7.0, f64::from(row * 13 % 29) / 3.0);
+        table += &format!("{a},{b},{}\n", a + b);
+    }
+    fs::write(here.join("t.csv"), table).unwrap();
+    train(here, &["--data", "t.csv", "--code-dim", "2", "--epochs", "5"], &["--out", "run"]);
+    // Two components hold three columns of which one is the sum of the others.
+    let summary: Value = serde_json::from_str(&ae_ok(here, &["evaluate", "run", "--json"])).unwrap();
+    let error = summary["pca"]["mse"].as_f64().unwrap();
+    assert!(error > 0.0 && error < 1e-6, "{error}");
+    let shown = ae_ok(here, &["evaluate", "run"]);
+    let line = shown.lines().find(|line| line.starts_with("PCA (2)")).unwrap();
+    assert_eq!(line.matches("< 1e-6").count(), 3, "{line}");
+    let page = fs::read_to_string(here.join("run/report.html")).unwrap();
+    for id in ["measured", "columns", "copying"] {
+        let figure = between(&page, &format!("<figure id=\"{id}\""), "</figure>");
+        assert!(figure.contains("&lt; 1e-6"), "{id}: {figure}");
+        let small = figure.split(['<', '>', ' ']).filter_map(|word| word.parse::<f64>().ok());
+        assert!(
+            small.clone().all(|value| value == 0.0 || value.abs() >= 1e-6),
+            "{id}: {:?}",
+            small.collect::<Vec<_>>()
+        );
+    }
+    assert!(fs::read_to_string(here.join("run/README.md")).unwrap().contains("< 1e-6"));
+}
+
+#[test]
+fn images_are_drawn_in_their_own_shades_whatever_their_scaling() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    let scaling = ["--set", "data.scaling=centered"];
+    train(here, &["--epochs", "1", "--set", "model.network.hidden=[8]", "--out", "run"], &scaling);
+    ae_ok(here, &["reconstruct", "run", "--sheet", "sheet.png"]);
+    let sheet = image::open(here.join("sheet.png")).unwrap().to_luma8();
+    let shades: std::collections::BTreeSet<u8> = sheet.pixels().map(|pixel| pixel.0[0]).collect();
+    // The digits have 17 shades.
+    assert!(shades.len() > 10, "{shades:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::{
     Result, Run,
     anomaly::Detection,
     baseline::Matrix,
+    digits::fixed,
     evaluation::ReconstructionErrors as Figures,
     files::bytes,
     measure::Measured,
@@ -239,7 +240,7 @@ fn hub_name(source: &str) -> Option<&'static str> {
 
 /// The lines of a table, the model's first.
 fn line(name: &str, of: &Figures) -> String {
-    format!("| {name} | {:.6} | {:.4} | {:.4} |\n", of.mse, of.sse, of.fvu)
+    format!("| {name} | {} | {} | {} |\n", fixed(of.mse, 6), fixed(of.sse, 4), fixed(of.fvu, 4))
 }
 
 fn results(Found { trained, measured, detection, pca, .. }: &Found) -> String {

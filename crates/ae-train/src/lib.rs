@@ -72,6 +72,7 @@ pub mod config;
 mod data;
 pub mod device;
 mod digest;
+mod digits;
 pub mod early_stopping;
 pub mod ending;
 pub mod error;

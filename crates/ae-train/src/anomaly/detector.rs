@@ -130,6 +130,22 @@ impl Detector {
         Ok(scores)
     }
 
+    /// The reconstructions that the scores of `rows` are measured by, in the units of the data, row by row. The network
+    /// reads a row as it does to score it: values far outside the range of the training rows are moved to its ends,
+    /// and with a model that was trained with a corruption it is the mean over corrupted copies of the row.
+    ///
+    /// # Errors
+    /// A device that fails, or a file that can no longer be read.
+    pub fn reconstructions(&self, trained: &Trained, rows: &Dataset) -> Result<Vec<f64>> {
+        let scorer = Scorer::new(trained, self.reference.clone(), self.seed);
+        let values = rows.scaled(&trained.schema.scaling)?;
+        let mut made = Vec::with_capacity(values.len());
+        for batch in values.chunks(BATCH * trained.schema.d_input) {
+            made.extend(trained.unscale(&scorer.reconstructions(batch)?));
+        }
+        Ok(made)
+    }
+
     /// Scores rows in batches; with a PCA also by the baselines.
     pub(super) fn scored<'a>(
         &'a self,

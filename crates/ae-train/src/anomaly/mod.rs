@@ -23,18 +23,21 @@
 mod copies;
 mod detector;
 mod fit;
+mod reasons;
 mod reference;
 mod scorer;
 mod table;
 mod tally;
 
+#[cfg(feature = "report")]
+pub(crate) use self::reasons::Reason;
 pub use self::{
     copies::COPIES,
     detector::{Detector, FALSE_ALARMS, Scores},
     scorer::{NEAREST, NEIGHBOR},
     tally::{Detection, Tally, WORST, Worst},
 };
-pub(crate) use self::{fit::kept_rows, reference::Reference};
+pub(crate) use self::{fit::kept_rows, reasons::odd_columns, reference::Reference};
 pub use crate::{
     baseline::PCA_SHARE,
     config::{normal_by_name, normal_class},

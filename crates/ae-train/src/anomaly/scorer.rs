@@ -74,8 +74,14 @@ impl<'a> Scorer<'a> {
         Ok(Parts { errors, distances: self.column_distances(values, &near), fifth })
     }
 
-    /// Squared error of each column of each row, averaged over the copies, if the network reads `read`.
-    fn column_errors(&self, values: &[f32], read: &[f32]) -> Result<Vec<f64>> {
+    /// The reconstructions of scaled rows that their errors are measured by, row by row: the mean over the copies.
+    pub(super) fn reconstructions(&self, values: &[f32]) -> Result<Vec<f32>> {
+        numbers(self.reconstructed(values, &self.reference.within_reach(values))?[1].clone())
+    }
+
+    /// Squared error and reconstruction of each feature of each row, averaged over the copies, if the network reads
+    /// `read`.
+    fn reconstructed(&self, values: &[f32], read: &[f32]) -> Result<[Tensor<2>; 2]> {
         let width = self.trained.schema.d_input;
         let shape = [values.len() / width, width];
         let tensor = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, shape), &self.trained.device);
@@ -87,10 +93,10 @@ impl<'a> Scorer<'a> {
         let model = &self.trained.model;
         let error = |read: Tensor<2>, visible: Option<Tensor<2>>| {
             let r = model.reconstruct_visible(read, visible);
-            ((r.clone() - x.clone()).square(), r)
+            [(r.clone() - x.clone()).square(), r]
         };
-        let (errors, r) = match &self.copies {
-            None => error(read, observed),
+        match &self.copies {
+            None => Ok(error(read, observed)),
             Some(copies) => {
                 let sum = (0..copies.count).map(|copy| {
                     let of = |tensor: &Tensor<2>| tensor.clone().slice([copy..copy + 1, 0..width]); // [1, d_input]
@@ -102,14 +108,20 @@ impl<'a> Scorer<'a> {
                     };
                     error(noisy, visible)
                 });
-                let sum = sum.reduce(|sum, copy| (sum.0 + copy.0, sum.1 + copy.1));
-                let (errors, r) = sum.ok_or_else(|| Error::Failed("no copy was drawn".to_string()))?;
-                (errors.div_scalar(copies.count as f64), r.div_scalar(copies.count as f64))
+                let sum = sum.reduce(|[errors, rows], [error, row]| [errors + error, rows + row]);
+                let sum = sum.ok_or_else(|| Error::Failed("no copy was drawn".to_string()))?;
+                Ok(sum.map(|sum| sum.div_scalar(copies.count as f64)))
             }
-        };
+        }
+    }
+
+    /// Squared error of each column of each row, averaged over the copies, if the network reads `read`.
+    fn column_errors(&self, values: &[f32], read: &[f32]) -> Result<Vec<f64>> {
+        let width = self.trained.schema.d_input;
+        let [errors, r] = self.reconstructed(values, read)?;
         let (errors, r) = (numbers(errors)?, numbers(r)?);
         let columns = self.ranges.len();
-        let mut by_column = Vec::with_capacity(shape[0] * columns);
+        let mut by_column = Vec::with_capacity(values.len() / width * columns);
         for (row, values) in values.chunks_exact(width).enumerate() {
             for (&(start, end), is_category) in self.ranges.iter().zip(&self.categories) {
                 let features = row * width + start..row * width + end;

@@ -4,7 +4,10 @@ use ae_data::Dataset;
 
 use serde::{Deserialize, Serialize};
 
-use super::detector::{Detector, Scored, Scores, threshold_of};
+use super::{
+    detector::{Detector, Scored, Scores, threshold_of},
+    reasons::odd_columns,
+};
 use crate::{Result, auroc::Ranking, baseline::Pca, trained::Trained};
 
 /// Counts made while rows are scored. Its size does not grow with the rows unless they have labels.
@@ -23,8 +26,6 @@ pub struct Tally<'a> {
 
 /// Rows with the highest scores that a [`Tally`] keeps.
 pub const WORST: usize = 10;
-/// Columns that it keeps of each, at most.
-const REASONS: usize = 3;
 
 /// A row with a high score.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +34,8 @@ pub struct Worst {
     pub row: usize,
     /// Its score.
     pub score: f64,
-    /// The columns that score highest, with their scores, the highest first; only those above the score of a typical
-    /// row, 1.
+    /// At most three columns that score highest, with their scores, the highest first; only those above the score of a
+    /// typical row, 1.
     pub columns: Vec<(usize, f64)>,
 }
 
@@ -86,10 +87,7 @@ impl<'a> Tally<'a> {
             return;
         }
         let width = scores.columns.len() / scores.rows.len();
-        let of_row = scores.columns[index * width..(index + 1) * width].iter().copied().enumerate();
-        let mut columns: Vec<(usize, f64)> = of_row.filter(|(_, score)| *score > 1.0).collect();
-        columns.sort_by(|a, b| b.1.total_cmp(&a.1));
-        columns.truncate(REASONS);
+        let columns = odd_columns(&scores.columns[index * width..(index + 1) * width]);
         let place = self.worst.partition_point(|worst| worst.score >= score);
         self.worst.insert(place, Worst { row, score, columns });
         self.worst.truncate(WORST);

@@ -34,10 +34,10 @@ pub struct OutputArgs {
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// How progress is shown.
-    #[arg(long, global = true, value_enum, value_name = "HOW", default_value_t)]
+    #[arg(long, global = true, value_enum, value_name = "HOW", default_value_t, hide_short_help = true)]
     pub progress: ProgressChoice,
     /// When to use color; NO_COLOR and TERM=dumb turn it off, too.
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, hide_short_help = true)]
     pub color: ColorChoice,
 }
 
@@ -73,13 +73,13 @@ pub struct ConfigArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Splitting data")]
 pub struct SplitArgs {
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, hide_short_help = true)]
     pub split_seed: Option<i64>,
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub stratify: bool,
-    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, conflicts_with = "time")]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, conflicts_with = "time", hide_short_help = true)]
     pub group: Option<String>,
-    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true, hide_short_help = true)]
     pub time: Option<String>,
     #[arg(long, value_name = "TIMES")]
     pub max_norm: Option<f64>,
@@ -99,54 +99,54 @@ pub struct ReadArgs {
     pub id: Option<String>,
     #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true)]
     pub drop: Vec<String>,
-    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true, hide_short_help = true)]
     pub keep: Vec<String>,
-    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true, hide_short_help = true)]
     pub categorical: Vec<String>,
-    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true, hide_short_help = true)]
     pub boolean: Vec<String>,
-    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true, hide_short_help = true)]
     pub numeric: Vec<String>,
-    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN,...", allow_hyphen_values = true, hide_short_help = true)]
     pub integer: Vec<String>,
     #[arg(long, value_name = "TEXT,...", allow_hyphen_values = true)]
     pub missing: Vec<String>,
-    #[arg(long, value_enum, value_name = "WHAT")]
+    #[arg(long, value_enum, value_name = "WHAT", hide_short_help = true)]
     pub unknown: Option<UnknownChoice>,
     /// How the file is laid out.
     #[command(flatten)]
     pub file: FileArgs,
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub stream: bool,
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", hide_short_help = true)]
     pub max_memory: Option<ae_data::Size>,
     /// Size that images are resized to, such as 28x28.
-    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = size)]
+    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = size, hide_short_help = true)]
     pub resize: Option<[usize; 2]>,
     /// Read images in shades of gray.
-    #[arg(long, alias = "grey")]
+    #[arg(long, alias = "grey", hide_short_help = true)]
     pub gray: bool,
 }
 
 /// How a file is laid out.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Reading data")]
+#[command(next_help_heading = "Reading files")]
 pub struct FileArgs {
-    #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true, value_parser = character)]
+    #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true, value_parser = character, hide_short_help = true)]
     pub delimiter: Option<char>,
-    #[arg(long, value_name = ". or ,", value_parser = decimal)]
+    #[arg(long, value_name = ". or ,", value_parser = decimal, hide_short_help = true)]
     pub decimal: Option<char>,
     /// The first line of a text table names the columns.
-    #[arg(long, conflicts_with = "no_header")]
+    #[arg(long, conflicts_with = "no_header", hide_short_help = true)]
     pub header: bool,
     /// The first line of a text table is a row.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub no_header: bool,
-    #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true, value_parser = character)]
+    #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true, value_parser = character, hide_short_help = true)]
     pub comment: Option<char>,
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub encoding: Option<String>,
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub tensor: Option<String>,
 }
 
@@ -196,7 +196,8 @@ pub struct RowsArgs {
     /// the run's own data.
     #[arg(short, long, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath)]
     pub data: Option<String>,
-    /// Which rows of it; by default every row of --data, or the test rows of the run's own data (`ae impute`: all).
+    /// Which rows of it; by default every row of --data, or the test rows of the run's own data (`ae impute`: all). All
+    /// rows of the run's own data include those that it was trained on.
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = RowsChoice::Unseen)]
     pub rows: RowsChoice,
     /// Device to compute on, one that `ae devices` lists; by default the CPU, whatever the run was trained on.
@@ -218,7 +219,7 @@ pub enum RowsChoice {
     Validation,
     /// The test rows; of other data the official test set.
     Test,
-    /// Every row.
+    /// Every row; of the run's own data also those that it was trained on.
     All,
 }
 

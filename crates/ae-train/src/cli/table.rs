@@ -65,6 +65,8 @@ pub struct Table {
     rows: Vec<Row>,
     /// Columns from the left that are aligned to the left; the others to the right.
     left: usize,
+    /// Whether the last column is aligned to the left, too.
+    is_last_left: bool,
     /// Least widths of the first column and, with their gap, of the others.
     least: [usize; 2],
 }
@@ -72,12 +74,24 @@ pub struct Table {
 impl Table {
     /// A table with these headings, the first column aligned to the left.
     pub fn new<C: Into<Cell>>(head: impl IntoIterator<Item = C>) -> Self {
-        Self { head: head.into_iter().map(Into::into).collect(), rows: Vec::new(), left: 1, least: [0, 0] }
+        Self {
+            head: head.into_iter().map(Into::into).collect(),
+            rows: Vec::new(),
+            left: 1,
+            is_last_left: false,
+            least: [0, 0],
+        }
     }
 
     /// The same with so many columns aligned to the left.
     pub fn left(mut self, columns: usize) -> Self {
         self.left = columns;
+        self
+    }
+
+    /// The same with the last column aligned to the left, as text is.
+    pub fn left_last(mut self) -> Self {
+        self.is_last_left = true;
         self
     }
 
@@ -160,7 +174,8 @@ impl Table {
         let mut line = String::new();
         for &column in part {
             let Some(cell) = row.cells.get(column) else { continue };
-            let (size, is_left) = (sizes[column], column < self.left);
+            let is_left = column < self.left || self.is_last_left && column + 1 == sizes.len();
+            let size = sizes[column];
             match (column, is_left) {
                 (0, _) => line += &cell.padded(size, is_left, has_bold),
                 (_, true) => line += &format!("{:GAP$}{}", "", cell.padded(size - GAP, true, has_bold)),

@@ -1,9 +1,13 @@
 //! What the figures of a run are made of.
 
-use ae_data::{Dataset, Geometry, picture::Sheet, table::texts};
+use ae_data::{Dataset, Geometry, picture::Sheet};
+use ae_model::{
+    Recipe,
+    penalty::{KlRate, L1},
+};
 use burn::tensor::Device;
 
-use super::{plot::short, ranked::Ranked};
+use super::ranked::Ranked;
 use crate::{
     Error, Result, Run, Which,
     anomaly::{Detector, Scores},
@@ -25,6 +29,8 @@ pub enum Purpose {
     Anomaly,
     /// To fill in missing values: its rows have some, or it was trained to.
     Imputation,
+    /// To learn a code of which few units are active.
+    Sparse,
     /// To learn a code of images.
     Images,
     /// To explain rows by a dictionary.
@@ -109,6 +115,7 @@ impl Material {
         let purpose = match (trained.schema.geometry.is_some(), normal.is_some()) {
             (_, true) => Purpose::Anomaly,
             _ if is_dictionary => Purpose::Dictionary,
+            _ if is_sparse(&trained.config.model) => Purpose::Sparse,
             (true, _) => Purpose::Images,
             _ if trained.model.mask_input || train.rows().has_missing() => Purpose::Imputation,
             _ => Purpose::Table,
@@ -190,26 +197,6 @@ impl Material {
         Ok(self.trained.unscale(&pca.reconstruct(Matrix { values: &values, width: self.width() })))
     }
 
-    /// Rows in the units of the data as cells for people, by column; none where a value is missing.
-    pub(super) fn cells(&self, values: &[f64]) -> Result<Vec<Vec<Option<String>>>> {
-        let table = self.trained.table_of(values)?;
-        let columns = self.trained.columns();
-        let shown = |text: String, prefix: &str, suffix: &str| match text.parse::<f64>() {
-            Ok(number) if number.is_nan() => None,
-            Ok(number) => Some(format!("{prefix}{}{suffix}", short(number))),
-            Err(_) => Some(text),
-        };
-        let cells = table.columns().iter().zip(&columns).map(|(array, column)| {
-            let texts = texts(array, "the rows".as_ref())?;
-            let (prefix, suffix) = (column.style.prefix.as_str(), column.style.suffix.as_str());
-            // The levels of a category may look like numbers.
-            let is_number = column.kind == ae_data::Kind::Number;
-            let cell = |text: String| if is_number { shown(text, prefix, suffix) } else { Some(text) };
-            Ok(texts.into_iter().map(|text| text.and_then(cell)).collect())
-        });
-        cells.collect()
-    }
-
     /// The test rows of the normal class, if one was trained on and there are others, too.
     pub(super) fn normal_rows(&self) -> Option<Dataset> {
         let normal = self.trained.schema.normal.as_ref().filter(|_| self.ranked.is_some())?;
@@ -217,6 +204,11 @@ impl Material {
         let rows = self.test.indices().iter().zip(labels).filter(|(_, label)| label.as_ref() == Some(normal));
         Some(self.test.select(rows.map(|(row, _)| *row).collect()))
     }
+}
+
+/// Whether few units of the code are active: by the code, or by a penalty.
+fn is_sparse(model: &Recipe) -> bool {
+    model.is_sparse() || model.penalty.get::<L1>().is_some() || model.penalty.get::<KlRate>().is_some()
 }
 
 /// Numbers in single precision, as images are drawn from.

@@ -2,7 +2,7 @@
 //! be seen.
 //!
 //! A new figure is one function in a file of [`figures`] and one line in its list. The page begins with what the run is
-//! for ([`Purpose`]). Its script is the one of this module, which the content security policy names by its SHA-256, and
+//! for ([`Purpose`]); the other figures are folded. Its script is the one of this module, which the content security policy names by its SHA-256, and
 //! no other; what the script reads of the data is JSON beside it, never markup.
 
 mod decoder;
@@ -19,8 +19,8 @@ use burn::tensor::Device;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use crate::{Result, Run, compare::compare};
-use figures::{Content, FIGURES};
+use crate::{Result, Run, compare::compare, digits::short};
+use figures::{Content, FIGURES, GROUPS, group};
 pub use material::{Material, Purpose};
 
 const STYLE: &str = include_str!("style.css");
@@ -117,7 +117,6 @@ fn draw(material: &Material) -> Result<[Vec<Drawn>; 2]> {
 /// One run, from its name to its settings; `index` is its place on the page.
 fn section(material: &Material, run: &Run, index: usize) -> Result<Markup> {
     let [begins, others] = draw(material)?;
-    let (wide, narrow): (Vec<Drawn>, Vec<Drawn>) = others.into_iter().partition(|figure| figure.content.wide);
     let figure = |Drawn { id, title, content }: &Drawn| {
         // Of several runs on a page each figure has a name of its own.
         let name = if index == 0 { (*id).to_string() } else { format!("{id}-{}", index + 1) };
@@ -129,6 +128,9 @@ fn section(material: &Material, run: &Run, index: usize) -> Result<Markup> {
             }
         }
     };
+    let mut folded: Vec<(&str, Vec<Drawn>)> = GROUPS.iter().map(|(title, _)| (*title, Vec::new())).collect();
+    others.into_iter().for_each(|drawn| folded[group(drawn.id)].1.push(drawn));
+    folded.retain(|(_, of_group)| !of_group.is_empty());
     let (schema, summary) = (&material.trained.schema, &material.summary);
     let shape = schema
         .geometry
@@ -146,14 +148,22 @@ fn section(material: &Material, run: &Run, index: usize) -> Result<Markup> {
                     @if let Some(normal) = &schema.normal { "; trained on rows of class " (normal) " only" }
                     "; seed " (summary.seed)
                     @if summary.epochs > 0 {
-                        "; " (summary.epochs) " epochs in " (plot::short(summary.train_seconds)) " s on "
+                        "; " (summary.epochs) " epochs in " (short(summary.train_seconds)) " s on "
                         (summary.device)
                     } @else { "; trained elsewhere" }
                 }
             }
             div.begins { @for drawn in &begins { (figure(drawn)) } }
-            div.masonry { @for drawn in &narrow { (figure(drawn)) } }
-            @for drawn in &wide { (figure(drawn)) }
+            @for (title, of_group) in &folded {
+                details.more {
+                    summary {
+                        b { (title) }
+                        span { (of_group.iter().map(|drawn| drawn.title).collect::<Vec<_>>().join(", ")) }
+                    }
+                    div.masonry { @for drawn in of_group.iter().filter(|drawn| !drawn.content.wide) { (figure(drawn)) } }
+                    @for drawn in of_group.iter().filter(|drawn| drawn.content.wide) { (figure(drawn)) }
+                }
+            }
         }
     })
 }
@@ -166,8 +176,8 @@ fn comparison(runs: &[Run], device: &Device) -> Result<Markup> {
         html! {
             @match line.figures.iter().find(|figure| figure.name == name) {
                 Some(figure) => td.number {
-                    @if figure.best { strong { (plot::short(figure.mean)) } } @else { (plot::short(figure.mean)) }
-                    @if line.runs > 1 { small { " ± " (plot::short(figure.deviation)) } }
+                    @if figure.best { strong { (short(figure.mean)) } } @else { (short(figure.mean)) }
+                    @if line.runs > 1 { small { " ± " (short(figure.deviation)) } }
                 },
                 None => td.number { "–" },
             }
@@ -205,9 +215,20 @@ mod tests {
 
     #[test]
     fn every_figure_that_a_page_begins_with_exists_and_the_script_cannot_end_early() {
-        for purpose in [Purpose::Anomaly, Purpose::Imputation, Purpose::Images, Purpose::Dictionary, Purpose::Table] {
+        let all = [
+            Purpose::Anomaly,
+            Purpose::Imputation,
+            Purpose::Sparse,
+            Purpose::Images,
+            Purpose::Dictionary,
+            Purpose::Table,
+        ];
+        for purpose in all {
             let mut named = purpose.first().iter().chain(purpose.leaves_out());
             assert!(named.all(|named| FIGURES.iter().any(|(id, ..)| id == named)), "{purpose:?}");
+        }
+        for id in GROUPS.iter().flat_map(|(_, ids)| *ids) {
+            assert!(FIGURES.iter().any(|(name, ..)| name == id), "{id}");
         }
         assert!(!SCRIPT.contains("</") && !SCRIPT.contains("<!--") && SCRIPT.len() < ALIVE / 10);
     }

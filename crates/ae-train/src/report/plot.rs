@@ -7,7 +7,7 @@ use plotters::{
     style::text_anchor::{HPos, Pos, VPos},
 };
 
-use crate::auroc::quantile;
+use crate::{auroc::quantile, digits::beside};
 
 /// Size of a chart in its own units; the page scales it.
 const SIZE: (u32, u32) = (480, 300);
@@ -70,23 +70,15 @@ fn range(values: impl Iterator<Item = f64>, room: f64) -> std::ops::Range<f64> {
     }
 }
 
-/// Three digits or so.
-pub fn short(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 {
-        "0".to_string()
-    } else if !(1e-3..1e5).contains(&size) {
-        format!("{value:.1e}")
-    } else {
-        let digits = (2 - size.log10().floor() as i32).max(0) as usize;
-        let text = format!("{value:.digits$}");
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
-    }
+/// What the numbers at an axis are beside: its length, or its lower end if it does not reach 0.
+fn size(range: std::ops::Range<f64>) -> f64 {
+    if range.start > 0.0 { range.start } else { range.end - range.start }
 }
 
 /// Axes, ticks and their names, for any kind of coordinates.
 macro_rules! axes {
-    ($chart:expr, $x:expr, $y:expr) => {
+    ($chart:expr, $x:expr, $y:expr) => {{
+        let [across, up] = [size($chart.x_range()), size($chart.y_range())];
         $chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -96,12 +88,12 @@ macro_rules! axes {
             .axis_desc_style(text(19))
             .x_labels(6)
             .y_labels(6)
-            .x_label_formatter(&|value| short(*value))
-            .y_label_formatter(&|value| short(*value))
+            .x_label_formatter(&|value| beside(*value, across))
+            .y_label_formatter(&|value| beside(*value, up))
             .x_desc($x)
             .y_desc($y)
             .draw()?
-    };
+    }};
 }
 
 fn builder<'a, 'b>(root: &'a DrawingArea<SVGBackend<'b>, Shift>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
@@ -218,12 +210,12 @@ pub fn scatter(points: &[(f64, f64, usize)], frame: &Frame, x: &str, y: &str) ->
                 @for tick in ticks(x0, x1, 6.0) {
                     @let at = format!("{:.1}", frame.place((tick, y0)).0);
                     path d=(format!("M{at} {top}V{bottom}")) {}
-                    text x=(at) y=(bottom + 18.0) text-anchor="middle" { (short(tick)) }
+                    text x=(at) y=(bottom + 18.0) text-anchor="middle" { (beside(tick, x1 - x0)) }
                 }
                 @for tick in ticks(y0, y1, 6.0) {
                     @let at = format!("{:.1}", frame.place((x0, tick)).1);
                     path d=(format!("M{left} {at}H{right}")) {}
-                    text x=(left - 6.0) y=(at) dy="4" text-anchor="end" { (short(tick)) }
+                    text x=(left - 6.0) y=(at) dy="4" text-anchor="end" { (beside(tick, y1 - y0)) }
                 }
                 text x=((left + right) / 2.0) y="392" text-anchor="middle" { (x) }
                 text transform=(format!("translate(12 {}) rotate(-90)", (top + bottom) / 2.0)) text-anchor="middle" {
@@ -345,13 +337,5 @@ mod tests {
         let drawn = scatter(&[(1e9, 0.0, 0), (3.0, f64::NAN, 1)], &frame, "<b>", "y").into_string();
         assert!(drawn.contains("dots outside") && !drawn.contains("NaN") && !drawn.contains("<b>"), "{drawn}");
         assert_eq!(ticks(-1.0, 1.2, 5.0), [-1.0, -0.5, 0.0, 0.5, 1.0]);
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        assert_eq!(
-            [0.0, 0.01234, 12.34, 1234.0, 123456.0, 1e-5].map(short),
-            ["0", "0.0123", "12.3", "1234", "1.2e5", "1.0e-5"]
-        );
     }
 }

@@ -16,7 +16,8 @@
       const isNumber = head.classList.contains('number');
       const key = row => {
         const text = row.cells[column].textContent.trim();
-        const number = parseFloat(text);
+        // `≤ 0.03` and `< 1e-6` are sorted as the number.
+        const number = parseFloat(text.replace(/^[≤<] /, ''));
         return isNumber ? (Number.isNaN(number) ? null : number) : text;
       };
       const sort = () => {
@@ -116,7 +117,7 @@
     if (!Number.isFinite(value)) return '–';
     const size = Math.abs(value);
     if (size === 0) return '0';
-    if (size < 1e-3 || size >= 1e5) return value.toExponential(1);
+    if (size < 1e-3 || size >= 1e9) return value.toExponential(1);
     return String(Number(value.toFixed(Math.max(0, 2 - Math.floor(Math.log10(size))))));
   };
 

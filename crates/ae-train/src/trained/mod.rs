@@ -3,10 +3,16 @@
 //! All methods process rows in batches and return a [`Table`](crate::Table) that is produced part by part, so that data
 //! of any size can be processed.
 
+#[cfg(feature = "report")]
+mod cells;
 mod model;
 mod rows;
 mod table;
 
+#[cfg(feature = "report")]
+pub(crate) use self::cells::Cells;
+#[cfg(feature = "cli")]
+pub(crate) use self::rows::ALL_ROWS;
 pub use self::{
     model::{Reconstructed, Trained},
     rows::Which,

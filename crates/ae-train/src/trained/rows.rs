@@ -23,6 +23,10 @@ pub enum Which {
     All,
 }
 
+/// What is said of all rows of the run's own data.
+pub(crate) const ALL_ROWS: &str = "these are all rows that the run was trained and tested on, and the model is better on \
+                                   its training rows than on new ones: `--rows test` selects only the held-out ones";
+
 impl Trained {
     /// Rows to use the model on: those of `source` (every row, unless a part is requested), or those of the run's own
     /// data if there is no source. `read` overrides how the run reads files.
@@ -57,7 +61,10 @@ impl Trained {
                      rows with `--data`"
                 )));
             }
-            return if which == Which::All { all_rows(sets) } else { self.part_of_own(sets, which) };
+            return match which {
+                Which::All => Ok(all_rows(sets)?.with_note(ALL_ROWS)),
+                which => self.part_of_own(sets, which),
+            };
         };
         let sets = self.open(source, read)?;
         self.choose(sets, which)
@@ -112,11 +119,8 @@ impl Trained {
             Which::Unseen | Which::All => {
                 let is_own = fingerprint(&sets)? == self.schema.fingerprint;
                 let mut rows = all_rows(sets)?;
-                if is_own && which == Which::Unseen {
-                    rows = rows.with_note(
-                        "these are all rows that the run was trained and tested on: `--rows test` selects only the \
-                         held-out ones",
-                    );
+                if is_own {
+                    rows = rows.with_note(ALL_ROWS);
                 }
                 Ok(rows)
             }

@@ -18,6 +18,7 @@ use crate::{
     },
     compare::{Line, compare},
     device::{self, Available},
+    digits::rounding_error,
 };
 
 /// What to compare.
@@ -183,7 +184,7 @@ fn table(lines: &[Line], data: &str, has_bold: bool) -> String {
 /// Four digits or so.
 pub(super) fn short(value: f64) -> String {
     match value.abs() {
-        0.0 => "0".to_string(),
+        _ if let Some(text) = rounding_error(value) => text.to_string(),
         size if !(1e-4..1e5).contains(&size) => format!("{value:.1e}"),
         size if size < 0.1 => format!("{value:.5}"),
         size if size < 10.0 => format!("{value:.3}"),

@@ -16,6 +16,7 @@ use crate::{
         output::{print, shown},
         table::Table,
     },
+    digits::ROUNDING,
 };
 
 /// Columns that are described one by one; of more, the first.
@@ -226,12 +227,13 @@ impl Description {
         match (&self.columns, &self.values) {
             (Some(columns), _) => text += &format!("\n{}", table(columns, self.rows)),
             (None, Some(all)) => {
+                let span = all.max - all.min;
                 let share = 100.0 * all.missing as f64 / (all.missing as f64 + all.count);
                 text += &format!(
                     "values from {} to {}, mean {}, {share:.1}% missing\n",
-                    short(all.min),
-                    short(all.max),
-                    short(all.mean())
+                    short(all.min, span),
+                    short(all.max, span),
+                    short(all.mean(), span)
                 );
             }
             (None, None) => {}
@@ -257,7 +259,7 @@ fn table(columns: &[Column], rows: usize) -> String {
             _ if column.is_empty => table.row_with(first, "empty"),
             _ if cells.min == cells.max => table.row_with(first, &format!("constant: {}", cells.min)),
             _ => {
-                let values = [cells.min, cells.mean(), cells.max].map(short);
+                let values = [cells.min, cells.mean(), cells.max].map(|value| short(value, cells.max - cells.min));
                 table.row(first.into_iter().chain(values));
             }
         }
@@ -346,10 +348,12 @@ fn cells(rows: &Rows) -> Result<Vec<Cells>> {
     Ok(cells)
 }
 
-/// Five digits or so.
-fn short(value: f64) -> String {
+/// Five digits or so of a value in a column of this span; what is a rounding error beside it is 0.
+fn short(value: f64, span: f64) -> String {
     let size = value.abs();
-    if value == 0.0 || (1e-3..1e7).contains(&size) {
+    if size < ROUNDING * span {
+        "0".to_string()
+    } else if value == 0.0 || (1e-3..1e7).contains(&size) {
         let digits = if size >= 1000.0 { 1 } else { 4 };
         let text = format!("{value:.digits$}");
         text.trim_end_matches('0').trim_end_matches('.').to_string()

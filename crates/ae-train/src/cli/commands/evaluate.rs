@@ -13,6 +13,7 @@ use crate::{
         output::{print, shown, warn},
         table::Table,
     },
+    digits::fixed,
     evaluation::ReconstructionErrors as Figures,
     evaluation::{Accuracies, DictionaryMeasures, Evaluation},
 };
@@ -100,7 +101,7 @@ fn dictionary(of: &DictionaryMeasures) -> String {
 fn copying(evaluation: &Evaluation) -> String {
     let mut copies = table(["copying meter", "mse", "fvu", "fvu of PCA"], 12);
     for of in &evaluation.copying {
-        let cells = [format!("{:.6}", of.mse), format!("{:.4}", of.fvu), format!("{:.4}", of.fvu_pca)];
+        let cells = [fixed(of.mse, 6), fixed(of.fvu, 4), fixed(of.fvu_pca, 4)];
         copies.row(std::iter::once(of.what.clone()).chain(cells));
     }
     format!(
@@ -113,12 +114,7 @@ fn text(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool)
     let rows = format!("on {} rows", evaluation.rows);
     let mut errors = table([rows.as_str(), "mse", "sse", "fvu"], 12);
     let mut row = |name: &str, figures: &Figures| {
-        errors.row([
-            name.to_string(),
-            format!("{:.6}", figures.mse),
-            format!("{:.4}", figures.sse),
-            format!("{:.4}", figures.fvu),
-        ]);
+        errors.row([name.to_string(), fixed(figures.mse, 6), fixed(figures.sse, 4), fixed(figures.fvu, 4)]);
     };
     row(&format!("{variant} ({code_dim})"), &evaluation.errors.model);
     row(&format!("PCA ({})", evaluation.pca_components), &evaluation.errors.pca);
@@ -175,7 +171,7 @@ fn text(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool)
         let levels: Vec<String> = points.iter().map(|point| point.level.to_string()).collect();
         let mut curve = table(std::iter::once(what).chain(levels.iter().map(String::as_str)), 10);
         let cells = |name: String, of: &dyn Fn(usize) -> f64| {
-            std::iter::once(name).chain((0..points.len()).map(|index| format!("{:.5}", of(index)))).collect::<Vec<_>>()
+            std::iter::once(name).chain((0..points.len()).map(|index| fixed(of(index), 5))).collect::<Vec<_>>()
         };
         curve.row(cells(format!("{variant}, mse"), &|index| points[index].mse));
         curve.row(cells("PCA, mse".to_string(), &|index| points[index].pca));
@@ -207,7 +203,7 @@ fn text(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool)
         columns.sort_by(|a, b| b.mse.total_cmp(&a.mse));
         let mut errors = table(["error by column", "mse", "PCA", "the mean"], 12);
         for column in columns.iter().take(COLUMNS) {
-            let cells = [column.mse, column.pca, column.mean].map(|error| format!("{error:.6}"));
+            let cells = [column.mse, column.pca, column.mean].map(|error| fixed(error, 6));
             errors.row(std::iter::once(column.name.clone()).chain(cells));
         }
         text += &format!("\n{}", shown(&errors));

@@ -23,6 +23,7 @@ use crate::{
         json::document,
         output::{self, status, warn},
     },
+    digits::fixed,
     impute::Filled,
 };
 
@@ -58,7 +59,7 @@ fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
     if rows.rows == RowsChoice::Unseen {
         rows.rows = RowsChoice::All;
     }
-    let used = super::use_run(&rows, registry)?;
+    let used = super::use_rows(&rows, registry)?;
     let trained = &used.trained;
     trained.check_imputes()?;
     // What can be measured: values that are there, of rows that were not trained on, where such are known.
@@ -145,14 +146,14 @@ fn run(args: &ImputeArgs, registry: &Registry) -> Result<()> {
         output::note(&format!("{} left blank: {}", filled.left, why.join(", ")));
     }
     status(&format!(
-        "held-out check on {} rows, {:.0}% of their values hidden: mse {:.5}, PCA ({}) {:.5}, the mean {:.5} (units of \
+        "held-out check on {} rows, {:.0}% of their values hidden: mse {}, PCA ({}) {}, the mean {} (units of \
          the scaled data, `ae explain mse`); the report has it by column",
         unseen.as_ref().map_or("the same", |_| "the run's test"),
         100.0 * measured.hidden,
-        measured.mse,
+        fixed(measured.mse, 5),
         measured.pca_components,
-        measured.pca,
-        measured.mean
+        fixed(measured.pca, 5),
+        fixed(measured.mean, 5)
     ));
     if measured.mse > measured.mean.min(measured.pca) {
         let advice = match trained.config.variant.as_str() {

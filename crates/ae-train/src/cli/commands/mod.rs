@@ -26,7 +26,7 @@ mod variants;
 
 use std::path::Path;
 
-use crate::{Config, Error, Result, Run, Trained, config::Layers, results::Table};
+use crate::{Config, Error, Result, Run, Trained, config::Layers, results::Table, trained::ALL_ROWS};
 use ae_data::{
     Dataset, Options, Unknown,
     sink::{self, Shape, Writer},
@@ -181,8 +181,8 @@ fn header(file: &FileArgs) -> Option<bool> {
 }
 
 /// Says on standard error what was guessed, left out or is doubtful.
-fn note(notes: &[String]) {
-    notes.iter().for_each(|note| output::note(note));
+fn note<'a>(notes: impl IntoIterator<Item = &'a String>) {
+    notes.into_iter().for_each(|note| output::note(note));
 }
 
 /// A run, opened to be used on rows.
@@ -202,7 +202,15 @@ fn say_source(run: &Run) {
     }
 }
 
+/// A run and rows to use it on. Says where the rows include those that it was trained on.
 fn use_run(args: &RowsArgs, registry: &Registry) -> Result<Used> {
+    let used = use_rows(args, registry)?;
+    note(used.rows.rows().notes.iter().filter(|note| *note == ALL_ROWS));
+    Ok(used)
+}
+
+/// The same, and says nothing about training rows.
+fn use_rows(args: &RowsArgs, registry: &Registry) -> Result<Used> {
     let run = Run::open_with(&args.run, registry)?;
     if args.data.is_none() {
         say_source(&run);
@@ -226,7 +234,7 @@ fn use_run(args: &RowsArgs, registry: &Registry) -> Result<Used> {
     detail(&format!("{} rows of {source} with {} features are read", rows.len(), rows.rows().width()));
     // What the run's own data made it guess was said when it was trained.
     if args.data.is_some() {
-        note(&rows.rows().notes);
+        note(rows.rows().notes.iter().filter(|note| *note != ALL_ROWS));
     }
     Ok(Used { run, trained, rows })
 }

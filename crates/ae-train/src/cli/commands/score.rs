@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::save;
 use crate::{
     Error, Result,
-    anomaly::{Detection, Tally, Worst, normal_by_name, normal_class},
+    anomaly::{Detection, Detector, Reason, Tally, Worst, normal_by_name, normal_class},
     auroc::Ranking,
     cli::{
         args::{RowsArgs, within},
@@ -175,7 +175,7 @@ fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
         )),
     }
     if !mode().quiet {
-        say_table(&worst(&tally.worst, trained, rows)?);
+        say_table(&worst(&tally.worst, &detector, trained, rows)?);
     }
     if summary.without_score > 0 {
         note(&format!("{} of the rows have no value, and so no score", summary.without_score));
@@ -222,18 +222,19 @@ fn run(args: &ScoreArgs, registry: &Registry) -> Result<()> {
 const MARGIN: f64 = 0.01;
 
 /// The rows with the highest scores, and the columns that make them so.
-fn worst(worst: &[Worst], trained: &Trained, rows: &Dataset) -> Result<Table> {
+fn worst(worst: &[Worst], detector: &Detector, trained: &Trained, rows: &Dataset) -> Result<Table> {
     let chosen = rows.select(worst.iter().map(|worst| worst.row).collect());
     let (names, labels) = (row_names(&chosen)?, row_labels(&chosen));
-    let columns = trained.columns();
-    let mut table = Table::new(["most anomalous rows", "label", "columns that score highest", "score"]).left(3);
-    for ((worst, name), label) in worst.iter().zip(names).zip(labels) {
-        let reason = |(column, _): &(usize, f64)| columns[*column].name.as_str();
-        let reasons = match trained.schema.geometry {
-            Some(_) => String::new(),
-            None => worst.columns.iter().map(reason).collect::<Vec<_>>().join(", "),
-        };
-        table.row([name, label.unwrap_or_default(), reasons, format!("{:.4}", worst.score)]);
+    let columns: Vec<_> = worst.iter().map(|worst| worst.columns.clone()).collect();
+    let (reasons, what) = match trained.schema.geometry {
+        Some(_) => (vec![Vec::new(); worst.len()], ""),
+        None => (detector.reasons(trained, &chosen, &columns)?, "columns that score highest: value (reconstruction)"),
+    };
+    let mut table = Table::new(["most anomalous rows", "label", "score", what]).left(2).left_last();
+    for (((worst, name), label), reasons) in worst.iter().zip(names).zip(labels).zip(reasons) {
+        let reason = |reason: &Reason| format!("{} {} ({})", reason.column, reason.value, reason.expected);
+        let reasons = reasons.iter().map(reason).collect::<Vec<_>>().join(", ");
+        table.row([name, label.unwrap_or_default(), format!("{:.4}", worst.score), reasons]);
     }
     Ok(table)
 }

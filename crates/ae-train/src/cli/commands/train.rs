@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use ae_model::{
     Activation, Registry,
     code::{BatchTopKConfig, JumpReluConfig, LifetimeConfig, TopKConfig},
+    network::{Network, NormKind},
     penalty::{KlRate, L1},
 };
 use burn::train::Interrupter;
@@ -27,6 +28,7 @@ use crate::{
         terminal::Terminal,
     },
     device::{self, Found},
+    digits::fixed,
     evaluation::ReconstructionErrors as Figures,
     run::Learned,
     run_folder::Summary,
@@ -134,7 +136,7 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     if !args.json {
         print(&table(&summary))?;
     }
-    if let Some(warning) = dead_units(&summary, &run.config) {
+    if let Some(warning) = dead_units(&summary, &run.config, run.folder.schema()?.scaling.is_unit_range()) {
         warn(&warning);
     }
     detail("measured; writing the report");
@@ -214,12 +216,7 @@ pub fn document(run: &Run, summary: &Summary) -> Result<()> {
 pub fn table(summary: &Summary) -> String {
     let mut table = Table::new(["on the test rows", "mse", "sse", "fvu"]).at_least(24, 12);
     let mut row = |name: &str, figures: &Figures| {
-        table.row([
-            name.to_string(),
-            format!("{:.6}", figures.mse),
-            format!("{:.4}", figures.sse),
-            format!("{:.4}", figures.fvu),
-        ]);
+        table.row([name.to_string(), fixed(figures.mse, 6), fixed(figures.sse, 4), fixed(figures.fvu, 4)]);
     };
     row(&format!("{} ({})", summary.variant, summary.code_dim), &summary.test.model);
     row(&format!("PCA ({})", summary.components()), &summary.test.pca);
@@ -259,13 +256,25 @@ pub fn table(summary: &Summary) -> String {
 }
 
 /// What to do about units that are never active on the test rows, if they are more than one in twenty.
-fn dead_units(summary: &Summary, config: &Config) -> Option<String> {
+fn dead_units(summary: &Summary, config: &Config, is_unit_range: bool) -> Option<String> {
     let dead = summary.code.dead_units;
     if dead * 20 <= summary.code_dim {
         return None;
     }
     let model = &config.model;
     let mut advice = Vec::new();
+    let is_relu = model.code.activation() == Activation::Relu;
+    let is_plain = match &model.network {
+        Network::Mlp(network) => !network.hidden.is_empty() && !network.tied && network.norm == NormKind::None,
+        Network::Conv(network) => network.norm == NormKind::None,
+        Network::Dictionary(_) => false,
+    };
+    // Where nothing that a unit reads is negative, one whose weights mostly are is never active.
+    if is_relu && is_plain {
+        advice.push("normalize the layers in front of it with `model.network.norm=batch`".to_string());
+    } else if is_unit_range && (is_relu || model.is_sparse()) && !model.reconstruction.reads_logits() {
+        advice.push("center the data with `data.scaling=centered`".to_string());
+    }
     if let Some(l1) = model.penalty.get::<L1>() {
         advice.push(format!("lower `model.penalty.l1.weight` (now {})", l1.weight));
     }
@@ -284,7 +293,7 @@ fn dead_units(summary: &Summary, config: &Config) -> Option<String> {
     if let Some(lifetime) = model.code.get::<LifetimeConfig>() {
         advice.push(format!("raise `model.code.rate` (now {})", lifetime.rate));
     }
-    if model.code.activation() == Activation::Relu {
+    if is_relu {
         advice.push(format!("lower `training.learning_rate` (now {})", config.training.learning_rate));
     }
     advice.push(format!("or lower `model.code_dim` (now {})", summary.code_dim));

@@ -5,10 +5,11 @@ use maud::{Markup, html};
 use super::{Content, SHOWN, bar, image, sortable, svg};
 use crate::{
     Result,
+    digits::short,
     evaluation::{Activations, Atoms, DENSE},
     report::{
         material::{Material, singles},
-        plot::{self, short},
+        plot,
     },
     results::{row_labels, row_names},
 };

@@ -8,10 +8,11 @@ use crate::{
     Result,
     auroc::quantile,
     baseline::Pca,
+    digits::short,
     report::{
         material::{Material, singles},
         measure::{jacobian_at_mean, matrix, spectrum, spread},
-        plot::{self, short},
+        plot,
     },
 };
 use ae_model::Code;

@@ -6,12 +6,12 @@ use maud::{Markup, html};
 use super::{Content, bar, image, sortable};
 use crate::{
     Result,
+    digits::{fixed, short},
     evaluation::ColumnError,
     evaluation::ReconstructionErrors as Figures,
     report::{
         material::{Material, Purpose},
         measure::errors_on,
-        plot::short,
     },
 };
 
@@ -75,9 +75,9 @@ pub fn measured(material: &Material) -> Result<Option<Content>> {
         html! {
             tr class=[ours.then_some("ours")] {
                 th { (name) }
-                td.number { (format!("{:.6}", of.mse)) }
-                td.number { (format!("{:.4}", of.sse)) }
-                td.number { (format!("{:.4}", of.fvu)) }
+                td.number { (fixed(of.mse, 6)) }
+                td.number { (fixed(of.sse, 4)) }
+                td.number { (fixed(of.fvu, 4)) }
             }
         }
     };

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use super::{COLUMNS, Content, code::Plane, legend};
 use crate::{
     Result,
+    digits::short,
     report::{
         decoder::{embed, pack},
         material::Material,
         measure::spread,
-        plot::{self, Frame, short},
+        plot::{self, Frame},
     },
     results::{row_labels, row_names},
 };
@@ -192,7 +193,7 @@ fn of_rows(material: &Material, positions: &[usize]) -> Result<Value> {
             data["pixels"] = json!(STANDARD.encode(small.iter().map(shade).collect::<Vec<u8>>()));
         }
         None => {
-            let cells = material.cells(&values)?;
+            let cells = material.trained.cells_read(&rows)?;
             let shown = cells.len().min(COLUMNS);
             let names = material.trained.columns().into_iter().take(shown).map(|column| column.name);
             data["columns"] = json!(names.collect::<Vec<_>>());

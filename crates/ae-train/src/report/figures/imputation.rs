@@ -6,11 +6,11 @@ use maud::html;
 use super::{COLUMNS, Content, bar, sortable};
 use crate::{
     Result,
+    digits::short,
     impute::HELD_OUT,
     report::{
         material::{Material, Purpose},
         measure::{FilledColumn, filled_columns},
-        plot::short,
     },
     results::row_names,
 };
@@ -72,7 +72,7 @@ pub fn filled(material: &Material) -> Result<Option<Content>> {
         return Ok(None);
     }
     let rows = material.some.select(chosen);
-    let known = material.cells(&material.values(&rows)?)?;
+    let known = trained.cells_read(&rows)?;
     let imputed = trained.imputed(&rows)?;
     let names = row_names(&rows)?;
     let columns = trained.columns();

@@ -19,7 +19,7 @@ use super::{
     material::{Material, Purpose},
     plot,
 };
-use crate::Result;
+use crate::{Result, digits::short};
 
 /// Rows that are shown in figures of single rows.
 const SHOWN: usize = 12;
@@ -84,6 +84,40 @@ pub const FIGURES: &[Figure] = &[
     ("settings", "Settings", training::settings),
 ];
 
+/// The figures that a page does not begin with, by what they are about: each group is folded. A figure in none of them
+/// stands in the last.
+pub const GROUPS: &[(&str, &[&str])] = &[
+    (
+        "Errors by column, pixel and row",
+        &["scores", "anomalous", "columns", "pixels", "best", "worst", "reconstructions"],
+    ),
+    (
+        "The code and its units",
+        &[
+            "dictionary",
+            "density",
+            "atoms",
+            "code",
+            "plane",
+            "decoder",
+            "encoder",
+            "activations",
+            "units",
+            "jacobian",
+            "classes",
+            "samples",
+        ],
+    ),
+    ("Noise, missing values and other data", &["noise", "missing", "imputation", "filled", "copying"]),
+    ("Training and settings", &["loss", "settings"]),
+    ("More figures", &[]),
+];
+
+/// The place of a figure's group in [`GROUPS`].
+pub fn group(id: &str) -> usize {
+    GROUPS.iter().position(|(_, ids)| ids.contains(&id)).unwrap_or(GROUPS.len() - 1)
+}
+
 impl Purpose {
     /// The figures that a page begins with.
     pub fn first(self) -> &'static [&'static str] {
@@ -92,6 +126,7 @@ impl Purpose {
             Self::Imputation => &["imputation", "missing", "filled", "measured", "code"],
             Self::Images => &["measured", "reconstructions", "code"],
             Self::Dictionary => &["measured", "dictionary", "density", "atoms"],
+            Self::Sparse => &["measured", "decoder", "units", "activations", "reconstructions", "code"],
             Self::Table => &["measured", "columns", "loss", "code", "reconstructions"],
         }
     }
@@ -160,7 +195,7 @@ fn sortable(heads: &[&str], texts: &[usize], rows: Markup) -> Markup {
 /// A number in a cell with a bar behind it, as long as its share of `most`.
 fn bar(value: f64, most: f64) -> Markup {
     let share = if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 };
-    let shown = if value.is_nan() { "–".to_string() } else { plot::short(value) };
+    let shown = if value.is_nan() { "–".to_string() } else { short(value) };
     let share = if share.is_nan() { 0.0 } else { share };
     html! { td.number.bar style=(format!("--share:{:.1}%", 100.0 * share)) { (shown) } }
 }

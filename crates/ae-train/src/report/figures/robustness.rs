@@ -5,10 +5,11 @@ use maud::html;
 use super::{Content, legend, sortable, svg};
 use crate::{
     Result,
+    digits::short,
     evaluation::Point,
     report::{
         material::Material,
-        plot::{self, Series, short},
+        plot::{self, Series},
     },
 };
 

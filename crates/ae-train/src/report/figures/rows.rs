@@ -6,12 +6,13 @@ use maud::{Markup, html};
 use super::{COLUMNS, Content, SHOWN, image};
 use crate::{
     Result,
+    digits::short,
     report::{
         material::{Material, singles},
         measure::by_error,
-        plot::short,
     },
     results::row_names,
+    trained::Cells,
 };
 
 /// Rows of a table that are shown.
@@ -30,15 +31,15 @@ pub fn strips(material: &Material, geometry: Geometry, lines: &[(&str, &[f32])])
     }
 }
 
-/// Rows of a table, each above its reconstructions.
+/// Rows of a table, the first of `lines`, each above its reconstructions.
 fn table(material: &Material, rows: &Dataset, lines: &[(&str, &[f64])]) -> Result<Markup> {
     let columns = material.trained.columns();
     let names = row_names(rows)?;
-    let frames = lines.iter().map(|line| material.cells(line.1)).collect::<Result<Vec<_>>>()?;
+    // The first line is the rows themselves, which may hold a level that training did not have.
+    let reconstructed = lines[1..].iter().map(|line| material.trained.cells(line.1));
+    let frames: Vec<Cells> = std::iter::once(material.trained.cells_read(rows)?).chain(reconstructed).collect();
     let shown = columns.len().min(COLUMNS);
-    let cell = |frame: &[Vec<Option<String>>], column: usize, row: usize| {
-        frame[column][row].clone().unwrap_or_else(|| "–".to_string())
-    };
+    let cell = |frame: &Cells, column: usize, row: usize| frame[column][row].clone().unwrap_or_else(|| "–".to_string());
     Ok(html! {
         div.scroll {
             table {

@@ -5,10 +5,12 @@ use maud::{Markup, html};
 use super::{Content, SHOWN, legend, rows::strips, sortable, svg};
 use crate::{
     Result,
+    anomaly::{Detector, Reason, odd_columns},
     auroc::{Ranking, quantile},
+    digits::short,
     report::{
         material::{Material, Purpose, singles},
-        plot::{self, Series, short},
+        plot::{self, Series},
         ranked::Ranked,
     },
     results::{row_labels, row_names},
@@ -18,8 +20,6 @@ use crate::{
 const IN_SIGHT: f64 = 0.95;
 /// Rows in the list of anomalous rows.
 const LISTED: usize = 15;
-/// Columns that are named for each of them.
-const NAMED: usize = 3;
 
 pub fn histogram(material: &Material) -> Result<Option<Content>> {
     let all: Vec<f64> = material.scores.rows.iter().copied().filter(|score| !score.is_nan()).collect();
@@ -150,19 +150,17 @@ pub fn anomalous(material: &Material) -> Result<Option<Content>> {
         return Ok(None);
     }
     let rows = material.some.select(positions.iter().map(|&position| material.some.indices()[position]).collect());
-    let (inputs, outputs) = (material.values(&rows)?, material.reconstructed(&rows)?);
+    let (detector, columns) = (&material.detector, material.trained.columns().len());
     let (names, labels) = (row_names(&rows)?, row_labels(&rows));
     let is_labeled = labels.iter().any(Option::is_some);
-    let [read, made] = [material.cells(&inputs)?, material.cells(&outputs)?];
-    let columns = material.trained.columns();
     let normal = material.trained.schema.normal.as_ref();
-    let reasons = |index: usize, position: usize| {
-        let scores = &material.scores.columns[position * columns.len()..(position + 1) * columns.len()];
-        let mut order: Vec<usize> = (0..columns.len()).filter(|&column| !scores[column].is_nan()).collect();
-        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-        order.truncate(NAMED);
-        let cell = |cells: &[Vec<Option<String>>], column: usize| cells[column][index].clone().unwrap_or_default();
-        order.into_iter().map(|column| (column, cell(&read, column), cell(&made, column))).collect::<Vec<_>>()
+    let scores = |position: usize| &material.scores.columns[position * columns..(position + 1) * columns];
+    let reasons = match geometry {
+        Some(_) => Vec::new(),
+        None => {
+            let chosen: Vec<_> = positions.iter().map(|&position| odd_columns(scores(position))).collect();
+            detector.reasons(&material.trained, &rows, &chosen)?
+        }
     };
     let lines = html! {
         @for (index, &position) in positions.iter().enumerate() {
@@ -175,11 +173,11 @@ pub fn anomalous(material: &Material) -> Result<Option<Content>> {
                     }
                 }
                 td.number { (short(score)) }
-                td.number { (short(material.detector.p_value(score))) }
-                @if geometry.is_none() {
+                td.number { (p_value(detector, score)) }
+                @if let Some(reasons) = reasons.get(index) {
                     td.reasons {
-                        @for (column, read, made) in reasons(index, position) {
-                            span { b { (columns[column].name) } " " (read) small { " (" (made) ")" } }
+                        @for Reason { column, value, expected } in reasons {
+                            span { b { (column) } " " (value) small { " (" (expected) ")" } }
                         }
                     }
                 }
@@ -199,6 +197,7 @@ pub fn anomalous(material: &Material) -> Result<Option<Content>> {
     }
     let body = html! {
         @if let Some(geometry) = geometry {
+            @let (inputs, outputs) = (material.values(&rows)?, detector.reconstructions(&material.trained, &rows)?);
             (strips(material, geometry, &[("input", &singles(&inputs)), ("reconstruction", &singles(&outputs))]))
         }
         (sortable(&heads, &texts, lines))
@@ -207,10 +206,41 @@ pub fn anomalous(material: &Material) -> Result<Option<Content>> {
         Some(_) => "",
         None => " Rows are counted from 0 in their file.",
     };
-    let note = format!(
+    let mut note = format!(
         "The highest of {} scores. The p-value is the chance that a row like the validation rows scores as \
          high.{counted}",
         material.scores.rows.len()
     );
+    let held_out = detector.held_out.len();
+    if positions.iter().any(|&position| is_beyond(detector, material.scores.rows[position])) {
+        note += &format!(
+            " None of the {held_out} validation rows scores as high as those with {}: that is 1/({held_out} + 1), and \
+             only more validation rows could tell how much less likely they are.",
+            least_p_value(detector)
+        );
+    }
+    if geometry.is_none() {
+        note += " The reconstruction is the one that the score is measured by";
+        note += match material.trained.config.model.corruption.is_none() {
+            true => "",
+            false => ", the mean over noisy copies of the row",
+        };
+        note += "; of a category it is the most probable level. A column that is reconstructed well is named if the \
+                 row lies far from every training row along it.";
+    }
     Ok(Some(Content::new(body, note).wide()))
+}
+
+/// Whether a score is higher than that of every validation row.
+fn is_beyond(detector: &Detector, score: f64) -> bool {
+    detector.held_out.last().is_none_or(|highest| score > *highest)
+}
+
+/// The p-value of a score as a cell: the least that the validation rows can tell is a bound.
+fn p_value(detector: &Detector, score: f64) -> String {
+    if is_beyond(detector, score) { least_p_value(detector) } else { short(detector.p_value(score)) }
+}
+
+fn least_p_value(detector: &Detector) -> String {
+    format!("≤ {}", short(1.0 / (detector.held_out.len() + 1) as f64))
 }
