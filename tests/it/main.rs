@@ -13,6 +13,7 @@ mod golden;
 #[cfg(unix)]
 mod guide;
 mod hostile;
+mod known_features;
 mod library;
 mod own_parts;
 mod page;

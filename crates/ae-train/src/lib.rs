@@ -49,6 +49,7 @@
 //! | [`run`], [`run_folder`] | a run and the files of its folder |
 //! | [`trained`], [`results`] | encoding, decoding and reconstructing rows, as tables |
 //! | [`baseline`], [`evaluation`], [`probe`], [`knn`], [`image_quality`], [`likelihood`] | evaluation, with baselines |
+//! | [`known_features`] | data of known features, and how much of them a dictionary has found |
 //! | [`anomaly`], [`auroc`] | anomaly scores, and how well they separate anomalies |
 //! | [`impute`] | filling in missing values |
 //! | [`generate`], [`mixture`], [`sample_quality`] | new rows, and their quality |
@@ -87,6 +88,7 @@ pub mod history;
 pub mod image_quality;
 pub mod impute;
 pub mod knn;
+pub mod known_features;
 pub mod learner;
 pub mod likelihood;
 mod matrix;
