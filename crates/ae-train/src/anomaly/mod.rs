@@ -30,14 +30,14 @@ mod table;
 mod tally;
 
 #[cfg(feature = "report")]
-pub(crate) use self::reasons::Reason;
+pub(crate) use self::reasons::{Reason, odd_columns};
 pub use self::{
     copies::COPIES,
     detector::{Detector, FALSE_ALARMS, Scores},
     scorer::{NEAREST, NEIGHBOR},
     tally::{Detection, Tally, WORST, Worst},
 };
-pub(crate) use self::{fit::kept_rows, reasons::odd_columns, reference::Reference};
+pub(crate) use self::{fit::kept_rows, reference::Reference};
 pub use crate::{
     baseline::PCA_SHARE,
     config::{normal_by_name, normal_class},

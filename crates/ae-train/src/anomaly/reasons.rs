@@ -1,8 +1,11 @@
 //! The columns that make a row anomalous, with what they hold and what the model expected there.
 
+#[cfg(feature = "report")]
 use ae_data::Dataset;
 
+#[cfg(feature = "report")]
 use super::detector::Detector;
+#[cfg(feature = "report")]
 use crate::{Result, trained::Trained};
 
 /// Columns that are named of a row, at most.
