@@ -81,7 +81,7 @@ def main():
     parser.add_argument("--l0", type=float, default=0.1, help="coefficient of jumprelu")
     parser.add_argument("--methods", default="all")
     parser.add_argument("--folders", nargs="*", default=[])
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     of = lambda name: torch.from_numpy(np.load(os.path.join(given.folder, name)))
