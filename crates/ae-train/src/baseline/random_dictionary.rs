@@ -13,7 +13,7 @@ pub const RANDOM_ROWS: usize = 512;
 
 /// The errors of reconstructing `rows` minus `mean` by a dictionary of `units` random directions. Each row uses the `k`
 /// whose products with it are the largest in magnitude, with the coefficients of least squares. At most 512 rows are
-/// measured, spread evenly. None if values are missing, or if `k` is at least the width of a row, which so many atoms
+/// measured, spread evenly. None if values are missing, or if `k` is more than the width of a row, which so many atoms
 /// reconstruct exactly.
 ///
 /// # Errors
@@ -22,7 +22,7 @@ pub fn random_dictionary(rows: Matrix, mean: &[f64], units: usize, k: usize, see
     let width = rows.width;
     let step = rows.count().div_ceil(RANDOM_ROWS).max(1);
     let chosen: Vec<&[f32]> = rows.values.chunks_exact(width).step_by(step).collect();
-    if k >= width || chosen.is_empty() || chosen.iter().any(|row| row.iter().any(|value| value.is_nan())) {
+    if k > width || chosen.is_empty() || chosen.iter().any(|row| row.iter().any(|value| value.is_nan())) {
         return Ok(None);
     }
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
