@@ -184,7 +184,7 @@ fn everything_is_measured_beside_pca() {
 #[test]
 fn the_page_needs_nothing_else_and_holds_every_figure() {
     let page = fs::read_to_string(runs().join("digits/report.html")).unwrap();
-    let elsewhere = ["columns", "roc", "recall", "anomalous", "imputation", "filled"];
+    let elsewhere = ["columns", "roc", "recall", "anomalous", "imputation", "filled", "dictionary", "density", "atoms"];
     for (id, ..) in ae_train::report::figures::FIGURES.iter().filter(|(id, ..)| !elsewhere.contains(id)) {
         assert!(page.contains(&format!("<figure id=\"{id}\"")), "{id}");
     }

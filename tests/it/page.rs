@@ -480,7 +480,11 @@ fn the_page_of_a_dictionary_shows_its_units() {
     let shown: f64 = between(unit, ", largest ", ". ").parse().unwrap();
     assert!((shown - most).abs() <= 0.005 * most, "{shown} for {most}");
     // What says nothing about a dictionary is not drawn, and what it cannot do is refused.
-    assert!(!page.contains("id=\"imputation\"") && !page.contains("id=\"scores\"") && page.contains("id=\"density\""));
+    assert!(
+        !page.contains("id=\"imputation\"")
+            && !page.contains("id=\"scores\"")
+            && ["dictionary", "density", "atoms"].iter().all(|id| page.contains(&format!("id=\"{id}\"")))
+    );
     let refused = |args: &[&str], wanted: &str| {
         let output = ae(here, args);
         let said = text(&output.stderr);
