@@ -97,8 +97,9 @@ impl Data {
         if config.model.network.is_dictionary() && rows.encoding().is_none() && config.data.max_norm.is_none() {
             let (outliers, of) = split.norm_outliers()?;
             if outliers > 0 {
+                let sampled = if of < split.train.len() { "sampled " } else { "" };
                 notes.push(format!(
-                    "{outliers} of {of} training rows have a norm of more than {OUTLIER} times the median: \
+                    "{outliers} of {of} {sampled}training rows have a norm of more than {OUTLIER} times the median: \
                      `--max-norm {OUTLIER}` leaves such rows out"
                 ));
             }

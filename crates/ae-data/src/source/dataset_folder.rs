@@ -247,7 +247,8 @@ impl Lists {
             other => return Err(format!("has values of type {other}, which are not floating-point numbers")),
         };
         if let Some(index) = values.first_infinite() {
-            return Err(format!("holds an infinite value, at position {} of a row", index % width));
+            let (row, column) = (index / width, index % width);
+            return Err(format!("holds an infinite value in row {row} of a batch, column {column} (both from 0)"));
         }
         Ok(Self { values, width })
     }

@@ -26,8 +26,8 @@ impl Split {
         })
     }
 
-    /// The number of training rows, among at most 20,000 of them, with a norm of more than [`OUTLIER`] times the median,
-    /// and how many were looked at.
+    /// How many training rows have a norm of more than [`OUTLIER`] times the median, and how many rows were looked at:
+    /// at most 20,000, spread evenly.
     ///
     /// # Errors
     /// As [`norm_limit`](Self::norm_limit).
@@ -62,8 +62,9 @@ impl Split {
             *part = part.select(kept);
         }
         self.notes.push(format!(
-            "left out of every part: {} with a norm above {limit:.4}, {times} times the median",
-            counted(left_out, "row")
+            "left out of every part: {} with a norm above {limit:.4}, {times} times the median of {}",
+            counted(left_out, "row"),
+            counted(self.train.indices().len().min(SAMPLED), "training row")
         ));
         Ok(self)
     }

@@ -72,8 +72,8 @@ pub(super) fn scores(y: &Tensor<2>, lengths: Option<&Tensor<1>>) -> Tensor<2> {
     }
 }
 
-/// A number of units that falls linearly from `from` to `to` over the fraction `over` of the training, when the fraction
-/// `progress` is done. It is always `to` if that is not less than `from`.
+/// A number of units that falls linearly from `from` to `to` over the fraction `over` of the training, when the
+/// fraction `progress` is done. It is always `to` if that is not less than `from`.
 pub(super) fn annealed(from: f64, to: f64, over: f64, progress: f64) -> f64 {
     to + (from - to).max(0.0) * (1.0 - (progress / over).min(1.0))
 }

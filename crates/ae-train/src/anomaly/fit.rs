@@ -36,8 +36,9 @@ pub(crate) fn kept_rows(features: usize) -> usize {
 impl Detector {
     /// Learns the usual errors and distances from training rows, and the distribution of scores from `held_out` rows:
     /// rows that nothing was fitted to, such as the validation rows. PCA and the mean are calibrated on the same rows.
-    /// It keeps at most 10,000 training rows to compare later rows with. The share of `false_alarms` becomes
-    /// `1 / (m + 1)` if `m` held-out rows are too few for a smaller share.
+    /// It keeps at most 10,000 training rows to compare later rows with, and uses at most 20,000 held-out rows, 4,096
+    /// of them for a dictionary, spread evenly. The share of `false_alarms` becomes `1 / (m + 1)` if `m` held-out rows
+    /// are too few for a smaller share.
     ///
     /// # Errors
     /// A device that fails, or a file that can no longer be read.

@@ -1,15 +1,12 @@
 //! Statistics of the code.
 
-use ae_data::{Batch, Batcher, Dataset, progress::Progress};
+use ae_data::{Batch, Dataset};
 use ae_model::{
     Autoencoder, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder,
     jacobian::Method,
     units::{has_bounds, units},
 };
-use burn::{
-    data::dataset::Dataset as _,
-    tensor::{Device, Tensor},
-};
+use burn::{data::dataset::Dataset as _, tensor::Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -63,28 +60,6 @@ pub(crate) const JACOBIAN_UP_TO: usize = 128;
 
 /// Number of rows on which the norm of the Jacobian is measured.
 const JACOBIAN_ROWS: usize = 2048;
-
-/// Statistics of the code of `model` on `dataset`.
-///
-/// # Errors
-/// A device that fails to return its results.
-pub fn code_statistics<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
-    model: &Autoencoder<E, D, C>,
-    dataset: &Dataset,
-    batcher: &Batcher,
-    device: &Device,
-) -> Result<CodeStatistics> {
-    let mut measured = Measuring::new(model, dataset);
-    let mut progress = Progress::new("measuring the code", dataset.len());
-    for start in (0..dataset.len()).step_by(BATCH) {
-        let end = dataset.len().min(start + BATCH);
-        progress.steps(end - start);
-        let batch = dataset.batch(start..end, batcher, device)?;
-        let code = model.encode_visible(batch.x.clone(), batch.observed.clone());
-        measured.add(start, &batch, &code)?;
-    }
-    Ok(measured.statistics())
-}
 
 /// The statistics of a code while it is measured, batch by batch.
 pub(super) struct Measuring<'a, E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> {

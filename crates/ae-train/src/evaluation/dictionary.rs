@@ -126,21 +126,19 @@ pub struct Atoms {
 }
 
 impl Trained {
-    /// The atoms of the model, if its decoder is a single layer without an activation.
+    /// The atoms of the model in the units of the data, if its decoder is a single layer without an activation.
     ///
     /// # Errors
     /// A device that fails.
     pub fn atoms(&self) -> Result<Option<Atoms>> {
-        use ae_model::Decode;
-        let weight = match (self.config.model.network.has_atoms(), self.model.decoder.first_weight()) {
-            (true, Some(weight)) => weight.val(),
-            _ => return Ok(None),
-        };
-        let [units, width] = weight.dims();
-        if units != self.config.model.code_dim {
-            return Ok(None);
+        let Some(atoms) = self.model.parts().atoms() else { return Ok(None) };
+        let (mut values, width) = (numbers(atoms)?, self.schema.d_input);
+        for atom in values.chunks_exact_mut(width) {
+            for (feature, value) in atom.iter_mut().enumerate() {
+                *value = (f64::from(*value) * self.schema.scaling.of(feature).1) as f32;
+            }
         }
-        Ok(Some(Atoms::new(numbers(weight)?, width)))
+        Ok(Some(Atoms::new(values, width)))
     }
 }
 
@@ -168,6 +166,11 @@ impl Atoms {
     /// The direction of the atom of a unit, with length 1.
     pub fn direction(&self, unit: usize) -> &[f32] {
         &self.directions[unit * self.width..(unit + 1) * self.width]
+    }
+
+    /// The directions of all atoms, `[units, features]`, row by row.
+    pub fn into_directions(self) -> Vec<f32> {
+        self.directions
     }
 
     /// The cosines between the atoms of `units` and the atoms of all units: `[units, all]`, row by row.

@@ -32,7 +32,7 @@ use self::reconstruction::{errors_of, feature_errors};
 pub use self::{
     activations::Activations,
     classes::{Accuracies, Classes},
-    code::{CodeStatistics, code_statistics, effective_rank},
+    code::{CodeStatistics, effective_rank},
     copying::Copying,
     curves::{Point, hide, imputation_mse, noise_sse},
     dictionary::{Atoms, DENSE, DictionaryMeasures},

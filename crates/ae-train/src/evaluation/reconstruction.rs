@@ -50,7 +50,7 @@ pub fn model_errors<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
 /// reconstructions, row by row.
 pub(crate) type Through<'a> = (Range<usize>, &'a Tensor<2>, &'a [f32]);
 
-/// Encodes and reconstructs all rows of `dataset`: the [statistics](super::code_statistics) of the code, after each
+/// Encodes and reconstructs all rows of `dataset`: the statistics of the code, after each
 /// batch has been shown to `visit`.
 ///
 /// # Errors

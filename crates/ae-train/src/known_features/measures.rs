@@ -153,22 +153,14 @@ pub fn agreement(dictionary: Matrix, codes: Matrix, features: Matrix, strengths:
     Ok(Agreement { mcc: matched(dictionary, features)?.mean(), uniqueness, precision, recall, f1, accuracy })
 }
 
-/// The directions of a model's units in the units of the data, `[code_dim, features]` row by row; the decoder must be a
-/// single layer.
+/// The directions of a model's units in the units of the data, with length 1, `[code_dim, features]` row by row; the
+/// decoder must be a single layer.
 ///
 /// # Errors
 /// A decoder of several layers.
 pub fn directions(trained: &Trained) -> Result<Vec<f32>> {
-    let Some(atoms) = trained.model.parts().atoms() else {
-        return Err(Error::Usage("the units have no directions: the decoder must be a single layer".to_string()));
-    };
-    let (mut values, width) = (numbers(atoms)?, trained.schema.d_input);
-    for atom in values.chunks_exact_mut(width) {
-        for (feature, value) in atom.iter_mut().enumerate() {
-            *value = (f64::from(*value) * trained.schema.scaling.of(feature).1) as f32;
-        }
-    }
-    Ok(values)
+    let several = || Error::Usage("the units have no directions: the decoder must be a single layer".to_string());
+    Ok(trained.atoms()?.ok_or_else(several)?.into_directions())
 }
 
 /// Whether directions can be compared.

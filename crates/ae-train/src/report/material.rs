@@ -96,8 +96,8 @@ impl Material {
         }
         if !shown_units.is_empty() && !trained.config.model.is_sparse() {
             return Err(Error::Usage(format!(
-                "`--units` is for sparse codes, such as those of `batch_top_k` and `k_sparse`: every unit of {} is active \
-                 on every row",
+                "`--units` is for sparse codes, such as those of `batch_top_k` and `k_sparse`: every unit of {} is \
+                 active on every row",
                 run.config.variant
             )));
         }

@@ -2,8 +2,8 @@
 //! be seen.
 //!
 //! A new figure is one function in a file of [`figures`] and one line in its list. The page begins with what the run is
-//! for ([`Purpose`]); the other figures are folded. Its script is the one of this module, which the content security policy names by its SHA-256, and
-//! no other; what the script reads of the data is JSON beside it, never markup.
+//! for ([`Purpose`]); the other figures are folded. Its script is the one of this module, which the content security
+//! policy names by its SHA-256, and no other; what the script reads of the data is JSON beside it, never markup.
 
 mod decoder;
 pub mod figures;
@@ -160,7 +160,9 @@ fn section(material: &Material, run: &Run, index: usize) -> Result<Markup> {
                         b { (title) }
                         span { (of_group.iter().map(|drawn| drawn.title).collect::<Vec<_>>().join(", ")) }
                     }
-                    div.masonry { @for drawn in of_group.iter().filter(|drawn| !drawn.content.wide) { (figure(drawn)) } }
+                    div.masonry {
+                        @for drawn in of_group.iter().filter(|drawn| !drawn.content.wide) { (figure(drawn)) }
+                    }
                     @for drawn in of_group.iter().filter(|drawn| drawn.content.wide) { (figure(drawn)) }
                 }
             }

@@ -52,8 +52,8 @@ pub fn tradeoff(runs: &[Run]) -> Result<Option<Markup>> {
             (svg(chart, "the fraction of variance unexplained by the number of active units"))
             (legend(&names))
             p.note {
-                "On the test rows: each run with a sparse code, PCA with as many components as it has active units, and \
-                 as many atoms of a random dictionary."
+                "On the test rows: each run with a sparse code, PCA with as many components as it has active units, \
+                 and as many atoms of a random dictionary."
             }
         }
     }))

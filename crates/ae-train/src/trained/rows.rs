@@ -24,8 +24,8 @@ pub enum Which {
 }
 
 /// What is said of all rows of the run's own data.
-pub(crate) const ALL_ROWS: &str = "these are all rows that the run was trained and tested on, and the model is better on \
-                                   its training rows than on new ones: `--rows test` selects only the held-out ones";
+pub(crate) const ALL_ROWS: &str = "these are all rows that the run was trained and tested on, and the model is better \
+                                   on its training rows than on new ones: `--rows test` selects only the held-out ones";
 
 impl Trained {
     /// Rows to use the model on: those of `source` (every row, unless a part is requested), or those of the run's own

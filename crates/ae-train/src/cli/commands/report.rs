@@ -27,7 +27,8 @@ pub struct ReportArgs {
     /// File to write; by default report.html in the run's folder, or in the current folder for several runs.
     #[arg(short, long, value_name = "FILE.html", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
-    /// Units of a sparse code to show one by one, by number from 0, such as 3,17; by default those that contribute most.
+    /// Units of a sparse code to show one by one, by number from 0, such as 3,17; by default those that contribute
+    /// most.
     #[arg(long, value_name = "UNITS", value_delimiter = ',')]
     pub units: Vec<usize>,
     /// Device to compute on, one that `ae devices` lists; by default the CPU, whatever the run was trained on.

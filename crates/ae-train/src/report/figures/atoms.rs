@@ -23,6 +23,15 @@ const NEAREST: usize = 5;
 /// Rows that are listed for a unit, if they are not images.
 const ROWS: usize = 8;
 
+/// The test rows that the page measures, and whether they are a sample.
+fn measured(material: &Material) -> String {
+    let (measured, all) = (material.evaluation.rows, material.trained.schema.test_rows);
+    match measured < all {
+        true => format!("a sample of {measured} of the {all} test rows"),
+        false => format!("{measured} test rows"),
+    }
+}
+
 /// What is usually measured of dictionaries, as a table.
 pub fn dictionary(material: &Material) -> Result<Option<Content>> {
     let Some(of) = &material.evaluation.dictionary else { return Ok(None) };
@@ -43,9 +52,9 @@ pub fn dictionary(material: &Material) -> Result<Option<Content>> {
         table { tbody { @for (name, value) in &lines { tr { th { (name) } td.number { (value) } } } } }
     };
     let note = format!(
-        "On {} test rows, in the units of the data. Dead: active on none of them; dense: on more than a tenth. The \
+        "On {}, in the units of the data. Dead: active on none of them; dense: on more than a tenth. The \
          right number of active units has a small mean cosine of two atoms (Chanin and Garriga-Alonso 2025).",
-        material.evaluation.rows
+        measured(material)
     );
     Ok(Some(Content::new(body, note)))
 }
@@ -65,10 +74,10 @@ pub fn density(material: &Material) -> Result<Option<Content>> {
     let mut sorted = rates;
     sorted.sort_by(f64::total_cmp);
     let note = format!(
-        "Of {} units that are active on some of {} test rows, half on fewer than {} % of them; {dead} are dead and not \
+        "Of {} units that are active on some of {}, half on fewer than {} % of them; {dead} are dead and not \
          drawn.",
         sorted.len(),
-        activations.rows(),
+        measured(material),
         short(100.0 * sorted[sorted.len() / 2])
     );
     Ok(Some(Content::new(svg(chart, "a histogram of how often units are active"), note)))
@@ -195,7 +204,9 @@ impl<'a> Known<'a> {
                         }
                         p.note {
                             "Mean value where it is active " (short(mean)) ", largest " (short(most)) "."
-                            @if !near.is_empty() { " Nearest units, with the cosine of the atoms: " (near.join(", ")) "." }
+                            @if !near.is_empty() {
+                                " Nearest units, with the cosine of the atoms: " (near.join(", ")) "."
+                            }
                         }
                     }
                     div { (self.rows(unit)?) }
@@ -228,9 +239,9 @@ pub fn atoms(material: &Material) -> Result<Option<Content>> {
         None => " Rows are counted from 0 in their file.",
     };
     let note = format!(
-        "{which}. Each with the {} test rows, of {}, on which it is largest. {dense} of these units are dense.{counted}",
+        "{which}. Each with the {} rows on which it is largest, of {}. {dense} of these units are dense.{counted}",
         if material.trained.schema.geometry.is_some() { SHOWN } else { ROWS },
-        activations.rows()
+        measured(material)
     );
     Ok(Some(Content::new(html! { p.note { (note) } @for unit in &units { (unit) } }, "").wide()))
 }
