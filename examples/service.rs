@@ -23,8 +23,8 @@ const ROWS: usize = 8;
 /// The answer to a request: the anomaly score of each row, and the fraction of the training rows with a score at least
 /// as high.
 fn answer(fitted: &Fitted, rows: &[f32]) -> ae_train::Result<Vec<(f64, f64)>> {
-    let scores = fitted.score((rows, fitted.trained.schema.d_input))?;
-    Ok(scores.into_iter().map(|score| (score, fitted.detector.p_value(score))).collect())
+    let (scores, detector) = (fitted.score((rows, fitted.trained.schema.d_input))?, fitted.detector()?);
+    Ok(scores.into_iter().map(|score| (score, detector.p_value(score))).collect())
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

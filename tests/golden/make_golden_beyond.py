@@ -8,6 +8,7 @@ Run:  python make_golden_beyond.py --seed 7 --folders saelens > golden_beyond.js
     samples, and the bound that they give.
   * sae_*: dictionaries of each kind: code, reconstruction, each term of the loss and the gradients of all parameters
     in training, and the code and reconstruction afterwards; three units are dead;
+  * sae_*transcoder: code and output of transcoders, with and without thresholds and a skip connection;
   * geometric_median: of nine points, after a thousand of Weiszfeld's iterations.
 """
 
@@ -217,6 +218,35 @@ for _ in range(1000):
 third = {"points": points, "median": median}
 
 
+OUTPUTS = 3
+
+
+def transcoder(with_threshold, with_skip):
+    """A transcoder: `y = f W_dec + x W_skip^T + b_dec` for a code `f` of `x W_enc + b_enc`."""
+    p = {
+        "W_enc": 0.7 * torch.randn(D, UNITS),
+        "b_enc": 0.3 * torch.randn(UNITS),
+        "W_dec": 0.7 * torch.randn(UNITS, OUTPUTS),
+        "b_dec": 0.3 * torch.randn(OUTPUTS),
+    }
+    if with_threshold:
+        p["threshold"] = 0.2 + 0.3 * torch.rand(UNITS)
+    if with_skip:
+        p["W_skip"] = 0.7 * torch.randn(OUTPUTS, D)
+    x = torch.randn(ROWS, D)
+    z = x @ p["W_enc"] + p["b_enc"]
+    acts = z.relu() * (z > p["threshold"]) if with_threshold else z.relu()
+    out = acts @ p["W_dec"] + p["b_dec"]
+    return {"params": p, "x": x, "acts": acts, "out": out + x @ p["W_skip"].T if with_skip else out}
+
+
+transcoders = {
+    f"sae_{jump}{skip}transcoder": transcoder(bool(jump), bool(skip))
+    for jump in ["", "jumprelu_"]
+    for skip in ["", "skip_"]
+}
+
+
 def plain(value):
     """Tensors as lists of numbers."""
     if isinstance(value, dict):
@@ -227,6 +257,11 @@ def plain(value):
 def stored(name, case):
     """Configuration and tensors of the trained dictionary. Those that compare by lengths have atoms of length 1."""
     p = {key: value.detach().clone() for key, value in case["params"].items()}
+    if name.endswith("transcoder"):
+        config = {"architecture": name, "d_in": D, "d_sae": UNITS, "d_out": OUTPUTS, "dtype": "float32"}
+        config.update(apply_b_dec_to_input=False, normalize_activations="none", reshape_activations="none")
+        config.update(device="cpu", metadata={})
+        return config, {key: value.float().contiguous() for key, value in p.items()}
     config = {"architecture": name, "d_in": D, "d_sae": UNITS, "dtype": "float32", "apply_b_dec_to_input": True}
     config.update(normalize_activations="none", reshape_activations="none", device="cpu", metadata={})
     if "k" in case["config"]:
@@ -248,12 +283,12 @@ if arguments.folders:
 
     from safetensors.torch import save_file
 
-    for name, case in dictionaries.items():
+    for name, case in {**dictionaries, **transcoders}.items():
         folder = Path(arguments.folders) / name.removeprefix("sae_")
         folder.mkdir(parents=True, exist_ok=True)
         config, tensors = stored(folder.name, case)
         (folder / "cfg.json").write_text(json.dumps(config))
         save_file(tensors, folder / "sae_weights.safetensors")
 
-cases = {"kl": first, "iwae_linear_gaussian": second, **dictionaries, "geometric_median": third}
+cases = {"kl": first, "iwae_linear_gaussian": second, **dictionaries, "geometric_median": third, **transcoders}
 print(json.dumps(plain(cases)))

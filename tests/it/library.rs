@@ -152,7 +152,7 @@ fn a_fitted_model_does_what_a_detector_and_a_transformer_do() {
     odd[6..12].copy_from_slice(&[9.0, -9.0, 9.0, -9.0, 9.0, -9.0]);
     let (scores, flagged) = (fitted.score((odd.as_slice(), 6)).unwrap(), fitted.predict((odd.as_slice(), 6)).unwrap());
     assert!(scores.iter().enumerate().all(|(row, score)| row == 1 || *score < scores[1]) && flagged[1], "{scores:?}");
-    let threshold = fitted.detector.threshold().unwrap();
+    let threshold = fitted.detector().unwrap().threshold().unwrap();
     assert!(scores.iter().zip(&flagged).all(|(score, flag)| (*score > threshold) == *flag));
     // Observed values keep every bit, missing ones are filled in.
     let mut holes = values[..60].to_vec();

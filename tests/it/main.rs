@@ -19,6 +19,7 @@ mod own_parts;
 mod page;
 mod saelens;
 mod training;
+mod transcoders;
 
 use std::{
     path::Path,

@@ -45,6 +45,8 @@ pub struct Batch {
     /// 1 where a value is observed and 0 where it is missing, `[batch, d_input]`; `None` if the whole table has no
     /// missing values.
     pub observed: Option<Tensor<2>>,
+    /// The scaled values to predict, `[batch, d_output]`, if they are not `x` itself.
+    pub target: Option<Tensor<2>>,
     /// Class index of each example, `[batch]`, if there are labels; -1 for an example without a label.
     pub labels: Option<Tensor<1, Int>>,
     /// Shape of the images, if the examples are images.
@@ -106,6 +108,12 @@ impl Dataset {
     /// The table that the rows belong to.
     pub fn rows(&self) -> &Rows {
         &self.rows
+    }
+
+    /// What is predicted from these rows, if it is not the rows themselves: the same rows of the target.
+    pub fn target(&self) -> Option<Self> {
+        let rows = self.rows.target.clone()?;
+        Some(Self { rows, indices: self.indices.clone() })
     }
 
     /// The indices of the rows in their table, in order.
@@ -208,18 +216,26 @@ impl dataset::Dataset<Sample> for Dataset {
 #[derive(Debug, Clone)]
 pub struct Batcher {
     scaling: Arc<Scaling>,
+    /// Scaling of the target.
+    target: Option<Arc<Scaling>>,
 }
 
 impl Batcher {
     /// A batcher that scales with `scaling`.
     pub fn new(scaling: Scaling) -> Self {
-        Self { scaling: Arc::new(scaling) }
+        Self { scaling: Arc::new(scaling), target: None }
+    }
+
+    /// Sets that rows with a [target](Rows::target) are gathered with it, scaled with `scaling`.
+    pub fn with_target(mut self, scaling: impl Into<Option<Scaling>>) -> Self {
+        self.target = scaling.into().map(Arc::new);
+        self
     }
 
     /// The rows `indices` of `rows`, scaled, on `device`.
     ///
     /// # Errors
-    /// If a file can no longer be read.
+    /// If a file can no longer be read, or a value of the target is missing.
     pub fn gather(&self, rows: &Rows, indices: &[usize], device: &Device) -> Result<Batch, DataError> {
         let shape = [indices.len(), rows.width()];
         let mut values = Vec::with_capacity(indices.len() * rows.width());
@@ -234,7 +250,13 @@ impl Batcher {
             let labels: Vec<i64> = indices.iter().map(|&index| labels[index].map_or(-1, i64::from)).collect();
             Tensor::from_data(TensorData::new(labels, [indices.len()]), device)
         });
+        let target = rows.target.as_ref().zip(self.target.as_ref());
+        let target = target.map(|(target, scaling)| complete(target, indices, scaling)).transpose()?;
         Ok(Batch {
+            target: target.map(|values| {
+                let shape = [indices.len(), values.len() / indices.len().max(1)];
+                Tensor::from_data(TensorData::new(values, shape), device)
+            }),
             x: Tensor::from_data(TensorData::new(values, shape), device),
             observed,
             labels,
@@ -244,6 +266,22 @@ impl Batcher {
             seed: None,
         })
     }
+}
+
+/// These rows of a target, scaled, row by row.
+fn complete(target: &Rows, indices: &[usize], scaling: &Scaling) -> Result<Vec<f32>, DataError> {
+    let mut values = Vec::with_capacity(indices.len() * target.width());
+    let mut scratch = Vec::with_capacity(target.width());
+    for &index in indices {
+        let start = values.len();
+        target.gather(index, scaling, &mut values, &mut scratch)?;
+        if let Some(column) = values[start..].iter().position(|value| value.is_nan()) {
+            let problem =
+                format!("row {index}, column {column} (both from 0) is missing, and a target must be complete");
+            return Err(DataError::Malformed { path: "the target".into(), problem });
+        }
+    }
+    Ok(values)
 }
 
 impl batcher::Batcher<Sample, Batch> for Batcher {

@@ -90,7 +90,10 @@ impl Loader {
             let mut generator = self.generator(seed, epoch);
             match self.dataset.rows().store() {
                 None => indices.shuffle(&mut generator),
-                Some(store) => indices = shuffled_by_blocks(&indices, store, &mut generator),
+                Some(store) => {
+                    let window = self.dataset.rows().window(store);
+                    indices = shuffled_by_blocks(&indices, store, window, &mut generator);
+                }
             }
         }
         indices
@@ -105,12 +108,12 @@ impl Loader {
 }
 
 /// An order for rows that stay in their file, in which each block is read once: the blocks are shuffled, and then the
-/// rows of as many blocks as fit in the cache are shuffled together.
-fn shuffled_by_blocks(indices: &[usize], store: &Store, generator: &mut ChaCha8Rng) -> Vec<usize> {
+/// rows of `window` blocks, as many as fit in the cache, are shuffled together.
+fn shuffled_by_blocks(indices: &[usize], store: &Store, window: usize, generator: &mut ChaCha8Rng) -> Vec<usize> {
     let mut blocks: Vec<&[usize]> = indices.chunk_by(|&a, &b| store.block_of(a) == store.block_of(b)).collect();
     blocks.shuffle(generator);
     let mut order = Vec::with_capacity(indices.len());
-    for window in blocks.chunks(store.capacity()) {
+    for window in blocks.chunks(window) {
         let start = order.len();
         window.iter().for_each(|block| order.extend_from_slice(block));
         order[start..].shuffle(generator);
@@ -241,7 +244,7 @@ mod tests {
         let store = Store::new(blocks(), 10 << 20);
         assert_eq!(store.capacity(), 3);
         let all: Vec<usize> = (0..48).filter(|row| row % 5 != 0).collect();
-        let order = shuffled_by_blocks(&all, &store, &mut ChaCha8Rng::seed_from_u64(1));
+        let order = shuffled_by_blocks(&all, &store, store.capacity(), &mut ChaCha8Rng::seed_from_u64(1));
         let mut sorted = order.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, all);

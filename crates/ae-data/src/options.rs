@@ -69,6 +69,13 @@ pub struct Options {
     /// similar.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tensor: Option<String>,
+    /// Array of rows to predict from those of the data, as many and in the same order: the target of a transcoder.
+    /// Default: none, and the rows themselves are reconstructed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Name of the array to read from a target with several arrays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_tensor: Option<String>,
     /// Height and width in pixels that image files are resized to, each from 1 to 16384. By default they keep their
     /// size.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,6 +155,8 @@ impl Options {
             missing: list(over.missing, &self.missing),
             unknown: over.unknown.or(self.unknown),
             tensor: over.tensor.or_else(|| self.tensor.clone()),
+            target: over.target.or_else(|| self.target.clone()),
+            target_tensor: over.target_tensor.or_else(|| self.target_tensor.clone()),
             resize: over.resize.or(self.resize),
             grey: over.grey || self.grey,
             delimiter: over.delimiter.or(self.delimiter),

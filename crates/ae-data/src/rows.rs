@@ -68,6 +68,8 @@ pub struct Rows {
     pub geometry: Option<Geometry>,
     /// The value of white (255 or 65535), if the rows are image files.
     pub white: Option<u32>,
+    /// Rows to predict from these, as many and in the same order; `None` if these are reconstructed.
+    pub target: Option<Arc<Rows>>,
     /// What was inferred, left out or changed while the rows were read, in sentences.
     pub notes: Vec<String>,
     /// Rows without any value, ascending, as far as known.
@@ -109,6 +111,7 @@ impl Rows {
             carried: None,
             geometry: None,
             white: None,
+            target: None,
             notes: Vec::new(),
             blank_rows: Vec::new(),
             encoder: None,
@@ -149,6 +152,7 @@ impl Rows {
             carried: self.carried.clone(),
             geometry: self.geometry,
             white: self.white,
+            target: self.target.clone(),
             notes: self.notes.clone(),
             blank_rows: self.blank_rows.clone(),
             encoder: self.encoder.clone(),
@@ -261,6 +265,16 @@ impl Rows {
         }
     }
 
+    /// Number of blocks whose rows can be read in any order, together with those of the target, and each block only
+    /// once.
+    pub(crate) fn window(&self, store: &Store) -> usize {
+        let target = self.target.as_ref().and_then(|target| target.store());
+        let Some(target) = target else { return store.capacity() };
+        let spans = store.starts().windows(2).filter(|pair| pair[0] < pair[1]);
+        let touched = spans.map(|pair| target.block_of(pair[1] - 1) - target.block_of(pair[0]) + 1).max().unwrap_or(1);
+        store.capacity().min(target.capacity() / touched).max(1)
+    }
+
     /// The names of the columns that are carried along.
     pub fn carried_names(&self) -> Vec<String> {
         let Some(carried) = &self.carried else { return Vec::new() };
@@ -321,7 +335,7 @@ impl Rows {
         self.encoder.as_ref().map_or(Vec::new(), |encoder| encoder.notes())
     }
 
-    /// A hash that identifies these rows: of their columns, their labels, and all values in order. For rows that stay
+    /// A hash that identifies these rows: of their columns, their labels, all values in order, and their target. For rows that stay
     /// in their file, the values of 64 sections are hashed. The number type and the file format do not matter.
     ///
     /// # Errors
@@ -346,6 +360,9 @@ impl Rows {
             let label = self.label(row).map_or(u64::MAX, u64::from);
             bytes.extend_from_slice(&label.to_le_bytes());
             hash.write(&bytes);
+        }
+        if let Some(target) = &self.target {
+            hash.write(target.fingerprint()?.as_bytes());
         }
         Ok(format!("{:032x}", hash.finish_128()))
     }

@@ -39,6 +39,8 @@ pub struct Known<'a> {
     pub element: &'a str,
     /// The smallest and the largest value of images, if known.
     pub range: Option<[f64; 2]>,
+    /// Number of features of a row of the target, if the model predicts other rows than its input.
+    pub target: Option<usize>,
 }
 
 /// Makes rows of a table, as `options` say. With `in_file` the rows stay in their file. With `known` columns, those of

@@ -166,6 +166,9 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
     }
 
     /// The reconstruction of a code: `[batch, d_code] -> [batch, d_output]`.
+    ///
+    /// # Panics
+    /// The decoder also [reads the input](Decode::reads_input), which a code alone does not have.
     pub fn decode(&self, h: Tensor<2>) -> Tensor<2> {
         self.reconstruction.mean(self.decoder.decode(&self.code.given(h), &self.encoder))
     }
@@ -223,9 +226,10 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
     /// As [`forward`](Self::forward), with the encoder's output in the latent if `keep_z`.
     pub(crate) fn forward_keeping(&self, keep_z: bool, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
         let parts = self.parts();
-        let z = parts.encoder.forward(parts.read(x, visible));
+        let read = parts.read(x, visible);
+        let z = parts.encoder.forward(read.clone());
         let kept = keep_z.then(|| z.clone());
-        let mut latent = parts.code_of(z);
+        let mut latent = parts.with_input(parts.code_of(z), read);
         latent.z = kept.or(latent.z);
         let output = parts.decode(&latent);
         Forward { latent, output }

@@ -11,9 +11,16 @@ use crate::{
 
 impl<C: ModuleCode> Autoencoder<NetworkEncoder, NetworkDecoder, C> {
     /// The model at its start: the center of a dictionary at the geometric median of some training rows `x` (`[rows,
-    /// d_input]`, with 0 where a value is missing), and the code [from them](crate::Code::start).
-    pub fn started_on(mut self, x: Tensor<2>) -> Self {
+    /// d_input]`, with 0 where a value is missing), and the code [from them](crate::Code::start). With a `target` other
+    /// than the input (`[rows, d_output]`) the bias of the decoder is at the geometric median of that.
+    pub fn started_on(mut self, x: Tensor<2>, target: Option<Tensor<2>>) -> Self {
         let x = x.without_autodiff();
+        if let (NetworkDecoder::Dictionary(decoder), Some(target)) = (&mut self.decoder, target)
+            && let Some(bias) = decoder.bias.take()
+        {
+            let median = geometric_median(&target.without_autodiff());
+            decoder.bias = Some(replaced(bias, &|_| median.clone()));
+        }
         if let NetworkEncoder::Dictionary(encoder) = &mut self.encoder
             && let Some(center) = encoder.center.take()
         {

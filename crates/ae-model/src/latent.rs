@@ -16,17 +16,19 @@ pub struct Latent {
     pub indices: Option<Tensor<2, Int>>,
     /// The active units of the code, if there are few and there is a kernel for them.
     pub sparse: Option<Sparse>,
+    /// What the encoder read, `[batch, d_input]`; kept for a decoder that [reads](crate::Decode::reads_input) it, too.
+    pub input: Option<Tensor<2>>,
 }
 
 impl From<Tensor<2>> for Latent {
     /// A code without additional information.
     fn from(code: Tensor<2>) -> Self {
-        Self { code, z: None, mean: None, indices: None, sparse: None }
+        Self { code, z: None, mean: None, indices: None, sparse: None, input: None }
     }
 }
 
 impl From<Sparse> for Latent {
     fn from(sparse: Sparse) -> Self {
-        Self { code: sparse.dense(), z: None, mean: None, indices: None, sparse: Some(sparse) }
+        Self { code: sparse.dense(), z: None, mean: None, indices: None, sparse: Some(sparse), input: None }
     }
 }

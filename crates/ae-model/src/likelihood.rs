@@ -19,11 +19,13 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
     pub fn log_weights(&self, sample: impl Into<Sample>, samples: usize) -> Option<Tensor<2>> {
         let Sample { input, target, observed, .. } = clean(sample.into());
         let parts = self.parts();
+        let has_target = target.is_some();
         let target = target.unwrap_or_else(|| input.clone());
-        let z = parts.encoder.forward(parts.read(input, observed.clone()));
-        let weights = observed.filter(|observed| observed.dims() == target.dims());
+        let read = parts.read(input, observed.clone());
+        let z = parts.encoder.forward(read.clone());
+        let weights = if has_target { None } else { observed };
         let drawn = (0..samples).map(|_| {
-            let latent = self.code.draw(z.clone());
+            let latent = parts.with_input(self.code.draw(z.clone()), read.clone());
             let ratio = self.code.log_ratio(&latent)?;
             let likelihood = self.log_likelihood(target.clone(), parts.decode(&latent), weights.clone());
             Some((likelihood + ratio).unsqueeze_dim::<2>(0))

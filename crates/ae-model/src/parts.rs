@@ -32,7 +32,13 @@ impl Parts<'_> {
     /// The latent of an input of which only some values are `visible` (1 or 0, `[batch, d_input]` like `x`; all values
     /// if `None`).
     pub fn encode(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Latent {
-        self.code_of(self.encoder.forward(self.read(x, visible)))
+        let read = self.read(x, visible);
+        self.with_input(self.code_of(self.encoder.forward(read.clone())), read)
+    }
+
+    /// The latent with what the encoder read, if the decoder reads it, too.
+    pub(crate) fn with_input(&self, latent: Latent, read: Tensor<2>) -> Latent {
+        Latent { input: self.decoder.reads_input().then_some(read), ..latent }
     }
 
     /// The latent for the encoder's output `z`, `[batch, reads]`.

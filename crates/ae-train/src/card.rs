@@ -46,7 +46,10 @@ pub(crate) fn write(
     let before = before.and_then(|config| Some(config.get("hardware")?.as_str()?.to_string()));
     let hardware = hardware.or(before);
     let detection = match &trained.schema.normal {
-        Some(normal) => measured.detector.detection(trained, &measured.pca, &test.thin(SCORED), normal)?,
+        Some(normal) => match &measured.detector {
+            Some(detector) => detector.detection(trained, &measured.pca, &test.thin(SCORED), normal)?,
+            None => None,
+        },
         None => None,
     };
     let config = serde_json::to_string_pretty(&config(trained, measured, hardware.as_deref())).expect("data is JSON");
@@ -70,8 +73,8 @@ struct Found<'a> {
 /// 90% of the variance.
 fn pca_beside(trained: &Trained, measured: &Measured, test: &Dataset) -> Result<(String, Figures)> {
     let (k, width) = (measured.summary.components(), trained.schema.d_input);
-    if k < width {
-        return Ok((format!("PCA ({k})"), measured.summary.test.pca));
+    if k < width || trained.schema.target.is_some() {
+        return Ok((measured.summary.baseline(), measured.summary.test.pca));
     }
     let pca = measured.pca.beside(k);
     let values = test.sample(ae_data::fit::SAMPLE).scaled(&trained.schema.scaling)?;
@@ -87,7 +90,7 @@ pub fn refresh(run: &Run, device: impl Into<burn::tensor::Device>) -> Result<()>
     let Some(summary) = run.folder.summary()? else { return Ok(()) };
     let trained = run.trained(device)?;
     let test = run.rows(&trained, crate::Which::Test)?;
-    let measured = Measured { summary, pca: run.folder.pca()?, detector: run.folder.detector()? };
+    let measured = Measured { summary, pca: run.folder.pca()?, detector: run.folder.detector_if_any()? };
     let _lock = run.folder.lock()?;
     write(&run.folder, &trained, &measured, &test, None)
 }
@@ -136,6 +139,7 @@ fn config(trained: &Trained, measured: &Measured, hardware: Option<&str>) -> Val
         "model_type": "autoencoder",
         "variant": summary.variant,
         "d_input": schema.d_input,
+        "d_output": schema.d_output(),
         "code_dim": summary.code_dim,
         "parameters": summary.parameters,
         "image": schema.geometry.map(|geometry| [geometry.channels, geometry.height, geometry.width]),

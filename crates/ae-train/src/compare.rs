@@ -10,7 +10,7 @@ use ae_data::{Options, Scaling};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{Config, Error, Result, Run, Which, run_folder::Schema};
+use crate::{Config, Error, Result, Run, Which, baseline, run_folder::Schema};
 
 /// A figure of several runs that differ in their seed alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,8 +62,8 @@ struct Measured {
     seeds: [u64; 2],
     settings: Setup,
     model: Vec<Measure>,
-    /// The components of the PCA, and its figures.
-    pca: (usize, Vec<Measure>),
+    /// The name of the baseline, and its figures.
+    pca: (String, Vec<Measure>),
 }
 
 /// The settings of a run, but for its seeds.
@@ -153,7 +153,7 @@ fn measure(run: &Run, device: &Device, fitted: &[Scaling]) -> Result<Measured> {
         seeds: [config.seed, config.data.split_seed.unwrap_or(config.seed)],
         settings,
         model: ours,
-        pca: (evaluation.pca_components, of_pca),
+        pca: (baseline::name(evaluation.pca_components, evaluation.linear_map.is_some()), of_pca),
         folder,
     })
 }
@@ -268,7 +268,7 @@ fn lines_of_table(runs: &[&Measured], data: &str) -> Vec<Line> {
                 groups.push(Group { folders, ..Group::new(run.name.clone(), run, &run.model) });
             }
         }
-        let name = format!("PCA ({})", run.pca.0);
+        let name = run.pca.0.clone();
         match baselines.iter_mut().find(|group| group.name == name) {
             Some(group) if group.seeds.contains(&run.seeds) => {}
             Some(group) => group.add(run, &run.pca.1),
@@ -319,7 +319,7 @@ mod tests {
             seeds: [seed, seed],
             settings: Setup { table: settings(table), line: settings(line), origin: Settings::new() },
             model: vec![("mse", mse, Some(true)), ("probe", 1.0 - mse, Some(false))],
-            pca: (2, vec![("mse", 1.5, Some(true))]),
+            pca: (baseline::name(2, false), vec![("mse", 1.5, Some(true))]),
         }
     }
 

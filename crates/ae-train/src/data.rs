@@ -10,7 +10,7 @@ use burn::data::dataset::Dataset as _;
 use crate::{
     Error, Result,
     config::{Config, normal_by_name},
-    schema::{FORMAT, Schema},
+    schema::{FORMAT, Schema, Target},
 };
 
 /// Fingerprint of the data that a configuration names, which is read for this.
@@ -105,6 +105,7 @@ impl Data {
             }
         }
         let scaling = Scaling::fit(config.data.scaling, &split.train)?;
+        let target = target(config, &name, &split.train)?;
         let shades = match rows.geometry.is_some() && !scaling.is_unit_range() {
             true => {
                 let (low, range) = Scaling::fit(ScalingMethod::MinMax, &split.train)?.of(0);
@@ -123,6 +124,7 @@ impl Data {
             label_names: rows.label_names.clone(),
             normal,
             scaling: scaling.clone(),
+            target,
             columns: rows.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default(),
             carried: if rows.encoding().is_some() { rows.carried_names() } else { Vec::new() },
             white: rows.white,
@@ -137,7 +139,7 @@ impl Data {
             let advice = "which needs inputs in [0, 1]: set `data.scaling` to min_max";
             return Err(Error::Usage(format!("`model.reconstruction` is {}, {advice}", loss.name())));
         }
-        Ok(Self { batcher: Batcher::new(scaling), schema, split, notes })
+        Ok(Self { batcher: schema.batcher(), schema, split, notes })
     }
 
     /// The training rows and the test rows on which a result is measured: all of them, or a sample if they stay in
@@ -151,6 +153,33 @@ impl Data {
             false => [train, test],
         }
     }
+}
+
+/// What is known about the target of these training rows, if they have one.
+fn target(config: &Config, name: &str, train: &Dataset) -> Result<Option<Target>> {
+    let Some(target) = train.target() else {
+        let variant = config.variant()?;
+        return match variant.training.target {
+            true => Err(Error::Usage(format!(
+                "`{}` predicts other rows than its input: name them with `--target PATH`, an array with as many rows \
+                 as the data",
+                variant.name
+            ))),
+            false => Ok(None),
+        };
+    };
+    if !config.model.network.is_dictionary() {
+        return Err(Error::Usage(format!(
+            "`{}` reconstructs its rows and cannot predict a target: train `--variant transcoder` or `skip_transcoder`, \
+             or leave out `--target`",
+            config.variant
+        )));
+    }
+    if !target.varies()? {
+        return Err(DataError::Constant { name: format!("the target of {name}"), rows: train.len() }.into());
+    }
+    let scaling = Scaling::fit(config.data.scaling, &target)?;
+    Ok(Some(Target { d_output: target.rows().width(), scaling }))
 }
 
 /// Identifies a data set: a hash of its columns and of every value, or of a sample of the values if they stay in their

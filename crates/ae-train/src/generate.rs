@@ -33,8 +33,9 @@ impl Trained {
     /// Fits a mixture of `components` Gaussians to the codes of at most 20,000 rows of `train`.
     ///
     /// # Errors
-    /// Too few rows, or a device that fails.
+    /// Too few rows, a model that predicts a target, or a device that fails.
     pub fn code_mixture(&self, train: &Dataset, components: usize) -> Result<Mixture> {
+        self.check_reconstructs("generates rows like them")?;
         let codes = self.codes(&train.thin(FITTED))?;
         Mixture::fit(&codes, self.config.model.code_dim, components, self.config.seed).map_err(Error::Failed)
     }

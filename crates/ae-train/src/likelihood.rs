@@ -2,13 +2,13 @@
 //! 2016).
 
 use ae_data::{Batch, Dataset, progress::Progress};
-use ae_model::{Code, Sample};
+use ae_model::Code;
 use burn::data::dataset::Dataset as _;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, baseline::Pca, matrix::Matrix, tensors::numbers, trained::Trained};
+use crate::{Result, baseline::Pca, matrix::Matrix, step::sample, tensors::numbers, trained::Trained};
 
 /// Maximum number of rows on which the likelihood is measured.
 const ROWS: usize = 512;
@@ -84,7 +84,7 @@ impl Trained {
     /// # Errors
     /// A device that fails, or a file that can no longer be read.
     pub fn likelihood(&self, rows: &Dataset, pca: &Pca) -> Result<Option<Likelihood>> {
-        match self.model.code.is_stochastic() {
+        match self.model.code.is_stochastic() && self.schema.target.is_none() {
             true => ae_kernels::seeded(SEED, &self.device, || self.drawn_likelihood(rows, pca)).map(Some),
             false => Ok(None),
         }
@@ -169,8 +169,7 @@ impl Trained {
 
     /// The logarithms of the weights of `samples` codes per row, sample by sample.
     fn log_weights(&self, batch: Batch, samples: usize) -> Result<Vec<f32>> {
-        let sample = Sample::from(batch.x).with_observed(batch.observed);
-        self.model.log_weights(sample, samples).map_or(Ok(Vec::new()), numbers)
+        self.model.log_weights(sample(batch), samples).map_or(Ok(Vec::new()), numbers)
     }
 }
 

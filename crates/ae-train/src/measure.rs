@@ -10,9 +10,9 @@ use crate::{
     data::Data,
     evaluation::{CodeStatistics, model_errors, through},
     matrix::Matrix,
-    reconstruction_error::{Comparison, Errors, ReconstructionErrors},
+    reconstruction_error::{Comparison, Errors, ReconstructionErrors, errors_of},
     summary::Summary,
-    trained::Trained,
+    trained::{Pairs, Trained},
 };
 
 /// Outcome of a training, for its summary.
@@ -30,20 +30,25 @@ pub(crate) struct How {
 pub(crate) struct Measured {
     pub summary: Summary,
     pub pca: Pca,
-    pub detector: Detector,
+    /// `None` for a model that predicts a target.
+    pub detector: Option<Detector>,
 }
 
 impl Measured {
     /// Measures a trained model and its baselines.
     pub fn of(trained: &Trained, data: &Data, how: How) -> Result<Self> {
         let [train_rows, test_rows] = data.measured(&trained.config.model);
-        let test_values = test_rows.scaled(&trained.schema.scaling)?;
-        let test_matrix = Matrix { values: &test_values, width: trained.schema.d_input };
-        let measure = || code_and_errors(trained, &test_rows, test_matrix);
+        let test_pairs = trained.pairs(&test_rows)?;
+        let measure = || code_and_errors(trained, &test_rows, test_pairs.wanted());
         let (code, of_model) = ae_kernels::seeded(trained.config.seed, &trained.device, measure)?;
         let k = trained.comparable_components(code.l0);
-        let Parts { train, test, pca, random } = parts(trained, &train_rows, test_matrix, of_model, k)?;
-        let detector = Detector::fit(trained, &data.split.train, &data.split.validation, &pca, FALSE_ALARMS)?;
+        let Parts { train, test, pca, random } = parts(trained, &train_rows, &test_pairs, of_model, k)?;
+        let detector = match &trained.schema.target {
+            None => Some(Detector::fit(trained, &data.split.train, &data.split.validation, &pca, FALSE_ALARMS)?),
+            Some(_) => None,
+        };
+        let linear_map =
+            pca.map().map(|map| errors_of(test_pairs.wanted(), &map.predict(test_pairs.inputs())).figures());
         let summary = Summary {
             variant: trained.config.variant.clone(),
             data: data.schema.name.clone(),
@@ -58,7 +63,8 @@ impl Measured {
             train,
             test,
             measured_rows: [train_rows.len(), test_rows.len()],
-            pca_components: k.min(data.schema.d_input),
+            pca_components: k.min(data.schema.d_input).min(data.schema.d_output()),
+            linear_map,
             random_dictionary: random,
             code,
             diverged: how.diverged,
@@ -79,7 +85,7 @@ struct Parts {
     random: Option<ReconstructionErrors>,
 }
 
-/// The statistics of the code, and the model's errors on `dataset`, whose scaled values are `rows`.
+/// The statistics of the code, and the model's errors on `dataset`, for which it should give `rows`.
 fn code_and_errors(trained: &Trained, dataset: &Dataset, rows: Matrix) -> Result<(CodeStatistics, Errors)> {
     let (mut errors, width) = (Errors::new(&rows), rows.width);
     let code = through(&trained.model, dataset, &trained.batcher, &trained.device, |(range, _, reconstructed)| {
@@ -92,24 +98,27 @@ fn code_and_errors(trained: &Trained, dataset: &Dataset, rows: Matrix) -> Result
 
 /// Measures the baselines with `k` principal components, and the model on training rows; `of_model` are its errors on
 /// the test rows.
-fn parts(trained: &Trained, train_rows: &Dataset, test: Matrix, of_model: Errors, k: usize) -> Result<Parts> {
-    let width = trained.schema.d_input;
-    let train_values = train_rows.scaled(&trained.schema.scaling)?;
-    let train = Matrix { values: &train_values, width };
-    let all = Pca::fit_share(train, k, PCA_SHARE)?;
-    let (pca, mean) = (all.first(k), train.mean());
-    let part = |model: Errors, rows: Matrix| Comparison {
+fn parts(trained: &Trained, train_rows: &Dataset, test: &Pairs, of_model: Errors, k: usize) -> Result<Parts> {
+    let train = trained.pairs(train_rows)?;
+    let wanted = train.wanted();
+    let all = match trained.schema.target {
+        Some(_) => Pca::fit_target(train.inputs(), wanted, k, PCA_SHARE)?,
+        None => Pca::fit_share(wanted, k, PCA_SHARE)?,
+    };
+    let (pca, mean) = (all.first(k), wanted.mean());
+    let part = |model: Errors, rows: &Pairs| Comparison {
         model: model.figures(),
-        pca: pca.errors(rows).figures(),
-        mean: mean_errors(&mean, rows).figures(),
+        pca: pca.prediction_errors(rows.inputs(), rows.wanted()).figures(),
+        mean: mean_errors(&mean, rows.wanted()).figures(),
     };
     let model = &trained.config.model;
-    let random = match model.is_sparse() {
-        true => random_dictionary(test, &mean, model.code_dim, k, trained.config.seed)?,
+    // Random atoms would be fitted to the target itself, which a prediction does not see.
+    let random = match model.is_sparse() && trained.schema.target.is_none() {
+        true => random_dictionary(test.wanted(), &mean, model.code_dim, k, trained.config.seed)?,
         false => None,
     };
     Ok(Parts {
-        train: part(model_errors(&trained.model, train_rows, &trained.batcher, train, &trained.device)?, train),
+        train: part(model_errors(&trained.model, train_rows, &trained.batcher, wanted, &trained.device)?, &train),
         test: part(of_model, test),
         random: random.map(|errors| errors.figures()),
         pca: all,

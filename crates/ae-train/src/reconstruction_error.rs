@@ -86,6 +86,15 @@ impl Errors {
     }
 }
 
+/// The errors of the reconstructions `copies` of `rows`.
+pub(crate) fn errors_of(rows: Matrix, copies: &[f32]) -> Errors {
+    let mut errors = Errors::new(&rows);
+    for (row, copy) in rows.values.chunks_exact(rows.width).zip(copies.chunks_exact(rows.width)) {
+        errors.add(row, |column| f64::from(copy[column]));
+    }
+    errors
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,7 +35,9 @@ pub trait IntoRows {
     where
         Self: Sized,
     {
-        let rows = match self.into_rows(&trained.options(&Options::default()))?.0 {
+        // The target of the run belongs to its own data.
+        let options = Options { target: None, target_tensor: None, ..trained.options(&Options::default()) };
+        let rows = match self.into_rows(&options)?.0 {
             Kind::Sets { sets, .. } if sets.test.is_none() => sets.train,
             _ => return Err(Error::Usage("these rows belong to several sets: pass the rows of one".to_string())),
         };

@@ -2,12 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use ae_data::{Column, Geometry, Scaling};
+use ae_data::{Batcher, Column, Geometry, Scaling};
 use ae_model::{Inputs, Layout};
 use serde::{Deserialize, Serialize};
 
 /// Version of the folders this program writes. It reads folders of every version up to this one.
 pub const FORMAT: u32 = 1;
+
+/// What is known about the target of a run that predicts other rows than its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Number of features of a row of the target.
+    pub d_output: usize,
+    /// Its scaling, fitted on the training rows.
+    pub scaling: Scaling,
+}
 
 /// What is known about a run's data: enough to check other data against it and to scale it the same way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +57,9 @@ pub struct Schema {
     pub normal: Option<String>,
     /// Scaling, fitted on the training rows.
     pub scaling: Scaling,
+    /// The rows that are predicted, if they are not the rows themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
     /// The columns the model learns from, if the rows are a table: determined once, and used to read all later rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Column>,
@@ -100,7 +113,28 @@ impl Schema {
         if !self.blank_rows.is_sorted_by(|before, after| before < after) {
             return Err("its blank rows are not in ascending order".to_string());
         }
+        if let Some(Target { d_output, scaling }) = &self.target {
+            if *d_output == 0 || self.geometry.is_some() || !self.columns.is_empty() {
+                return Err("its target has no features, or its rows are not those of an array".to_string());
+            }
+            scaling.check(*d_output)?;
+        }
         self.scaling.check(width)
+    }
+
+    /// Number of features of a row that the model reconstructs or predicts.
+    pub fn d_output(&self) -> usize {
+        self.target.as_ref().map_or(self.d_input, |target| target.d_output)
+    }
+
+    /// Scaling of what the model reconstructs or predicts.
+    pub fn output_scaling(&self) -> &Scaling {
+        self.target.as_ref().map_or(&self.scaling, |target| &target.scaling)
+    }
+
+    /// The batcher of rows like those of the run.
+    pub fn batcher(&self) -> Batcher {
+        Batcher::new(self.scaling.clone()).with_target(self.target.as_ref().map(|target| target.scaling.clone()))
     }
 
     /// The inputs the model is built for.
@@ -109,6 +143,7 @@ impl Schema {
         let layout = ae_data::Encoding::new(self.columns.clone()).layout();
         let layout = Layout { numbers: layout.numbers, booleans: layout.booleans, categories: layout.categories };
         let layout = Some(layout).filter(|layout| !self.columns.is_empty() && !layout.is_numbers());
-        Inputs { features: self.d_input, image, unit_range: self.scaling.is_unit_range(), layout }
+        let target = self.target.as_ref().map(|target| target.d_output);
+        Inputs { features: self.d_input, image, unit_range: self.scaling.is_unit_range(), layout, target }
     }
 }

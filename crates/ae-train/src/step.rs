@@ -13,6 +13,15 @@ pub fn trainee<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
 ) -> Trainee<E, D, C> {
     Trainee::of_batches(model, objective, |batch: Batch| {
         progress::beat();
-        Sample::from(batch.x).with_observed(batch.observed).with_seed(batch.seed)
+        sample(batch)
     })
+}
+
+/// The rows of a batch, with their target if they have one.
+pub(crate) fn sample(batch: Batch) -> Sample {
+    let sample = Sample::from(batch.x).with_observed(batch.observed).with_seed(batch.seed);
+    match batch.target {
+        Some(target) => sample.with_target(target),
+        None => sample,
+    }
 }

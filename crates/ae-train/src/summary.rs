@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    baseline::name,
     evaluation::CodeStatistics,
     reconstruction_error::{Comparison, ReconstructionErrors, null_is_nan},
 };
@@ -47,6 +48,9 @@ pub struct Summary {
     /// of a sparse code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random_dictionary: Option<ReconstructionErrors>,
+    /// With a target: errors on the test rows of its least-squares prediction from the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linear_map: Option<ReconstructionErrors>,
     /// Statistics of the code on the test rows.
     pub code: CodeStatistics,
     /// The first epoch with an infinite loss, which ended the training; none if there was none.
@@ -55,6 +59,11 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// The name of the baseline beside the model: PCA, or a linear map to the target.
+    pub fn baseline(&self) -> String {
+        name(self.components(), self.linear_map.is_some())
+    }
+
     /// Number of components of the PCA beside the model.
     pub fn components(&self) -> usize {
         match self.pca_components {

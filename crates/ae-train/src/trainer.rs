@@ -223,8 +223,8 @@ pub fn fit(config: Config, device: impl Into<Device>) -> Result<Fitted> {
 pub struct Fitted {
     /// The model of the best epoch, with its schema and configuration.
     pub trained: Trained,
-    /// The anomaly detector.
-    pub detector: Detector,
+    /// The anomaly detector; `None` if the model predicts a target.
+    pub detector: Option<Detector>,
     /// The principal components of the training rows.
     pub pca: Pca,
     /// The result.
@@ -244,7 +244,12 @@ impl Fitted {
 
     fn of(run: &Run, summary: Summary, device: &Device) -> Result<Self> {
         let device = device::for_results(device, summary.parameters);
-        Ok(Self { trained: run.trained(device)?, detector: run.folder.detector()?, pca: run.folder.pca()?, summary })
+        Ok(Self {
+            trained: run.trained(device)?,
+            detector: run.folder.detector_if_any()?,
+            pca: run.folder.pca()?,
+            summary,
+        })
     }
 
     fn rows(&self, rows: impl IntoRows) -> Result<Dataset> {
@@ -275,7 +280,7 @@ impl Fitted {
     /// As [`encode`](Self::encode).
     pub fn reconstruct(&self, rows: impl IntoRows) -> Result<Vec<f64>> {
         let rows = self.rows(rows)?;
-        let mut values = Vec::with_capacity(rows.len() * self.trained.schema.d_input);
+        let mut values = Vec::with_capacity(rows.len() * self.trained.schema.d_output());
         for batch in self.trained.reconstructions(&rows, None) {
             values.extend(batch?.values);
         }
@@ -286,9 +291,18 @@ impl Fitted {
     /// (PyOD's `decision_function`).
     ///
     /// # Errors
-    /// As [`encode`](Self::encode).
+    /// As [`encode`](Self::encode); a model that predicts a target.
     pub fn score(&self, rows: impl IntoRows) -> Result<Vec<f64>> {
-        Ok(self.detector.score(&self.trained, &self.rows(rows)?)?.rows)
+        Ok(self.detector()?.score(&self.trained, &self.rows(rows)?)?.rows)
+    }
+
+    /// The anomaly detector.
+    ///
+    /// # Errors
+    /// A model that predicts a target has none.
+    pub fn detector(&self) -> Result<&Detector> {
+        self.trained.check_reconstructs("has anomaly scores")?;
+        Ok(self.detector.as_ref().expect("a model that reconstructs its rows has a detector"))
     }
 
     /// Whether each row is an anomaly: whether its score is above the detector's threshold. No row is if there is no
@@ -297,7 +311,7 @@ impl Fitted {
     /// # Errors
     /// As [`encode`](Self::encode).
     pub fn predict(&self, rows: impl IntoRows) -> Result<Vec<bool>> {
-        let threshold = self.detector.threshold().unwrap_or(f64::INFINITY);
+        let threshold = self.detector()?.threshold().unwrap_or(f64::INFINITY);
         Ok(self.score(rows)?.into_iter().map(|score| score > threshold).collect())
     }
 

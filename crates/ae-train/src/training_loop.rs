@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use ae_data::{Dataset, fit::SAMPLE};
+use ae_data::{Dataset, Scaling, fit::SAMPLE};
 use ae_model::{Model, Objective};
 use burn::{
     data::dataset::Dataset as _,
@@ -64,7 +64,11 @@ impl Training<'_> {
         let device = self.device.clone().autodiff();
         let mut model = ae_kernels::alone(self.config.seed, &device, || self.config.model.init(&inputs, &device));
         if self.config.model.reads_rows() {
-            model = model.started_on(self.some_rows(&self.data.split.train, STARTING, STARTING)?.remove(0));
+            let (train, schema) = (&self.data.split.train, &self.data.schema);
+            let some = |rows: &Dataset, scaling| self.some_rows(rows, scaling, STARTING, STARTING);
+            let x = some(train, &schema.scaling)?.remove(0);
+            let target = train.target().map(|target| some(&target, schema.output_scaling())).transpose()?;
+            model = model.started_on(x, target.map(|mut batches| batches.remove(0)));
         }
         let objective = Objective { epoch_rows: self.data.split.train.len(), ..self.config.model.objective(&inputs) };
         Ok((model, objective))
@@ -94,10 +98,10 @@ impl Training<'_> {
     }
 
     /// At most `count` of these rows, spread evenly, in batches of at most `batch`; missing values are 0.
-    fn some_rows(&self, rows: &Dataset, count: usize, batch: usize) -> Result<Vec<Tensor<2>>> {
-        let width = self.data.schema.d_input;
+    fn some_rows(&self, rows: &Dataset, scaling: &Scaling, count: usize, batch: usize) -> Result<Vec<Tensor<2>>> {
+        let width = rows.rows().width();
         let rows = rows.sample(count * width).thin(count);
-        let mut values = rows.scaled(&self.data.schema.scaling)?;
+        let mut values = rows.scaled(scaling)?;
         values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
         let tensor =
             |rows: &[f32]| Tensor::from_data(TensorData::new(rows.to_vec(), [rows.len() / width, width]), &self.device);
@@ -111,7 +115,7 @@ impl Training<'_> {
         if !self.config.model.reads_rows() {
             return Ok(model);
         }
-        let rows = self.some_rows(&self.data.split.validation, CALIBRATION, BATCH)?;
+        let rows = self.some_rows(&self.data.split.validation, &self.data.schema.scaling, CALIBRATION, BATCH)?;
         let (model, found) = model.calibrated_on(rows.into_iter());
         found.iter().for_each(|found| self.reporter.note(found));
         Ok(model.folded())
@@ -142,8 +146,9 @@ impl Training<'_> {
         };
         let Some(model) = model else { return Ok(false) };
         let variance = |dataset: &Dataset| -> Result<f64> {
-            let values = dataset.sample(SAMPLE).scaled(&data.schema.scaling)?;
-            Ok(mean_variance(Matrix { values: &values, width: data.schema.d_input }))
+            let wanted = dataset.target().unwrap_or_else(|| dataset.clone()).sample(SAMPLE);
+            let values = wanted.scaled(data.schema.output_scaling())?;
+            Ok(mean_variance(Matrix { values: &values, width: data.schema.d_output() }))
         };
         let fit = Fit {
             config: &config.training,

@@ -82,7 +82,7 @@ fn rows_come_from_memory_pipes_and_files() {
     let run = ae_train::Run::open(&here.join("run")).unwrap().trained(burn::tensor::Device::default()).unwrap();
     let rows = fitted.trained.rows_of(vec![batch]).unwrap();
     assert_eq!(fitted.trained.codes(&rows).unwrap(), run.codes(&rows).unwrap());
-    let scores = fitted.detector.score(&fitted.trained, &rows).unwrap();
+    let scores = fitted.detector().unwrap().score(&fitted.trained, &rows).unwrap();
     assert_eq!(scores.rows.len(), 60);
 
     // Standard input and standard output.

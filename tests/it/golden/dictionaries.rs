@@ -51,6 +51,7 @@ fn model(precision: &Precision, case: &Value, bias: &str, code: AnyCode) -> Dict
     let decoder = DictionaryDecoder {
         weight: Param::from_tensor(precision.tensor(&params["W_dec"])),
         bias: None,
+        skip: None,
         output: Activation::Identity,
     };
     Autoencoder::new(encoder, decoder).with_code(code)

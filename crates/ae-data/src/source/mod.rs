@@ -22,6 +22,7 @@ mod safetensors_file;
 mod section;
 mod sets;
 mod shards;
+mod target;
 mod text;
 
 use std::{
@@ -72,7 +73,7 @@ pub fn open(name: &str) -> Result<Sets, DataError> {
 /// # Errors
 /// As [`open`], and if the options do not fit the data.
 pub fn open_with(name: &str, options: &Options) -> Result<Sets, DataError> {
-    open_as(name, options, None)
+    target::attached(name, options, open_as(name, options, None)?, None)
 }
 
 /// Opens data for a model that is already trained. The columns must be the `known` ones, in any order; the labels and
@@ -81,7 +82,7 @@ pub fn open_with(name: &str, options: &Options) -> Result<Sets, DataError> {
 /// # Errors
 /// As [`open_with`], and if the rows do not match the known ones; the message says which columns differ.
 pub fn open_known(name: &str, options: &Options, known: &Known) -> Result<Sets, DataError> {
-    let mut sets = open_as(name, options, Some(known))?;
+    let mut sets = target::attached(name, options, open_as(name, options, Some(known))?, Some(known))?;
     for rows in std::iter::once(&mut sets.train).chain(&mut sets.test) {
         check(known, rows, Path::new(name))?;
     }
@@ -256,8 +257,16 @@ fn folder(path: &Path, options: &Options, known: Option<&Known>) -> Result<Sets,
                 sets.train.encoding().map(|encoding| encoding.columns().to_vec()).unwrap_or_default();
             let carried = sets.train.carried_names();
             let (width, geometry) = (sets.train.width(), sets.train.geometry);
-            let train =
-                Known { columns: &columns, carried: &carried, width, geometry, white: None, element: "", range: None };
+            let train = Known {
+                columns: &columns,
+                carried: &carried,
+                width,
+                geometry,
+                white: None,
+                element: "",
+                range: None,
+                target: None,
+            };
             let (test, _) = file(&test_path, options)?.into_rows(options, Some(known.unwrap_or(&train)), &test_path)?;
             if test.width() != sets.train.width() || test.geometry != sets.train.geometry {
                 let problem = format!(

@@ -97,8 +97,11 @@ impl Network {
         match self {
             Self::Mlp(config) => chain(config.encoder_widths(sizes))?.checked_add(chain(config.decoder_widths(sizes))?),
             Self::Conv(config) => config.weights(sizes)?.checked_mul(2),
-            Self::Dictionary(_) => {
-                chain(vec![sizes.d_input, sizes.reads])?.checked_add(chain(vec![sizes.d_code, sizes.d_output])?)
+            Self::Dictionary(config) => {
+                let skip = if config.skip { chain(vec![sizes.d_input, sizes.d_output])? } else { 0 };
+                let sides =
+                    chain(vec![sizes.d_input, sizes.reads])?.checked_add(chain(vec![sizes.d_code, sizes.d_output])?)?;
+                sides.checked_add(skip)
             }
         }
     }
@@ -252,6 +255,7 @@ impl Decode for NetworkDecoder {
         fn prefixes(&self, latent: &Latent, encoder: &dyn Encoder, widths: &[usize]) -> Option<Tensor<2>>;
         fn atoms(&self, encoder: &dyn Encoder) -> Option<Tensor<2>>;
         fn lengths(&self) -> Option<Tensor<1>>;
+        fn reads_input(&self) -> bool;
         fn first_weight(&self) -> Option<&Param<Tensor<2>>>;
     }
 

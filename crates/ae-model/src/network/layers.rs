@@ -65,6 +65,11 @@ pub enum Layer {
     },
     /// An element-wise activation.
     Activation(Activation),
+    /// Adds `x S`, a linear function of the input of the whole model, to the output of the layer before it.
+    Skip {
+        /// The weight `S`, `[d_input, d_output]`.
+        weight: Tensor<2>,
+    },
     /// Reshapes rows to images of `channels, height, width`.
     Unflatten([usize; 3]),
     /// Reshapes images to rows.
@@ -228,6 +233,10 @@ fn dictionary(
     let center = decoder.bias.as_ref().map(Param::val).or_else(|| encoder.center());
     let center = center.expect("a dictionary has a center or a bias");
     let (atoms, center) = linear(decoder.weight.val(), center, &mut |layer| visit(true, layer));
+    decoder.skip = decoder.skip.map(|skip| match visit(true, Layer::Skip { weight: skip.val() }) {
+        Layer::Skip { weight } => Param::from_tensor(weight),
+        _ => panic!("a skip connection can only be replaced by a skip connection"),
+    });
     activate(decoder.output, &mut |layer| visit(true, layer));
     encoder.bias = Param::from_tensor(match encoder.center {
         Some(_) => bias + product(center.clone(), &weight),

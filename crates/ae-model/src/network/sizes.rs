@@ -5,7 +5,8 @@
 pub struct Sizes {
     /// Inputs of the encoder.
     pub d_input: usize,
-    /// Outputs of the decoder: fewer than `d_input` if the encoder also reads a mask.
+    /// Outputs of the decoder: fewer than `d_input` if the encoder also reads a mask, and any number for a target other
+    /// than the input.
     pub d_output: usize,
     /// Units of the code.
     pub d_code: usize,
@@ -32,6 +33,12 @@ impl Sizes {
     /// Sets the number of encoder outputs from which the code is computed.
     pub fn with_reads(mut self, reads: usize) -> Self {
         self.reads = reads;
+        self
+    }
+
+    /// Sets the number of outputs of the decoder, for a target other than the input.
+    pub fn with_output(mut self, d_output: usize) -> Self {
+        self.d_output = d_output;
         self
     }
 

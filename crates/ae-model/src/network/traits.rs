@@ -86,7 +86,13 @@ pub trait Decode {
         None
     }
 
-    /// The matrix `W`, `[d_code, d_output]`, of a decoder `h W + b`. Default: `None`, it is another function.
+    /// Whether it also reads the input of the encoder, [`Latent::input`]. Default: false.
+    fn reads_input(&self) -> bool {
+        false
+    }
+
+    /// The matrix `W`, `[d_code, d_output]`, of a decoder `h W + b`, where `b` may depend on the input. Default: `None`,
+    /// it is another function.
     fn atoms(&self, encoder: &dyn Encoder) -> Option<Tensor<2>> {
         let _ = encoder;
         None

@@ -127,12 +127,14 @@ impl Objective {
     ) -> Evaluation {
         let sample = clean(sample);
         let (x, observed) = (sample.input, sample.observed);
+        let has_target = sample.target.is_some();
         let target = sample.target.unwrap_or_else(|| x.clone());
         let corrupted = if x.device().is_autodiff() && !self.corruption.is_none() {
             self.corruption.apply(x, observed, model.reconstruction.layout.as_ref())
         } else {
             Corrupted { x, visible: observed.clone(), weights: observed, hidden: None }
         };
+        let corrupted = if has_target { Corrupted { weights: None, ..corrupted } } else { corrupted };
         let (x, visible) = (corrupted.x.clone(), corrupted.visible.clone());
         let keep_z = self.penalties.iter().any(|penalty| penalty.reads_z());
         let forward = model.forward_keeping(keep_z, x, visible);
@@ -168,15 +170,20 @@ impl Objective {
         model: &Autoencoder<E, D, C>,
         sample: Sample,
     ) -> Evaluation {
+        let has_target = sample.target.is_some();
         let target = sample.target.unwrap_or_else(|| sample.input.clone());
         let mut corrupted = self.corruption.apply(sample.input, sample.observed, model.reconstruction.layout.as_ref());
-        if let Some(hidden) = corrupted.hidden.clone().filter(|hidden| hidden.dims() == target.dims()) {
+        if let Some(hidden) = corrupted.hidden.clone() {
             corrupted.weights = Some(hidden);
+        }
+        if has_target {
+            corrupted.weights = None;
         }
         let parts = model.parts();
         let read = parts.read(corrupted.x.clone(), corrupted.visible.clone());
-        let z = model.encoder.forward(read);
+        let z = model.encoder.forward(read.clone());
         let latent = if model.code.is_stochastic() { model.code.draw(z) } else { parts.code_of(z) };
+        let latent = parts.with_input(latent, read);
         let output = parts.decode(&latent);
         self.evaluate_on(model, target, corrupted, Forward { latent, output })
     }
@@ -189,8 +196,8 @@ impl Objective {
         forward: Forward,
     ) -> Evaluation {
         let progress = if target.device().is_autodiff() { self.progress } else { 1.0 };
-        // The weights are for the features of the input; a target of another shape has none.
-        let weights = corrupted.weights.filter(|weights| weights.dims() == target.dims());
+        // They are for the features of the input: a target of its own has none.
+        let weights = corrupted.weights;
         let value = model.loss(target.clone(), forward.output.clone(), weights.clone());
         let mut terms = vec![Term { name: model.loss_name(), weight: 1.0, value }];
         terms.extend(model.code.terms(&forward.latent, progress));

@@ -9,7 +9,7 @@ use burn::{
 use schemars::JsonSchema;
 
 use super::{Context, Penalty};
-use crate::{ConfigError, Settings, Weight};
+use crate::{ConfigError, Latent, Settings, Weight};
 
 /// Gate reconstruction: the reconstruction loss of the gates of a gated code, `L(x, max(0, z) W_d + b)` (Rajamanoharan
 /// et al. 2024); the decoder must be a single layer without activation.
@@ -61,8 +61,13 @@ impl Penalty for GateReconstruction {
         let atoms = context.model.atoms().expect("a decoder of a single layer, as `needs_atoms` asks for");
         let open = z.clamp_min(0.0);
         // The bias is what an empty code is decoded to.
-        let empty = open.clone().detach().slice(0..1).zeros_like();
-        let bias = context.model.decode(&empty.into());
+        let bias = match &context.latent.input {
+            Some(input) => {
+                let empty = open.clone().detach().zeros_like();
+                context.model.decode(&Latent { input: Some(input.clone()), ..empty.into() })
+            }
+            None => context.model.decode(&open.clone().detach().slice(0..1).zeros_like().into()),
+        };
         let (atoms, bias) = if self.frozen { (atoms.detach(), bias.detach()) } else { (atoms, bias) };
         let output = ae_kernels::matmul(open, atoms) + bias;
         context.loss(context.target.clone(), output, context.weights.clone())

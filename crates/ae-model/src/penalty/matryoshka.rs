@@ -97,5 +97,5 @@ fn first(latent: &Latent, width: usize) -> Latent {
     let units = latent.code.dims()[1];
     let is_first = Tensor::<1, Int>::arange(0..units as i64, &latent.code.device()).lower_elem(width as i64);
     let mask = indicator(is_first.unsqueeze::<2>().expand(latent.code.shape()), &latent.code);
-    (latent.code.clone() * mask).into()
+    Latent { input: latent.input.clone(), ..(latent.code.clone() * mask).into() }
 }

@@ -13,17 +13,19 @@ pub struct Inputs {
     pub unit_range: bool,
     /// The number of features of each kind, if not all are numeric.
     pub layout: Option<Layout>,
+    /// Features of a row of the target, `d_output`, if the target is not the input.
+    pub target: Option<usize>,
 }
 
 impl Inputs {
     /// Rows of `features` values in `[0, 1]`.
     pub fn unit(features: usize) -> Self {
-        Self { features, image: None, unit_range: true, layout: None }
+        Self { features, image: None, unit_range: true, layout: None, target: None }
     }
 
     /// Rows of `features` values of any magnitude.
     pub fn real(features: usize) -> Self {
-        Self { features, image: None, unit_range: false, layout: None }
+        Self { features, image: None, unit_range: false, layout: None, target: None }
     }
 
     /// Sets the number of features of each kind.
@@ -32,9 +34,15 @@ impl Inputs {
         self
     }
 
-    /// Number of numeric features.
+    /// Sets that the target is not the input, but rows of `features` values.
+    pub fn with_target(mut self, features: usize) -> Self {
+        self.target = Some(features);
+        self
+    }
+
+    /// Number of numeric features of the target.
     pub(super) fn numbers(&self) -> usize {
-        self.layout.as_ref().map_or(self.features, |layout| layout.numbers)
+        self.target.unwrap_or_else(|| self.layout.as_ref().map_or(self.features, |layout| layout.numbers))
     }
 
     /// Sets the shape of images, `channels, height, width`.

@@ -236,7 +236,30 @@ impl Recipe {
             let allowed = format!("identity with `penalty.{name}` (for data in [0, 1], auto is sigmoid)");
             return Err(ConfigError::new("output", self.output, allowed));
         }
+        self.check_target(inputs)?;
         self.network.check_sizes(&self.sizes(inputs)).map_err(|error| error.within("network"))
+    }
+
+    /// Checks what depends on whether the target is the input.
+    fn check_target(&self, inputs: &Inputs) -> Result<(), ConfigError> {
+        let Network::Dictionary(dictionary) = &self.network else {
+            let allowed = "dictionary with a target other than the input";
+            return match inputs.target {
+                Some(_) => Err(ConfigError::new("network.kind", self.network.name(), allowed)),
+                None => Ok(()),
+            };
+        };
+        let refused = |field, allowed| Err(ConfigError::new(field, true, allowed));
+        match inputs.target {
+            None if dictionary.skip => {
+                refused("network.skip", "false without a target other than the input, which it would copy")
+            }
+            Some(_) if dictionary.center => {
+                refused("network.center", "false with a target other than the input, which has another center")
+            }
+            Some(_) if self.mask_input => refused("mask_input", "false with a target other than the input"),
+            _ => Ok(()),
+        }
     }
 
     /// The size of the model's networks, before it is [built](Self::init).
@@ -255,7 +278,11 @@ impl Recipe {
     fn sizes(&self, inputs: &Inputs) -> Sizes {
         let reads = self.code.reads(self.code_dim);
         let sizes = Sizes::new(inputs.features, self.code_dim).with_image(inputs.image).with_reads(reads);
-        if self.mask_input { sizes.with_mask() } else { sizes }
+        let sizes = if self.mask_input { sizes.with_mask() } else { sizes };
+        match inputs.target {
+            Some(width) => sizes.with_output(width),
+            None => sizes,
+        }
     }
 
     /// The activation of the decoder's last layer for data like `inputs`.

@@ -12,9 +12,11 @@ pub mod linear;
 pub mod masked;
 pub mod matryoshka;
 pub mod overcomplete;
+pub mod skip_transcoder;
 pub mod sparse;
 pub mod sparse_kl;
 pub mod stacked;
+pub mod transcoder;
 pub mod undercomplete;
 pub mod variational;
 pub mod winner_take_all;
@@ -33,6 +35,8 @@ pub const VARIANTS: &[Variant] = &[
     batch_top_k::VARIANT,
     jump_relu::VARIANT,
     matryoshka::VARIANT,
+    transcoder::VARIANT,
+    skip_transcoder::VARIANT,
     contractive::VARIANT,
     denoising::VARIANT,
     masked::VARIANT,
@@ -85,12 +89,20 @@ pub struct Hints {
     /// Whether all features are scaled by one factor, which keeps the directions of differences between rows, instead
     /// of each by its own.
     pub one_scale: bool,
+    /// Whether it predicts rows other than its input, which have to be given.
+    pub target: bool,
 }
 
 impl Hints {
     /// Settings that suit most networks: a learning rate of 1e-3, steps of 64 rows, and no pre-training.
-    pub const COMMON: Self =
-        Self { learning_rate: 1e-3, pretrain_epochs: 0, batch_size: 64, gradient_clip: 0.0, one_scale: false };
+    pub const COMMON: Self = Self {
+        learning_rate: 1e-3,
+        pretrain_epochs: 0,
+        batch_size: 64,
+        gradient_clip: 0.0,
+        one_scale: false,
+        target: false,
+    };
 
     /// Settings for dictionaries: one scale for all features, many rows in a step, since most units are active in few
     /// of them, and a limit for the large gradients of the first steps.
@@ -113,13 +125,23 @@ impl Variant {
         VARIANTS.iter().find(|variant| variant.name == name)
     }
 
+    /// Inputs of the same data, with a target of as many features if the variant predicts one.
+    pub fn inputs(&self, inputs: Inputs) -> Inputs {
+        let features = inputs.features;
+        if self.training.target { inputs.with_target(features) } else { inputs }
+    }
+
     /// Checks `recipe` for this variant and data like `inputs`.
     ///
     /// # Errors
-    /// A field is outside its range, the network does not suit the data, or the code is not narrower than the input
-    /// although the variant requires it.
+    /// A field is outside its range, the network does not suit the data, the code is not narrower than the input
+    /// although the variant requires it, or there is no target although the variant predicts one.
     pub fn check(&self, recipe: &Recipe, inputs: &Inputs) -> Result<(), ConfigError> {
         recipe.check()?;
+        if self.training.target && inputs.target.is_none() {
+            let allowed = "another without a target: this one predicts rows other than its input";
+            return Err(ConfigError::new("variant", self.name, allowed));
+        }
         let d_input = inputs.features;
         if self.width == CodeWidth::Undercomplete && recipe.code_dim >= d_input {
             let allowed = match d_input {
@@ -148,7 +170,7 @@ mod tests {
     fn names_are_unique_and_recipes_pass_their_own_check() {
         for (index, variant) in VARIANTS.iter().enumerate() {
             assert!(VARIANTS[..index].iter().all(|other| other.name != variant.name), "{} twice", variant.name);
-            variant.check(&(variant.recipe)(), &Inputs::unit(64)).unwrap();
+            variant.check(&(variant.recipe)(), &variant.inputs(Inputs::unit(64))).unwrap();
             assert_eq!(Variant::find(variant.name).map(|found| found.name), Some(variant.name));
         }
     }

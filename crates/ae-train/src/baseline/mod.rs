@@ -4,9 +4,12 @@
 //! 1901): no linear autoencoder of the same width has a smaller squared error on the rows it was fitted to. All
 //! computation is in `f64`.
 
+mod linear_map;
 mod missing_values;
 mod random_dictionary;
 mod spectrum;
+
+use std::{borrow::Cow, sync::Arc};
 
 use ae_data::progress::Progress;
 use faer::MatRef;
@@ -14,16 +17,20 @@ use faer::MatRef;
 pub(crate) use self::spectrum::SMALL;
 #[cfg(feature = "report")]
 pub(crate) use self::spectrum::eigenvalues;
+pub use self::{
+    linear_map::LinearMap,
+    random_dictionary::{RANDOM_ROWS, random_dictionary},
+    spectrum::MOST,
+};
 use self::{
     missing_values::Filler,
     spectrum::{Spectrum, reach},
 };
-pub use self::{
-    random_dictionary::{RANDOM_ROWS, random_dictionary},
-    spectrum::MOST,
-};
 pub use crate::matrix::Matrix;
-use crate::{Error, Result, reconstruction_error::Errors};
+use crate::{
+    Error, Result,
+    reconstruction_error::{Errors, errors_of},
+};
 
 /// Maximum number of components used to fill in missing values of a row before it is projected: the work per row grows
 /// with the square of this number.
@@ -32,9 +39,17 @@ const FILLING: usize = 64;
 /// Share of the variance that the components of [`Pca::most`] explain.
 pub const PCA_SHARE: f64 = 0.9;
 
-/// Principal components of rows.
+/// The name of the baseline with so many components, beside a model that reconstructs its rows, or predicts a target.
+pub fn name(components: usize, has_target: bool) -> String {
+    if has_target { format!("linear map of rank {components}") } else { format!("PCA ({components})") }
+}
+
+/// Principal components of rows; or, for a target other than the rows, those of its least-squares prediction from them,
+/// which are the best linear map of their rank (reduced-rank regression: Izenman 1975).
 #[derive(Debug, Clone)]
 pub struct Pca {
+    /// What is projected: the prediction of a target, or the rows themselves if `None`.
+    map: Option<Arc<LinearMap>>,
     mean: Vec<f64>,
     /// The kept components, `[width, k]` with orthonormal columns, and their variances.
     spectrum: Spectrum,
@@ -61,13 +76,57 @@ impl Pca {
         match rows.has_missing()? && rows.count() > 1 && (k > 0 || share > 0.0) {
             true => {
                 let (mean, spectrum) = missing_values::fit(rows, k, share)?;
-                Ok(Self { mean, spectrum })
+                Ok(Self { map: None, mean, spectrum })
             }
             false => {
                 let mean = rows.mean();
                 let spectrum = spectrum::principal(rows, &mean, k, share)?;
-                Ok(Self { mean, spectrum })
+                Ok(Self { map: None, mean, spectrum })
             }
+        }
+    }
+
+    /// The best linear map from `rows` to `target` of rank `k`, and as many more components as needed to explain a
+    /// share `share` of the variance that any linear map explains.
+    ///
+    /// # Errors
+    /// Infinite values.
+    pub fn fit_target(rows: Matrix, target: Matrix, k: usize, share: f64) -> Result<Self> {
+        let map = LinearMap::fit(rows, target)?;
+        let predicted = map.predict(rows);
+        let pca = Self::fit_share(Matrix { values: &predicted, width: target.width }, k, share)?;
+        Ok(pca.with_map(map))
+    }
+
+    /// The same components, of the predictions of `map`.
+    pub fn with_map(self, map: LinearMap) -> Self {
+        Self { map: Some(Arc::new(map)), ..self }
+    }
+
+    /// The least-squares map to a target, if there is one.
+    pub fn map(&self) -> Option<&LinearMap> {
+        self.map.as_deref()
+    }
+
+    /// What the components project, for the inputs of a model: the prediction of the target, or the rows themselves.
+    fn projected<'a>(&self, inputs: Matrix<'a>) -> Cow<'a, [f32]> {
+        match &self.map {
+            Some(map) => map.predict(inputs).into(),
+            None => inputs.values.into(),
+        }
+    }
+
+    /// What a model beside it should give for `inputs`, `[rows, d_output]`, row by row: the target, or the rows
+    /// themselves.
+    pub fn predict(&self, inputs: Matrix) -> Vec<f32> {
+        self.reconstruct(Matrix { values: &self.projected(inputs), width: self.mean.len() })
+    }
+
+    /// The errors of [`predict`](Self::predict) for `inputs`, compared with `wanted`.
+    pub fn prediction_errors(&self, inputs: Matrix, wanted: Matrix) -> Errors {
+        match &self.map {
+            None => self.errors(wanted),
+            Some(_) => errors_of(wanted, &self.predict(inputs)),
         }
     }
 
@@ -98,7 +157,7 @@ impl Pca {
             return wrong("variances must not be negative, nor sum to more than the total variance");
         }
         let components = MatRef::from_column_major_slice(components, width, kept).to_owned();
-        Ok(Self { mean, spectrum: Spectrum { components, variances, total } })
+        Ok(Self { map: None, mean, spectrum: Spectrum { components, variances, total } })
     }
 
     /// The arguments of [`from_parts`](Self::from_parts).
@@ -115,7 +174,7 @@ impl Pca {
 
     /// The same with only the first `k` components; with none it is the mean.
     pub fn first(&self, k: usize) -> Self {
-        Self { mean: self.mean.clone(), spectrum: self.spectrum.first(k) }
+        Self { map: self.map.clone(), mean: self.mean.clone(), spectrum: self.spectrum.first(k) }
     }
 
     /// Number of kept components.

@@ -98,7 +98,7 @@ fn decays(i: usize) -> f64 {
 }
 
 fn pca(mean: Vec<f64>, spectrum: Spectrum) -> Pca {
-    Pca { mean, spectrum }
+    Pca { map: None, mean, spectrum }
 }
 
 #[test]

@@ -116,6 +116,10 @@ pub struct ReadArgs {
     /// How the file is laid out.
     #[command(flatten)]
     pub file: FileArgs,
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, hide_short_help = true)]
+    pub target: Option<String>,
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub target_tensor: Option<String>,
     #[arg(long, hide_short_help = true)]
     pub stream: bool,
     #[arg(long, value_name = "SIZE", hide_short_help = true)]

@@ -71,7 +71,8 @@ impl Config {
     /// An unknown variant: the message lists the known ones.
     pub fn of_variant(name: &str) -> Result<Self> {
         let variant = find_variant(name)?;
-        let Hints { learning_rate, pretrain_epochs, batch_size, gradient_clip, one_scale } = variant.training;
+        let Hints { learning_rate, pretrain_epochs, batch_size, gradient_clip, one_scale, target: _ } =
+            variant.training;
         let training =
             TrainingConfig { learning_rate, pretrain_epochs, batch_size, gradient_clip, ..TrainingConfig::default() };
         let scaling = if one_scale { ScalingMethod::Centered } else { ScalingMethod::Auto };

@@ -6,8 +6,7 @@ use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::reconstruction::errors_of;
-use crate::{Result, baseline::Pca, matrix::Matrix, trained::Trained};
+use crate::{Result, baseline::Pca, matrix::Matrix, reconstruction_error::errors_of, trained::Trained};
 
 /// How well a kind of input is reconstructed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

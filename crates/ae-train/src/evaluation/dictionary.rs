@@ -13,7 +13,7 @@ const COMPARED: usize = 1024;
 /// Of these at a time.
 const AT_ONCE: usize = 128;
 
-/// Measures of a dictionary on rows `x` and their reconstructions `r`, in the units of the data. Missing values are
+/// Measures of a dictionary on rows `x` (of a transcoder, the target) and their reconstructions `r`, in the units of the data. Missing values are
 /// left out of every sum.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct DictionaryMeasures {
@@ -132,10 +132,10 @@ impl Trained {
     /// A device that fails.
     pub fn atoms(&self) -> Result<Option<Atoms>> {
         let Some(atoms) = self.model.parts().atoms() else { return Ok(None) };
-        let (mut values, width) = (numbers(atoms)?, self.schema.d_input);
+        let (mut values, width) = (numbers(atoms)?, self.schema.d_output());
         for atom in values.chunks_exact_mut(width) {
             for (feature, value) in atom.iter_mut().enumerate() {
-                *value = (f64::from(*value) * self.schema.scaling.of(feature).1) as f32;
+                *value = (f64::from(*value) * self.schema.output_scaling().of(feature).1) as f32;
             }
         }
         Ok(Some(Atoms::new(values, width)))

@@ -20,15 +20,15 @@ use crate::{
     baseline::{Pca, mean_errors},
     likelihood::Likelihood,
     matrix::Matrix,
-    reconstruction_error::Comparison,
+    reconstruction_error::{Comparison, errors_of},
     trained::Trained,
 };
 
 #[cfg(feature = "report")]
 pub(crate) use self::code::SPECTRUM_ROWS;
 pub(crate) use self::code::{JACOBIAN_UP_TO, has_spectrum, spectrum_at_once};
+use self::reconstruction::feature_errors;
 pub(crate) use self::reconstruction::through;
-use self::reconstruction::{errors_of, feature_errors};
 pub use self::{
     activations::Activations,
     classes::{Accuracies, Classes},
@@ -59,9 +59,13 @@ pub struct Evaluation {
     /// Number of components of the PCA baseline: the width of the code, or of a sparse code the number of active units;
     /// enough for 90% of the variance if that is as many as there are features.
     pub pca_components: usize,
-    /// Reconstruction errors of the model, of PCA and of the mean.
+    /// Reconstruction errors of the model, of PCA and of the mean. With a target of the model, of PCA of its
+    /// least-squares prediction, which is the best linear map of its rank, and of the mean.
     #[serde(flatten)]
     pub errors: Comparison,
+    /// With a target: errors of its least-squares prediction from the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linear_map: Option<ReconstructionErrors>,
     /// For images: similarity of the reconstructions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<ImageQuality>,
@@ -121,7 +125,7 @@ impl Trained {
         pca: &Pca,
         train: Option<&Dataset>,
     ) -> Result<(Evaluation, Option<Activations>)> {
-        let width = self.schema.d_input;
+        let width = self.schema.d_output();
         let all = rows.sample(ae_data::fit::SAMPLE);
         let model = &self.config.model;
         let inactive = self.model.code.activation().inactive() as f32;
@@ -136,11 +140,11 @@ impl Trained {
         })?;
         let (pca_k, mean) = (pca.beside(self.comparable_components(code.l0)), pca.first(0));
         let pca_components = pca_k.components(); // fewer if there are fewer rows
-        let values = all.scaled(&self.schema.scaling)?;
-        let matrix = Matrix { values: &values, width };
-        let reconstructed = pca_k.reconstruct(matrix);
+        let pairs = self.pairs(&all)?;
+        let matrix = pairs.wanted();
+        let reconstructed = pca_k.predict(pairs.inputs());
         let mean_row: Vec<f64> =
-            mean.reconstruct(Matrix { values: &values[..width], width }).into_iter().map(f64::from).collect();
+            mean.reconstruct(Matrix { values: &matrix.values[..width], width }).into_iter().map(f64::from).collect();
         let errors = Comparison {
             model: errors_of(matrix, &copies).figures(),
             pca: errors_of(matrix, &reconstructed).figures(),
@@ -161,13 +165,14 @@ impl Trained {
         let is_dictionary = model.network.is_dictionary();
         let some = all.thin(if is_dictionary { MEASURED_WIDE } else { MEASURED });
         let some_values = some.scaled(&self.schema.scaling)?;
-        let some_matrix = Matrix { values: &some_values, width };
+        let some_matrix = Matrix { values: &some_values, width: self.schema.d_input };
         let dictionary =
             activations.as_ref().map(|of| DictionaryMeasures::of(self, matrix, &copies, of)).transpose()?;
         let evaluation = Evaluation {
             rows: all.len(),
             pca_components,
             errors,
+            linear_map: pca.map().map(|map| errors_of(matrix, &map.predict(pairs.inputs())).figures()),
             images: self.schema.geometry.map(|geometry| self.image_quality(geometry, matrix, &copies, &reconstructed)),
             columns: columns.collect(),
             code,
@@ -175,8 +180,9 @@ impl Trained {
             effective_rank: effective_rank(Matrix { values: &self.codes(&some)?, width: self.config.model.code_dim })?,
             noise: if is_dictionary { Vec::new() } else { self.noise_curve(some_matrix, &pca_k)? },
             missing: if is_dictionary { Vec::new() } else { self.missing_curve(some_matrix, &pca_k)? },
+            // Classifiers are compared on the code, the input and its principal components.
             classes: train
-                .filter(|train| train.rows().labels.is_some())
+                .filter(|train| train.rows().labels.is_some() && self.schema.target.is_none())
                 .map(|train| self.classes(train, &all, &pca_k))
                 .transpose()?
                 .flatten(),

@@ -18,7 +18,7 @@ use crate::{
     tensors::{BATCH, numbers},
 };
 
-/// The errors of `model` on `dataset`, whose scaled values are `rows`.
+/// The errors of `model` on `dataset`, for which it should give `rows`: the scaled rows themselves, or their target.
 ///
 /// # Errors
 /// A device that fails to return its results.
@@ -73,15 +73,6 @@ pub(crate) fn through<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         visit((start..end, &latent.code, &numbers(model.reconstruction.mean(output))?))?;
     }
     Ok(measured.statistics())
-}
-
-/// The errors of the reconstructions `copies` of `rows`.
-pub(super) fn errors_of(rows: Matrix, copies: &[f32]) -> Errors {
-    let mut errors = Errors::new(&rows);
-    for (row, copy) in rows.values.chunks_exact(rows.width).zip(copies.chunks_exact(rows.width)) {
-        errors.add(row, |column| f64::from(copy[column]));
-    }
-    errors
 }
 
 /// Mean squared error of each feature over the observed values.

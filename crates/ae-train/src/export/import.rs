@@ -260,6 +260,10 @@ impl Loader<'_> {
                 epsilon,
             },
             layer @ (Layer::Activation(_) | Layer::Unflatten(_) | Layer::Flatten) => layer,
+            Layer::Skip { .. } => {
+                let advice = "import it from a folder of SAELens";
+                return Err(Error::Failed(format!("an `nn.Sequential` has no skip connection: {advice}")));
+            }
         })
     }
 }

@@ -26,6 +26,13 @@ impl Numbers {
         Ok(Self { shape: tensor.dims().to_vec(), values: numbers(tensor)? })
     }
 
+    /// A matrix with its rows as columns.
+    fn transposed(&self) -> Self {
+        let [rows, columns] = [self.shape[0], self.shape[1]];
+        let at = |place: usize| self.values[place % rows * columns + place / rows];
+        Self { shape: vec![columns, rows], values: (0..rows * columns).map(at).collect() }
+    }
+
     /// Converts the numbers of a file.
     fn from_values(shape: &[usize], found: &Values) -> Self {
         let mut values = Vec::with_capacity(found.len());
@@ -120,6 +127,11 @@ pub(crate) fn meanings(trained: &Trained) -> Result<Vec<(Meaning, usize, usize)>
     }
     parts.retain(|(_, start, end)| start < end);
     Ok(parts)
+}
+
+/// The error for a skip connection in a format of layers one after the other.
+fn no_skip() -> Error {
+    Error::Failed("this format has no skip connection: use `--format saelens`".to_string())
 }
 
 /// The deterministic form of the code of a model after training.

@@ -7,7 +7,7 @@ use ae_model::{Activation, Code, code::Plain, network::layers::Layer};
 use burn::tensor::Tensor;
 use safetensors::{Dtype, tensor::TensorView};
 
-use super::{Meaning, Numbers, features, meanings, order, plain};
+use super::{Meaning, Numbers, features, meanings, no_skip, order, plain};
 use crate::{Error, Result, trained::Trained};
 
 /// Tensors by name.
@@ -64,6 +64,7 @@ fn layer(layer: &Layer, is_image: bool) -> Result<(String, Vec<(&'static str, Nu
             tensors.push(("running_var", Numbers::of(variance.clone())?));
             (text, tensors)
         }
+        Layer::Skip { .. } => return Err(no_skip()),
         Layer::Activation(of) => (activation(*of).to_string(), Vec::new()),
         Layer::Unflatten([channels, height, width]) => {
             (format!("nn.Unflatten(1, ({channels}, {height}, {width}))"), Vec::new())
@@ -92,8 +93,9 @@ fn sequential(name: &str, layers: &[Layer], state: &mut State) -> Result<Vec<Str
 /// The tensors of a model, without its [`scaling`](super::scaling), and Python code that loads both from `file`.
 ///
 /// # Errors
-/// A device that fails to return its numbers.
+/// A device that fails to return its numbers; a model that predicts a target.
 pub fn export(trained: &Trained, file: &str) -> Result<(State, String)> {
+    trained.check_reconstructs("is written for PyTorch")?;
     let mut state = State::new();
     let [encoder, decoder] = trained.model.layers();
     let [encoder, decoder] =

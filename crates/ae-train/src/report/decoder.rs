@@ -74,6 +74,9 @@ pub fn embed(trained: &Trained, single: usize, most: usize) -> Result<std::resul
                 json!(["affine", gamma.dims()[0], at])
             }
             Layer::Activation(activation) => json!([activation.name()]),
+            Layer::Skip { .. } => {
+                return Ok(Err("a decoder that also reads the input is not supported here".to_string()));
+            }
             Layer::Conv { .. } | Layer::ConvTranspose { .. } | Layer::Unflatten(_) | Layer::Flatten => {
                 return Ok(Err("decoders with convolutions are not supported here".to_string()));
             }
@@ -112,6 +115,7 @@ fn parameters(layer: &Layer) -> usize {
             weight.dims().iter().product::<usize>() + bias.dims()[0]
         }
         Layer::LayerNorm { gamma, .. } | Layer::BatchNorm { gamma, .. } => 2 * gamma.dims()[0],
+        Layer::Skip { weight } => weight.dims().iter().product(),
         Layer::Activation(_) | Layer::Unflatten(_) | Layer::Flatten => 0,
     }
 }

@@ -11,7 +11,7 @@ use super::ranked::Ranked;
 use crate::{
     Error, Result, Run, Which,
     anomaly::{Detector, Scores},
-    baseline::{Matrix, Pca},
+    baseline::{Matrix, Pca, name},
     evaluation::{Activations, Evaluation},
     history,
     results::row_labels,
@@ -59,8 +59,9 @@ pub struct Material {
     pub(super) some: Dataset,
     pub(super) codes: Vec<f32>,
     pub(super) pca: Pca,
-    pub(super) detector: Detector,
-    /// Anomaly scores of those rows.
+    /// `None` for a model that predicts a target.
+    pub(super) detector: Option<Detector>,
+    /// Anomaly scores of those rows; empty without a detector.
     pub(super) scores: Scores,
     /// With a normal class: how the labeled rows are ranked, beside the baselines.
     pub(super) ranked: Option<Ranked>,
@@ -83,7 +84,7 @@ impl Material {
             )));
         };
         let trained = run.trained(device.clone())?;
-        let (pca, detector): (Pca, Detector) = (run.folder.pca()?, run.folder.detector()?);
+        let (pca, detector) = (run.folder.pca()?, run.folder.detector_if_any()?);
         let rows = |which| run.rows(&trained, which);
         let (test, train) = (rows(Which::Test)?, rows(Which::Train)?);
         let units = trained.config.model.code_dim;
@@ -109,9 +110,15 @@ impl Material {
         let (evaluation, activations) = trained.evaluate_units(&test, &pca, Some(&train))?;
         let some = test.thin(MANY);
         let codes = trained.codes(&some)?;
-        let (scores, baselines) = detector.score_beside(&trained, &some, &pca)?;
         let normal = trained.schema.normal.as_ref();
-        let ranked = normal.and_then(|normal| Ranked::of(&scores.rows, &baselines, &detector, &some, normal));
+        let (scores, ranked) = match &detector {
+            Some(detector) => {
+                let (scores, baselines) = detector.score_beside(&trained, &some, &pca)?;
+                let ranked = normal.and_then(|normal| Ranked::of(&scores.rows, &baselines, detector, &some, normal));
+                (scores, ranked)
+            }
+            None => (Scores::default(), None),
+        };
         let purpose = match (trained.schema.geometry.is_some(), normal.is_some()) {
             (_, true) => Purpose::Anomaly,
             _ if is_dictionary => Purpose::Dictionary,
@@ -164,7 +171,14 @@ impl Material {
 
     /// The PCA that is measured beside the model.
     pub(super) fn pca_name(&self) -> String {
-        format!("PCA ({})", self.evaluation.pca_components)
+        name(self.evaluation.pca_components, self.evaluation.linear_map.is_some())
+    }
+
+    /// Whether a figure says nothing about the run.
+    pub(super) fn leaves_out(&self, figure: &str) -> bool {
+        let of_its_rows = ["reconstructions", "best", "worst"];
+        self.purpose.leaves_out().contains(&figure)
+            || (self.trained.schema.target.is_some() && of_its_rows.contains(&figure))
     }
 
     /// Images of this shape side by side.
@@ -178,7 +192,7 @@ impl Material {
 
     /// The values of rows in the units of the data, row by row.
     pub(super) fn values(&self, rows: &Dataset) -> Result<Vec<f64>> {
-        Ok(self.trained.unscale(&rows.scaled(&self.trained.schema.scaling)?))
+        Ok(self.trained.unscale_inputs(&rows.scaled(&self.trained.schema.scaling)?))
     }
 
     /// The reconstructions of rows in the units of the data, row by row.

@@ -96,8 +96,7 @@ struct Drawn {
 fn draw(material: &Material) -> Result<[Vec<Drawn>; 2]> {
     let mut progress = Progress::new("drawing figures", FIGURES.len());
     let mut drawn = Vec::new();
-    let left_out = material.purpose.leaves_out();
-    for &(id, title, figure) in FIGURES.iter().filter(|(id, ..)| !left_out.contains(id)) {
+    for &(id, title, figure) in FIGURES.iter().filter(|(id, ..)| !material.leaves_out(id)) {
         drawn.extend(figure(material)?.map(|content| Drawn { id, title, content }));
         progress.step();
     }

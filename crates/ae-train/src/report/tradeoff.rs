@@ -27,7 +27,8 @@ pub fn tradeoff(runs: &[Run]) -> Result<Option<Markup>> {
             |kind: usize, name: String, at: f64, fvu: f64| lines.entry((kind, name)).or_default().push((at, fvu));
         let components = summary.pca_components as f64;
         add(0, format!("{} ({}) {on}", summary.variant, summary.code_dim), summary.code.l0, summary.test.model.fvu);
-        add(1, format!("PCA {on}"), components, summary.test.pca.fvu);
+        let beside = if summary.linear_map.is_some() { "best linear map of as high a rank" } else { "PCA" };
+        add(1, format!("{beside} {on}"), components, summary.test.pca.fvu);
         if let Some(random) = &summary.random_dictionary {
             add(2, format!("random dictionary ({}) {on}", summary.code_dim), components, random.fvu);
         }

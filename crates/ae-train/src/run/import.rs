@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use ae_data::{Batcher, Scaling};
+use ae_data::Scaling;
 use ae_model::Model;
 use burn::{module::Module, tensor::Device};
 
@@ -40,8 +40,8 @@ impl Run {
             scaling
                 .check(data.schema.d_input)
                 .map_err(|reason| Error::Failed(format!("the weights cannot be used: {reason}")))?;
-            data.batcher = Batcher::new(scaling.clone());
             data.schema.scaling = scaling;
+            data.batcher = data.schema.batcher();
         }
         let model = model(config.model.init(&data.schema.inputs(), device))?;
         let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name), &config.registry)?;

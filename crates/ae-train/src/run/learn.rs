@@ -164,7 +164,9 @@ impl Run {
         card::write(&self.folder, &trained, &measured, &data.split.test, hardware)?;
         let Measured { summary, pca, detector } = measured;
         self.folder.write_pca(&pca)?;
-        self.folder.write_detector(&detector)?;
+        if let Some(detector) = &detector {
+            self.folder.write_detector(detector)?;
+        }
         self.folder.write_summary(&summary)?;
         match self.config.checkpoint.keep {
             Keep::Last => checkpoint::clear(&self.folder.checkpoints(), &[last, best])?,

@@ -38,11 +38,27 @@ impl RunFolder {
         self.put("neighbours.safetensors", |path| Ok(write_bytes(path, &file)?))
     }
 
+    /// Reads the anomaly detector, or `None` if the run predicts a target and has none.
+    ///
+    /// # Errors
+    /// As [`detector`](Self::detector).
+    pub fn detector_if_any(&self) -> Result<Option<Detector>> {
+        match self.schema()?.target {
+            Some(_) => Ok(None),
+            None => self.detector().map(Some),
+        }
+    }
+
     /// Reads the anomaly detector.
     ///
     /// # Errors
-    /// A file that cannot be read, or a run that has not finished.
+    /// A file that cannot be read, or a run that has not finished, or that predicts a target.
     pub fn detector(&self) -> Result<Detector> {
+        if self.schema()?.target.is_some() {
+            return Err(Error::Usage(
+                "this run predicts other rows than it reads (`--target`), and has no anomaly scores".to_string(),
+            ));
+        }
         self.check("detector.json")?;
         self.check("neighbours.safetensors")?;
         let mut detector: Detector =

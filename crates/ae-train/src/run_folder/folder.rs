@@ -375,6 +375,7 @@ mod tests {
                 test: part,
                 measured_rows: [4, 5],
                 pca_components: 2,
+                linear_map: None,
                 random_dictionary: None,
                 code,
                 diverged: Some(3),

@@ -5,7 +5,12 @@ use ae_data::sink::write_bytes;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use super::folder::RunFolder;
-use crate::{Error, Result, baseline::Pca, files::bytes, tensors::bytes_of};
+use crate::{
+    Error, Result,
+    baseline::{LinearMap, Pca},
+    files::bytes,
+    tensors::bytes_of,
+};
 
 impl RunFolder {
     /// Writes the principal components of the training rows, which results are compared with.
@@ -20,6 +25,14 @@ impl RunFolder {
             ("variances", vec![variances.len()], bytes_of(variances)),
             ("total", vec![1], bytes_of(&[total])),
         ];
+        let map = pca.map().map(|map| map.parts());
+        let of_map = map.iter().flat_map(|(from, weights)| {
+            [
+                ("map.mean", vec![from.len()], bytes_of(from)),
+                ("map.weights", vec![from.len(), mean.len()], bytes_of(weights)),
+            ]
+        });
+        let parts: Vec<_> = parts.into_iter().chain(of_map).collect();
         let tensors = parts.iter().map(|(name, shape, bytes)| {
             (
                 *name,
@@ -50,10 +63,24 @@ impl RunFolder {
             Ok(numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
         };
         let (mean, components, variances) = (part("mean")?, part("components")?, part("variances")?);
-        let (width, total) = (self.schema()?.d_input, part("total")?);
+        let schema = self.schema()?;
+        let (width, total) = (schema.d_output(), part("total")?);
+        let map = match &schema.target {
+            None => None,
+            Some(_) => {
+                let (from, weights) = (part("map.mean")?, part("map.weights")?);
+                if from.len() != schema.d_input {
+                    let (found, expected) = (from.len(), schema.d_input);
+                    return Err(failed(format!("its map is from {found} features, but the run's data has {expected}")));
+                }
+                Some(LinearMap::from_parts(from, mean.clone(), &weights).map_err(|error| failed(error.to_string()))?)
+            }
+        };
         match (mean.len() == width, total.as_slice()) {
             (true, [total]) => {
-                Pca::from_parts(mean, &components, variances, *total).map_err(|error| failed(error.to_string()))
+                let pca = Pca::from_parts(mean, &components, variances, *total);
+                let pca = pca.map_err(|error| failed(error.to_string()))?;
+                Ok(map.into_iter().fold(pca, Pca::with_map))
             }
             (true, _) => Err(failed(format!("`total` holds {} numbers instead of one", total.len()))),
             (false, _) => Err(failed(format!("its mean has {} features, but the run's data has {width}", mean.len()))),
@@ -93,6 +120,7 @@ mod tests {
             label_names: None,
             normal: None,
             scaling: Scaling { method, offset: vec![0.0; d_input], scale: vec![1.0; d_input], constant: Vec::new() },
+            target: None,
             columns: Vec::new(),
             carried: Vec::new(),
             blank_rows: Vec::new(),

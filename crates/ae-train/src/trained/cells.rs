@@ -27,7 +27,7 @@ impl Trained {
 
     /// The cells of rows of data, a level that training did not have as the data names it.
     pub(crate) fn cells_read(&self, rows: &Dataset) -> Result<Cells> {
-        let values = self.unscale(&rows.scaled(&self.schema.scaling)?);
+        let values = self.unscale_inputs(&rows.scaled(&self.schema.scaling)?);
         let mut cells = self.cells(&values);
         let Some(carried) = rows.rows().carried.as_ref() else { return Ok(cells) };
         let encoding = Encoding::new(self.columns());

@@ -6,11 +6,13 @@
 #[cfg(feature = "report")]
 mod cells;
 mod model;
+mod pairs;
 mod rows;
 mod table;
 
 #[cfg(feature = "report")]
 pub(crate) use self::cells::Cells;
+pub(crate) use self::pairs::Pairs;
 #[cfg(feature = "cli")]
 pub(crate) use self::rows::ALL_ROWS;
 pub use self::{

@@ -42,7 +42,7 @@ pub struct Trained {
 impl Trained {
     /// Combines a model with its schema and configuration.
     pub fn new(model: Model, schema: Schema, config: Config, device: Device) -> Self {
-        let batcher = Batcher::new(schema.scaling.clone());
+        let batcher = schema.batcher();
         Self { model, schema, config, device, batcher }
     }
 
@@ -61,16 +61,23 @@ impl Trained {
         self.config.reading().overruled_by(read.clone())
     }
 
-    /// The columns that the model reconstructs: those of the table, otherwise `x0`, `x1`, ...
+    /// The columns that the model reconstructs: those of the table, otherwise `x0`, `x1`, ...; or those of a target that
+    /// it predicts, `y0`, `y1`, ...
     pub fn columns(&self) -> Vec<Column> {
+        let letter = if self.schema.target.is_some() { 'y' } else { 'x' };
         match self.schema.columns.as_slice() {
-            [] => (0..self.schema.d_input).map(|index| Column::number(format!("x{index}"))).collect(),
+            [] => (0..self.schema.d_output()).map(|index| Column::number(format!("{letter}{index}"))).collect(),
             columns => columns.to_vec(),
         }
     }
 
-    /// Converts scaled rows (`[rows, d_input]`, row by row) to the units of the data.
+    /// Converts scaled outputs of the model (`[rows, d_output]`, row by row) to the units of the data.
     pub fn unscale(&self, values: &[f32]) -> Vec<f64> {
+        self.schema.output_scaling().invert(values, self.schema.d_output())
+    }
+
+    /// Converts scaled inputs (`[rows, d_input]`, row by row) to the units of the data.
+    pub fn unscale_inputs(&self, values: &[f32]) -> Vec<f64> {
         self.schema.scaling.invert(values, self.schema.d_input)
     }
 
@@ -140,7 +147,7 @@ impl Trained {
             };
             let hidden = visible.clone().map(numbers).transpose()?;
             let values = numbers(self.model.reconstruct_visible(read.clone(), visible))?;
-            let mut read = self.unscale(&numbers(read)?);
+            let mut read = self.unscale_inputs(&numbers(read)?);
             if let Some(visible) = hidden {
                 read.iter_mut()
                     .zip(visible)
@@ -152,10 +159,10 @@ impl Trained {
         batches.map(|batch| batch.map(|(range, (read, values))| Reconstructed { range, read, values }))
     }
 
-    /// Decodes `codes` (`[rows, code_dim]`, row by row) to rows in the units of the data (`[rows, d_input]`).
+    /// Decodes `codes` (`[rows, code_dim]`, row by row) to rows in the units of the data (`[rows, d_output]`).
     ///
     /// # Errors
-    /// Codes that do not fill whole rows, or a device that fails.
+    /// Codes that do not fill whole rows, a decoder that also reads the input, or a device that fails.
     pub fn decode(&self, codes: &[f32]) -> Result<Vec<f64>> {
         Ok(self.unscale(&self.decode_scaled(codes)?))
     }
@@ -165,6 +172,13 @@ impl Trained {
         let width = self.config.model.code_dim;
         if !codes.len().is_multiple_of(width) {
             return Err(Error::Failed(format!("{} values do not make codes of {width} units", codes.len())));
+        }
+        if self.model.parts().decoder.reads_input() {
+            return Err(Error::Usage(
+                "the decoder of this run also reads the input (`model.network.skip`), which codes do not have: use \
+                 `ae reconstruct` on the rows"
+                    .to_string(),
+            ));
         }
         let mut values = Vec::new();
         for chunk in codes.chunks(BATCH * width) {

@@ -66,13 +66,23 @@ impl Trained {
                 which => self.part_of_own(sets, which),
             };
         };
-        let sets = self.open(source, read)?;
+        // The target of the run belongs to its own data.
+        let mut options = self.options(read);
+        if source != own && read.target.is_none() {
+            (options.target, options.target_tensor) = (None, None);
+        }
+        let sets = self.open_with(source, read, &options)?;
         self.choose(sets, which)
     }
 
     /// Opens `source`, read as in the run, with the overrides in `read`.
     fn open(&self, source: &str, read: &Options) -> Result<Sets> {
-        let sets = open_known(source, &self.options(read), &self.known())?;
+        self.open_with(source, read, &self.options(read))
+    }
+
+    /// As [`open`](Self::open), with all `options`; `read` are those that were given for these rows.
+    fn open_with(&self, source: &str, read: &Options, options: &Options) -> Result<Sets> {
+        let sets = open_known(source, options, &self.known())?;
         let names = sets.train.carried.as_ref().map(|carried| ae_data::table::names(carried.table().as_ref()));
         // For an array or for images, identifiers and labels are not columns that could be chosen.
         let names = names.filter(|_| sets.train.encoding().is_some());
@@ -101,6 +111,7 @@ impl Trained {
             geometry: schema.geometry,
             white: schema.white,
             element: &schema.element,
+            target: schema.target.as_ref().map(|target| target.d_output),
             range: (schema.geometry.is_some() && schema.scaling.is_unit_range()).then(|| {
                 let (offset, scale) = schema.scaling.of(0);
                 [offset, offset + scale]

@@ -22,11 +22,15 @@ pub struct DictionaryConfig {
     pub center: bool,
     /// Length of each atom at the start, greater than 0. Default: 1.
     pub length: f64,
+    /// Whether the decoder also adds a linear function of the input, 0 at the start: true or false. Only for a target
+    /// other than the input, which it would copy (Dunefsky et al. 2024; Paulo et al. 2025). Default: false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skip: bool,
 }
 
 impl Default for DictionaryConfig {
     fn default() -> Self {
-        Self { center: true, length: 1.0 }
+        Self { center: true, length: 1.0, skip: false }
     }
 }
 
@@ -34,6 +38,7 @@ setters! {
     DictionaryConfig {
         with_center(center: bool),
         with_length(length: f64),
+        with_skip(skip: bool),
     }
 }
 
@@ -57,7 +62,9 @@ impl DictionaryConfig {
     /// The size of encoder and decoder together.
     pub(in crate::network) fn counts(&self, sizes: &Sizes) -> Counts {
         let (encoder, decoder) = (vec![sizes.d_input, sizes.reads], vec![sizes.d_code, sizes.d_output]);
-        let parameters = sizes.d_input * sizes.reads + sizes.reads + sizes.d_code * sizes.d_output + sizes.d_output;
+        let skip = if self.skip { sizes.d_input * sizes.d_output } else { 0 };
+        let parameters =
+            sizes.d_input * sizes.reads + sizes.reads + sizes.d_code * sizes.d_output + sizes.d_output + skip;
         Counts { parameters, encoder, decoder }
     }
 
@@ -83,6 +90,7 @@ impl DictionaryConfig {
             DictionaryDecoder {
                 weight: Param::from_tensor(decoder),
                 bias: (!self.center).then(|| zeros(sizes.d_output)),
+                skip: self.skip.then(|| Param::from_tensor(Tensor::zeros([sizes.d_input, sizes.d_output], device))),
                 output,
             },
         )

@@ -13,13 +13,15 @@ use crate::{
     },
 };
 
-/// `r = h W + b`; the rows of `W` are the atoms.
+/// `r = h W + b`, or `r = h W + x S + b` with a skip connection; the rows of `W` are the atoms.
 #[derive(Module, Debug)]
 pub struct DictionaryDecoder {
     /// The weight `W`, `[d_code, d_output]`.
     pub weight: Param<Tensor<2>>,
     /// The bias `b`, `[d_output]`; the encoder's center if `None`.
     pub bias: Option<Param<Tensor<1>>>,
+    /// The skip connection `S`, `[d_input, d_output]`; none if `None`.
+    pub skip: Option<Param<Tensor<2>>>,
     /// The activation of the reconstruction.
     #[module(skip)]
     pub output: Activation,
@@ -34,17 +36,41 @@ impl DictionaryDecoder {
             None => encoder.center().expect("a dictionary's decoder needs the encoder that it was built with"),
         }
     }
+
+    /// What the skip connection adds to a row, `x S`, `[batch, d_output]`.
+    ///
+    /// # Panics
+    /// The latent does not have the input.
+    fn skipped(&self, latent: &Latent) -> Option<Tensor<2>> {
+        let skip = self.skip.as_ref()?.val();
+        let input = latent.input.clone().expect("a decoder with a skip connection reads the input besides the code");
+        Some(ae_kernels::matmul(input, skip))
+    }
 }
 
 impl Decode for DictionaryDecoder {
     fn decode(&self, latent: &Latent, encoder: &dyn Encoder) -> Tensor<2> {
         let (weight, bias) = (self.weight.val(), self.bias(encoder));
-        activated(latent.code.clone(), latent.sparse.as_ref(), weight, bias, self.output)
+        let of = |output| activated(latent.code.clone(), latent.sparse.as_ref(), weight, bias, output);
+        match self.skipped(latent) {
+            Some(skipped) => self.output.forward(of(Activation::Identity) + skipped),
+            None => of(self.output),
+        }
     }
 
     fn prefixes(&self, latent: &Latent, encoder: &dyn Encoder, widths: &[usize]) -> Option<Tensor<2>> {
         let sparse = latent.sparse.as_ref()?;
-        Some(sparse.prefixes(self.weight.val(), self.bias(encoder), widths, self.output.kernel()))
+        let of = |output: Activation| sparse.prefixes(self.weight.val(), self.bias(encoder), widths, output.kernel());
+        Some(match self.skipped(latent) {
+            Some(skipped) => {
+                self.output.forward(of(Activation::Identity) + Tensor::cat(vec![skipped; widths.len()], 0))
+            }
+            None => of(self.output),
+        })
+    }
+
+    fn reads_input(&self) -> bool {
+        self.skip.is_some()
     }
 
     fn atoms(&self, _encoder: &dyn Encoder) -> Option<Tensor<2>> {

@@ -8,6 +8,10 @@
 //! code is on `h_j |d_j|`. [`Autoencoder::folded`](crate::Autoencoder::folded) moves the lengths into the encoder. This
 //! leaves atoms of length 1 and changes no reconstruction.
 //!
+//! With a target `y` other than the input it is a transcoder, `z = x W_e + b`, `r = h W_d + c`, which has no center to
+//! share (Dunefsky et al. 2024); with a skip connection `r = h W_d + x S + c`, so that the units explain what is not
+//! linear (Paulo et al. 2025).
+//!
 //! The encoder starts as the transposed decoder, and the center at the geometric median of some rows
 //! ([`Autoencoder::started_on`](crate::Autoencoder::started_on)).
 

@@ -320,7 +320,7 @@ fn a_model_starts_at_the_median_and_at_its_target() {
     let recipe = Recipe { code_dim: 50, ..(crate::variants::jump_relu::VARIANT.recipe)() };
     let recipe = Recipe { code: CodeConfig::from(JumpReluConfig::new(4.0)), ..recipe };
     let x = rows(400, 10, &device).without_autodiff().add_scalar(3.0);
-    let model: Model = recipe.init(&Inputs::real(10), &device).started_on(x.clone());
+    let model: Model = recipe.init(&Inputs::real(10), &device).started_on(x.clone(), None);
     let crate::network::NetworkEncoder::Dictionary(encoder) = &model.encoder else { panic!("a dictionary") };
     let center = encoder.center.as_ref().unwrap().val();
     assert_eq!(numbers(center), numbers(geometric_median(&x)));

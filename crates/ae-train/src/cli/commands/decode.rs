@@ -56,8 +56,16 @@ fn run(args: &DecodeArgs, registry: &Registry) -> Result<()> {
     let own = trained.options(&Options::default());
     let said = file_options(&args.read);
     let read = Options { keep, id: own.id, label: own.label, ..said };
-    let known =
-        Known { columns: &columns, carried: &[], width: units, geometry: None, white: None, element: "", range: None };
+    let known = Known {
+        columns: &columns,
+        carried: &[],
+        width: units,
+        geometry: None,
+        white: None,
+        element: "",
+        range: None,
+        target: None,
+    };
     let codes = ae_data::Dataset::new(open_known(&args.codes, &read, &known)?.train);
     let carried = codes.rows().carried_names();
     let unit = |name: &str| name.strip_prefix('h').and_then(|unit| unit.parse::<usize>().ok());

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::{
     Result, Which,
+    baseline::name,
     cli::{
         args::RowsArgs,
         entry::{Entry, Group},
@@ -22,8 +23,9 @@ use crate::{
 const COLUMNS: usize = 12;
 
 /// Keys of the JSON that are null where they were not measured.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "dictionary",
+    "linear_map",
     "images",
     "images.ssim",
     "images.ssim_pca",
@@ -117,7 +119,10 @@ fn text(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool)
         errors.row([name.to_string(), fixed(figures.mse, 6), fixed(figures.sse, 4), fixed(figures.fvu, 4)]);
     };
     row(&format!("{variant} ({code_dim})"), &evaluation.errors.model);
-    row(&format!("PCA ({})", evaluation.pca_components), &evaluation.errors.pca);
+    row(&name(evaluation.pca_components, evaluation.linear_map.is_some()), &evaluation.errors.pca);
+    if let Some(map) = &evaluation.linear_map {
+        row("linear map", map);
+    }
     row("predict the mean", &evaluation.errors.mean);
     let mut text = shown(&errors);
     if let Some(images) = &evaluation.images {

@@ -84,7 +84,17 @@ fn run(args: &ExportArgs, registry: &Registry) -> Result<()> {
         }
     };
     fs::create_dir_all(&folder).map_err(|error| Error::at("create", &folder, error))?;
-    let wanted = |format: ExportFormat| args.format.is_none_or(|chosen| chosen == format);
+    // What predicts a target has no lines for PyTorch and no ONNX: left out here, and refused where it is asked for.
+    let left_out = |format: ExportFormat| {
+        trained.schema.target.is_some() && matches!(format, ExportFormat::Safetensors | ExportFormat::Onnx)
+    };
+    let wanted = |format: ExportFormat| match args.format {
+        None => !left_out(format),
+        Some(chosen) => chosen == format,
+    };
+    if args.format.is_none() && trained.schema.target.is_some() {
+        note("a transcoder is written for SAELens and Burn; PyTorch's layers and ONNX are left out");
+    }
     let (mut text, mut files) = (String::new(), Vec::new());
     let mut written = |path: &Path, format: &str| {
         files.push(json!({ "path": path.display().to_string(), "format": format }));

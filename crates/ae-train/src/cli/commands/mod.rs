@@ -116,6 +116,8 @@ fn configuration_with(args: &ConfigArgs, given: Vec<(&'static str, Value)>, regi
     flags.extend(text(&args.split.group).map(|value| ("data.group", value)));
     flags.extend(text(&args.split.time).map(|value| ("data.time", value)));
     flags.extend(text(&file.tensor).map(|value| ("data.read.tensor", value)));
+    flags.extend(text(&read.target).map(|value| ("data.read.target", value)));
+    flags.extend(text(&read.target_tensor).map(|value| ("data.read.target_tensor", value)));
     flags.extend(read.max_memory.map(|size| ("data.read.max_memory", Value::String(size.to_string()))));
     flags.extend(
         read.resize
@@ -142,6 +144,8 @@ fn options(read: &ReadArgs) -> Options {
         cut_by: Vec::new(),
         describe: false,
         keep: read.keep,
+        target: read.target,
+        target_tensor: read.target_tensor,
         resize: read.resize,
         grey: read.gray,
         stream: read.stream.then_some(true),

@@ -219,12 +219,15 @@ pub fn table(summary: &Summary) -> String {
         table.row([name.to_string(), fixed(figures.mse, 6), fixed(figures.sse, 4), fixed(figures.fvu, 4)]);
     };
     row(&format!("{} ({})", summary.variant, summary.code_dim), &summary.test.model);
-    row(&format!("PCA ({})", summary.components()), &summary.test.pca);
+    row(&summary.baseline(), &summary.test.pca);
+    if let Some(map) = &summary.linear_map {
+        row("linear map", map);
+    }
     if let Some(random) = &summary.random_dictionary {
         row(&format!("random dictionary ({})", summary.components()), random);
     }
     row("predict the mean", &summary.test.mean);
-    let exact = match summary.components() < summary.d_input {
+    let exact = match summary.components() < summary.d_input || summary.linear_map.is_some() {
         true => "",
         false => {
             "PCA with every component is exact, and no baseline: `ae evaluate` and the report take those for 90% of \

@@ -63,7 +63,7 @@ impl Config {
     /// Checks the sizes that the file names, under these keys, against those of the weights. A size of 0 stands for one
     /// that is computed from others.
     pub(super) fn agrees(&self, keys: [&str; 2], tensors: &BTreeMap<&'static str, Numbers>) -> Result<()> {
-        let [width, units] = [tensors["W_dec"].shape[1], tensors["W_dec"].shape[0]];
+        let [width, units] = [tensors["W_enc"].shape[0], tensors["W_enc"].shape[1]];
         for (key, found) in keys.into_iter().zip([width, units]) {
             match self.integer(key)? {
                 Some(said) if said != found && said != 0 => {

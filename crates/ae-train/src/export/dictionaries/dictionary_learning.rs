@@ -173,7 +173,7 @@ fn read(weights: &Path) -> Result<Sae> {
                 .to_string(),
         );
     }
-    Ok(Sae { architecture: class.architecture, k, by_length: false, is_centered, tensors, notes })
+    Ok(Sae { architecture: class.architecture, k, by_length: false, is_centered, is_transcoder: false, tensors, notes })
 }
 
 /// The configuration of the training: beside the weights, or beside the folder `checkpoints` that they are in.

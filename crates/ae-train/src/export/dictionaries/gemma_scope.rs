@@ -46,5 +46,13 @@ fn read(path: &Path) -> Result<Sae> {
                 .to_string(),
         );
     }
-    Ok(Sae { architecture: "jumprelu", k: None, by_length: false, is_centered: false, tensors, notes })
+    Ok(Sae {
+        architecture: "jumprelu",
+        k: None,
+        by_length: false,
+        is_centered: false,
+        is_transcoder: false,
+        tensors,
+        notes,
+    })
 }

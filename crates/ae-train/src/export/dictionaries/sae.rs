@@ -15,7 +15,8 @@ use burn::{
 use crate::{Error, Result, export::Numbers};
 
 /// A dictionary: `z = (x - b_dec) W_enc + b_enc`, or `x W_enc + b_enc` if it is not centered, a code `f` of `z`, and
-/// `x^ = f W_dec + b_dec`. The names are those of SAELens.
+/// `x^ = f W_dec + b_dec`; or a transcoder, which predicts other rows `y^ = f W_dec + b_dec`, or `f W_dec + x W_skip +
+/// b_dec`. The names are those of SAELens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sae {
     /// `standard`, `topk`, `jumprelu` or `gated`.
@@ -27,8 +28,11 @@ pub struct Sae {
     pub by_length: bool,
     /// Whether `b_dec` is subtracted from the input.
     pub is_centered: bool,
-    /// The tensors by name: `W_enc` `[d_in, d_sae]`, `W_dec` `[d_sae, d_in]`, `b_dec` `[d_in]`, `b_enc` `[d_sae]`; with
-    /// `jumprelu` also `threshold` `[d_sae]`; with `gated` `b_gate`, `b_mag` and `r_mag` `[d_sae]` instead of `b_enc`.
+    /// Whether it is a transcoder, whose outputs are other rows than its inputs.
+    pub is_transcoder: bool,
+    /// The tensors by name: `W_enc` `[d_in, d_sae]`, `W_dec` `[d_sae, d_out]`, `b_dec` `[d_out]`, `b_enc` `[d_sae]`; with
+    /// `jumprelu` also `threshold` `[d_sae]`; with `gated` `b_gate`, `b_mag` and `r_mag` `[d_sae]` instead of `b_enc`;
+    /// with a skip connection `W_skip` `[d_in, d_out]`. `d_out` is `d_in` but for a transcoder.
     pub tensors: BTreeMap<&'static str, Numbers>,
     /// What the file has beyond this and the model does not, in sentences.
     pub notes: Vec<String>,
@@ -43,6 +47,12 @@ impl Sae {
             "jumprelu" => "jump_relu",
             "topk" => "k_sparse",
             _ => "overcomplete",
+        };
+        let has_skip = self.tensors.contains_key("W_skip");
+        let variant = match (self.is_transcoder, has_skip) {
+            (false, _) => variant,
+            (true, false) => "transcoder",
+            (true, true) => "skip_transcoder",
         };
         let mut settings = vec![
             ("variant", text(variant)),
@@ -59,6 +69,7 @@ impl Sae {
         } else {
             settings.push(("model.network.kind", text("dictionary")));
             settings.push(("model.network.center", toml::Value::Boolean(self.is_centered)));
+            settings.push(("model.network.skip", toml::Value::Boolean(has_skip)));
         }
         let code = match self.architecture {
             "jumprelu" => "jump_relu",
@@ -110,6 +121,15 @@ impl Sae {
                 sizes[0], sizes[1]
             )));
         }
+        if let NetworkDecoder::Dictionary(decoder) = &model.decoder
+            && decoder.weight.dims()[1] != atoms.dims()[1]
+        {
+            return Err(Error::Failed(format!(
+                "the weights predict rows of {} features, but the target has {}",
+                atoms.dims()[1],
+                decoder.weight.dims()[1]
+            )));
+        }
         let bias = vector(if self.architecture == "gated" { "b_gate" } else { "b_enc" });
         let (encoder, decoder) = (&mut model.encoder, &mut model.decoder);
         match (encoder, decoder) {
@@ -117,6 +137,7 @@ impl Sae {
                 encoder.weight = Param::from_tensor(weight);
                 encoder.bias = Param::from_tensor(bias.clone());
                 decoder.weight = Param::from_tensor(atoms);
+                decoder.skip = decoder.skip.take().map(|_| Param::from_tensor(matrix("W_skip")));
                 match self.is_centered {
                     true => encoder.center = Some(Param::from_tensor(center)),
                     false => decoder.bias = Some(Param::from_tensor(center)),

@@ -19,7 +19,7 @@ const PLACES: [Place; 4] =
 
 fn read(weights: &Path) -> Result<Sae> {
     let config = Config::read(&weights.with_file_name("cfg.json"))?;
-    let transcoder = "it is a transcoder, whose output is not a reconstruction of its input";
+    let transcoder = "it is a transcoder whose units are chosen by their values, not by what they add to the output";
     for (key, reason) in [
         ("transcode", transcoder),
         ("skip_connection", "its output has a linear part that is not in the code"),
@@ -40,5 +40,13 @@ fn read(weights: &Path) -> Result<Sae> {
     };
     let tensors = Tensors::read(weights)?.placed(&PLACES, "a dictionary of sparsify", "check cfg.json beside it")?;
     config.agrees(["d_in", "num_latents"], &tensors)?;
-    Ok(Sae { architecture: "topk", k: Some(k), by_length: false, is_centered: true, tensors, notes: Vec::new() })
+    Ok(Sae {
+        architecture: "topk",
+        k: Some(k),
+        by_length: false,
+        is_centered: true,
+        is_transcoder: false,
+        tensors,
+        notes: Vec::new(),
+    })
 }

@@ -102,8 +102,14 @@ impl Tensors {
 
     /// The tensors of a dictionary, by their names in the description. `kind` names what they are of, and `advice` says
     /// what to do if they are not.
-    pub(super) fn placed(
+    pub(super) fn placed(self, places: &[Place], kind: &str, advice: &str) -> Result<BTreeMap<&'static str, Numbers>> {
+        self.placed_as(false, places, kind, advice)
+    }
+
+    /// As [`placed`](Self::placed); the outputs of a transcoder need not be as wide as its inputs.
+    pub(super) fn placed_as(
         mut self,
+        is_transcoder: bool,
         places: &[Place],
         kind: &str,
         advice: &str,
@@ -116,7 +122,7 @@ impl Tensors {
         if let Some(name) = self.names().find(|name| !is_known(name)) {
             return Err(self.wrong(&format!("{kind} has no tensor `{}`: {advice}", shown(name))));
         }
-        let sizes = self.sizes(places)?;
+        let sizes = self.sizes(places, is_transcoder)?;
         let mut tensors = BTreeMap::new();
         for place in places {
             let expected = place.shape(sizes);
@@ -143,8 +149,8 @@ impl Tensors {
         Ok(tensors)
     }
 
-    /// Number of features and of units, from the encoder.
-    fn sizes(&self, places: &[Place]) -> Result<[usize; 2]> {
+    /// Number of features and of units, from the encoder, and of features of the output.
+    fn sizes(&self, places: &[Place], is_transcoder: bool) -> Result<[usize; 3]> {
         let place = |name: &str| places.iter().find(|place| place.name == name).expect("part of every dictionary");
         let (encoder, center) = (place("W_enc"), place("b_dec"));
         let shape = self.state[encoder.theirs].shape.as_slice();
@@ -162,14 +168,18 @@ impl Tensors {
         };
         // The matrix that is the wrong way round should be named, not the others.
         let [width, units] = sizes;
+        if is_transcoder {
+            let outputs = self.state[center.theirs].shape.first().copied();
+            return Ok([width, units, outputs.unwrap_or(width)]);
+        }
         if width != units && self.state[center.theirs].shape == [units] {
-            let expected = encoder.shape([units, width]);
+            let expected = encoder.shape([units, width, units]);
             return Err(self.wrong(&format!(
                 "`{}` has the shape {shape:?}, but beside `{}` of [{units}] it must be {expected:?}: transpose it",
                 encoder.theirs, center.theirs
             )));
         }
-        Ok(sizes)
+        Ok([width, units, width])
     }
 
     /// Some of the names, for messages.
@@ -184,11 +194,12 @@ impl Tensors {
 
 impl Place {
     /// Its shape in the file.
-    fn shape(&self, [width, units]: [usize; 2]) -> Vec<usize> {
+    fn shape(&self, [width, units, outputs]: [usize; 3]) -> Vec<usize> {
         let mut shape = match self.name {
             "W_enc" => vec![width, units],
-            "W_dec" => vec![units, width],
-            "b_dec" => vec![width],
+            "W_dec" => vec![units, outputs],
+            "b_dec" => vec![outputs],
+            "W_skip" => vec![width, outputs],
             _ => vec![units],
         };
         match self.form {
@@ -202,17 +213,10 @@ impl Place {
 
 impl Form {
     /// The tensor in the form of the description.
-    fn undone(self, numbers: Numbers, [_, units]: [usize; 2]) -> Numbers {
+    fn undone(self, numbers: Numbers, [_, units, _]: [usize; 3]) -> Numbers {
         match self {
             Self::Same => numbers,
-            Self::Transposed => {
-                let Numbers { shape, values } = numbers;
-                let [rows, columns] = [shape[0], shape[1]];
-                let values = (0..columns)
-                    .flat_map(|column| (0..rows).map(move |row| (row, column)))
-                    .map(|(row, column)| values[row * columns + column]);
-                Numbers { shape: vec![columns, rows], values: values.collect() }
-            }
+            Self::Transposed => numbers.transposed(),
             Self::Once => Numbers { shape: vec![units], values: vec![numbers.values[0]; units] },
         }
     }

@@ -6,7 +6,10 @@ use super::{
     graph::{Builder, Value, float, int, ints},
     proto::Attribute,
 };
-use crate::{Result, export::Numbers};
+use crate::{
+    Result,
+    export::{Numbers, no_skip},
+};
 
 impl Builder {
     /// The network's output for `x`.
@@ -60,6 +63,7 @@ impl Builder {
                     let inputs: Vec<&Value> = std::iter::once(&x).chain(&parts).collect();
                     self.node("BatchNormalization", &inputs, vec![float("epsilon", *epsilon as f32)])
                 }
+                Layer::Skip { .. } => return Err(no_skip()),
                 Layer::Activation(activation) => self.activation(*activation, &x),
                 Layer::Unflatten([channels, height, width]) => {
                     is_image = true;

@@ -178,8 +178,9 @@ struct Port {
 /// The files `encoder`, `decoder` and `model` (encoder followed by decoder), by name.
 ///
 /// # Errors
-/// A device that fails to return its numbers.
+/// A device that fails to return its numbers; a model that predicts a target.
 pub fn export(trained: &Trained) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    trained.check_reconstructs("is written as ONNX")?;
     let [encoder_layers, decoder_layers] = trained.model.layers();
     let port = |name, width, precision, meaning| Port { name, width, precision, meaning };
     let rows = |name| {

@@ -50,7 +50,7 @@ fn tiles(material: &Material) -> Markup {
             @if material.purpose != Purpose::Anomaly {
                 (tile(explained(&errors.model), "of the variance explained".to_string()))
                 (tile(explained(&errors.pca), format!(
-                    "by PCA with {} components", evaluation.pca_components
+                    "by {}", material.pca_name()
                 )))
             }
             @if let Some(images) = &evaluation.images {
@@ -94,6 +94,7 @@ pub fn measured(material: &Material) -> Result<Option<Content>> {
         }
         (row(&format!("{model}{all}"), &errors.model, normal.is_none()))
         (row(&format!("{pca}{all}"), &errors.pca, false))
+        @if let Some(map) = &summary.linear_map { (row("linear map", map, false)) }
         (row(&format!("mean of the training rows{all}"), &errors.mean, false))
         @if let (Purpose::Dictionary, Some(random)) = (material.purpose, &summary.random_dictionary) {
             (row(&format!("random dictionary ({})", summary.pca_components), random, false))

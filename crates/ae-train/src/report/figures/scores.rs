@@ -22,11 +22,12 @@ const IN_SIGHT: f64 = 0.95;
 const LISTED: usize = 15;
 
 pub fn histogram(material: &Material) -> Result<Option<Content>> {
+    let Some(detector) = &material.detector else { return Ok(None) };
     let all: Vec<f64> = material.scores.rows.iter().copied().filter(|score| !score.is_nan()).collect();
     if all.is_empty() {
         return Ok(None);
     }
-    let threshold = material.detector.threshold();
+    let threshold = detector.threshold();
     let mut sorted = all.clone();
     sorted.sort_by(f64::total_cmp);
     let most = quantile(&sorted, IN_SIGHT);
@@ -58,7 +59,7 @@ pub fn histogram(material: &Material) -> Result<Option<Content>> {
         "Of {} test rows; about 1 for a typical training row. At most {} % of rows like the validation rows are above \
          the threshold.",
         sorted.len(),
-        short(100.0 * material.detector.false_alarms)
+        short(100.0 * detector.false_alarms)
     );
     if sorted[sorted.len() - 1] > most {
         let inside = sorted.partition_point(|score| *score <= most) as f64 / sorted.len() as f64;
@@ -150,7 +151,8 @@ pub fn anomalous(material: &Material) -> Result<Option<Content>> {
         return Ok(None);
     }
     let rows = material.some.select(positions.iter().map(|&position| material.some.indices()[position]).collect());
-    let (detector, columns) = (&material.detector, material.trained.columns().len());
+    let Some(detector) = &material.detector else { return Ok(None) };
+    let columns = material.trained.columns().len();
     let (names, labels) = (row_names(&rows)?, row_labels(&rows));
     let is_labeled = labels.iter().any(Option::is_some);
     let normal = material.trained.schema.normal.as_ref();
