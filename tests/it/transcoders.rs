@@ -75,7 +75,7 @@ fn without_active_units_a_skip_connection_learns_least_squares() {
     let ae_model::network::NetworkEncoder::Dictionary(encoder) = &mut model.encoder else { panic!("a dictionary") };
     encoder.bias = Param::from_tensor(Tensor::<1>::full([4], -1e6, &device).require_grad());
     let mut objective = recipe.objective(&inputs);
-    let mut optimizer: ModuleOptimizer = AdamConfig::new().init().into();
+    let mut optimizer: ModuleOptimizer = AdamConfig::new().init();
     for step in 0..1500 {
         let sample = Sample::from(tensor(&x, 12, &device)).with_target(tensor(&y, 8, &device));
         let rate = if step < 800 { 3e-2 } else { 1e-3 };

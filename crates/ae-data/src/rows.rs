@@ -335,8 +335,9 @@ impl Rows {
         self.encoder.as_ref().map_or(Vec::new(), |encoder| encoder.notes())
     }
 
-    /// A hash that identifies these rows: of their columns, their labels, all values in order, and their target. For rows that stay
-    /// in their file, the values of 64 sections are hashed. The number type and the file format do not matter.
+    /// A hash that identifies these rows: of their columns, their labels, all values in order, and their target. For
+    /// rows that stay in their file, the values of 64 sections are hashed. The number type and the file format do not
+    /// matter.
     ///
     /// # Errors
     /// If a file can no longer be read.

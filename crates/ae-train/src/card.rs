@@ -253,6 +253,9 @@ fn results(Found { trained, measured, detection, pca, .. }: &Found) -> String {
     let mut text = "| | mse | sse | fvu |\n|---|---:|---:|---:|\n".to_string();
     text += &line(&format!("{model}, test rows"), &summary.test.model);
     text += &line(&format!("{}, test rows", pca.0), &pca.1);
+    if let Some(map) = &summary.linear_map {
+        text += &line("linear map, test rows", map);
+    }
     text += &line("mean of the training rows, test rows", &summary.test.mean);
     text += &line(&format!("{model}, training rows"), &summary.train.model);
     let ([train, test], code) = (summary.measured_rows, &summary.code);
@@ -290,6 +293,10 @@ fn data(trained: &Trained) -> String {
         None => format!("rows of {} features", schema.d_input),
     };
     let mut text = format!("- Data: {}, {shape}\n", plain(&schema.name));
+    if let Some(target) = &schema.target {
+        let scaling = plain(&target.scaling.describe());
+        text += &format!("- Target: rows of {} features, scaling {scaling}\n", target.d_output);
+    }
     text += &format!(
         "- Rows: {} training, {} validation, {} test (split seed {})\n",
         schema.train_rows,
@@ -316,8 +323,21 @@ fn usage(trained: &Trained) -> String {
     let file = match trained.config.data.source.as_str() {
         source if ae_data::BUILTIN.iter().any(|set| set.name == source) => source,
         _ if schema.geometry.is_some() => "IMAGES",
+        _ if schema.target.is_some() => "ROWS.npy",
         _ => "ROWS.csv",
     };
+    if schema.target.is_some() {
+        let decode =
+            if trained.model.parts().decoder.reads_input() { "" } else { "ae decode . codes.npy --out d.npy\n" };
+        return format!(
+            "In this folder, with the command line `ae`:\n\n```sh\nae encode . --data {file} --out codes.npy\n{decode}ae \
+             reconstruct . --data {file} --out predictions.npy\nae report .\nae export . --format saelens\n```\n\nFrom \
+             Rust, with the crate `ae-train`:\n\n```rust\nlet fitted = ae_train::Fitted::open(\"RUN\".as_ref(), \
+             burn::tensor::Device::default())?;\nlet predictions = fitted.reconstruct({file:?})?;\n```\n\n\
+             `model.safetensors` holds the weights under Burn's names, `model.bpk` the same as Burn's own \
+             record,\n`config.toml` the settings, `data.toml` the scaling, `config.json` the architecture as data.\n"
+        );
+    }
     let impute = format!("ae impute . --data {file} --out imputed.csv");
     let lines = [
         "In this folder, with the command line `ae`:\n\n```sh",
@@ -347,16 +367,24 @@ fn card(found: &Found) -> String {
     let (schema, summary, config) = (&trained.schema, &measured.summary, &trained.config);
     let variant = config.variant();
     let idea = variant.as_ref().map_or(String::new(), |variant| {
-        format!(" What keeps it from copying its input: {} ({}).", variant.idea, variant.reference)
+        let is = if schema.target.is_some() { "It is" } else { "What keeps it from copying its input:" };
+        format!(" {is} {} ({}).", variant.idea, variant.reference)
     });
     let shape = match schema.geometry {
         Some(geometry) => format!("images of {geometry}"),
         None => format!("{} features", schema.d_input),
     };
+    let target = schema.target.as_ref().map(|target| format!(", a target of {} features", target.d_output));
+    let shape = shape + &target.unwrap_or_default();
     let mut settings = config.clone();
     if let Some(name) = std::path::Path::new(&settings.data.source).file_name() {
         settings.data.source = name.to_string_lossy().into_owned();
     }
+    let target = settings.data.read.target.take();
+    settings.data.read.target = target
+        .as_deref()
+        .map(std::path::Path::new)
+        .and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()));
     // Without the explanations, which `ae config` prints.
     let settings = settings.to_toml();
     let settings: String =
@@ -399,7 +427,7 @@ fn limits(trained: &Trained, diverged: Option<usize>) -> String {
          `neighbours.safetensors` holds training rows: look at them before you publish the folder.",
         "No license is named here: add `license:` to the front matter of this file before you publish it.",
     ];
-    if trained.schema.normal.is_none() {
+    if trained.schema.normal.is_none() && trained.schema.target.is_none() {
         lines.push("Anomaly scores are relative to the training rows, which may include anomalies.");
     }
     if has_categories {

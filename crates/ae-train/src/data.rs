@@ -170,8 +170,8 @@ fn target(config: &Config, name: &str, train: &Dataset) -> Result<Option<Target>
     };
     if !config.model.network.is_dictionary() {
         return Err(Error::Usage(format!(
-            "`{}` reconstructs its rows and cannot predict a target: train `--variant transcoder` or `skip_transcoder`, \
-             or leave out `--target`",
+            "`{}` reconstructs its rows and cannot predict a target: train `--variant transcoder` or \
+             `skip_transcoder`, or leave out `--target`",
             config.variant
         )));
     }

@@ -91,8 +91,8 @@ pub trait Decode {
         false
     }
 
-    /// The matrix `W`, `[d_code, d_output]`, of a decoder `h W + b`, where `b` may depend on the input. Default: `None`,
-    /// it is another function.
+    /// The matrix `W`, `[d_code, d_output]`, of a decoder `h W + b`, where `b` may depend on the input. Default:
+    /// `None`, it is another function.
     fn atoms(&self, encoder: &dyn Encoder) -> Option<Tensor<2>> {
         let _ = encoder;
         None

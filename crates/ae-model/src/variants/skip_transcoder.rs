@@ -1,7 +1,7 @@
 //! Skip transcoder: a [transcoder](super::transcoder) beside a linear map of the input.
 //!
-//! `min mean_(x, y) L(y, g(h) + x S) + AuxK` (Paulo et al. 2025). `S` starts at 0 and has no penalty. It explains what is
-//! linear in the target, so that the units are left with what is not; without units its optimum is least squares.
+//! `min mean_(x, y) L(y, g(h) + x S) + AuxK` (Paulo et al. 2025). `S` starts at 0 and has no penalty. It explains what
+//! is linear in the target, so that the units are left with what is not; without units its optimum is least squares.
 
 use super::{CodeWidth, Variant};
 use crate::{

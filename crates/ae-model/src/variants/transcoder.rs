@@ -1,8 +1,8 @@
 //! Transcoder: a dictionary that predicts other rows than its input, such as the output of a layer from its input.
 //!
-//! `min mean_(x, y) L(y, g(h)) + AuxK` with the code `h` of [batch top-k](super::batch_top_k), and a target `y` in place
-//! of the input (Dunefsky et al. 2024). Its units say what a part of a network computes, not only what it holds. Each of
-//! `x` and `y` is centered and divided by one number.
+//! `min mean_(x, y) L(y, g(h)) + AuxK` with the code `h` of [batch top-k](super::batch_top_k), and a target `y` in
+//! place of the input (Dunefsky et al. 2024). Its units say what a part of a network computes, not only what it holds.
+//! Each of `x` and `y` is centered and divided by one number.
 
 use super::{CodeWidth, Hints, Variant};
 use crate::{

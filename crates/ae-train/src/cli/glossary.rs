@@ -133,6 +133,16 @@ pub const FIGURES: &[Figure] = &[
         "",
     ),
     figure(
+        &["linear_map"],
+        "The same figure of least squares from the rows to the target: what is linear in it, and the baseline of a \
+         transcoder. The linear map of a rank is the best one with as many outputs in between as units are active.",
+        "y = m_y + (x - m_x) B, with B and the means from the training rows; of rank k: B V V^T, with the first k \
+         components V of its predictions",
+        "that of the figure",
+        "that of the figure",
+        "Izenman 1975",
+    ),
+    figure(
         &["copying"],
         "Copying meter: how well inputs are reproduced that do not resemble the data, such as noise.",
         "mse and fvu of the reconstruction of such inputs",

@@ -93,10 +93,11 @@ impl Work {
     }
 }
 
-/// Bytes of `rows` in memory: all of them, or the cached blocks if they stay in their file.
+/// Bytes of `rows` and their target in memory: all of them, or the cached blocks if they stay in their file.
 fn held(rows: &Rows) -> u64 {
     let all = product(&[rows.len(), rows.width(), rows.element().bytes()]);
-    if rows.store().is_some() { all.min(store::KEPT as u64) } else { all }
+    let own = if rows.store().is_some() { all.min(store::KEPT as u64) } else { all };
+    own.saturating_add(rows.target.as_ref().map_or(0, |target| held(target)))
 }
 
 /// A product of sizes, saturating: a typing error can make it larger than any number.

@@ -13,8 +13,8 @@ const COMPARED: usize = 1024;
 /// Of these at a time.
 const AT_ONCE: usize = 128;
 
-/// Measures of a dictionary on rows `x` (of a transcoder, the target) and their reconstructions `r`, in the units of the data. Missing values are
-/// left out of every sum.
+/// Measures of a dictionary on rows `x` (of a transcoder, the target) and their reconstructions `r`, in the units of
+/// the data. Missing values are left out of every sum.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct DictionaryMeasures {
     /// Explained variance: `1 - sum |x - r|^2 / sum |x - mean|^2`, with the mean of the same rows.

@@ -135,11 +135,14 @@ fn section(material: &Material, run: &Run, index: usize) -> Result<Markup> {
         .geometry
         .map(|geometry| format!("images of {geometry}"))
         .unwrap_or_else(|| format!("{} features", schema.d_input));
+    let target = schema.target.as_ref().map(|target| format!(", a target of {} features", target.d_output));
+    let is = if target.is_some() { "It is" } else { "What keeps it from copying its input:" };
+    let shape = shape + &target.unwrap_or_default();
     Ok(html! {
         article {
             header {
                 h1 { (run.config.variant) " on " (schema.name) }
-                p.idea { "What keeps it from copying its input: " (run.config.variant()?.idea) "." }
+                p.idea { (is) " " (run.config.variant()?.idea) "." }
                 p.facts {
                     (shape) ", code of " (summary.code_dim) " units, " (summary.parameters) " parameters; "
                     (schema.train_rows) " training rows, " (schema.validation_rows) " validation rows, "

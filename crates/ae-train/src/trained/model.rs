@@ -61,8 +61,8 @@ impl Trained {
         self.config.reading().overruled_by(read.clone())
     }
 
-    /// The columns that the model reconstructs: those of the table, otherwise `x0`, `x1`, ...; or those of a target that
-    /// it predicts, `y0`, `y1`, ...
+    /// The columns that the model reconstructs: those of the table, otherwise `x0`, `x1`, ...; or those of a target
+    /// that it predicts, `y0`, `y1`, ...
     pub fn columns(&self) -> Vec<Column> {
         let letter = if self.schema.target.is_some() { 'y' } else { 'x' };
         match self.schema.columns.as_slice() {

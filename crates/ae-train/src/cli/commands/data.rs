@@ -85,6 +85,8 @@ struct Description {
     /// Rows of an official test set; none if there is none.
     test_rows: Option<usize>,
     features: usize,
+    /// Features of a row of the target, if one is named.
+    target: Option<usize>,
     /// Channels, height and width, of images.
     images: Option<[usize; 3]>,
     /// The type of the values in memory.
@@ -179,6 +181,7 @@ impl Description {
             rows: rows.len(),
             test_rows: test.as_ref().map(Rows::len),
             features: rows.width(),
+            target: rows.target.as_ref().map(|target| target.width()),
             images: rows.geometry.map(|geometry| [geometry.channels, geometry.height, geometry.width]),
             shape: rows.geometry.map(|geometry| geometry.to_string()).unwrap_or_default(),
             element: rows.element().name().to_string(),
@@ -203,6 +206,9 @@ impl Description {
             None => String::new(),
         };
         text += &format!("\n{} features{shape}; kept as {}\n", self.features, self.element);
+        if let Some(features) = self.target {
+            text += &format!("target: as many rows of {features} features\n");
+        }
         if let Some(Labels { classes, without }) = &self.labels {
             let shown: Vec<String> =
                 classes.iter().take(NAMED).map(|class| format!("{} ({})", class.name, class.rows)).collect();

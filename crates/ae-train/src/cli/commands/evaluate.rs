@@ -206,7 +206,8 @@ fn text(evaluation: &Evaluation, variant: &str, code_dim: usize, is_image: bool)
     if !is_image {
         let mut columns: Vec<_> = evaluation.columns.iter().collect();
         columns.sort_by(|a, b| b.mse.total_cmp(&a.mse));
-        let mut errors = table(["error by column", "mse", "PCA", "the mean"], 12);
+        let beside = if evaluation.linear_map.is_some() { "linear map" } else { "PCA" };
+        let mut errors = table(["error by column", "mse", beside, "the mean"], 12);
         for column in columns.iter().take(COLUMNS) {
             let cells = [column.mse, column.pca, column.mean].map(|error| fixed(error, 6));
             errors.row(std::iter::once(column.name.clone()).chain(cells));

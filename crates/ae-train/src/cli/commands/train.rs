@@ -167,8 +167,11 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
 fn describe(run: &Run, device: &Found) -> Result<()> {
     let schema = run.folder.schema()?;
     let shape = schema.geometry.map(|geometry| format!(", images of {geometry}")).unwrap_or_default();
+    let target = schema.target.as_ref().map_or(String::new(), |target| {
+        format!("; predicts {} features, scaling {}", target.d_output, target.scaling.describe())
+    });
     status(&format!(
-        "{} on {}: {} features{shape}, {} train / {} validation / {} test rows; scaling {}",
+        "{} on {}: {} features{shape}, {} train / {} validation / {} test rows; scaling {}{target}",
         run.config.variant,
         schema.name,
         schema.d_input,
@@ -301,8 +304,9 @@ fn dead_units(summary: &Summary, config: &Config, is_unit_range: bool) -> Option
     }
     advice.push(format!("or lower `model.code_dim` (now {})", summary.code_dim));
     Some(format!(
-        "{dead} of {} units of the code are never active on the test rows: {}",
+        "{dead} of {} units of the code are active on none of the {} test rows that were measured: {}",
         summary.code_dim,
+        summary.measured_rows[1],
         advice.join(", ")
     ))
 }

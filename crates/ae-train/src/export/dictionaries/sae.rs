@@ -30,9 +30,9 @@ pub struct Sae {
     pub is_centered: bool,
     /// Whether it is a transcoder, whose outputs are other rows than its inputs.
     pub is_transcoder: bool,
-    /// The tensors by name: `W_enc` `[d_in, d_sae]`, `W_dec` `[d_sae, d_out]`, `b_dec` `[d_out]`, `b_enc` `[d_sae]`; with
-    /// `jumprelu` also `threshold` `[d_sae]`; with `gated` `b_gate`, `b_mag` and `r_mag` `[d_sae]` instead of `b_enc`;
-    /// with a skip connection `W_skip` `[d_in, d_out]`. `d_out` is `d_in` but for a transcoder.
+    /// The tensors by name: `W_enc` `[d_in, d_sae]`, `W_dec` `[d_sae, d_out]`, `b_dec` `[d_out]`, `b_enc` `[d_sae]`;
+    /// with `jumprelu` also `threshold` `[d_sae]`; with `gated` `b_gate`, `b_mag` and `r_mag` `[d_sae]` instead of
+    /// `b_enc`; with a skip connection `W_skip` `[d_in, d_out]`. `d_out` is `d_in` but for a transcoder.
     pub tensors: BTreeMap<&'static str, Numbers>,
     /// What the file has beyond this and the model does not, in sentences.
     pub notes: Vec<String>,

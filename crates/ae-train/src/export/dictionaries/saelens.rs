@@ -1,7 +1,8 @@
 //! Sparse dictionaries in the format of SAELens 6: a folder with `cfg.json` and `sae_weights.safetensors`.
 //!
-//! `z = (x - b_dec) W_enc + b_enc`, `x^ = f W_dec + b_dec`, or for a transcoder `z = x W_enc + b_enc`, `y^ = f W_dec + x
-//! W_skip^T + b_dec`, in the units of the data: the scaling of the run is folded into the weights. The code `f` is that of the run, up to rounding.
+//! `z = (x - b_dec) W_enc + b_enc`, `x^ = f W_dec + b_dec`, or for a transcoder `z = x W_enc + b_enc`, `y^ = f W_dec +
+//! x W_skip^T + b_dec`, in the units of the data: the scaling of the run is folded into the weights. The code `f` is
+//! that of the run, up to rounding.
 
 use std::{collections::BTreeMap, path::Path};
 

@@ -49,9 +49,10 @@ fn tiles(material: &Material) -> Markup {
             }
             @if material.purpose != Purpose::Anomaly {
                 (tile(explained(&errors.model), "of the variance explained".to_string()))
-                (tile(explained(&errors.pca), format!(
-                    "by {}", material.pca_name()
-                )))
+                (tile(explained(&errors.pca), match evaluation.linear_map {
+                    Some(_) => format!("by the best {}", material.pca_name()),
+                    None => format!("by PCA with {} components", evaluation.pca_components),
+                }))
             }
             @if let Some(images) = &evaluation.images {
                 (tile(format!("{} dB", short(images.psnr_db)), format!("PSNR (PCA {})", short(images.psnr_db_pca))))
@@ -141,10 +142,11 @@ pub fn columns(material: &Material) -> Result<Option<Content>> {
         }
     };
     let (model, pca) = (material.summary.variant.as_str(), material.pca_name());
+    let beside = if material.evaluation.linear_map.is_some() { "a linear map" } else { "PCA" };
     let more = material.evaluation.columns.len() - columns.len();
     let more = if more > 0 { format!(" {more} columns with smaller errors are left out.") } else { String::new() };
     let note = format!(
-        "Mean squared error on the test rows in units of the scaled data, beside PCA and the mean of the training \
+        "Mean squared error on the test rows in units of the scaled data, beside {beside} and the mean of the training \
          rows. Bars end at the 95th percentile of the errors.{more}"
     );
     Ok(Some(Content::new(html! { div.tall { (sortable(&["column", model, &pca, "mean"], &[], rows)) } }, note)))
