@@ -9,6 +9,7 @@ use std::{
 };
 
 use ae_train::{
+    Config, Trainer,
     baseline::{Matrix, Pca},
     evaluation::{hide, imputation_mse, noise_sse},
 };
@@ -510,4 +511,23 @@ fn all_files_of_a_run_have_the_same_permissions() {
         let name = file.file_name().into_string().unwrap();
         assert_eq!(mode(&name), mode("config.toml"), "{name}");
     }
+}
+
+#[test]
+fn epochs_of_half_the_rows_are_the_same_steps() {
+    let values: Vec<f32> = (0..100 * 6).map(|at| ((at * 37 % 101) as f32 / 20.0).sin() * (at % 6 + 1) as f32).collect();
+    let train = |epochs: usize, epoch_rows: usize| {
+        let mut config = Config::of_variant("undercomplete").unwrap();
+        config.model.code_dim = 3;
+        (config.training.epochs, config.training.epoch_rows) = (epochs, epoch_rows);
+        (config.training.batch_size, config.training.patience) = (12, 0);
+        let fitted = Trainer::new(config).fit((values.as_slice(), 6)).unwrap();
+        (fitted.summary.best_epoch, fitted.reconstruct((&values[..60], 6)).unwrap())
+    };
+    // 72 of the 100 rows are for training.
+    let (whole, halves) = (train(5, 0), train(10, 36));
+    assert_eq!((whole.0, halves.0), (5, 10), "the last epoch is the best");
+    assert_eq!(whole.1, halves.1);
+    let output = ae(".".as_ref(), &["train", "--set", "training.epoch_rows=2000000000"]);
+    assert!(text(&output.stderr).contains("`training.epoch_rows` is 2000000000"), "{}", text(&output.stderr));
 }

@@ -53,6 +53,8 @@ pub struct Loader {
     batcher: Batcher,
     batch_size: usize,
     order: Order,
+    /// Rows of an epoch, if it is not one pass over all of them.
+    epoch_rows: Option<usize>,
     device: Device,
     /// Number of epochs begun, shared with the copies that `to_device` makes: Burn asks for one iterator per epoch.
     epochs: Arc<AtomicUsize>,
@@ -67,7 +69,19 @@ impl Loader {
     /// If `batch_size` is 0.
     pub fn new(dataset: Dataset, batcher: Batcher, batch_size: usize, order: Order, device: Device) -> Self {
         assert!(batch_size > 0, "a batch has at least one example");
-        Self { dataset, batcher, batch_size, order, device, epochs: Arc::default(), skipped: Arc::default() }
+        let (epochs, skipped) = (Arc::default(), Arc::default());
+        Self { dataset, batcher, batch_size, order, epoch_rows: None, device, epochs, skipped }
+    }
+
+    /// Sets that an epoch has `rows` examples instead of one pass over all of them: one pass after another is cut into
+    /// epochs.
+    ///
+    /// # Panics
+    /// If `rows` is 0, or there are no examples.
+    pub fn with_epoch_rows(mut self, rows: impl Into<Option<usize>>) -> Self {
+        self.epoch_rows = rows.into();
+        assert!(self.epoch_rows.is_none_or(|rows| rows > 0 && self.dataset.len() > 0), "an epoch has examples");
+        self
     }
 
     /// The loader as it is after `epochs` whole epochs and `batches` batches: the next iterator gives the remaining
@@ -80,14 +94,34 @@ impl Loader {
 
     /// Number of batches in an epoch.
     pub fn batches(&self) -> usize {
-        self.dataset.len().div_ceil(self.batch_size)
+        self.rows().div_ceil(self.batch_size)
+    }
+
+    /// Number of examples in an epoch.
+    fn rows(&self) -> usize {
+        self.epoch_rows.unwrap_or(self.dataset.len())
     }
 
     /// Row indices in the order of epoch `epoch` (from 0).
     fn indices(&self, epoch: usize) -> Vec<usize> {
+        let Some(rows) = self.epoch_rows else { return self.pass(epoch) };
+        let (all, mut start) = (self.dataset.len(), epoch * rows);
+        let end = start + rows;
+        let mut indices = Vec::with_capacity(rows);
+        while start < end {
+            let (pass, at) = (start / all, start % all);
+            let taken = (end - start).min(all - at);
+            indices.extend_from_slice(&self.pass(pass)[at..at + taken]);
+            start += taken;
+        }
+        indices
+    }
+
+    /// Row indices in the order of a pass over all of them (from 0).
+    fn pass(&self, pass: usize) -> Vec<usize> {
         let mut indices = self.dataset.indices().to_vec();
         if let Order::Shuffled { seed } = self.order {
-            let mut generator = self.generator(seed, epoch);
+            let mut generator = self.generator(seed, pass);
             match self.dataset.rows().store() {
                 None => indices.shuffle(&mut generator),
                 Some(store) => {
@@ -134,7 +168,7 @@ impl DataLoader<Batch> for Loader {
     }
 
     fn num_items(&self) -> usize {
-        self.dataset.len()
+        self.rows()
     }
 
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<Batch>> {
@@ -200,6 +234,22 @@ mod tests {
         let last: Vec<_> = loader.iter().map(|batch| batch.unwrap().is_last).collect();
         assert_eq!(last, [false, false, true]);
         assert_eq!(epoch(&loader), (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn epochs_of_fewer_or_more_rows_cut_one_pass_after_another() {
+        let passes = {
+            let whole = loader(Order::Shuffled { seed: 5 });
+            [epoch(&whole), epoch(&whole), epoch(&whole)].concat()
+        };
+        for rows in [3, 7, 10, 14] {
+            let cut = loader(Order::Shuffled { seed: 5 }).with_epoch_rows(rows);
+            assert_eq!((cut.batches(), cut.num_items()), (rows.div_ceil(4), rows));
+            let found: Vec<usize> = (0..30 / rows).flat_map(|_| epoch(&cut)).collect();
+            assert_eq!(found, passes[..found.len()]);
+            let later = loader(Order::Shuffled { seed: 5 }).with_epoch_rows(rows).after(1, 0);
+            assert_eq!(epoch(&later), passes[rows..2 * rows]);
+        }
     }
 
     #[test]

@@ -96,11 +96,21 @@ macro_rules! values {
                 match self { $(Self::$variant(values) => values[index].to_f64(),)* }
             }
 
+            /// The index of the first number for which `is` holds.
+            fn position(&self, is: impl Fn(f64) -> bool) -> Option<usize> {
+                match self { $(Self::$variant(values) => values.iter().position(|&value| is(value.to_f64())),)* }
+            }
+
             /// The numbers at `indices`, in that order.
             pub fn pick(&self, indices: impl Iterator<Item = usize>) -> Self {
                 match self {
                     $(Self::$variant(values) => Self::$variant(indices.map(|index| values[index]).collect()),)*
                 }
+            }
+
+            /// Makes room for so many more numbers.
+            pub(crate) fn reserve(&mut self, more: usize) {
+                match self { $(Self::$variant(values) => values.reserve_exact(more),)* }
             }
 
             /// Appends `other`; both as `f64` if their types differ.
@@ -215,21 +225,17 @@ impl Values {
 
     /// Whether any value is `NaN`.
     pub fn has_missing(&self) -> bool {
-        let mut missing = false;
-        if matches!(self.element(), Element::F16 | Element::BF16 | Element::F32 | Element::F64) {
-            self.each(0..self.len(), |value| missing |= value.is_nan());
-        }
-        missing
+        self.is_float() && self.position(f64::is_nan).is_some()
     }
 
     /// The index of the first infinite value.
     pub fn first_infinite(&self) -> Option<usize> {
-        match self.element() {
-            Element::F16 | Element::BF16 | Element::F32 | Element::F64 => {
-                (0..self.len()).find(|&index| self.get(index).is_infinite())
-            }
-            _ => None,
-        }
+        if self.is_float() { self.position(f64::is_infinite) } else { None }
+    }
+
+    /// Whether the numbers are floating-point numbers.
+    fn is_float(&self) -> bool {
+        matches!(self.element(), Element::F16 | Element::BF16 | Element::F32 | Element::F64)
     }
 }
 

@@ -331,7 +331,8 @@ fn usage(trained: &Trained) -> String {
             if trained.model.parts().decoder.reads_input() { "" } else { "ae decode . codes.npy --out d.npy\n" };
         return format!(
             "In this folder, with the command line `ae`:\n\n```sh\nae encode . --data {file} --out \
-             codes.npy\n{decode}ae reconstruct . --data {file} --out predictions.npy\nae report .\nae export . --format saelens\n```\n\nFrom \
+             codes.npy\n{decode}ae reconstruct . --data {file} --out predictions.npy\nae report .\nae export . \
+             --format saelens\n```\n\nFrom \
              Rust, with the crate `ae-train`:\n\n```rust\nlet fitted = ae_train::Fitted::open(\"RUN\".as_ref(), \
              burn::tensor::Device::default())?;\nlet predictions = fitted.reconstruct({file:?})?;\n```\n\n\
              `model.safetensors` holds the weights under Burn's names, `model.bpk` the same as Burn's own \

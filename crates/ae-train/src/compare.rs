@@ -10,7 +10,14 @@ use ae_data::{Options, Scaling};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::{Config, Error, Result, Run, Which, baseline, run_folder::Schema};
+use crate::{
+    Config, Error, Result, Run, Which, baseline, evaluation::Atoms, known_features::matched, run_folder::Schema,
+};
+
+/// The name of the figure of how alike the atoms of runs with different seeds are.
+const STABILITY: &str = "stability";
+/// Pairs of runs whose atoms are compared, at most.
+const PAIRS: usize = 10;
 
 /// A figure of several runs that differ in their seed alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,6 +71,8 @@ struct Measured {
     model: Vec<Measure>,
     /// The name of the baseline, and its figures.
     pca: (String, Vec<Measure>),
+    /// The atoms of a dictionary.
+    atoms: Option<Atoms>,
 }
 
 /// The settings of a run, but for its seeds.
@@ -154,6 +163,7 @@ fn measure(run: &Run, device: &Device, fitted: &[Scaling]) -> Result<Measured> {
         settings,
         model: ours,
         pca: (baseline::name(evaluation.pca_components, evaluation.linear_map.is_some()), of_pca),
+        atoms: if config.model.network.is_dictionary() { trained.atoms()? } else { None },
         folder,
     })
 }
@@ -184,13 +194,15 @@ struct Group<'a> {
     first: &'a Measured,
     seeds: Vec<[u64; 2]>,
     runs: Vec<&'a [Measure]>,
+    /// Of dictionaries: the atoms of each run.
+    atoms: Vec<&'a Atoms>,
     /// Folders of runs; of PCA none.
     folders: Vec<String>,
 }
 
 impl<'a> Group<'a> {
     fn new(name: String, run: &'a Measured, figures: &'a [Measure]) -> Self {
-        Self { name, first: run, seeds: vec![run.seeds], runs: vec![figures], folders: Vec::new() }
+        Self { name, first: run, seeds: vec![run.seeds], runs: vec![figures], atoms: Vec::new(), folders: Vec::new() }
     }
 
     fn add(&mut self, run: &Measured, figures: &'a [Measure]) {
@@ -204,19 +216,34 @@ impl<'a> Group<'a> {
 
     fn line(&self, name: String, data: &str) -> Line {
         let figures = self.runs[0].iter().map(|&(name, _, less_is_better)| {
-            let values: Vec<f64> = self
-                .runs
-                .iter()
-                .flat_map(|run| run.iter().find(|(other, ..)| *other == name))
-                .map(|(_, value, _)| *value)
-                .collect();
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-            let deviation = if values.len() > 1 { (squares / (values.len() - 1) as f64).sqrt() } else { 0.0 };
-            Figure { name: name.to_string(), mean, deviation, less_is_better, best: false }
+            let values = self.runs.iter().flat_map(|run| run.iter().find(|(other, ..)| *other == name));
+            Figure::of(name, values.map(|(_, value, _)| *value).collect(), less_is_better)
         });
+        let stability = (self.atoms.len() > 1).then(|| Figure::of(STABILITY, self.stability(), Some(false)));
+        let figures = figures.chain(stability);
         let folders = self.folders.clone();
         Line { figures: figures.collect(), name, data: data.to_string(), runs: self.runs.len(), folders }
+    }
+}
+
+impl Group<'_> {
+    /// How alike the atoms of each two runs are, at most [`PAIRS`] of them; `NaN` where they cannot be compared.
+    fn stability(&self) -> Vec<f64> {
+        let pairs = (0..self.atoms.len()).flat_map(|b| (0..b).map(move |a| (a, b)));
+        let alike = |(a, b): (usize, usize)| {
+            let found = matched(self.atoms[a].matrix(), self.atoms[b].matrix());
+            found.map_or(f64::NAN, |found| found.mean())
+        };
+        pairs.take(PAIRS).map(alike).collect()
+    }
+}
+
+impl Figure {
+    fn of(name: &str, values: Vec<f64>, less_is_better: Option<bool>) -> Self {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let deviation = if values.len() > 1 { (squares / (values.len() - 1) as f64).sqrt() } else { 0.0 };
+        Self { name: name.to_string(), mean, deviation, less_is_better, best: false }
     }
 }
 
@@ -261,11 +288,13 @@ fn lines_of_table(runs: &[&Measured], data: &str) -> Vec<Line> {
         match groups.iter_mut().find(|group| group.is_like(run) && !group.seeds.contains(&run.seeds)) {
             Some(group) => {
                 group.add(run, &run.model);
+                group.atoms.extend(&run.atoms);
                 group.folders.push(run.folder.clone());
             }
             None => {
                 let folders = vec![run.folder.clone()];
-                groups.push(Group { folders, ..Group::new(run.name.clone(), run, &run.model) });
+                let atoms = run.atoms.iter().collect();
+                groups.push(Group { folders, atoms, ..Group::new(run.name.clone(), run, &run.model) });
             }
         }
         let name = run.pca.0.clone();
@@ -320,7 +349,26 @@ mod tests {
             settings: Setup { table: settings(table), line: settings(line), origin: Settings::new() },
             model: vec![("mse", mse, Some(true)), ("probe", 1.0 - mse, Some(false))],
             pca: (baseline::name(2, false), vec![("mse", 1.5, Some(true))]),
+            atoms: None,
         }
+    }
+
+    #[test]
+    fn dictionaries_of_several_seeds_are_as_stable_as_their_atoms_are_alike() {
+        let with = |seed: u64, atoms: &[f32]| Measured {
+            atoms: Some(Atoms::new(atoms.to_vec(), 2)),
+            ..run(seed, &[], &[], 1.0)
+        };
+        // The same atoms in another order, and of other lengths; then one that is turned by 60 degrees.
+        let runs = [with(0, &[1.0, 0.0, 0.0, 2.0]), with(1, &[0.0, 1.0, -3.0, 0.0])];
+        let of = |runs: &[Measured]| {
+            let line = lines(runs).into_iter().next_back().expect("a line of the runs");
+            line.figures.into_iter().find(|figure| figure.name == STABILITY)
+        };
+        assert!((of(&runs).unwrap().mean - 1.0).abs() < 1e-6);
+        let turned = [with(0, &[1.0, 0.0, 0.0, 1.0]), with(1, &[0.5, 0.75f32.sqrt(), 0.0, 1.0])];
+        assert!((of(&turned).unwrap().mean - 0.75).abs() < 1e-6);
+        assert!(of(&runs[..1]).is_none(), "one run");
     }
 
     /// Name, data, runs, mean of the first figure, whether it is the best.

@@ -163,7 +163,8 @@ impl Fit<'_> {
         };
         let (size, validation) = (self.config.batch_size, &self.split.validation);
         [
-            loader(&self.split.train, Order::Shuffled { seed: self.seed }, size),
+            loader(&self.split.train, Order::Shuffled { seed: self.seed }, size)
+                .with_epoch_rows((self.config.epoch_rows > 0).then_some(self.config.epoch_rows)),
             loader(validation, Order::Sequential, size.max(256).min(validation.len())),
         ]
     }

@@ -33,11 +33,7 @@ impl Matrix<'_> {
     /// The mean of each feature over the observed values; 0 without any.
     pub fn mean(&self) -> Vec<f64> {
         let mut sums = vec![(0.0, 0.0f64); self.width];
-        for row in self.values.chunks_exact(self.width) {
-            for (sum, &value) in sums.iter_mut().zip(row).filter(|(_, value)| !value.is_nan()) {
-                *sum = (sum.0 + f64::from(value), sum.1 + 1.0);
-            }
-        }
+        self.values.chunks_exact(self.width).for_each(|row| add_means(&mut sums, row));
         sums.into_iter().map(|(sum, count)| sum / count.max(1.0)).collect()
     }
 
@@ -86,6 +82,13 @@ impl Matrix<'_> {
             values.extend(numbers(f(x))?);
         }
         Ok(values)
+    }
+}
+
+/// Adds the observed values of a row to the sum and the number of those of each feature.
+pub(crate) fn add_means(sums: &mut [(f64, f64)], row: &[f32]) {
+    for (sum, &value) in sums.iter_mut().zip(row).filter(|(_, value)| !value.is_nan()) {
+        *sum = (sum.0 + f64::from(value), sum.1 + 1.0);
     }
 }
 

@@ -4,9 +4,10 @@
 //! `fvu = sum (x - r)^2 / sum (x - mean)^2` with the mean of each feature over the same rows: the fraction of variance
 //! unexplained, 0 for a perfect reconstruction and 1 for predicting the mean.
 
+use ae_data::{DataError, Dataset, Scaling};
 use serde::{Deserialize, Serialize};
 
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, add_means};
 
 /// Accumulated squared errors over rows.
 #[derive(Debug, Clone)]
@@ -55,6 +56,28 @@ impl Errors {
         Self { mean: rows.mean(), squares: 0.0, variance: 0.0, observed: 0.0, rows: 0.0 }
     }
 
+    /// The variance per value of scaled rows about the mean of each feature, which are gathered one by one.
+    ///
+    /// # Errors
+    /// A file that can no longer be read.
+    pub fn variance_of(rows: &Dataset, scaling: &Scaling) -> Result<f64, DataError> {
+        let (mut row, mut scratch) = (Vec::new(), Vec::new());
+        let mut each = |visit: &mut dyn FnMut(&[f32])| {
+            rows.indices().iter().try_for_each(|&index| {
+                row.clear();
+                rows.rows().gather(index, scaling, &mut row, &mut scratch)?;
+                visit(&row);
+                Ok(())
+            })
+        };
+        let mut sums = vec![(0.0, 0.0f64); rows.rows().width()];
+        each(&mut |row| add_means(&mut sums, row))?;
+        let mean = sums.into_iter().map(|(sum, count)| sum / count.max(1.0)).collect();
+        let mut errors = Self { mean, squares: 0.0, variance: 0.0, observed: 0.0, rows: 0.0 };
+        each(&mut |row| errors.add(row, |_| 0.0))?;
+        Ok(errors.variance_per_value())
+    }
+
     /// Adds one row, whose reconstruction is `r(column)`.
     pub fn add(&mut self, row: &[f32], r: impl Fn(usize) -> f64) {
         self.rows += 1.0;
@@ -98,6 +121,15 @@ pub(crate) fn errors_of(rows: Matrix, copies: &[f32]) -> Errors {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_variance_of_rows_is_that_of_their_matrix() {
+        let values = vec![0.0f32, 2.0, 2.0, f32::NAN, 5.0, 1.0];
+        let rows = Dataset::new(ae_data::Rows::new(ae_data::Values::F32(values.clone()), 2));
+        let mut errors = Errors::new(&Matrix { values: &values, width: 2 });
+        values.chunks_exact(2).for_each(|row| errors.add(row, |_| 1.0));
+        assert_eq!(Errors::variance_of(&rows, &Scaling::identity()).unwrap(), errors.variance_per_value());
+    }
 
     #[test]
     fn errors_worked_by_hand() {

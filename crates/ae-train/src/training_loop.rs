@@ -19,7 +19,6 @@ use crate::{
     estimate::{Estimate, Work, available_memory, free_disk},
     history::History,
     learner::{Fit, Place},
-    matrix::Matrix,
     metrics::Variances,
     pretrain::Pretrain,
     reconstruction_error::Errors,
@@ -82,7 +81,7 @@ impl Training<'_> {
             return None;
         }
         let batch_size = training.batch_size.min(SMALL_BATCH);
-        let (batches, mut advice) = (rows.div_ceil(batch_size), Vec::new());
+        let (batches, mut advice) = (training.rows_of_epoch(rows).div_ceil(batch_size), Vec::new());
         if batch_size < training.batch_size {
             advice.push(format!("--set training.batch_size={batch_size}"));
         }
@@ -123,7 +122,8 @@ impl Training<'_> {
 
     /// Number of steps of an epoch.
     pub fn batches(&self) -> usize {
-        self.data.split.train.len().div_ceil(self.config.training.batch_size)
+        let training = &self.config.training;
+        training.rows_of_epoch(self.data.split.train.len()).div_ceil(training.batch_size)
     }
 
     /// Trains the remaining epochs. False if it was stopped during pre-training, so that there is nothing to continue
@@ -147,8 +147,7 @@ impl Training<'_> {
         let Some(model) = model else { return Ok(false) };
         let variance = |dataset: &Dataset| -> Result<f64> {
             let wanted = dataset.target().unwrap_or_else(|| dataset.clone()).sample(SAMPLE);
-            let values = wanted.scaled(data.schema.output_scaling())?;
-            Ok(mean_variance(Matrix { values: &values, width: data.schema.d_output() }))
+            Ok(Errors::variance_of(&wanted, data.schema.output_scaling())?)
         };
         let fit = Fit {
             config: &config.training,
@@ -173,10 +172,4 @@ impl Training<'_> {
         let device = device::for_results(&self.device, parameters);
         Trained::new(model.to_device(&device), self.data.schema.clone(), self.config.clone(), device)
     }
-}
-
-fn mean_variance(rows: Matrix) -> f64 {
-    let mut errors = Errors::new(&rows);
-    rows.values.chunks_exact(rows.width).for_each(|row| errors.add(row, |_| 0.0));
-    errors.variance_per_value()
 }

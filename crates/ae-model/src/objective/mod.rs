@@ -56,7 +56,7 @@ pub struct Objective {
     pub constraints: Vec<Arc<dyn Constraint>>,
     /// Fraction of the training that is done, in `[0, 1]`, for weights that change with it. Default: 1.
     pub progress: f64,
-    /// Rows of an epoch, for penalties that depend on it; 0 if unknown. Default: 0.
+    /// Number of training rows, for penalties that depend on it; 0 if unknown. Default: 0.
     pub epoch_rows: usize,
 }
 

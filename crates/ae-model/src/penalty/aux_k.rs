@@ -24,7 +24,8 @@ pub struct AuxK {
     pub weight: Weight,
     /// Number of dead units that each row uses; with 0, half the number of its values. Default: 0.
     pub k: usize,
-    /// Number of rows without activity after which a unit is dead; with 0, half an epoch. Default: 0.
+    /// Number of rows without activity after which a unit is dead; with 0, half as many as there are training rows.
+    /// Default: 0.
     pub dead_after: usize,
 }
 

@@ -143,6 +143,16 @@ pub const FIGURES: &[Figure] = &[
         "Izenman 1975",
     ),
     figure(
+        &["stability"],
+        "How alike the dictionaries of runs with different seeds are: the mean |cosine| of their atoms, matched one to \
+         one so that the sum is the largest (above 4,096 units the pairs that are nearest to each other, of which the \
+         mean is larger). The mean over at most 10 pairs of runs; dead units count as well.",
+        "mean over matched atoms of |d_i . d_j| / (|d_i| |d_j|)",
+        "a cosine",
+        "0 to 1; 1 is the same atoms. Many of a wide dictionary's atoms differ from seed to seed",
+        "Song et al. 2025; Paulo and Belrose 2025",
+    ),
+    figure(
         &["copying"],
         "Copying meter: how well inputs are reproduced that do not resemble the data, such as noise.",
         "mse and fvu of the reconstruction of such inputs",

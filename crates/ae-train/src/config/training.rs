@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Maximum number of epochs, so that the steps of all epochs can still be counted.
+/// Maximum number of epochs, and of rows of one, so that the steps of all epochs can still be counted.
 const MOST_EPOCHS: usize = 1_000_000_000;
 
 /// The optimizer.
@@ -45,8 +45,11 @@ pub enum Schedule {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingConfig {
-    /// Number of passes over the training rows, at least 1. Default: 100.
+    /// Number of epochs, at least 1: passes over the training rows, unless `epoch_rows` says otherwise. Default: 100.
     pub epochs: usize,
+    /// Number of training rows in an epoch, after which the model is validated and saved; 0 for all of them. Of many
+    /// rows an epoch may be a part of a pass, and the next one goes on with it. Default: 0.
+    pub epoch_rows: usize,
     /// Epochs of greedy layer-wise pre-training for each layer of an mlp, which is trained as an autoencoder of the
     /// layer below it (Bengio et al. 2007); 0 turns it off. Default: 0.
     pub pretrain_epochs: usize,
@@ -73,6 +76,7 @@ impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
             epochs: 100,
+            epoch_rows: 0,
             pretrain_epochs: 0,
             batch_size: 64,
             optimizer: Optimizer::Adam,
@@ -87,6 +91,11 @@ impl Default for TrainingConfig {
 }
 
 impl TrainingConfig {
+    /// Number of rows in an epoch of a training on `rows` rows.
+    pub fn rows_of_epoch(&self, rows: usize) -> usize {
+        if self.epoch_rows > 0 { self.epoch_rows } else { rows }
+    }
+
     /// The optimizer, with PyTorch's epsilon (Burn's default is a thousand times larger).
     pub fn optimizer(&self) -> ModuleOptimizer {
         let clipping = (self.gradient_clip > 0.0).then_some(GradientClippingConfig::Norm(self.gradient_clip as f32));
@@ -136,6 +145,11 @@ impl TrainingConfig {
             return Err(ConfigError::new("training.epochs", self.epochs, format!("at most {MOST_EPOCHS}")).into());
         }
         at_least_one("training.batch_size", self.batch_size)?;
+        if self.epoch_rows > MOST_EPOCHS {
+            return Err(
+                ConfigError::new("training.epoch_rows", self.epoch_rows, format!("at most {MOST_EPOCHS}")).into()
+            );
+        }
         let check = |good: bool, field: &str, value: f64, allowed: &str| {
             if good { Ok(()) } else { Err(ConfigError::new(field, value, allowed)) }
         };

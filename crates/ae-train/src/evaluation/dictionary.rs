@@ -168,6 +168,11 @@ impl Atoms {
         &self.directions[unit * self.width..(unit + 1) * self.width]
     }
 
+    /// The directions of all atoms, as rows.
+    pub fn matrix(&self) -> Matrix<'_> {
+        Matrix { values: &self.directions, width: self.width }
+    }
+
     /// The directions of all atoms, `[units, features]`, row by row.
     pub fn into_directions(self) -> Vec<f32> {
         self.directions

@@ -20,32 +20,41 @@ pub(super) struct Room {
     pub(super) most: u64,
 }
 
-/// Reads the bytes of an array of this shape, with values of `size` bytes each. `kind` names them in messages.
+/// Bytes that are read at a time, a multiple of the size of every number.
+const CHUNK: usize = 4 << 20;
+
+/// Reads an array of this shape, with values of `size` bytes each, which `kind` names in messages: calls `take` with
+/// its bytes, in chunks of whole values. `copies` is how often the array is in memory at the end.
 fn values(
     input: &mut impl Read,
     dims: &[usize],
     (size, kind): (usize, &str),
-    path: &Path,
-    room: &Room,
-) -> Result<Vec<u8>, DataError> {
+    (path, room, copies): (&Path, &Room, u64),
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), DataError> {
     let malformed = |problem: String| DataError::Malformed { path: path.to_owned(), problem };
     let expected = dims.iter().product::<usize>().saturating_mul(size);
-    // The bytes, the numbers decoded from them, and these in another order.
     room.limit.check(
         path,
         format!("its array of {dims:?} {kind}"),
-        room.most.min(expected as u64).saturating_mul(3),
+        room.most.min(expected as u64).saturating_mul(copies),
         room.held,
     )?;
     // The claimed size limits the read, but no memory is reserved for it: a damaged header must not allocate more than
     // the file has.
-    let mut bytes = Vec::new();
-    let read = input.by_ref().take(expected as u64).read_to_end(&mut bytes);
-    read.map_err(|error| malformed(format!("is damaged, or cannot be read to its end: {error}")))?;
-    match bytes.len() < expected {
-        true => Err(malformed(format!("truncated: {dims:?} {kind} needs {expected} bytes, found {}", bytes.len()))),
-        false => Ok(bytes),
+    let (mut bytes, mut found) = (Vec::new(), 0);
+    while found < expected {
+        bytes.clear();
+        let wanted = (CHUNK / size).max(1).saturating_mul(size).min(expected - found);
+        let read = input.by_ref().take(wanted as u64).read_to_end(&mut bytes);
+        read.map_err(|error| malformed(format!("is damaged, or cannot be read to its end: {error}")))?;
+        found += bytes.len();
+        if bytes.len() < wanted {
+            return Err(malformed(format!("truncated: {dims:?} {kind} needs {expected} bytes, found {found}")));
+        }
+        take(&bytes);
     }
+    Ok(())
 }
 
 /// Reads an array of labels: numbers, or strings of fixed width, which are padded with zeros.
@@ -74,7 +83,8 @@ pub(super) fn labels(mut input: impl Read, path: &Path, room: &Room) -> Result<L
         let problem = format!("has the shape {dims:?}, but classes have one dimension");
         return Err(DataError::Malformed { path: path.to_owned(), problem });
     }
-    let bytes = values(&mut input, &dims, (size, "strings"), path, room)?;
+    let mut bytes = Vec::new();
+    values(&mut input, &dims, (size, "strings"), (path, room, 2), |chunk| bytes.extend_from_slice(chunk))?;
     let text = |bytes: &[u8]| match wide {
         None => String::from_utf8_lossy(bytes).trim_end_matches('\0').to_string(),
         Some(big_endian) => {
@@ -96,9 +106,15 @@ pub(super) fn array(mut input: impl Read, path: &Path, room: &Room) -> Result<Ar
 /// Reads the numbers of an array after its header.
 fn rest(input: &mut impl Read, header: Header, path: &Path, room: &Room) -> Result<Array, DataError> {
     let Header { element, big_endian, dims, order } = header;
-    let bytes = values(input, &dims, (element.bytes(), element.name()), path, room)?;
-    let values = element.decode(&bytes, big_endian);
-    let values = if order == Order::Fortran { row_major(&values, &dims) } else { values };
+    let mut read = element.decode(&[], big_endian);
+    // Growing step by step would copy what was read; a damaged header reserves no more than the size of the file.
+    let numbers = dims.iter().product::<usize>();
+    read.reserve(numbers.min(usize::try_from(room.held).unwrap_or(usize::MAX) / element.bytes()));
+    let copies = if order == Order::Fortran { 2 } else { 1 };
+    values(input, &dims, (element.bytes(), element.name()), (path, room, copies), |chunk| {
+        read.append(element.decode(chunk, big_endian));
+    })?;
+    let values = if order == Order::Fortran { row_major(&read, &dims) } else { read };
     Ok(Array { dims, values })
 }
 
