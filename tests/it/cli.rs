@@ -277,6 +277,29 @@ fn wide_letters_leave_columns_straight() {
 }
 
 #[test]
+fn runs_that_are_trained_together_are_those_that_are_trained_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let settings = ["--variant", "batch_top_k", "-e", "3", "--code-dim", "96", "-s", "training.batch_size=64"];
+    let sweep = |out: &str, more: &[&str]| {
+        ae_ok(here, &[&["sweep", "-s", "model.code.k=[2,4,8]", "-o", out][..], &settings, more].concat())
+    };
+    let (alone, together) = (sweep("alone", &[]), sweep("together", &["--together"]));
+    let lines = |said: &str| said.lines().filter(|line| line.starts_with("batch_top_k")).count();
+    assert_eq!((lines(&alone), lines(&together)), (3, 3), "{together}");
+    for k in [2, 4, 8] {
+        let weights = |out: &str| fs::read(here.join(out).join(format!("k={k}-seed0/model.safetensors"))).unwrap();
+        assert!(weights("alone") == weights("together"), "k = {k}");
+    }
+    // What is there already stays, and another value joins it.
+    let more = ["sweep", "-s", "model.code.k=[4,16]", "-o", "together", "--together"];
+    ae_ok(here, &[&more[..], &settings].concat());
+    let different = ae(here, &["sweep", "-s", "training.batch_size=[32,64]", "-e", "1", "-o", "other", "--together"]);
+    let said = text(&different.stderr);
+    assert!(!different.status.success() && said.contains("cannot be trained on the same batches"), "{said}");
+}
+
+#[test]
 fn a_sweep_trains_what_is_missing_and_chooses_by_validation() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

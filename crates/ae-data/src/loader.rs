@@ -20,7 +20,7 @@ use burn::{
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Batch, Batcher, Dataset, store::Store};
+use crate::{Batch, Batcher, Dataset, sharing::Reader, store::Store};
 
 /// The order of the examples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub struct Loader {
     order: Order,
     /// Rows of an epoch, if it is not one pass over all of them.
     epoch_rows: Option<usize>,
+    /// With whom it shares its batches.
+    reader: Option<Arc<Reader>>,
     device: Device,
     /// Number of epochs begun, shared with the copies that `to_device` makes: Burn asks for one iterator per epoch.
     epochs: Arc<AtomicUsize>,
@@ -70,7 +72,7 @@ impl Loader {
     pub fn new(dataset: Dataset, batcher: Batcher, batch_size: usize, order: Order, device: Device) -> Self {
         assert!(batch_size > 0, "a batch has at least one example");
         let (epochs, skipped) = (Arc::default(), Arc::default());
-        Self { dataset, batcher, batch_size, order, epoch_rows: None, device, epochs, skipped }
+        Self { dataset, batcher, batch_size, order, epoch_rows: None, reader: None, device, epochs, skipped }
     }
 
     /// Sets that an epoch has `rows` examples instead of one pass over all of them: one pass after another is cut into
@@ -81,6 +83,12 @@ impl Loader {
     pub fn with_epoch_rows(mut self, rows: impl Into<Option<usize>>) -> Self {
         self.epoch_rows = rows.into();
         assert!(self.epoch_rows.is_none_or(|rows| rows > 0 && self.dataset.len() > 0), "an epoch has examples");
+        self
+    }
+
+    /// Sets that it shares its batches with other loaders, which must go over the same rows in the same order.
+    pub fn sharing(mut self, reader: impl Into<Option<Arc<Reader>>>) -> Self {
+        self.reader = reader.into();
         self
     }
 
@@ -164,7 +172,7 @@ impl DataLoader<Batch> for Loader {
         };
         let indices = self.indices(epoch);
         let skipped = self.skipped.swap(0, Ordering::Relaxed).saturating_mul(self.batch_size);
-        Box::new(Epoch { loader: self, position: skipped.min(indices.len()), indices, seed })
+        Box::new(Epoch { loader: self, epoch, position: skipped.min(indices.len()), indices, seed })
     }
 
     fn num_items(&self) -> usize {
@@ -184,6 +192,7 @@ impl DataLoader<Batch> for Loader {
 /// The batches of one epoch.
 struct Epoch<'a> {
     loader: &'a Loader,
+    epoch: usize,
     indices: Vec<usize>,
     position: usize,
     seed: u64,
@@ -199,8 +208,12 @@ impl Iterator for Epoch<'_> {
         }
         let chosen = &rest[..rest.len().min(self.loader.batch_size)];
         let seed = Some(self.seed.wrapping_add((self.position / self.loader.batch_size) as u64));
+        let gather = || self.loader.batcher.gather(self.loader.dataset.rows(), chosen, &self.loader.device);
+        let batch = match &self.loader.reader {
+            Some(reader) => reader.batch((self.epoch, self.position), gather),
+            None => gather(),
+        };
         self.position += chosen.len();
-        let batch = self.loader.batcher.gather(self.loader.dataset.rows(), chosen, &self.loader.device);
         let is_last = self.position == self.indices.len();
         Some(batch.map(|batch| Batch { is_last, seed, ..batch }).map_err(DatasetError::new))
     }

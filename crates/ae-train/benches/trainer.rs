@@ -127,6 +127,7 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
             seed: 0,
             split,
             batcher: batcher.clone(),
+            reader: None,
             variances: Variances { train: 1.0, validation: 1.0 },
             place: Place::Folder { checkpoints: &checkpoints, saved: &saved, every: Every::default() },
             history: History::open(&metrics, epochs, steps, 0, Arc::new(Quiet))?,

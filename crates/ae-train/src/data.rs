@@ -133,13 +133,20 @@ impl Data {
             blank_rows: if rows.encoding().is_some() { rows.blank_rows().to_vec() } else { Vec::new() },
             fingerprint,
         };
-        config.variant()?.check(&config.model, &schema.inputs()).map_err(|error| error.within("model"))?;
+        let data = Self { batcher: schema.batcher(), schema, split, notes };
+        data.suits(config)?;
+        Ok(data)
+    }
+
+    /// Checks that a model with these settings can be trained on it.
+    pub fn suits(&self, config: &Config) -> Result<()> {
+        config.variant()?.check(&config.model, &self.schema.inputs()).map_err(|error| error.within("model"))?;
         let loss = &config.model.reconstruction;
-        if loss.reads_logits() && !scaling.is_unit_range() {
+        if loss.reads_logits() && !self.schema.scaling.is_unit_range() {
             let advice = "which needs inputs in [0, 1]: set `data.scaling` to min_max";
             return Err(Error::Usage(format!("`model.reconstruction` is {}, {advice}", loss.name())));
         }
-        Ok(Self { batcher: schema.batcher(), schema, split, notes })
+        Ok(())
     }
 
     /// The training rows and the test rows on which a result is measured: all of them, or a sample if they stay in

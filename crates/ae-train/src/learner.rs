@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use ae_data::{Batcher, Dataset, Loader, Order, Split};
+use std::sync::Arc;
+
+use ae_data::{Batcher, Dataset, Loader, Order, Reader, Split};
 use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder};
 use burn::{
     data::dataset::Dataset as _,
@@ -69,6 +71,8 @@ pub struct Fit<'a> {
     pub split: &'a Split,
     /// Their scaling.
     pub batcher: Batcher,
+    /// With whom it shares its batches.
+    pub reader: Option<Arc<Reader>>,
     /// Variances of training and validation rows, for `fvu`.
     pub variances: Variances,
     /// Where checkpoints go.
@@ -107,11 +111,11 @@ impl Fit<'_> {
         let mut trainee = trainee.after(steps, total).reading_every(every, |batch| batch.is_last);
         if let Place::Folder { checkpoints, every, .. } = &self.place {
             let watch = Steps::new(checkpoints, *every, train.batches(), self.interrupter.clone());
-            trainee = trainee.with_watch(std::sync::Arc::new(watch));
+            trainee = trainee.with_watch(Arc::new(watch));
         }
 
         // The folder is for Burn's own loggers, which are not used here.
-        let mut training = SupervisedTraining::new("", std::sync::Arc::new(train), std::sync::Arc::new(validation))
+        let mut training = SupervisedTraining::new("", Arc::new(train), Arc::new(validation))
             .with_metric_logger(self.history)
             .with_application_logger(None)
             .early_stopping(Patience { epochs: self.config.patience })
@@ -164,7 +168,8 @@ impl Fit<'_> {
         let (size, validation) = (self.config.batch_size, &self.split.validation);
         [
             loader(&self.split.train, Order::Shuffled { seed: self.seed }, size)
-                .with_epoch_rows((self.config.epoch_rows > 0).then_some(self.config.epoch_rows)),
+                .with_epoch_rows((self.config.epoch_rows > 0).then_some(self.config.epoch_rows))
+                .sharing(self.reader.clone()),
             loader(validation, Order::Sequential, size.max(256).min(validation.len())),
         ]
     }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use ae_data::{Dataset, Scaling, fit::SAMPLE};
+use ae_data::{Dataset, Reader, Scaling, fit::SAMPLE};
 use ae_model::{Model, Objective};
 use burn::{
     data::dataset::Dataset as _,
@@ -46,6 +46,8 @@ pub(crate) struct Training<'a> {
     pub device: Device,
     pub reporter: &'a Arc<dyn Reporter>,
     pub interrupter: &'a Interrupter,
+    /// With whom it shares its batches.
+    pub reader: Option<Arc<Reader>>,
 }
 
 impl Training<'_> {
@@ -154,6 +156,7 @@ impl Training<'_> {
             seed: config.seed,
             split: &data.split,
             batcher: data.batcher.clone(),
+            reader: self.reader.clone(),
             variances: Variances { train: variance(&data.split.train)?, validation: variance(&data.split.validation)? },
             place,
             history,

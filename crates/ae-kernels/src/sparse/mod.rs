@@ -21,7 +21,7 @@ use burn::{
         },
         flex::FlexTensor,
     },
-    tensor::Tensor,
+    tensor::{Int, Tensor, TensorData},
 };
 
 use crate::{
@@ -83,8 +83,33 @@ impl Sparse {
         let values = cpu::contiguous(operand.primitive().clone());
         let numbers = cpu::values(&values);
         let places = select::places(numbers, width, rule, View { sizes, among });
-        let mut chosen = places.gather(numbers);
+        let chosen = places.gather(numbers);
         drop(values);
+        Self::of_entries(operand, places, chosen, activation)
+    }
+
+    /// The values in `z` (`[batch, width]`) that are above the threshold of their column, `[width]`. The gradient
+    /// passes only through them, and to no threshold.
+    ///
+    /// `None` where there is no kernel for the tensors, and where nothing is selected.
+    ///
+    /// # Panics
+    /// There is not one threshold for each column.
+    pub fn above(z: &Tensor<2>, thresholds: &Tensor<1>) -> Option<Self> {
+        let operand = Operand::new(z)?;
+        let thresholds = cpu::contiguous(Operand::new(&thresholds.clone().without_autodiff())?.into_primitive());
+        let (thresholds, width) = (cpu::values(&thresholds), z.dims()[1]);
+        assert!(thresholds.len() == width, "one threshold is needed for each of {width} columns");
+        let values = cpu::contiguous(operand.primitive().clone());
+        let numbers = cpu::values(&values);
+        let places = select::above_each(numbers, width, thresholds);
+        let chosen = places.gather(numbers);
+        drop(values);
+        Self::of_entries(operand, places, chosen, Activation::Identity)
+    }
+
+    /// `phi` of the values of `z` at these places.
+    fn of_entries(operand: Operand, places: Places, mut chosen: Vec<f32>, activation: Activation) -> Option<Self> {
         if chosen.is_empty() {
             return None;
         }
@@ -147,6 +172,29 @@ impl Sparse {
     /// The values of the entries, row by row: `[entries]`.
     pub fn values(&self) -> Tensor<1> {
         self.values.clone()
+    }
+
+    /// The columns of the entries: `[entries]`.
+    pub fn columns(&self) -> Tensor<1, Int> {
+        let columns: Vec<i32> = self.places.columns.iter().map(|column| *column as i32).collect();
+        Tensor::from_data(TensorData::new(columns, [self.places.len()]), &self.values.device())
+    }
+
+    /// The matrix with other values of the same entries, `[entries]`.
+    ///
+    /// # Panics
+    /// There is not one value for each entry, or there is no kernel for their device.
+    pub fn with_values(&self, values: Tensor<1>) -> Self {
+        assert!(values.dims() == [self.places.len()], "one value is needed for each entry");
+        assert!(Operand::new(&values).is_some(), "values on a device with kernels");
+        Self { values, places: self.places.clone() }
+    }
+
+    /// The sum of the values of each row, `[batch]`.
+    pub fn row_sums(&self) -> Tensor<1> {
+        let device = self.values.device();
+        let (ones, zero) = (Tensor::ones([self.places.width, 1], &device), Tensor::zeros([1], &device));
+        self.linear(ones, zero, Activation::Identity).squeeze_dim(1)
     }
 
     /// The matrix as a dense tensor, `[batch, width]`.

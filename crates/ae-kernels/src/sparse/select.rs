@@ -51,6 +51,23 @@ pub(super) fn places(z: &[f32], width: usize, rule: Rule, view: View) -> Places 
     }
 }
 
+/// The places of the values in `z`, whose rows have `width` values, that are above the threshold of their column.
+pub(super) fn above_each(z: &[f32], width: usize, thresholds: &[f32]) -> Places {
+    by_row(z, width, View::default(), |row, positions| {
+        positions.clear();
+        let mut block = 0;
+        while let Some(next) = next_above_each(row, thresholds, block) {
+            let first = next * BLOCK;
+            let last = (first + BLOCK).min(row.len());
+            let pairs = row[first..last].iter().zip(&thresholds[first..last]);
+            let found = pairs.enumerate().filter(|(_, (value, threshold))| value > threshold);
+            positions.extend(found.map(|(at, _)| (first + at) as u32));
+            block = next + 1;
+        }
+    })
+    .0
+}
+
 /// The places that `select(scores, positions)` selects in each row, and their scores.
 fn by_row(z: &[f32], width: usize, view: View, select: impl Fn(&[f32], &mut Vec<u32>) + Sync) -> (Places, Vec<f32>) {
     let rows = z.len() / width.max(1);
@@ -171,6 +188,20 @@ vectorized! {
         for ((out, value), size) in out.iter_mut().zip(row).zip(sizes) {
             *out = value * size;
         }
+    }
+
+    /// The first block of `row`, at or after `block`, with a value above the threshold of its column.
+    fn next_above_each(row: &[f32], thresholds: &[f32], block: usize) -> Option<usize> {
+        for (index, (values, thresholds)) in row.chunks(BLOCK).zip(thresholds.chunks(BLOCK)).enumerate().skip(block) {
+            let mut any = false;
+            for (value, threshold) in values.iter().zip(thresholds) {
+                any |= value > threshold;
+            }
+            if any {
+                return Some(index);
+            }
+        }
+        None
     }
 
     /// The first block of `row`, at or after `block`, with a value above `threshold`.

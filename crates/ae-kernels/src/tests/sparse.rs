@@ -1,4 +1,4 @@
-use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, module};
+use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, Tolerance, module};
 
 use super::*;
 use crate::{Activation, Rule, Sparse};
@@ -156,4 +156,28 @@ fn prefixes_of_a_code_are_decoded_together() {
             assert_same(&format!("{widths:?}, {after:?}"), &inputs, ours, burn);
         }
     }
+}
+
+#[test]
+fn values_above_the_threshold_of_their_column_are_selected() {
+    let device = Device::flex().autodiff();
+    for (rows, width) in [(3, 5), (40, 100), (7, 1000)] {
+        let z = Tensor::<2>::random([rows, width], Distribution::Normal(0.0, 1.0), &device).require_grad();
+        let thresholds = Tensor::<1>::random([width], Distribution::Uniform(-0.5, 2.0), &device.clone().inner());
+        let mask = z.clone().inner().greater(thresholds.clone().unsqueeze::<2>().expand([rows, width])).float();
+        let found = Sparse::above(&z, &thresholds).expect("some are above");
+        found.dense().into_data().assert_eq(&(z.clone().inner() * mask.clone()).into_data(), true);
+        let doubled = found.with_values(found.values().mul_scalar(2.0));
+        let sums = (z.clone().inner() * mask.clone()).sum_dim(1).squeeze_dim::<1>(1) * 2.0;
+        doubled.row_sums().into_data().assert_approx_eq::<f32>(&sums.into_data(), Tolerance::relative(1e-5));
+        let columns: Vec<i64> = found.columns().into_data().iter::<i64>().collect();
+        let of_columns = thresholds.clone().select(0, found.columns().inner()).into_data();
+        let values: Vec<f32> = found.values().into_data().iter::<f32>().collect();
+        assert!(columns.len() == found.entries() && of_columns.iter::<f32>().zip(&values).all(|(t, v)| *v > t));
+        // The gradient of each row's sum is 2 where a value is selected, and 0 elsewhere.
+        let gradients = doubled.row_sums().sum().backward();
+        z.grad(&gradients).unwrap().into_data().assert_eq(&(mask * 2.0).into_data(), true);
+    }
+    let none = Tensor::<2>::zeros([2, 3], &device);
+    assert!(Sparse::above(&none, &Tensor::ones([3], &device)).is_none());
 }

@@ -16,6 +16,7 @@
 
 use std::borrow::Cow;
 
+use ae_kernels::Sparse;
 use burn::{
     module::{Flag, Module, Param},
     serde::{Deserialize, Serialize},
@@ -148,14 +149,15 @@ pub struct JumpRelu {
 
 impl Code for JumpRelu {
     fn forward(&self, z: Tensor<2>) -> Latent {
-        // Not a product, which would be -0 for negative values.
-        let h = z.clone().mask_fill(self.is_active(&z).bool_not(), 0.0);
-        if !self.is_training(&z) {
-            return h.into();
+        if let Some(few) = self.few(&z) {
+            let sparse = few.at.with_values(few.code(self.threshold.val().detach()));
+            let code = sparse.dense();
+            let z = self.is_training(&z).then_some(z);
+            return Latent { z, sparse: Some(sparse), ..code.into() };
         }
-        let slope = self.near(&z) * self.threshold.val().detach().unsqueeze::<2>();
-        let h = h - slope * self.moved(&z);
-        Latent { z: Some(z), ..h.into() }
+        let h = self.dense(&z);
+        let z = self.is_training(&z).then_some(z);
+        Latent { z, ..h.into() }
     }
 
     fn jvp(&self, z: Tensor<2>, t: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
@@ -172,11 +174,14 @@ impl Code for JumpRelu {
     }
 
     fn terms(&self, latent: &Latent, progress: f64) -> Vec<Term> {
-        let count = match &latent.z {
-            Some(z) => self.active(z) - self.near(z) * self.moved(z),
-            None => indicator(latent.code.clone().detach().greater_elem(0.0), &latent.code),
+        let sum = |count: Tensor<2>| count.sum_dim(1).squeeze_dim::<1>(1);
+        let l0 = match &latent.z {
+            Some(z) => match self.few(z) {
+                Some(few) => few.at.with_values(few.count()).row_sums(),
+                None => sum(self.count(z)),
+            },
+            None => sum(indicator(latent.code.clone().detach().greater_elem(0.0), &latent.code)),
         };
-        let l0 = count.sum_dim(1).squeeze_dim::<1>(1);
         let from_target = |l0: Tensor<1>| l0.sub_scalar(self.target).square().div_scalar(self.target);
         let value = match (self.target > 0.0, self.each) {
             (false, _) => l0,
@@ -226,7 +231,81 @@ impl Code for JumpRelu {
     }
 }
 
+/// Largest share of the values that the kernels for few values are used for.
+const FEW: usize = 8;
+
+/// The values that are active or, in training, near their threshold, if they are few: all others are 0 and have no
+/// derivative.
+struct Few {
+    /// The values of `z`.
+    at: Sparse,
+    /// 1 where a value is active and 0 elsewhere, a constant, `[entries]`.
+    active: Tensor<1>,
+    /// As [`JumpRelu::near`] and [`JumpRelu::moved`], their product, `[entries]`; `None` after training.
+    slope: Option<Tensor<1>>,
+}
+
+impl Few {
+    /// The code of the entries, for these thresholds.
+    fn code(&self, threshold: Tensor<1>) -> Tensor<1> {
+        let z = self.at.values();
+        // Not a product, which would be -0 for negative values.
+        let h = z.mask_fill(self.active.clone().lower_elem(0.5), 0.0);
+        match &self.slope {
+            Some(slope) => h - slope.clone() * threshold.select(0, self.at.columns()),
+            None => h,
+        }
+    }
+
+    /// 1 where a value is active and 0 elsewhere, with the derivative by the thresholds.
+    fn count(&self) -> Tensor<1> {
+        match &self.slope {
+            Some(slope) => self.active.clone() - slope.clone(),
+            None => self.active.clone(),
+        }
+    }
+}
+
 impl JumpRelu {
+    /// The values that matter, if they are few and there are kernels for them.
+    fn few(&self, z: &Tensor<2>) -> Option<Few> {
+        let trains = self.is_training(z);
+        let threshold = self.threshold.val();
+        // Slightly more than half a bandwidth: which ones are near is decided by the entries themselves.
+        let reach = if trains { 0.501 * self.bandwidth } else { 0.0 };
+        let at = Sparse::above(z, &threshold.clone().without_autodiff().sub_scalar(reach))?;
+        if at.entries() * FEW > z.shape().num_elements() {
+            return None;
+        }
+        let of_entry = threshold.select(0, at.columns());
+        let (value, constant) = (at.values(), of_entry.clone().detach());
+        let over = value.clone().detach() - constant.clone();
+        let active = indicator(over.clone().greater_elem(0.0), &value);
+        let slope = trains.then(|| {
+            let near = indicator(over.abs().lower_elem(self.bandwidth / 2.0), &value).div_scalar(self.bandwidth);
+            let moved = of_entry - constant;
+            let moved = if self.through_input { moved - (value.clone() - value.detach()) } else { moved };
+            near * moved
+        });
+        Some(Few { at, active, slope })
+    }
+
+    /// The code, from all values.
+    fn dense(&self, z: &Tensor<2>) -> Tensor<2> {
+        // Not a product, which would be -0 for negative values.
+        let h = z.clone().mask_fill(self.is_active(z).bool_not(), 0.0);
+        if !self.is_training(z) {
+            return h;
+        }
+        let slope = self.near(z) * self.threshold.val().detach().unsqueeze::<2>();
+        h - slope * self.moved(z)
+    }
+
+    /// 1 where a unit is active and 0 elsewhere, with the derivative by the thresholds.
+    fn count(&self, z: &Tensor<2>) -> Tensor<2> {
+        self.active(z) - self.near(z) * self.moved(z)
+    }
+
     fn is_training(&self, z: &Tensor<2>) -> bool {
         self.training.is_enabled() && z.device().is_autodiff()
     }
@@ -263,6 +342,44 @@ impl JumpRelu {
         match self.through_input {
             true => moved - (z.clone() - z.clone().detach()),
             false => moved.expand(z.shape()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Distribution, Tolerance};
+
+    use super::*;
+
+    #[test]
+    fn few_values_give_the_same_code_count_and_gradients_as_all() {
+        let device = Device::default().autodiff();
+        for through_input in [false, true] {
+            let config = JumpReluConfig { through_input, bandwidth: 0.3, ..JumpReluConfig::new(3.0) };
+            let mut code = config.with_threshold(0.5).init(200, &device);
+            let thresholds = Tensor::<1>::random([200], Distribution::Uniform(1.6, 2.4), &device.clone().inner());
+            code.set(&|_| thresholds.clone());
+            let z = Tensor::<2>::random([64, 200], Distribution::Normal(0.0, 1.0), &device).require_grad();
+            let weights = Tensor::<2>::random([64, 200], Distribution::Normal(0.0, 1.0), &device);
+            let few = code.few(&z).expect("few values are above these thresholds");
+            let sparse = few.at.with_values(few.code(code.threshold.val().detach()));
+            assert!(sparse.entries() > 100 && sparse.entries() * FEW < 64 * 200);
+            let of = |h: Tensor<2>, l0: Tensor<1>| {
+                let loss = (h.clone() * weights.clone()).sum() + l0.clone().square().sum();
+                let gradients = loss.backward();
+                let threshold = code.threshold.val().grad(&gradients).expect("thresholds are trained");
+                [h.into_data(), l0.into_data(), z.grad(&gradients).expect("z is").into_data(), threshold.into_data()]
+            };
+            let found = of(sparse.dense(), few.at.with_values(few.count()).row_sums());
+            let wanted = of(code.dense(&z), code.count(&z).sum_dim(1).squeeze_dim(1));
+            for (found, wanted) in found.iter().zip(&wanted) {
+                found.assert_approx_eq::<f32>(wanted, Tolerance::relative(1e-4).set_absolute(1e-4));
+            }
+            // Without autodiff the same code.
+            let (plain, latent) = (z.clone().inner(), code.clone().valid().forward(z.clone().inner()));
+            assert!(latent.sparse.is_some() && latent.z.is_none());
+            latent.code.into_data().assert_eq(&code.valid().dense(&plain).into_data(), true);
         }
     }
 }

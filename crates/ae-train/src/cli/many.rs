@@ -101,6 +101,65 @@ impl<'a> Many<'a> {
         Ok(run)
     }
 
+    /// As [`train`](Self::train) of each, at the same time and on the same batches: the data is read once.
+    ///
+    /// # Errors
+    /// Runs that cannot be trained on the same batches; what stops all of them. What stops one is its own result.
+    pub fn train_together(&mut self, planned: Vec<Planned>) -> Result<Vec<Result<Run>>> {
+        if let Some(other) = planned.iter().find(|other| !other.config.has_batches_of(&planned[0].config)) {
+            return Err(Error::Usage(format!(
+                "{} and {} cannot be trained on the same batches, because their data, `training.batch_size` or \
+                 `training.epoch_rows` differ: leave out `--together`",
+                planned[0].folder.display(),
+                other.folder.display()
+            )));
+        }
+        let mut runs: Vec<Run> = Vec::with_capacity(planned.len());
+        for Planned { folder, config } in planned {
+            let run = match (folder.join("config.toml").exists(), runs.first()) {
+                (true, _) => self.known(&folder, &config)?,
+                (false, None) => Run::create(config, Some(&folder))?,
+                (false, Some(first)) => first.create_beside(config, Some(&folder))?,
+            };
+            runs.push(run);
+        }
+        let runs = Run::together(runs)?;
+        let (first, count) = (self.begun + 1, runs.len());
+        self.begun += count;
+        progress(&format!("runs {first} to {} of {}, together on {}", self.begun, self.of, runs[0].config.data.source));
+        let interrupter = Interrupter::new();
+        signals::training(&interrupter, self.advice);
+        let reporter = |index: usize| -> Arc<dyn Reporter> {
+            Arc::new(Terminal::of_many(&format!("run {} of {}", first + index, self.of)))
+        };
+        let device = self.device;
+        let learned: Vec<Result<Learned>> = std::thread::scope(|scope| {
+            let begun = runs.iter().enumerate().map(|(index, run)| {
+                let (interrupter, reporter) = (interrupter.clone(), reporter(index));
+                scope.spawn(move || run.learn(device.device.clone(), &device.name, reporter, interrupter))
+            });
+            let begun: Vec<_> = begun.collect();
+            let ended = begun.into_iter().map(|thread| {
+                thread.join().unwrap_or_else(|_| Err(Error::Failed("a training has ended unexpectedly".to_string())))
+            });
+            ended.collect()
+        });
+        signals::after_training(self.advice);
+        let mut ended = Vec::with_capacity(count);
+        for (index, (run, learned)) in runs.into_iter().zip(learned).enumerate() {
+            ended.push(match learned {
+                Ok(Learned::Interrupted { .. }) => {
+                    let folder = run.folder.path().display();
+                    return Err(Error::Interrupted(format!("{folder} was stopped; {}", self.advice)));
+                }
+                Ok(Learned::Measured(_)) => Ok(run),
+                Ok(Learned::Ended(learned)) => heard(&reporter(index), || run.measure(*learned)).map(|_| run),
+                Err(error) => Err(error),
+            });
+        }
+        Ok(ended)
+    }
+
     /// A run that is there already, if it was made from the same settings and the same data, by whatever name.
     fn known(&mut self, path: &Path, config: &Config) -> Result<Run> {
         let run = Run::open_with(path, &config.registry)?;

@@ -89,6 +89,17 @@ impl Config {
         })
     }
 
+    /// Whether both name the same data and split it in the same way.
+    pub fn has_data_of(&self, other: &Self) -> bool {
+        (&self.data, self.seed) == (&other.data, other.seed)
+    }
+
+    /// Whether both train on the same batches.
+    pub fn has_batches_of(&self, other: &Self) -> bool {
+        let batches = |config: &Self| (config.training.batch_size, config.training.epoch_rows);
+        self.has_data_of(other) && batches(self) == batches(other)
+    }
+
     /// Reads a file that a run has written; parts come from the registry.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use ae_data::table::differences;
+use ae_data::{Reader, table::differences};
 use ae_model::{Model, Objective};
 use burn::{module::Module, tensor::Device, train::Interrupter};
 
@@ -21,6 +21,15 @@ use crate::{
     step::trainee,
     training_loop::Training,
 };
+
+/// Leaves the trainings that share their batches when it is dropped.
+struct Leaving<'a>(Option<&'a Reader>);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|reader| reader.leave());
+    }
+}
 
 impl Run {
     /// Trains the remaining epochs, measures the best epoch and writes the result. A finished run returns its result
@@ -56,6 +65,8 @@ impl Run {
         interrupter: Interrupter,
     ) -> Result<Learned> {
         let device = device.into();
+        // The others do not wait for one that has ended, in whatever way.
+        let _leaving = Leaving(self.reader.as_deref());
         heard(&reporter.clone(), || self.learn_heard(device, device_name, reporter, interrupter))
     }
 
@@ -81,7 +92,9 @@ impl Run {
             device: device.inner(),
             reporter: &reporter,
             interrupter: &interrupter,
+            reader: self.reader.clone(),
         };
+
         let (model, objective) = training.begin(Some(self.folder.path()))?;
         let parameters = model.num_params();
 

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use ae_data::{Dataset, Options};
+use ae_data::{Dataset, Options, Reader, limit::shown};
 use ae_model::{ConfigError, Model, Registry};
 use burn::tensor::Device;
 
@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     data::Data,
     ending::{Ending, diverged},
+    estimate::{Estimate, Work, available_memory},
     history,
     measure::How,
     rows::IntoRows,
@@ -46,6 +47,8 @@ pub struct Run {
     pub config: Config,
     /// The data, if it has been read already: standard input can be read only once.
     pub(super) data: Option<Arc<Data>>,
+    /// With whom it shares the batches of its training.
+    pub(super) reader: Option<Arc<Reader>>,
 }
 
 /// How a training ended.
@@ -95,7 +98,7 @@ impl Run {
     pub fn create(config: Config, out: Option<&Path>) -> Result<Self> {
         config.check()?;
         config.check_written()?;
-        let data = Data::open(&config)?;
+        let data = Arc::new(Data::open(&config)?);
         Self::of(config, data, out)
     }
 
@@ -108,16 +111,79 @@ impl Run {
         config.check_written()?;
         let given = rows.into_rows(&config.reading())?;
         config.data.source = given.source().to_string();
-        let data = given.prepared(&config)?;
+        let data = Arc::new(given.prepared(&config)?);
         Self::of(config, data, out)
     }
 
-    fn of(config: Config, data: Data, out: Option<&Path>) -> Result<Self> {
+    fn of(config: Config, data: Arc<Data>, out: Option<&Path>) -> Result<Self> {
         let folder = RunFolder::create(out, &format!("{}-{}", config.variant, data.schema.name), &config.registry)?;
         let _lock = folder.claim()?;
         folder.write_schema(&data.schema)?;
         folder.write_config(&config)?;
-        Ok(Self { folder, config, data: Some(Arc::new(data)) })
+        Ok(Self { folder, config, data: Some(data), reader: None })
+    }
+
+    /// As [`create`](Self::create), on the data of this run, which is not read again. `config` has the same
+    /// `data` and seed.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_beside(&self, config: Config, out: Option<&Path>) -> Result<Self> {
+        config.check()?;
+        config.check_written()?;
+        if !config.has_data_of(&self.config) {
+            return Err(Error::Usage("runs on the same data have the same `data` and `seed`".to_string()));
+        }
+        let data = self.read()?;
+        data.suits(&config)?;
+        Self::of(config, data, out)
+    }
+
+    /// Lets these runs, of which each has the same data, seed and batch size, train on the same batches: each batch is
+    /// gathered once. They must be trained at the same time, each in a thread of its own, or they wait for each other.
+    ///
+    /// # Errors
+    /// Data that cannot be read; runs of which data, seed, batch size or rows of an epoch differ.
+    pub fn together(mut runs: Vec<Self>) -> Result<Vec<Self>> {
+        let Some(first) = runs.first().cloned() else { return Ok(runs) };
+        let data = first.read()?;
+        let readers = Reader::of(runs.len());
+        for (run, reader) in runs.iter_mut().zip(readers) {
+            let fingerprint = run.folder.schema()?.fingerprint;
+            if !run.config.has_batches_of(&first.config) || fingerprint != data.schema.fingerprint {
+                return Err(Error::Usage(format!(
+                    "{} and {} cannot be trained on the same batches: their data, `seed`, `training.batch_size` or \
+                     `training.epoch_rows` differ",
+                    first.folder.path().display(),
+                    run.folder.path().display()
+                )));
+            }
+            run.data = Some(data.clone());
+            run.reader = Some(Arc::new(reader));
+        }
+        let estimate = |run: &Self| {
+            Estimate::of(&run.config.model, &data.schema.inputs(), &Work::new(&run.config.training, &data.split))
+        };
+        let of_each = |run: &Self| estimate(run).memory() - estimate(run).rows;
+        let needed = runs.iter().map(of_each).fold(estimate(&first).rows, u64::saturating_add);
+        if let Some(free) = available_memory().filter(|free| needed > *free) {
+            return Err(Error::TooLarge(format!(
+                "{} trainings at the same time need about {} of memory, and {} are available: train them one after the \
+                 other",
+                runs.len(),
+                shown(needed),
+                shown(free)
+            )));
+        }
+        Ok(runs)
+    }
+
+    /// Its data, which is read if it has not been.
+    fn read(&self) -> Result<Arc<Data>> {
+        match &self.data {
+            Some(data) => Ok(data.clone()),
+            None => Ok(Arc::new(Data::open(&self.config)?)),
+        }
     }
 
     /// Removes the folder of a run that has not started: the files that [`create`](Self::create) wrote, and the folder
@@ -153,7 +219,7 @@ impl Run {
     pub fn open_with(path: &Path, registry: &Registry) -> Result<Self> {
         let folder = RunFolder::open(path, registry)?;
         let config = folder.config()?;
-        Ok(Self { folder, config, data: None })
+        Ok(Self { folder, config, data: None, reader: None })
     }
 
     /// The same run with rows that the program has in memory. Needed to continue a run that was created with

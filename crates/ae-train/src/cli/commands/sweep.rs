@@ -47,6 +47,10 @@ pub struct SweepArgs {
     /// runs/sweep-DATA.
     #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
+    /// Train the combinations at the same time on the same batches, so that the data is read once: for settings of the
+    /// model and the optimizer. Each has the result that it has by itself.
+    #[arg(long)]
+    pub together: bool,
     /// Device to train on: auto, or one that `ae devices` lists.
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub device: String,
@@ -126,13 +130,29 @@ fn run(args: &SweepArgs, registry: &Registry) -> Result<()> {
 
     let mut many = Many::new(&device, combinations.len() * args.seeds, "call the sweep again: it goes on where it was");
     let names: Vec<String> = combinations.iter().map(|values| name(&swept, values)).collect();
+    let planned = |index: usize, seed: u64| {
+        let config = Config { seed: configs[index].seed + seed, ..configs[index].clone() };
+        Planned { folder: folder.join(format!("{}-seed{}", names[index], config.seed)), config }
+    };
     let (mut runs, mut results) = (Vec::new(), Vec::new());
-    for ((values, name), config) in combinations.iter().zip(&names).zip(&configs) {
-        let (mut errors, mut folders, mut diverged) = (Vec::new(), Vec::new(), 0);
+    // By seed, then by combination.
+    let mut together = Vec::new();
+    if args.together {
         for seed in 0..args.seeds as u64 {
-            let config = Config { seed: config.seed + seed, ..config.clone() };
-            let path = folder.join(format!("{name}-seed{}", config.seed));
-            match many.train(Planned { folder: path.clone(), config }) {
+            let planned = (0..combinations.len()).map(|index| planned(index, seed)).collect();
+            together.push(many.train_together(planned)?.into_iter().map(Some).collect::<Vec<_>>());
+        }
+    }
+    for (index, values) in combinations.iter().enumerate() {
+        let (mut errors, mut folders, mut diverged) = (Vec::new(), Vec::new(), 0);
+        for seed in 0..args.seeds {
+            let planned = planned(index, seed as u64);
+            let path = planned.folder.clone();
+            let trained = match together.get_mut(seed).and_then(|runs| runs[index].take()) {
+                Some(trained) => trained,
+                None => many.train(planned),
+            };
+            match trained {
                 Ok(run) => {
                     errors.push(validation(&run)?);
                     folders.push(path.display().to_string());
