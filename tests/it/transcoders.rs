@@ -157,6 +157,7 @@ fn transcoders_are_trained_beside_linear_maps_and_exchanged_with_saelens() {
             "only a model that reconstructs its own rows is written as ONNX",
         ),
         (&["export", "transcoder", "--format", "safetensors"], "is written for PyTorch"),
+        (&["reconstruct", "transcoder", "--out", "y.npy"], "is a part of the data itself"),
         (&["sample", "transcoder", "--out", "s.npy"], "reconstructs its own rows"),
         (&["train", "--variant", "transcoder", "--data", "x.npy"], "name them with `--target PATH`"),
         (&["train", "--data", "x.npy", "--target", "y.npy"], "train `--variant transcoder` or `skip_transcoder`"),
@@ -174,6 +175,10 @@ fn transcoders_are_trained_beside_linear_maps_and_exchanged_with_saelens() {
         let said = refused(args);
         assert!(said.contains(part) && said.trim_end().lines().count() == 1, "{args:?}: {said}");
     }
+    // The run knows where its target is, from any folder and under any name of its data.
+    fs::create_dir(here.join("elsewhere")).unwrap();
+    ae_ok(&here.join("elsewhere"), &["evaluate", "../transcoder", "--quiet"]);
+    ae_ok(here, &["encode", "transcoder", "--data", "x.npy", "--rows", "test", "--out", "h.npy"]);
     let evaluated = ae_ok(here, &["evaluate", "transcoder", "--data", "new.npy", "--target", "new-y.npy"]);
     assert!(evaluated.contains("linear map of rank") && evaluated.contains("on 10 rows"), "{evaluated}");
     ae_ok(here, &["decode", "transcoder", "h.npy", "--out", "d.npy"]);

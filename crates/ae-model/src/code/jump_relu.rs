@@ -231,7 +231,7 @@ impl Code for JumpRelu {
     }
 }
 
-/// Largest share of the values that the kernels for few values are used for.
+/// The kernels for few values are used where at most one in so many values matters.
 const FEW: usize = 8;
 
 /// The values that are active or, in training, near their threshold, if they are few: all others are 0 and have no

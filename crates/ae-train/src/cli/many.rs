@@ -106,7 +106,9 @@ impl<'a> Many<'a> {
     /// # Errors
     /// Runs that cannot be trained on the same batches; what stops all of them. What stops one is its own result.
     pub fn train_together(&mut self, planned: Vec<Planned>) -> Result<Vec<Result<Run>>> {
-        if let Some(other) = planned.iter().find(|other| !other.config.has_batches_of(&planned[0].config)) {
+        let is_alike =
+            |other: &Config| other.has_data_of(&planned[0].config) && other.has_batches_of(&planned[0].config);
+        if let Some(other) = planned.iter().find(|other| !is_alike(&other.config)) {
             return Err(Error::Usage(format!(
                 "{} and {} cannot be trained on the same batches, because their data, `training.batch_size` or \
                  `training.epoch_rows` differ: leave out `--together`",
@@ -164,8 +166,11 @@ impl<'a> Many<'a> {
     fn known(&mut self, path: &Path, config: &Config) -> Result<Run> {
         let run = Run::open_with(path, &config.registry)?;
         let mut wanted = config.clone();
-        // A run keeps the whole path of its data.
+        // A run keeps the whole path of its data. Which data it is tells the fingerprint.
         wanted.data.source.clone_from(&run.config.data.source);
+        if wanted.data.read.target.is_some() && run.config.data.read.target.is_some() {
+            wanted.data.read.target.clone_from(&run.config.data.read.target);
+        }
         let other = match wanted == run.config {
             false => format!("settings ({})", differences(&run.config, &wanted)),
             true if self.fingerprint(config)? == run.folder.schema()?.fingerprint => return Ok(run),

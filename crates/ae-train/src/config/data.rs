@@ -1,6 +1,6 @@
 //! `[data]`: the data to train on, and how it is split.
 
-use ae_data::{Options, ScalingMethod, Sets, Split, SplitConfig};
+use ae_data::{BUILTIN, Options, ScalingMethod, Sets, Split, SplitConfig};
 use ae_model::ConfigError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,7 +70,22 @@ impl Default for DataConfig {
     }
 }
 
+/// The whole path of data that is named by a path.
+pub(crate) fn located(source: &str) -> String {
+    let is_name = source == "-" || BUILTIN.iter().any(|set| set.name == source);
+    let path = if is_name { None } else { std::path::absolute(source).ok() };
+    path.map_or_else(|| source.to_string(), |path| path.to_string_lossy().into_owned())
+}
+
 impl DataConfig {
+    /// The same with whole paths, by which the data is found from any folder.
+    pub fn located(&self) -> Self {
+        let mut data = self.clone();
+        data.source = located(&data.source);
+        data.read.target = data.read.target.as_deref().map(located);
+        data
+    }
+
     /// How the data is read: as configured, and without learning from the columns that split it.
     pub fn reading(&self) -> Options {
         let splitting = self.group.iter().chain(&self.time).filter(|name| !self.read.keep.contains(name));

@@ -10,6 +10,7 @@ mod layers;
 mod settings;
 mod training;
 
+pub(crate) use self::data::located;
 pub use self::{
     checkpoint::{CheckpointConfig, Every, Keep},
     data::{DataConfig, normal_by_name, normal_class},

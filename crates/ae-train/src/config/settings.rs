@@ -91,13 +91,19 @@ impl Config {
 
     /// Whether both name the same data and split it in the same way.
     pub fn has_data_of(&self, other: &Self) -> bool {
-        (&self.data, self.seed) == (&other.data, other.seed)
+        (self.data.located(), self.seed) == (other.data.located(), other.seed)
     }
 
-    /// Whether both train on the same batches.
+    /// Whether both train on the same batches, if what they name is the same data.
     pub fn has_batches_of(&self, other: &Self) -> bool {
-        let batches = |config: &Self| (config.training.batch_size, config.training.epoch_rows);
-        self.has_data_of(other) && batches(self) == batches(other)
+        let reading = |config: &Self| {
+            let mut data = config.data.clone();
+            data.source.clear();
+            data.read.target = None;
+            data
+        };
+        let batches = |config: &Self| (config.seed, config.training.batch_size, config.training.epoch_rows);
+        reading(self) == reading(other) && batches(self) == batches(other)
     }
 
     /// Reads a file that a run has written; parts come from the registry.

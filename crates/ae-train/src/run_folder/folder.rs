@@ -6,10 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ae_data::{
-    BUILTIN,
-    sink::{PARTIAL, write_bytes},
-};
+use ae_data::sink::{PARTIAL, write_bytes};
 use ae_model::Registry;
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -132,13 +129,7 @@ impl RunFolder {
     /// # Errors
     /// A file that cannot be written.
     pub fn write_config(&self, config: &Config) -> Result<()> {
-        let mut config = config.clone();
-        if BUILTIN.iter().all(|set| set.name != config.data.source)
-            && config.data.source != "-"
-            && let Ok(path) = std::path::absolute(&config.data.source)
-        {
-            config.data.source = path.to_string_lossy().into_owned();
-        }
+        let config = Config { data: config.data.located(), ..config.clone() };
         self.write("config.toml", &config.to_toml())
     }
 

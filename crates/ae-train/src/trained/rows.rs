@@ -6,7 +6,7 @@ use ae_data::{Dataset, Known, Options, Sets, Split, open_known, tabular};
 use arrow_array::RecordBatch;
 
 use super::model::Trained;
-use crate::{Error, Result, data::fingerprint};
+use crate::{Error, Result, config::located, data::fingerprint};
 
 /// Which rows of a data source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Trained {
         };
         // The target of the run belongs to its own data.
         let mut options = self.options(read);
-        if source != own && read.target.is_none() {
+        if located(source) != located(own) && read.target.is_none() {
             (options.target, options.target_tensor) = (None, None);
         }
         let sets = self.open_with(source, read, &options)?;

@@ -199,10 +199,11 @@ struct Used {
 /// Says which data a run names, where it is not below the folder that a person works in: with a run from somebody else
 /// nobody here chose it.
 fn say_source(run: &Run) {
-    let source = Path::new(&run.config.data.source);
-    let is_near = |place: &Path| std::path::absolute(place).is_ok_and(|place| source.starts_with(place));
-    if source.is_absolute() && !is_near(Path::new(".")) && !is_near(run.folder.path()) {
-        output::note(&format!("the run names its data: {} is read", source.display()));
+    for source in std::iter::once(&run.config.data.source).chain(&run.config.data.read.target).map(Path::new) {
+        let is_near = |place: &Path| std::path::absolute(place).is_ok_and(|place| source.starts_with(place));
+        if source.is_absolute() && !is_near(Path::new(".")) && !is_near(run.folder.path()) {
+            output::note(&format!("the run names its data: {} is read", source.display()));
+        }
     }
 }
 
@@ -255,8 +256,9 @@ fn is_typed(path: Option<&Path>) -> bool {
 
 /// Refuses to write a result over the data that it is made of.
 fn is_free(out: Option<&Path>, args: &RowsArgs, run: &Run) -> Result<()> {
-    let source = args.data.as_deref().unwrap_or(&run.config.data.source);
-    match out.filter(|out| is_part_of(out, source)) {
+    let data = &run.config.data;
+    let sources = [args.data.as_ref().or(Some(&data.source)), args.read.target.as_ref().or(data.read.target.as_ref())];
+    match out.filter(|out| sources.into_iter().flatten().any(|source| is_part_of(out, source))) {
         Some(out) => {
             Err(Error::Usage(format!("`--out {}` is a part of the data itself: choose another file", out.display())))
         }
