@@ -217,6 +217,10 @@ fn a_transcoder_is_trained_on_rows_in_memory() {
     let mut config = Config::of_variant("skip_transcoder").unwrap();
     config.model.code_dim = 40;
     (config.training.epochs, config.training.batch_size) = (3, 64);
+    let mut short = rows.clone();
+    short.target = Some(std::sync::Arc::new(Rows::new(Values::F32(x[..80].to_vec()), 8)));
+    let said = Trainer::new(config.clone()).fit(short).unwrap_err().to_string();
+    assert!(said.contains("has 10 rows, but") && said.contains("has 600"), "{said}");
     let fitted = Trainer::new(config).fit(rows).unwrap();
     let predicted = fitted.reconstruct((&x[..24], 12)).unwrap();
     assert_eq!(predicted.len(), 16);

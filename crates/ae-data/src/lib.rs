@@ -85,7 +85,6 @@ pub use loader::{Loader, Order};
 pub use options::{Options, Unknown};
 pub use rows::{Geometry, Rows};
 pub use scaling::{Scaling, ScalingMethod};
-pub use sharing::Reader;
 pub use source::{BUILTIN, FORMATS, Sets, open, open_known, open_with};
 pub use split::{Split, SplitConfig};
 pub use tabular::Known;

@@ -106,6 +106,15 @@ impl Data {
         }
         let scaling = Scaling::fit(config.data.scaling, &split.train)?;
         let target = target(config, &name, &split.train)?;
+        if let Some(rows) = split.train.target() {
+            let (outliers, of) = Split { train: rows, ..split.clone() }.norm_outliers()?;
+            if outliers > 0 {
+                notes.push(format!(
+                    "target: {outliers} of {of} training rows that were looked at have a norm of more than {OUTLIER} \
+                     times the median (`--max-norm` goes by the norms of the data): they decide much of the error"
+                ));
+            }
+        }
         let shades = match rows.geometry.is_some() && !scaling.is_unit_range() {
             true => {
                 let (low, range) = Scaling::fit(ScalingMethod::MinMax, &split.train)?.of(0);
@@ -181,6 +190,10 @@ fn target(config: &Config, name: &str, train: &Dataset) -> Result<Option<Target>
              `skip_transcoder`, or leave out `--target`",
             config.variant
         )));
+    }
+    let (rows, of_target) = (train.rows().len(), target.rows().len());
+    if rows != of_target {
+        return Err(Error::Usage(format!("the target of {name} has {of_target} rows, but {name} has {rows}")));
     }
     if !target.varies()? {
         return Err(DataError::Constant { name: format!("the target of {name}"), rows: train.len() }.into());

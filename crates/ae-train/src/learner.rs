@@ -4,7 +4,7 @@ use std::path::Path;
 
 use std::sync::Arc;
 
-use ae_data::{Batcher, Dataset, Loader, Order, Reader, Split};
+use ae_data::{Batcher, Dataset, Loader, Order, Split, sharing::Reader};
 use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder};
 use burn::{
     data::dataset::Dataset as _,

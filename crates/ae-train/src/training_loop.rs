@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use ae_data::{Dataset, Reader, Scaling, fit::SAMPLE};
+use ae_data::{Dataset, Scaling, fit::SAMPLE, sharing::Reader};
 use ae_model::{Model, Objective};
 use burn::{
     data::dataset::Dataset as _,

@@ -150,7 +150,7 @@ pub struct JumpRelu {
 impl Code for JumpRelu {
     fn forward(&self, z: Tensor<2>) -> Latent {
         if let Some(few) = self.few(&z) {
-            let sparse = few.at.with_values(few.code(self.threshold.val().detach()));
+            let sparse = few.at.with_values(few.code());
             let code = sparse.dense();
             let z = self.is_training(&z).then_some(z);
             return Latent { z, sparse: Some(sparse), ..code.into() };
@@ -239,6 +239,8 @@ const FEW: usize = 8;
 struct Few {
     /// The values of `z`.
     at: Sparse,
+    /// The threshold of each, a constant, `[entries]`.
+    threshold: Tensor<1>,
     /// 1 where a value is active and 0 elsewhere, a constant, `[entries]`.
     active: Tensor<1>,
     /// As [`JumpRelu::near`] and [`JumpRelu::moved`], their product, `[entries]`; `None` after training.
@@ -246,13 +248,13 @@ struct Few {
 }
 
 impl Few {
-    /// The code of the entries, for these thresholds.
-    fn code(&self, threshold: Tensor<1>) -> Tensor<1> {
+    /// The code of the entries.
+    fn code(&self) -> Tensor<1> {
         let z = self.at.values();
         // Not a product, which would be -0 for negative values.
         let h = z.mask_fill(self.active.clone().lower_elem(0.5), 0.0);
         match &self.slope {
-            Some(slope) => h - slope.clone() * threshold.select(0, self.at.columns()),
+            Some(slope) => h - slope.clone() * self.threshold.clone(),
             None => h,
         }
     }
@@ -283,11 +285,11 @@ impl JumpRelu {
         let active = indicator(over.clone().greater_elem(0.0), &value);
         let slope = trains.then(|| {
             let near = indicator(over.abs().lower_elem(self.bandwidth / 2.0), &value).div_scalar(self.bandwidth);
-            let moved = of_entry - constant;
+            let moved = of_entry - constant.clone();
             let moved = if self.through_input { moved - (value.clone() - value.detach()) } else { moved };
             near * moved
         });
-        Some(Few { at, active, slope })
+        Some(Few { at, threshold: constant, active, slope })
     }
 
     /// The code, from all values.
@@ -363,7 +365,7 @@ mod tests {
             let z = Tensor::<2>::random([64, 200], Distribution::Normal(0.0, 1.0), &device).require_grad();
             let weights = Tensor::<2>::random([64, 200], Distribution::Normal(0.0, 1.0), &device);
             let few = code.few(&z).expect("few values are above these thresholds");
-            let sparse = few.at.with_values(few.code(code.threshold.val().detach()));
+            let sparse = few.at.with_values(few.code());
             assert!(sparse.entries() > 100 && sparse.entries() * FEW < 64 * 200);
             let of = |h: Tensor<2>, l0: Tensor<1>| {
                 let loss = (h.clone() * weights.clone()).sum() + l0.clone().square().sum();

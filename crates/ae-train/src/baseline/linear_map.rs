@@ -14,11 +14,11 @@ const RIDGE: f64 = 1e-9;
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearMap {
     /// The mean `m_x` of the inputs.
-    pub(super) from: Vec<f64>,
+    from: Vec<f64>,
     /// The mean `m_y` of the targets.
-    pub(super) to: Vec<f64>,
+    to: Vec<f64>,
     /// The weights `B`, `[d_input, d_output]`.
-    pub(super) weights: Mat<f64>,
+    weights: Mat<f64>,
 }
 
 impl LinearMap {
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_linear_target_is_predicted_and_a_map_of_low_rank_is_the_best_of_its_rank() {
-        // y = 3 + x B with B of rank 2, and noise that is orthogonal to x and to the constant.
+        // y = 3 + x B with B of rank 2.
         let x: Vec<f32> = (0..60).map(|at| ((at * 37 + at / 3 * 11) % 17) as f32 - 8.0).collect();
         let rows = Matrix { values: &x, width: 3 };
         let b = [[1.0, 2.0, 0.5, -1.0], [0.0, 1.0, 4.0, 1.0], [1.0, 3.0, 4.5, 0.0]];

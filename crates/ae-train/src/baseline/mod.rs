@@ -116,8 +116,8 @@ impl Pca {
         }
     }
 
-    /// What a model beside it should give for `inputs`, `[rows, d_output]`, row by row: the target, or the rows
-    /// themselves.
+    /// The baseline's output for `inputs`, `[rows, d_output]`, row by row: a prediction of the target, or a
+    /// reconstruction of the rows themselves.
     pub fn predict(&self, inputs: Matrix) -> Vec<f32> {
         self.reconstruct(Matrix { values: &self.projected(inputs), width: self.mean.len() })
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use ae_data::{Reader, table::differences};
+use ae_data::{sharing::Reader, table::differences};
 use ae_model::{Model, Objective};
 use burn::{module::Module, tensor::Device, train::Interrupter};
 

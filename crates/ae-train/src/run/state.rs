@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use ae_data::{Dataset, Options, Reader, limit::shown};
+use ae_data::{Dataset, Options, limit::shown, sharing::Reader};
 use ae_model::{ConfigError, Model, Registry};
 use burn::tensor::Device;
 

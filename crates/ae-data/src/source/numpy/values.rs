@@ -7,7 +7,7 @@ use npyz::{DType, Endianness, Order, TypeChar};
 use super::header::{Header, dims_of, header, start, understood};
 use crate::{
     Array, DataError,
-    array::{Labels, row_major},
+    array::{Labels, row_major, shape_of_rows},
     limit::Limit,
 };
 
@@ -110,7 +110,9 @@ fn rest(input: &mut impl Read, header: Header, path: &Path, room: &Room) -> Resu
     // Growing step by step would copy what was read; a damaged header reserves no more than the size of the file.
     let numbers = dims.iter().product::<usize>();
     read.reserve(numbers.min(usize::try_from(room.held).unwrap_or(usize::MAX) / element.bytes()));
-    let copies = if order == Order::Fortran { 2 } else { 1 };
+    // What is stored in another order is reordered: here, or for images whose channels come last by `into_rows`.
+    let is_reordered = order == Order::Fortran || matches!(shape_of_rows(&dims, path), Ok((_, _, true)));
+    let copies = if is_reordered { 2 } else { 1 };
     values(input, &dims, (element.bytes(), element.name()), (path, room, copies), |chunk| {
         read.append(element.decode(chunk, big_endian));
     })?;
@@ -149,6 +151,20 @@ mod tests {
         assert_eq!((array.dims, array.values), (vec![2, 3], Values::I64(vec![1, 2, 3, 4, 5, 6])));
         let fortran = parsed(&npy(&[2, 3], Order::Fortran, &[1.0f32, 4.0, 2.0, 5.0, 3.0, 6.0])).unwrap();
         assert_eq!(fortran.values, Values::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+    }
+
+    #[test]
+    fn an_array_that_is_reordered_counts_twice() {
+        // 1.2 MB: within 2 MB once, but not twice.
+        let options = Options { max_memory: Some("2MB".parse().unwrap()), ..Options::default() };
+        let room = Room { limit: Limit::of(&options), held: 0, most: u64::MAX };
+        let is_read = |shape: &[u64], order| {
+            let values = vec![0u8; shape.iter().product::<u64>() as usize];
+            array(npy(shape, order, &values).as_slice(), Path::new("x.npy"), &room).is_ok()
+        };
+        assert!(is_read(&[100, 3, 64, 64], Order::C) && is_read(&[100, 12_288], Order::C));
+        assert!(!is_read(&[100, 64, 64, 3], Order::C), "the channels come last");
+        assert!(!is_read(&[100, 12_288], Order::Fortran));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
         args::RowsArgs,
         entry::{Entry, Group},
         json::document_with,
-        output::{print, shown, warn},
+        output::{note, print, shown, warn},
         table::Table,
     },
     digits::fixed,
@@ -67,6 +67,9 @@ fn run(args: &EvaluateArgs, registry: &Registry) -> Result<()> {
     let train = trained.rows(None, &Options::default(), Which::Train);
     if let (Err(error), true) = (&train, used.rows.rows().labels.is_some()) {
         warn(&format!("without the training rows there are no classifiers of the code: {error}"));
+    }
+    if trained.schema.target.is_some() && used.rows.rows().labels.is_some() {
+        note("classifiers of the code are left out: they are for a model that reconstructs its own rows");
     }
     let evaluation = trained.evaluate(&used.rows, &used.run.folder.pca()?, train.ok().as_ref())?;
     super::note(&used.rows.rows().met());
