@@ -398,6 +398,10 @@ const WRONG: &[(&[&str], &str)] = &[
         ],
         "model.output",
     ),
+    (
+        &["model.resample.every=5", "model.network.kind=mlp", "model.network.hidden=[5]", "model.output=auto"],
+        "model.network.kind",
+    ),
     (&["model.penalty.matryoshka.widths=[0.5,0.2]"], "model.penalty.matryoshka.widths"),
     (&["model.penalty.tanh.scale=0"], "model.penalty.tanh.scale"),
     (&["model.corruption.gaussian.std=-1"], "model.corruption.gaussian.std"),

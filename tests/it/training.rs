@@ -121,6 +121,35 @@ fn a_resumed_run_has_the_weights_of_one_never_interrupted() {
     resumes_bit_for_bit(&settings.map(|setting| ["--set", setting]).concat());
 }
 
+/// Resampling is in the first half of the training, before the run is interrupted and after it was resumed.
+#[cfg(unix)]
+#[test]
+fn a_run_whose_dead_units_start_again_has_the_same_weights_after_it_was_resumed() {
+    let settings = [
+        "model.network.kind=dictionary",
+        "model.network.center=false",
+        "model.code.k=3",
+        "model.code.anneal=1e-9",
+        "training.learning_rate=0.01",
+        "model.resample.every=7",
+        "model.resample.dead_after=100",
+        "training.batch_size=64",
+    ];
+    let mut arguments = vec!["--variant", "k_sparse", "--code-dim", "200"];
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+    resumes_bit_for_bit(&arguments);
+    let place = tempfile::tempdir().unwrap();
+    let said = |settings: &[&str]| {
+        let arguments = [&arguments[..], &["--epochs", "2", "--out"], settings].concat();
+        text(&ae(place.path(), &arguments).stderr)
+    };
+    let with = said(&["run"]);
+    let line = with.lines().find(|line| line.contains("started again")).unwrap_or_else(|| panic!("{with}"));
+    assert!(!line.starts_with("0 units"), "{line}");
+    let never = said(&["never", "--set", "model.resample.every=7000"]);
+    assert!(never.contains("no unit is ever resampled") && never.contains("0 units started again"), "{never}");
+}
+
 /// Killed within an epoch: it continues from the last checkpoint in it, to the same weights. The noise of a step
 /// depends only on the step.
 #[cfg(unix)]

@@ -73,4 +73,8 @@ impl Blocks for Changed {
     fn read(&self, block: usize) -> Result<Values, DataError> {
         Ok(changed(&self.store.read(block)?, &self.changes))
     }
+
+    fn load(&self, block: usize) {
+        self.store.load(block);
+    }
 }

@@ -44,7 +44,8 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub mod array;
+pub mod ahead;
+mod array;
 pub mod batch;
 pub mod caught;
 mod cell;

@@ -20,7 +20,12 @@ use burn::{
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Batch, Batcher, Dataset, sharing::Reader, store::Store};
+use crate::{
+    Batch, Batcher, Dataset,
+    ahead::{Ahead, Window},
+    sharing::Reader,
+    store::Store,
+};
 
 /// The order of the examples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,23 +115,27 @@ impl Loader {
         self.epoch_rows.unwrap_or(self.dataset.len())
     }
 
-    /// Row indices in the order of epoch `epoch` (from 0).
-    fn indices(&self, epoch: usize) -> Vec<usize> {
+    /// Row indices in the order of epoch `epoch` (from 0), and the windows in it.
+    fn indices(&self, epoch: usize) -> (Vec<usize>, Vec<Window>) {
         let Some(rows) = self.epoch_rows else { return self.pass(epoch) };
         let (all, mut start) = (self.dataset.len(), epoch * rows);
         let end = start + rows;
-        let mut indices = Vec::with_capacity(rows);
+        let (mut indices, mut windows) = (Vec::with_capacity(rows), Vec::new());
         while start < end {
             let (pass, at) = (start / all, start % all);
             let taken = (end - start).min(all - at);
-            indices.extend_from_slice(&self.pass(pass)[at..at + taken]);
+            let (order, within) = self.pass(pass);
+            let moved =
+                |window: Window| Some(Window { start: window.start.checked_sub(at)? + indices.len(), ..window });
+            windows.extend(within.into_iter().filter(|window| window.start < at + taken).filter_map(moved));
+            indices.extend_from_slice(&order[at..at + taken]);
             start += taken;
         }
-        indices
+        (indices, windows)
     }
 
-    /// Row indices in the order of a pass over all of them (from 0).
-    fn pass(&self, pass: usize) -> Vec<usize> {
+    /// Row indices in the order of a pass over all of them (from 0), and the windows in it.
+    fn pass(&self, pass: usize) -> (Vec<usize>, Vec<Window>) {
         let mut indices = self.dataset.indices().to_vec();
         if let Order::Shuffled { seed } = self.order {
             let mut generator = self.generator(seed, pass);
@@ -134,11 +143,11 @@ impl Loader {
                 None => indices.shuffle(&mut generator),
                 Some(store) => {
                     let window = self.dataset.rows().window(store);
-                    indices = shuffled_by_blocks(&indices, store, window, &mut generator);
+                    return shuffled_by_blocks(&indices, store, window, &mut generator);
                 }
             }
         }
-        indices
+        (indices, Vec::new())
     }
 
     /// The random number generator of an epoch: independent streams of one seed.
@@ -151,16 +160,22 @@ impl Loader {
 
 /// An order for rows that stay in their file, in which each block is read once: the blocks are shuffled, and then the
 /// rows of `window` blocks, as many as fit in the cache, are shuffled together.
-fn shuffled_by_blocks(indices: &[usize], store: &Store, window: usize, generator: &mut ChaCha8Rng) -> Vec<usize> {
+fn shuffled_by_blocks(
+    indices: &[usize],
+    store: &Store,
+    window: usize,
+    generator: &mut ChaCha8Rng,
+) -> (Vec<usize>, Vec<Window>) {
     let mut blocks: Vec<&[usize]> = indices.chunk_by(|&a, &b| store.block_of(a) == store.block_of(b)).collect();
     blocks.shuffle(generator);
-    let mut order = Vec::with_capacity(indices.len());
+    let (mut order, mut windows) = (Vec::with_capacity(indices.len()), Vec::new());
     for window in blocks.chunks(window) {
         let start = order.len();
         window.iter().for_each(|block| order.extend_from_slice(block));
         order[start..].shuffle(generator);
+        windows.push(Window { start, rows: window.iter().map(|block| block[0]).collect() });
     }
-    order
+    (order, windows)
 }
 
 impl DataLoader<Batch> for Loader {
@@ -170,9 +185,10 @@ impl DataLoader<Batch> for Loader {
             Order::Shuffled { seed } => self.generator(seed, epoch).random(),
             Order::Sequential => 0,
         };
-        let indices = self.indices(epoch);
+        let (indices, windows) = self.indices(epoch);
         let skipped = self.skipped.swap(0, Ordering::Relaxed).saturating_mul(self.batch_size);
-        Box::new(Epoch { loader: self, epoch, position: skipped.min(indices.len()), indices, seed })
+        let ahead = (!windows.is_empty()).then(|| Ahead::new(self.dataset.clone(), windows));
+        Box::new(Epoch { loader: self, epoch, position: skipped.min(indices.len()), indices, seed, ahead })
     }
 
     fn num_items(&self) -> usize {
@@ -196,6 +212,8 @@ struct Epoch<'a> {
     indices: Vec<usize>,
     position: usize,
     seed: u64,
+    /// Reads ahead in files.
+    ahead: Option<Ahead>,
 }
 
 impl Iterator for Epoch<'_> {
@@ -207,6 +225,9 @@ impl Iterator for Epoch<'_> {
             return None;
         }
         let chosen = &rest[..rest.len().min(self.loader.batch_size)];
+        if let Some(ahead) = &mut self.ahead {
+            ahead.reach(self.position);
+        }
         let seed = Some(self.seed.wrapping_add((self.position / self.loader.batch_size) as u64));
         let gather = || self.loader.batcher.gather(self.loader.dataset.rows(), chosen, &self.loader.device);
         let batch = match &self.loader.reader {
@@ -307,7 +328,7 @@ mod tests {
         let store = Store::new(blocks(), 10 << 20);
         assert_eq!(store.capacity(), 3);
         let all: Vec<usize> = (0..48).filter(|row| row % 5 != 0).collect();
-        let order = shuffled_by_blocks(&all, &store, store.capacity(), &mut ChaCha8Rng::seed_from_u64(1));
+        let order = shuffled_by_blocks(&all, &store, store.capacity(), &mut ChaCha8Rng::seed_from_u64(1)).0;
         let mut sorted = order.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, all);

@@ -335,6 +335,17 @@ impl Rows {
         self.encoder.as_ref().map_or(Vec::new(), |encoder| encoder.notes())
     }
 
+    /// Makes the system load the bytes of the block with `row` into its memory, and of those of the target's rows.
+    pub(crate) fn load_block_of(&self, row: usize) {
+        let Some(store) = self.store() else { return };
+        let block = store.block_of(row);
+        store.load(block);
+        if let Some(target) = self.target.as_ref().and_then(|target| target.store()) {
+            let rows = store.starts()[block]..store.starts()[block + 1];
+            (target.block_of(rows.start)..=target.block_of(rows.end - 1)).for_each(|block| target.load(block));
+        }
+    }
+
     /// A hash that identifies these rows: of their columns, their labels, all values in order, and their target. For
     /// rows that stay in their file, the values of 64 sections are hashed. The number type and the file format do not
     /// matter.

@@ -18,6 +18,8 @@ use crate::{DataError, Element, Values};
 pub const LARGE: u64 = 256 << 20;
 /// Approximate size of a block in bytes.
 const BLOCK: usize = 8 << 20;
+/// Bytes that are read at once where only the system is to have them.
+const PIECE: usize = 256 << 10;
 /// Approximate size of the cache in bytes.
 pub const KEPT: usize = 128 << 20;
 
@@ -34,6 +36,12 @@ pub trait Blocks: fmt::Debug + Send + Sync {
     /// # Errors
     /// If the file can no longer be read, or holds an invalid value.
     fn read(&self, block: usize) -> Result<Values, DataError>;
+
+    /// Makes the system load a block's bytes into its memory, for a disk that is slower than the training. Default:
+    /// nothing happens. An error is ignored: [`read`](Self::read) reports it.
+    fn load(&self, block: usize) {
+        let _ = block;
+    }
 }
 
 /// Blocks with a cache of those that were read last.
@@ -60,6 +68,11 @@ impl Store {
     /// The cells of a block, read without the cache.
     pub(crate) fn read(&self, block: usize) -> Result<Values, DataError> {
         self.blocks.read(block)
+    }
+
+    /// As [`Blocks::load`].
+    pub(crate) fn load(&self, block: usize) {
+        self.blocks.load(block);
     }
 
     /// Number of rows.
@@ -132,6 +145,10 @@ impl Blocks for Gaps {
     fn read(&self, block: usize) -> Result<Values, DataError> {
         Ok(self.store.blocks.read(block)?.without(&self.missing).0)
     }
+
+    fn load(&self, block: usize) {
+        self.store.load(block);
+    }
 }
 
 /// Rows stored consecutively in a file, as in `.npy` and safetensors.
@@ -201,6 +218,19 @@ impl Blocks for RawFile {
                 ),
             }),
             None => Ok(values),
+        }
+    }
+
+    fn load(&self, block: usize) {
+        let row = self.cells * self.element.bytes();
+        let (mut at, end) = ((self.starts[block] * row) as u64, (self.starts[block + 1] * row) as u64);
+        let mut piece = vec![0; PIECE];
+        while at < end {
+            let wanted = PIECE.min((end - at) as usize);
+            match read_at(&self.file, &mut piece[..wanted], self.offset + at) {
+                Ok(read) if read > 0 => at += read as u64,
+                _ => return,
+            }
         }
     }
 }

@@ -6,23 +6,49 @@ use half::{bf16, f16};
 /// A number that can be converted to `f64`; 64-bit integers beyond 2^53 are rounded to the nearest.
 trait Number: Copy {
     fn to_f64(self) -> f64;
+
+    /// Whether it is a `NaN`.
+    fn is_missing(self) -> bool {
+        false
+    }
+
+    /// Whether it is positive or negative infinity.
+    fn is_boundless(self) -> bool {
+        false
+    }
 }
 
-macro_rules! numbers {
+macro_rules! integers {
     ($($type:ty),*) => { $(impl Number for $type { fn to_f64(self) -> f64 { self as f64 } })* };
 }
-numbers!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64);
+integers!(u8, i8, u16, i16, u32, i32, u64, i64);
 
-impl Number for f16 {
-    fn to_f64(self) -> f64 {
-        f16::to_f64(self)
-    }
+macro_rules! floats {
+    ($($type:ty),*) => {
+        $(impl Number for $type {
+            fn to_f64(self) -> f64 {
+                self.into()
+            }
+
+            fn is_missing(self) -> bool {
+                self.is_nan()
+            }
+
+            fn is_boundless(self) -> bool {
+                self.is_infinite()
+            }
+        })*
+    };
 }
+floats!(f16, bf16, f32, f64);
 
-impl Number for bf16 {
-    fn to_f64(self) -> f64 {
-        bf16::to_f64(self)
-    }
+/// The index of the first number for which `is` holds. Almost always there is none, so that blocks are looked at as a
+/// whole first.
+fn position<T: Copy>(values: &[T], is: impl Fn(T) -> bool) -> Option<usize> {
+    const BLOCK: usize = 1024;
+    let has_one = |block: &[T]| block.iter().fold(false, |found, &value| found | is(value));
+    let start = values.chunks(BLOCK).position(has_one)? * BLOCK;
+    values[start..].iter().position(|&value| is(value)).map(|at| start + at)
 }
 
 macro_rules! values {
@@ -96,9 +122,14 @@ macro_rules! values {
                 match self { $(Self::$variant(values) => values[index].to_f64(),)* }
             }
 
-            /// The index of the first number for which `is` holds.
-            fn position(&self, is: impl Fn(f64) -> bool) -> Option<usize> {
-                match self { $(Self::$variant(values) => values.iter().position(|&value| is(value.to_f64())),)* }
+            /// Whether any value is `NaN`.
+            pub fn has_missing(&self) -> bool {
+                match self { $(Self::$variant(values) => position(values, Number::is_missing).is_some(),)* }
+            }
+
+            /// The index of the first infinite value.
+            pub fn first_infinite(&self) -> Option<usize> {
+                match self { $(Self::$variant(values) => position(values, Number::is_boundless),)* }
             }
 
             /// The numbers at `indices`, in that order.
@@ -222,21 +253,6 @@ impl Values {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// Whether any value is `NaN`.
-    pub fn has_missing(&self) -> bool {
-        self.is_float() && self.position(f64::is_nan).is_some()
-    }
-
-    /// The index of the first infinite value.
-    pub fn first_infinite(&self) -> Option<usize> {
-        if self.is_float() { self.position(f64::is_infinite) } else { None }
-    }
-
-    /// Whether the numbers are floating-point numbers.
-    fn is_float(&self) -> bool {
-        matches!(self.element(), Element::F16 | Element::BF16 | Element::F32 | Element::F64)
-    }
 }
 
 #[cfg(test)]
@@ -255,6 +271,14 @@ mod tests {
     fn missing_and_infinite_values_are_found() {
         assert!(Values::F32(vec![1.0, f32::NAN]).has_missing() && !Values::U8(vec![1]).has_missing());
         assert_eq!(Values::F64(vec![1e300, f64::INFINITY]).first_infinite(), Some(1));
+        for place in [0, 1023, 1024, 2999] {
+            let mut values = vec![f16::MAX; 3000];
+            values[place] = f16::NEG_INFINITY;
+            assert_eq!(Values::F16(values.clone()).first_infinite(), Some(place));
+            assert!(!Values::F16(values.clone()).has_missing());
+            values[place] = f16::NAN;
+            assert!(Values::F16(values.clone()).has_missing() && Values::F16(values).first_infinite().is_none());
+        }
         let mut mixed = Values::U8(vec![1]);
         mixed.append(Values::F64(vec![2.5]));
         assert_eq!(mixed, Values::F64(vec![1.0, 2.5]));

@@ -15,7 +15,7 @@
 //! - [`normal_like`], [`uniform_like`], [`bernoulli_like`], [`signs_like`]: random tensors; [`seeded`]: the same ones
 //!   again;
 //! - [`units`]: activity statistics of the units of a code;
-//! - `Adam`, `AdamW`: optimizers with one pass over memory per step.
+//! - `Adam`, `AdamW`: optimizers with one pass over memory per step; `Forgotten`: running averages that begin anew.
 //!
 //! ```
 //! use ae_kernels::{Activation, dense, linear};
@@ -102,14 +102,14 @@ pub use random::{alone, seeded};
 pub use rule::Rule;
 #[cfg(not(feature = "flex"))]
 pub use without_kernels::{
-    Sparse, activate, batch_mean, bernoulli, bernoulli_like, conv_transpose2d, conv2d, dense, jvp,
+    Forgotten, Sparse, activate, batch_mean, bernoulli, bernoulli_like, conv_transpose2d, conv2d, dense, jvp,
     layer_jacobian_norm2, linear, matmul, normal_like, signs_like, squared_error, squared_error_of_logits, step,
     uniform_like, units,
 };
 #[cfg(feature = "flex")]
 pub use {
     activation::{activate, jvp},
-    adam::{Adam, AdamW, Kept, step},
+    adam::{Adam, AdamW, Forgotten, Kept, step},
     contraction::layer_jacobian_norm2,
     conv::{conv_transpose2d, conv2d},
     linear::{dense, linear, matmul},

@@ -34,6 +34,22 @@ pub fn layer_jacobian_norm2(_: &Tensor<2>, _: &Tensor<2>, _: Activation) -> Opti
     None
 }
 
+/// Which running averages an optimizer loses in a step. Without the feature `flex` there is no optimizer that reads it.
+#[derive(Debug, Default)]
+pub struct Forgotten;
+
+impl Forgotten {
+    /// Returns itself.
+    pub fn with<const D: usize>(self, _: Tensor<D>, _: Tensor<D>) -> Self {
+        self
+    }
+
+    /// Runs `step`.
+    pub fn during<T>(self, step: impl FnOnce() -> T) -> T {
+        step()
+    }
+}
+
 /// A code with few active units. Without the feature `flex` there are none: the type has no values.
 #[derive(Debug, Clone)]
 pub enum Sparse {}

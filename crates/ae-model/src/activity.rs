@@ -38,4 +38,12 @@ impl Activity {
         // A record has only what was synchronized.
         self.idle.value_sync();
     }
+
+    /// Sets the number of rows to 0 for the units where `keep` (`[d_code]`, 0 or 1) is 0.
+    pub(crate) fn forget(&self, keep: &Tensor<1>) {
+        let idle = self.idle.value_sync().without_autodiff();
+        let keep = keep.clone().to_device(&idle.device()).cast(idle.dtype());
+        self.idle.update(idle * keep);
+        self.idle.value_sync();
+    }
 }

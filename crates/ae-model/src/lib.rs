@@ -27,7 +27,7 @@
 //!
 //! - [`recipe`], [`registry`]: models that a configuration file describes;
 //! - [`jacobian`]: the derivative of the code;
-//! - [`activity`]: when each unit was last active in training;
+//! - [`activity`]: when each unit was last active in training; [`resample`]: units that never are start again;
 //! - [`likelihood`]: the likelihood `log p(x)` of a model with a stochastic code;
 //! - [`pretrain`]: greedy layer-wise pre-training;
 //! - `train` (feature `train`): training with Burn's Learner.
@@ -142,6 +142,7 @@ pub mod pretrain;
 pub mod recipe;
 pub mod reconstruction;
 pub mod registry;
+pub mod resample;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod units;
@@ -171,6 +172,7 @@ pub use penalty::Penalty;
 pub use recipe::{Inputs, Model, Recipe};
 pub use reconstruction::{Bernoulli, Head, Loss, SquaredError};
 pub use registry::{Registry, Settings};
+pub use resample::Resample;
 #[cfg(feature = "train")]
 pub use train::Trainee;
 pub use variance::{Variance, VarianceConfig};

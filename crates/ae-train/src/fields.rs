@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ae_model::{Registry, registry::Kind};
+use ae_model::{Registry, network::Network, registry::Kind};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ pub struct Table {
     /// Dotted path, such as `model.penalty.l1`; of a part that is chosen by its `kind`, where that stands.
     pub path: String,
     /// Name of the part.
-    pub name: &'static str,
+    pub name: String,
     /// What it is.
     pub meaning: String,
     /// Its fields.
@@ -76,7 +76,7 @@ pub fn parts(registry: &Registry) -> Vec<Table> {
             let mut root = schema.to_value().as_object().cloned().unwrap_or_default();
             root.insert("$defs".to_string(), Value::Object(generator.take_definitions(true)));
             let (schema, path) = (Schema::from(root), path(kind.name));
-            Table { fields: of(&schema, &path), path, name: kind.name, meaning: meaning(schema.as_value()) }
+            Table { fields: of(&schema, &path), path, name: kind.name.to_string(), meaning: meaning(schema.as_value()) }
         }));
     }
     let mut tables = Vec::new();
@@ -85,6 +85,24 @@ pub fn parts(registry: &Registry) -> Vec<Table> {
     of_kind(&mut tables, registry.corruptions(), &|name| format!("model.corruption.{name}"));
     of_kind(&mut tables, registry.penalties(), &|name| format!("model.penalty.{name}"));
     tables
+}
+
+/// The kinds of networks, each with its fields.
+pub fn networks(registry: &Registry) -> Vec<Table> {
+    const PATH: &str = "model.network";
+    let fields = fields(registry);
+    let schema = SchemaGenerator::default().into_root_schema_for::<Network>();
+    let kinds = schema.as_value()["oneOf"].as_array().into_iter().flatten();
+    let table = |kind: &Value| {
+        let name = kind["properties"]["kind"]["const"].as_str()?.to_string();
+        let is_its = |field: &&Field| {
+            field.path.strip_prefix(PATH).is_some_and(|rest| rest.starts_with('.') && rest != ".kind")
+                && (field.kinds.is_empty() || field.kinds.contains(&name))
+        };
+        let fields = fields.iter().filter(is_its).cloned().collect();
+        Some(Table { path: PATH.to_string(), meaning: meaning(kind), fields, name })
+    };
+    kinds.filter_map(table).collect()
 }
 
 fn names<T: ?Sized>(kinds: &[Kind<T>]) -> Vec<String> {

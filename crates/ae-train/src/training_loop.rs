@@ -62,6 +62,7 @@ impl Training<'_> {
         let warning = estimate.check(memory, folder.and_then(free_disk), folder.unwrap_or(Path::new("")))?;
         warning.iter().for_each(|warning| self.reporter.warning(warning));
         self.few_steps().iter().for_each(|note| self.reporter.note(note));
+        self.never_resampled().iter().for_each(|warning| self.reporter.warning(warning));
         let device = self.device.clone().autodiff();
         let mut model = ae_kernels::alone(self.config.seed, &device, || self.config.model.init(&inputs, &device));
         if self.config.model.reads_rows() {
@@ -96,6 +97,19 @@ impl Training<'_> {
             training.batch_size,
             advice.join(" ")
         ))
+    }
+
+    /// A warning where resampling is on, but the training too short for it.
+    fn never_resampled(&self) -> Option<String> {
+        let (every, steps) = (self.config.model.resample.every, self.config.training.epochs * self.batches());
+        (every > steps / 2).then(|| {
+            format!(
+                "no unit is ever resampled: that happens in the first half of the training, {} steps, and \
+                 `model.resample.every` is {every}: add `--set model.resample.every={}`",
+                steps / 2,
+                (steps / 10).max(1)
+            )
+        })
     }
 
     /// At most `count` of these rows, spread evenly, in batches of at most `batch`; missing values are 0.
@@ -167,6 +181,10 @@ impl Training<'_> {
         let result = fit.run(trainee(model, objective))?;
         // The dashboard leaves the terminal when its renderer is dropped; nothing is printed before that.
         drop(result.renderer);
+        let (units, times) = result.model.resampled();
+        if !config.model.resample.is_off() {
+            self.reporter.note(&format!("{units} units started again, in {times} steps (`model.resample`)"));
+        }
         Ok(true)
     }
 

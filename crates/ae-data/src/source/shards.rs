@@ -66,4 +66,9 @@ impl Blocks for Shards {
         let (file, block) = self.places[block];
         self.parts[file].store().expect("rows that stay in their file").read(block)
     }
+
+    fn load(&self, block: usize) {
+        let (file, block) = self.places[block];
+        self.parts[file].store().expect("rows that stay in their file").load(block);
+    }
 }

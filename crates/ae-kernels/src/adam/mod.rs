@@ -6,6 +6,7 @@
 //!
 //! References: Kingma and Ba 2015; Loshchilov and Hutter 2019.
 
+mod forgotten;
 pub(crate) mod update;
 
 use std::sync::{Arc, OnceLock};
@@ -20,6 +21,7 @@ use burn::{
     },
     tensor::{Device, Tensor},
 };
+pub use forgotten::Forgotten;
 use update::{Decay, Hyperparameters, Rates, Update, update_in_place, write_update};
 
 use crate::{
@@ -115,7 +117,9 @@ impl Optimizer for Adam {
         let decay = Decay::Gradient(self.weight_decay);
         let step = Step { parameters, gradient, momentum: state.map(|state| state.into_state().momentum) };
         step.run(Hyperparameters { rates: self.rates, rate, decay }, AdamState::new, |step| {
-            self.burn().step(rate, step.parameters, step.gradient, step.momentum.map(AdamState::new))
+            let state = step.momentum.map(AdamState::new);
+            let (parameters, state) = self.burn().step(rate, step.parameters, step.gradient, state);
+            (parameters, state.map(|state| state.momentum))
         })
     }
 
@@ -174,7 +178,9 @@ impl Optimizer for AdamW {
         let decay = Decay::Parameters((1.0 - rate * f64::from(self.weight_decay)) as f32);
         let step = Step { parameters, gradient, momentum: state.map(|state| state.into_state().momentum) };
         step.run(Hyperparameters { rates: self.rates, rate, decay }, AdamWState::new, |step| {
-            self.burn().step(rate, step.parameters, step.gradient, step.momentum.map(AdamWState::new))
+            let state = step.momentum.map(AdamWState::new);
+            let (parameters, state) = self.burn().step(rate, step.parameters, step.gradient, state);
+            (parameters, state.map(|state| state.momentum))
         })
     }
 
@@ -199,19 +205,20 @@ impl<const D: usize> Step<D> {
         self,
         settings: Hyperparameters,
         state: fn(AdaptiveMomentumState<D>) -> S,
-        burn: impl FnOnce(Self) -> (Tensor<D>, Option<S>),
+        burn: impl FnOnce(Self) -> (Tensor<D>, Option<AdaptiveMomentumState<D>>),
     ) -> (Tensor<D>, Option<Kept<S>>) {
+        let kept = forgotten::kept(&self.parameters);
         let step = match self.on_cpu(settings) {
-            Ok((parameters, momentum)) => return (parameters, Some(state(momentum).into())),
+            Ok((parameters, momentum)) => return (parameters, Some(state(forgotten::left(momentum, kept)).into())),
             Err(step) => *step,
         };
         #[cfg(feature = "gpu")]
-        let step = match step.record(settings, state) {
-            Ok((parameters, kept)) => return (parameters, Some(kept)),
+        let step = match step.record(settings, state, kept.clone()) {
+            Ok((parameters, state)) => return (parameters, Some(state)),
             Err(step) => *step,
         };
-        let (parameters, state) = burn(step);
-        (parameters, state.map(Kept::from))
+        let (parameters, momentum) = burn(step);
+        (parameters, momentum.map(|momentum| state(forgotten::left(momentum, kept)).into()))
     }
 
     /// The number of this step, counted from 1.
@@ -226,13 +233,15 @@ impl<const D: usize> Step<D> {
         self,
         settings: Hyperparameters,
         state: fn(AdaptiveMomentumState<D>) -> S,
+        left: Option<Tensor<D>>,
     ) -> Result<(Tensor<D>, Kept<S>), Box<Self>> {
         let time = self.time();
         let moments = self.momentum.as_ref().map(|state| (&state.moment_1, &state.moment_2));
         let kept = Kept(Arc::new(OnceLock::new()));
         let slot = kept.0.clone();
         let keep = move |moment_1, moment_2| {
-            let _ = slot.set(state(AdaptiveMomentumState { time, moment_1, moment_2, max_moment_2: None }));
+            let momentum = AdaptiveMomentumState { time, moment_1, moment_2, max_moment_2: None };
+            let _ = slot.set(state(forgotten::left(momentum, left)));
         };
         let update = Update::new(settings, time);
         if crate::gpu::adam::record(update, &self.parameters, &self.gradient, moments, keep) {

@@ -70,3 +70,47 @@ fn optimizers_equal_burns_and_exchange_states() {
         }
     }
 }
+
+#[test]
+fn forgotten_averages_are_those_of_a_first_gradient() {
+    let device = seeded(9);
+    let (matrix, vector) = (random([6, 5], &device), random([6], &device));
+    let start = Parameters { matrix: Param::from_tensor(matrix), vector: Param::from_tensor(vector) };
+    let gradients = |model: &Parameters, step: usize| {
+        let wave = |t: Tensor<1>| t.mul_scalar(2.0 + step as f64).sin().sum();
+        let loss = wave(model.matrix.val().flatten(0, 1)) + wave(model.vector.val());
+        GradientsParams::from_grads(loss.backward(), model)
+    };
+    // Rows 1 and 4 of the matrix lose their averages after the third step, and nothing of the vector.
+    let run = |forgets: bool| {
+        let mut optimizer: ModuleOptimizer = crate::Adam::default().into();
+        let mut model = start.clone();
+        let mut after = Vec::new();
+        for step in 0..5 {
+            let gradients = gradients(&model, step);
+            let keep = Tensor::<1>::from_floats([1.0, 0.0, 1.0, 1.0, 0.0, 1.0], &model.matrix.device().inner());
+            let forgotten = if forgets && step == 2 {
+                crate::Forgotten::default().with(model.matrix.val(), keep.unsqueeze_dim(1))
+            } else {
+                crate::Forgotten::default()
+            };
+            model = forgotten.during(|| crate::step(&mut optimizer, 1e-2, model, gradients));
+            after.push([numbers(model.matrix.val()), numbers(model.vector.val())]);
+        }
+        after
+    };
+    let (kept, lost) = (run(false), run(true));
+    assert_eq!(kept[..3], lost[..3], "the step itself uses the old averages");
+    for step in 3..5 {
+        assert_eq!(kept[step][1], lost[step][1], "the vector");
+        for row in [0, 2, 3, 5] {
+            assert_eq!(kept[step][0][row * 5..][..5], lost[step][0][row * 5..][..5], "row {row} keeps its averages");
+        }
+    }
+    // With averages of 0 in step 4, the update is 0.1 g / (1 - 0.9^4) over the root of 0.001 g^2 / (1 - 0.999^4).
+    let size = 1e-2 * (0.1 / (1.0 - 0.9f64.powi(4))) / (0.001 / (1.0 - 0.999f64.powi(4))).sqrt();
+    for row in [1, 4] {
+        let moved = (0..5).map(|column| f64::from(lost[3][0][row * 5 + column] - lost[2][0][row * 5 + column]).abs());
+        moved.for_each(|moved| assert!((moved / size - 1.0).abs() < 1e-3, "row {row}: {moved}, not {size}"));
+    }
+}

@@ -20,13 +20,13 @@ use crate::{Activation, ConfigError, Latent, macros::delegate};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(crate = "burn::serde", tag = "kind", rename_all = "snake_case")]
 pub enum Network {
-    /// A multi-layer perceptron. The decoder has the encoder's hidden layers in reverse, or its own:
-    /// [`mlp`](super::mlp).
+    /// A [`mlp`](super::mlp), a multi-layer perceptron. The decoder has the encoder's hidden layers in reverse, or its
+    /// own.
     Mlp(MlpConfig),
-    /// Strided convolutions in the encoder, and transposed convolutions in reverse in the decoder:
-    /// [`conv`](super::conv).
+    /// A [`conv`](super::conv) network: strided convolutions in the encoder, and transposed convolutions in reverse in
+    /// the decoder.
     Conv(ConvConfig),
-    /// One atom for each unit of the code: [`dictionary`](super::dictionary).
+    /// A [`dictionary`](super::dictionary): one atom for each unit of the code, and one affine layer that reads them.
     Dictionary(DictionaryConfig),
 }
 
@@ -221,7 +221,16 @@ impl Encoder for NetworkEncoder {
         fn vjp(&self, x: Tensor<2>, u: Tensor<2>) -> Option<Tensor<2>>;
         fn weights(&self) -> Vec<Tensor<2>>;
         fn affine(&self) -> Option<Tensor<2>>;
+        fn units(&self) -> Option<(&Param<Tensor<2>>, &Param<Tensor<1>>)>;
         fn center(&self) -> Option<Tensor<1>>;
+    }
+
+    fn units_mut(&mut self) -> Option<(&mut Param<Tensor<2>>, &mut Param<Tensor<1>>)> {
+        match self {
+            Self::Mlp(network) => network.units_mut(),
+            Self::Conv(network) => network.units_mut(),
+            Self::Dictionary(network) => network.units_mut(),
+        }
     }
 }
 

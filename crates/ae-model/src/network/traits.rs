@@ -44,6 +44,17 @@ pub trait Encoder {
         None
     }
 
+    /// The parameters of the units if the whole network is one affine map: weight `[d_input, d_code]` and bias
+    /// `[d_code]`. Default: `None`.
+    fn units(&self) -> Option<(&Param<Tensor<2>>, &Param<Tensor<1>>)> {
+        None
+    }
+
+    /// As [`units`](Self::units), for [resampling](crate::Resample). Default: `None`.
+    fn units_mut(&mut self) -> Option<(&mut Param<Tensor<2>>, &mut Param<Tensor<1>>)> {
+        None
+    }
+
     /// What it subtracts from the input, `[d_input]`, and a [dictionary](super::dictionary)'s decoder adds again.
     /// Default: `None`, nothing.
     fn center(&self) -> Option<Tensor<1>> {

@@ -31,6 +31,7 @@ use crate::{
     constraint::Constraint,
     corruption::{Corrupt, Corrupted, Corruption},
     penalty::{Context, Penalty},
+    resample::{Candidates, Resample},
 };
 
 /// What training minimizes: the reconstruction loss, and further terms. By default only the reconstruction loss.
@@ -54,10 +55,14 @@ pub struct Objective {
     pub corruption: Corruption,
     /// Constraints on the decoder's first weight, enforced after each step.
     pub constraints: Vec<Arc<dyn Constraint>>,
+    /// When units that are never active start again. Default: never.
+    pub resample: Resample,
     /// Fraction of the training that is done, in `[0, 1]`, for weights that change with it. Default: 1.
     pub progress: f64,
     /// Number of training rows, for penalties that depend on it; 0 if unknown. Default: 0.
     pub epoch_rows: usize,
+    /// Number of steps done by [`step`](Self::step). Default: 0.
+    pub steps: usize,
 }
 
 impl Default for Objective {
@@ -66,8 +71,10 @@ impl Default for Objective {
             penalties: Vec::new(),
             corruption: Corruption::default(),
             constraints: Vec::new(),
+            resample: Resample::default(),
             progress: 1.0,
             epoch_rows: 0,
+            steps: 0,
         }
     }
 }
@@ -94,7 +101,7 @@ impl Objective {
     /// Whether it needs to know when each unit was last active: a model for it has an
     /// [`Activity`](crate::Activity).
     pub fn reads_activity(&self) -> bool {
-        self.penalties.iter().any(|penalty| penalty.reads_activity())
+        !self.resample.is_off() || self.penalties.iter().any(|penalty| penalty.reads_activity())
     }
 
     /// The names of the loss's terms, the reconstruction first.
@@ -246,10 +253,19 @@ impl Objective {
         assert!(sample.input.dims()[0] > 0, "a step of training needs at least one row");
         self.progress = progress;
         model.code.after_step(progress);
-        let evaluation = self.evaluate(&model, sample);
+        let evaluation = self.evaluate(&model, sample.clone());
         let gradients = GradientsParams::from_grads(evaluation.loss().backward(), &model);
         let gradients = self.projected(&model, gradients);
-        let model = step(optimizer, rate.into(), model, gradients);
+        self.steps += 1;
+        let is_due = self.resample.is_due(self.steps, progress);
+        let start = is_due.then(|| Candidates::new(sample, &evaluation));
+        let start = start.and_then(|candidates| self.restart(&model, &candidates));
+        let forgotten = start.as_ref().map(|start| start.forgotten(&model)).unwrap_or_default();
+        let model = forgotten.during(|| step(optimizer, rate.into(), model, gradients));
+        let model = match start {
+            Some(start) => start.apply(model),
+            None => model,
+        };
         (self.constrained(model), evaluation)
     }
 

@@ -69,6 +69,15 @@ pub(crate) type ReconstructionLoss<'a> = dyn Fn(Tensor<2>, Tensor<2>, Option<Ten
 /// Rows after which a unit is dead, if the length of an epoch is not known.
 const DEAD_AFTER: usize = 100_000;
 
+/// Rows without activity after which a unit is dead; half an epoch if `after` is 0.
+pub(crate) fn dead_after(after: usize, epoch_rows: usize) -> usize {
+    match (after, epoch_rows) {
+        (0, 0) => DEAD_AFTER,
+        (0, rows) => rows / 2,
+        (after, _) => after,
+    }
+}
+
 impl Context<'_> {
     /// The reconstruction loss per example of another output for a target, `[batch]`, as
     /// [`Autoencoder::loss`](crate::Autoencoder::loss).
@@ -97,11 +106,7 @@ impl Context<'_> {
     /// 1 for units that were not active for more than this number of rows (half an epoch if it is 0), and 0 for the
     /// others: `[d_code]`, a constant. `None` after training.
     pub fn dead(&self, after: usize) -> Option<Tensor<1>> {
-        let after = match (after, self.epoch_rows) {
-            (0, 0) => DEAD_AFTER,
-            (0, rows) => rows / 2,
-            (after, _) => after,
-        };
+        let after = dead_after(after, self.epoch_rows);
         let dead = self.idle.as_ref()?.clone().greater_elem(after as f64).float().cast(self.latent.code.dtype());
         Some(if self.latent.code.device().is_autodiff() { Tensor::from_inner(dead) } else { dead })
     }

@@ -16,13 +16,14 @@ pub use output::Output;
 
 use crate::{
     Activation, Activity, Autoencoder, ConfigError, Head, Objective, Registry,
-    code::CodeConfig,
+    code::{CodeConfig, JumpReluConfig},
     constraint::ConstraintConfig,
     corruption::CorruptionConfig,
     network::{Counts, MlpConfig, Network, NetworkDecoder, NetworkEncoder, Sizes},
     penalty::{KlRate, PenaltyConfig},
     reconstruction::{LossConfig, SquaredError},
     registry::read::{ReadError, read_at},
+    resample::Resample,
     variance::VarianceConfig,
 };
 
@@ -79,6 +80,9 @@ pub struct Recipe {
     /// Constraints on the decoder's first weight; without one, or tied weights, the model can evade a penalty on the
     /// code by scaling encoder and decoder against each other.
     pub constraint: ConstraintConfig,
+    /// When units that are never active start again.
+    #[serde(skip_serializing_if = "is_default")]
+    pub resample: Resample,
 }
 
 impl Default for Recipe {
@@ -94,6 +98,7 @@ impl Default for Recipe {
             corruption: CorruptionConfig::default(),
             penalty: PenaltyConfig::default(),
             constraint: ConstraintConfig::default(),
+            resample: Resample::default(),
         }
     }
 }
@@ -117,6 +122,8 @@ struct Unread {
     penalty: Map<String, Value>,
     #[serde(default)]
     constraint: ConstraintConfig,
+    #[serde(default)]
+    resample: Resample,
 }
 
 /// Reads a recipe with the parts of this crate. [`Recipe::read`] takes a registry with others.
@@ -143,6 +150,7 @@ impl Recipe {
             corruption,
             penalty,
             constraint,
+            resample,
         } = read_at("", deserializer)?;
         Ok(Self {
             code_dim,
@@ -155,6 +163,7 @@ impl Recipe {
             corruption: CorruptionConfig::read(Value::Object(corruption), registry.corruptions())?,
             penalty: PenaltyConfig::read(Value::Object(penalty), registry.penalties())?,
             constraint,
+            resample,
         })
     }
 
@@ -193,17 +202,18 @@ impl Recipe {
             let allowed = "false with a `constraint`, because a tied decoder has no weights of its own";
             return Err(ConfigError::new("network.tied", true, allowed));
         }
-        if let Some(name) = self.penalty.needing_atoms() {
+        if let Some(name) = self.needing_atoms() {
             if !self.network.has_atoms() {
-                let allowed = format!("a dictionary, or an mlp without hidden layers, with `penalty.{name}`");
+                let allowed = format!("a dictionary, or an mlp without hidden layers, with `{name}`");
                 return Err(ConfigError::new("network.kind", self.network.name(), allowed));
             }
             if let Output::Fixed(output) = self.output
                 && output != Activation::Identity
             {
-                return Err(ConfigError::new("output", output, format!("identity with `penalty.{name}`")));
+                return Err(ConfigError::new("output", output, format!("identity with `{name}`")));
             }
         }
+        self.check_resample()?;
         if self.penalty.get::<KlRate>().is_some() {
             if self.code.fixes_activity() {
                 let allowed = "another with `penalty.kl_rate`, such as deterministic: this one \
@@ -230,14 +240,38 @@ impl Recipe {
                 "`auto` or `identity` for tables with booleans or categories, for which the decoder outputs logits";
             return Err(ConfigError::new("output", output, allowed));
         }
-        if let Some(name) = self.penalty.needing_atoms()
+        if let Some(name) = self.needing_atoms()
             && self.output_for(inputs) != Activation::Identity
         {
-            let allowed = format!("identity with `penalty.{name}` (for data in [0, 1], auto is sigmoid)");
+            let allowed = format!("identity with `{name}` (for data in [0, 1], auto is sigmoid)");
             return Err(ConfigError::new("output", self.output, allowed));
         }
         self.check_target(inputs)?;
         self.network.check_sizes(&self.sizes(inputs)).map_err(|error| error.within("network"))
+    }
+
+    /// The setting that needs a decoder of a single layer without activation, if there is one.
+    fn needing_atoms(&self) -> Option<String> {
+        let penalty = self.penalty.needing_atoms().map(|name| format!("penalty.{name}"));
+        penalty.or((!self.resample.is_off()).then(|| "resample.every".to_string()))
+    }
+
+    /// Checks what resampling needs.
+    fn check_resample(&self) -> Result<(), ConfigError> {
+        if self.resample.is_off() {
+            return Ok(());
+        }
+        let has_layers = matches!(&self.network, Network::Mlp(config) if !config.hidden.is_empty());
+        if has_layers || self.network.is_tied() {
+            let allowed = "a dictionary, or an mlp without hidden layers and tied weights, with `resample.every`";
+            return Err(ConfigError::new("network.kind", self.network.name(), allowed));
+        }
+        if self.code.reads(self.code_dim) != self.code_dim || self.code.get::<JumpReluConfig>().is_some() {
+            let allowed = "another with `resample.every`: the units of this one have parameters besides their weights \
+                           and bias, such as a threshold, which would keep them inactive";
+            return Err(ConfigError::new("code.kind", self.code.name(), allowed));
+        }
+        Ok(())
     }
 
     /// Checks what depends on whether the target is the input.
@@ -333,9 +367,14 @@ impl Recipe {
             penalties: self.penalty.init(),
             corruption: self.corruption.init(inputs),
             constraints: self.constraint.init(),
+            resample: self.resample,
             ..Objective::default()
         }
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Draws each parameter now. By default Burn draws a parameter when it is first used, after other random numbers.

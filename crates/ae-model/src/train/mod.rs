@@ -3,7 +3,10 @@
 mod output;
 mod silent;
 
-use std::{fmt::Debug, sync::Arc};
+use std::{
+    fmt::Debug,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use burn::{
     lr_scheduler::module_lr_scheduler::ModuleLearningRate,
@@ -18,7 +21,9 @@ pub use output::{Reading, Statistics, StepOutput};
 pub use silent::Silent;
 
 use crate::{
-    AnyCode, Autoencoder, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder, Objective, Sample, jacobian::Method,
+    AnyCode, Autoencoder, Jacobian, ModuleCode, ModuleDecoder, ModuleEncoder, Objective, Sample,
+    jacobian::Method,
+    resample::{Candidates, Start},
 };
 
 /// Rows of a validation batch for which the derivative of the code is measured during training. For all rows it took 3
@@ -37,6 +42,31 @@ pub trait Watch: Debug + Send + Sync {
 
     /// Receives the records of the trainee and of its optimizer after this number of steps.
     fn take(&self, steps: usize, trainee: ModuleRecord, optimizer: OptimizerRecord);
+}
+
+/// From what units start again: a step leaves its rows to the optimization that follows it.
+#[derive(Debug, Clone, Default)]
+struct Resampling(Arc<Mutex<Resampled>>);
+
+#[derive(Debug, Default)]
+struct Resampled {
+    candidates: Option<Candidates>,
+    /// Number of units that started again.
+    units: usize,
+    /// Number of steps in which some did.
+    times: usize,
+}
+
+impl Resampling {
+    fn lock(&self) -> MutexGuard<'_, Resampled> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, start: &Start) {
+        let mut resampled = self.lock();
+        resampled.units += start.units;
+        resampled.times += 1;
+    }
 }
 
 /// A model with its objective, as Burn's Learner trains it.
@@ -67,6 +97,9 @@ pub struct Trainee<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode = AnyCode, 
     /// The observer of its steps.
     #[module(skip)]
     watch: Option<Arc<dyn Watch>>,
+    /// From what units start again, and how many did.
+    #[module(skip)]
+    resampling: Resampling,
 }
 
 impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch + Into<Sample>> Trainee<E, D, C, B> {
@@ -89,7 +122,20 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> Trainee<E, D, 
             is_last: |_| true,
             readings: Readings::default(),
             watch: None,
+            resampling: Resampling::default(),
         }
+    }
+
+    /// How many units were [resampled](crate::Resample) so far, and in how many steps.
+    pub fn resampled(&self) -> (usize, usize) {
+        let resampling = self.resampling.lock();
+        (resampling.units, resampling.times)
+    }
+
+    /// Fraction of the training that is done after `steps` steps; 1 without a known end, where parts that change during
+    /// training are as at the end.
+    fn progress(steps: usize, total: usize) -> f64 {
+        if total > 0 { steps as f64 / total as f64 } else { 1.0 }
     }
 
     /// Sets that the measurements are read only every `steps` steps, at the first and the last step of an epoch, and
@@ -111,9 +157,7 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> Trainee<E, D, 
     /// Sets the number of optimizer steps that are done, `steps` of `total`.
     pub fn after(mut self, steps: usize, total: usize) -> Self {
         (self.steps, self.steps_total) = (steps, total);
-        // Without a known end, parts that change during training are as at the end.
-        let progress = if total > 0 { steps as f64 / total as f64 } else { 1.0 };
-        self.model = self.objective.after_step(self.model, progress);
+        self.model = self.objective.after_step(self.model, Self::progress(steps, total));
         self
     }
 }
@@ -127,6 +171,9 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> TrainStep for 
         let sample = (self.sample)(batch);
         let evaluation = self.objective.evaluate(&self.model, sample.clone());
         let gradients = evaluation.loss().backward();
+        if self.objective.resample.is_due(self.steps + 1, Self::progress(self.steps, self.steps_total)) {
+            self.resampling.lock().candidates = Some(Candidates::new(sample.clone(), &evaluation));
+        }
         let output = StepOutput::new(&self.model, sample, &evaluation, is_last, &self.readings);
         TrainOutput::new(self, gradients, output)
     }
@@ -134,7 +181,15 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> TrainStep for 
     fn optimize(self, optimizer: &mut ModuleOptimizer, rate: ModuleLearningRate, gradients: GradientsParams) -> Self {
         let (steps, total) = (self.steps + 1, self.steps_total);
         let gradients = self.objective.projected(&self.model, gradients);
-        let trained = ae_kernels::step(optimizer, rate, self, gradients).after(steps, total);
+        let candidates = self.resampling.lock().candidates.take();
+        let start = candidates.and_then(|candidates| self.objective.restart(&self.model, &candidates));
+        let forgotten = start.as_ref().map(|start| start.forgotten(&self.model)).unwrap_or_default();
+        let mut trained = forgotten.during(|| ae_kernels::step(optimizer, rate, self, gradients));
+        if let Some(start) = start {
+            trained.resampling.count(&start);
+            trained.model = start.apply(trained.model);
+        }
+        let trained = trained.after(steps, total);
         if let Some(watch) = trained.watch.clone().filter(|watch| watch.wants(steps)) {
             watch.take(steps, trained.clone().into_record(), optimizer.to_record());
         }

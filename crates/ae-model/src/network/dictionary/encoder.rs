@@ -59,6 +59,14 @@ impl Encoder for DictionaryEncoder {
         Some(self.weight.val())
     }
 
+    fn units(&self) -> Option<(&Param<Tensor<2>>, &Param<Tensor<1>>)> {
+        Some((&self.weight, &self.bias))
+    }
+
+    fn units_mut(&mut self) -> Option<(&mut Param<Tensor<2>>, &mut Param<Tensor<1>>)> {
+        Some((&mut self.weight, &mut self.bias))
+    }
+
     fn center(&self) -> Option<Tensor<1>> {
         self.center.as_ref().map(Param::val)
     }

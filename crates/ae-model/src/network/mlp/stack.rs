@@ -136,6 +136,20 @@ impl Encoder for Mlp {
             _ => None,
         }
     }
+
+    fn units(&self) -> Option<(&Param<Tensor<2>>, &Param<Tensor<1>>)> {
+        match self.layers.as_slice() {
+            [layer] if self.output == Activation::Identity => Some((&layer.weight, &layer.bias)),
+            _ => None,
+        }
+    }
+
+    fn units_mut(&mut self) -> Option<(&mut Param<Tensor<2>>, &mut Param<Tensor<1>>)> {
+        match self.layers.as_mut_slice() {
+            [layer] if self.output == Activation::Identity => Some((&mut layer.weight, &mut layer.bias)),
+            _ => None,
+        }
+    }
 }
 
 impl Decode for Mlp {

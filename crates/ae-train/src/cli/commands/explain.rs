@@ -51,9 +51,10 @@ struct Known {
 
 impl Known {
     fn new(registry: &Registry) -> Self {
-        let parts = fields::parts(registry);
+        let mut parts = fields::parts(registry);
         let mut all = fields::fields(registry);
         all.extend(parts.iter().flat_map(|part| part.fields.iter().cloned()));
+        parts.extend(fields::networks(registry));
         Self { fields: all, parts }
     }
 
@@ -93,14 +94,27 @@ impl Known {
                     "fields": fields.collect::<Vec<_>>(),
                 })
             });
-            let settings: Vec<Value> =
-                self.fields.iter().filter(|field| is_it(&field.path)).map(of_field).chain(parts).collect();
+            let settings = self.fields.iter().filter(|field| is_it(&field.path)).map(|field| self.of_field(field));
+            let settings: Vec<Value> = settings.chain(parts).collect();
             if !settings.is_empty() {
                 found.extend(settings);
                 break;
             }
         }
         found
+    }
+
+    /// A setting, with those below it if it is a table.
+    fn of_field(&self, field: &Field) -> Value {
+        let mut of = of_field(field);
+        let is_below = |path: &str| path.strip_prefix(&field.path).is_some_and(|rest| rest.starts_with('.'));
+        // Of a part that is chosen by its kind, the kinds have them.
+        let is_chosen = self.parts.iter().any(|part| part.path == field.path || is_below(&part.path));
+        if !is_chosen {
+            let below = self.fields.iter().filter(|other| is_below(&other.path));
+            of["fields"] = below.map(|other| json!({ "name": other.path, "meaning": other.describe() })).collect();
+        }
+        of
     }
 }
 
@@ -231,7 +245,12 @@ mod tests {
         assert!(kinds("model.penalty.l1").iter().any(|(kind, _)| kind == "part"));
         assert!(kinds("learning_rate").iter().any(|(kind, _)| kind == "figure"));
         assert!(kinds("learning_rate").iter().any(|(_, name)| name == "training.learning_rate"));
+        assert_eq!(kinds("dictionary"), [("part".to_string(), "model.network".to_string())]);
         assert!(kinds("nothing_of_the_sort").is_empty());
+        let said = text(&known.find("dictionary")[0]);
+        assert!(said.contains("model.network.center") && !said.contains("model.network.hidden"), "{said}");
+        let said = text(&known.find("resample")[0]);
+        assert!(said.contains("model.resample.every"), "{said}");
         let said = text(&known.find("fvu")[0]);
         assert!(["formula:", "unit:", "range:"].iter().all(|part| said.contains(part)), "{said}");
     }
