@@ -55,6 +55,8 @@ pub struct Batch {
     pub rows: Vec<usize>,
     /// Whether this is the last batch of an epoch of a [`Loader`](crate::Loader).
     pub is_last: bool,
+    /// Whether its row only stands in for none, where a [part](crate::Loader::with_part) of a batch is empty.
+    pub is_spare: bool,
     /// Seed for the noise on these examples. Batches of a [`Loader`](crate::Loader) have a different seed in each epoch
     /// and at each position; for [`Dataset::batch`] it is the start of the range. `None` from [`Batcher::gather`],
     /// which only knows the rows: noise that is always the same would be learned.
@@ -263,6 +265,7 @@ impl Batcher {
             geometry: rows.geometry,
             rows: indices.to_vec(),
             is_last: false,
+            is_spare: false,
             seed: None,
         })
     }

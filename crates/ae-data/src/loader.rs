@@ -62,6 +62,8 @@ pub struct Loader {
     epoch_rows: Option<usize>,
     /// With whom it shares its batches.
     reader: Option<Arc<Reader>>,
+    /// Which part of each batch it gives, and of how many.
+    part: (usize, usize),
     device: Device,
     /// Number of epochs begun, shared with the copies that `to_device` makes: Burn asks for one iterator per epoch.
     epochs: Arc<AtomicUsize>,
@@ -77,7 +79,8 @@ impl Loader {
     pub fn new(dataset: Dataset, batcher: Batcher, batch_size: usize, order: Order, device: Device) -> Self {
         assert!(batch_size > 0, "a batch has at least one example");
         let (epochs, skipped) = (Arc::default(), Arc::default());
-        Self { dataset, batcher, batch_size, order, epoch_rows: None, reader: None, device, epochs, skipped }
+        let (epoch_rows, reader, part) = (None, None, (0, 1));
+        Self { dataset, batcher, batch_size, order, epoch_rows, reader, part, device, epochs, skipped }
     }
 
     /// Sets that an epoch has `rows` examples instead of one pass over all of them: one pass after another is cut into
@@ -94,6 +97,18 @@ impl Loader {
     /// Sets that it shares its batches with other loaders, which must go over the same rows in the same order.
     pub fn sharing(mut self, reader: impl Into<Option<Arc<Reader>>>) -> Self {
         self.reader = reader.into();
+        self
+    }
+
+    /// Sets that it gives only part `part` (from 0) of `of` parts of each batch, for a training in several processes:
+    /// the parts of all of them are the batch, and each has as many batches. A part of a batch with fewer rows than
+    /// parts can be empty: it has one row, and [`is_spare`](Batch::is_spare).
+    ///
+    /// # Panics
+    /// If there is no such part.
+    pub fn with_part(mut self, part: usize, of: usize) -> Self {
+        assert!(part < of, "there are {of} parts");
+        self.part = (part, of);
         self
     }
 
@@ -224,19 +239,25 @@ impl Iterator for Epoch<'_> {
         if rest.is_empty() {
             return None;
         }
-        let chosen = &rest[..rest.len().min(self.loader.batch_size)];
+        let whole = &rest[..rest.len().min(self.loader.batch_size)];
+        let (part, of) = self.loader.part;
+        let [start, end] = [part, part + 1].map(|part| (whole.len() * part).div_ceil(of));
+        let is_spare = start == end;
+        let chosen = if is_spare { &whole[..1] } else { &whole[start..end] };
         if let Some(ahead) = &mut self.ahead {
             ahead.reach(self.position);
         }
-        let seed = Some(self.seed.wrapping_add((self.position / self.loader.batch_size) as u64));
+        let position = (self.position / self.loader.batch_size) as u64;
+        // The parts of a batch have noise of their own.
+        let seed = Some(self.seed.wrapping_add(position).wrapping_add((part as u64) << 40));
         let gather = || self.loader.batcher.gather(self.loader.dataset.rows(), chosen, &self.loader.device);
         let batch = match &self.loader.reader {
             Some(reader) => reader.batch((self.epoch, self.position), gather),
             None => gather(),
         };
-        self.position += chosen.len();
+        self.position += whole.len();
         let is_last = self.position == self.indices.len();
-        Some(batch.map(|batch| Batch { is_last, seed, ..batch }).map_err(DatasetError::new))
+        Some(batch.map(|batch| Batch { is_last, is_spare, seed, ..batch }).map_err(DatasetError::new))
     }
 }
 
@@ -283,6 +304,32 @@ mod tests {
             assert_eq!(found, passes[..found.len()]);
             let later = loader(Order::Shuffled { seed: 5 }).with_epoch_rows(rows).after(1, 0);
             assert_eq!(epoch(&later), passes[rows..2 * rows]);
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_batch_are_the_batch() {
+        let batches = |loader: &Loader| loader.iter().map(|batch| batch.unwrap()).collect::<Vec<_>>();
+        for (size, of) in [(4, 2), (4, 3), (10, 3), (3, 5), (4, 1)] {
+            let of_size = || {
+                let dataset = Dataset::new(Rows::new(Values::U8((0..10).collect()), 1));
+                let order = Order::Shuffled { seed: 5 };
+                Loader::new(dataset, Batcher::new(Scaling::identity()), size, order, Device::default())
+            };
+            let whole = batches(&of_size());
+            let parts: Vec<Vec<Batch>> = (0..of).map(|part| batches(&of_size().with_part(part, of))).collect();
+            for (at, batch) in whole.iter().enumerate() {
+                assert!(parts.iter().all(|part| part.len() == whole.len() && part[at].is_last == batch.is_last));
+                let rows: Vec<usize> =
+                    parts.iter().filter(|part| !part[at].is_spare).flat_map(|part| part[at].rows.clone()).collect();
+                assert_eq!(rows, batch.rows);
+                assert!(!parts[0][at].is_spare && parts.iter().all(|part| !part[at].rows.is_empty()));
+            }
+            assert_eq!(
+                parts[0].iter().map(|batch| batch.seed).collect::<Vec<_>>(),
+                whole.iter().map(|batch| batch.seed).collect::<Vec<_>>()
+            );
+            assert!(of == 1 || parts[1][0].seed != parts[0][0].seed);
         }
     }
 

@@ -39,6 +39,20 @@ impl Activity {
         self.idle.value_sync();
     }
 
+    /// Rows since each unit was last active.
+    #[cfg(feature = "train")]
+    pub(crate) fn numbers(&self) -> Vec<f32> {
+        self.idle.value_sync().to_data().iter::<f32>().collect()
+    }
+
+    /// Sets these numbers of rows.
+    #[cfg(feature = "train")]
+    pub(crate) fn set(&self, idle: &[f32]) {
+        let old = self.idle.value_sync().without_autodiff();
+        self.idle.update(Tensor::<1>::from_floats(idle, &old.device()).cast(old.dtype()));
+        self.idle.value_sync();
+    }
+
     /// Sets the number of rows to 0 for the units where `keep` (`[d_code]`, 0 or 1) is 0.
     pub(crate) fn forget(&self, keep: &Tensor<1>) {
         let idle = self.idle.value_sync().without_autodiff();

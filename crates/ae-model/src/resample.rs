@@ -58,8 +58,8 @@ impl Resample {
         self.every == 0
     }
 
-    /// Whether it acts after step `step`, counted from 1. `progress` is the fraction of the training that is done before
-    /// it, in `[0, 1)`; 1 if it is not known.
+    /// Whether it acts after step `step`, counted from 1. `progress` is the fraction of the training that is done
+    /// before it, in `[0, 1)`; 1 if it is not known.
     pub(crate) fn is_due(&self, step: usize, progress: f64) -> bool {
         !self.is_off() && step.is_multiple_of(self.every) && (progress < 0.5 || progress == 1.0)
     }

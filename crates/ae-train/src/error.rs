@@ -72,6 +72,9 @@ pub enum Error {
     /// The training does not fit into memory or onto the disk.
     #[error("{0}")]
     TooLarge(String),
+    /// Another process of the training was lost, or trains something else.
+    #[error("{0}")]
+    PeersLost(String),
     /// A file operation failed.
     #[error("cannot {action} {}: {source}", path.display())]
     File {

@@ -73,6 +73,8 @@ pub struct Fit<'a> {
     pub batcher: Batcher,
     /// With whom it shares its batches.
     pub reader: Option<Arc<Reader>>,
+    /// Which part of each batch it trains on, and of how many.
+    pub part: (usize, usize),
     /// Variances of training and validation rows, for `fvu`.
     pub variances: Variances,
     /// Where checkpoints go.
@@ -169,7 +171,8 @@ impl Fit<'_> {
         [
             loader(&self.split.train, Order::Shuffled { seed: self.seed }, size)
                 .with_epoch_rows((self.config.epoch_rows > 0).then_some(self.config.epoch_rows))
-                .sharing(self.reader.clone()),
+                .sharing(self.reader.clone())
+                .with_part(self.part.0, self.part.1),
             loader(validation, Order::Sequential, size.max(256).min(validation.len())),
         ]
     }

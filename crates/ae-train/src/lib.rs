@@ -95,10 +95,13 @@ mod matrix;
 mod measure;
 pub mod metrics;
 pub mod mixture;
+pub mod peers;
 pub mod pretrain;
 pub mod probe;
 mod random;
 mod reconstruction_error;
+#[cfg(feature = "remote")]
+pub mod remote;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod reporter;

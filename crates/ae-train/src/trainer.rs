@@ -158,8 +158,15 @@ impl Trainer {
 
     fn trained_in_memory(&self, config: &Config, data: &Data) -> Result<Fitted> {
         let (reporter, interrupter) = (&self.reporter, &self.interrupter);
-        let training =
-            Training { config, data, device: self.device.clone().inner(), reporter, interrupter, reader: None };
+        let training = Training {
+            config,
+            data,
+            device: self.device.clone().inner(),
+            reporter,
+            interrupter,
+            reader: None,
+            peers: None,
+        };
         let (model, objective) = training.begin(None)?;
         let parameters = model.num_params();
         let untrained = trainee(model.clone(), objective.clone());

@@ -2,8 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
-use ae_data::{Dataset, Scaling, fit::SAMPLE, sharing::Reader};
-use ae_model::{Model, Objective};
+use ae_data::{Batch, Dataset, Scaling, fit::SAMPLE, sharing::Reader};
+use ae_model::{Model, Objective, train::begun_alike};
 use burn::{
     data::dataset::Dataset as _,
     module::Module,
@@ -20,6 +20,7 @@ use crate::{
     history::History,
     learner::{Fit, Place},
     metrics::Variances,
+    peers::Peers,
     pretrain::Pretrain,
     reconstruction_error::Errors,
     step::trainee,
@@ -31,7 +32,7 @@ const STARTING: usize = 8192;
 /// Validation rows on which a model is calibrated.
 const CALIBRATION: usize = 32_768;
 /// Rows of a batch in the calibration.
-const BATCH: usize = 1024;
+const SCORED: usize = 1024;
 
 /// Training steps below which the units of a dictionary have hardly moved.
 const FEW_STEPS: usize = 500;
@@ -48,6 +49,8 @@ pub(crate) struct Training<'a> {
     pub interrupter: &'a Interrupter,
     /// With whom it shares its batches.
     pub reader: Option<Arc<Reader>>,
+    /// The other processes of this training.
+    pub peers: Option<&'a Peers>,
 }
 
 impl Training<'_> {
@@ -130,7 +133,7 @@ impl Training<'_> {
         if !self.config.model.reads_rows() {
             return Ok(model);
         }
-        let rows = self.some_rows(&self.data.split.validation, &self.data.schema.scaling, CALIBRATION, BATCH)?;
+        let rows = self.some_rows(&self.data.split.validation, &self.data.schema.scaling, CALIBRATION, SCORED)?;
         let (model, found) = model.calibrated_on(rows.into_iter());
         found.iter().for_each(|found| self.reporter.note(found));
         Ok(model.folded())
@@ -161,6 +164,13 @@ impl Training<'_> {
             true => Some(model), // pre-training is part of the checkpoint
         };
         let Some(model) = model else { return Ok(false) };
+        let model = match self.peers {
+            // A model that continues is in a checkpoint, the same for all.
+            Some(peers) if !place.has_begun() => {
+                begun_alike(&*peers.connection, peers.rank == 0, model).ok_or_else(|| peers.lost())?
+            }
+            _ => model,
+        };
         let variance = |dataset: &Dataset| -> Result<f64> {
             let wanted = dataset.target().unwrap_or_else(|| dataset.clone()).sample(SAMPLE);
             Ok(Errors::variance_of(&wanted, data.schema.output_scaling())?)
@@ -171,6 +181,7 @@ impl Training<'_> {
             split: &data.split,
             batcher: data.batcher.clone(),
             reader: self.reader.clone(),
+            part: self.peers.map_or((0, 1), |peers| (peers.rank, peers.of)),
             variances: Variances { train: variance(&data.split.train)?, validation: variance(&data.split.validation)? },
             place,
             history,
@@ -178,9 +189,17 @@ impl Training<'_> {
             interrupter: self.interrupter.clone(),
             device: self.device.clone(),
         };
-        let result = fit.run(trainee(model, objective))?;
+        let mut trainee = trainee(model, objective);
+        if let Some(peers) = self.peers {
+            let rows = |batch: &Batch| if batch.is_spare { 0 } else { batch.rows.len() };
+            trainee = trainee.with_exchange(peers.connection.clone(), rows);
+        }
+        let result = fit.run(trainee)?;
         // The dashboard leaves the terminal when its renderer is dropped; nothing is printed before that.
         drop(result.renderer);
+        if let Some(peers) = self.peers {
+            peers.compare(&result.model, self.interrupter.should_stop())?;
+        }
         let (units, times) = result.model.resampled();
         if !config.model.resample.is_off() {
             self.reporter.note(&format!("{units} units started again, in {times} steps (`model.resample`)"));

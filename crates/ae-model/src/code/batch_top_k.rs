@@ -92,6 +92,10 @@ impl CodeSettings for BatchTopKConfig {
         true
     }
 
+    fn compares_rows(&self) -> bool {
+        true
+    }
+
     fn reads_rows(&self) -> bool {
         true
     }

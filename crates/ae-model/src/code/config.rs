@@ -49,6 +49,12 @@ pub trait CodeSettings: Debug + Send + Sync {
         false
     }
 
+    /// Whether the units of a row depend on the other rows of the batch in training, or on random numbers. Default:
+    /// false.
+    fn compares_rows(&self) -> bool {
+        false
+    }
+
     /// The code, for `d_code` units.
     fn build(&self, d_code: usize, device: &Device) -> AnyCode;
 }
@@ -65,6 +71,10 @@ impl<C: Code + Settings + Clone> CodeSettings for C {
 
     fn activation(&self) -> Activation {
         Code::activation(self)
+    }
+
+    fn compares_rows(&self) -> bool {
+        Code::is_stochastic(self)
     }
 
     fn build(&self, _d_code: usize, _device: &Device) -> AnyCode {

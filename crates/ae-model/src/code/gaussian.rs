@@ -64,6 +64,10 @@ impl Settings for GaussianConfig {
 }
 
 impl CodeSettings for GaussianConfig {
+    fn compares_rows(&self) -> bool {
+        true
+    }
+
     fn check(&self, _d_code: usize) -> Result<(), ConfigError> {
         self.beta.check("beta")?;
         if self.free_bits >= 0.0 && self.free_bits.is_finite() {

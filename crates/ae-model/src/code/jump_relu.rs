@@ -114,6 +114,10 @@ impl CodeSettings for JumpReluConfig {
         true
     }
 
+    fn compares_rows(&self) -> bool {
+        true
+    }
+
     fn reads_rows(&self) -> bool {
         true
     }

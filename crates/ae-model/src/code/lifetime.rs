@@ -67,6 +67,10 @@ impl CodeSettings for LifetimeConfig {
         self.activation
     }
 
+    fn compares_rows(&self) -> bool {
+        true
+    }
+
     fn build(&self, d_code: usize, device: &Device) -> AnyCode {
         AnyCode::new(self.init(d_code, device))
     }

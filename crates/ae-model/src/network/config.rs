@@ -11,6 +11,7 @@ use super::{
     conv::{ConvConfig, ConvDecoder, ConvEncoder},
     dictionary::{DictionaryConfig, DictionaryDecoder, DictionaryEncoder},
     mlp::{Mlp, MlpConfig, TiedMlp},
+    norm::NormKind,
     sizes::{Counts, MAX_WEIGHTS, Sizes},
     traits::{Decode, Encoder},
 };
@@ -81,6 +82,22 @@ impl Network {
             Self::Mlp(config) => config.decoder_hidden.as_ref().unwrap_or(&config.hidden).is_empty(),
             Self::Conv(_) => false,
             Self::Dictionary(_) => true,
+        }
+    }
+
+    /// Whether its layers are normalized over the rows of a batch.
+    pub fn norms_batches(&self) -> bool {
+        match self {
+            Self::Mlp(MlpConfig { norm, .. }) | Self::Conv(ConvConfig { norm, .. }) => *norm == NormKind::Batch,
+            Self::Dictionary(_) => false,
+        }
+    }
+
+    /// The fraction of units that are dropped at random in training.
+    pub fn dropout(&self) -> f64 {
+        match self {
+            Self::Mlp(MlpConfig { dropout, .. }) | Self::Conv(ConvConfig { dropout, .. }) => *dropout,
+            Self::Dictionary(_) => 0.0,
         }
     }
 

@@ -69,6 +69,11 @@ impl PenaltyConfig {
         self.0.iter().find(|part| part.needs_atoms()).map(|part| part.name())
     }
 
+    /// The names of the penalties for which the rows of a batch depend on each other.
+    pub fn comparing_rows(&self) -> Vec<&'static str> {
+        self.0.iter().filter(|part| part.compares_rows()).map(|part| part.name()).collect()
+    }
+
     /// The penalties, with their names in the configuration.
     pub fn init(&self) -> Vec<Arc<dyn Penalty>> {
         self.0
@@ -112,5 +117,9 @@ impl Penalty for Renamed {
 
     fn needs_atoms(&self) -> bool {
         self.penalty.needs_atoms()
+    }
+
+    fn compares_rows(&self) -> bool {
+        self.penalty.compares_rows()
     }
 }

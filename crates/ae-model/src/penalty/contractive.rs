@@ -53,6 +53,10 @@ impl Settings for Contractive {
 }
 
 impl Penalty for Contractive {
+    fn compares_rows(&self) -> bool {
+        true
+    }
+
     fn weight(&self, progress: f64) -> f64 {
         self.weight.at(progress)
     }

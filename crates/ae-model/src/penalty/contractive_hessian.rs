@@ -60,6 +60,10 @@ impl Settings for ContractiveHessian {
 }
 
 impl Penalty for ContractiveHessian {
+    fn compares_rows(&self) -> bool {
+        true
+    }
+
     fn weight(&self, progress: f64) -> f64 {
         self.weight.at(progress)
     }

@@ -51,6 +51,10 @@ impl Penalty for KlRate {
         self.weight.at(progress)
     }
 
+    fn compares_rows(&self) -> bool {
+        true
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         if self.rate > 0.0 && self.rate < 1.0 {
             return self.weight.check("weight");

@@ -163,6 +163,12 @@ pub trait Penalty: Debug + Send + Sync {
         false
     }
 
+    /// Whether the value of a row depends on the other rows of the batch, or can depend on random numbers. Default:
+    /// false.
+    fn compares_rows(&self) -> bool {
+        false
+    }
+
     /// Checks the settings.
     ///
     /// # Errors

@@ -361,6 +361,24 @@ impl Recipe {
         self.network.is_dictionary() || self.code.reads_rows()
     }
 
+    /// The settings under which the rows of a batch depend on each other, or on random numbers: with another division
+    /// of the batches such a model is trained a little differently.
+    pub fn reads_batches(&self) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        let mut if_so = |is_so: bool, setting: &str| found.extend(is_so.then(|| setting.to_string()));
+        if_so(self.network.norms_batches(), "network.norm");
+        if_so(self.network.dropout() > 0.0, "network.dropout");
+        if_so(self.code.compares_rows(), "code");
+        if_so(self.corruption != CorruptionConfig::default(), "corruption");
+        let of_penalties = self.penalty.comparing_rows().into_iter().map(|name| format!("penalty.{name}"));
+        found.into_iter().chain(of_penalties).map(|setting| format!("model.{setting}")).collect()
+    }
+
+    /// A setting that a training in several processes cannot have: it needs all rows of a batch in one place.
+    pub fn single_process(&self) -> Option<&'static str> {
+        (!self.resample.is_off()).then_some("model.resample.every")
+    }
+
     /// The objective to train the model for, on data like `inputs`.
     pub fn objective(&self, inputs: &Inputs) -> Objective {
         Objective {

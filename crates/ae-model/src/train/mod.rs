@@ -1,11 +1,15 @@
 //! Training with Burn's Learner.
 
+mod exchange;
 mod output;
 mod silent;
 
 use std::{
     fmt::Debug,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use burn::{
@@ -16,6 +20,7 @@ use burn::{
     tensor::Tensor,
     train::{InferenceStep, TrainOutput, TrainStep},
 };
+pub use exchange::{Exchange, begun_alike};
 use output::Readings;
 pub use output::{Reading, Statistics, StepOutput};
 pub use silent::Silent;
@@ -42,6 +47,23 @@ pub trait Watch: Debug + Send + Sync {
 
     /// Receives the records of the trainee and of its optimizer after this number of steps.
     fn take(&self, steps: usize, trainee: ModuleRecord, optimizer: OptimizerRecord);
+}
+
+/// The other processes of a training.
+#[derive(Debug)]
+struct Others<B> {
+    exchange: Arc<dyn Exchange>,
+    /// Returns how many rows of a batch count.
+    rows: fn(&B) -> usize,
+    /// That number for the last step.
+    last: Arc<AtomicUsize>,
+}
+
+// Derived, it would need batches that can be cloned.
+impl<B> Clone for Others<B> {
+    fn clone(&self) -> Self {
+        Self { exchange: self.exchange.clone(), rows: self.rows, last: self.last.clone() }
+    }
 }
 
 /// From what units start again: a step leaves its rows to the optimization that follows it.
@@ -97,6 +119,9 @@ pub struct Trainee<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode = AnyCode, 
     /// The observer of its steps.
     #[module(skip)]
     watch: Option<Arc<dyn Watch>>,
+    /// The other processes of this training.
+    #[module(skip)]
+    others: Option<Others<B>>,
     /// From what units start again, and how many did.
     #[module(skip)]
     resampling: Resampling,
@@ -122,6 +147,7 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> Trainee<E, D, 
             is_last: |_| true,
             readings: Readings::default(),
             watch: None,
+            others: None,
             resampling: Resampling::default(),
         }
     }
@@ -154,6 +180,16 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> Trainee<E, D, 
         self
     }
 
+    /// Sets that other processes train the same model on other parts of each batch: the gradients are the mean of all.
+    /// `rows` returns how many rows of a batch count, 0 or more.
+    ///
+    /// What depends on the rows of a batch together, such as a code that compares them, is computed in each part by
+    /// itself.
+    pub fn with_exchange(mut self, exchange: Arc<dyn Exchange>, rows: fn(&B) -> usize) -> Self {
+        self.others = Some(Others { exchange, rows, last: Arc::default() });
+        self
+    }
+
     /// Sets the number of optimizer steps that are done, `steps` of `total`.
     pub fn after(mut self, steps: usize, total: usize) -> Self {
         (self.steps, self.steps_total) = (steps, total);
@@ -168,6 +204,9 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> TrainStep for 
 
     fn step(&self, batch: B) -> TrainOutput<StepOutput> {
         let is_last = (self.is_last)(&batch);
+        if let Some(others) = &self.others {
+            others.last.store((others.rows)(&batch), Ordering::Relaxed);
+        }
         let sample = (self.sample)(batch);
         let evaluation = self.objective.evaluate(&self.model, sample.clone());
         let gradients = evaluation.loss().backward();
@@ -178,8 +217,24 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> TrainStep for 
         TrainOutput::new(self, gradients, output)
     }
 
-    fn optimize(self, optimizer: &mut ModuleOptimizer, rate: ModuleLearningRate, gradients: GradientsParams) -> Self {
+    fn optimize(
+        mut self,
+        optimizer: &mut ModuleOptimizer,
+        rate: ModuleLearningRate,
+        gradients: GradientsParams,
+    ) -> Self {
         let (steps, total) = (self.steps + 1, self.steps_total);
+        let mut gradients = gradients;
+        if let Some(others) = &self.others {
+            let (exchange, rows) = (others.exchange.clone(), others.last.load(Ordering::Relaxed));
+            let (model, mean) = exchange::mean(&*exchange, self.steps, rows, self.model, gradients);
+            self.model = model;
+            match mean {
+                Some(mean) => gradients = mean,
+                // The training is being stopped: this is no step.
+                None => return self,
+            }
+        }
         let gradients = self.objective.projected(&self.model, gradients);
         let candidates = self.resampling.lock().candidates.take();
         let start = candidates.and_then(|candidates| self.objective.restart(&self.model, &candidates));

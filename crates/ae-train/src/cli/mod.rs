@@ -17,6 +17,8 @@ mod json;
 mod log;
 mod many;
 mod output;
+#[cfg(feature = "remote")]
+mod peers;
 mod printable;
 mod signals;
 mod table;

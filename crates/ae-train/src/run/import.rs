@@ -50,7 +50,7 @@ impl Run {
         folder.write_config(&config)?;
         folder.write_model(&model)?;
         let data = Arc::new(data);
-        let run = Self { folder, config, data: Some(data.clone()), reader: None };
+        let run = Self { folder, config, data: Some(data.clone()), reader: None, peers: None };
         let parameters = model.num_params();
         let trained = Trained::new(model, data.schema.clone(), run.config.clone(), device.clone());
         let how = How { epochs: 0, best: 0, seconds: 0.0, parameters, device: "elsewhere".to_string(), diverged: None };

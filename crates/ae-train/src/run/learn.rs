@@ -9,13 +9,14 @@ use burn::{module::Module, tensor::Device, train::Interrupter};
 use super::state::{Ended, Learned, Outcome, Run};
 use crate::{
     Error, Result, card,
-    checkpoint::{self, Saved},
+    checkpoint::{self, Memory, Saved},
     config::Keep,
     data::Data,
     ending::{Ending, slower},
     history::{self, History},
     learner::Place,
     measure::{How, Measured},
+    peers::{self, Peers},
     reporter::{Reporter, heard},
     run_folder::{Schema, Summary},
     step::trainee,
@@ -67,6 +68,7 @@ impl Run {
         let device = device.into();
         // The others do not wait for one that has ended, in whatever way.
         let _leaving = Leaving(self.reader.as_deref());
+        let _others = peers::Leaving(self.peers.as_ref());
         heard(&reporter.clone(), || self.learn_heard(device, device_name, reporter, interrupter))
     }
 
@@ -93,6 +95,7 @@ impl Run {
             reporter: &reporter,
             interrupter: &interrupter,
             reader: self.reader.clone(),
+            peers: self.peers.as_ref(),
         };
 
         let (model, objective) = training.begin(Some(self.folder.path()))?;
@@ -101,10 +104,21 @@ impl Run {
         let checkpoints = self.folder.checkpoints();
         let saved = Saved::of(&checkpoints)?.for_batches(training.batches());
         saved.warnings().for_each(|warning| reporter.warning(&warning));
+        if let Some(peers) = &self.peers {
+            let within = saved.within.as_ref().map_or(0, |within| within.batches);
+            reporter.note(&format!("process {} of {}: waiting until all have joined", peers.rank, peers.of));
+            let steps = saved.last() * training.batches() + within;
+            peers.connection.meet(&peers.greeting(&self.config, &data.schema.fingerprint, steps))?;
+            Peers::differences(&self.config).iter().for_each(|note| reporter.note(note));
+        }
         let untrained = trainee(model.clone(), objective.clone());
         if matches!(self.stands(&saved)?, Ending::Open { .. })
             && !self.continue_from(&saved, &training, model, objective)?
         {
+            return Ok(Learned::Interrupted { epochs: 0, within: None });
+        }
+        if self.peers.as_ref().is_some_and(|peers| peers.rank > 0) {
+            // The first process has the result.
             return Ok(Learned::Interrupted { epochs: 0, within: None });
         }
         let saved = Saved::of(&checkpoints)?;
@@ -144,7 +158,12 @@ impl Run {
         let (metrics, epochs, reporter) =
             (self.folder.metrics_file(), self.config.training.epochs, training.reporter.clone());
         let history = History::open(&metrics, epochs, training.batches(), saved.last(), reporter)?;
-        let place = Place::Folder { checkpoints: &checkpoints, saved, every: self.config.checkpoint.every };
+        let is_helper = self.peers.as_ref().is_some_and(|peers| peers.rank > 0);
+        let place = match is_helper && saved.last() == 0 && saved.within.is_none() {
+            // What it would save the first process saves.
+            true => Place::Memory(Memory::default()),
+            false => Place::Folder { checkpoints: &checkpoints, saved, every: self.config.checkpoint.every },
+        };
         let batches = saved.within.as_ref().map_or(0, |within| within.batches);
         training.reporter.starts(&self.config, saved.last() * training.batches() + batches);
         training.run(model, objective, history, place)

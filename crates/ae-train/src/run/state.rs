@@ -15,6 +15,7 @@ use crate::{
     estimate::{Estimate, Work, available_memory},
     history,
     measure::How,
+    peers::Peers,
     rows::IntoRows,
     run_folder::{Lock, RunFolder, Summary},
     trained::{Trained, Which},
@@ -49,6 +50,8 @@ pub struct Run {
     pub(super) data: Option<Arc<Data>>,
     /// With whom it shares the batches of its training.
     pub(super) reader: Option<Arc<Reader>>,
+    /// The other processes of its training.
+    pub(super) peers: Option<Peers>,
 }
 
 /// How a training ended.
@@ -70,7 +73,8 @@ pub enum Learned {
     Measured(Box<Summary>),
     /// The training has finished, and its best epoch can be measured.
     Ended(Box<Ended>),
-    /// Stopped from outside.
+    /// Stopped from outside; or done, in a process that is not the [first](crate::peers::Peers::rank) of several, which
+    /// has the result.
     Interrupted {
         /// Epochs that a resumed run does not repeat.
         epochs: usize,
@@ -120,7 +124,7 @@ impl Run {
         let _lock = folder.claim()?;
         folder.write_schema(&data.schema)?;
         folder.write_config(&config)?;
-        Ok(Self { folder, config, data: Some(data), reader: None })
+        Ok(Self { folder, config, data: Some(data), reader: None, peers: None })
     }
 
     /// As [`create`](Self::create), on the data of this run, which is not read again. `config` has the same
@@ -178,6 +182,17 @@ impl Run {
         Ok(runs)
     }
 
+    /// Sets that this run is trained together with other processes, of which each has a run with the same configuration
+    /// and data.
+    ///
+    /// # Errors
+    /// A model that can only be trained in one process.
+    pub fn among(mut self, peers: Peers) -> Result<Self> {
+        Peers::check(&self.config)?;
+        self.peers = Some(peers);
+        Ok(self)
+    }
+
     /// Its data, which is read if it has not been.
     fn read(&self) -> Result<Arc<Data>> {
         match &self.data {
@@ -219,7 +234,7 @@ impl Run {
     pub fn open_with(path: &Path, registry: &Registry) -> Result<Self> {
         let folder = RunFolder::open(path, registry)?;
         let config = folder.config()?;
-        Ok(Self { folder, config, data: None, reader: None })
+        Ok(Self { folder, config, data: None, reader: None, peers: None })
     }
 
     /// The same run with rows that the program has in memory. Needed to continue a run that was created with

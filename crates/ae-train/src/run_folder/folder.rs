@@ -87,6 +87,27 @@ impl RunFolder {
         }
     }
 
+    /// Copies the files of the run to a new folder, without its report.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written.
+    #[cfg(feature = "remote")]
+    pub(crate) fn copy_to(&self, place: &Path) -> Result<()> {
+        for (from, to) in [(self.path.clone(), place.to_owned()), (self.checkpoints(), place.join("checkpoint"))] {
+            if !from.is_dir() {
+                continue;
+            }
+            fs::create_dir_all(&to).map_err(|error| Error::at("create", &to, error))?;
+            for name in names(&from)? {
+                let (from, to) = (from.join(&name), to.join(&name));
+                if from.is_file() && name != LOCK && name != "report.html" {
+                    fs::copy(&from, &to).map_err(|error| Error::at("copy", &from, error))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path

@@ -11,6 +11,8 @@ mod encode;
 mod evaluate;
 mod explain;
 mod export;
+#[cfg(feature = "remote")]
+mod gather;
 mod import;
 mod impute;
 mod interpolate;
@@ -47,6 +49,8 @@ use crate::cli::{
 pub fn all() -> Vec<Entry> {
     vec![
         train::entry(),
+        #[cfg(feature = "remote")]
+        gather::entry(),
         data::entry(),
         compare::entry(),
         sweep::entry(),

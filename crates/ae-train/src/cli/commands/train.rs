@@ -12,6 +12,8 @@ use burn::train::Interrupter;
 use clap::{Args, ValueHint};
 use serde::Serialize;
 
+#[cfg(feature = "remote")]
+use crate::cli::peers::{PeerArgs, launch};
 use crate::{
     Config, Error, Reporter, Result, Run, TensorBoard,
     baseline::RANDOM_ROWS,
@@ -52,6 +54,10 @@ pub struct TrainArgs {
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Several processes.
+    #[cfg(feature = "remote")]
+    #[command(flatten)]
+    pub peers: PeerArgs,
     /// Settings.
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -80,6 +86,21 @@ pub fn augment(command: clap::Command) -> clap::Command {
 
 /// Trains, and prints the result.
 pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
+    #[cfg(feature = "remote")]
+    if let Some(processes) = args.peers.processes {
+        return match launch(processes)? {
+            0 => Ok(()),
+            // The first process has said why.
+            status => std::process::exit(status),
+        };
+    }
+    #[cfg(feature = "remote")]
+    if args.peers.is_helper() {
+        return help(args, registry);
+    }
+    let interrupter = Interrupter::new();
+    #[cfg(feature = "remote")]
+    let peers = args.peers.connect(&interrupter)?;
     let chosen = devices::choose(&args.device)?;
     let device = chosen.open()?;
     let run = match &args.resume {
@@ -100,6 +121,11 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
         }
         None => Run::create(super::configuration(&args.config, registry)?, args.out.as_deref())?,
     };
+    #[cfg(feature = "remote")]
+    let run = match peers {
+        Some(peers) => run.among(peers)?,
+        None => run,
+    };
     let folder = run.folder.path().display();
     super::note(run.notes());
     describe(&run, &chosen)?;
@@ -107,7 +133,6 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     detail(&format!("the log of warnings is {}", run.folder.path().join("experiment.log").display()));
     log::write_to(&run.folder.path().join("experiment.log"));
     let resume = format!("continue with `ae train --resume {folder}`");
-    let interrupter = Interrupter::new();
     signals::training(&interrupter, &format!("whole epochs are saved: {resume}"));
     let mut reporter: Arc<dyn Reporter> = Arc::new(Terminal::of_training());
     if let Some(folder) = &args.tensorboard {
@@ -116,10 +141,21 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
         reporter = TensorBoard::create(&folder.join(name))?.reporting(reporter);
     }
     let learned = run.learn(device.device.clone(), &device.name, reporter, interrupter);
-    if matches!(learned, Err(Error::TooLarge(_))) && args.resume.is_none() {
-        run.discard()?;
-    }
-    let learned = learned?;
+    let learned = match learned {
+        Err(error) => {
+            let has_begun = run.folder.metrics_file().exists();
+            if !has_begun && args.resume.is_none() {
+                run.discard()?;
+            }
+            return Err(match error {
+                Error::PeersLost(reason) if has_begun => Error::PeersLost(format!(
+                    "{reason}; whole epochs are saved: {resume}, with or without other processes"
+                )),
+                error => error,
+            });
+        }
+        Ok(learned) => learned,
+    };
     signals::after_training(&format!("the model is saved: {resume} for its result"));
     detail("trained; measuring the model beside its baselines");
     let summary = match learned {
@@ -160,6 +196,49 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     match summary.diverged {
         Some(epoch) => Err(run.diverged(epoch, Some(summary.best_epoch))?),
         None => Ok(()),
+    }
+}
+
+/// Trains as one of several processes that is not the first: nothing is measured or written.
+#[cfg(feature = "remote")]
+fn help(args: &TrainArgs, registry: &Registry) -> Result<()> {
+    let interrupter = Interrupter::new();
+    let peers = args.peers.connect(&interrupter)?;
+    // It has a run of its own, which is gone afterwards, and ends when that of the first one ends.
+    let place =
+        tempfile::tempdir().map_err(|error| Error::Failed(format!("cannot write a temporary folder: {error}")))?;
+    let path = place.path().join("run");
+    let mut run = match &args.resume {
+        Some(resumed) => {
+            let resumed = Run::open_with(resumed, registry)?;
+            resumed.folder.copy_to(&path)?;
+            let mut run = Run::open_with(&path, registry)?;
+            if let Some(epochs) = args.config.epochs {
+                run.extend(usize::try_from(epochs).unwrap_or(0))?;
+            }
+            run
+        }
+        None => Run::create(super::configuration(&args.config, registry)?, Some(&path))?,
+    };
+    if let Some(peers) = peers {
+        run = run.among(peers)?;
+    }
+    let (rank, of) = (args.peers.rank.unwrap_or(0), args.peers.of.unwrap_or(1));
+    signals::training(&interrupter, "");
+    let chosen = devices::choose(&args.device)?;
+    status(&format!("process {rank} of {of} on {}; the first process writes the run", chosen.name));
+    let device = chosen.open()?;
+    run.learn(device.device, &device.name, Arc::new(Quiet), interrupter).map(drop)
+}
+
+/// Prints warnings only.
+#[cfg(feature = "remote")]
+struct Quiet;
+
+#[cfg(feature = "remote")]
+impl Reporter for Quiet {
+    fn warning(&self, text: &str) {
+        warn(text);
     }
 }
 

@@ -1,0 +1,62 @@
+//! `ae gather`: averages the gradients of a training in several processes.
+
+use std::{net::TcpListener, path::PathBuf, time::Duration};
+
+use ae_model::Registry;
+use clap::{Args, ValueHint};
+
+use crate::{
+    Error, Result,
+    cli::{
+        entry::{Entry, Group},
+        output::{print, status},
+        peers::token,
+    },
+    remote::{Gathering, TOKEN, gather},
+};
+
+/// Which processes to serve.
+#[derive(Debug, Clone, Args)]
+pub struct GatherArgs {
+    /// Address to listen on; only this machine can reach 127.0.0.1, and port 0 is any free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7100")]
+    pub listen: String,
+    /// Number of processes of the training.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub of: u16,
+    /// Seconds that the processes wait for each other in a step, at least 1; longer than a validation takes.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..))]
+    pub patience: u64,
+    /// File with the token that processes must have; by default that of the environment variable AE_TOKEN.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub token_file: Option<PathBuf>,
+}
+
+/// The command.
+pub fn entry() -> Entry {
+    let examples = &[
+        ("ae gather --of 2", "for two processes on this machine"),
+        ("AE_TOKEN=... ae gather --listen 0.0.0.0:7100 --of 4", "for four machines of a network that is trusted"),
+    ];
+    Entry::new(Group::Train, "gather", "Average the gradients of a training in several processes", examples, run)
+}
+
+/// Serves one training.
+fn run(args: &GatherArgs, _registry: &Registry) -> Result<()> {
+    let token = token(args.token_file.as_deref())?;
+    let cannot = |error: std::io::Error| Error::Failed(format!("cannot listen on {}: {error}", args.listen));
+    let listener = TcpListener::bind(&args.listen).map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    if token.is_none() && !address.ip().is_loopback() {
+        return Err(Error::Usage(format!(
+            "others can reach {address}, so it needs a token: set the environment variable {TOKEN}, or \
+             `--token-file FILE`"
+        )));
+    }
+    print(&format!("listening on {address}\n"))?;
+    let of = args.of;
+    status(&format!("each process: `ae train ... --join {address} --rank R --of {of}`, with R from 0 to {}", of - 1));
+    gather(Gathering { listener, of: of.into(), patience: Duration::from_secs(args.patience), token })?;
+    status("all processes have finished");
+    Ok(())
+}

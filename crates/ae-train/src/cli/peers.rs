@@ -1,0 +1,207 @@
+//! The arguments of a training in several processes, and its launcher on one machine.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use burn::train::Interrupter;
+use clap::{Args, ValueHint};
+
+use crate::{
+    Error, Result,
+    cli::{
+        output::{note, status},
+        signals,
+    },
+    peers::Peers,
+    remote::{self, Client, TOKEN},
+};
+
+/// How a training is divided among processes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PeerArgs {
+    /// Train in this many processes on this machine, each with its part of every batch.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(conflicts_with_all = ["join", "rank", "of"])]
+    pub processes: Option<u16>,
+    /// Train with the other processes that `ae gather` serves at this address.
+    #[arg(long, value_name = "HOST:PORT", requires_all = ["rank", "of"])]
+    pub join: Option<String>,
+    /// The number of this process, from 0; the first one writes the run, the others write nothing.
+    #[arg(long, value_name = "R", requires = "join")]
+    pub rank: Option<u16>,
+    /// Number of processes.
+    #[arg(long, value_name = "N", requires = "join", value_parser = clap::value_parser!(u16).range(1..))]
+    pub of: Option<u16>,
+    /// File with the token of `ae gather`; by default that of the environment variable AE_TOKEN.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub token_file: Option<PathBuf>,
+}
+
+impl PeerArgs {
+    /// Whether this process is not the first one, which writes the run.
+    pub fn is_helper(&self) -> bool {
+        self.rank.is_some_and(|rank| rank > 0)
+    }
+
+    /// The connection to the other processes, if there are any.
+    pub fn connect(&self, interrupter: &Interrupter) -> Result<Option<Peers>> {
+        let (Some(address), Some(rank), Some(of)) = (&self.join, self.rank, self.of) else { return Ok(None) };
+        if rank >= of {
+            return Err(Error::Usage(format!(
+                "`--rank {rank}` of {of} processes: the ranks are 0 to {}",
+                of.saturating_sub(1)
+            )));
+        }
+        let token = token(self.token_file.as_deref())?;
+        let client = Client::connect(address, token.as_deref(), interrupter.clone())?;
+        Ok(Some(Peers { rank: rank.into(), of: of.into(), connection: Arc::new(client) }))
+    }
+}
+
+/// The token of a file, or else of the environment.
+pub fn token(file: Option<&Path>) -> Result<Option<String>> {
+    let Some(file) = file else { return remote::token() };
+    let text = fs::read_to_string(file).map_err(|error| Error::at("read", file, error))?;
+    let token = text.trim().to_string();
+    match token.is_empty() {
+        true => Err(Error::Usage(format!("{}: the file of the token is empty", file.display()))),
+        false => Ok(Some(token)),
+    }
+}
+
+/// How long the first process may go on when another one has failed.
+const GRACE: Duration = Duration::from_secs(15);
+/// How often it is looked whether the processes have ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Processes that end with this one.
+struct Children(Vec<Child>);
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Trains in `processes` processes, with the arguments that this program was called with, and returns the exit status
+/// of the first one.
+pub fn launch(processes: u16) -> Result<i32> {
+    let failed = |error: std::io::Error| Error::Failed(format!("cannot start the processes: {error}"));
+    let program = env::current_exe().map_err(failed)?;
+    let threads = (thread::available_parallelism().map_or(1, usize::from) / usize::from(processes)).max(1);
+    // Nobody else of this machine knows it.
+    let token = format!("{:016x}{:016x}", seed(), seed());
+    let command = || {
+        let mut command = Command::new(&program);
+        command.env(TOKEN, &token).stdin(Stdio::null());
+        command
+    };
+    let mut gather = command()
+        .args(["gather", "--listen", "127.0.0.1:0", "--of", &processes.to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?;
+    let mut line = String::new();
+    let said = gather.stdout.take().map(BufReader::new).map(|mut said| said.read_line(&mut line).map(|_| said));
+    let mut children = Children(vec![gather]);
+    let _said = said.transpose().map_err(failed)?;
+    let address = line.trim().strip_prefix("listening on ").unwrap_or_default().to_string();
+    if address.is_empty() {
+        return Err(Error::Failed("`ae gather` did not start".to_string()));
+    }
+    status(&format!("{processes} processes with {threads} of the threads each, over {address}"));
+
+    let arguments = arguments(env::args_os().skip(1));
+    let of = |rank: u16| {
+        let mut command = command();
+        let (rank, of) = (rank.to_string(), processes.to_string());
+        command.args(&arguments).args(["--join", &address, "--rank", &rank, "--of", &of]);
+        // What a person has set is not changed.
+        if env::var_os("RAYON_NUM_THREADS").is_none() {
+            command.env("RAYON_NUM_THREADS", threads.to_string());
+        }
+        command
+    };
+    for rank in 1..processes {
+        let child = of(rank).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut child = child.map_err(failed)?;
+        // Only what went wrong is worth saying: the first process says everything else.
+        let said = child.stderr.take();
+        thread::spawn(move || {
+            let mut text = String::new();
+            let _ = said.map(|mut said| said.read_to_string(&mut text));
+            text.lines()
+                .filter(|line| line.starts_with("error:"))
+                .for_each(|line| note(&format!("rank {rank}: {line}")));
+        });
+        children.0.push(child);
+    }
+    let mut first = of(0).spawn().map_err(failed)?;
+    // Ctrl-C reaches all of them; this one waits until the first has saved what it can.
+    signals::training(&Interrupter::new(), "");
+    let mut lost: Option<Instant> = None;
+    loop {
+        if let Some(ended) = first.try_wait().map_err(failed)? {
+            return Ok(ended.code().unwrap_or(1));
+        }
+        // Before all have joined, the first process waits for one that could not even start.
+        let failing = children
+            .0
+            .iter_mut()
+            .any(|child| child.try_wait().is_ok_and(|ended| ended.is_some_and(|status| !status.success())));
+        if failing && lost.get_or_insert_with(Instant::now).elapsed() > GRACE {
+            children.0.push(first);
+            return Err(Error::Failed("another process of the training ended".to_string()));
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Random bits of the system.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+/// The arguments without `--processes`.
+fn arguments(all: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let (mut kept, mut skips) = (Vec::new(), false);
+    for argument in all {
+        let text = argument.to_string_lossy();
+        if std::mem::take(&mut skips) || text.starts_with("--processes=") {
+            continue;
+        }
+        if text == "--processes" {
+            skips = true;
+            continue;
+        }
+        kept.push(argument);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processes_get_the_same_arguments_but_for_their_number() {
+        let of = |all: &[&str]| arguments(all.iter().map(OsString::from));
+        for given in [&["train", "--processes", "2", "-e", "3"][..], &["train", "--processes=2", "-e", "3"]] {
+            assert_eq!(of(given), ["train", "-e", "3"]);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A process's connection to the others.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use ae_data::caught::caught;
+use ae_model::train::Exchange;
+use burn::{
+    backend::{
+        BackendTensor, DispatchAutodiffContext, DispatchDevice, DispatchTensor, DispatchTensorKind, TensorMetadata,
+        ir::{CustomOpIr, ScalarIr, TensorIr},
+    },
+    remote::{ConnectError, CustomOpClient, RemoteHost},
+    tensor::{Device, Shape, Tensor, TensorData},
+    train::Interrupter,
+};
+
+use super::{JOIN, LEAVE, MEAN, MESSAGE, message, text_of};
+use crate::{
+    Error, Result,
+    peers::{Connection, Greeting},
+};
+
+/// A connection to `ae gather`.
+pub struct Client {
+    address: String,
+    /// The server, as a device of Burn.
+    device: Device,
+    interrupter: Interrupter,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    has_joined: bool,
+    failure: Option<String>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Connects to `ae gather` at this address, such as `127.0.0.1:7100`. `interrupter` stops the training if another
+    /// process is lost.
+    ///
+    /// # Errors
+    /// Nobody listens there, or with another token.
+    pub fn connect(address: &str, token: Option<&str>, interrupter: Interrupter) -> Result<Self> {
+        let mut host = RemoteHost::websocket(&format!("ws://{address}"));
+        if let Some(token) = token {
+            host = host.with_credential(token);
+        }
+        let device = Device::remote_options(&host).init().map_err(|error| {
+            Error::Failed(match error {
+                ConnectError::Unauthorized => format!(
+                    "{address} refused this process: set the environment variable {} to the token of `ae gather`",
+                    super::TOKEN
+                ),
+                ConnectError::Unreachable { .. } => {
+                    format!("nobody listens at {address}: start `ae gather` there, or correct `--join`")
+                }
+                ConnectError::IncompatibleProtocol { .. } | ConnectError::Handshake { .. } => {
+                    format!("{address} is no `ae gather` of this version: {error}")
+                }
+                error => format!("cannot connect to {address}: {error}"),
+            })
+        })?;
+        Ok(Self { address: address.to_string(), device, interrupter, state: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs an operation on the server: `input` goes in, and outputs of these lengths come out.
+    ///
+    /// # Errors
+    /// The connection is lost; a sentence.
+    fn call(
+        &self,
+        id: &'static str,
+        input: Vec<f32>,
+        scalars: &[usize],
+        outputs: &[usize],
+    ) -> std::result::Result<Vec<Vec<f32>>, String> {
+        // What is lost makes Burn panic in some places, and return an error in others.
+        let read = || {
+            let length = input.len();
+            let input = Tensor::<1>::from_data(TensorData::new(input, [length]), &self.device);
+            let DispatchTensorKind::Remote(BackendTensor::Float(input)) = input.into_dispatch().kind else {
+                return None;
+            };
+            let DispatchDevice::Remote(remote) = self.device.as_dispatch() else { return None };
+            let client = CustomOpClient::new(remote);
+            let dtype = input.dtype();
+            let new = |length: &usize| TensorIr::uninit(client.create_empty_handle(), Shape::from([*length]), dtype);
+            let outputs: Vec<TensorIr> = outputs.iter().map(new).collect();
+            let scalars = scalars.iter().map(|scalar| ScalarIr::Int(*scalar as i64)).collect();
+            let results = client.register(CustomOpIr::with_scalars(id, &[input.into_ir()], &outputs, scalars));
+            let values = results.into_iter().map(|result| {
+                let kind = DispatchTensorKind::Remote(BackendTensor::Float(result));
+                let autodiff = DispatchAutodiffContext::Disabled;
+                let data = Tensor::<1>::from_dispatch(DispatchTensor { kind, autodiff }).try_into_data().ok()?;
+                data.try_into_vec::<f32>().ok()
+            });
+            values.collect::<Option<Vec<Vec<f32>>>>()
+        };
+        caught(read).flatten().ok_or_else(|| format!("the connection to {} was lost", self.address))
+    }
+}
+
+impl Exchange for Client {
+    fn mean(&self, step: usize, rows: usize, values: Vec<f32>) -> Option<(Vec<f32>, usize)> {
+        if self.lock().failure.is_some() {
+            return None;
+        }
+        let length = values.len();
+        let failed = match self.call(MEAN, values, &[step, rows], &[length, 2, MESSAGE]) {
+            Ok(mut results) => {
+                let (reason, rows) = (text_of(&results[2]), (results[1][0] as usize) << 20 | results[1][1] as usize);
+                if reason.is_empty() {
+                    return Some((results.swap_remove(0), rows));
+                }
+                reason
+            }
+            Err(reason) => reason,
+        };
+        self.interrupter.stop(Some(&failed));
+        self.lock().failure = Some(failed);
+        None
+    }
+}
+
+impl Connection for Client {
+    fn meet(&self, greeting: &Greeting) -> Result<()> {
+        let said = serde_json::to_string(greeting).expect("a greeting is JSON");
+        let reason = match self.call(JOIN, said.bytes().map(f32::from).collect(), &[], &[MESSAGE]) {
+            Ok(results) => text_of(&results[0]),
+            Err(reason) => reason,
+        };
+        match reason.is_empty() {
+            true => self.lock().has_joined = true,
+            false => return Err(Error::Usage(reason)),
+        }
+        Ok(())
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.lock().failure.clone()
+    }
+
+    fn leave(&self) {
+        if std::mem::take(&mut self.lock().has_joined) {
+            // If this fails, the others learn it from the connection.
+            let _ = self.call(LEAVE, message(""), &[], &[MESSAGE]);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The server that averages.
+
+use std::{
+    cell::RefCell,
+    net::TcpListener,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use burn::{
+    backend::{Flex, ir::HandleContainer},
+    server::{CustomOpIr, RemoteServer, TokenAuthorizer, WebSocketTransport},
+    tensor::{Device, TensorData},
+};
+
+use super::{JOIN, LEAVE, MEAN, message, reduce::Reducer, text_of};
+use crate::{Error, Result, peers::Greeting};
+
+/// How long answers may take to be sent after the last process has left.
+const FLUSH: Duration = Duration::from_millis(200);
+/// How often it is looked whether all have left.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What to serve.
+#[derive(Debug)]
+pub struct Gathering {
+    /// Where processes connect.
+    pub listener: TcpListener,
+    /// How many there are.
+    pub of: usize,
+    /// How long they wait for each other in a step.
+    pub patience: Duration,
+    /// What they must know to connect; nothing if `None`.
+    pub token: Option<String>,
+}
+
+/// A process's place. Each connection has a thread of its own, which ends with it.
+struct Seat {
+    reducer: Arc<Reducer>,
+    rank: usize,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.reducer.lost(self.rank);
+    }
+}
+
+thread_local! {
+    static SEAT: RefCell<Option<Seat>> = const { RefCell::new(None) };
+}
+
+/// Serves the processes of one training, until all have left.
+///
+/// # Errors
+/// The training ended before its end, or an address that cannot be served.
+pub fn gather(gathering: Gathering) -> Result<()> {
+    let reducer = Arc::new(Reducer::new(gathering.of, gathering.patience));
+    let mut server = RemoteServer::new([Device::flex()]);
+    if let Some(token) = gathering.token {
+        let authorizer = TokenAuthorizer::new(token).map_err(|error| Error::Usage(format!("the token: {error}")))?;
+        server = server.with_authorizer(authorizer);
+    }
+    let [joining, averaging] = [reducer.clone(), reducer.clone()];
+    let server = server
+        .with_custom_op::<Flex, _>(JOIN, move |handles, ir, _| {
+            let said = text_of(&read(handles, ir, 0));
+            let joined = serde_json::from_str::<Greeting>(&said)
+                .map_err(|_| "this is another version of `ae`: all processes need the same".to_string())
+                .and_then(|greeting| {
+                    let rank = greeting.rank;
+                    // It is in its place before it waits, so that it is missed if it goes.
+                    joining.join(greeting, || {
+                        SEAT.set(Some(Seat { reducer: joining.clone(), rank }));
+                    })
+                });
+            write(handles, ir, 0, message(&joined.err().unwrap_or_default()));
+        })
+        .with_custom_op::<Flex, _>(MEAN, move |handles, ir, _| {
+            let values = read(handles, ir, 0);
+            let length = values.len();
+            let number = |at: usize| ir.scalars.get(at).map_or(0, |scalar| scalar.elem::<i64>()).max(0) as usize;
+            let mean = match SEAT.with_borrow(|seat| seat.as_ref().map(|seat| seat.rank)) {
+                Some(rank) => averaging.mean(rank, number(0), number(1), values),
+                None => Err("this process has not joined".to_string()),
+            };
+            let (values, rows, reason) = match mean {
+                Ok(mean) => (mean.0.clone(), mean.1, String::new()),
+                Err(reason) => (vec![0.0; length], 0, reason),
+            };
+            write(handles, ir, 0, values);
+            // Two numbers that are exact: a batch may have more rows than a f32 can count.
+            write(handles, ir, 1, vec![(rows >> 20) as f32, (rows & 0xf_ffff) as f32]);
+            write(handles, ir, 2, message(&reason));
+        })
+        .with_custom_op::<Flex, _>(LEAVE, move |handles, ir, _| {
+            SEAT.with_borrow(|seat| seat.iter().for_each(|seat| seat.reducer.leave(seat.rank)));
+            write(handles, ir, 0, message(""));
+        });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Error::Failed(format!("cannot serve: {error}")))?;
+    let serving = runtime.spawn(server.serve_async(WebSocketTransport::from_listener(gathering.listener)));
+    while !reducer.is_over() {
+        if serving.is_finished() {
+            let ended = runtime.block_on(serving);
+            let reason = ended.map_or_else(|error| error.to_string(), |served| format!("{:?}", served.err()));
+            return Err(Error::Failed(format!("cannot serve: {reason}")));
+        }
+        thread::sleep(LOOK);
+    }
+    let until = Instant::now() + FLUSH;
+    while Instant::now() < until {
+        thread::sleep(LOOK);
+    }
+    runtime.shutdown_background();
+    match reducer.reason() {
+        Some(reason) => Err(Error::Failed(format!("the training stopped: {reason}"))),
+        None => Ok(()),
+    }
+}
+
+type Handles = HandleContainer<<Flex as burn::backend::ir::BackendIr>::Handle>;
+
+/// The values of an operation's input.
+fn read(handles: &mut Handles, ir: &CustomOpIr, at: usize) -> Vec<f32> {
+    let Some(input) = ir.inputs.get(at) else { return Vec::new() };
+    let data = handles.get_float_tensor::<Flex>(input).into_data();
+    // Processes send f32.
+    data.try_into_vec::<f32>().unwrap_or_default()
+}
+
+/// Sets an operation's output.
+fn write(handles: &mut Handles, ir: &CustomOpIr, at: usize, values: Vec<f32>) {
+    if let Some(output) = ir.outputs.get(at) {
+        let length = values.len();
+        let tensor = burn::backend::flex::FlexTensor::from_data(TensorData::new(values, [length]));
+        handles.register_float_tensor::<Flex>(&output.id, tensor);
+    }
+}
