@@ -174,6 +174,52 @@ fn what_depends_on_the_batch_is_said_and_stays_the_same_in_all_processes() {
     assert!(refused.status.code() == Some(2) && said(&refused).contains("model.resample.every"), "{}", said(&refused));
 }
 
+/// A process for each device, and a device of another process, which computes with Burn's operations.
+#[test]
+fn devices_of_others_and_several_devices_train() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    let mut worker = ae(here).args(["worker", "--listen", "127.0.0.1:0", "--device", "flex"]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(worker.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let remote = format!("ws://{}", line.trim().strip_prefix("listening on ").expect("an address"));
+    let train = |out: &str, more: &[&str]| {
+        let settings = ["train", "-e", "1", "-s", "training.batch_size=100", "--seed", "3", "--out", out];
+        ae_ok(here, &[&settings[..], more].concat())
+    };
+    train("local", &[]);
+    train("remote", &["--device", &remote]);
+    let two = train("two", &["--devices", "flex,flex"]);
+    assert!(two.contains("2 processes") && !two.contains("weights that differ"), "{two}");
+    let mixed = train("mixed", &["--devices", &format!("flex,{remote}")]);
+    assert!(mixed.contains("weights that differ by up to"), "Burn's operations round differently: {mixed}");
+    for run in ["remote", "two", "mixed"] {
+        let [almost_all, all] = differences(&here.join("local"), &here.join(run));
+        assert!(almost_all < 1e-5 && all < 1e-3, "{run}: {almost_all} and {all}");
+    }
+    let refused = |device: &str, expected: &str| {
+        let output = ended(ae(here).args(["train", "--out", "refused", "--device", device]).spawn().unwrap());
+        assert!(output.status.code() == Some(1) && said(&output).contains(expected), "{}", said(&output));
+        assert!(!here.join("refused").exists());
+    };
+    refused(&format!("{remote}#3"), "serves 1 device");
+
+    // The worker is killed while it trains: an error, and no hang.
+    let args = ["train", "-e", "200", "--out", "lost", "--device", &remote];
+    let training = ae(here).args(args).spawn().unwrap();
+    let began = Instant::now();
+    while !here.join("lost/checkpoint/epoch-1.json").exists() {
+        assert!(began.elapsed() < LIMIT, "no epoch was saved");
+        thread::sleep(Duration::from_millis(5));
+    }
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    let lost = Instant::now();
+    let output = ended(training);
+    assert!(!output.status.success() && lost.elapsed() < Duration::from_secs(40), "{}", said(&output));
+    assert!(said(&output).lines().last().unwrap_or_default().starts_with("error: "), "{}", said(&output));
+}
+
 /// A process is killed: the others stop within seconds, and the run goes on from what was saved, with fewer processes,
 /// to the weights of a training that was never interrupted.
 #[cfg(unix)]

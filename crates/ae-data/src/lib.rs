@@ -44,8 +44,8 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub mod ahead;
-mod array;
+mod ahead;
+pub mod array;
 pub mod batch;
 pub mod caught;
 mod cell;

@@ -157,7 +157,12 @@ impl Fit<'_> {
             Some(error) => Err(Error::Failed(match &**error {
                 // This error names its path.
                 TrainingError::Checkpoint(CheckpointerError::IOError(error)) => format!("training stopped: {error}"),
-                error => format!("training stopped: {error}"),
+                // Some errors of Burn have several lines.
+                error => {
+                    let error = error.to_string();
+                    let lines: Vec<&str> = error.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+                    format!("training stopped: {}", lines.join(" "))
+                }
             })),
             None => Ok(result),
         }

@@ -24,6 +24,9 @@ const TESTING: Duration = Duration::from_secs(30);
 
 /// The device called `name`, tested; a note about the choice goes to standard error.
 pub fn choose(name: &str) -> Result<Found> {
+    if let Some(remote) = Found::remote(name) {
+        return Ok(remote);
+    }
     let for_cpu = device::found_cpu();
     let found = if for_cpu.iter().any(|found| found.name == name) { for_cpu } else { found() };
     let choice = device::choose(&found, name, test)?;

@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{BufRead, BufReader, Read},
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -32,6 +33,11 @@ pub struct PeerArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     #[arg(conflicts_with_all = ["join", "rank", "of"])]
     pub processes: Option<u16>,
+    /// Train in a process for each of these devices, separated by commas: names of `ae devices`, or ws://HOST:PORT of
+    /// an `ae worker`.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(conflicts_with_all = ["join", "rank", "of", "processes", "device"])]
+    pub devices: Vec<String>,
     /// Train with the other processes that `ae gather` serves at this address.
     #[arg(long, value_name = "HOST:PORT", requires_all = ["rank", "of"])]
     pub join: Option<String>,
@@ -42,11 +48,19 @@ pub struct PeerArgs {
     #[arg(long, value_name = "N", requires = "join", value_parser = clap::value_parser!(u16).range(1..))]
     pub of: Option<u16>,
     /// File with the token of `ae gather`; by default that of the environment variable AE_TOKEN.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "join")]
     pub token_file: Option<PathBuf>,
 }
 
 impl PeerArgs {
+    /// In how many processes to train, if this one only starts them.
+    pub fn launches(&self) -> Option<u16> {
+        match self.devices.len() {
+            0 => self.processes,
+            count => u16::try_from(count).ok(),
+        }
+    }
+
     /// Whether this process is not the first one, which writes the run.
     pub fn is_helper(&self) -> bool {
         self.rank.is_some_and(|rank| rank > 0)
@@ -83,6 +97,21 @@ const GRACE: Duration = Duration::from_secs(15);
 /// How often it is looked whether the processes have ended.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// A socket on this address, where it is, and the token; only this machine may be without one.
+pub fn listen(address: &str, token_file: Option<&Path>) -> Result<(TcpListener, SocketAddr, Option<String>)> {
+    let token = token(token_file)?;
+    let cannot = |error: std::io::Error| Error::Failed(format!("cannot listen on {address}: {error}"));
+    let listener = TcpListener::bind(address).map_err(cannot)?;
+    let found = listener.local_addr().map_err(cannot)?;
+    if token.is_none() && !found.ip().is_loopback() {
+        return Err(Error::Usage(format!(
+            "others can reach {found}, so it needs a token: set the environment variable {TOKEN}, or \
+             `--token-file FILE`"
+        )));
+    }
+    Ok((listener, found, token))
+}
+
 /// Processes that end with this one.
 struct Children(Vec<Child>);
 
@@ -95,14 +124,14 @@ impl Drop for Children {
     }
 }
 
-/// Trains in `processes` processes, with the arguments that this program was called with, and returns the exit status
-/// of the first one.
-pub fn launch(processes: u16) -> Result<i32> {
+/// Trains in `processes` processes, each on its device if there are `devices`, with the arguments that this program was
+/// called with. Returns the exit status of the first one.
+pub fn launch(processes: u16, devices: &[String]) -> Result<i32> {
     let failed = |error: std::io::Error| Error::Failed(format!("cannot start the processes: {error}"));
     let program = env::current_exe().map_err(failed)?;
     let threads = (thread::available_parallelism().map_or(1, usize::from) / usize::from(processes)).max(1);
-    // Nobody else of this machine knows it.
-    let token = format!("{:016x}{:016x}", seed(), seed());
+    // That of a person is also for the workers; nobody else of this machine knows the other one.
+    let token = remote::token()?.unwrap_or_else(|| format!("{:016x}{:016x}", seed(), seed()));
     let command = || {
         let mut command = Command::new(&program);
         command.env(TOKEN, &token).stdin(Stdio::null());
@@ -127,8 +156,11 @@ pub fn launch(processes: u16) -> Result<i32> {
     let arguments = arguments(env::args_os().skip(1));
     let of = |rank: u16| {
         let mut command = command();
-        let (rank, of) = (rank.to_string(), processes.to_string());
+        let (place, rank, of) = (usize::from(rank), rank.to_string(), processes.to_string());
         command.args(&arguments).args(["--join", &address, "--rank", &rank, "--of", &of]);
+        if let Some(device) = devices.get(place) {
+            command.args(["--device", device]);
+        }
         // What a person has set is not changed.
         if env::var_os("RAYON_NUM_THREADS").is_none() {
             command.env("RAYON_NUM_THREADS", threads.to_string());
@@ -176,15 +208,15 @@ fn seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
 }
 
-/// The arguments without `--processes`.
+/// The arguments without those that start processes.
 fn arguments(all: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let (mut kept, mut skips) = (Vec::new(), false);
     for argument in all {
         let text = argument.to_string_lossy();
-        if std::mem::take(&mut skips) || text.starts_with("--processes=") {
+        if std::mem::take(&mut skips) || text.starts_with("--processes=") || text.starts_with("--devices=") {
             continue;
         }
-        if text == "--processes" {
+        if text == "--processes" || text == "--devices" {
             skips = true;
             continue;
         }
@@ -200,7 +232,12 @@ mod tests {
     #[test]
     fn the_processes_get_the_same_arguments_but_for_their_number() {
         let of = |all: &[&str]| arguments(all.iter().map(OsString::from));
-        for given in [&["train", "--processes", "2", "-e", "3"][..], &["train", "--processes=2", "-e", "3"]] {
+        let given: [&[&str]; 3] = [
+            &["train", "--processes", "2", "-e", "3"],
+            &["train", "--processes=2", "-e", "3"],
+            &["train", "-e", "3", "--devices", "flex,flex"],
+        ];
+        for given in given {
             assert_eq!(of(given), ["train", "-e", "3"]);
         }
     }

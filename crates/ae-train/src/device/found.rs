@@ -39,6 +39,8 @@ pub(super) enum Place {
     Index(usize),
     /// An adapter of a kind, by its index among those of the same interface.
     Adapter { kind: String, index: usize },
+    /// A device of another machine: its address, and its index among those that are served there.
+    Remote { address: String, index: usize },
 }
 
 /// An event while [`find`](super::find()) looks for devices.
@@ -77,9 +79,33 @@ impl Found {
         }
     }
 
+    /// A device that `ae worker` serves: `ws://HOST:PORT`, or `ws://HOST:PORT#INDEX`. `None` if the name is none.
+    pub fn remote(name: &str) -> Option<Self> {
+        let (address, index) = match name.split_once('#') {
+            Some((address, index)) => (address, index.parse().ok()?),
+            None => (name, 0),
+        };
+        let place = Place::Remote { address: address.to_string(), index };
+        name.starts_with("ws://").then(|| Self {
+            name: name.to_string(),
+            title: address.to_string(),
+            api: "remote".to_string(),
+            driver: String::new(),
+            memory: None,
+            software: false,
+            problem: None,
+            place,
+        })
+    }
+
+    /// Whether it is on another machine.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.place, Place::Remote { .. })
+    }
+
     /// Whether it needs a GPU's driver.
     pub fn is_gpu(&self) -> bool {
-        self.place != Place::Cpu
+        !matches!(self.place, Place::Cpu | Place::Remote { .. })
     }
 
     /// Name of its backend.
@@ -133,6 +159,9 @@ impl Found {
     }
 
     fn device(&self) -> Result<Device> {
+        if cfg!(not(feature = "remote")) && self.is_remote() {
+            return Err(Error::Usage(format!("`--device {}` needs a program with the feature `remote`", self.name)));
+        }
         match (&self.place, self.backend()) {
             #[cfg(feature = "flex")]
             (Place::Cpu, "flex") => Ok(Device::flex()),
@@ -152,6 +181,8 @@ impl Found {
                     Error::Failed(format!("`--device {}`, {}, cannot be opened: {reason}", self.name, self.describe()))
                 })
             }
+            #[cfg(feature = "remote")]
+            (Place::Remote { address, index }, _) => crate::remote::device(address, *index),
             _ => Err(Error::Failed(format!("this program was built without the backend of `--device {}`", self.name))),
         }
     }

@@ -187,7 +187,7 @@ impl Estimate {
     /// The estimate in one line. On a GPU the memory is that of the device, which is unknown.
     pub fn describe(&self, is_gpu: bool) -> String {
         let memory = match is_gpu {
-            true => "memory of the GPU unknown".to_string(),
+            true => "memory of the device unknown".to_string(),
             false => format!(
                 "about {} of memory (weights {}, gradients {}, moments {}, a batch {}, rows {}; measuring {})",
                 shown(self.memory()),

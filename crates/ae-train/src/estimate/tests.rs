@@ -105,7 +105,7 @@ fn the_description_names_memory_and_disk_but_for_a_gpu_only_disk() {
     );
     assert!(line.contains("a checkpoint 98 MB") && !line.contains('\n'), "{line}");
     let line = estimate.describe(true);
-    assert!(line.contains("memory of the GPU unknown") && line.contains("a checkpoint 98 MB"), "{line}");
+    assert!(line.contains("memory of the device unknown") && line.contains("a checkpoint 98 MB"), "{line}");
     assert_eq!([9, 9 * MB + 960_000, 999 * MB, 1234 * MB].map(shown), ["9 B", "10 MB", "999 MB", "1.2 GB"]);
 }
 

@@ -12,12 +12,12 @@ use burn::{
         BackendTensor, DispatchAutodiffContext, DispatchDevice, DispatchTensor, DispatchTensorKind, TensorMetadata,
         ir::{CustomOpIr, ScalarIr, TensorIr},
     },
-    remote::{ConnectError, CustomOpClient, RemoteHost},
+    remote::{CustomOpClient, RemoteHost},
     tensor::{Device, Shape, Tensor, TensorData},
     train::Interrupter,
 };
 
-use super::{JOIN, LEAVE, MEAN, MESSAGE, message, text_of};
+use super::{JOIN, LEAVE, MEAN, MESSAGE, message, text_of, worker::refusal};
 use crate::{
     Error, Result,
     peers::{Connection, Greeting},
@@ -55,21 +55,8 @@ impl Client {
         if let Some(token) = token {
             host = host.with_credential(token);
         }
-        let device = Device::remote_options(&host).init().map_err(|error| {
-            Error::Failed(match error {
-                ConnectError::Unauthorized => format!(
-                    "{address} refused this process: set the environment variable {} to the token of `ae gather`",
-                    super::TOKEN
-                ),
-                ConnectError::Unreachable { .. } => {
-                    format!("nobody listens at {address}: start `ae gather` there, or correct `--join`")
-                }
-                ConnectError::IncompatibleProtocol { .. } | ConnectError::Handshake { .. } => {
-                    format!("{address} is no `ae gather` of this version: {error}")
-                }
-                error => format!("cannot connect to {address}: {error}"),
-            })
-        })?;
+        let device = Device::remote_options(&host).init();
+        let device = device.map_err(|error| Error::Failed(refusal(address, "gather", &error)))?;
         Ok(Self { address: address.to_string(), device, interrupter, state: Mutex::default() })
     }
 

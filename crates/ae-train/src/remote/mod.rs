@@ -8,11 +8,13 @@ mod address;
 mod client;
 mod gather;
 mod reduce;
+mod worker;
 
 pub use self::{
     address::{TOKEN, token},
     client::Client,
     gather::{Gathering, gather},
+    worker::{Worker, device, work},
 };
 
 /// The operation with which a process joins: what it says goes in, and a [`message`] comes out.

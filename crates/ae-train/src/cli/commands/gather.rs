@@ -1,18 +1,18 @@
 //! `ae gather`: averages the gradients of a training in several processes.
 
-use std::{net::TcpListener, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use ae_model::Registry;
 use clap::{Args, ValueHint};
 
 use crate::{
-    Error, Result,
+    Result,
     cli::{
         entry::{Entry, Group},
         output::{print, status},
-        peers::token,
+        peers::listen,
     },
-    remote::{Gathering, TOKEN, gather},
+    remote::{Gathering, gather},
 };
 
 /// Which processes to serve.
@@ -43,16 +43,7 @@ pub fn entry() -> Entry {
 
 /// Serves one training.
 fn run(args: &GatherArgs, _registry: &Registry) -> Result<()> {
-    let token = token(args.token_file.as_deref())?;
-    let cannot = |error: std::io::Error| Error::Failed(format!("cannot listen on {}: {error}", args.listen));
-    let listener = TcpListener::bind(&args.listen).map_err(cannot)?;
-    let address = listener.local_addr().map_err(cannot)?;
-    if token.is_none() && !address.ip().is_loopback() {
-        return Err(Error::Usage(format!(
-            "others can reach {address}, so it needs a token: set the environment variable {TOKEN}, or \
-             `--token-file FILE`"
-        )));
-    }
+    let (listener, address, token) = listen(&args.listen, args.token_file.as_deref())?;
     print(&format!("listening on {address}\n"))?;
     let of = args.of;
     status(&format!("each process: `ae train ... --join {address} --rank R --of {of}`, with R from 0 to {}", of - 1));

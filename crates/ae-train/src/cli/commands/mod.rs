@@ -25,6 +25,8 @@ mod score;
 mod sweep;
 pub mod train;
 mod variants;
+#[cfg(feature = "remote")]
+mod worker;
 
 use std::path::Path;
 
@@ -51,6 +53,8 @@ pub fn all() -> Vec<Entry> {
         train::entry(),
         #[cfg(feature = "remote")]
         gather::entry(),
+        #[cfg(feature = "remote")]
+        worker::entry(),
         data::entry(),
         compare::entry(),
         sweep::entry(),

@@ -87,8 +87,8 @@ pub fn augment(command: clap::Command) -> clap::Command {
 /// Trains, and prints the result.
 pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     #[cfg(feature = "remote")]
-    if let Some(processes) = args.peers.processes {
-        return match launch(processes)? {
+    if let Some(processes) = args.peers.launches() {
+        return match launch(processes, &args.peers.devices)? {
             0 => Ok(()),
             // The first process has said why.
             status => std::process::exit(status),
