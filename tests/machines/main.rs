@@ -169,8 +169,9 @@ fn what_depends_on_the_batch_is_said_and_stays_the_same_in_all_processes() {
         let [first, again] = ["first", "again"].map(|run| weights(&here.join(format!("{variant}-{run}"))));
         assert!(first == again, "{variant}: other bits the second time");
     }
-    let args = ["train", "--variant", "linear", "-s", "model.resample.every=5", "--processes", "2"];
+    let args = ["train", "--variant", "linear", "-s", "model.resample.every=5", "--processes", "2", "--out", "no"];
     let refused = ended(ae(here).args(args).spawn().unwrap());
+    assert!(!here.join("no").exists(), "a run folder is left");
     assert!(refused.status.code() == Some(2) && said(&refused).contains("model.resample.every"), "{}", said(&refused));
 }
 
@@ -309,6 +310,19 @@ fn a_wrong_partner_is_refused_in_a_sentence() {
         assert!(output.status.success(), "{}", said(&output));
     }
     assert!(here.join("run/summary.json").exists() && !here.join("other").exists());
+
+    // One that is gone before all have joined leaves its place to another one.
+    let (server, address) = gather(here, 2, None);
+    let args = ["train", "-e", "1", "--out", "third"];
+    let mut gone = joined(here, &args, &address, 1, 2);
+    thread::sleep(Duration::from_millis(1500));
+    gone.kill().unwrap();
+    gone.wait().unwrap();
+    thread::sleep(Duration::from_millis(500));
+    for output in [1, 0].map(|rank| joined(here, &args, &address, rank, 2)).map(ended) {
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    assert!(ended(server).status.success());
 
     // Another configuration or other data ends the training for both: nobody can tell which one is right.
     for (more, expected) in [

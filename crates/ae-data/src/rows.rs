@@ -346,6 +346,13 @@ impl Rows {
         }
     }
 
+    /// How the rows lie in their file and how many blocks are shuffled together, on which the order of a
+    /// [`Loader`](crate::Loader) depends; empty for rows in memory.
+    pub fn layout(&self) -> Vec<usize> {
+        let Some(store) = self.store() else { return Vec::new() };
+        store.starts().iter().copied().chain([self.window(store)]).collect()
+    }
+
     /// A hash that identifies these rows: of their columns, their labels, all values in order, and their target. For
     /// rows that stay in their file, the values of 64 sections are hashed. The number type and the file format do not
     /// matter.

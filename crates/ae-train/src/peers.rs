@@ -3,14 +3,15 @@
 
 use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
-use ae_model::train::Exchange;
+use ae_model::{Model, train::Exchange};
 use burn::{
     module::{Module, ModuleVisitor, Param},
     tensor::Tensor,
 };
 use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_128;
 
-use crate::{Config, Error, Result};
+use crate::{Config, Error, Result, data::Data};
 
 /// What a process says when it joins: all must train the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub struct Greeting {
     pub config: BTreeMap<String, String>,
     /// The fingerprint of the data.
     pub data: String,
+    /// A hash of how the rows lie in their files, on which their order depends.
+    pub layout: String,
     /// Number of training steps that are done.
     pub steps: usize,
 }
@@ -47,8 +50,11 @@ pub trait Connection: Exchange {
 /// Settings that may differ from process to process.
 const OWN: [&str; 5] = ["data.source", "data.read.target", "data.read.max_memory", "data.read.stream", "checkpoint."];
 
-/// How far the weights of processes may be apart at the end, relative to the largest: rounding in other orders, over
-/// many steps.
+/// The number of the step in which the processes compare their weights.
+pub(crate) const END: usize = usize::MAX >> 1;
+
+/// How far the weights of processes may be apart at the end, relative to the largest of their tensor: rounding in other
+/// orders, over many steps.
 const ALIKE: f32 = 1e-3;
 
 /// This process among those of a training.
@@ -98,37 +104,43 @@ impl Peers {
     ///
     /// # Errors
     /// A process was lost, or has other weights.
-    pub(crate) fn compare<M: Module>(&self, model: &M, is_stopped: bool) -> Result<Option<String>> {
+    pub(crate) fn compare(&self, model: &Model, is_stopped: bool) -> Result<Option<String>> {
         if self.connection.failure().is_some() {
             return Err(self.lost());
         }
         if is_stopped {
             return Ok(None);
         }
-        let mut own = Values(Vec::new());
-        model.visit(&mut own);
-        let Values(own) = own;
+        let mut own = Values::default();
+        // When a unit was last active is a number of rows, and no weight.
+        model.clone().with_activity(None).visit(&mut own);
+        let Values { numbers: own, lengths } = own;
         // The mean of numbers that are equal is that number.
-        let (mean, _) = self.connection.mean(usize::MAX >> 1, 1, own.clone()).ok_or_else(|| self.lost())?;
-        let far = own.iter().zip(&mean).map(|(own, mean)| (own - mean).abs()).fold(0.0, f32::max);
-        let size = own.iter().map(|own| own.abs()).fold(0.0, f32::max);
-        // A loss that became infinite, which leaves nothing to compare, is reported elsewhere.
-        if far == 0.0 || own.iter().any(|own| own.is_nan()) {
-            return Ok(None);
+        let (mean, _) = self.connection.mean(END, 1, own.clone()).ok_or_else(|| self.lost())?;
+        // A loss that became infinite in all of them is reported elsewhere.
+        let is_far = |own: f32, mean: f32, limit: f32| (own - mean).abs() > limit || own.is_nan() != mean.is_nan();
+        let (mut far, mut at) = (0.0f32, 0);
+        for length in lengths {
+            let (own, mean) = (&own[at..at + length], &mean[at..at + length]);
+            let limit = ALIKE * own.iter().map(|own| own.abs()).fold(0.0, f32::max);
+            if let Some((own, mean)) = own.iter().zip(mean).find(|(own, mean)| is_far(**own, **mean, limit)) {
+                return Err(Error::PeersLost(format!(
+                    "the processes ended with different weights: one is {own} here, and {mean} on average"
+                )));
+            }
+            far = own.iter().zip(mean).map(|(own, mean)| (own - mean).abs()).fold(far, f32::max);
+            at += length;
         }
-        match far <= ALIKE * size {
-            true => Ok(Some(format!(
+        Ok((far > 0.0).then(|| {
+            format!(
                 "the processes ended with weights that differ by up to {far:.1e}, as on different processors or \
                  devices: the result is that of the first one"
-            ))),
-            false => Err(Error::PeersLost(format!(
-                "the processes ended with different weights: they differ by up to {far}, and the largest is {size}"
-            ))),
-        }
+            )
+        }))
     }
 
     /// What this process says to the others.
-    pub(crate) fn greeting(&self, config: &Config, data: &str, steps: usize) -> Greeting {
+    pub(crate) fn greeting(&self, config: &Config, data: &Data, steps: usize) -> Greeting {
         let mut config = config.by_path();
         // Each has its own copy of the data, at its own place, and its own disk. What is in the data is compared.
         config.retain(|path, _| !OWN.iter().any(|own| path.starts_with(own)));
@@ -137,18 +149,29 @@ impl Peers {
             rank: self.rank,
             of: self.of,
             config,
-            data: data.to_string(),
+            data: data.schema.fingerprint.clone(),
+            layout: {
+                let layout: Vec<u8> =
+                    data.split.train.rows().layout().iter().flat_map(|place| (*place as u64).to_le_bytes()).collect();
+                format!("{:032x}", XxHash3_128::oneshot(&layout))
+            },
             steps,
         }
     }
 }
 
-/// All weights and running statistics.
-struct Values(Vec<f32>);
+/// All weights and running statistics, and how many each tensor has.
+#[derive(Default)]
+struct Values {
+    numbers: Vec<f32>,
+    lengths: Vec<usize>,
+}
 
 impl ModuleVisitor for Values {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        self.0.extend(parameter.val().to_data().iter::<f32>());
+        let before = self.numbers.len();
+        self.numbers.extend(parameter.val().to_data().iter::<f32>());
+        self.lengths.push(self.numbers.len() - before);
     }
 }
 

@@ -198,7 +198,7 @@ impl Training<'_> {
         // The dashboard leaves the terminal when its renderer is dropped; nothing is printed before that.
         drop(result.renderer);
         if let Some(peers) = self.peers {
-            let different = peers.compare(&result.model, self.interrupter.should_stop())?;
+            let different = peers.compare(&result.model.model, self.interrupter.should_stop())?;
             different.iter().for_each(|warning| self.reporter.warning(warning));
         }
         let (units, times) = result.model.resampled();

@@ -114,7 +114,8 @@ pub(super) fn mean<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
     model.visit(&mut put);
     let model = model.map(&mut put);
     if let (Some(activity), Some(idle)) = (&model.activity, idle) {
-        let more = of_all.saturating_sub(rows) as f32;
+        // A part without rows has one that stands in for them, which was counted.
+        let more = of_all as f32 - rows.max(1) as f32;
         let of = |(idle, active): (&f32, &f32)| if *active > 0.0 { 0.0 } else { idle + more };
         activity.set(&idle.iter().zip(&active).map(of).collect::<Vec<_>>());
     }

@@ -47,6 +47,9 @@ pub struct PeerArgs {
     /// Number of processes.
     #[arg(long, value_name = "N", requires = "join", value_parser = clap::value_parser!(u16).range(1..))]
     pub of: Option<u16>,
+    /// Seconds that the processes of --processes or --devices wait for each other in a step. Default: 60.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "join", value_parser = clap::value_parser!(u64).range(1..))]
+    pub patience: Option<u64>,
     /// File with the token of `ae gather`; by default that of the environment variable AE_TOKEN.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "join")]
     pub token_file: Option<PathBuf>,
@@ -94,6 +97,8 @@ pub fn token(file: Option<&Path>) -> Result<Option<String>> {
 
 /// How long the first process may go on when another one has failed.
 const GRACE: Duration = Duration::from_secs(15);
+/// How long the first process may save after Ctrl-C.
+const SAVING: Duration = Duration::from_secs(4);
 /// How often it is looked whether the processes have ended.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -112,6 +117,14 @@ pub fn listen(address: &str, token_file: Option<&Path>) -> Result<(TcpListener, 
     Ok((listener, found, token))
 }
 
+/// What others write for this address.
+pub fn reached(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("HOST:{}", address.port()),
+        false => address.to_string(),
+    }
+}
+
 /// Processes that end with this one.
 struct Children(Vec<Child>);
 
@@ -126,7 +139,7 @@ impl Drop for Children {
 
 /// Trains in `processes` processes, each on its device if there are `devices`, with the arguments that this program was
 /// called with. Returns the exit status of the first one.
-pub fn launch(processes: u16, devices: &[String]) -> Result<i32> {
+pub fn launch(processes: u16, PeerArgs { devices, patience, .. }: &PeerArgs) -> Result<i32> {
     let failed = |error: std::io::Error| Error::Failed(format!("cannot start the processes: {error}"));
     let program = env::current_exe().map_err(failed)?;
     let threads = (thread::available_parallelism().map_or(1, usize::from) / usize::from(processes)).max(1);
@@ -137,8 +150,9 @@ pub fn launch(processes: u16, devices: &[String]) -> Result<i32> {
         command.env(TOKEN, &token).stdin(Stdio::null());
         command
     };
-    let mut gather = command()
-        .args(["gather", "--listen", "127.0.0.1:0", "--of", &processes.to_string()])
+    let patience = patience.unwrap_or(60).to_string();
+    let mut gather = apart(&mut command())
+        .args(["gather", "--listen", "127.0.0.1:0", "--of", &processes.to_string(), "--patience", &patience])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -168,7 +182,7 @@ pub fn launch(processes: u16, devices: &[String]) -> Result<i32> {
         command
     };
     for rank in 1..processes {
-        let child = of(rank).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let child = apart(&mut of(rank)).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut child = child.map_err(failed)?;
         // Only what went wrong is worth saying: the first process says everything else.
         let said = child.stderr.take();
@@ -182,24 +196,39 @@ pub fn launch(processes: u16, devices: &[String]) -> Result<i32> {
         children.0.push(child);
     }
     let mut first = of(0).spawn().map_err(failed)?;
-    // Ctrl-C reaches all of them; this one waits until the first has saved what it can.
-    signals::training(&Interrupter::new(), "");
+    // Ctrl-C reaches the first process, too; this one waits until that has saved what it can.
+    let interrupter = Interrupter::new();
+    signals::training(&interrupter, "");
+    let mut stopped: Option<Instant> = None;
     let mut lost: Option<Instant> = None;
     loop {
         if let Some(ended) = first.try_wait().map_err(failed)? {
             return Ok(ended.code().unwrap_or(1));
         }
-        // Before all have joined, the first process waits for one that could not even start.
+        if interrupter.should_stop() && stopped.get_or_insert_with(Instant::now).elapsed() > SAVING {
+            children.0.push(first);
+            return Err(Error::Interrupted("interrupted; all processes were ended".to_string()));
+        }
+        // Before all have joined, the first process waits for one that could not even start. Afterwards it learns from
+        // the server that another one is lost, which ends when all have left.
+        let is_serving = children.0[0].try_wait().is_ok_and(|ended| ended.is_none());
         let failing = children
             .0
             .iter_mut()
             .any(|child| child.try_wait().is_ok_and(|ended| ended.is_some_and(|status| !status.success())));
-        if failing && lost.get_or_insert_with(Instant::now).elapsed() > GRACE {
+        if is_serving && failing && lost.get_or_insert_with(Instant::now).elapsed() > GRACE {
             children.0.push(first);
             return Err(Error::Failed("another process of the training ended".to_string()));
         }
         thread::sleep(LOOK);
     }
+}
+
+/// The command in a process group of its own, which Ctrl-C in the terminal does not reach.
+fn apart(command: &mut Command) -> &mut Command {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    command
 }
 
 /// Random bits of the system.
@@ -213,11 +242,13 @@ fn arguments(all: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let (mut kept, mut skips) = (Vec::new(), false);
     for argument in all {
         let text = argument.to_string_lossy();
-        if std::mem::take(&mut skips) || text.starts_with("--processes=") || text.starts_with("--devices=") {
+        if std::mem::take(&mut skips) {
             continue;
         }
-        if text == "--processes" || text == "--devices" {
-            skips = true;
+        let begins =
+            |option: &str| text.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+        if let Some(option) = ["--processes", "--devices", "--patience"].into_iter().find(|option| begins(option)) {
+            skips = text == option;
             continue;
         }
         kept.push(argument);

@@ -3,6 +3,8 @@
 use std::{
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use ae_data::caught::caught;
@@ -17,11 +19,16 @@ use burn::{
     train::Interrupter,
 };
 
-use super::{JOIN, LEAVE, MEAN, MESSAGE, message, text_of, worker::refusal};
+use super::{JOIN, LEAVE, MEAN, MESSAGE, READY, message, text_of, worker::refusal};
 use crate::{
     Error, Result,
     peers::{Connection, Greeting},
 };
+
+/// How often it is asked whether all have joined.
+const LOOK: Duration = Duration::from_millis(100);
+/// Numbers that one message of Burn's protocol can have: 1 GiB, with room for what else is in it.
+const MOST: usize = 250_000_000;
 
 /// A connection to `ae gather`.
 pub struct Client {
@@ -107,7 +114,11 @@ impl Exchange for Client {
             return None;
         }
         let length = values.len();
-        let failed = match self.call(MEAN, values, &[step, rows], &[length, 2, MESSAGE]) {
+        let failed = match values.len() > MOST {
+            true => Err(format!("{length} numbers are exchanged, and one message can have {MOST}: use one process")),
+            false => self.call(MEAN, values, &[step, rows], &[length, 2, MESSAGE]),
+        };
+        let failed = match failed {
             Ok(mut results) => {
                 let (reason, rows) = (text_of(&results[2]), (results[1][0] as usize) << 20 | results[1][1] as usize);
                 if reason.is_empty() {
@@ -126,15 +137,24 @@ impl Exchange for Client {
 impl Connection for Client {
     fn meet(&self, greeting: &Greeting) -> Result<()> {
         let said = serde_json::to_string(greeting).expect("a greeting is JSON");
-        let reason = match self.call(JOIN, said.bytes().map(f32::from).collect(), &[], &[MESSAGE]) {
-            Ok(results) => text_of(&results[0]),
-            Err(reason) => reason,
+        let joined = self.call(JOIN, said.bytes().map(f32::from).collect(), &[], &[MESSAGE]).map_err(Error::Failed)?;
+        let refused = |message: &[f32]| match text_of(message) {
+            reason if reason.is_empty() => Ok(()),
+            reason => Err(Error::Usage(reason)),
         };
-        match reason.is_empty() {
-            true => self.lock().has_joined = true,
-            false => return Err(Error::Usage(reason)),
+        refused(&joined[0])?;
+        self.lock().has_joined = true;
+        loop {
+            let ready = self.call(READY, message(""), &[], &[1, MESSAGE]).map_err(Error::Failed)?;
+            refused(&ready[1])?;
+            if ready[0][0] > 0.0 {
+                return Ok(());
+            }
+            if self.interrupter.should_stop() {
+                return Err(Error::Interrupted("stopped before all processes had joined".to_string()));
+            }
+            thread::sleep(LOOK);
         }
-        Ok(())
     }
 
     fn failure(&self) -> Option<String> {

@@ -14,7 +14,7 @@ use burn::{
     tensor::{Device, TensorData},
 };
 
-use super::{JOIN, LEAVE, MEAN, message, reduce::Reducer, text_of};
+use super::{JOIN, LEAVE, MEAN, READY, message, reduce::Reducer, text_of};
 use crate::{Error, Result, peers::Greeting};
 
 /// How long answers may take to be sent after the last process has left.
@@ -62,7 +62,7 @@ pub fn gather(gathering: Gathering) -> Result<()> {
         let authorizer = TokenAuthorizer::new(token).map_err(|error| Error::Usage(format!("the token: {error}")))?;
         server = server.with_authorizer(authorizer);
     }
-    let [joining, averaging] = [reducer.clone(), reducer.clone()];
+    let [joining, waiting, averaging] = [reducer.clone(), reducer.clone(), reducer.clone()];
     let server = server
         .with_custom_op::<Flex, _>(JOIN, move |handles, ir, _| {
             let said = text_of(&read(handles, ir, 0));
@@ -70,12 +70,20 @@ pub fn gather(gathering: Gathering) -> Result<()> {
                 .map_err(|_| "this is another version of `ae`: all processes need the same".to_string())
                 .and_then(|greeting| {
                     let rank = greeting.rank;
-                    // It is in its place before it waits, so that it is missed if it goes.
-                    joining.join(greeting, || {
-                        SEAT.set(Some(Seat { reducer: joining.clone(), rank }));
-                    })
+                    joining.join(greeting)?;
+                    SEAT.set(Some(Seat { reducer: joining.clone(), rank }));
+                    Ok(())
                 });
             write(handles, ir, 0, message(&joined.err().unwrap_or_default()));
+        })
+        // It does not wait itself: a thread that waits would not notice that its connection is closed.
+        .with_custom_op::<Flex, _>(READY, move |handles, ir, _| {
+            let (is_complete, reason) = match waiting.is_complete() {
+                Ok(is_complete) => (is_complete, String::new()),
+                Err(reason) => (false, reason),
+            };
+            write(handles, ir, 0, vec![f32::from(u8::from(is_complete))]);
+            write(handles, ir, 1, message(&reason));
         })
         .with_custom_op::<Flex, _>(MEAN, move |handles, ir, _| {
             let values = read(handles, ir, 0);

@@ -19,6 +19,8 @@ pub use self::{
 
 /// The operation with which a process joins: what it says goes in, and a [`message`] comes out.
 const JOIN: &str = "ae_join";
+/// The operation that says whether all have joined: 1 or 0 and a [`message`] come out.
+const READY: &str = "ae_ready";
 /// The operation that averages: values go in, and their mean, the number of rows and a [`message`] come out.
 const MEAN: &str = "ae_mean";
 /// The operation with which a process leaves.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::peers::Greeting;
+use crate::peers::{END, Greeting};
 
 /// What a process gives in a step.
 struct Part {
@@ -81,11 +81,11 @@ impl Reducer {
         self.lock().broken.clone()
     }
 
-    /// A process joins, and waits for all others. `seated` is called when it has its place.
+    /// A process takes its place.
     ///
     /// # Errors
     /// What is wrong with it, or with another one; a sentence.
-    pub fn join(&self, greeting: Greeting, seated: impl FnOnce()) -> Result<(), String> {
+    pub fn join(&self, greeting: Greeting) -> Result<(), String> {
         let mut state = self.lock();
         if let Some(reason) = &state.broken {
             return Err(reason.clone());
@@ -113,12 +113,19 @@ impl Reducer {
             return Err(self.end(&mut state, reason));
         }
         state.greetings[rank] = Some(greeting);
-        seated();
-        self.changed.notify_all();
-        while state.greetings.iter().any(Option::is_none) && state.broken.is_none() {
-            state = self.wait(state, Duration::from_secs(1));
+        Ok(())
+    }
+
+    /// Whether all processes have joined.
+    ///
+    /// # Errors
+    /// The training cannot go on; a sentence.
+    pub fn is_complete(&self) -> Result<bool, String> {
+        let state = self.lock();
+        match &state.broken {
+            Some(reason) => Err(reason.clone()),
+            None => Ok(state.greetings.iter().all(Option::is_some)),
         }
-        state.broken.clone().map_or(Ok(()), Err)
     }
 
     /// The mean of the values that all processes give in a step, weighted by their rows, and the number of rows.
@@ -142,10 +149,10 @@ impl Reducer {
             && (other.step, other.values.len()) != (step, values.len())
         {
             let reason = format!(
-                "rank {rank} is at step {} with {} values, and another process at step {} with {}",
-                step + 1,
+                "rank {rank} is at {} with {} values, and another process at {} with {}",
+                named(step),
                 values.len(),
-                other.step + 1,
+                named(other.step),
                 other.values.len()
             );
             return Err(self.end(&mut state, reason));
@@ -210,6 +217,14 @@ impl Reducer {
     }
 }
 
+/// What a step is called.
+fn named(step: usize) -> String {
+    match step {
+        END => "the end of its training".to_string(),
+        step => format!("step {}", step + 1),
+    }
+}
+
 /// What two processes say differently, in a sentence.
 fn difference(one: &Greeting, other: &Greeting) -> Option<String> {
     let [a, b] = [one.rank, other.rank];
@@ -224,6 +239,12 @@ fn difference(one: &Greeting, other: &Greeting) -> Option<String> {
             "`{path}` is {} in rank {a} and {} in rank {b}: all processes need the same settings",
             of(one, path),
             of(other, path)
+        ));
+    }
+    if one.data == other.data && one.layout != other.layout {
+        return Some(format!(
+            "rank {a} and rank {b} have the same rows in files of another kind or with another `--stream`, and so in \
+             another order: all processes need the same files"
         ));
     }
     if one.data != other.data {
@@ -264,7 +285,16 @@ mod tests {
 
     fn greeting(rank: usize, of: usize) -> Greeting {
         let config = [("training.epochs".to_string(), "3".to_string())].into_iter().collect();
-        Greeting { version: "1".to_string(), rank, of, config, data: "d".to_string(), steps: 0 }
+        Greeting { version: "1".to_string(), rank, of, config, data: "d".to_string(), layout: String::new(), steps: 0 }
+    }
+
+    /// Joins, and waits for the others.
+    fn wait(reducer: &Reducer, greeting: Greeting) -> Result<(), String> {
+        reducer.join(greeting)?;
+        while !reducer.is_complete()? {
+            thread::yield_now();
+        }
+        Ok(())
     }
 
     /// What each of the processes does, in threads of their own.
@@ -285,9 +315,7 @@ mod tests {
     #[test]
     fn all_get_the_mean_weighted_by_rows() {
         let reducer = Arc::new(Reducer::new(3, Duration::from_secs(20)));
-        assert!(
-            together(&reducer, 3, |reducer, rank| reducer.join(greeting(rank, 3), || ())).iter().all(Result::is_ok)
-        );
+        assert!(together(&reducer, 3, |reducer, rank| wait(reducer, greeting(rank, 3))).iter().all(Result::is_ok));
         for step in 0..50 {
             let means = together(&reducer, 3, move |reducer, rank| {
                 // The last one has no rows, and values that must not count.
@@ -310,22 +338,22 @@ mod tests {
     #[test]
     fn who_does_not_fit_is_refused_in_a_sentence() {
         let reducer = Reducer::new(2, Duration::from_secs(20));
-        assert!(reducer.join(greeting(0, 3), || ()).unwrap_err().contains("--of 2"));
-        assert!(reducer.join(greeting(2, 2), || ()).unwrap_err().contains("0 to 1"));
+        assert!(reducer.join(greeting(0, 3)).unwrap_err().contains("--of 2"));
+        assert!(reducer.join(greeting(2, 2)).unwrap_err().contains("0 to 1"));
         let first = |change: fn(&mut Greeting)| {
             let reducer = Arc::new(Reducer::new(2, Duration::from_secs(20)));
             let other = reducer.clone();
-            let waiting = thread::spawn(move || other.join(greeting(0, 2), || ()));
+            let waiting = thread::spawn(move || wait(&other, greeting(0, 2)));
             while reducer.lock().greetings[0].is_none() {
                 thread::yield_now();
             }
             let mut second = greeting(1, 2);
             change(&mut second);
-            let refused = reducer.join(second, || ()).unwrap_err();
+            let refused = reducer.join(second).unwrap_err();
             if reducer.reason().is_some() {
                 assert_eq!(waiting.join().unwrap().unwrap_err(), refused, "the one that waits is told, too");
             } else {
-                reducer.join(greeting(1, 2), || ()).unwrap();
+                reducer.join(greeting(1, 2)).unwrap();
                 waiting.join().unwrap().unwrap();
             }
             refused
@@ -333,6 +361,7 @@ mod tests {
         assert!(first(|second| second.rank = 0).contains("joined already"));
         assert!(first(|second| second.version = "2".to_string()).contains("rank 0 is 1 and rank 1 is 2"));
         assert!(first(|second| second.data = "e".to_string()).contains("other data"));
+        assert!(first(|second| second.layout = "e".to_string()).contains("another order"));
         assert!(first(|second| second.steps = 9).contains("after 0 steps and rank 1 after 9"));
         let refused = first(|second| drop(second.config.insert("seed".to_string(), "4".to_string())));
         assert!(refused.contains("`seed` is not set in rank 0 and 4 in rank 1"), "{refused}");
@@ -342,9 +371,7 @@ mod tests {
     fn nobody_waits_for_ever() {
         let begun = |patience| {
             let reducer = Arc::new(Reducer::new(2, Duration::from_millis(patience)));
-            assert!(
-                together(&reducer, 2, |reducer, rank| reducer.join(greeting(rank, 2), || ())).iter().all(Result::is_ok)
-            );
+            assert!(together(&reducer, 2, |reducer, rank| wait(reducer, greeting(rank, 2))).iter().all(Result::is_ok));
             reducer
         };
         // One that does not come, one that leaves, and one whose connection is lost.
@@ -371,14 +398,12 @@ mod tests {
         // Before all have joined another one can take the place.
         let reducer = Arc::new(Reducer::new(2, Duration::from_secs(20)));
         let other = reducer.clone();
-        thread::spawn(move || other.join(greeting(1, 2), || ()));
+        thread::spawn(move || wait(&other, greeting(1, 2)));
         while reducer.lock().greetings[1].is_none() {
             thread::yield_now();
         }
         reducer.lost(1);
-        assert!(
-            together(&reducer, 2, |reducer, rank| reducer.join(greeting(rank, 2), || ())).iter().all(Result::is_ok)
-        );
+        assert!(together(&reducer, 2, |reducer, rank| wait(reducer, greeting(rank, 2))).iter().all(Result::is_ok));
         // Other steps, or other parameters.
         let reducer = begun(60_000);
         let other = reducer.clone();

@@ -108,7 +108,7 @@ impl Run {
             let within = saved.within.as_ref().map_or(0, |within| within.batches);
             reporter.note(&format!("process {} of {}: waiting until all have joined", peers.rank, peers.of));
             let steps = saved.last() * training.batches() + within;
-            peers.connection.meet(&peers.greeting(&self.config, &data.schema.fingerprint, steps))?;
+            peers.connection.meet(&peers.greeting(&self.config, &data, steps))?;
             Peers::differences(&self.config).iter().for_each(|note| reporter.note(note));
         }
         let untrained = trainee(model.clone(), objective.clone());

@@ -10,7 +10,7 @@ use crate::{
     cli::{
         entry::{Entry, Group},
         output::{print, status},
-        peers::listen,
+        peers::{listen, reached},
     },
     remote::{Gathering, gather},
 };
@@ -46,7 +46,8 @@ fn run(args: &GatherArgs, _registry: &Registry) -> Result<()> {
     let (listener, address, token) = listen(&args.listen, args.token_file.as_deref())?;
     print(&format!("listening on {address}\n"))?;
     let of = args.of;
-    status(&format!("each process: `ae train ... --join {address} --rank R --of {of}`, with R from 0 to {}", of - 1));
+    let at = reached(address);
+    status(&format!("each process: `ae train ... --join {at} --rank R --of {of}`, with R from 0 to {}", of - 1));
     gather(Gathering { listener, of: of.into(), patience: Duration::from_secs(args.patience), token })?;
     status("all processes have finished");
     Ok(())

@@ -88,7 +88,7 @@ pub fn augment(command: clap::Command) -> clap::Command {
 pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     #[cfg(feature = "remote")]
     if let Some(processes) = args.peers.launches() {
-        return match launch(processes, &args.peers.devices)? {
+        return match launch(processes, &args.peers)? {
             0 => Ok(()),
             // The first process has said why.
             status => std::process::exit(status),
@@ -123,7 +123,15 @@ pub fn run(args: &TrainArgs, registry: &Registry) -> Result<()> {
     };
     #[cfg(feature = "remote")]
     let run = match peers {
-        Some(peers) => run.among(peers)?,
+        Some(peers) => match run.clone().among(peers) {
+            Ok(run) => run,
+            Err(error) => {
+                if args.resume.is_none() {
+                    run.discard()?;
+                }
+                return Err(error);
+            }
+        },
         None => run,
     };
     let folder = run.folder.path().display();

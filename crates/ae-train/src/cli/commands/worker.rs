@@ -11,7 +11,7 @@ use crate::{
         devices,
         entry::{Entry, Group},
         output::{print, status},
-        peers::listen,
+        peers::{listen, reached},
     },
     remote::{Worker, work},
 };
@@ -44,6 +44,6 @@ fn run(args: &WorkerArgs, _registry: &Registry) -> Result<()> {
     let (listener, address, token) = listen(&args.listen, args.token_file.as_deref())?;
     let device = devices::choose(&args.device)?.open()?;
     print(&format!("listening on {address}\n"))?;
-    status(&format!("{} for `ae train --device ws://{address}`, until Ctrl-C", device.name));
+    status(&format!("{} for `ae train --device ws://{}`, until Ctrl-C", device.name, reached(address)));
     work(Worker { listener, device: device.device, token })
 }
