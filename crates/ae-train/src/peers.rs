@@ -72,12 +72,12 @@ impl Peers {
     /// Checks that a model can be trained in several processes.
     ///
     /// # Errors
-    /// It has a part whose state cannot be shared.
+    /// It has a part that needs all rows of a batch in one process.
     pub fn check(config: &Config) -> Result<()> {
         match config.model.single_process() {
             Some(part) => Err(Error::Usage(format!(
-                "`{part}` keeps a state of its own in each process: a training in several processes needs a model \
-                 without it"
+                "`{part}` draws from all rows of a batch, which no process has when there are several: set it to 0, or \
+                 train in one process"
             ))),
             None => Ok(()),
         }

@@ -159,14 +159,15 @@ impl Training<'_> {
             reporter: &**self.reporter,
             interrupter: self.interrupter,
         };
-        let model = match place.has_begun() {
+        let has_begun = place.has_begun();
+        let model = match has_begun {
             false => pretrain.run(model)?,
             true => Some(model), // pre-training is part of the checkpoint
         };
         let Some(model) = model else { return Ok(false) };
         let model = match self.peers {
             // A model that continues is in a checkpoint, the same for all.
-            Some(peers) if !place.has_begun() => {
+            Some(peers) if !has_begun => {
                 begun_alike(&*peers.connection, peers.rank == 0, model).ok_or_else(|| peers.lost())?
             }
             _ => model,
@@ -203,7 +204,8 @@ impl Training<'_> {
         }
         let (units, times) = result.model.resampled();
         if !config.model.resample.is_off() {
-            self.reporter.note(&format!("{units} units started again, in {times} steps (`model.resample`)"));
+            let since = if has_begun { " since the training was resumed" } else { "" };
+            self.reporter.note(&format!("{units} units started again, in {times} steps (`model.resample`){since}"));
         }
         Ok(true)
     }
