@@ -40,6 +40,15 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
+/// Waits until there is this file.
+fn wait_for(path: &Path) {
+    let began = Instant::now();
+    while !path.exists() {
+        assert!(began.elapsed() < LIMIT, "{} was not written", path.display());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn ae_ok(here: &Path, args: &[&str]) -> String {
     let output = ended(ae(here).args(args).spawn().unwrap());
     assert!(output.status.success(), "ae {args:?}: {}", said(&output));
@@ -208,11 +217,7 @@ fn devices_of_others_and_several_devices_train() {
     // The worker is killed while it trains: an error, and no hang.
     let args = ["train", "-e", "200", "--out", "lost", "--device", &remote];
     let training = ae(here).args(args).spawn().unwrap();
-    let began = Instant::now();
-    while !here.join("lost/checkpoint/epoch-1.json").exists() {
-        assert!(began.elapsed() < LIMIT, "no epoch was saved");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_for(&here.join("lost/checkpoint/epoch-1.json"));
     worker.kill().unwrap();
     worker.wait().unwrap();
     let lost = Instant::now();
@@ -234,11 +239,7 @@ fn a_lost_process_stops_the_others_and_the_run_goes_on() {
     let ranks: Vec<Child> = (0..3).map(|rank| joined(here, &first, &address, rank, 3)).collect();
     let mut ranks = ranks.into_iter();
     let (zero, one, mut two) = (ranks.next().unwrap(), ranks.next().unwrap(), ranks.next().unwrap());
-    let began = Instant::now();
-    while !here.join("run/checkpoint/epoch-2.json").exists() {
-        assert!(began.elapsed() < LIMIT, "no epoch was saved");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_for(&here.join("run/checkpoint/epoch-2.json"));
     two.kill().unwrap();
     two.wait().unwrap();
     let lost = Instant::now();
@@ -299,9 +300,7 @@ fn a_wrong_partner_is_refused_in_a_sentence() {
         command.env("AE_TOKEN", "secret").spawn().unwrap()
     };
     let first = start(0, "run");
-    while !here.join("run/config.toml").exists() {
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_for(&here.join("run/config.toml"));
     thread::sleep(Duration::from_millis(500));
     refused(&address, 0, 2, &[], "secret", "rank 0 has joined already", 2);
     // What came before disturbed nobody.
@@ -339,9 +338,7 @@ fn a_wrong_partner_is_refused_in_a_sentence() {
         let of_first = if expected == "other data" { &["-d", "t.csv", "--code-dim", "1"][..] } else { &[] };
         let (server, address) = gather(here, 2, None);
         let first = joined(here, &[&["train", "-e", "2", "--out", "first"][..], of_first].concat(), &address, 0, 2);
-        while !here.join("first/config.toml").exists() {
-            thread::sleep(Duration::from_millis(5));
-        }
+        wait_for(&here.join("first/config.toml"));
         thread::sleep(Duration::from_millis(500));
         refused(&address, 1, 2, more, "", expected, 2);
         let first = ended(first);
@@ -359,11 +356,7 @@ fn a_server_that_is_killed_stops_all_processes() {
     let (mut server, address) = gather(here, 2, None);
     let args = ["train", "-e", "200", "-s", "training.batch_size=20", "--out", "run"];
     let [zero, one] = [0, 1].map(|rank| joined(here, &args, &address, rank, 2));
-    let began = Instant::now();
-    while !here.join("run/checkpoint/epoch-1.json").exists() {
-        assert!(began.elapsed() < LIMIT, "no epoch was saved");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_for(&here.join("run/checkpoint/epoch-1.json"));
     server.kill().unwrap();
     server.wait().unwrap();
     let lost = Instant::now();

@@ -14,6 +14,10 @@ mod devices;
 mod entry;
 mod glossary;
 mod json;
+#[cfg(feature = "remote")]
+mod launcher;
+#[cfg(feature = "remote")]
+mod listening;
 mod log;
 mod many;
 mod output;

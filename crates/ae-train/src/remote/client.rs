@@ -114,11 +114,11 @@ impl Exchange for Client {
             return None;
         }
         let length = values.len();
-        let failed = match values.len() > MOST {
+        let answer = match length > MOST {
             true => Err(format!("{length} numbers are exchanged, and one message can have {MOST}: use one process")),
             false => self.call(MEAN, values, &[step, rows], &[length, 2, MESSAGE]),
         };
-        let failed = match failed {
+        let failed = match answer {
             Ok(mut results) => {
                 let (reason, rows) = (text_of(&results[2]), (results[1][0] as usize) << 20 | results[1][1] as usize);
                 if reason.is_empty() {

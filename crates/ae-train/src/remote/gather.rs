@@ -1,20 +1,14 @@
 //! The server that averages.
 
-use std::{
-    cell::RefCell,
-    net::TcpListener,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, net::TcpListener, sync::Arc, thread, time::Duration};
 
 use burn::{
     backend::{Flex, ir::HandleContainer},
-    server::{CustomOpIr, RemoteServer, TokenAuthorizer, WebSocketTransport},
+    server::{CustomOpIr, RemoteServer, WebSocketTransport},
     tensor::{Device, TensorData},
 };
 
-use super::{JOIN, LEAVE, MEAN, READY, message, reduce::Reducer, text_of};
+use super::{JOIN, LEAVE, MEAN, READY, cannot_serve, message, reduce::Reducer, runtime, text_of, token::guarded};
 use crate::{Error, Result, peers::Greeting};
 
 /// How long answers may take to be sent after the last process has left.
@@ -57,11 +51,7 @@ thread_local! {
 /// The training ended before its end, or an address that cannot be served.
 pub fn gather(gathering: Gathering) -> Result<()> {
     let reducer = Arc::new(Reducer::new(gathering.of, gathering.patience));
-    let mut server = RemoteServer::new([Device::flex()]);
-    if let Some(token) = gathering.token {
-        let authorizer = TokenAuthorizer::new(token).map_err(|error| Error::Usage(format!("the token: {error}")))?;
-        server = server.with_authorizer(authorizer);
-    }
+    let server = guarded(RemoteServer::new([Device::flex()]), gathering.token)?;
     let [joining, waiting, averaging] = [reducer.clone(), reducer.clone(), reducer.clone()];
     let server = server
         .with_custom_op::<Flex, _>(JOIN, move |handles, ir, _| {
@@ -106,21 +96,19 @@ pub fn gather(gathering: Gathering) -> Result<()> {
             SEAT.with_borrow(|seat| seat.iter().for_each(|seat| seat.reducer.leave(seat.rank)));
             write(handles, ir, 0, message(""));
         });
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| Error::Failed(format!("cannot serve: {error}")))?;
+    let runtime = runtime()?;
     let serving = runtime.spawn(server.serve_async(WebSocketTransport::from_listener(gathering.listener)));
     while !reducer.is_over() {
         if serving.is_finished() {
-            let ended = runtime.block_on(serving);
-            let reason = ended.map_or_else(|error| error.to_string(), |served| format!("{:?}", served.err()));
-            return Err(Error::Failed(format!("cannot serve: {reason}")));
+            return match runtime.block_on(serving) {
+                Ok(Err(error)) => Err(cannot_serve(&error)),
+                Ok(Ok(())) => Err(cannot_serve(&"the address was closed")),
+                Err(error) => Err(cannot_serve(&error)),
+            };
         }
         thread::sleep(LOOK);
     }
-    let until = Instant::now() + FLUSH;
-    while Instant::now() < until {
-        thread::sleep(LOOK);
-    }
+    thread::sleep(FLUSH);
     runtime.shutdown_background();
     match reducer.reason() {
         Some(reason) => Err(Error::Failed(format!("the training stopped: {reason}"))),

@@ -4,11 +4,11 @@ use std::net::TcpListener;
 
 use burn::{
     remote::{ConnectError, RemoteHost},
-    server::{RemoteServer, TokenAuthorizer, WebSocketTransport},
+    server::{RemoteServer, WebSocketTransport},
     tensor::Device,
 };
 
-use super::{TOKEN, token};
+use super::{TOKEN, cannot_serve, runtime, token, token::guarded};
 use crate::{Error, Result};
 
 /// What to serve.
@@ -27,16 +27,9 @@ pub struct Worker {
 /// # Errors
 /// An address or a device that cannot be served.
 pub fn work(worker: Worker) -> Result<()> {
-    let mut server = RemoteServer::new([worker.device]);
-    if let Some(token) = worker.token {
-        let authorizer = TokenAuthorizer::new(token).map_err(|error| Error::Usage(format!("the token: {error}")))?;
-        server = server.with_authorizer(authorizer);
-    }
-    let cannot = |reason: String| Error::Failed(format!("cannot serve: {reason}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| cannot(error.to_string()))?;
-    let served = runtime.block_on(server.serve_async(WebSocketTransport::from_listener(worker.listener)));
-    served.map_err(|error| cannot(error.to_string()))
+    let server = guarded(RemoteServer::new([worker.device]), worker.token)?;
+    let served = runtime()?.block_on(server.serve_async(WebSocketTransport::from_listener(worker.listener)));
+    served.map_err(|error| cannot_serve(&error))
 }
 
 /// The device of this index at `address`, such as `ws://10.0.0.7:7101`, with the token of the environment.
@@ -45,7 +38,7 @@ pub fn work(worker: Worker) -> Result<()> {
 /// Nobody listens there, or with another token.
 pub fn device(address: &str, index: usize) -> Result<Device> {
     let mut host = RemoteHost::websocket(address);
-    if let Some(token) = token()? {
+    if let Some(token) = token(None)? {
         host = host.with_credential(token);
     }
     Device::remote_options(&host)

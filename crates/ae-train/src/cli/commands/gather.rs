@@ -9,8 +9,8 @@ use crate::{
     Result,
     cli::{
         entry::{Entry, Group},
+        listening::{listen, reached},
         output::{print, status},
-        peers::{listen, reached},
     },
     remote::{Gathering, gather},
 };

@@ -13,7 +13,7 @@ use clap::{Args, ValueHint};
 use serde::Serialize;
 
 #[cfg(feature = "remote")]
-use crate::cli::peers::{PeerArgs, launch};
+use crate::cli::{launcher::launch, peers::PeerArgs};
 use crate::{
     Config, Error, Reporter, Result, Run, TensorBoard,
     baseline::RANDOM_ROWS,

@@ -10,8 +10,8 @@ use crate::{
     cli::{
         devices,
         entry::{Entry, Group},
+        listening::{listen, reached},
         output::{print, status},
-        peers::{listen, reached},
     },
     remote::{Worker, work},
 };
