@@ -106,7 +106,11 @@ impl Run {
         saved.warnings().for_each(|warning| reporter.warning(&warning));
         if let Some(peers) = &self.peers {
             let within = saved.within.as_ref().map_or(0, |within| within.batches);
-            reporter.note(&format!("process {} of {}: waiting until all have joined", peers.rank, peers.of));
+            reporter.note(&format!(
+                "rank {} of {} processes: waiting until all have joined; the loss and the other figures of the training \
+                 rows are those of its part",
+                peers.rank, peers.of
+            ));
             let steps = saved.last() * training.batches() + within;
             peers.connection.meet(&peers.greeting(&self.config, &data, steps))?;
             Peers::differences(&self.config).iter().for_each(|note| reporter.note(note));

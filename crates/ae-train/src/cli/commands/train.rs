@@ -234,7 +234,10 @@ fn help(args: &TrainArgs, registry: &Registry) -> Result<()> {
     let (rank, of) = (args.peers.rank.unwrap_or(0), args.peers.of.unwrap_or(1));
     signals::training(&interrupter, "");
     let chosen = devices::choose(&args.device)?;
-    status(&format!("process {rank} of {of} on {}; the first process writes the run", chosen.name));
+    status(&format!(
+        "rank {rank} of {of} processes, on {}: waiting until all have joined; rank 0 writes the run",
+        chosen.name
+    ));
     let device = chosen.open()?;
     run.learn(device.device, &device.name, Arc::new(Quiet), interrupter).map(drop)
 }
