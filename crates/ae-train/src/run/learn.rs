@@ -107,7 +107,7 @@ impl Run {
         if let Some(peers) = &self.peers {
             let within = saved.within.as_ref().map_or(0, |within| within.batches);
             reporter.note(&format!(
-                "rank {} of {} processes: waiting until all have joined; the loss and the other figures of the training \
+                "rank {} of {} processes: waiting until all have joined; the loss and other figures of the training \
                  rows are those of its part",
                 peers.rank, peers.of
             ));
