@@ -154,6 +154,7 @@ def run(name, steps, threads, device, compiled):
                 "workload": name,
                 "batch": batch,
                 "ms_per_step": ms,
+                "mean_ms": 1e3 * statistics.fmean(times[warm:]),
                 "samples_per_s": round(1e3 * batch / ms),
                 "peak_rss_mb": memory,
                 "loss_first": losses[0],

@@ -1,5 +1,5 @@
 //! The workloads that are also implemented in PyTorch, one JSON line each: `{"peer", "workload", "batch", "ms_per_step"
-//! (median), "samples_per_s", "peak_rss_mb", "loss_first", "loss_last"}`.
+//! (median), "mean_ms", "samples_per_s", "peak_rss_mb", "loss_first", "loss_last"}`.
 //!
 //! A step is a training step: the objective of a model on a batch in memory, its gradients, the configured optimizer
 //! (Adam, learning rate 1e-3), and reading the loss once. The loss is the batch mean of half the squared error, plus
@@ -234,8 +234,9 @@ impl Bench {
         let mut timed = times.split_off(warm);
         timed.sort_by(f64::total_cmp);
         let ms = 1e3 * (timed[(timed.len() - 1) / 2] + timed[timed.len() / 2]) / 2.0;
+        let mean = 1e3 * timed.iter().sum::<f64>() / timed.len() as f64;
         let mut line = serde_json::json!({
-            "peer": "ae", "workload": self.workload, "batch": self.batch, "ms_per_step": ms,
+            "peer": "ae", "workload": self.workload, "batch": self.batch, "ms_per_step": ms, "mean_ms": mean,
             "samples_per_s": (1e3 * self.batch as f64 / ms).round(), "peak_rss_mb": peak_rss_mb(),
             "loss_first": losses[0], "loss_last": losses[losses.len() - 1],
         });

@@ -1,39 +1,28 @@
 //! How work is divided among the CPU's threads. There are as many as rayon has: `RAYON_NUM_THREADS` sets their number.
 //!
 //! A training step is dozens of operations of 10 to 1,000 microseconds, one after the other. Waking a thread costs as
-//! much as a small operation. So the calling thread takes part in the work, and spins while it waits for the others
-//! instead of going to sleep.
+//! much as a small operation. So the calling thread takes part in the work, and all of them spin for a while before
+//! they go to sleep ([`helpers`]).
 //!
-//! The helpers are a separate rayon pool with one thread less than there are cores. Rayon's global pool, which Burn
-//! uses, would have one thread too many beside a working caller: an idle thread that spins for work takes turns on a
-//! core with a thread that has some.
+//! The helpers are one thread less than there are cores, and not those of rayon's global pool, which Burn uses: it would
+//! have one thread too many beside a working caller, and two threads take turns on a core.
+
+mod helpers;
 
 use std::{
-    hint,
     ops::Range,
-    sync::{
-        LazyLock, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use helpers::Helpers;
 
 /// The number of threads, including the caller's.
 static COUNT: LazyLock<usize> = LazyLock::new(rayon::current_num_threads);
-/// The threads other than the caller's; `None` on a single core, or if the system provides no more threads.
-static HELPERS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
-    let helpers = ThreadPoolBuilder::new().num_threads(*COUNT - 1).thread_name(|index| format!("kernels-{index}"));
-    if *COUNT > 1 { helpers.build().ok() } else { None }
-});
+/// The threads other than the caller's.
+static HELPERS: LazyLock<Helpers> = LazyLock::new(|| Helpers::new(*COUNT - 1));
 
 /// Elementary operations below which a second thread costs more than it saves; they take a few microseconds.
 const WORTH_A_THREAD: usize = 1 << 14;
-/// How often the caller checks whether the helpers are done before it goes to sleep: some hundred microseconds.
-const SPINS: usize = 20_000;
-/// After how many checks the caller yields its core once.
-const SPINS_PER_YIELD: usize = 100;
 
 /// The number of threads that share work, at least 1.
 pub(crate) fn count() -> usize {
@@ -85,37 +74,26 @@ pub(crate) fn sum_parts(mut sums: Vec<f32>, width: usize) -> Vec<f32> {
 /// Calls `work(part)` for every part, on all threads.
 pub(crate) fn for_each_part<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync) {
     let helpers = count().min(parts.len()).saturating_sub(1);
-    let pool = if helpers > 0 { HELPERS.as_ref() } else { None };
-    let Some(pool) = pool else { return parts.into_iter().for_each(work) };
-    let (queue, done) = (Mutex::new(parts.into_iter()), AtomicUsize::new(0));
+    if helpers == 0 {
+        return parts.into_iter().for_each(work);
+    }
+    let queue = Mutex::new(parts.into_iter());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let take_part = || {
+    HELPERS.run(helpers, &|| {
         while let Some(part) = next() {
             work(part);
-        }
-    };
-    pool.in_place_scope(|scope| {
-        for _ in 0..helpers {
-            scope.spawn(|_| {
-                take_part();
-                done.fetch_add(1, Ordering::Release);
-            });
-        }
-        take_part();
-        // A helper that calls this does not spin: it may be the one that the others are waiting for.
-        let spins = if pool.current_thread_index().is_none() { SPINS } else { 0 };
-        for spin in 1..=spins {
-            if done.load(Ordering::Acquire) == helpers {
-                break;
-            }
-            if spin.is_multiple_of(SPINS_PER_YIELD) { thread::yield_now() } else { hint::spin_loop() }
         }
     });
 }
 
 #[cfg(test)]
 mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        sync::atomic::{AtomicUsize, Ordering},
+        thread,
+        time::Duration,
+    };
 
     use super::*;
 
