@@ -6,7 +6,7 @@
 //!
 //! - [`linear`]: `phi(x W + b)` in one operation, with a backward pass that skips zeros; [`dense`]: the same for Burn's
 //!   own layers; [`matmul`]: a matrix product;
-//! - [`activate`]: an activation by itself; [`jvp`]: an activation with a tangent;
+//! - [`activate`]: an activation by itself; [`jvp`]: an activation with a tangent; [`linear_jvp`]: a layer with one;
 //! - [`squared_error`], [`bernoulli`]: the loss of each row;
 //! - [`Sparse`]: the largest units of each row or of a batch, and products with them that cost in proportion to their
 //!   number;
@@ -38,7 +38,7 @@
 //! # Features
 //!
 //! - `flex` (default): the CPU kernels, and the Flex backend whose tensors they read. Without it every function uses
-//!   Burn's operations on any backend; [`jvp`], [`layer_jacobian_norm2`] and the constructors of [`Sparse`] return
+//!   Burn's operations on any backend; [`jvp`], [`linear_jvp`], [`layer_jacobian_norm2`] and the constructors of [`Sparse`] return
 //!   `None`, and `Adam` and `AdamW` are missing: use Burn's own.
 //! - `gpu`: GPU kernels for layers, losses, the contractive penalty and Adam. `wgpu`, `cuda` and `rocm` turn it on
 //!   together with the backend. `wgpu` also adds `adapter_memory`, which reports the memory of a GPU.
@@ -84,6 +84,8 @@ mod rule;
 mod simd;
 #[cfg(feature = "flex")]
 mod sparse;
+#[cfg(feature = "flex")]
+mod tangent;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 #[cfg(feature = "flex")]
@@ -103,7 +105,7 @@ pub use rule::Rule;
 #[cfg(not(feature = "flex"))]
 pub use without_kernels::{
     Forgotten, Sparse, activate, batch_mean, bernoulli, bernoulli_like, conv_transpose2d, conv2d, dense, jvp,
-    layer_jacobian_norm2, linear, matmul, normal_like, signs_like, squared_error, squared_error_of_logits, step,
+    layer_jacobian_norm2, linear, linear_jvp, matmul, normal_like, signs_like, squared_error, squared_error_of_logits, step,
     uniform_like, units,
 };
 #[cfg(feature = "flex")]
@@ -116,6 +118,7 @@ pub use {
     loss::{batch_mean, bernoulli, squared_error, squared_error_of_logits},
     noise::{bernoulli_like, normal_like, signs_like, uniform_like},
     sparse::Sparse,
+    tangent::linear_jvp,
     units::units,
 };
 

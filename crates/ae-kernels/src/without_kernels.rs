@@ -30,6 +30,11 @@ pub fn jvp<const D: usize>(_: Activation, _: &Tensor<D>, _: &Tensor<D>) -> Optio
 }
 
 /// Always `None`: there is no kernel without the feature `flex`.
+pub fn linear_jvp(_: &Tensor<2>, _: &Tensor<2>, _: &Tensor<1>, _: Activation) -> Option<Tensor<2>> {
+    None
+}
+
+/// Always `None`: there is no kernel without the feature `flex`.
 pub fn layer_jacobian_norm2(_: &Tensor<2>, _: &Tensor<2>, _: Activation) -> Option<Tensor<1>> {
     None
 }

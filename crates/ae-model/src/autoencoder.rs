@@ -220,19 +220,31 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
 
     /// The latent and the decoder's output together, as a loss needs them.
     pub fn forward(&self, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
-        self.forward_keeping(false, x, visible)
+        self.forward_with(false, None, x, visible).0
     }
 
-    /// As [`forward`](Self::forward), with the encoder's output in the latent if `keep_z`.
-    pub(crate) fn forward_keeping(&self, keep_z: bool, x: Tensor<2>, visible: Option<Tensor<2>>) -> Forward {
+    /// As [`forward`](Self::forward), with the encoder's output in the latent if `keep_z`. Also the derivative of the
+    /// code along `v`, if given and if the encoder computes it.
+    pub(crate) fn forward_with(
+        &self,
+        keep_z: bool,
+        v: Option<Tensor<2>>,
+        x: Tensor<2>,
+        visible: Option<Tensor<2>>,
+    ) -> (Forward, Option<Tensor<2>>) {
         let parts = self.parts();
         let read = parts.read(x, visible);
-        let z = parts.encoder.forward(read.clone());
+        let both = v.and_then(|v| parts.encoder.jvp(read.clone(), parts.tangent(v)));
+        let (z, t) = match both {
+            Some((z, t)) => (z, Some(t)),
+            None => (parts.encoder.forward(read.clone()), None),
+        };
+        let t = t.map(|t| parts.code_jvp(z.clone(), t).1);
         let kept = keep_z.then(|| z.clone());
         let mut latent = parts.with_input(parts.code_of(z), read);
         latent.z = kept.or(latent.z);
         let output = parts.decode(&latent);
-        Forward { latent, output }
+        (Forward { latent, output }, t)
     }
 }
 

@@ -83,6 +83,37 @@ impl Jacobian {
         self.kernel(model, x.dims()[1], h).unwrap_or_else(|| self.norm2(model, x, visible))
     }
 
+    /// The first direction of Hutchinson's estimator at `x`, `[batch, d_input]`; `None` if another way is chosen, or if
+    /// the code of `x` in training does not have this derivative.
+    pub(crate) fn direction(&self, model: &Parts, x: &Tensor<2>) -> Option<Tensor<2>> {
+        let estimates = match self.method {
+            Method::Exact => false,
+            Method::Auto => x.dims()[1] > EXACT_UP_TO && !(model.code.is_diagonal() && model.encoder.affine().is_some()),
+            Method::Hutchinson => true,
+        };
+        (estimates && x.dims()[0] > 0 && !model.encoder.changes_in_training()).then(|| ae_kernels::signs_like(x))
+    }
+
+    /// Hutchinson's estimate of [`norm2`](Self::norm2), if the tangent of its first [direction](Self::direction) is
+    /// known.
+    pub(crate) fn norm2_with(
+        &self,
+        tangent: Tensor<2>,
+        model: &Parts,
+        x: Tensor<2>,
+        visible: Option<Tensor<2>>,
+    ) -> Tensor<1> {
+        let first = tangent.square().sum_dim(1).squeeze_dim(1);
+        match self.probes {
+            1 => first,
+            probes => {
+                let others = Self { method: Method::Hutchinson, probes: probes - 1 };
+                let sum = first + others.norm2(model, x, visible).mul_scalar((probes - 1) as f64);
+                sum.div_scalar(probes as f64)
+            }
+        }
+    }
+
     /// The closed form for a single layer in a kernel, if the code is only its activation.
     fn kernel(&self, model: &Parts, features: usize, h: &Tensor<2>) -> Option<Tensor<1>> {
         if self.method == Method::Hutchinson || !model.code.is_elementwise() {

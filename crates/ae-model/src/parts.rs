@@ -70,8 +70,7 @@ impl Parts<'_> {
     /// `x`, `v` and `visible` are `[batch, d_input]`. A value that is not visible is read as 0, whatever `x` holds
     /// there, but `v` is still applied there: set `v` to 0 at those values for the derivative with respect to `x`.
     pub fn encode_jvp(&self, x: Tensor<2>, v: Tensor<2>, visible: Option<Tensor<2>>) -> (Tensor<2>, Tensor<2>) {
-        // The mask is not an input to differentiate by.
-        let v = if self.mask_input { Tensor::cat(vec![v.clone(), v.zeros_like()], 1) } else { v };
+        let v = self.tangent(v);
         let read = self.read(x, visible);
         let (z, t) = self.encoder.jvp(read.clone(), v.clone()).unwrap_or_else(|| {
             let (encoder, _) = (self.without_training)();
@@ -80,8 +79,13 @@ impl Parts<'_> {
         self.code_jvp(z, t)
     }
 
+    /// The direction of the encoder's input for one of `x`: the mask is not an input to differentiate by.
+    pub(crate) fn tangent(&self, v: Tensor<2>) -> Tensor<2> {
+        if self.mask_input { Tensor::cat(vec![v.clone(), v.zeros_like()], 1) } else { v }
+    }
+
     /// The code of `z`, and its derivative along the tangent `t`.
-    fn code_jvp(&self, z: Tensor<2>, t: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    pub(crate) fn code_jvp(&self, z: Tensor<2>, t: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let lengths = self.lengths();
         let jvp = match &lengths {
             Some(lengths) => self.code.jvp_by(z.clone(), t.clone(), lengths),

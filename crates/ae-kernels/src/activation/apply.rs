@@ -137,6 +137,29 @@ vectorized! {
         active
     }
 
+    /// [`Activation::pull_back_pair`].
+    fn pull_back_pair<F: SlopeFromValue>(
+        function: F,
+        by_value: &mut [f32],
+        by_tangent: &mut [f32],
+        y: &[f32],
+        u: &[f32],
+        sums: &mut [f32],
+    ) {
+        let width = sums.len();
+        let gradients = by_value.chunks_exact_mut(width).zip(by_tangent.chunks_exact_mut(width));
+        for ((by_value, by_tangent), (y, u)) in gradients.zip(y.chunks_exact(width).zip(u.chunks_exact(width))) {
+            for (((dz, du), (y, u)), sum) in
+                by_value.iter_mut().zip(by_tangent.iter_mut()).zip(y.iter().zip(u)).zip(sums.iter_mut())
+            {
+                let (slope, change) = function.slope(*y);
+                *dz = slope * math::fma(*du * *u, change, *dz);
+                *du *= slope;
+                *sum += *dz;
+            }
+        }
+    }
+
     /// `sum_j phi'(y_j)^2 factors_j`, in sixteen partial sums.
     fn squared_slopes<F: SlopeFromValue>(function: F, y: &[f32], factors: &[f32]) -> f32 {
         let mut sums = [0.0f32; 16];
@@ -240,6 +263,19 @@ impl Activation {
             self.apply(z);
             self.pull_back(t, z);
         }
+    }
+
+    /// Replaces the gradients by the value `y = phi(z)` and by the tangent `phi'(z) u` by those by `z` and `u`, in every
+    /// row. The sums of the columns of the former are added to `sums`, which is as long as a row.
+    pub(crate) fn pull_back_pair(
+        self,
+        by_value: &mut [f32],
+        by_tangent: &mut [f32],
+        y: &[f32],
+        u: &[f32],
+        sums: &mut [f32],
+    ) {
+        with_slope_from_value!(self, |function| pull_back_pair(function, by_value, by_tangent, y, u, sums));
     }
 
     /// `sum_j phi'(y_j)^2 factors_j`.

@@ -7,6 +7,7 @@ mod layer;
 mod loss;
 mod optimizer;
 mod sparse;
+mod tangent;
 mod threads;
 mod units;
 

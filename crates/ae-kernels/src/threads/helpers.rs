@@ -29,8 +29,10 @@ const SPINS_PER_YIELD: usize = 100;
 /// A wait that is longer than the caller's own work by this much says that others use the cores. It is less than what
 /// a scheduler gives a program at a time, and more than what it takes to wake a thread.
 const LATE: Duration = Duration::from_millis(1);
-/// How long the threads do not spin after such a wait, at first and at most: twice as long each time, unless the
-/// longest pause has passed without one.
+/// So many of them within so long. One alone is a coincidence.
+const OFTEN: (usize, Duration) = (3, Duration::from_millis(100));
+/// How long the threads do not spin then, at first and at most: twice as long each time, unless the
+/// longest pause has passed since.
 const PAUSE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
 
 /// What all threads that take part in a piece of work call at the same time.
@@ -78,6 +80,10 @@ unsafe impl Sync for Shared {}
 /// Whether other programs use the cores, by what the waits for helpers were.
 #[derive(Default)]
 struct Crowd {
+    /// The late waits since the first one.
+    late: usize,
+    first: Option<Instant>,
+    /// The end of the last pause, and its length.
     until: Option<Instant>,
     pause: Duration,
 }
@@ -153,9 +159,15 @@ impl Helpers {
 
 impl Crowd {
     fn is_late(&mut self, now: Instant) {
-        let again = self.until.is_some_and(|until| now < until + PAUSE[1]);
-        self.pause = if again { PAUSE[1].min(2 * self.pause) } else { PAUSE[0] };
-        self.until = Some(now + self.pause);
+        if self.first.is_none_or(|first| now > first + OFTEN.1) {
+            (self.first, self.late) = (Some(now), 0);
+        }
+        self.late += 1;
+        if self.late == OFTEN.0 {
+            let again = self.until.is_some_and(|until| now < until + PAUSE[1]);
+            self.pause = if again { PAUSE[1].min(2 * self.pause) } else { PAUSE[0] };
+            (self.first, self.until) = (None, Some(now + self.pause));
+        }
     }
 }
 

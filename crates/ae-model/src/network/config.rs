@@ -235,6 +235,7 @@ impl Encoder for NetworkEncoder {
     delegate! {
         fn forward(&self, x: Tensor<2>) -> Tensor<2>;
         fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)>;
+        fn changes_in_training(&self) -> bool;
         fn vjp(&self, x: Tensor<2>, u: Tensor<2>) -> Option<Tensor<2>>;
         fn weights(&self) -> Vec<Tensor<2>>;
         fn affine(&self) -> Option<Tensor<2>>;

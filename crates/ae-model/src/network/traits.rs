@@ -23,6 +23,14 @@ pub trait Encoder {
         None
     }
 
+    /// Whether [`forward`](Self::forward) differs from the value of [`jvp`](Self::jvp) in training, by dropout or a batch
+    /// norm. Otherwise a loss that needs both computes `jvp` alone.
+    ///
+    /// Default: true.
+    fn changes_in_training(&self) -> bool {
+        true
+    }
+
     /// `J_f(x)^T u` for `u` of `[batch, d_code]`, of the same network and differentiable in the same way.
     ///
     /// Default: `None`, and an exact norm of the derivative takes one pass for each input, even if there are fewer

@@ -144,9 +144,10 @@ impl Objective {
         let corrupted = if has_target { Corrupted { weights: None, ..corrupted } } else { corrupted };
         let (x, visible) = (corrupted.x.clone(), corrupted.visible.clone());
         let keep_z = self.penalties.iter().any(|penalty| penalty.reads_z());
-        let forward = model.forward_keeping(keep_z, x, visible);
+        let (index, direction) = self.direction(model, &x).unzip();
+        let (forward, tangent) = model.forward_with(keep_z, direction, x, visible);
         let is_training = target.device().is_autodiff();
-        let evaluation = self.evaluate_on(model, target, corrupted, forward);
+        let evaluation = self.evaluate_on(model, target, corrupted, forward, index.zip(tangent));
         if let (true, Some(activity)) = (is_training, &model.activity) {
             activity.update(&evaluation.forward.latent);
         }
@@ -192,7 +193,20 @@ impl Objective {
         let latent = if model.code.is_stochastic() { model.code.draw(z) } else { parts.code_of(z) };
         let latent = parts.with_input(latent, read);
         let output = parts.decode(&latent);
-        self.evaluate_on(model, target, corrupted, Forward { latent, output })
+        self.evaluate_on(model, target, corrupted, Forward { latent, output }, None)
+    }
+
+    /// The first penalty, by its index, that needs the derivative of the code along a direction, and the direction.
+    fn direction<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
+        &self,
+        model: &Autoencoder<E, D, C>,
+        x: &Tensor<2>,
+    ) -> Option<(usize, Tensor<2>)> {
+        let parts = model.parts();
+        self.penalties
+            .iter()
+            .enumerate()
+            .find_map(|(index, penalty)| penalty.direction(&parts, x).map(|direction| (index, direction)))
     }
 
     fn evaluate_on<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
@@ -201,6 +215,7 @@ impl Objective {
         target: Tensor<2>,
         corrupted: Corrupted,
         forward: Forward,
+        tangent: Option<(usize, Tensor<2>)>,
     ) -> Evaluation {
         let progress = if target.device().is_autodiff() { self.progress } else { 1.0 };
         // They are for the features of the input: a target of its own has none.
@@ -210,7 +225,8 @@ impl Objective {
         terms.extend(model.code.terms(&forward.latent, progress));
         if !self.penalties.is_empty() {
             let idle = model.activity.as_ref().filter(|_| target.device().is_autodiff());
-            let context = Context {
+            let mut context = Context {
+                tangent: None,
                 idle: idle.map(|activity| activity.idle(&target)),
                 epoch_rows: self.epoch_rows,
                 weights,
@@ -224,12 +240,11 @@ impl Objective {
                 output: forward.output.clone(),
                 progress,
             };
-            let of = |penalty: &Arc<dyn Penalty>| Term {
-                name: penalty.name(),
-                weight: penalty.weight(progress),
-                value: penalty.value(&context),
-            };
-            terms.extend(self.penalties.iter().map(of));
+            for (index, penalty) in self.penalties.iter().enumerate() {
+                context.tangent = tangent.as_ref().filter(|(of, _)| *of == index).map(|(_, tangent)| tangent.clone());
+                let (name, weight) = (penalty.name(), penalty.weight(progress));
+                terms.push(Term { name, weight, value: penalty.value(&context) });
+            }
         }
         Evaluation { terms, forward }
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Context, Penalty};
 use crate::{
-    ConfigError,
+    ConfigError, Parts,
     registry::{
         part::{Named, Part, find, put},
         read::{Kind, ReadError, read_named},
@@ -101,6 +101,10 @@ impl Penalty for Renamed {
 
     fn value(&self, context: &Context) -> Tensor<1> {
         self.penalty.value(context)
+    }
+
+    fn direction(&self, model: &Parts, input: &Tensor<2>) -> Option<Tensor<2>> {
+        self.penalty.direction(model, input)
     }
 
     fn check(&self) -> Result<(), ConfigError> {

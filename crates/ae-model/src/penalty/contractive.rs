@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 
 use super::{Context, Penalty, check_probes};
 use crate::{
-    ConfigError, Settings, Weight,
+    ConfigError, Parts, Settings, Weight,
     jacobian::{Jacobian, Method},
 };
 
@@ -40,6 +40,10 @@ impl Contractive {
     pub fn new(weight: impl Into<Weight>) -> Self {
         Self { weight: weight.into(), ..Self::default() }
     }
+
+    fn jacobian(&self) -> Jacobian {
+        Jacobian { method: self.method, probes: self.probes }
+    }
 }
 
 impl Default for Contractive {
@@ -66,8 +70,15 @@ impl Penalty for Contractive {
         self.weight.check("weight")
     }
 
+    fn direction(&self, model: &Parts, input: &Tensor<2>) -> Option<Tensor<2>> {
+        self.jacobian().direction(model, input)
+    }
+
     fn value(&self, context: &Context) -> Tensor<1> {
-        let jacobian = Jacobian { method: self.method, probes: self.probes };
-        jacobian.norm2_of(context.model, context.input.clone(), context.visible.clone(), &context.latent.code)
+        let (x, visible) = (context.input.clone(), context.visible.clone());
+        let Some(first) = context.tangent.clone() else {
+            return self.jacobian().norm2_of(context.model, x, visible, &context.latent.code);
+        };
+        self.jacobian().norm2_with(first, context.model, x, visible)
     }
 }

@@ -48,6 +48,9 @@ pub struct Context<'a> {
     pub latent: &'a Latent,
     /// The decoder's output, `[batch, d_output]`.
     pub output: Tensor<2>,
+    /// The derivative of the code along the penalty's [direction](Penalty::direction), `[batch, d_code]`, if it was
+    /// computed together with the code.
+    pub tangent: Option<Tensor<2>>,
     /// Fraction of the training that is done, in `[0, 1]`; 1 after training.
     pub progress: f64,
     /// Weight of each feature of the target in the reconstruction loss, `[batch, d_output]`; 1 if `None`.
@@ -146,6 +149,14 @@ pub trait Penalty: Debug + Send + Sync {
 
     /// The value `Omega` per example, `[batch]`.
     fn value(&self, context: &Context) -> Tensor<1>;
+
+    /// A direction of the input, `[batch, d_input]`, along which it needs the derivative of the code
+    /// ([`Context::tangent`]). Computed together with the code it costs less than afterwards. `None` if it needs none,
+    /// or computes it itself. Default: `None`.
+    fn direction(&self, model: &Parts, input: &Tensor<2>) -> Option<Tensor<2>> {
+        let _ = (model, input);
+        None
+    }
 
     /// Whether it needs the encoder's output in the latent ([`Latent::z`]). Default: false.
     fn reads_z(&self) -> bool {

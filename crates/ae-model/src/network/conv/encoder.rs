@@ -45,6 +45,10 @@ impl Encoder for ConvEncoder {
         self.code.forward(x.flatten(1, 3)) // [batch, d_code]
     }
 
+    fn changes_in_training(&self) -> bool {
+        !self.norms.is_empty() || self.dropout.is_some()
+    }
+
     fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
         let [channels, height, width] = self.image;
         let image = |rows: Tensor<2>| rows.reshape([-1, channels as i64, height as i64, width as i64]);

@@ -43,6 +43,10 @@ impl Encoder for DictionaryEncoder {
         ae_kernels::linear(x, self.weight.val(), bias, Activation::Identity.kernel())
     }
 
+    fn changes_in_training(&self) -> bool {
+        false
+    }
+
     fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
         Some((self.forward(x), ae_kernels::matmul(v, self.weight.val())))
     }

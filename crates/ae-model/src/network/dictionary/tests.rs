@@ -132,6 +132,7 @@ fn prefixes_are_the_same_with_and_without_a_kernel() {
         latent.sparse = latent.sparse.filter(|_| sparse);
         let parts = model.parts();
         let context = crate::penalty::Context {
+            tangent: None,
             model: &parts,
             input: x.clone(),
             target: x.clone(),

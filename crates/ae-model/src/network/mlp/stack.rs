@@ -39,6 +39,21 @@ impl Mlp {
         self.between().run(x, self.layers.len(), |index, x, activation| self.layers[index].activated(x, activation))
     }
 
+    /// [`jvp`](Encoder::jvp) with values and tangents in one matrix; `None` if there is no kernel for one of the layers.
+    fn jvp_in_kernels(&self, x: &Tensor<2>, v: &Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
+        if !self.norms.is_empty() || self.layers.is_empty() {
+            return None;
+        }
+        let rows = x.dims()[0];
+        let pair = Tensor::cat(vec![x.clone(), v.clone()], 0);
+        let last = self.layers.len() - 1;
+        let pair = self.layers.iter().enumerate().try_fold(pair, |pair, (index, layer)| {
+            let activation = if index == last { self.output } else { self.activation };
+            ae_kernels::linear_jvp(&pair, &layer.weight.val(), &layer.bias.val(), activation.kernel())
+        })?;
+        Some((pair.clone().slice(0..rows), pair.slice(rows..2 * rows)))
+    }
+
     fn between(&self) -> Between<'_> {
         Between::new(&self.norms, &self.dropout, self.activation, self.output)
     }
@@ -92,6 +107,9 @@ impl Encoder for Mlp {
     }
 
     fn jvp(&self, x: Tensor<2>, v: Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
+        if let Some(both) = self.jvp_in_kernels(&x, &v) {
+            return Some(both);
+        }
         let last = self.layers.len().saturating_sub(1);
         Some(self.layers.iter().enumerate().fold((x, v), |(x, t), (index, layer)| {
             let t = ae_kernels::matmul(t, layer.weight.val()); // the tangent has no bias
@@ -105,6 +123,10 @@ impl Encoder for Mlp {
             };
             self.activation.jvp(z, t)
         }))
+    }
+
+    fn changes_in_training(&self) -> bool {
+        !self.norms.is_empty() || self.dropout.is_some()
     }
 
     fn vjp(&self, x: Tensor<2>, u: Tensor<2>) -> Option<Tensor<2>> {
