@@ -1,21 +1,26 @@
 #!/usr/bin/env python3
-"""Runs the `peers` benchmark and a peer's in turns, pair by pair, and prints their ratios.
+"""Runs the `peers` benchmark and its peers' in turns, round by round, and prints their ratios.
 
     cargo bench -p ae-train --bench peers --no-run
-    scripts/bench_peers.py --python .venv/bin/python --pairs 5
+    scripts/bench_peers.py --python .venv/bin/python --rounds 5
 
-On a GPU, each side by the name that it has for it; PyTorch as it is (eager) and through `torch.compile`:
+The peers are PyTorch with one thread, PyTorch with all threads, and JAX: `pytorch_peer.py` and `jax_peer.py` beside
+this file. With `--busy` another process keeps each core busy meanwhile, and the time of a step is the mean, not the
+median: most steps run without a pause, and the pauses are what counts there. `--program` is our benchmark where there
+is no Cargo to build it.
 
-    scripts/bench_peers.py --features vulkan --device vulkan --peer-device cuda --pairs 5
-    scripts/bench_peers.py --features vulkan --device vulkan --peer-device cuda --compile --pairs 5
+On a GPU, each side by the name that it has for it, and PyTorch alone, as it is (eager) or through `torch.compile`:
+
+    scripts/bench_peers.py --features vulkan --device vulkan --peer-device cuda --rounds 5
+    scripts/bench_peers.py --features vulkan --device vulkan --peer-device cuda --compile --rounds 5
 
 There memory is the GPU's: how much more of it was in use while the process ran than before (`nvidia-smi`), the largest
 of looks every 50 ms, so nothing else may use the GPU.
 
-The peer is `pytorch_peer.py` beside this file, or any Python file that takes the name of a workload (and `--steps N`)
-and prints the same JSON line as ours. Every measurement is a process of its own, so that memory and time to the first
-step are its own. A pair runs ours and the peer's directly after one another, the order alternating, so that a slow
-minute of the machine slows both. The ratio is the peer's time over ours: above 1 ours is faster.
+Every measurement is a process of its own, so that memory and time to the first step are its own. A round runs all of
+them directly after one another, each round in another order, so that a slow minute of the machine slows all. The ratio
+is the time of the fastest peer of a workload (by its median over the rounds) over ours in the same round: above 1 ours
+is faster. Memory and first step are beside those of that peer.
 """
 
 import argparse, json, math, os, re, shutil, statistics, subprocess, sys, threading, time
@@ -91,70 +96,79 @@ def run(command, workload, steps, on_gpu):
     return line
 
 
+WORKLOADS = ["digits_mlp", "mnist_mlp", "deep_mlp", "conv", "denoising", "contractive_shallow", "contractive_deep"]
+WORKLOADS += ["sparse_topk", "variational"]
+
+
+def peers(arguments):
+    """The command of each peer, without the workload."""
+    script = lambda name: os.path.join(ROOT, "scripts", name)
+    torch = [arguments.python, "-c", PEER, script("pytorch_peer.py")]
+    if arguments.peer_device:
+        return {"PyTorch": [*torch, "--device", arguments.peer_device, *(["--compile"] if arguments.compile else [])]}
+    cores = len(os.sched_getaffinity(0))
+    threads = {f"PyTorch {count}": [*torch, "--threads", str(count)] for count in sorted({1, cores})}
+    return {**threads, "JAX": [arguments.python, script("jax_peer.py")]}
+
+
+def keep_busy():
+    """A process on each core that never rests."""
+    spin = "import os, sys\nos.sched_setaffinity(0, [int(sys.argv[1])])\nwhile True: pass"
+    return [subprocess.Popen([sys.executable, "-c", spin, str(core)]) for core in os.sched_getaffinity(0)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workloads", nargs="*", help="all of ours if none is named")
-    parser.add_argument(
-        "--peer", default=os.path.join(ROOT, "scripts", "pytorch_peer.py"), help="the peer's Python file"
-    )
-    parser.add_argument("--python", default=sys.executable, help="a Python that has what the peer needs")
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--python", default=sys.executable, help="a Python that has what the peers need")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=0, help="steps of each run; each workload's own number if 0")
+    parser.add_argument("--busy", action="store_true", help="with another busy process on each core")
     parser.add_argument("--json", help="also write every line to this file")
     parser.add_argument("--device", help="ours, one of `ae devices`; the CPU if it is left out")
-    parser.add_argument("--peer-device", help="the peer's, such as cuda; its own choice if it is left out")
-    parser.add_argument("--compile", action="store_true", help="the peer through torch.compile")
+    parser.add_argument("--peer-device", help="PyTorch's, such as cuda; the CPU, and JAX beside it, if it is left out")
+    parser.add_argument("--compile", action="store_true", help="PyTorch through torch.compile")
+    parser.add_argument("--program", help="our benchmark, built elsewhere")
     parser.add_argument("--features", default="", help="of the benchmark, such as wgpu or vulkan")
     arguments = parser.parse_args()
     on_gpu = bool(arguments.device) and shutil.which("nvidia-smi") is not None
-    bench = [ours(arguments.features)] + (["--device", arguments.device] if arguments.device else [])
-    peer = [arguments.python, "-c", PEER, arguments.peer] + (
-        ["--device", arguments.peer_device] if arguments.peer_device else []
-    )
-    peer += ["--compile"] if arguments.compile else []
-    names = arguments.workloads or [
-        "digits_mlp",
-        "mnist_mlp",
-        "deep_mlp",
-        "conv",
-        "denoising",
-        "contractive_shallow",
-        "contractive_deep",
-        "sparse_topk",
-        "variational",
-    ]
+    bench = [arguments.program or ours(arguments.features)] + (["--device", arguments.device] if arguments.device else [])
+    commands = {"ours": bench, **peers(arguments)}
+    others = [who for who in commands if who != "ours"]
+    time_of = "mean_ms" if arguments.busy else "ms_per_step"
+    busy = keep_busy() if arguments.busy else []
     lines, ratios, small = [], {}, True
-    print("| workload | ours, ms | peer, ms | ratio | spread | memory, MB | of the peer's | first step, s | peer's |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for name in names:
-        pairs = []
-        for pair in range(arguments.pairs):
-            order = [("ours", bench), ("peer", peer)]
-            results = {
-                who: run(command, name, arguments.steps, on_gpu)
-                for who, command in (order if pair % 2 == 0 else order[::-1])
-            }
-            pairs.append((results["ours"], results["peer"]))
-            lines += [dict(results[who], pair=pair) for who in ("ours", "peer")]
-        of = [peer["ms_per_step"] / ours["ms_per_step"] for ours, peer in pairs]
-        ratios[name] = statistics.median(of)
-        median = lambda who, key: statistics.median(pair[who][key] for pair in pairs)
-        memory = [median(who, "peak_gpu_mb" if on_gpu else "peak_rss_mb") for who in (0, 1)]
-        small &= memory[0] <= memory[1] / 4
-        print(
-            f"| {name} | {median(0, 'ms_per_step'):.3f} | {median(1, 'ms_per_step'):.3f} | **{ratios[name]:.2f}** | {min(of):.2f}-{max(of):.2f} | "
-            f"{memory[0]:.0f} | {memory[0] / memory[1]:.1%} | {median(0, 'first_step_s'):.3f} | {median(1, 'first_step_s'):.2f} |",
-            flush=True,
-        )
+    print(f"| workload | ours, ms | {', ms | '.join(others)}, ms | ratio to the fastest | spread | memory, MB ", end="")
+    print("| of that peer's | first step, s | that peer's |")
+    print("|---|---|" + "---|" * len(others) + "---|---|---|---|---|---|")
+    try:
+        for name in arguments.workloads or WORKLOADS:
+            rounds = []
+            for turn in range(arguments.rounds):
+                order = list(commands)
+                order = order[turn % len(order) :] + order[: turn % len(order)]
+                rounds.append({who: run(commands[who], name, arguments.steps, on_gpu) for who in order})
+                lines += [dict(line, who=who, round=turn, busy=arguments.busy) for who, line in rounds[-1].items()]
+            median = lambda who, key: statistics.median(of[who][key] for of in rounds)
+            fastest = min(others, key=lambda who: median(who, time_of))
+            of = [each[fastest][time_of] / each["ours"][time_of] for each in rounds]
+            ratios[name] = statistics.median(of)
+            memory = [median(who, "peak_gpu_mb" if on_gpu else "peak_rss_mb") for who in ("ours", fastest)]
+            small &= memory[0] <= memory[1] / 4
+            times = " | ".join(f"{median(who, time_of):.3f}" for who in commands)
+            first = [median(who, "first_step_s") for who in ("ours", fastest)]
+            print(
+                f"| {name} | {times} | **{ratios[name]:.2f}** ({fastest}) | {min(of):.2f}-{max(of):.2f} "
+                f"| {memory[0]:.0f} | {memory[0] / memory[1]:.1%} | {first[0]:.3f} | {first[1]:.2f} |",
+                flush=True,
+            )
+    finally:
+        for process in busy:
+            process.kill()
     mean = math.exp(statistics.fmean(map(math.log, ratios.values())))
-    print(
-        f"\n{arguments.pairs} pairs; geometric mean of the ratios {mean:.2f}, lowest {min(ratios.values()):.2f} ({min(ratios, key=ratios.get)})."
-    )
-    print(
-        "Peak memory is at most a quarter of the peer's everywhere."
-        if small
-        else "Peak memory is more than a quarter of the peer's somewhere."
-    )
+    lowest = min(ratios, key=ratios.get)
+    print(f"\n{arguments.rounds} rounds; geometric mean {mean:.2f}, lowest {ratios[lowest]:.2f} ({lowest}).")
+    print(f"Peak memory is {'at most' if small else 'somewhere more than'} a quarter of that of the fastest peer.")
     if arguments.json:
         with open(arguments.json, "w") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)

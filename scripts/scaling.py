@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The table of docs/SCALING.md: seconds for an epoch in one process, in one that exchanges with itself, and in two.
+"""The tables of docs/SCALING.md: seconds for an epoch in one process, in one that exchanges with itself, in several.
 
 Needs `ae` with the feature `remote` (cargo build --release -p ae-train --features remote) and numpy; nothing else may
-run. `python3 scripts/scaling.py target/release/ae`. One thread in each process; the median of the last five of seven
-epochs.
+run. `python3 scripts/scaling.py target/release/ae 2`, or `2 4 8 16` on a machine with as many cores. One thread in each
+process; the median of the last five of seven epochs.
 """
 
 import csv
@@ -53,24 +53,23 @@ def epoch(ae, folder, arguments, batch, more, threads="1"):
 
 
 def main():
-    ae = os.path.abspath(sys.argv[1])
+    ae, counts = os.path.abspath(sys.argv[1]), [int(count) for count in sys.argv[2:]] or [2]
     with tempfile.TemporaryDirectory() as folder:
         data(folder)
-        print("| | parameters | bytes | batch | one, alone | one | two | ratio to one, alone |")
-        print("|---|---|---|---|---|---|---|---|")
+        columns = ["parameters", "bytes", "batch", "one, alone", "one", *map(str, counts), "ratios to one, alone"]
+        print("| | " + " | ".join(columns) + " |\n|" + "---|" * (len(columns) + 1))
         for name, arguments, batches in CASES:
             for batch in batches:
-                times = [
-                    epoch(ae, folder, arguments, batch, more)
-                    for more in ([], ["--processes", "1"], ["--processes", "2"])
-                ]
-                (alone, parameters), (one, _), (two, _) = times
-                print(
-                    f"| `{name}` | {parameters:,} | {4e-6 * parameters:.1f} MB | {batch:,} | {alone:.3f} | {one:.3f} | "
-                    f"{two:.3f} | {alone / two:.2f} |",
-                    flush=True,
-                )
-        print(f"two threads in one process, conv, 2,048: {epoch(ae, folder, CONV, 2048, [], '2')[0]:.3f}")
+                alone, parameters = epoch(ae, folder, arguments, batch, [])
+                of = lambda count: epoch(ae, folder, arguments, batch, ["--processes", str(count)])[0]
+                several = [of(count) for count in [1, *counts]]
+                row = [f"`{name}`", f"{parameters:,}", f"{4e-6 * parameters:.1f} MB", f"{batch:,}"]
+                row += [f"{seconds:.3f}" for seconds in [alone, *several]]
+                row += [", ".join(f"{alone / seconds:.2f}" for seconds in several[1:])]
+                print(f"| {' | '.join(row)} |", flush=True)
+        for threads in map(str, counts):
+            seconds = epoch(ae, folder, CONV, 2048, [], threads)[0]
+            print(f"{threads} threads in one process, conv, 2,048: {seconds:.3f}", flush=True)
 
 
 if __name__ == "__main__":

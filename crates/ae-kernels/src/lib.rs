@@ -105,8 +105,8 @@ pub use rule::Rule;
 #[cfg(not(feature = "flex"))]
 pub use without_kernels::{
     Forgotten, Sparse, activate, batch_mean, bernoulli, bernoulli_like, conv_transpose2d, conv2d, dense, jvp,
-    layer_jacobian_norm2, linear, linear_jvp, matmul, normal_like, signs_like, squared_error, squared_error_of_logits, step,
-    uniform_like, units,
+    layer_jacobian_norm2, linear, linear_jvp, matmul, normal_like, signs_like, squared_error, squared_error_of_logits,
+    step, uniform_like, units,
 };
 #[cfg(feature = "flex")]
 pub use {

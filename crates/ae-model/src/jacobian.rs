@@ -88,7 +88,9 @@ impl Jacobian {
     pub(crate) fn direction(&self, model: &Parts, x: &Tensor<2>) -> Option<Tensor<2>> {
         let estimates = match self.method {
             Method::Exact => false,
-            Method::Auto => x.dims()[1] > EXACT_UP_TO && !(model.code.is_diagonal() && model.encoder.affine().is_some()),
+            Method::Auto => {
+                x.dims()[1] > EXACT_UP_TO && !(model.code.is_diagonal() && model.encoder.affine().is_some())
+            }
             Method::Hutchinson => true,
         };
         (estimates && x.dims()[0] > 0 && !model.encoder.changes_in_training()).then(|| ae_kernels::signs_like(x))

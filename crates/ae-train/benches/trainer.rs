@@ -128,7 +128,7 @@ fn epoch(name: &str, split: &Split, batch: usize, epochs: usize) -> Result<(), E
             split,
             batcher: batcher.clone(),
             reader: None,
-            part: (0, 1),
+            peers: None,
             variances: Variances { train: 1.0, validation: 1.0 },
             place: Place::Folder { checkpoints: &checkpoints, saved: &saved, every: Every::default() },
             history: History::open(&metrics, epochs, steps, 0, Arc::new(Quiet))?,

@@ -5,7 +5,7 @@ use burn::train::{
     metric::store::{Aggregate, Direction, EventStoreClient, Split},
 };
 
-use crate::metrics::LOSS;
+use crate::{metrics::LOSS, peers::Peers};
 
 /// The best epoch so far, by validation loss.
 pub fn best_epoch(store: &EventStoreClient) -> Option<usize> {
@@ -26,5 +26,19 @@ impl EarlyStoppingStrategy for Patience {
         let diverged = loss.is_some_and(|loss| !loss.is_finite());
         let stale = self.epochs > 0 && best_epoch(store).is_some_and(|best| epoch.saturating_sub(best) >= self.epochs);
         diverged || stale
+    }
+}
+
+/// [`Patience`] of a training in several processes: all do what the first one decides.
+#[derive(Debug, Clone)]
+pub(crate) struct Together {
+    pub(crate) patience: Patience,
+    pub(crate) peers: Option<Peers>,
+}
+
+impl EarlyStoppingStrategy for Together {
+    fn should_stop(&mut self, epoch: usize, store: &EventStoreClient) -> bool {
+        let own = self.patience.should_stop(epoch, store);
+        self.peers.as_ref().map_or(own, |peers| peers.stops(own))
     }
 }

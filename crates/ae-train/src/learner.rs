@@ -19,9 +19,10 @@ use crate::{
     checkpoint::{self, BestAndLast, Files, Memory, Nothing, PARTS, Saved, Steps, Within},
     config::{Every, TrainingConfig},
     device,
-    early_stopping::Patience,
+    early_stopping::{Patience, Together},
     history::History,
     metrics::{self, Variances},
+    peers::Peers,
     step::Trainee,
 };
 
@@ -73,8 +74,8 @@ pub struct Fit<'a> {
     pub batcher: Batcher,
     /// With whom it shares its batches.
     pub reader: Option<Arc<Reader>>,
-    /// Which part of each batch it trains on, and of how many.
-    pub part: (usize, usize),
+    /// The processes among which each batch is divided, if there are several.
+    pub peers: Option<Peers>,
     /// Variances of training and validation rows, for `fvu`.
     pub variances: Variances,
     /// Where checkpoints go.
@@ -120,7 +121,10 @@ impl Fit<'_> {
         let mut training = SupervisedTraining::new("", Arc::new(train), Arc::new(validation))
             .with_metric_logger(self.history)
             .with_application_logger(None)
-            .early_stopping(Patience { epochs: self.config.patience })
+            .early_stopping(Together {
+                patience: Patience { epochs: self.config.patience },
+                peers: self.peers.clone(),
+            })
             .with_interrupter(self.interrupter.clone())
             .num_epochs(self.config.epochs);
         training = metrics::register(training, &trainee, self.variances);
@@ -173,11 +177,12 @@ impl Fit<'_> {
             Loader::new(dataset.clone(), self.batcher.clone(), size, order, device.clone())
         };
         let (size, validation) = (self.config.batch_size, &self.split.validation);
+        let (rank, of) = self.peers.as_ref().map_or((0, 1), |peers| (peers.rank, peers.of));
         [
             loader(&self.split.train, Order::Shuffled { seed: self.seed }, size)
                 .with_epoch_rows((self.config.epoch_rows > 0).then_some(self.config.epoch_rows))
                 .sharing(self.reader.clone())
-                .with_part(self.part.0, self.part.1),
+                .with_part(rank, of),
             loader(validation, Order::Sequential, size.max(256).min(validation.len())),
         ]
     }

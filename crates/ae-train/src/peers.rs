@@ -52,6 +52,8 @@ const OWN: [&str; 5] = ["data.source", "data.read.target", "data.read.max_memory
 
 /// The number of the step in which the processes compare their weights.
 pub(crate) const END: usize = usize::MAX >> 1;
+/// The number of the step in which they agree whether the training goes on.
+pub(crate) const EPOCH_END: usize = END - 1;
 
 /// How far the weights of processes may be apart at the end, relative to the largest of their tensor: rounding in other
 /// orders, over many steps.
@@ -92,6 +94,14 @@ impl Peers {
                 parts.iter().map(|part| format!("`{part}`")).collect::<Vec<_>>().join(", ")
             )
         })
+    }
+
+    /// What the first process decides, of whether the training stops after an epoch. On different devices the losses
+    /// differ by rounding, and with them what each process would decide by itself.
+    pub(crate) fn stops(&self, own: bool) -> bool {
+        let of_first = self.connection.mean(EPOCH_END, usize::from(self.rank == 0), vec![f32::from(u8::from(own))]);
+        // Without the others the training ends in its next step.
+        of_first.map_or(own, |(values, _)| values[0] > 0.5)
     }
 
     /// The error of a training that lost another process.
@@ -145,7 +155,7 @@ impl Peers {
         // Each has its own copy of the data, at its own place, and its own disk. What is in the data is compared.
         config.retain(|path, _| !OWN.iter().any(|own| path.starts_with(own)));
         Greeting {
-            version: format!("ae {}, exchange 1", env!("CARGO_PKG_VERSION")),
+            version: format!("ae {}, exchange 2", env!("CARGO_PKG_VERSION")),
             rank: self.rank,
             of: self.of,
             config,
@@ -181,5 +191,40 @@ pub(crate) struct Leaving<'a>(pub Option<&'a Peers>);
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         self.0.iter().for_each(|peers| peers.connection.leave());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers with what the first process says; the others are lost with `None`.
+    #[derive(Debug)]
+    struct First(Option<f32>);
+
+    impl Exchange for First {
+        fn mean(&self, step: usize, rows: usize, values: Vec<f32>) -> Option<(Vec<f32>, usize)> {
+            assert_eq!((step, rows, values.len()), (EPOCH_END, 0, 1), "only the first process counts");
+            self.0.map(|first| (vec![first], 1))
+        }
+    }
+
+    impl Connection for First {
+        fn meet(&self, _: &Greeting) -> Result<()> {
+            Ok(())
+        }
+
+        fn failure(&self) -> Option<String> {
+            None
+        }
+
+        fn leave(&self) {}
+    }
+
+    #[test]
+    fn a_training_stops_when_the_first_process_says_so() {
+        let stops = |first, own| Peers { rank: 1, of: 2, connection: Arc::new(First(first)) }.stops(own);
+        assert!(stops(Some(1.0), false) && !stops(Some(0.0), true));
+        assert!(stops(None, true) && !stops(None, false));
     }
 }

@@ -182,7 +182,7 @@ impl Training<'_> {
             split: &data.split,
             batcher: data.batcher.clone(),
             reader: self.reader.clone(),
-            part: self.peers.map_or((0, 1), |peers| (peers.rank, peers.of)),
+            peers: self.peers.cloned(),
             variances: Variances { train: variance(&data.split.train)?, validation: variance(&data.split.validation)? },
             place,
             history,

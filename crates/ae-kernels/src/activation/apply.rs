@@ -265,8 +265,8 @@ impl Activation {
         }
     }
 
-    /// Replaces the gradients by the value `y = phi(z)` and by the tangent `phi'(z) u` by those by `z` and `u`, in every
-    /// row. The sums of the columns of the former are added to `sums`, which is as long as a row.
+    /// Replaces the gradients by the value `y = phi(z)` and by the tangent `phi'(z) u` by those by `z` and `u`, in
+    /// every row. The sums of the columns of the former are added to `sums`, which is as long as a row.
     pub(crate) fn pull_back_pair(
         self,
         by_value: &mut [f32],

@@ -249,3 +249,60 @@ impl Helper {
         self.asleep.store(false, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn sleeping_and_spinning_helpers_take_part_and_a_call_from_inside_works_alone() {
+        let helpers = Helpers::new(2);
+        for pause in [0, 0, 0, 30, 0, 30] {
+            thread::sleep(Duration::from_millis(pause)); // 30 ms are longer than they spin
+            let (all, inside) = (Barrier::new(3), AtomicUsize::new(0));
+            helpers.run(2, &|| {
+                all.wait(); // returns when three threads are here at the same time
+                helpers.run(2, &|| drop(inside.fetch_add(1, Ordering::SeqCst)));
+            });
+            assert_eq!(inside.into_inner(), 3);
+        }
+    }
+
+    #[test]
+    fn a_caller_does_not_wait_for_helpers_that_have_not_begun() {
+        let helpers = Helpers::new(1);
+        // Another caller's work occupies the only helper.
+        let (begun, end) = (Barrier::new(3), Barrier::new(3));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                helpers.run(1, &|| {
+                    begun.wait();
+                    end.wait();
+                });
+            });
+            begun.wait();
+            let calls = AtomicUsize::new(0);
+            helpers.run(1, &|| drop(calls.fetch_add(1, Ordering::SeqCst)));
+            assert_eq!(calls.into_inner(), 1);
+            end.wait();
+        });
+    }
+
+    #[test]
+    fn pauses_begin_after_several_late_waits_and_grow() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let mut crowd = Crowd::default();
+        let mut late_at = |at: u64| {
+            crowd.is_late(start + ms(at));
+            crowd.until.map(|until| until.duration_since(start))
+        };
+        // Too far apart.
+        assert_eq!([0, 90, 110, 190].map(&mut late_at), [None; 4]);
+        assert_eq!(late_at(200), Some(ms(200) + PAUSE[0]));
+        assert_eq!([401, 402, 403].map(&mut late_at)[2], Some(ms(403) + 2 * PAUSE[0]));
+        // The longest pause without any, and it starts over.
+        assert_eq!([9001, 9002, 9003].map(&mut late_at)[2], Some(ms(9003) + PAUSE[0]));
+    }
+}

@@ -23,8 +23,8 @@ pub trait Encoder {
         None
     }
 
-    /// Whether [`forward`](Self::forward) differs from the value of [`jvp`](Self::jvp) in training, by dropout or a batch
-    /// norm. Otherwise a loss that needs both computes `jvp` alone.
+    /// Whether [`forward`](Self::forward) differs from the value of [`jvp`](Self::jvp) in training, by dropout or a
+    /// batch norm. Otherwise a loss that needs both computes `jvp` alone.
     ///
     /// Default: true.
     fn changes_in_training(&self) -> bool {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::peers::{END, Greeting};
+use crate::peers::{END, EPOCH_END, Greeting};
 
 /// What a process gives in a step.
 struct Part {
@@ -141,7 +141,7 @@ impl Reducer {
             return Err(self.end(&mut state, format!("rank {rank} gave values of a step that is not its turn")));
         }
         if let Some(done) = state.left.iter().position(|left| *left) {
-            let reason = format!("rank {done} ended its training before step {} of rank {rank}", step + 1);
+            let reason = format!("rank {done} ended its training before {} of rank {rank}", named(step));
             return Err(self.end(&mut state, reason));
         }
         let other = state.parts.iter().flatten().next();
@@ -171,8 +171,8 @@ impl Reducer {
             if left.is_zero() {
                 let missing = state.parts.iter().position(Option::is_none).unwrap_or_default();
                 let reason = format!(
-                    "rank {missing} did not come to step {} within {} s (`ae gather --patience`)",
-                    step + 1,
+                    "rank {missing} did not come to {} within {} s (`ae gather --patience`)",
+                    named(step),
                     self.patience.as_secs()
                 );
                 state.parts[rank] = None;
@@ -195,7 +195,7 @@ impl Reducer {
         }
         // Somebody waits for it.
         if let Some(part) = state.parts.iter().flatten().next() {
-            let reason = format!("rank {rank} ended its training before step {}", part.step + 1);
+            let reason = format!("rank {rank} ended its training before {}", named(part.step));
             self.end(&mut state, reason);
         }
         self.changed.notify_all();
@@ -221,6 +221,7 @@ impl Reducer {
 fn named(step: usize) -> String {
     match step {
         END => "the end of its training".to_string(),
+        EPOCH_END => "the end of an epoch".to_string(),
         step => format!("step {}", step + 1),
     }
 }

@@ -39,7 +39,8 @@ impl Mlp {
         self.between().run(x, self.layers.len(), |index, x, activation| self.layers[index].activated(x, activation))
     }
 
-    /// [`jvp`](Encoder::jvp) with values and tangents in one matrix; `None` if there is no kernel for one of the layers.
+    /// [`jvp`](Encoder::jvp) with values and tangents in one matrix; `None` if there is no kernel for one of the
+    /// layers.
     fn jvp_in_kernels(&self, x: &Tensor<2>, v: &Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
         if !self.norms.is_empty() || self.layers.is_empty() {
             return None;
