@@ -121,10 +121,7 @@ impl Fit<'_> {
         let mut training = SupervisedTraining::new("", Arc::new(train), Arc::new(validation))
             .with_metric_logger(self.history)
             .with_application_logger(None)
-            .early_stopping(Together {
-                patience: Patience { epochs: self.config.patience },
-                peers: self.peers.clone(),
-            })
+            .early_stopping(Together { patience: Patience { epochs: self.config.patience }, peers: self.peers.clone() })
             .with_interrupter(self.interrupter.clone())
             .num_epochs(self.config.epochs);
         training = metrics::register(training, &trainee, self.variances);

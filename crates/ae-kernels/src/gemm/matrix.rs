@@ -74,6 +74,11 @@ impl<'a> Matrix<'a> {
         );
         for first in (0..self.rows).step_by(TILE) {
             for depth in (0..self.cols).step_by(TILE) {
+                if first + TILE <= self.rows && depth + TILE <= self.cols {
+                    let tile = &self.data[depth * self.col_stride + first..];
+                    transpose_tile(tile, self.col_stride, &mut out[first * self.cols + depth..], self.cols);
+                    continue;
+                }
                 let columns = depth..(depth + TILE).min(self.cols);
                 for row in first..(first + TILE).min(self.rows) {
                     let out = &mut out[row * self.cols..][columns.clone()];
@@ -94,5 +99,68 @@ impl<'a> Matrix<'a> {
     /// The given columns only.
     pub(super) fn columns_of(self, range: &Range<usize>) -> Self {
         self.transposed().rows_of(range).transposed()
+    }
+}
+
+/// Writes the transpose of a tile: `out[i * out_stride + j] = from[j * stride + i]`.
+fn transpose_tile(from: &[f32], stride: usize, out: &mut [f32], out_stride: usize) {
+    let last = TILE - 1;
+    assert!(last * stride + last < from.len() && last * out_stride + last < out.len(), "a whole tile");
+    #[cfg(target_arch = "x86_64")]
+    if crate::simd::level() != crate::simd::Level::Any {
+        for (row, column) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+            // SAFETY: the CPU has AVX2, and the whole tile is inside both slices.
+            unsafe {
+                transpose_8x8(
+                    from.as_ptr().add(column * stride + row),
+                    stride,
+                    out.as_mut_ptr().add(row * out_stride + column),
+                    out_stride,
+                );
+            }
+        }
+        return;
+    }
+    for (row, column) in (0..TILE).flat_map(|row| (0..TILE).map(move |column| (row, column))) {
+        out[row * out_stride + column] = from[column * stride + row];
+    }
+}
+
+/// # Safety
+/// The CPU has AVX2. `from` is valid for reads of 8 rows of 8 values, `stride` apart, and `out` for writes of as many,
+/// `out_stride` apart.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn transpose_8x8(from: *const f32, stride: usize, out: *mut f32, out_stride: usize) {
+    use std::arch::x86_64::*;
+    // SAFETY: promised by the caller.
+    let rows: [__m256; 8] = std::array::from_fn(|row| unsafe { _mm256_loadu_ps(from.add(row * stride)) });
+    // Pairs of rows interleaved, then fours, then the halves exchanged.
+    let low = |row: usize| _mm256_unpacklo_ps(rows[2 * row], rows[2 * row + 1]);
+    let high = |row: usize| _mm256_unpackhi_ps(rows[2 * row], rows[2 * row + 1]);
+    let fours = |a: __m256, b: __m256| [_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0xEE>(a, b)];
+    let [[a0, a1], [a2, a3]] = [fours(low(0), low(1)), fours(high(0), high(1))];
+    let [[b0, b1], [b2, b3]] = [fours(low(2), low(3)), fours(high(2), high(3))];
+    for (row, (a, b)) in [(a0, b0), (a1, b1), (a2, b2), (a3, b3)].into_iter().enumerate() {
+        // SAFETY: as above.
+        unsafe {
+            _mm256_storeu_ps(out.add(row * out_stride), _mm256_permute2f128_ps::<0x20>(a, b));
+            _mm256_storeu_ps(out.add((row + 4) * out_stride), _mm256_permute2f128_ps::<0x31>(a, b));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_in_row_major_order() {
+        for (rows, cols) in [(1, 1), (16, 16), (40, 33), (15, 64), (100, 256)] {
+            let data: Vec<f32> = (0..rows * cols).map(|value| value as f32).collect();
+            let mut out = vec![0.0; rows * cols];
+            Matrix::new(&data, cols, rows).transposed().copy_row_major(&mut out);
+            assert!((0..rows * cols).all(|at| out[at] == data[at % cols * rows + at / cols]), "{rows} x {cols}");
+        }
     }
 }
