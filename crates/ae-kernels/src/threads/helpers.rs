@@ -31,9 +31,9 @@ const SPINS_PER_YIELD: usize = 100;
 const LATE: Duration = Duration::from_millis(1);
 /// So many of them within so long. One alone is a coincidence.
 const OFTEN: (usize, Duration) = (3, Duration::from_millis(100));
-/// How long the threads do not spin then, at first and at most: twice as long each time, unless the
-/// longest pause has passed since.
-const PAUSE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
+/// How long the threads do not spin then, at first and at most: twice as long each time that it happens again as soon as
+/// they do.
+const PAUSE: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 
 /// What all threads that take part in a piece of work call at the same time.
 type Work = *const (dyn Fn() + Sync);
@@ -164,7 +164,7 @@ impl Crowd {
         }
         self.late += 1;
         if self.late == OFTEN.0 {
-            let again = self.until.is_some_and(|until| now < until + PAUSE[1]);
+            let again = self.until.is_some_and(|until| now < until + OFTEN.1);
             self.pause = if again { PAUSE[1].min(2 * self.pause) } else { PAUSE[0] };
             (self.first, self.until) = (None, Some(now + self.pause));
         }
@@ -301,8 +301,8 @@ mod tests {
         // Too far apart.
         assert_eq!([0, 90, 110, 190].map(&mut late_at), [None; 4]);
         assert_eq!(late_at(200), Some(ms(200) + PAUSE[0]));
-        assert_eq!([401, 402, 403].map(&mut late_at)[2], Some(ms(403) + 2 * PAUSE[0]));
-        // The longest pause without any, and it starts over.
-        assert_eq!([9001, 9002, 9003].map(&mut late_at)[2], Some(ms(9003) + PAUSE[0]));
+        assert_eq!([221, 222, 223].map(&mut late_at)[2], Some(ms(223) + 2 * PAUSE[0]));
+        // Not as soon as the pause is over: it starts over.
+        assert_eq!([400, 402, 403].map(&mut late_at)[2], Some(ms(403) + PAUSE[0]));
     }
 }
