@@ -169,22 +169,22 @@ def of_ours(job, folder, ae):
     seconds = time.time() - start
     at = lambda name: os.path.join(folder, name)
     if job == "table":
-        run("score", "run", "test.csv", "--out", "scores.csv")
+        run("score", "run", "--data", "test.csv", "--out", "scores.csv")
         scores = np.genfromtxt(at("scores.csv"), delimiter=",", names=True)
         return seconds, auroc(scores["score"], np.load(at("is_anomaly.npy")))
     test = np.load(at("test.npy"))
     if job == "dictionary":
-        run("reconstruct", "run", "test.npy", "--out", "output.npy")
-        output = np.load(at("output.npy"))
+        run("reconstruct", "run", "--data", "test.npy", "--out", "output.csv")
+        output = np.loadtxt(at("output.csv"), delimiter=",", skiprows=1, dtype="f4")
         return seconds, np.square(output - test).sum() / np.square(test - test.mean(0)).sum()
     test = test.reshape(len(test), -1).astype("f4") / 255
     if job == "images":
         # The same noise as the peer's.
         np.save(at("noisy.npy"), np.load(at("noisy.npy")).reshape(-1, 28, 28))
-        run("reconstruct", "run", "noisy.npy", "--out", "output.npy")
+        run("reconstruct", "run", "--data", "noisy.npy", "--out", "output.csv")
     else:
-        run("reconstruct", "run", "test.npy", "--out", "output.npy")
-    output = np.load(at("output.npy")).reshape(len(test), -1)
+        run("reconstruct", "run", "--data", "test.npy", "--out", "output.csv")
+    output = np.loadtxt(at("output.csv"), delimiter=",", skiprows=1, dtype="f4").reshape(len(test), -1)
     return seconds, np.square(output / (255 if output.max() > 2 else 1) - test).sum(1).mean()
 
 

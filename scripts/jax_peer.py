@@ -122,6 +122,8 @@ WORKLOADS = {
     "contractive_deep": (two((784, 256, 64), (64, 256, 784)), contractive_deep, 784, 128, 150),
     "sparse_topk": (plain(384, 6144, 384)[0], sparse_topk, 384, 1024, 15),
     "variational": (two((784, 400, 40), (20, 400, 784)), variational, 784, 128, 200),
+    # What ours does with Burn's own layers, and what Burn does alone; here the same as `mnist_mlp`.
+    **{name: (*plain(784, 256, 64, 256, 784), 784, 128, 300) for name in ("own_network", "own_dense", "burn_alone")},
 }
 
 

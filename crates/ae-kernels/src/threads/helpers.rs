@@ -264,7 +264,9 @@ mod tests {
             let (all, inside) = (Barrier::new(3), AtomicUsize::new(0));
             helpers.run(2, &|| {
                 all.wait(); // returns when three threads are here at the same time
-                helpers.run(2, &|| drop(inside.fetch_add(1, Ordering::SeqCst)));
+                helpers.run(2, &|| {
+                    inside.fetch_add(1, Ordering::SeqCst);
+                });
             });
             assert_eq!(inside.into_inner(), 3);
         }
@@ -284,7 +286,9 @@ mod tests {
             });
             begun.wait();
             let calls = AtomicUsize::new(0);
-            helpers.run(1, &|| drop(calls.fetch_add(1, Ordering::SeqCst)));
+            helpers.run(1, &|| {
+                calls.fetch_add(1, Ordering::SeqCst);
+            });
             assert_eq!(calls.into_inner(), 1);
             end.wait();
         });

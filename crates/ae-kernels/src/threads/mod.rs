@@ -92,7 +92,6 @@ mod tests {
         panic::{AssertUnwindSafe, catch_unwind},
         sync::atomic::{AtomicUsize, Ordering},
         thread,
-        time::Duration,
     };
 
     use super::*;

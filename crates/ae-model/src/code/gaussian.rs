@@ -235,7 +235,7 @@ mod tests {
             GaussianConfig { beta: Weight::Ramp(Ramp { from: 0.0, to: 1.0, over: 0.5 }), ..GaussianConfig::default() }
                 .init(2, &device);
         let z = Tensor::<2>::from_floats([[0.5, -1.0, 0.3, -0.7]], &device).expand([20_000, 4]);
-        let drawn = code.draw(z);
+        let drawn = ae_kernels::seeded(1, &device, || code.draw(z));
         let term = &code.terms(&drawn, 0.25)[0];
         assert_eq!((&*term.name, term.weight), ("kl", 0.5));
         let expected = term.value.clone().slice(0..1);
