@@ -234,14 +234,18 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> Autoencoder<E, D, C> {
     ) -> (Forward, Option<Tensor<2>>) {
         let parts = self.parts();
         let read = parts.read(x, visible);
+        // In training it would replace dropout and the statistics of a batch norm.
+        let v = v.filter(|_| !parts.encoder.changes_in_training());
         let both = v.and_then(|v| parts.encoder.jvp(read.clone(), parts.tangent(v)));
         let (z, t) = match both {
             Some((z, t)) => (z, Some(t)),
             None => (parts.encoder.forward(read.clone()), None),
         };
+        // The code first: its derivative is at the thresholds that this batch has moved.
+        let code = parts.code_of(z.clone());
         let t = t.map(|t| parts.code_jvp(z.clone(), t).1);
-        let kept = keep_z.then(|| z.clone());
-        let mut latent = parts.with_input(parts.code_of(z), read);
+        let kept = keep_z.then_some(z);
+        let mut latent = parts.with_input(code, read);
         latent.z = kept.or(latent.z);
         let output = parts.decode(&latent);
         (Forward { latent, output }, t)

@@ -93,7 +93,8 @@ impl Jacobian {
             }
             Method::Hutchinson => true,
         };
-        (estimates && x.dims()[0] > 0 && !model.encoder.changes_in_training()).then(|| ae_kernels::signs_like(x))
+        (estimates && self.probes > 0 && x.dims()[0] > 0 && !model.encoder.changes_in_training())
+            .then(|| ae_kernels::signs_like(x))
     }
 
     /// Hutchinson's estimate of [`norm2`](Self::norm2), if the tangent of its first [direction](Self::direction) is

@@ -6,7 +6,8 @@
 //!
 //! On a machine that is busy with other programs this would harm: a thread that spins uses up its share of a core, and
 //! then loses the core for milliseconds in the middle of its work, while the other threads wait for it. A thread that
-//! sleeps gets a core soon after it is woken. So when a wait was that long, all of them sleep at once for a while.
+//! sleeps gets a core soon after it is woken. So when several waits in a row were that long, all of them sleep at once
+//! for a while.
 
 use std::{
     any::Any,
@@ -149,8 +150,9 @@ impl Helpers {
         if start.elapsed() > 2 * worked + LATE {
             self.shared.late.store(spin, Ordering::Relaxed);
         }
-        drop(crowd);
+        // Before another caller's helpers can leave theirs.
         let theirs = self.shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(crowd);
         if let Some(panic) = own.err().or(theirs) {
             resume_unwind(panic);
         }

@@ -4,7 +4,7 @@
 //! much as a small operation. So the calling thread takes part in the work, and all of them spin for a while before
 //! they go to sleep ([`helpers`]).
 //!
-//! The helpers are one thread less than there are cores, and not those of rayon's global pool, which Burn uses: it
+//! The helpers are one thread less than rayon has, and not those of rayon's global pool, which Burn uses: it
 //! would have one thread too many beside a working caller, and two threads take turns on a core.
 
 mod helpers;

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     Inputs, Model,
     corruption::{CorruptionConfig, GaussianConfig, Masking},
-    penalty::L1,
+    penalty::{Context, L1, Penalty},
 };
 
 fn model(device: &Device) -> Model {
@@ -72,4 +72,51 @@ fn a_separate_target_is_reconstructed() {
     let expected = (model.reconstruct(x) - target).square().sum().div_scalar(2.0);
     evaluation.loss().into_data().assert_approx_eq::<f32>(&expected.into_data(), burn::tensor::Tolerance::default());
     assert_eq!(evaluation.terms.iter().map(|term| &*term.name).collect::<Vec<_>>(), ["squared_error", "l1"]);
+}
+
+/// A penalty that is the derivative of the code along a direction of ones, or -1 where it is not given one.
+#[derive(Debug)]
+struct Along;
+
+impl Penalty for Along {
+    fn weight(&self, _: f64) -> f64 {
+        1.0
+    }
+
+    fn value(&self, context: &Context) -> Tensor<1> {
+        let code = &context.latent.code;
+        context.tangent.clone().unwrap_or_else(|| code.ones_like().neg()).sum_dim(1).squeeze_dim(1)
+    }
+
+    fn direction(&self, _: &crate::Parts, input: &Tensor<2>) -> Option<Tensor<2>> {
+        Some(input.ones_like())
+    }
+}
+
+/// The derivative that comes with the code is that of the code: for layers in kernels and without, for a code whose
+/// threshold moves with each batch, and never where training changes the encoder.
+#[test]
+fn the_derivative_that_comes_with_the_code_is_that_of_the_code() {
+    use crate::{Activation, code::BatchTopKConfig, network::MlpConfig};
+    let device = Device::default().autodiff();
+    let rows: Vec<f32> = (0..60).map(|i| ((i * 7919) % 64) as f32 / 32.0 - 1.0).collect();
+    let x = Tensor::<1>::from_floats(rows.as_slice(), &device).reshape([12, 5]);
+    let mlp = |activation, dropout| MlpConfig { hidden: vec![7], activation, dropout, ..MlpConfig::default() };
+    let recipe = |activation, dropout| crate::Recipe {
+        code_dim: 6,
+        network: mlp(activation, dropout).into(),
+        ..crate::Recipe::default()
+    };
+    let moving = crate::Recipe { code: BatchTopKConfig::new(2.0).into(), ..recipe(Activation::Tanh, 0.0) };
+    for recipe in [recipe(Activation::Tanh, 0.0), recipe(Activation::Gelu, 0.0), moving] {
+        let model = recipe.init(&Inputs::real(5), &device);
+        let evaluation = Objective::default().with_penalty(Along).evaluate(&model, x.clone());
+        let found = evaluation.terms.last().unwrap().value.clone();
+        // Both after the batch.
+        let expected = model.encode_jvp(x.clone(), x.ones_like(), None).1.sum_dim(1).squeeze_dim::<1>(1);
+        found.into_data().assert_approx_eq::<f32>(&expected.into_data(), burn::tensor::Tolerance::default());
+    }
+    let model = recipe(Activation::Tanh, 0.5).init(&Inputs::real(5), &device);
+    let evaluation = Objective::default().with_penalty(Along).evaluate(&model, x);
+    evaluation.terms.last().unwrap().value.clone().into_data().assert_eq(&[-6.0f32; 12].into(), true);
 }

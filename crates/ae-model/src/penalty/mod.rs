@@ -49,7 +49,8 @@ pub struct Context<'a> {
     /// The decoder's output, `[batch, d_output]`.
     pub output: Tensor<2>,
     /// The derivative of the code along the penalty's [direction](Penalty::direction), `[batch, d_code]`, if it was
-    /// computed together with the code.
+    /// computed together with the code. Never for an encoder that [changes in
+    /// training](crate::Encoder::changes_in_training).
     pub tangent: Option<Tensor<2>>,
     /// Fraction of the training that is done, in `[0, 1]`; 1 after training.
     pub progress: f64,

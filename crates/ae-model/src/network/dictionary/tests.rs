@@ -10,7 +10,7 @@ use crate::{
     Activation, Activity, AnyCode, Autoencoder, Code, Inputs, Model, Objective, Recipe,
     code::{BatchTopK, BatchTopKConfig, CodeConfig, GatedConfig, JumpRelu, JumpReluConfig, TopKConfig},
     constraint::{Tangent, UnitNorm},
-    network::{DictionaryDecoder, DictionaryEncoder, Sizes},
+    network::{DictionaryDecoder, DictionaryEncoder, Sizes, affine::replaced},
     penalty::{AuxK, Matryoshka, PenaltyConfig},
 };
 
@@ -276,20 +276,32 @@ fn the_estimated_derivatives_by_a_threshold_are_those_of_the_averages() {
 
 #[test]
 fn jump_relu_comes_to_a_target_ten_times_away() {
-    let (device, width, units, target) = (Device::default().autodiff(), 16, 64, 2.0);
-    device.seed(7);
+    // Other tests draw from Burn's generator meanwhile; these numbers depend on the seed alone.
+    for seed in [7, 8] {
+        ae_kernels::seeded(seed, &Device::default(), || comes_to_a_target_ten_times_away(seed));
+    }
+}
+
+fn comes_to_a_target_ten_times_away(seed: u64) {
+    let (plain, device, width, units, target) = (Device::default(), Device::default().autodiff(), 16, 64, 2.0);
+    let directions = || ae_kernels::normal_like(&Tensor::<2>::zeros([units, width], &plain), 1.0);
     let code =
         JumpReluConfig::new(target).with_weight(100.0).with_threshold(1e-3).with_bandwidth(0.5).init(units, &device);
-    let (encoder, decoder) = DictionaryConfig::default().init(&Sizes::new(width, units), Activation::Identity, &device);
+    let (mut encoder, mut decoder) =
+        DictionaryConfig::default().init(&Sizes::new(width, units), Activation::Identity, &device);
+    let atoms = directions();
+    let atoms = atoms.clone() / atoms.square().sum_dim(1).sqrt();
+    encoder.weight = replaced(encoder.weight, &|_| atoms.clone().transpose());
+    decoder.weight = replaced(decoder.weight, &|_| atoms.clone());
     let mut model = Autoencoder::new(encoder, decoder).with_code(code);
     let mut objective = Objective::default();
     let mut optimizer: ModuleOptimizer = AdamConfig::new().init();
     // Two of 64 directions in each row.
-    let directions = rows(64, width, &device);
+    let directions = directions();
     let batch = || {
-        let strength = ae_kernels::uniform_like(&Tensor::<2>::zeros([128, 64], &device));
-        let kept = strength.greater_elem(1.0 - 2.0 / 64.0).float();
-        kept.matmul(directions.clone())
+        let strength = ae_kernels::uniform_like(&Tensor::<2>::zeros([128, units], &plain));
+        let kept = strength.greater_elem(1.0 - target / units as f64).float();
+        Tensor::from_inner(kept.matmul(directions.clone()))
     };
     let l0 = |model: &Autoencoder<_, _, JumpRelu>, x: Tensor<2>| {
         model.encode(x).greater_elem(0.0).float().sum_dim(1).mean().into_scalar::<f64>()
@@ -300,7 +312,7 @@ fn jump_relu_comes_to_a_target_ten_times_away() {
         (model, _) = objective.step(model, &mut optimizer, 1e-2 * (1.0 - progress), batch(), progress);
     }
     let seen = (0..10).map(|_| l0(&model, batch())).sum::<f64>() / 10.0;
-    assert!((seen - target).abs() < 0.2 * target, "{seen} active units, the target is {target}");
+    assert!((seen - target).abs() < 0.1 * target, "seed {seed}: {seen} active units, the target is {target}");
 }
 
 #[test]

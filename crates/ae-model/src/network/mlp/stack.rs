@@ -42,7 +42,9 @@ impl Mlp {
     /// [`jvp`](Encoder::jvp) with values and tangents in one matrix; `None` if there is no kernel for one of the
     /// layers.
     fn jvp_in_kernels(&self, x: &Tensor<2>, v: &Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-        if !self.norms.is_empty() || self.layers.is_empty() {
+        let declined = |activation| matches!(activation, Activation::Gelu | Activation::Silu);
+        let is_hidden_declined = self.layers.len() > 1 && declined(self.activation);
+        if !self.norms.is_empty() || self.layers.is_empty() || is_hidden_declined || declined(self.output) {
             return None;
         }
         let rows = x.dims()[0];
