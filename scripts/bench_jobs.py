@@ -3,7 +3,7 @@
 
     python3 -m venv .venv && .venv/bin/pip install torch numpy pyod keras pythae sae-lens
     cargo build --release -p ae-train
-    python3 scripts/bench_jobs.py --python .venv/bin/python --ae target/release/ae [JOB...]
+    .venv/bin/python scripts/bench_jobs.py --ae target/release/ae [JOB...]
 
 Jobs: `table` (PyOD's AutoEncoder), `dictionary` (SAELens' trainer, BatchTopK), `variational` (pythae's VAE), `images`
 (the convolutional denoising autoencoder of Keras' examples). Each tool has its own network, batches and defaults, but
@@ -163,7 +163,12 @@ OURS = {
 
 def of_ours(job, folder, ae):
     """Seconds, and the quality, of ours."""
-    run = lambda *arguments: subprocess.run([ae, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+
+    def run(*arguments):
+        done = subprocess.run([ae, *arguments], cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"ae {' '.join(arguments)}: {done.stderr}")
+
     start = time.time()
     run("train", *OURS[job], "--epochs", str(EPOCHS[job]), "--out", "run", "--progress", "none")
     seconds = time.time() - start

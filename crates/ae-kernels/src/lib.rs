@@ -38,8 +38,8 @@
 //! # Features
 //!
 //! - `flex` (default): the CPU kernels, and the Flex backend whose tensors they read. Without it every function uses
-//!   Burn's operations on any backend; [`jvp`], [`linear_jvp`], [`layer_jacobian_norm2`] and the constructors of [`Sparse`] return
-//!   `None`, and `Adam` and `AdamW` are missing: use Burn's own.
+//!   Burn's operations on any backend; [`jvp`], [`linear_jvp`], [`layer_jacobian_norm2`] and the constructors of
+//!   [`Sparse`] return `None`, and `Adam` and `AdamW` are missing: use Burn's own.
 //! - `gpu`: GPU kernels for layers, losses, the contractive penalty and Adam. `wgpu`, `cuda` and `rocm` turn it on
 //!   together with the backend. `wgpu` also adds `adapter_memory`, which reports the memory of a GPU.
 //!

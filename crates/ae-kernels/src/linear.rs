@@ -115,7 +115,8 @@ pub fn matmul(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
     cpu::wrap(tracked, context)
 }
 
-fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
+/// A tensor that [`Matrix::of`] is known to accept.
+pub(crate) fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
     Matrix::of(tensor).expect("checked before")
 }
 

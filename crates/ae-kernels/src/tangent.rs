@@ -21,6 +21,7 @@ use crate::{
     buffer::{self, Scratch},
     cpu::{self, Operand},
     gemm::{Matrix, product},
+    linear::matrix,
     threads,
 };
 
@@ -84,10 +85,6 @@ fn forward(pair: &FlexTensor, w: &FlexTensor, b: &FlexTensor, activation: Activa
         });
     }
     (cpu::primitive(out, [2 * rows, width]), u)
-}
-
-fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
-    Matrix::of(tensor).expect("checked before")
 }
 
 #[derive(Debug)]

@@ -74,7 +74,11 @@ impl<'a> Matrix<'a> {
         );
         for first in (0..self.rows).step_by(TILE) {
             for depth in (0..self.cols).step_by(TILE) {
-                if first + TILE <= self.rows && depth + TILE <= self.cols {
+                #[cfg(target_arch = "x86_64")]
+                if first + TILE <= self.rows
+                    && depth + TILE <= self.cols
+                    && crate::simd::level() != crate::simd::Level::Any
+                {
                     let tile = &self.data[depth * self.col_stride + first..];
                     transpose_tile(tile, self.col_stride, &mut out[first * self.cols + depth..], self.cols);
                     continue;
@@ -102,27 +106,21 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Writes the transpose of a tile: `out[i * out_stride + j] = from[j * stride + i]`.
+/// Writes the transpose of a tile, on a CPU with AVX2: `out[i * out_stride + j] = from[j * stride + i]`.
+#[cfg(target_arch = "x86_64")]
 fn transpose_tile(from: &[f32], stride: usize, out: &mut [f32], out_stride: usize) {
     let last = TILE - 1;
     assert!(last * stride + last < from.len() && last * out_stride + last < out.len(), "a whole tile");
-    #[cfg(target_arch = "x86_64")]
-    if crate::simd::level() != crate::simd::Level::Any {
-        for (row, column) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
-            // SAFETY: the CPU has AVX2, and the whole tile is inside both slices.
-            unsafe {
-                transpose_8x8(
-                    from.as_ptr().add(column * stride + row),
-                    stride,
-                    out.as_mut_ptr().add(row * out_stride + column),
-                    out_stride,
-                );
-            }
+    for (row, column) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+        // SAFETY: the caller has checked the instructions, and the whole tile is inside both slices.
+        unsafe {
+            transpose_8x8(
+                from.as_ptr().add(column * stride + row),
+                stride,
+                out.as_mut_ptr().add(row * out_stride + column),
+                out_stride,
+            );
         }
-        return;
-    }
-    for (row, column) in (0..TILE).flat_map(|row| (0..TILE).map(move |column| (row, column))) {
-        out[row * out_stride + column] = from[column * stride + row];
     }
 }
 

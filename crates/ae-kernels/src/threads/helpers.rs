@@ -32,8 +32,8 @@ const SPINS_PER_YIELD: usize = 100;
 const LATE: Duration = Duration::from_millis(1);
 /// So many of them within so long. One alone is a coincidence.
 const OFTEN: (usize, Duration) = (3, Duration::from_millis(100));
-/// How long the threads do not spin then, at first and at most: twice as long each time that it happens again as soon as
-/// they do.
+/// How long the threads do not spin then, at first and at most: twice as long each time that it happens again as soon
+/// as they do.
 const PAUSE: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 
 /// What all threads that take part in a piece of work call at the same time.

@@ -49,8 +49,8 @@ pub struct Context<'a> {
     /// The decoder's output, `[batch, d_output]`.
     pub output: Tensor<2>,
     /// The derivative of the code along the penalty's [direction](Penalty::direction), `[batch, d_code]`, if it was
-    /// computed together with the code. Never for an encoder that [changes in
-    /// training](crate::Encoder::changes_in_training).
+    /// computed together with the code: for the first penalty of an objective that has a direction, and never for an
+    /// encoder that [changes in training](crate::Encoder::changes_in_training).
     pub tangent: Option<Tensor<2>>,
     /// Fraction of the training that is done, in `[0, 1]`; 1 after training.
     pub progress: f64,
@@ -152,8 +152,8 @@ pub trait Penalty: Debug + Send + Sync {
     fn value(&self, context: &Context) -> Tensor<1>;
 
     /// A direction of the input, `[batch, d_input]`, along which it needs the derivative of the code
-    /// ([`Context::tangent`]). Computed together with the code it costs less than afterwards. `None` if it needs none,
-    /// or computes it itself. Default: `None`.
+    /// ([`Context::tangent`]). Computed together with the code it costs less than afterwards. Where the context has
+    /// none, the penalty computes it by [`Parts::encode_jvp`]. Default: `None`, it needs no such derivative.
     fn direction(&self, model: &Parts, input: &Tensor<2>) -> Option<Tensor<2>> {
         let _ = (model, input);
         None

@@ -69,8 +69,8 @@ pub fn launch(processes: u16, PeerArgs { devices, patience, .. }: &PeerArgs) -> 
         return Err(Error::Failed("`ae gather` did not start".to_string()));
     }
     status(&format!(
-        "{processes} processes with {threads} of the threads each, over {address}; each needs the memory that the first \
-         one says"
+        "{processes} processes with {threads} of the threads each, over {address}; each needs the memory that the \
+         first one says"
     ));
 
     let arguments = arguments(env::args_os().skip(1));
