@@ -55,17 +55,19 @@ fn ae_ok(here: &Path, args: &[&str]) -> String {
     said(&output)
 }
 
-/// `ae gather`, and where it listens.
-fn gather(here: &Path, of: usize, token: Option<&str>) -> (Child, String) {
+/// A server, and where it listens.
+fn serving(here: &Path, args: &[&str], token: &str) -> (Child, String) {
     let mut command = ae(here);
-    command.args(["gather", "--listen", "127.0.0.1:0", "--of", &of.to_string(), "--patience", "20"]);
-    if let Some(token) = token {
-        command.env("AE_TOKEN", token);
-    }
+    command.args(args).args(["--listen", "127.0.0.1:0"]).env("AE_TOKEN", token);
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     (child, line.trim().strip_prefix("listening on ").expect("an address").to_string())
+}
+
+/// `ae gather`, and where it listens.
+fn gather(here: &Path, of: usize, token: Option<&str>) -> (Child, String) {
+    serving(here, &["gather", "--of", &of.to_string(), "--patience", "20"], token.unwrap_or_default())
 }
 
 /// A process of a training.
@@ -189,10 +191,8 @@ fn what_depends_on_the_batch_is_said_and_stays_the_same_in_all_processes() {
 fn devices_of_others_and_several_devices_train() {
     let place = tempfile::tempdir().unwrap();
     let here = place.path();
-    let mut worker = ae(here).args(["worker", "--listen", "127.0.0.1:0", "--device", "flex"]).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(worker.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let remote = format!("ws://{}", line.trim().strip_prefix("listening on ").expect("an address"));
+    let (mut worker, address) = serving(here, &["worker", "--device", "flex"], "");
+    let remote = format!("ws://{address}");
     let train = |out: &str, more: &[&str]| {
         let settings = ["train", "-e", "1", "-s", "training.batch_size=100", "--seed", "3", "--out", out];
         ae_ok(here, &[&settings[..], more].concat())
@@ -226,6 +226,79 @@ fn devices_of_others_and_several_devices_train() {
     assert!(said(&output).lines().last().unwrap_or_default().starts_with("error: "), "{}", said(&output));
 }
 
+/// Over Iroh: the same weights, an identity that stays, and errors instead of a wrong server or of a hang.
+#[cfg(unix)]
+#[test]
+fn over_iroh_the_weights_are_the_same_and_only_the_right_server_answers() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    let settings =
+        |out: &'static str| ["train", "-e", "1", "-s", "training.batch_size=100", "--seed", "3", "--out", out];
+    let with_token = |args: &[&str], address: &str, rank: usize, token: &str| {
+        let mut command = ae(here);
+        command.args(args).args(["--join", address, "--rank", &rank.to_string(), "--of", "2"]);
+        command.env("AE_TOKEN", token).spawn().unwrap()
+    };
+    let (server, address) = serving(here, &["gather", "--of", "2", "--iroh", "gather.key"], "secret");
+    let (id, at) = address.strip_prefix("iroh://").and_then(|rest| rest.split_once('@')).expect("an identity");
+    assert_eq!(fs::metadata(here.join("gather.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    let guess = ended(with_token(&settings("no"), &address, 0, "guess"));
+    assert!(guess.status.code() == Some(1) && said(&guess).contains("AE_TOKEN"), "{}", said(&guess));
+    let ranks = [0, 1].map(|rank| with_token(&settings("over-iroh"), &address, rank, "secret"));
+    for output in ranks.map(ended).into_iter().chain([ended(server)]) {
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    ae_ok(here, &[&settings("over-websocket")[..], &["--processes", "2"]].concat());
+    assert!(weights(&here.join("over-iroh")) == weights(&here.join("over-websocket")), "other bits");
+
+    // A device, and another server at the address that was meant.
+    let (mut worker, device) = serving(here, &["worker", "--device", "flex", "--iroh", "gather.key"], "");
+    assert!(device.contains(id) && !device.contains(at), "the identity stays, and the port was free: {device}");
+    ae_ok(here, &[&settings("device")[..], &["--device", &device]].concat());
+    let [almost_all, all] = differences(&here.join("over-iroh"), &here.join("device"));
+    assert!(almost_all < 1e-5 && all < 1e-3, "{almost_all} and {all}");
+    let (mut other, another) = serving(here, &["worker", "--device", "flex", "--iroh", "other.key"], "");
+    let place = device.rsplit('@').next().unwrap();
+    let wrong = format!("{}@{place}", another.split('@').next().unwrap());
+    let refused = |device: &str, expected: &str, code: i32| {
+        let output = ended(ae(here).args(settings("no")).args(["--device", device]).spawn().unwrap());
+        let text = said(&output);
+        let line = text.lines().last().unwrap_or_default();
+        assert!(output.status.code() == Some(code) && line.starts_with("error: "), "{text}");
+        assert!(line.contains(expected), "{text}");
+    };
+    refused(&wrong, "nobody with this identity", 1);
+    refused("iroh://127.0.0.1:7101", "it has no `@`", 2);
+    refused(&format!("{device}#1"), "serves 1 device", 1);
+    assert!(!here.join("no").exists());
+    other.kill().unwrap();
+    other.wait().unwrap();
+
+    // Nobody says that a killed server is gone: it is noticed when it is silent.
+    let args = ["train", "-e", "20000", "--out", "lost", "--device", &device];
+    let training = ae(here).args(args).spawn().unwrap();
+    wait_for(&here.join("lost/checkpoint/epoch-1.json"));
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    let lost = Instant::now();
+    let output = ended(training);
+    assert!(!output.status.success() && lost.elapsed() < Duration::from_secs(40), "{}", said(&output));
+    assert!(said(&output).lines().last().unwrap_or_default().starts_with("error: "), "{}", said(&output));
+
+    // What is no key, and others without a token.
+    fs::write(here.join("short.key"), "no key").unwrap();
+    for (args, expected, code) in [
+        (&["--iroh", "short.key"][..], "short.key", 1),
+        (&["--iroh", "other.key", "--relays", "public"], "needs a token", 2),
+        (&["--iroh", "other.key", "--relays", "nowhere"], "--relays", 2),
+        (&["--iroh", "other.key", "--listen", "0.0.0.0:0"], "needs a token", 2),
+    ] {
+        let output = ended(ae(here).args(["worker", "--device", "flex"]).args(args).spawn().unwrap());
+        assert!(output.status.code() == Some(code) && said(&output).contains(expected), "{args:?}: {}", said(&output));
+    }
+}
+
 /// A process is killed: the others stop within seconds, and the run goes on from what was saved, with fewer processes,
 /// to the weights of a training that was never interrupted.
 #[cfg(unix)]
@@ -239,7 +312,7 @@ fn a_lost_process_stops_the_others_and_the_run_goes_on() {
     let ranks: Vec<Child> = (0..3).map(|rank| joined(here, &first, &address, rank, 3)).collect();
     let mut ranks = ranks.into_iter();
     let (zero, one, mut two) = (ranks.next().unwrap(), ranks.next().unwrap(), ranks.next().unwrap());
-    wait_for(&here.join("run/checkpoint/epoch-2.json"));
+    wait_for(&here.join("run/checkpoint/epoch-1.json"));
     two.kill().unwrap();
     two.wait().unwrap();
     let lost = Instant::now();

@@ -16,7 +16,7 @@ use burn::{
 
 use crate::{
     Error, Reporter, Result,
-    checkpoint::{self, BestAndLast, Files, Memory, Nothing, PARTS, Saved, Steps, Within},
+    checkpoint::{self, BestAndLast, Epochs, Memory, Nothing, PARTS, Saved, Steps, Within},
     config::{Every, TrainingConfig},
     device,
     early_stopping::{Patience, Together},
@@ -108,15 +108,11 @@ impl Fit<'_> {
         let batches = within.map_or(0, |within| within.batches);
         let [train, validation] = self.loaders(&plain);
         let train = train.after(done, batches);
-        let mut schedule = self.config.schedule(train.batches())?;
+        let batches_of_epoch = train.batches();
+        let mut schedule = self.config.schedule(batches_of_epoch)?;
         let every = if device::is_cpu(&plain) { 1 } else { READ_EVERY };
-        let (steps, total) = (done * train.batches() + batches, self.config.epochs * train.batches());
+        let (steps, total) = (done * batches_of_epoch + batches, self.config.epochs * batches_of_epoch);
         let mut trainee = trainee.after(steps, total).reading_every(every, |batch| batch.is_last);
-        if let Place::Folder { checkpoints, every, .. } = &self.place {
-            let watch = Steps::new(checkpoints, *every, train.batches(), self.interrupter.clone());
-            trainee = trainee.with_watch(Arc::new(watch));
-        }
-
         // The folder is for Burn's own loggers, which are not used here.
         let mut training = SupervisedTraining::new("", Arc::new(train), Arc::new(validation))
             .with_metric_logger(self.history)
@@ -126,11 +122,14 @@ impl Fit<'_> {
             .num_epochs(self.config.epochs);
         training = metrics::register(training, &trainee, self.variances);
         let mut resume = (done > 0).then_some(done);
+        // What waits to be written at the end.
+        let mut waiting = None;
         training = match &self.place {
             Place::Memory(memory) => training
                 .with_custom_checkpointers(memory.clone(), Nothing, Nothing)
                 .with_checkpointing_strategy(BestAndLast::new(memory.epochs())),
             Place::Folder { checkpoints, .. } => {
+                let epochs = waiting.insert(Epochs::new(checkpoints));
                 let at = within.map(|within| {
                     (0..within.steps).for_each(|_| drop(schedule.step()));
                     (within.steps, schedule.to_record())
@@ -140,12 +139,16 @@ impl Fit<'_> {
                     resume = Some(done);
                     warn_within(self.reporter, within);
                 }
-                let [model, optimizer, scheduler] = Files::of(checkpoints, at);
+                let (model, optimizer, scheduler) = checkpoint::files(epochs, at);
                 training
                     .with_custom_checkpointers(model, optimizer, scheduler)
                     .with_checkpointing_strategy(BestAndLast::new(checkpoint::epochs(checkpoints)?))
             }
         };
+        if let (Place::Folder { checkpoints, every, .. }, Some(epochs)) = (&self.place, &waiting) {
+            let watch = Steps::new(checkpoints, epochs.clone(), *every, batches_of_epoch, self.interrupter.clone());
+            trainee = trainee.with_watch(Arc::new(watch));
+        }
         training = training.renderer(self.reporter.renderer(&self.interrupter, resume));
         if let Some(epoch) = resume {
             if let Place::Folder { checkpoints, .. } = &self.place {
@@ -154,20 +157,15 @@ impl Fit<'_> {
             training = training.checkpoint(epoch);
         }
         let result = training.launch(Learner::new(trainee, self.config.optimizer(), schedule));
-        match &result.error {
-            Some(error) => Err(Error::Failed(match &**error {
-                // This error names its path.
-                TrainingError::Checkpoint(CheckpointerError::IOError(error)) => format!("training stopped: {error}"),
-                // Some errors of Burn have several lines.
-                error => {
-                    let error = error.to_string();
-                    let lines: Vec<&str> = error.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-                    format!("training stopped: {}", lines.join(" "))
-                }
-            })),
-            None => Ok(result),
+        // Also after an error: what was complete before it.
+        let written = waiting.map_or(Ok(()), |epochs| epochs.write()).map_err(TrainingError::Checkpoint);
+        match (&result.error, &written) {
+            (Some(error), _) => Err(stopped(error)),
+            (None, Err(error)) => Err(stopped(error)),
+            (None, Ok(())) => Ok(result),
         }
     }
+
     /// Loaders of the training and validation rows, on `device`.
     fn loaders(&self, device: &Device) -> [Loader; 2] {
         let loader = |dataset: &Dataset, order, size: usize| {
@@ -183,6 +181,20 @@ impl Fit<'_> {
             loader(validation, Order::Sequential, size.max(256).min(validation.len())),
         ]
     }
+}
+
+/// Why a training stopped, in a line.
+fn stopped(error: &TrainingError) -> Error {
+    Error::Failed(match error {
+        // This error names its path.
+        TrainingError::Checkpoint(CheckpointerError::IOError(error)) => format!("training stopped: {error}"),
+        // Some errors of Burn have several lines.
+        error => {
+            let error = error.to_string();
+            let lines: Vec<&str> = error.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            format!("training stopped: {}", lines.join(" "))
+        }
+    })
 }
 
 /// Warns that the metrics of an epoch cover only a part of it.

@@ -1,5 +1,6 @@
 //! Checkpoints: Burn's records of model, optimizer and schedule after each epoch.
 //!
+//! Epochs shorter than a second are saved once a second, and at the end of the training the best and the last one are.
 //! An epoch counts as saved once a fourth file exists, which is written last: `epoch-N.json` holds the size and the
 //! digest of each of the three records. Records that a crash leaves behind without this file are ignored, and a record
 //! that has changed since is detected before it is used.
@@ -21,6 +22,6 @@ pub use self::{
     records::{PARTS, Within, epochs, fitted, load, load_step, path, restore},
     saved::{Saved, clean, clear},
     steps::Steps,
-    writer::Files,
+    writer::{Epochs, files},
 };
 pub use crate::early_stopping::{Patience, best_epoch};

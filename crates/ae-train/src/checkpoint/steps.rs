@@ -3,7 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -17,13 +17,15 @@ use burn::{
 
 use super::{
     records::{STEP_PARTS, Within, remove_step, step_manifest_path, step_path},
-    writer::{at, save_record},
+    writer::{Epochs, at, save_record},
 };
 use crate::config::Every;
 
 /// Takes checkpoints within epochs.
 pub struct Steps {
     folder: PathBuf,
+    /// Those before it, which it continues.
+    epochs: Arc<Epochs>,
     every: Every,
     /// Number of batches of an epoch.
     batches: usize,
@@ -43,9 +45,9 @@ impl std::fmt::Debug for Steps {
 const WORTH_SAVING: Duration = Duration::from_secs(20);
 
 impl Steps {
-    /// Writes checkpoints into `folder`, for epochs with this many batches.
-    pub fn new(folder: &Path, every: Every, batches: usize, interrupter: Interrupter) -> Self {
-        Self { folder: folder.to_owned(), every, batches, interrupter, last: Mutex::new(Instant::now()) }
+    /// Writes checkpoints into `folder`, where `epochs` are, for epochs with this many batches.
+    pub fn new(folder: &Path, epochs: Arc<Epochs>, every: Every, batches: usize, interrupter: Interrupter) -> Self {
+        Self { folder: folder.to_owned(), epochs, every, batches, interrupter, last: Mutex::new(Instant::now()) }
     }
 
     fn last(&self) -> MutexGuard<'_, Instant> {
@@ -58,6 +60,8 @@ impl Steps {
         model: ModuleRecord,
         optimizer: OptimizerRecord,
     ) -> std::result::Result<(), CheckpointerError> {
+        // It continues the epoch before, which may still wait.
+        self.epochs.write()?;
         let path = |part: &str| step_path(&self.folder, part, steps);
         let [model_part, optimizer_part] = STEP_PARTS;
         let records = [

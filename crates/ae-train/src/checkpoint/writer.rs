@@ -1,84 +1,212 @@
 //! Checkpoints as files, for Burn's Learner.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use ae_data::sink::write_bytes;
 use burn::{
     lr_scheduler::LrSchedulerRecord,
+    optim::OptimizerRecord,
+    store::ModuleRecord,
     train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError},
 };
 
 use super::records::{Manifest, PARTS, STEP_PARTS, manifest_path, path, remove, remove_steps, step_path};
 use crate::digest::Digest;
 
-/// Digests of the records written so far, by epoch, until all three of an epoch exist.
-type Written = Arc<Mutex<BTreeMap<usize, Manifest>>>;
+/// How long nothing is written after an epoch was: with epochs of 50 ms a fifth of a training would go into files that
+/// the next epochs replace.
+const PAUSE: Duration = Duration::from_secs(1);
 
-/// Records as files. Burn writes each beside its final path and renames it when it is complete.
-pub struct Files {
+/// Number of epochs that stay in the folder beside the best and the last one, for the case that these are damaged.
+const EARLIER: usize = 2;
+
+type Result<T> = std::result::Result<T, CheckpointerError>;
+
+/// The epochs of a training, on their way into a folder. Each is written when its three records are there and the last
+/// one was written long enough ago; until then it waits in memory, as long as it is the best or the last one. What
+/// waits at the end is written by [`write`](Self::write).
+#[derive(Debug)]
+pub struct Epochs {
     folder: PathBuf,
+    pause: Duration,
+    state: Mutex<State>,
+    /// Held while files are written.
+    writing: Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: BTreeMap<usize, Records>,
+    /// When an epoch was written last.
+    last: Option<Instant>,
+    /// Epochs in the folder that are neither the best nor the last one, in this order.
+    earlier: VecDeque<usize>,
+}
+
+/// The records of an epoch.
+#[derive(Default)]
+struct Records {
+    model: Option<ModuleRecord>,
+    optimizer: Option<OptimizerRecord>,
+    scheduler: Option<LrSchedulerRecord>,
+}
+
+/// The place of a record among them.
+type Slot<R> = fn(&mut Records) -> &mut Option<R>;
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("waiting", &self.waiting.keys()).field("earlier", &self.earlier).finish()
+    }
+}
+
+impl Epochs {
+    /// For this folder, at most one epoch a second.
+    pub fn new(folder: &Path) -> Arc<Self> {
+        Self::with_pause(folder, PAUSE)
+    }
+
+    fn with_pause(folder: &Path, pause: Duration) -> Arc<Self> {
+        Arc::new(Self { folder: folder.to_owned(), pause, state: Mutex::default(), writing: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a record of an epoch.
+    fn add<R>(&self, epoch: usize, slot: Slot<R>, record: R) -> Result<()> {
+        let is_due = {
+            let mut state = self.state();
+            let is_due = state.last.is_none_or(|last| last.elapsed() >= self.pause);
+            let records = state.waiting.entry(epoch).or_default();
+            *slot(records) = Some(record);
+            records.is_whole() && is_due
+        };
+        if is_due { self.write() } else { Ok(()) }
+    }
+
+    /// Forgets a record of an epoch that is neither the best nor the last one; false if it does not wait.
+    fn forget<R>(&self, epoch: usize, slot: Slot<R>) -> bool {
+        let waiting = &mut self.state().waiting;
+        let Some(records) = waiting.get_mut(&epoch) else { return false };
+        *slot(records) = None;
+        if records.is_empty() {
+            waiting.remove(&epoch);
+        }
+        true
+    }
+
+    /// Writes the epochs that wait.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write(&self) -> Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            // Without the lock: the training adds and forgets epochs meanwhile.
+            let next = {
+                let mut state = self.state();
+                let next = state.waiting.iter().find(|(_, records)| records.is_whole()).map(|(&epoch, _)| epoch);
+                next.and_then(|epoch| state.waiting.remove_entry(&epoch))
+            };
+            let Some((epoch, records)) = next else { return Ok(()) };
+            self.write_one(epoch, records)?;
+            let stale: Vec<usize> = {
+                let mut state = self.state();
+                state.last = Some(Instant::now());
+                let count = state.earlier.len().saturating_sub(EARLIER);
+                state.earlier.drain(..count).collect()
+            };
+            // Only now: there was always one to continue from.
+            stale
+                .into_iter()
+                .try_for_each(|epoch| remove(&self.folder, epoch))
+                .map_err(|error| at(&self.folder, error))?;
+        }
+    }
+
+    fn write_one(&self, epoch: usize, records: Records) -> Result<()> {
+        let path = |part: &str| path(&self.folder, part, epoch);
+        let mut manifest = Manifest::new();
+        let [model, optimizer, scheduler] = PARTS;
+        if let Some(record) = records.model {
+            manifest.insert(model.to_string(), save_record(record, &path(model))?);
+        }
+        if let Some(record) = records.optimizer {
+            manifest.insert(optimizer.to_string(), save_record(record, &path(optimizer))?);
+        }
+        if let Some(record) = records.scheduler {
+            manifest.insert(scheduler.to_string(), save_record(record, &path(scheduler))?);
+        }
+        let text = serde_json::to_vec_pretty(&manifest).expect("digests are JSON");
+        let failed = |error: ae_data::DataError| CheckpointerError::IOError(io::Error::other(error.to_string()));
+        write_bytes(&manifest_path(&self.folder, epoch), &text).map_err(failed)?;
+        remove_steps(&self.folder, epoch).map_err(|error| at(&self.folder, error))
+    }
+}
+
+impl Records {
+    fn is_whole(&self) -> bool {
+        self.model.is_some() && self.optimizer.is_some() && self.scheduler.is_some()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.model.is_none() && self.optimizer.is_none() && self.scheduler.is_none()
+    }
+}
+
+/// One of [`PARTS`], as Burn saves and restores it.
+pub struct Files<R> {
+    epochs: Arc<Epochs>,
     part: &'static str,
-    written: Written,
+    slot: Slot<R>,
     /// The step of the checkpoint to continue from, if it lies within an epoch, and the schedule at that step.
     within: Option<(usize, LrSchedulerRecord)>,
-    /// Epochs to delete after the next record is written: Burn's training waits for a deletion, but not for a write.
-    stale: Mutex<Vec<usize>>,
 }
 
-impl Files {
-    /// The records of each of [`PARTS`] in `folder`; a checkpoint `within` an epoch is what is restored, if there is
-    /// one.
-    pub fn of(folder: &Path, within: Option<(usize, LrSchedulerRecord)>) -> [Self; 3] {
-        let written = Written::default();
-        PARTS.map(|part| Self {
-            folder: folder.to_owned(),
-            part,
-            written: written.clone(),
+/// The [`Files`] of model, optimizer and schedule; a checkpoint `within` an epoch is what is restored, if there is one.
+pub fn files(
+    epochs: &Arc<Epochs>,
+    within: Option<(usize, LrSchedulerRecord)>,
+) -> (Files<ModuleRecord>, Files<OptimizerRecord>, Files<LrSchedulerRecord>) {
+    let [model, optimizer, scheduler] = PARTS;
+    (
+        Files { epochs: epochs.clone(), part: model, slot: |records| &mut records.model, within: within.clone() },
+        Files {
+            epochs: epochs.clone(),
+            part: optimizer,
+            slot: |records| &mut records.optimizer,
             within: within.clone(),
-            stale: Mutex::default(),
-        })
-    }
-
-    fn stale(&self) -> MutexGuard<'_, Vec<usize>> {
-        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+        },
+        Files { epochs: epochs.clone(), part: scheduler, slot: |records| &mut records.scheduler, within },
+    )
 }
 
-impl<R: Checkpoint> Checkpointer<R> for Files {
-    fn save(&self, epoch: usize, record: R) -> std::result::Result<(), CheckpointerError> {
-        let digest = save_record(record, &path(&self.folder, self.part, epoch))?;
-        let whole = {
-            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-            let manifest = written.entry(epoch).or_default();
-            manifest.insert(self.part.to_string(), digest);
-            if manifest.len() == PARTS.len() { written.remove(&epoch) } else { None }
-        };
-        if let Some(manifest) = whole {
-            let text = serde_json::to_vec_pretty(&manifest).expect("digests are JSON");
-            let failed = |error: ae_data::DataError| CheckpointerError::IOError(io::Error::other(error.to_string()));
-            write_bytes(&manifest_path(&self.folder, epoch), &text).map_err(failed)?;
-            remove_steps(&self.folder, epoch).map_err(|error| at(&self.folder, error))?;
-        }
-        // Only one of the three removes the whole epoch.
-        let stale = std::mem::take(&mut *self.stale());
-        let removed = stale.iter().filter(|_| self.part == PARTS[0]).try_for_each(|&epoch| remove(&self.folder, epoch));
-        removed.map_err(|error| at(&self.folder, error))
+impl<R: Checkpoint> Checkpointer<R> for Files<R> {
+    fn save(&self, epoch: usize, record: R) -> Result<()> {
+        self.epochs.add(epoch, self.slot, record)
     }
 
-    fn delete(&self, epoch: usize) -> std::result::Result<(), CheckpointerError> {
-        self.stale().push(epoch);
+    fn delete(&self, epoch: usize) -> Result<()> {
+        // Burn tells each of the three, in a thread of its own; one of them is enough for the files.
+        if !self.epochs.forget(epoch, self.slot) && self.part == PARTS[0] {
+            self.epochs.state().earlier.push_back(epoch);
+        }
         Ok(())
     }
 
-    fn restore(&self, epoch: usize) -> std::result::Result<R, CheckpointerError> {
-        let Some((steps, schedule)) = &self.within else { return R::load(path(&self.folder, self.part, epoch)) };
+    fn restore(&self, epoch: usize) -> Result<R> {
+        let folder = &self.epochs.folder;
+        let Some((steps, schedule)) = &self.within else { return R::load(path(folder, self.part, epoch)) };
         match STEP_PARTS.contains(&self.part) {
-            true => R::load(step_path(&self.folder, self.part, *steps)),
+            true => R::load(step_path(folder, self.part, *steps)),
             // The schedule has no file: its state follows from the number of steps.
             false => {
                 let bytes = schedule.clone().checkpoint_into_bytes().map_err(CheckpointerError::Record)?;
@@ -89,7 +217,7 @@ impl<R: Checkpoint> Checkpointer<R> for Files {
 }
 
 /// Writes a record and returns its digest.
-pub(super) fn save_record<R: Checkpoint>(record: R, path: &Path) -> std::result::Result<Digest, CheckpointerError> {
+pub(super) fn save_record<R: Checkpoint>(record: R, path: &Path) -> Result<Digest> {
     record.save(path.to_owned()).map_err(|error| at(path, error))?;
     Digest::of(path).map_err(|error| at(path, error))
 }
@@ -100,4 +228,63 @@ pub(super) fn at(path: &Path, error: impl std::fmt::Display) -> CheckpointerErro
     let text = error.to_string().replace(['`', '\n'], " ");
     let reason = text.rsplit("rror: ").next().unwrap_or(&text).trim().to_string();
     CheckpointerError::IOError(io::Error::other(format!("cannot write {}: {reason}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use ae_model::{Inputs, Model, Objective, Variant};
+    use burn::{module::Module, optim::AdamConfig, tensor::Device};
+
+    use super::*;
+    use crate::{
+        checkpoint::{Saved, records::epochs},
+        config::TrainingConfig,
+        step::trainee,
+    };
+
+    /// Epochs that follow one another faster than files can be written: the first one is written at once, then none
+    /// until the end, when the best and the last one are. There is always one to continue from.
+    #[test]
+    fn of_short_epochs_only_those_are_written_that_are_needed() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path();
+        let model: Model = (Variant::find("linear").unwrap().recipe)().init(&Inputs::unit(3), &Device::default());
+        let trainee = trainee(model, Objective::default());
+        let record = || trainee.clone().into_record();
+        let mut schedule = TrainingConfig::default().schedule(1).unwrap();
+        let optimizer = AdamConfig::new().init();
+        schedule.step();
+        let of_schedule = schedule.to_record();
+        let run = |all: &Arc<Epochs>, numbers: std::ops::RangeInclusive<usize>, best: usize| {
+            let (models, optimizers, schedules) = files(all, None);
+            for epoch in numbers {
+                let old = epoch - 1;
+                if old > 0 && old != best {
+                    Checkpointer::<ModuleRecord>::delete(&models, old).unwrap();
+                    Checkpointer::<OptimizerRecord>::delete(&optimizers, old).unwrap();
+                    Checkpointer::<LrSchedulerRecord>::delete(&schedules, old).unwrap();
+                }
+                models.save(epoch, record()).unwrap();
+                optimizers.save(epoch, optimizer.to_record()).unwrap();
+                assert!(!epochs(folder).unwrap().contains(&epoch), "it is not complete");
+                schedules.save(epoch, of_schedule.clone()).unwrap();
+            }
+        };
+        let all = Epochs::with_pause(folder, Duration::from_secs(3600));
+        run(&all, 1..=9, 7);
+        let written = |expected: &[usize]| {
+            assert_eq!(epochs(folder).unwrap(), expected.iter().copied().collect());
+            assert_eq!(Saved::of(folder).unwrap().sound, expected.iter().copied().collect());
+        };
+        written(&[1]);
+        assert_eq!(all.state().waiting.keys().copied().collect::<Vec<_>>(), [7, 9]);
+        all.write().unwrap();
+        written(&[1, 7, 9]);
+        all.write().unwrap();
+        written(&[1, 7, 9]);
+        // With time enough every epoch is written; two earlier ones stay.
+        let all = Epochs::with_pause(folder, Duration::ZERO);
+        run(&all, 10..=14, 12);
+        written(&[1, 7, 11, 12, 13, 14]);
+    }
 }

@@ -18,13 +18,13 @@ pub struct PeerArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     #[arg(conflicts_with_all = ["join", "rank", "of"])]
     pub processes: Option<u16>,
-    /// Train in a process for each of these devices, separated by commas: names of `ae devices`, or ws://HOST:PORT of
-    /// an `ae worker`.
+    /// Train in a process for each of these devices, separated by commas: names of `ae devices`, or the
+    /// address that an `ae worker` prints, such as ws://HOST:PORT.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     #[arg(conflicts_with_all = ["join", "rank", "of", "processes", "device"])]
     pub devices: Vec<String>,
-    /// Train with the other processes that `ae gather` serves at this address.
-    #[arg(long, value_name = "HOST:PORT", requires_all = ["rank", "of"])]
+    /// Train with the other processes that `ae gather` serves at this address, as it prints it.
+    #[arg(long, value_name = "ADDRESS", requires_all = ["rank", "of"])]
     pub join: Option<String>,
     /// The number of this process, from 0; the first one writes the run, the others write nothing.
     #[arg(long, value_name = "R", requires = "join")]

@@ -6,7 +6,7 @@ use ae_model::ConfigError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// When a training is saved. In any case it is saved after each epoch.
+/// When a training is saved. In any case it is saved after each epoch, or once a second if epochs are shorter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointConfig {
@@ -103,7 +103,7 @@ pub enum Keep {
     /// The last epoch and the best one.
     #[default]
     Last,
-    /// The best epoch and the last three, as during training.
+    /// The best epoch and the last three that were saved, as during training.
     All,
     /// None: the training cannot be continued.
     None,

@@ -79,14 +79,15 @@ impl Found {
         }
     }
 
-    /// A device that `ae worker` serves: `ws://HOST:PORT`, or `ws://HOST:PORT#INDEX`. `None` if the name is none.
+    /// A device that `ae worker` serves: `ws://HOST:PORT` or `iroh://ID@HOST:PORT`, with `#INDEX` for another one than
+    /// its first. `None` if the name is none.
     pub fn remote(name: &str) -> Option<Self> {
         let (address, index) = match name.split_once('#') {
             Some((address, index)) => (address, index.parse().ok()?),
             None => (name, 0),
         };
         let place = Place::Remote { address: address.to_string(), index };
-        name.starts_with("ws://").then(|| Self {
+        ["ws://", "iroh://"].iter().any(|scheme| name.starts_with(scheme)).then(|| Self {
             name: name.to_string(),
             title: address.to_string(),
             api: "remote".to_string(),

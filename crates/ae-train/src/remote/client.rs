@@ -14,12 +14,16 @@ use burn::{
         BackendTensor, DispatchAutodiffContext, DispatchDevice, DispatchTensor, DispatchTensorKind, TensorMetadata,
         ir::{CustomOpIr, ScalarIr, TensorIr},
     },
-    remote::{CustomOpClient, RemoteHost},
+    remote::CustomOpClient,
     tensor::{Device, Shape, Tensor, TensorData},
     train::Interrupter,
 };
 
-use super::{JOIN, LEAVE, MEAN, MESSAGE, READY, message, text_of, worker::refusal};
+use super::{
+    JOIN, LEAVE, MEAN, MESSAGE, READY,
+    address::{host, refusal},
+    message, text_of,
+};
 use crate::{
     Error, Result,
     peers::{Connection, Greeting},
@@ -52,17 +56,13 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Connects to `ae gather` at this address, such as `127.0.0.1:7100`. `interrupter` stops the training if another
-    /// process is lost.
+    /// Connects to `ae gather` at this address, such as `127.0.0.1:7100` or `iroh://ID@127.0.0.1:7100`. `interrupter`
+    /// stops the training if another process is lost.
     ///
     /// # Errors
     /// Nobody listens there, or with another token.
     pub fn connect(address: &str, token: Option<&str>, interrupter: Interrupter) -> Result<Self> {
-        let mut host = RemoteHost::websocket(&format!("ws://{address}"));
-        if let Some(token) = token {
-            host = host.with_credential(token);
-        }
-        let device = Device::remote_options(&host).init();
+        let device = Device::remote_options(&host(address, token)?).init();
         let device = device.map_err(|error| Error::Failed(refusal(address, "gather", &error)))?;
         Ok(Self { address: address.to_string(), device, interrupter, state: Mutex::default() })
     }

@@ -1,14 +1,14 @@
 //! The server that averages.
 
-use std::{cell::RefCell, net::TcpListener, sync::Arc, thread, time::Duration};
+use std::{cell::RefCell, sync::Arc, thread, time::Duration};
 
 use burn::{
     backend::{Flex, ir::HandleContainer},
-    server::{CustomOpIr, RemoteServer, WebSocketTransport},
+    server::{CustomOpIr, RemoteServer},
     tensor::{Device, TensorData},
 };
 
-use super::{JOIN, LEAVE, MEAN, READY, cannot_serve, message, reduce::Reducer, runtime, text_of, token::guarded};
+use super::{JOIN, LEAVE, Listener, MEAN, READY, message, reduce::Reducer, text_of, token::guarded};
 use crate::{Error, Result, peers::Greeting};
 
 /// How long answers may take to be sent after the last process has left.
@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Gathering {
     /// Where processes connect.
-    pub listener: TcpListener,
+    pub listener: Listener,
     /// How many there are.
     pub of: usize,
     /// How long they wait for each other in a step.
@@ -96,20 +96,15 @@ pub fn gather(gathering: Gathering) -> Result<()> {
             SEAT.with_borrow(|seat| seat.iter().for_each(|seat| seat.reducer.leave(seat.rank)));
             write(handles, ir, 0, message(""));
         });
-    let runtime = runtime()?;
-    let serving = runtime.spawn(server.serve_async(WebSocketTransport::from_listener(gathering.listener)));
+    let serving = gathering.listener.serve(server)?;
     while !reducer.is_over() {
         if serving.is_finished() {
-            return match runtime.block_on(serving) {
-                Ok(Err(error)) => Err(cannot_serve(&error)),
-                Ok(Ok(())) => Err(cannot_serve(&"the address was closed")),
-                Err(error) => Err(cannot_serve(&error)),
-            };
+            return Err(serving.wait());
         }
         thread::sleep(LOOK);
     }
     thread::sleep(FLUSH);
-    runtime.shutdown_background();
+    serving.stop();
     match reducer.reason() {
         Some(reason) => Err(Error::Failed(format!("the training stopped: {reason}"))),
         None => Ok(()),

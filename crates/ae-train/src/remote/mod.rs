@@ -4,34 +4,23 @@
 //! every one the same result. A process of the training computes on its own device, with its own kernels; only
 //! gradients cross the network, as tensors of Burn's protocol.
 
+mod address;
 mod client;
 mod gather;
+mod listener;
 mod reduce;
 mod token;
 mod worker;
 
-use std::fmt;
-
-use tokio::runtime::{Builder, Runtime};
-
-use crate::{Error, Result};
+pub use burn::server::IrohRelays;
 
 pub use self::{
     client::Client,
     gather::{Gathering, gather},
+    listener::{Iroh, Listener},
     token::{TOKEN, token},
     worker::{Worker, device, work},
 };
-
-/// The runtime of a server.
-fn runtime() -> Result<Runtime> {
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.map_err(|error| cannot_serve(&error))
-}
-
-fn cannot_serve(error: &dyn fmt::Display) -> Error {
-    Error::Failed(format!("cannot serve: {error}"))
-}
 
 /// The operation with which a process joins: what it says goes in, and a [`message`] comes out.
 const JOIN: &str = "ae_join";

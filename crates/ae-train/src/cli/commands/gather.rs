@@ -1,16 +1,16 @@
 //! `ae gather`: averages the gradients of a training in several processes.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use ae_model::Registry;
-use clap::{Args, ValueHint};
+use clap::Args;
 
 use crate::{
     Result,
     cli::{
         entry::{Entry, Group},
-        listening::{listen, reached},
-        output::{print, status},
+        listening::ListenArgs,
+        output::status,
     },
     remote::{Gathering, gather},
 };
@@ -27,9 +27,8 @@ pub struct GatherArgs {
     /// Seconds that the processes wait for each other in a step, at least 1; longer than a validation takes.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..))]
     pub patience: u64,
-    /// File with the token that processes must have; by default that of the environment variable AE_TOKEN.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub who: ListenArgs,
 }
 
 /// The command.
@@ -37,16 +36,16 @@ pub fn entry() -> Entry {
     let examples = &[
         ("ae gather --of 2", "for two processes on this machine"),
         ("AE_TOKEN=... ae gather --listen 0.0.0.0:7100 --of 4", "for four machines of a network that is trusted"),
+        ("AE_TOKEN=... ae gather --listen 0.0.0.0:7100 --of 4 --iroh here.key", "over any network: encrypted by Iroh"),
     ];
     Entry::new(Group::Train, "gather", "Average the gradients of a training in several processes", examples, run)
 }
 
 /// Serves one training.
 fn run(args: &GatherArgs, _registry: &Registry) -> Result<()> {
-    let (listener, address, token) = listen(&args.listen, args.token_file.as_deref())?;
-    print(&format!("listening on {address}\n"))?;
+    let (listener, token) = args.who.listen(&args.listen)?;
     let of = args.of;
-    let at = reached(address);
+    let at = listener.reached();
     status(&format!("each process: `ae train ... --join {at} --rank R --of {of}`, with R from 0 to {}", of - 1));
     gather(Gathering { listener, of: of.into(), patience: Duration::from_secs(args.patience), token })?;
     status("all processes have finished");

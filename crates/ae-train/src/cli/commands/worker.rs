@@ -1,17 +1,15 @@
 //! `ae worker`: serves a device of this machine to programs of another one.
 
-use std::path::PathBuf;
-
 use ae_model::Registry;
-use clap::{Args, ValueHint};
+use clap::Args;
 
 use crate::{
     Result,
     cli::{
         devices,
         entry::{Entry, Group},
-        listening::{listen, reached},
-        output::{print, status},
+        listening::ListenArgs,
+        output::status,
     },
     remote::{Worker, work},
 };
@@ -25,9 +23,8 @@ pub struct WorkerArgs {
     /// Device to serve: auto, or one that `ae devices` lists.
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub device: String,
-    /// File with the token that programs must have; by default that of the environment variable AE_TOKEN.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub who: ListenArgs,
 }
 
 /// The command.
@@ -35,15 +32,17 @@ pub fn entry() -> Entry {
     let examples = &[
         ("ae worker", "the best device of this machine, for programs on it"),
         ("AE_TOKEN=... ae worker --listen 0.0.0.0:7101 --device wgpu", "a GPU, for a network that is trusted"),
+        ("AE_TOKEN=... ae worker --listen 0.0.0.0:7101 --iroh gpu.key", "over any network: encrypted by Iroh"),
     ];
     Entry::new(Group::Train, "worker", "Serve a device of this machine to others", examples, run)
 }
 
 /// Serves until it is ended.
 fn run(args: &WorkerArgs, _registry: &Registry) -> Result<()> {
-    let (listener, address, token) = listen(&args.listen, args.token_file.as_deref())?;
     let device = devices::choose(&args.device)?.open()?;
-    print(&format!("listening on {address}\n"))?;
-    status(&format!("{} for `ae train --device ws://{}`, until Ctrl-C", device.name, reached(address)));
+    let (listener, token) = args.who.listen(&args.listen)?;
+    let reached = listener.reached();
+    let reached = if reached.contains("://") { reached } else { format!("ws://{reached}") };
+    status(&format!("{} for `ae train --device {reached}`, until Ctrl-C", device.name));
     work(Worker { listener, device: device.device, token })
 }
