@@ -132,7 +132,9 @@ fn a_damaged_run_is_refused_with_what_to_do() {
     let all = ["--set", "checkpoint.keep=all"];
     ae_ok(here, &[&["--epochs", "1", "--out", "run", "--set", "model.network.hidden=[8]"][..], &all].concat());
     // Of a training that is faster than the disk not every epoch would be there.
-    ["2", "3"].map(|epochs| ae_ok(here, &["train", "--resume", "run", "--epochs", epochs]));
+    for epochs in ["2", "3"] {
+        ae_ok(here, &["train", "--resume", "run", "--epochs", epochs]);
+    }
     fs::remove_file(here.join("run/summary.json")).unwrap();
     let resume = ["train", "--resume", "run"];
     let expected = fs::read(here.join("run/model.safetensors")).unwrap();

@@ -113,6 +113,7 @@ impl Fit<'_> {
         let every = if device::is_cpu(&plain) { 1 } else { READ_EVERY };
         let (steps, total) = (done * batches_of_epoch + batches, self.config.epochs * batches_of_epoch);
         let mut trainee = trainee.after(steps, total).reading_every(every, |batch| batch.is_last);
+        let file = self.history.file()?;
         // The folder is for Burn's own loggers, which are not used here.
         let mut training = SupervisedTraining::new("", Arc::new(train), Arc::new(validation))
             .with_metric_logger(self.history)
@@ -129,7 +130,7 @@ impl Fit<'_> {
                 .with_custom_checkpointers(memory.clone(), Nothing, Nothing)
                 .with_checkpointing_strategy(BestAndLast::new(memory.epochs())),
             Place::Folder { checkpoints, .. } => {
-                let epochs = waiting.insert(Epochs::new(checkpoints));
+                let epochs = waiting.insert(Epochs::new(checkpoints, file));
                 let at = within.map(|within| {
                     (0..within.steps).for_each(|_| drop(schedule.step()));
                     (within.steps, schedule.to_record())

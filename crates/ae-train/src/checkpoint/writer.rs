@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -34,6 +35,8 @@ type Result<T> = std::result::Result<T, CheckpointerError>;
 #[derive(Debug)]
 pub struct Epochs {
     folder: PathBuf,
+    /// The history of the epochs, which must be on the disk before they are.
+    history: Option<File>,
     pause: Duration,
     state: Mutex<State>,
     /// Held while files are written.
@@ -67,13 +70,14 @@ impl std::fmt::Debug for State {
 }
 
 impl Epochs {
-    /// For this folder, at most one epoch a second.
-    pub fn new(folder: &Path) -> Arc<Self> {
-        Self::with_pause(folder, PAUSE)
+    /// For this folder, at most one epoch a second; a row of each is in `history`.
+    pub fn new(folder: &Path, history: Option<File>) -> Arc<Self> {
+        Self::with_pause(folder, history, PAUSE)
     }
 
-    fn with_pause(folder: &Path, pause: Duration) -> Arc<Self> {
-        Arc::new(Self { folder: folder.to_owned(), pause, state: Mutex::default(), writing: Mutex::default() })
+    fn with_pause(folder: &Path, history: Option<File>, pause: Duration) -> Arc<Self> {
+        let (state, writing) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { folder: folder.to_owned(), history, pause, state, writing })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -117,6 +121,8 @@ impl Epochs {
                 next.and_then(|epoch| state.waiting.remove_entry(&epoch))
             };
             let Some((epoch, records)) = next else { return Ok(()) };
+            let synced = self.history.as_ref().map_or(Ok(()), File::sync_data);
+            synced.map_err(|error| at(&self.folder, error))?;
             self.write_one(epoch, records)?;
             let stale: Vec<usize> = {
                 let mut state = self.state();
@@ -270,7 +276,7 @@ mod tests {
                 schedules.save(epoch, of_schedule.clone()).unwrap();
             }
         };
-        let all = Epochs::with_pause(folder, Duration::from_secs(3600));
+        let all = Epochs::with_pause(folder, None, Duration::from_secs(3600));
         run(&all, 1..=9, 7);
         let written = |expected: &[usize]| {
             assert_eq!(epochs(folder).unwrap(), expected.iter().copied().collect());
@@ -283,7 +289,7 @@ mod tests {
         all.write().unwrap();
         written(&[1, 7, 9]);
         // With time enough every epoch is written; two earlier ones stay.
-        let all = Epochs::with_pause(folder, Duration::ZERO);
+        let all = Epochs::with_pause(folder, None, Duration::ZERO);
         run(&all, 10..=14, 12);
         written(&[1, 7, 11, 12, 13, 14]);
     }

@@ -95,6 +95,15 @@ impl History {
         Ok(history)
     }
 
+    /// The file, if there is one: whoever saves an epoch brings its row to the disk first.
+    ///
+    /// # Errors
+    /// No more files can be opened.
+    pub fn file(&self) -> Result<Option<File>> {
+        let again = self.file.as_ref().map(File::try_clone).transpose();
+        again.map_err(|error| Error::at("open", &self.path, error))
+    }
+
     /// The content of the file after the first `epochs` epochs.
     fn text(&self, epochs: usize) -> String {
         let rows: String = (1..=epochs).map(|epoch| self.row(epoch)).collect();
@@ -110,8 +119,7 @@ impl History {
         format!("{epoch},{}\n", self.columns.iter().map(cell).collect::<Vec<_>>().join(","))
     }
 
-    /// Appends the row of an epoch; the first row also writes the header, from what was measured. The row is on disk
-    /// before the epoch's checkpoint is.
+    /// Appends the row of an epoch; the first row also writes the header, from what was measured.
     fn write(&mut self, epoch: usize) {
         let mut text = String::new();
         if self.columns.is_empty() {
@@ -121,7 +129,7 @@ impl History {
         }
         text += &self.row(epoch);
         let Some(file) = &mut self.file else { return };
-        if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_data()) {
+        if let Err(error) = file.write_all(text.as_bytes()) {
             tracing::error!("cannot write {}: {error}", self.path.display());
             self.reporter.warning(&format!("cannot write {}: {error}", self.path.display()));
         }

@@ -36,8 +36,8 @@ pub(super) fn host(address: &str, token: Option<&str>) -> Result<RemoteHost> {
 fn iroh_host(address: &str, rest: &str) -> Result<IrohHost> {
     let wrong = |reason: &str| {
         Error::Usage(format!(
-            "{address} is no address over Iroh: {reason}; it is {IROH}ID@HOST:PORT as the server prints it, or ID@public \
-             or ID@URL of a relay"
+            "{address} is no address over Iroh: {reason}; it is {IROH}ID@HOST:PORT as the server prints it, or \
+             ID@public or ID@URL of a relay"
         ))
     };
     let (id, way) = rest.split_once('@').ok_or_else(|| wrong("it has no `@`"))?;
