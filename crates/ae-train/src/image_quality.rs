@@ -33,24 +33,27 @@ pub fn ssim(x: &[f32], r: &[f32], geometry: Geometry, side: usize, range: f64) -
     let weights: Vec<f64> = weights.into_iter().map(|weight| weight / total).collect();
     let (rows, columns) = (height + 1 - side, width + 1 - side);
     // The window is separable: along the rows first, then along the columns.
-    let blur = |value: &dyn Fn(usize) -> f64| -> Vec<f64> {
-        let along = |place: usize, step: usize, value: &dyn Fn(usize) -> f64| -> f64 {
-            weights.iter().enumerate().map(|(index, weight)| weight * value(place + index * step)).sum()
+    let blur = |plane: &[f64]| -> Vec<f64> {
+        let (mut lines, mut blurred) = (vec![0.0; height * columns], vec![0.0; rows * columns]);
+        let add = |sums: &mut [f64], weight: f64, values: &[f64]| {
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
         };
-        let lines: Vec<f64> = (0..height)
-            .flat_map(|y| (0..columns).map(move |x| y * width + x))
-            .map(|place| along(place, 1, value))
-            .collect();
-        (0..rows * columns).map(|place| along(place, columns, &|place| lines[place])).collect()
+        for (line, row) in lines.chunks_exact_mut(columns).zip(plane.chunks_exact(width)) {
+            weights.iter().enumerate().for_each(|(tap, &weight)| add(line, weight, &row[tap..]));
+        }
+        for (y, line) in blurred.chunks_exact_mut(columns).enumerate() {
+            weights.iter().enumerate().for_each(|(tap, &weight)| add(line, weight, &lines[(y + tap) * columns..]));
+        }
+        blurred
     };
     let (c1, c2) = ((0.01 * range).powi(2), (0.03 * range).powi(2));
     let mut sum = 0.0;
     for channel in 0..channels {
-        let pixels = channel * height * width;
-        let (x, r) = (|place: usize| f64::from(x[pixels + place]), |place: usize| f64::from(r[pixels + place]));
-        let (mx, mr) = (blur(&x), blur(&r));
-        let (xx, rr, xr) =
-            (blur(&|place| x(place).powi(2)), blur(&|place| r(place).powi(2)), blur(&|place| x(place) * r(place)));
+        let pixels = channel * height * width..(channel + 1) * height * width;
+        let pairs = || x[pixels.clone()].iter().zip(&r[pixels.clone()]).map(|(&x, &r)| (f64::from(x), f64::from(r)));
+        let plane = |of: fn((f64, f64)) -> f64| blur(&pairs().map(of).collect::<Vec<_>>());
+        let (mx, mr) = (plane(|(x, _)| x), plane(|(_, r)| r));
+        let (xx, rr, xr) = (plane(|(x, _)| x.powi(2)), plane(|(_, r)| r.powi(2)), plane(|(x, r)| x * r));
         for place in 0..mx.len() {
             let (m, n) = (mx[place], mr[place]);
             let (vx, vr, vxr) = (xx[place] - m * m, rr[place] - n * n, xr[place] - m * n);

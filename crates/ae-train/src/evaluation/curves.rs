@@ -31,11 +31,21 @@ pub fn noise_sse(
     seed: u64,
     reconstruct: impl FnOnce(Matrix) -> Result<Vec<f32>>,
 ) -> Result<f64> {
-    let mut generator = ChaCha8Rng::seed_from_u64(seed);
-    let noisy: Vec<f32> = rows.values.iter().map(|&value| value + (std * normal(&mut generator)) as f32).collect();
+    let noisy = noisy(rows, std, seed);
     let cleaned = reconstruct(Matrix { values: &noisy, width: rows.width })?;
-    let squares: f64 = rows.values.iter().zip(&cleaned).map(|(x, r)| f64::from(x - r).powi(2)).sum();
-    Ok(squares / (rows.values.len() / rows.width) as f64)
+    Ok(sse(rows, &cleaned))
+}
+
+/// `rows` with noise N(0, `std`^2) added.
+fn noisy(rows: Matrix, std: f64, seed: u64) -> Vec<f32> {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    rows.values.iter().map(|&value| value + (std * normal(&mut generator)) as f32).collect()
+}
+
+/// Squared error per row.
+fn sse(rows: Matrix, cleaned: &[f32]) -> f64 {
+    let squares: f64 = rows.values.iter().zip(cleaned).map(|(x, r)| f64::from(x - r).powi(2)).sum();
+    squares / rows.count() as f64
 }
 
 /// `rows` with a share `rate` of their values missing completely at random; `seed` determines which.
@@ -65,13 +75,10 @@ impl Trained {
             if self.schema.scaling.is_unit_range() { [0.0, 0.1, 0.2, 0.3, 0.5] } else { [0.0, 0.25, 0.5, 1.0, 2.0] };
         let features = rows.width as f64;
         let point = |level: f64| {
-            let seed = self.config.seed;
-            Ok(Point {
-                level,
-                mse: noise_sse(rows, level, seed, |noisy| self.through(noisy))? / features,
-                pca: noise_sse(rows, level, seed, |noisy| Ok(pca.reconstruct(noisy)))? / features,
-                rows: rows.count(),
-            })
+            let noisy = noisy(rows, level, self.config.seed);
+            let noisy = Matrix { values: &noisy, width: rows.width };
+            let (ours, of_pca) = (sse(rows, &self.through(noisy)?), sse(rows, &pca.reconstruct(noisy)));
+            Ok(Point { level, mse: ours / features, pca: of_pca / features, rows: rows.count() })
         };
         levels.into_iter().map(point).collect()
     }

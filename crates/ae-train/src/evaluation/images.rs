@@ -1,7 +1,7 @@
 //! Similarity of images and their reconstructions.
 
-use ae_data::Geometry;
-
+use ae_data::{Geometry, progress::beat};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{image_quality, matrix::Matrix, trained::Trained};
@@ -38,16 +38,16 @@ impl Trained {
         };
         let window = image_quality::window(geometry);
         let of = |copies: &[f32]| {
-            let (mut psnr, mut ssim, mut count) = (0.0, 0.0, 0.0f64);
-            for (row, copy) in rows.values.chunks_exact(rows.width).zip(copies.chunks_exact(rows.width)).take(MEASURED)
-            {
-                if row.iter().any(|value| value.is_nan()) {
-                    continue;
-                }
-                psnr += image_quality::psnr_db(row, copy, range);
-                ssim += window.map_or(0.0, |window| image_quality::ssim(row, copy, geometry, window, range));
-                count += 1.0;
-            }
+            let measured = rows.count().min(MEASURED) * rows.width;
+            let pairs = rows.values[..measured].par_chunks_exact(rows.width).zip(copies.par_chunks_exact(rows.width));
+            let pairs = pairs.filter(|(row, _)| !row.iter().any(|value| value.is_nan())).map(|(row, copy)| {
+                let ssim = window.map_or(0.0, |window| image_quality::ssim(row, copy, geometry, window, range));
+                (image_quality::psnr_db(row, copy, range), ssim)
+            });
+            let measured: Vec<(f64, f64)> = pairs.collect();
+            beat();
+            let (psnr, ssim) = measured.iter().fold((0.0, 0.0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+            let count = measured.len() as f64;
             (psnr / count, window.map(|_| ssim / count))
         };
         let ((psnr_db, ssim), (psnr_db_pca, ssim_pca)) = (of(copies), of(pca));

@@ -2,6 +2,7 @@
 
 use ae_data::progress::beat;
 use faer::{Mat, Side};
+use rayon::prelude::*;
 
 use super::{
     component::{BLOCK, Component, FEWEST, Moments, NEGLIGIBLE, block_logs},
@@ -119,28 +120,45 @@ fn ridge(rows: &[f32], width: usize) -> f64 {
 /// The mean log-likelihood of `rows`, and the moments of each component about its mean, weighted by the posterior
 /// probability of the component.
 fn expect(rows: &[f32], width: usize, components: &[Component]) -> (f64, Vec<(Vec<f64>, Moments)>) {
-    let about = |component: &Component| (component.mean.clone(), Moments::new(width));
-    let mut found: Vec<(Vec<f64>, Moments)> = components.iter().map(about).collect();
-    let (mut sum, mut buffer) = (0.0, Vec::new());
-    for block in rows.chunks(BLOCK * width) {
-        let mut logs = block_logs(block, width, components);
-        let count = block.len() / width;
-        for row in 0..count {
-            let most = logs[row..].iter().step_by(count).copied().fold(f64::NEG_INFINITY, f64::max);
-            let mut total = 0.0;
-            for log in logs[row..].iter_mut().step_by(count) {
-                *log = if *log - most > NEGLIGIBLE.ln() { (*log - most).exp() } else { 0.0 };
-                total += *log;
-            }
-            logs[row..].iter_mut().step_by(count).for_each(|chance| *chance /= total);
-            sum += most + total.ln();
+    // For each block and each component the same additions in the same order, whatever the number of threads.
+    let blocks: Vec<&[f32]> = rows.chunks(BLOCK * width).collect();
+    let chances: Vec<Vec<f64>> = blocks.par_iter().map(|block| responsibilities(block, width, components)).collect();
+    beat();
+    let moments = components.par_iter().enumerate().map(|(index, component)| {
+        let (mut moments, mut buffer) = (Moments::new(width), Vec::new());
+        for (block, chances) in blocks.iter().zip(&chances) {
+            let count = block.len() / width;
+            let chances = &chances[index * count..(index + 1) * count];
+            moments.add(block, &component.mean, chances.iter().copied(), &mut buffer);
         }
-        for ((mean, moments), chances) in found.iter_mut().zip(logs.chunks_exact(count)) {
-            moments.add(block, mean, chances.iter().copied(), &mut buffer);
-        }
-        beat();
+        (component.mean.clone(), moments)
+    });
+    let moments = moments.collect();
+    beat();
+    let mut sum = 0.0;
+    for (block, chances) in blocks.iter().zip(&chances) {
+        chances[chances.len() - block.len() / width..].iter().for_each(|log| sum += log);
     }
-    (sum / (rows.len() / width) as f64, found)
+    (sum / (rows.len() / width) as f64, moments)
+}
+
+/// For each component the posterior probabilities of the rows of a block, then the logarithms of their densities.
+fn responsibilities(block: &[f32], width: usize, components: &[Component]) -> Vec<f64> {
+    let mut logs = block_logs(block, width, components);
+    let count = block.len() / width;
+    let mut densities = Vec::with_capacity(count);
+    for row in 0..count {
+        let most = logs[row..].iter().step_by(count).copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut total = 0.0;
+        for log in logs[row..].iter_mut().step_by(count) {
+            *log = if *log - most > NEGLIGIBLE.ln() { (*log - most).exp() } else { 0.0 };
+            total += *log;
+        }
+        logs[row..].iter_mut().step_by(count).for_each(|chance| *chance /= total);
+        densities.push(most + total.ln());
+    }
+    logs.extend(densities);
+    logs
 }
 
 fn indefinite() -> String {
