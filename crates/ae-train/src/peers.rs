@@ -99,7 +99,7 @@ impl Peers {
     /// What the first process decides, of whether the training stops after an epoch. On different devices the losses
     /// differ by rounding, and with them what each process would decide by itself.
     pub(crate) fn stops(&self, own: bool) -> bool {
-        let of_first = self.connection.mean(EPOCH_END, usize::from(self.rank == 0), vec![f32::from(u8::from(own))]);
+        let of_first = self.connection.mean(EPOCH_END, usize::from(self.rank == 0), vec![f32::from(u8::from(own))], 0);
         // Without the others the training ends in its next step.
         of_first.map_or(own, |(values, _)| values[0] > 0.5)
     }
@@ -126,7 +126,7 @@ impl Peers {
         model.clone().with_activity(None).visit(&mut own);
         let Values { numbers: own, lengths } = own;
         // The mean of numbers that are equal is that number.
-        let (mean, _) = self.connection.mean(END, 1, own.clone()).ok_or_else(|| self.lost())?;
+        let (mean, _) = self.connection.mean(END, 1, own.clone(), 0).ok_or_else(|| self.lost())?;
         // A loss that became infinite in all of them is reported elsewhere.
         let is_far = |own: f32, mean: f32, limit: f32| (own - mean).abs() > limit || own.is_nan() != mean.is_nan();
         let (mut far, mut at) = (0.0f32, 0);
@@ -203,8 +203,8 @@ mod tests {
     struct First(Option<f32>);
 
     impl Exchange for First {
-        fn mean(&self, step: usize, rows: usize, values: Vec<f32>) -> Option<(Vec<f32>, usize)> {
-            assert_eq!((step, rows, values.len()), (EPOCH_END, 0, 1), "only the first process counts");
+        fn mean(&self, step: usize, rows: usize, values: Vec<f32>, rounded: usize) -> Option<(Vec<f32>, usize)> {
+            assert_eq!((step, rows, values.len(), rounded), (EPOCH_END, 0, 1, 0), "only the first process counts");
             self.0.map(|first| (vec![first], 1))
         }
     }

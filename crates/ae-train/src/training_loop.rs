@@ -13,7 +13,7 @@ use burn::{
 
 use crate::{
     Reporter, Result,
-    config::Config,
+    config::{Config, Exchanged},
     data::Data,
     device,
     estimate::{Estimate, Work, available_memory, free_disk},
@@ -193,7 +193,8 @@ impl Training<'_> {
         let mut trainee = trainee(model, objective);
         if let Some(peers) = self.peers {
             let rows = |batch: &Batch| if batch.is_spare { 0 } else { batch.rows.len() };
-            trainee = trainee.with_exchange(peers.connection.clone(), rows);
+            let is_rounded = config.training.exchange == Exchanged::Bf16;
+            trainee = trainee.with_exchange(peers.connection.clone(), is_rounded, rows);
         }
         let result = fit.run(trainee)?;
         // The dashboard leaves the terminal when its renderer is dropped; nothing is printed before that.

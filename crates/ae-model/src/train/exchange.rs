@@ -18,18 +18,20 @@ use crate::{Autoencoder, ModuleCode, ModuleDecoder, ModuleEncoder};
 pub trait Exchange: Debug + Send + Sync {
     /// The mean of the values of all processes, weighted by their rows, which is the same bits in each; and the number
     /// of rows of all. Where all have the same value, the mean is that value. `step` is the number of steps before this
-    /// one.
+    /// one. The first `rounded` of the values may be rounded to bf16 on their way, those of each process and their mean.
     ///
     /// `None` if one of them is lost: the training cannot go on, and whoever implements this stops it.
-    fn mean(&self, step: usize, rows: usize, values: Vec<f32>) -> Option<(Vec<f32>, usize)>;
+    fn mean(&self, step: usize, rows: usize, values: Vec<f32>, rounded: usize) -> Option<(Vec<f32>, usize)>;
 }
 
 /// Collects the gradients of the trained parameters, and the values of the others, which can be running statistics.
 #[derive(Default)]
 struct Collect {
     gradients: GradientsParams,
+    /// The gradients.
     values: Vec<f32>,
-    /// Where the values of what has no gradient begin.
+    /// The values of what has no gradient, and where each begins.
+    rest: Vec<f32>,
     others: HashMap<ParamId, usize>,
 }
 
@@ -42,8 +44,8 @@ impl ModuleVisitor for Collect {
                 self.gradients.register(parameter.id, gradient);
             }
             None => {
-                self.others.insert(parameter.id, self.values.len());
-                append(&mut self.values, parameter.val());
+                self.others.insert(parameter.id, self.rest.len());
+                append(&mut self.rest, parameter.val());
             }
         }
     }
@@ -57,26 +59,26 @@ fn append<const D: usize>(values: &mut Vec<f32>, tensor: Tensor<D>) {
 /// Puts the means in their places.
 struct Put {
     gradients: GradientsParams,
+    /// Those of the gradients, and the next one of them.
     values: Vec<f32>,
     at: usize,
+    rest: Vec<f32>,
     others: HashMap<ParamId, usize>,
 }
 
-impl Put {
-    /// The values from `at`, as a tensor like `old`.
-    fn like<const D: usize>(&self, at: usize, old: &Tensor<D>) -> Tensor<D> {
-        let shape = old.shape();
-        let values = self.values[at..at + shape.num_elements()].to_vec();
-        Tensor::from_data(TensorData::new(values, shape), (&old.device(), old.dtype()))
-    }
+/// The first of the values, as a tensor like `old`.
+fn like<const D: usize>(values: &[f32], old: &Tensor<D>) -> Tensor<D> {
+    let shape = old.shape();
+    let values = values[..shape.num_elements()].to_vec();
+    Tensor::from_data(TensorData::new(values, shape), (&old.device(), old.dtype()))
 }
 
 impl ModuleVisitor for Put {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
         if let Some(old) = self.gradients.remove::<D>(parameter.id) {
-            self.gradients.register(parameter.id, self.like(self.at, &old));
+            self.gradients.register(parameter.id, like(&self.values[self.at..], &old));
+            self.at += parameter.shape().num_elements();
         }
-        self.at += parameter.shape().num_elements();
     }
 }
 
@@ -85,17 +87,19 @@ impl ModuleMapper for Put {
         let Some(&at) = self.others.get(&parameter.id) else { return parameter };
         parameter.map(|old| {
             let is_trained = old.is_require_grad();
-            self.like(at, &old).set_require_grad(is_trained)
+            like(&self.rest[at..], &old).set_require_grad(is_trained)
         })
     }
 }
 
 /// The mean of the gradients of all processes, each on `rows` rows, and the model with the mean of its running
-/// statistics. The model as it is, and nothing else, if a process is lost.
+/// statistics. The gradients are rounded to bf16 on their way if `is_rounded`. The model as it is, and nothing else, if a
+/// process is lost.
 pub(super) fn mean<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
     exchange: &dyn Exchange,
     step: usize,
     rows: usize,
+    is_rounded: bool,
     model: Autoencoder<E, D, C>,
     gradients: GradientsParams,
 ) -> (Autoencoder<E, D, C>, Option<GradientsParams>) {
@@ -103,14 +107,17 @@ pub(super) fn mean<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
     drop(model.valid());
     let mut collect = Collect { gradients, ..Collect::default() };
     model.visit(&mut collect);
-    let Collect { gradients, mut values, others } = collect;
-    let count = values.len();
+    let Collect { gradients, mut values, mut rest, others } = collect;
+    let [of_gradients, of_all_parameters] = [values.len(), values.len() + rest.len()];
+    values.append(&mut rest);
     // A unit that is active in one process is active.
     let idle = model.activity.as_ref().map(|activity| activity.numbers());
     values.extend(idle.iter().flatten().map(|idle| f32::from(u8::from(*idle == 0.0))));
-    let Some((mut values, of_all)) = exchange.mean(step, rows, values) else { return (model, None) };
-    let active = values.split_off(count);
-    let mut put = Put { gradients, values, at: 0, others };
+    let rounded = if is_rounded { of_gradients } else { 0 };
+    let Some((mut values, of_all)) = exchange.mean(step, rows, values, rounded) else { return (model, None) };
+    let active = values.split_off(of_all_parameters);
+    let rest = values.split_off(of_gradients);
+    let mut put = Put { gradients, values, at: 0, rest, others };
     model.visit(&mut put);
     let model = model.map(&mut put);
     if let (Some(activity), Some(idle)) = (&model.activity, idle) {
@@ -127,7 +134,7 @@ pub(super) fn mean<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
 pub fn begun_alike<M: Module>(exchange: &dyn Exchange, is_first: bool, module: M) -> Option<M> {
     let mut collect = Collect::default();
     module.visit(&mut collect);
-    let Collect { gradients, values, others } = collect;
-    let (values, _) = exchange.mean(0, usize::from(is_first), values)?;
-    Some(module.map(&mut Put { gradients, values, at: 0, others }))
+    let Collect { gradients, values, rest, others } = collect;
+    let (rest, _) = exchange.mean(0, usize::from(is_first), rest, 0)?;
+    Some(module.map(&mut Put { gradients, values, at: 0, rest, others }))
 }

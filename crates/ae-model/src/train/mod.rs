@@ -53,6 +53,7 @@ pub trait Watch: Debug + Send + Sync {
 #[derive(Debug)]
 struct Others<B> {
     exchange: Arc<dyn Exchange>,
+    is_rounded: bool,
     /// Returns how many rows of a batch count.
     rows: fn(&B) -> usize,
     /// That number for the last step.
@@ -62,7 +63,7 @@ struct Others<B> {
 // Derived, it would need batches that can be cloned.
 impl<B> Clone for Others<B> {
     fn clone(&self) -> Self {
-        Self { exchange: self.exchange.clone(), rows: self.rows, last: self.last.clone() }
+        Self { exchange: self.exchange.clone(), is_rounded: self.is_rounded, rows: self.rows, last: self.last.clone() }
     }
 }
 
@@ -181,12 +182,13 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> Trainee<E, D, 
     }
 
     /// Sets that other processes train the same model on other parts of each batch: the gradients are the mean of all.
-    /// `rows` returns how many rows of a batch count, 0 or more.
+    /// `rows` returns how many rows of a batch count, 0 or more. With `is_rounded` gradients are rounded to bf16 on their
+    /// way, which halves their bytes.
     ///
     /// What depends on the rows of a batch together, such as a code that compares them, is computed in each part by
     /// itself.
-    pub fn with_exchange(mut self, exchange: Arc<dyn Exchange>, rows: fn(&B) -> usize) -> Self {
-        self.others = Some(Others { exchange, rows, last: Arc::default() });
+    pub fn with_exchange(mut self, exchange: Arc<dyn Exchange>, is_rounded: bool, rows: fn(&B) -> usize) -> Self {
+        self.others = Some(Others { exchange, is_rounded, rows, last: Arc::default() });
         self
     }
 
@@ -227,7 +229,7 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> TrainStep for 
         let mut gradients = gradients;
         if let Some(others) = &self.others {
             let (exchange, rows) = (others.exchange.clone(), others.last.load(Ordering::Relaxed));
-            let (model, mean) = exchange::mean(&*exchange, self.steps, rows, self.model, gradients);
+            let (model, mean) = exchange::mean(&*exchange, self.steps, rows, others.is_rounded, self.model, gradients);
             self.model = model;
             match mean {
                 Some(mean) => gradients = mean,

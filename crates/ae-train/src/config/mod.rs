@@ -16,5 +16,5 @@ pub use self::{
     data::{DataConfig, normal_by_name, normal_class},
     layers::{DEFAULT_VARIANT, Layers, ONE_CLASS_VARIANT},
     settings::Config,
-    training::{Optimizer, Schedule, TrainingConfig},
+    training::{Exchanged, Optimizer, Schedule, TrainingConfig},
 };

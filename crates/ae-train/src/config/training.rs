@@ -41,6 +41,16 @@ pub enum Schedule {
     Cosine,
 }
 
+/// The numbers in which several processes exchange their gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Exchanged {
+    /// 4 bytes for each: nothing is rounded.
+    F32,
+    /// 2 bytes for each, which keep 8 bits of it, two to three decimal digits.
+    Bf16,
+}
+
 /// How to train.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -70,6 +80,8 @@ pub struct TrainingConfig {
     /// Early stopping: number of epochs without a better validation loss after which training stops; 0 turns it off.
     /// Default: 20.
     pub patience: usize,
+    /// How several processes exchange their gradients: f32, or bf16 with half the bytes. Default: f32.
+    pub exchange: Exchanged,
 }
 
 impl Default for TrainingConfig {
@@ -86,6 +98,7 @@ impl Default for TrainingConfig {
             warmup_epochs: 0,
             gradient_clip: 0.0,
             patience: 20,
+            exchange: Exchanged::F32,
         }
     }
 }
@@ -111,7 +124,7 @@ impl TrainingConfig {
     }
 
     /// The learning rate at each step, for epochs of `batches` steps.
-    /// The learning rate at each step, for epochs of `batches` steps.
+    ///
     /// # Errors
     /// A learning rate that Burn's schedules do not accept.
     pub fn schedule(&self, batches: usize) -> Result<ModuleLrScheduler> {

@@ -22,6 +22,7 @@ use burn::{
 use super::{
     JOIN, LEAVE, MEAN, MESSAGE, READY,
     address::{host, refusal},
+    halves::{halved, restored},
     message, text_of,
 };
 use crate::{
@@ -109,20 +110,21 @@ impl Client {
 }
 
 impl Exchange for Client {
-    fn mean(&self, step: usize, rows: usize, values: Vec<f32>) -> Option<(Vec<f32>, usize)> {
+    fn mean(&self, step: usize, rows: usize, values: Vec<f32>, rounded: usize) -> Option<(Vec<f32>, usize)> {
         if self.lock().failure.is_some() {
             return None;
         }
+        let values = halved(values, rounded);
         let length = values.len();
         let answer = match length > MOST {
             true => Err(format!("{length} numbers are exchanged, and one message can have {MOST}: use one process")),
-            false => self.call(MEAN, values, &[step, rows], &[length, 2, MESSAGE]),
+            false => self.call(MEAN, values, &[step, rows, rounded], &[length, 2, MESSAGE]),
         };
         let failed = match answer {
             Ok(mut results) => {
                 let (reason, rows) = (text_of(&results[2]), (results[1][0] as usize) << 20 | results[1][1] as usize);
                 if reason.is_empty() {
-                    return Some((results.swap_remove(0), rows));
+                    return Some((restored(results.swap_remove(0), rounded), rows));
                 }
                 reason
             }

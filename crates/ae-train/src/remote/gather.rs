@@ -8,7 +8,14 @@ use burn::{
     tensor::{Device, TensorData},
 };
 
-use super::{JOIN, LEAVE, Listener, MEAN, READY, message, reduce::Reducer, text_of, token::guarded};
+use super::{
+    JOIN, LEAVE, Listener, MEAN, READY,
+    halves::{halved, restored},
+    message,
+    reduce::Reducer,
+    text_of,
+    token::guarded,
+};
 use crate::{Error, Result, peers::Greeting};
 
 /// How long answers may take to be sent after the last process has left.
@@ -79,12 +86,13 @@ pub fn gather(gathering: Gathering) -> Result<()> {
             let values = read(handles, ir, 0);
             let length = values.len();
             let number = |at: usize| ir.scalars.get(at).map_or(0, |scalar| scalar.elem::<i64>()).max(0) as usize;
+            let rounded = number(2);
             let mean = match SEAT.with_borrow(|seat| seat.as_ref().map(|seat| seat.rank)) {
-                Some(rank) => averaging.mean(rank, number(0), number(1), values),
+                Some(rank) => averaging.mean(rank, number(0), number(1), restored(values, rounded)),
                 None => Err("this process has not joined".to_string()),
             };
             let (values, rows, reason) = match mean {
-                Ok(mean) => (mean.0.clone(), mean.1, String::new()),
+                Ok(mean) => (halved(mean.0.clone(), rounded), mean.1, String::new()),
                 Err(reason) => (vec![0.0; length], 0, reason),
             };
             write(handles, ir, 0, values);
