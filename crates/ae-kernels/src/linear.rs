@@ -27,7 +27,7 @@ use crate::{
     buffer::Scratch,
     burn_ops,
     cpu::{self, Operand},
-    gemm::{Matrix, product, product_and},
+    gemm::{self, Matrix, product, product_and},
     sparse::entries::Entries,
 };
 
@@ -177,11 +177,11 @@ impl Backward<Flex, 3> for LinearBackward {
         }
         let (x, w) = (matrix(&x), matrix(&w));
         let dz = Matrix::new(&gradient, batch, width);
-        let dx = x_node.is_some().then(|| product(dz, w.transposed(), |_, _| {}));
-        let dw = w_node.is_some().then(|| match active * SPARSE < batch * width {
-            true => Entries::of(&gradient, width).outer(x).transposed(),
-            false => product(x.transposed(), dz, |_, _| {}),
-        });
+        let is_sparse = active * SPARSE < batch * width;
+        let [dx, mut dw] = gemm::gradients(dz, x, w, [x_node.is_some(), w_node.is_some() && !is_sparse]);
+        if w_node.is_some() && is_sparse {
+            dw = Some(Entries::of(&gradient, width).outer(x).transposed());
+        }
         if let (Some(node), Some(dx)) = (x_node, dx) {
             gradients.register::<Flex>(node.id, cpu::primitive(dx, [batch, x.cols()]));
         }
@@ -202,17 +202,12 @@ impl Backward<Flex, 2> for MatmulBackward {
         let (a, b) = (matrix(&ops.state.0), matrix(&ops.state.1));
         let dy = matrix(&gradient);
         let [a_node, b_node] = ops.parents;
-        if let Some(node) = a_node {
-            gradients.register::<Flex>(
-                node.id,
-                cpu::primitive(product(dy, b.transposed(), |_, _| {}), [a.rows(), a.cols()]),
-            );
+        let [da, db] = gemm::gradients(dy, a, b, [a_node.is_some(), b_node.is_some()]);
+        if let (Some(node), Some(da)) = (a_node, da) {
+            gradients.register::<Flex>(node.id, cpu::primitive(da, [a.rows(), a.cols()]));
         }
-        if let Some(node) = b_node {
-            gradients.register::<Flex>(
-                node.id,
-                cpu::primitive(product(a.transposed(), dy, |_, _| {}), [b.rows(), b.cols()]),
-            );
+        if let (Some(node), Some(db)) = (b_node, db) {
+            gradients.register::<Flex>(node.id, cpu::primitive(db, [b.rows(), b.cols()]));
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     Activation,
     buffer::{self, Scratch},
     cpu::{self, Operand},
-    gemm::{Matrix, product},
+    gemm::{self, Matrix, product},
     linear::matrix,
     threads,
 };
@@ -117,12 +117,11 @@ impl Backward<Flex, 3> for TangentBackward {
         }
         let (pair, w) = (matrix(&pair), matrix(&w));
         let dz = Matrix::new(&gradient, both, width);
-        if let Some(node) = pair_node {
-            let dx = product(dz, w.transposed(), |_, _| {});
+        let [dx, dw] = gemm::gradients(dz, pair, w, [pair_node.is_some(), w_node.is_some()]);
+        if let (Some(node), Some(dx)) = (pair_node, dx) {
             gradients.register::<Flex>(node.id, cpu::primitive(dx, [both, pair.cols()]));
         }
-        if let Some(node) = w_node {
-            let dw = product(pair.transposed(), dz, |_, _| {});
+        if let (Some(node), Some(dw)) = (w_node, dw) {
             gradients.register::<Flex>(node.id, cpu::primitive(dw, [pair.cols(), width]));
         }
     }

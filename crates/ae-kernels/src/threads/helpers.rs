@@ -110,6 +110,11 @@ impl Helpers {
         Self { helpers: (0..count).map_while(start).collect(), shared, caller: Mutex::default() }
     }
 
+    /// Whether other programs use the cores, so that these threads sleep at once instead of looking for work.
+    pub(super) fn are_in_a_crowd(&self) -> bool {
+        !self.shared.spin.load(Ordering::Relaxed)
+    }
+
     /// Calls `work` on this thread, and on up to `count` others at the same time. It returns when all calls are over.
     /// The threads help one caller at a time; another one, or a call from inside `work`, works alone.
     ///

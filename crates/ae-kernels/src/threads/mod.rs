@@ -4,8 +4,9 @@
 //! much as a small operation. So the calling thread takes part in the work, and all of them spin for a while before
 //! they go to sleep ([`helpers`]).
 //!
-//! The helpers are one thread less than rayon has, and not those of rayon's global pool, which Burn uses: it
-//! would have one thread too many beside a working caller, and two threads take turns on a core.
+//! The helpers are one thread less than rayon has, or as many while other programs use the cores ([`count`]). They are
+//! not those of rayon's global pool, which Burn uses: it would have one thread too many beside a working caller, and two
+//! threads take turns on a core.
 
 mod helpers;
 
@@ -16,17 +17,18 @@ use std::{
 
 use helpers::Helpers;
 
-/// The number of threads, including the caller's.
+/// The number of threads, including the caller's, where no other program needs their cores.
 static COUNT: LazyLock<usize> = LazyLock::new(rayon::current_num_threads);
-/// The threads other than the caller's.
-static HELPERS: LazyLock<Helpers> = LazyLock::new(|| Helpers::new(*COUNT - 1));
+/// The threads other than the caller's, and one for a crowd.
+static HELPERS: LazyLock<Helpers> = LazyLock::new(|| Helpers::new(if *COUNT == 1 { 0 } else { *COUNT }));
 
 /// Elementary operations below which a second thread costs more than it saves; they take a few microseconds.
 const WORTH_A_THREAD: usize = 1 << 14;
 
-/// The number of threads that share work, at least 1.
+/// The number of threads that share work, at least 1. While other programs use the cores there is one more than there
+/// are cores: whichever thread has lost its core, the others go on. No result depends on it.
 pub(crate) fn count() -> usize {
-    *COUNT
+    *COUNT + usize::from(*COUNT > 1 && HELPERS.are_in_a_crowd())
 }
 
 /// The number of parts that `work` elementary operations are worth, at least 1.
