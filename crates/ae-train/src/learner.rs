@@ -9,9 +9,13 @@ use ae_model::{ModuleCode, ModuleDecoder, ModuleEncoder};
 use burn::{
     data::dataset::Dataset as _,
     lr_scheduler::LrSchedulerRecord,
+    module::Module,
     optim::OptimizerRecord,
     tensor::Device,
-    train::{Interrupter, Learner, LearningResult, SupervisedTraining, TrainingError, checkpoint::CheckpointerError},
+    train::{
+        Interrupter, Learner, LearningResult, SupervisedTraining, TrainingError, TrainingStrategy,
+        checkpoint::CheckpointerError,
+    },
 };
 
 use crate::{
@@ -24,10 +28,14 @@ use crate::{
     metrics::{self, Variances},
     peers::Peers,
     step::Trainee,
+    strategy::OneDevice,
 };
 
 /// Number of steps on a GPU between two reads of the metrics.
 const READ_EVERY: usize = 16;
+/// Weights times rows of the steps on a CPU that the metrics are told of at once, some milliseconds: the same number of
+/// steps whatever the time, so that the figures have the same bits.
+const SHORT: usize = 1 << 29;
 
 /// Where the checkpoints of a training go.
 pub enum Place<'a> {
@@ -110,9 +118,13 @@ impl Fit<'_> {
         let train = train.after(done, batches);
         let batches_of_epoch = train.batches();
         let mut schedule = self.config.schedule(batches_of_epoch)?;
-        let every = if device::is_cpu(&plain) { 1 } else { READ_EVERY };
+        let (every, at_once) = match device::is_cpu(&plain) {
+            true => (1, SHORT / (trainee.num_params() * self.config.batch_size).max(1)),
+            false => (READ_EVERY, 1),
+        };
         let (steps, total) = (done * batches_of_epoch + batches, self.config.epochs * batches_of_epoch);
         let mut trainee = trainee.after(steps, total).reading_every(every, |batch| batch.is_last);
+        trainee = trainee.telling_every(at_once.clamp(1, READ_EVERY));
         let file = self.history.file()?;
         // The folder is for Burn's own loggers, which are not used here.
         let mut training = SupervisedTraining::new("", Arc::new(train), Arc::new(validation))
@@ -120,7 +132,8 @@ impl Fit<'_> {
             .with_application_logger(None)
             .early_stopping(Together { patience: Patience { epochs: self.config.patience }, peers: self.peers.clone() })
             .with_interrupter(self.interrupter.clone())
-            .num_epochs(self.config.epochs);
+            .num_epochs(self.config.epochs)
+            .with_training_strategy(TrainingStrategy::Custom(Arc::new(OneDevice(plain.clone()))));
         training = metrics::register(training, &trainee, self.variances);
         let mut resume = (done > 0).then_some(done);
         // What waits to be written at the end.

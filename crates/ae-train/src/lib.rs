@@ -112,6 +112,7 @@ pub mod run_folder;
 pub mod sample_quality;
 mod schema;
 pub mod step;
+mod strategy;
 mod summary;
 #[cfg(feature = "tensorboard")]
 pub mod tensorboard;

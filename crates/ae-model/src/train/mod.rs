@@ -175,6 +175,14 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> Trainee<E, D, 
         self
     }
 
+    /// Sets that the metrics are told of this number of steps at once, where steps are so short that telling takes a
+    /// part of their time. It is for a loop that asks each output whether it is [due](StepOutput::due). Default: of
+    /// each.
+    pub fn telling_every(mut self, steps: usize) -> Self {
+        self.readings.at_once = steps.max(1);
+        self
+    }
+
     /// Sets the observer of its steps.
     pub fn with_watch(mut self, watch: Arc<dyn Watch>) -> Self {
         self.watch = Some(watch);

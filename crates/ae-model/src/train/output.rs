@@ -28,18 +28,22 @@ const MAX_UNREAD: usize = 16 << 20;
 pub(super) struct Readings {
     /// Read at the latest after this number of steps.
     pub(super) every: usize,
+    /// The metrics are told of this number of steps at once.
+    pub(super) at_once: usize,
     /// The unread measurements. The copies of a model that training makes share them.
     unread: Arc<Mutex<Unread>>,
 }
 
 impl Default for Readings {
     fn default() -> Self {
-        Self { every: 1, unread: Arc::default() }
+        Self { every: 1, at_once: 1, unread: Arc::default() }
     }
 }
 
 #[derive(Debug, Default)]
 struct Unread {
+    /// Of steps that the metrics have not been told of.
+    untold: Vec<Measured>,
     steps: Vec<Measured>,
     /// The last statistics that were read in this epoch.
     last: Option<Arc<Statistics>>,
@@ -47,8 +51,8 @@ struct Unread {
 
 /// The output of a step, for the metrics.
 pub struct StepOutput {
-    /// `None` once it is among the unread ones, or read.
-    measured: Option<Measured>,
+    /// Of this step, or of several; empty once they are among the unread ones, or read.
+    measured: Vec<Measured>,
     is_last: bool,
     readings: Readings,
     reading: Option<Reading>,
@@ -132,19 +136,32 @@ impl StepOutput {
             activation: model.code.activation(),
             jacobian_norm2: None,
         };
-        Self { measured: Some(measured), is_last, readings: readings.clone(), reading: None }
+        Self { measured: vec![measured], is_last, readings: readings.clone(), reading: None }
     }
 
     /// Adds the squared norm of the code's derivative for some of the examples, and replaces the losses by those of the
     /// evaluation that selects the best epoch, if that is another one.
     pub(super) fn with_validation(mut self, norm2: Tensor<1>, validation: Option<&Evaluation>) -> Self {
         let losses = validation.map(named);
-        self.measured = self.measured.map(|measured| Measured {
-            jacobian_norm2: Some(norm2),
-            losses: losses.unwrap_or(measured.losses),
-            ..measured
-        });
+        for measured in &mut self.measured {
+            measured.jacobian_norm2 = Some(norm2.clone());
+            losses.iter().for_each(|losses| measured.losses.clone_from(losses));
+        }
         self
+    }
+
+    /// The output with those of the steps before it that the metrics were not told of. `None` if they are to be told of
+    /// more steps at once: see [`Trainee::telling_every`](super::Trainee::telling_every).
+    pub fn due(mut self) -> Option<Self> {
+        if self.readings.at_once > 1 {
+            let mut unread = self.readings.unread.lock().unwrap_or_else(PoisonError::into_inner);
+            unread.untold.append(&mut self.measured);
+            if !self.is_last && unread.untold.len() < self.readings.at_once {
+                return None;
+            }
+            self.measured = mem::take(&mut unread.untold);
+        }
+        Some(self)
     }
 }
 
@@ -162,7 +179,7 @@ impl ItemLazy for StepOutput {
     fn sync(mut self) -> Result<Self, ExecutionError> {
         let mut unread = self.readings.unread.lock().unwrap_or_else(PoisonError::into_inner);
         // Moved, not cloned: cloning a tensor on another thread makes fusion compute it first.
-        unread.steps.extend(self.measured.take());
+        unread.steps.append(&mut self.measured);
         let size: usize = unread.steps.iter().map(|step| step.code.shape().num_elements()).sum();
         let is_new = match &unread.last {
             Some(_) => self.is_last || unread.steps.len() >= self.readings.every || size > MAX_UNREAD,
