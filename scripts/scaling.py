@@ -35,6 +35,7 @@ DEEP += ["-s", "model.network.activation=relu"]
 CONV = ["-d", "images.npy", "--code-dim", "32", "-s", "model.network.kind=conv"]
 SPARSE = ["-d", "activations.npy", "--variant", "k_sparse", "--code-dim", "6144", "-s", "model.code.k=32"]
 SPARSE += ["-s", "model.code.k_start=32", "-s", "model.network.tied=false"]
+BF16 = ["-s", "training.exchange=bf16"]
 CASES = [("deep_mlp", DEEP, [256, 1024, 4096]), ("conv", CONV, [128, 512, 2048]), ("sparse_topk", SPARSE, [1024, 4096])]
 
 
@@ -56,13 +57,15 @@ def main():
     ae, counts = os.path.abspath(sys.argv[1]), [int(count) for count in sys.argv[2:]] or [2]
     with tempfile.TemporaryDirectory() as folder:
         data(folder)
-        columns = ["parameters", "bytes", "batch", "one, alone", "one", *map(str, counts), "ratios to one, alone"]
+        both = [name for count in counts for name in (str(count), f"{count}, bf16")]
+        columns = ["parameters", "bytes", "batch", "one, alone", "one", *both, "ratios to one, alone"]
         print("| | " + " | ".join(columns) + " |\n|" + "---|" * (len(columns) + 1))
         for name, arguments, batches in CASES:
             for batch in batches:
                 alone, parameters = epoch(ae, folder, arguments, batch, [])
-                of = lambda count: epoch(ae, folder, arguments, batch, ["--processes", str(count)])[0]
-                several = [of(count) for count in [1, *counts]]
+                several_of = lambda count: ["--processes", str(count)]
+                kinds = [several_of(1), *[several_of(count) + more for count in counts for more in ([], BF16)]]
+                several = [epoch(ae, folder, arguments, batch, kind)[0] for kind in kinds]
                 row = [f"`{name}`", f"{parameters:,}", f"{4e-6 * parameters:.1f} MB", f"{batch:,}"]
                 row += [f"{seconds:.3f}" for seconds in [alone, *several]]
                 row += [", ".join(f"{alone / seconds:.2f}" for seconds in several[1:])]

@@ -122,6 +122,11 @@ fn several_processes_give_the_weights_of_one() {
         let [almost_all, all] = differences(&one, &first);
         assert!(almost_all < 1e-6 && all < 1e-4, "{of} processes differ by {almost_all} and {all} from one");
     }
+    // With gradients in bf16 they are near those, and still the same in all processes, which compare them.
+    let said = train("rounded", &["--processes", "2", "-s", "training.exchange=bf16"]);
+    assert!(!said.contains("weights that differ"), "{said}");
+    let [almost_all, all] = differences(&here.join("one"), &here.join("rounded"));
+    assert!(almost_all > 1e-6 && almost_all < 3e-3 && all < 1e-2, "bf16 differs by {almost_all} and {all} from one");
     // With its own half of each batch only, and none of the other's, it differs by more.
     train("half", &["-s", "training.batch_size=50"]);
     assert!(differences(&here.join("one"), &here.join("half"))[0] > 1e-3);

@@ -67,17 +67,16 @@ fn results_do_not_depend_on_the_number_of_threads() {
         let mut child = std::process::Command::new(std::env::current_exe().expect("this program"));
         let child = child.args([name, "--exact", "--nocapture"]).env(CHILD, "1").env("RAYON_NUM_THREADS", threads);
         let output = String::from_utf8(child.output().expect("this program can be started").stdout).expect("text");
-        let line = output
-            .lines()
-            .find_map(|line| line.split_once("fingerprint "))
-            .unwrap_or_else(|| panic!("{output}"))
-            .1
-            .to_string();
-        assert!(line.ends_with(&format!(" on {threads} threads")), "{line}");
-        line.split_whitespace().next().map(str::to_string)
+        let found = output.lines().find_map(|line| line.split_once("fingerprint ")?.1.strip_suffix(" threads"));
+        let (fingerprint, count) =
+            found.and_then(|found| found.split_once(" on ")).unwrap_or_else(|| panic!("{output}"));
+        // One more where other programs use the cores, as other tests do.
+        let wanted: usize = threads.parse().expect("a number");
+        let count: usize = count.parse().expect("a number");
+        assert!(count == wanted || wanted > 1 && count == wanted + 1, "{output}");
+        fingerprint.to_string()
     };
     let one = on("1");
-    assert!(one.is_some());
     assert_eq!(on("2"), one);
     assert_eq!(on("5"), one);
 }
