@@ -177,7 +177,7 @@ pub struct Files<R> {
     within: Option<(usize, LrSchedulerRecord)>,
 }
 
-/// The [`Files`] of model, optimizer and schedule; a checkpoint `within` an epoch is what is restored, if there is one.
+/// The checkpointers of model, optimizer and schedule; a checkpoint `within` an epoch is what is restored, if there is one.
 pub fn files(
     epochs: &Arc<Epochs>,
     within: Option<(usize, LrSchedulerRecord)>,
