@@ -177,7 +177,8 @@ pub struct Files<R> {
     within: Option<(usize, LrSchedulerRecord)>,
 }
 
-/// The checkpointers of model, optimizer and schedule; a checkpoint `within` an epoch is what is restored, if there is one.
+/// The checkpointers of model, optimizer and schedule. If there is a checkpoint `within` an epoch, it is what is
+/// restored.
 pub fn files(
     epochs: &Arc<Epochs>,
     within: Option<(usize, LrSchedulerRecord)>,
