@@ -22,6 +22,7 @@ use crate::{
     Error, Reporter, Result,
     checkpoint::{self, BestAndLast, Epochs, Memory, Nothing, PARTS, Saved, Steps, Within},
     config::{Every, TrainingConfig},
+    counted::Counted,
     device,
     early_stopping::{Patience, Together},
     history::History,
@@ -163,7 +164,8 @@ impl Fit<'_> {
             let watch = Steps::new(checkpoints, epochs.clone(), *every, batches_of_epoch, self.interrupter.clone());
             trainee = trainee.with_watch(Arc::new(watch));
         }
-        training = training.renderer(self.reporter.renderer(&self.interrupter, resume));
+        let renderer = Counted::new(self.reporter.renderer(&self.interrupter, resume), self.batch_sizes());
+        training = training.renderer(Box::new(renderer));
         if let Some(epoch) = resume {
             if let Place::Folder { checkpoints, .. } = &self.place {
                 check_records(checkpoints, within, epoch, &trainee)?;
@@ -180,19 +182,25 @@ impl Fit<'_> {
         }
     }
 
+    /// Rows of a batch in training and in validation.
+    fn batch_sizes(&self) -> [usize; 2] {
+        let size = self.config.batch_size;
+        [size, size.max(256).min(self.split.validation.len())]
+    }
+
     /// Loaders of the training and validation rows, on `device`.
     fn loaders(&self, device: &Device) -> [Loader; 2] {
         let loader = |dataset: &Dataset, order, size: usize| {
             Loader::new(dataset.clone(), self.batcher.clone(), size, order, device.clone())
         };
-        let (size, validation) = (self.config.batch_size, &self.split.validation);
+        let ([size, validation_size], validation) = (self.batch_sizes(), &self.split.validation);
         let (rank, of) = self.peers.as_ref().map_or((0, 1), |peers| (peers.rank, peers.of));
         [
             loader(&self.split.train, Order::Shuffled { seed: self.seed }, size)
                 .with_epoch_rows((self.config.epoch_rows > 0).then_some(self.config.epoch_rows))
                 .sharing(self.reader.clone())
                 .with_part(rank, of),
-            loader(validation, Order::Sequential, size.max(256).min(validation.len())),
+            loader(validation, Order::Sequential, validation_size),
         ]
     }
 }

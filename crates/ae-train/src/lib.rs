@@ -70,6 +70,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod compare;
 pub mod config;
+mod counted;
 mod data;
 pub mod device;
 mod digest;
