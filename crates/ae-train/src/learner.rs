@@ -126,7 +126,7 @@ impl Fit<'_> {
         let (steps, total) = (done * batches_of_epoch + batches, self.config.epochs * batches_of_epoch);
         let mut trainee = trainee.after(steps, total).reading_every(every, |batch| batch.is_last);
         trainee = trainee.telling_every(at_once.clamp(1, READ_EVERY));
-        let file = self.history.file()?;
+        let (file, batch_sizes) = (self.history.file()?, self.batch_sizes());
         // The folder is for Burn's own loggers, which are not used here.
         let mut training = SupervisedTraining::new("", Arc::new(train), Arc::new(validation))
             .with_metric_logger(self.history)
@@ -164,7 +164,7 @@ impl Fit<'_> {
             let watch = Steps::new(checkpoints, epochs.clone(), *every, batches_of_epoch, self.interrupter.clone());
             trainee = trainee.with_watch(Arc::new(watch));
         }
-        let renderer = Counted::new(self.reporter.renderer(&self.interrupter, resume), self.batch_sizes());
+        let renderer = Counted::new(self.reporter.renderer(&self.interrupter, resume), batch_sizes);
         training = training.renderer(Box::new(renderer));
         if let Some(epoch) = resume {
             if let Place::Folder { checkpoints, .. } = &self.place {
