@@ -76,6 +76,19 @@ fn joined(here: &Path, args: &[&str], address: &str, rank: usize, of: usize) -> 
     ae(here).args(args).args(["--join", address, "--rank", &rank, "--of", &of]).spawn().unwrap()
 }
 
+/// Kills a worker whose device trains: an error, and no hang.
+fn ends_when_lost(here: &Path, mut worker: Child, device: &str) {
+    let args = ["train", "-e", "20000", "--out", "lost", "--device", device];
+    let training = ae(here).args(args).spawn().unwrap();
+    wait_for(&here.join("lost/checkpoint/epoch-1.json"));
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    let lost = Instant::now();
+    let output = ended(training);
+    assert!(!output.status.success() && lost.elapsed() < Duration::from_secs(40), "{}", said(&output));
+    assert!(said(&output).lines().last().unwrap_or_default().starts_with("error: "), "{}", said(&output));
+}
+
 /// The weights of a run, by name.
 fn weights(run: &Path) -> BTreeMap<String, Vec<f32>> {
     let bytes = fs::read(run.join("model.safetensors")).unwrap();
@@ -196,7 +209,7 @@ fn what_depends_on_the_batch_is_said_and_stays_the_same_in_all_processes() {
 fn devices_of_others_and_several_devices_train() {
     let place = tempfile::tempdir().unwrap();
     let here = place.path();
-    let (mut worker, address) = serving(here, &["worker", "--device", "flex"], "");
+    let (worker, address) = serving(here, &["worker", "--device", "flex"], "");
     let remote = format!("ws://{address}");
     let train = |out: &str, more: &[&str]| {
         let settings = ["train", "-e", "1", "-s", "training.batch_size=100", "--seed", "3", "--out", out];
@@ -220,15 +233,7 @@ fn devices_of_others_and_several_devices_train() {
     refused(&format!("{remote}#3"), "serves 1 device");
 
     // The worker is killed while it trains: an error, and no hang.
-    let args = ["train", "-e", "200", "--out", "lost", "--device", &remote];
-    let training = ae(here).args(args).spawn().unwrap();
-    wait_for(&here.join("lost/checkpoint/epoch-1.json"));
-    worker.kill().unwrap();
-    worker.wait().unwrap();
-    let lost = Instant::now();
-    let output = ended(training);
-    assert!(!output.status.success() && lost.elapsed() < Duration::from_secs(40), "{}", said(&output));
-    assert!(said(&output).lines().last().unwrap_or_default().starts_with("error: "), "{}", said(&output));
+    ends_when_lost(here, worker, &remote);
 }
 
 /// Over Iroh: the same weights, an identity that stays, and errors instead of a wrong server or of a hang.
@@ -258,7 +263,7 @@ fn over_iroh_the_weights_are_the_same_and_only_the_right_server_answers() {
     assert!(weights(&here.join("over-iroh")) == weights(&here.join("over-websocket")), "other bits");
 
     // A device, and another server at the address that was meant.
-    let (mut worker, device) = serving(here, &["worker", "--device", "flex", "--iroh", "gather.key"], "");
+    let (worker, device) = serving(here, &["worker", "--device", "flex", "--iroh", "gather.key"], "");
     assert!(device.contains(id) && !device.contains(at), "the identity stays, and the port was free: {device}");
     ae_ok(here, &[&settings("device")[..], &["--device", &device]].concat());
     let [almost_all, all] = differences(&here.join("over-iroh"), &here.join("device"));
@@ -281,15 +286,7 @@ fn over_iroh_the_weights_are_the_same_and_only_the_right_server_answers() {
     other.wait().unwrap();
 
     // Nobody says that a killed server is gone: it is noticed when it is silent.
-    let args = ["train", "-e", "20000", "--out", "lost", "--device", &device];
-    let training = ae(here).args(args).spawn().unwrap();
-    wait_for(&here.join("lost/checkpoint/epoch-1.json"));
-    worker.kill().unwrap();
-    worker.wait().unwrap();
-    let lost = Instant::now();
-    let output = ended(training);
-    assert!(!output.status.success() && lost.elapsed() < Duration::from_secs(40), "{}", said(&output));
-    assert!(said(&output).lines().last().unwrap_or_default().starts_with("error: "), "{}", said(&output));
+    ends_when_lost(here, worker, &device);
 
     // What is no key, and others without a token.
     fs::write(here.join("short.key"), "no key").unwrap();

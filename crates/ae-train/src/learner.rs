@@ -22,13 +22,13 @@ use crate::{
     Error, Reporter, Result,
     checkpoint::{self, BestAndLast, Epochs, Memory, Nothing, PARTS, Saved, Steps, Within},
     config::{Every, TrainingConfig},
-    counted::Counted,
     device,
     early_stopping::{Patience, Together},
     history::History,
     metrics::{self, Variances},
     peers::Peers,
     step::Trainee,
+    step_counter::StepCounter,
     strategy::OneDevice,
 };
 
@@ -144,7 +144,7 @@ impl Fit<'_> {
                 .with_custom_checkpointers(memory.clone(), Nothing, Nothing)
                 .with_checkpointing_strategy(BestAndLast::new(memory.epochs())),
             Place::Folder { checkpoints, .. } => {
-                let epochs = waiting.insert(Epochs::new(checkpoints, file));
+                let epochs = waiting.insert(Epochs::new(checkpoints, file, trainee.num_params()));
                 let at = within.map(|within| {
                     (0..within.steps).for_each(|_| drop(schedule.step()));
                     (within.steps, schedule.to_record())
@@ -164,7 +164,7 @@ impl Fit<'_> {
             let watch = Steps::new(checkpoints, epochs.clone(), *every, batches_of_epoch, self.interrupter.clone());
             trainee = trainee.with_watch(Arc::new(watch));
         }
-        let renderer = Counted::new(self.reporter.renderer(&self.interrupter, resume), batch_sizes);
+        let renderer = StepCounter::new(self.reporter.renderer(&self.interrupter, resume), batch_sizes);
         training = training.renderer(Box::new(renderer));
         if let Some(epoch) = resume {
             if let Place::Folder { checkpoints, .. } = &self.place {

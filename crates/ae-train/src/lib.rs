@@ -70,7 +70,6 @@ pub mod checkpoint;
 pub mod cli;
 pub mod compare;
 pub mod config;
-mod counted;
 mod data;
 pub mod device;
 mod digest;
@@ -113,6 +112,7 @@ pub mod run_folder;
 pub mod sample_quality;
 mod schema;
 pub mod step;
+mod step_counter;
 mod strategy;
 mod summary;
 #[cfg(feature = "tensorboard")]

@@ -15,8 +15,8 @@ use crate::step::Trainee;
 /// Trains and validates on one device, without autodiff.
 ///
 /// The order is that of Burn's own strategy for one device, but the metrics are told of [several
-/// steps](ae_model::StepOutput::due) at once. They have a thread of their own, which takes some 40 microseconds of a core
-/// for each item: on two cores that was a tenth of a step of 0.2 ms.
+/// steps](ae_model::train::StepOutput::due) at once. They have a thread of their own, which takes some 40 microseconds
+/// of a core for each item: on two cores that was a tenth of a step of 0.2 ms.
 pub struct OneDevice(pub Device);
 
 impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> SupervisedLearningStrategy<Trainee<E, D, C>> for OneDevice {

@@ -64,6 +64,9 @@ impl Training<'_> {
         let memory = if is_gpu { None } else { available_memory() };
         let warning = estimate.check(memory, folder.and_then(free_disk), folder.unwrap_or(Path::new("")))?;
         warning.iter().for_each(|warning| self.reporter.warning(warning));
+        if self.peers.is_none() && self.config.training.exchange != Exchanged::F32 {
+            self.reporter.note("`training.exchange` changes nothing in one process, which exchanges no gradients");
+        }
         self.few_steps().iter().for_each(|note| self.reporter.note(note));
         self.never_resampled().iter().for_each(|warning| self.reporter.warning(warning));
         let device = self.device.clone().autodiff();

@@ -5,8 +5,8 @@
 //! they go to sleep ([`helpers`]).
 //!
 //! The helpers are one thread less than rayon has, or as many while other programs use the cores ([`count`]). They are
-//! not those of rayon's global pool, which Burn uses: it would have one thread too many beside a working caller, and two
-//! threads take turns on a core.
+//! not those of rayon's global pool, which Burn uses: it would have one thread too many beside a working caller, and
+//! two threads take turns on a core.
 
 mod helpers;
 

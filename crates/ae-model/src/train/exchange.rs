@@ -18,7 +18,8 @@ use crate::{Autoencoder, ModuleCode, ModuleDecoder, ModuleEncoder};
 pub trait Exchange: Debug + Send + Sync {
     /// The mean of the values of all processes, weighted by their rows, which is the same bits in each; and the number
     /// of rows of all. Where all have the same value, the mean is that value. `step` is the number of steps before this
-    /// one. The first `rounded` of the values may be rounded to bf16 on their way, those of each process and their mean.
+    /// one. The first `rounded` of the values may be rounded to bf16 on their way, those of each process and their
+    /// mean.
     ///
     /// `None` if one of them is lost: the training cannot go on, and whoever implements this stops it.
     fn mean(&self, step: usize, rows: usize, values: Vec<f32>, rounded: usize) -> Option<(Vec<f32>, usize)>;
@@ -59,7 +60,7 @@ fn append<const D: usize>(values: &mut Vec<f32>, tensor: Tensor<D>) {
 /// Puts the means in their places.
 struct Put {
     gradients: GradientsParams,
-    /// Those of the gradients, and the next one of them.
+    /// Those of the gradients, and where the next parameter's begin.
     values: Vec<f32>,
     at: usize,
     rest: Vec<f32>,
@@ -93,8 +94,8 @@ impl ModuleMapper for Put {
 }
 
 /// The mean of the gradients of all processes, each on `rows` rows, and the model with the mean of its running
-/// statistics. The gradients are rounded to bf16 on their way if `is_rounded`. The model as it is, and nothing else, if a
-/// process is lost.
+/// statistics. The gradients are rounded to bf16 on their way if `is_rounded`. The model as it is, and nothing else, if
+/// a process is lost.
 pub(super) fn mean<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
     exchange: &dyn Exchange,
     step: usize,

@@ -176,8 +176,7 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> Trainee<E, D, 
     }
 
     /// Sets that the metrics are told of this number of steps at once, where steps are so short that telling takes a
-    /// part of their time. It is for a loop that asks each output whether it is [due](StepOutput::due). Default: of
-    /// each.
+    /// part of their time. It is for a loop that asks each output whether it is [due](StepOutput::due). Default: 1.
     pub fn telling_every(mut self, steps: usize) -> Self {
         self.readings.at_once = steps.max(1);
         self
@@ -190,8 +189,8 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> Trainee<E, D, 
     }
 
     /// Sets that other processes train the same model on other parts of each batch: the gradients are the mean of all.
-    /// `rows` returns how many rows of a batch count, 0 or more. With `is_rounded` gradients are rounded to bf16 on their
-    /// way, which halves their bytes.
+    /// `rows` returns how many rows of a batch count, 0 or more. With `is_rounded` gradients are rounded to bf16 on
+    /// their way, which halves their bytes.
     ///
     /// What depends on the rows of a batch together, such as a code that compares them, is computed in each part by
     /// itself.

@@ -24,6 +24,9 @@ use crate::digest::Digest;
 /// the next epochs replace.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The most parameters of a network whose epochs wait: each of two or three that wait takes 12 bytes for each.
+const SMALL: usize = 5_000_000;
+
 /// Number of epochs that stay in the folder beside the best and the last one, for the case that these are damaged.
 const EARLIER: usize = 2;
 
@@ -70,9 +73,9 @@ impl std::fmt::Debug for State {
 }
 
 impl Epochs {
-    /// For this folder, at most one epoch a second; a row of each is in `history`.
-    pub fn new(folder: &Path, history: Option<File>) -> Arc<Self> {
-        Self::with_pause(folder, history, PAUSE)
+    /// For this folder, at most one epoch a second, but each of a large network; a row of each is in `history`.
+    pub fn new(folder: &Path, history: Option<File>, parameters: usize) -> Arc<Self> {
+        Self::with_pause(folder, history, if parameters > SMALL { Duration::ZERO } else { PAUSE })
     }
 
     fn with_pause(folder: &Path, history: Option<File>, pause: Duration) -> Arc<Self> {

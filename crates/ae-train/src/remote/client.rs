@@ -22,7 +22,7 @@ use burn::{
 use super::{
     JOIN, LEAVE, MEAN, MESSAGE, READY,
     address::{host, refusal},
-    halves::{halved, restored},
+    bf16::{packed, unpacked},
     message, text_of,
 };
 use crate::{
@@ -114,7 +114,7 @@ impl Exchange for Client {
         if self.lock().failure.is_some() {
             return None;
         }
-        let values = halved(values, rounded);
+        let values = packed(values, rounded);
         let length = values.len();
         let answer = match length > MOST {
             true => Err(format!("{length} numbers are exchanged, and one message can have {MOST}: use one process")),
@@ -124,7 +124,7 @@ impl Exchange for Client {
             Ok(mut results) => {
                 let (reason, rows) = (text_of(&results[2]), (results[1][0] as usize) << 20 | results[1][1] as usize);
                 if reason.is_empty() {
-                    return Some((restored(results.swap_remove(0), rounded), rows));
+                    return Some((unpacked(results.swap_remove(0), rounded), rows));
                 }
                 reason
             }

@@ -10,7 +10,7 @@ use burn::{
 
 use super::{
     JOIN, LEAVE, Listener, MEAN, READY,
-    halves::{halved, restored},
+    bf16::{packed, unpacked},
     message,
     reduce::Reducer,
     text_of,
@@ -88,11 +88,11 @@ pub fn gather(gathering: Gathering) -> Result<()> {
             let number = |at: usize| ir.scalars.get(at).map_or(0, |scalar| scalar.elem::<i64>()).max(0) as usize;
             let rounded = number(2);
             let mean = match SEAT.with_borrow(|seat| seat.as_ref().map(|seat| seat.rank)) {
-                Some(rank) => averaging.mean(rank, number(0), number(1), restored(values, rounded)),
+                Some(rank) => averaging.mean(rank, number(0), number(1), unpacked(values, rounded)),
                 None => Err("this process has not joined".to_string()),
             };
             let (values, rows, reason) = match mean {
-                Ok(mean) => (halved(mean.0.clone(), rounded), mean.1, String::new()),
+                Ok(mean) => (packed(mean.0.clone(), rounded), mean.1, String::new()),
                 Err(reason) => (vec![0.0; length], 0, reason),
             };
             write(handles, ir, 0, values);

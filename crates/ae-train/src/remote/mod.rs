@@ -5,9 +5,9 @@
 //! gradients cross the network, as tensors of Burn's protocol.
 
 mod address;
+mod bf16;
 mod client;
 mod gather;
-mod halves;
 mod listener;
 mod reduce;
 mod token;
@@ -27,7 +27,7 @@ pub use self::{
 const JOIN: &str = "ae_join";
 /// The operation that says whether all have joined: 1 or 0 and a [`message`] come out.
 const READY: &str = "ae_ready";
-/// The operation that averages: values go in, of which the first may be [`halved`](halves::halved), and their mean in the
+/// The operation that averages: values go in, of which the first may be [packed](bf16::packed), and their mean in the
 /// same form, the number of rows and a [`message`] come out.
 const MEAN: &str = "ae_mean";
 /// The operation with which a process leaves.

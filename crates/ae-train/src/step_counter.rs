@@ -12,23 +12,47 @@ const STEP: &str = "Iteration";
 
 /// A renderer that is told of each step. Burn tells it of each item that the metrics are told of, which can be several
 /// steps: see [`OneDevice`](crate::strategy::OneDevice).
-pub struct Counted {
+pub struct StepCounter {
     renderer: Box<dyn MetricsRenderer>,
     /// Of training and of validation.
     batch_sizes: [usize; 2],
+    count: Count,
+}
+
+/// The steps of a pass over the rows.
+struct Count {
     batch_size: usize,
-    /// The steps of the epoch that are done, and those that the renderer was told of.
     done: usize,
+    /// Those that the renderer was told of.
     told: usize,
 }
 
-impl Counted {
+impl StepCounter {
+    /// For batches of these sizes, in training and in validation.
     pub fn new(renderer: Box<dyn MetricsRenderer>, batch_sizes: [usize; 2]) -> Self {
-        Self { renderer, batch_sizes, batch_size: 1, done: 0, told: 0 }
+        Self { renderer, batch_sizes, count: Count::new(batch_sizes[0]) }
     }
 }
 
-impl TrainingProgressLogger for Counted {
+impl Count {
+    fn new(batch_size: usize) -> Self {
+        Self { batch_size: batch_size.max(1), done: 0, told: 0 }
+    }
+
+    /// Sets the number of rows that are done.
+    fn done(&mut self, rows: usize) {
+        self.done = rows.div_ceil(self.batch_size);
+    }
+
+    /// The number of steps since the last call.
+    fn new_steps(&mut self) -> usize {
+        let steps = self.done.saturating_sub(self.told);
+        self.told = self.done;
+        steps
+    }
+}
+
+impl TrainingProgressLogger for StepCounter {
     fn start(&mut self, epochs: usize, first: usize, items: Option<usize>, label: Option<&str>) {
         self.renderer.start(epochs, first, items, label);
     }
@@ -39,13 +63,12 @@ impl TrainingProgressLogger for Counted {
 
     fn start_split(&mut self, split: &str, items: usize) {
         let [training, validation] = self.batch_sizes;
-        self.batch_size = if split.eq_ignore_ascii_case("train") { training } else { validation };
-        (self.done, self.told) = (0, 0);
+        self.count = Count::new(if split.eq_ignore_ascii_case("train") { training } else { validation });
         self.renderer.start_split(split, items);
     }
 
     fn update_split(&mut self, items: usize) {
-        self.done = items.div_ceil(self.batch_size.max(1));
+        self.count.done(items);
         self.renderer.update_split(items);
     }
 
@@ -61,12 +84,11 @@ impl TrainingProgressLogger for Counted {
         if event != STEP {
             return self.renderer.log_event_training(event);
         }
-        (self.told..self.done).for_each(|_| self.renderer.log_event_training(event.clone()));
-        self.told = self.done;
+        (0..self.count.new_steps()).for_each(|_| self.renderer.log_event_training(event.clone()));
     }
 }
 
-impl MetricsRendererTraining for Counted {
+impl MetricsRendererTraining for StepCounter {
     fn update_train(&mut self, state: MetricState) {
         self.renderer.update_train(state);
     }
@@ -80,7 +102,7 @@ impl MetricsRendererTraining for Counted {
     }
 }
 
-impl MetricsRenderer for Counted {
+impl MetricsRenderer for StepCounter {
     fn manual_close(&mut self) {
         self.renderer.manual_close();
     }
@@ -92,13 +114,13 @@ impl MetricsRenderer for Counted {
 
 // A training evaluates nothing.
 
-impl MetricsRendererEvaluation for Counted {
+impl MetricsRendererEvaluation for StepCounter {
     fn update_test(&mut self, name: EvaluationName, state: MetricState) {
         self.renderer.update_test(name, state);
     }
 }
 
-impl EvaluationProgressLogger for Counted {
+impl EvaluationProgressLogger for StepCounter {
     fn start_global_progress(&mut self, _: usize) {}
     fn start_test(&mut self, _: &str, _: usize) {}
     fn update_test_progress(&mut self, _: usize) {}
@@ -109,63 +131,17 @@ impl EvaluationProgressLogger for Counted {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    /// Counts the steps that it is told of.
-    #[derive(Clone, Default)]
-    struct Steps(Arc<Mutex<usize>>);
-
-    impl TrainingProgressLogger for Steps {
-        fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
-        fn update_epoch(&mut self, _: usize) {}
-        fn start_split(&mut self, _: &str, _: usize) {}
-        fn update_split(&mut self, _: usize) {}
-        fn end_split(&mut self) {}
-        fn end(&mut self) {}
-        fn log_event_training(&mut self, _: String) {
-            *self.0.lock().unwrap() += 1;
-        }
-    }
-
-    impl MetricsRendererTraining for Steps {
-        fn update_train(&mut self, _: MetricState) {}
-        fn update_valid(&mut self, _: MetricState) {}
-    }
-
-    impl MetricsRendererEvaluation for Steps {
-        fn update_test(&mut self, _: EvaluationName, _: MetricState) {}
-    }
-
-    impl EvaluationProgressLogger for Steps {
-        fn start_global_progress(&mut self, _: usize) {}
-        fn start_test(&mut self, _: &str, _: usize) {}
-        fn update_test_progress(&mut self, _: usize) {}
-        fn end_test(&mut self) {}
-        fn end_global_progress(&mut self) {}
-        fn log_event_evaluation(&mut self, _: String) {}
-    }
-
-    impl MetricsRenderer for Steps {
-        fn manual_close(&mut self) {}
-        fn register_metric(&mut self, _: MetricDefinition) {}
-    }
 
     #[test]
     fn every_step_is_counted_when_several_are_told_at_once() {
-        let steps = Steps::default();
-        let mut counted = Counted::new(Box::new(steps.clone()), [64, 256]);
-        let mut told = |split: Option<&str>, items: usize| {
-            split.iter().for_each(|split| counted.start_split(split, 3441));
-            counted.update_split(items);
-            counted.log_event_training(STEP.to_string());
-            std::mem::take(&mut *steps.0.lock().unwrap())
+        let mut count = Count::new(64);
+        let mut told = |items: usize| {
+            count.done(items);
+            count.new_steps()
         };
-        assert_eq!(told(Some("Train"), 16 * 64), 16);
-        assert_eq!(told(None, 32 * 64), 16);
-        assert_eq!(told(None, 32 * 64 + 1), 1);
-        assert_eq!(told(Some("Valid"), 360), 2);
-        assert_eq!(told(Some("Train"), 64), 1);
+        // The last batch has one row.
+        assert_eq!([16 * 64, 32 * 64, 32 * 64 + 1].map(&mut told), [16, 16, 1]);
+        assert_eq!(told(32 * 64 + 1), 0);
     }
 }

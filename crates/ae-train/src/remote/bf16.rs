@@ -1,8 +1,8 @@
-//! Numbers in half their bytes.
+//! Numbers in bf16, two in the bits of each `f32`: half their bytes in a message of Burn's protocol.
 
 /// The first `count` values rounded to bf16, two of them in the bits of each number, and the others as they are. Only
-/// [`restored`] reads them: the numbers mean nothing in between.
-pub(super) fn halved(values: Vec<f32>, count: usize) -> Vec<f32> {
+/// [`unpacked`] reads them: the numbers mean nothing in between.
+pub(super) fn packed(values: Vec<f32>, count: usize) -> Vec<f32> {
     if count == 0 {
         return values;
     }
@@ -16,8 +16,8 @@ pub(super) fn halved(values: Vec<f32>, count: usize) -> Vec<f32> {
     all
 }
 
-/// What [`halved`] was given, rounded.
-pub(super) fn restored(values: Vec<f32>, count: usize) -> Vec<f32> {
+/// What [`packed`] was given, rounded.
+pub(super) fn unpacked(values: Vec<f32>, count: usize) -> Vec<f32> {
     if count == 0 {
         return values;
     }
@@ -50,9 +50,9 @@ mod tests {
         let mut values: Vec<f32> = (0..20_000u32).map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761))).collect();
         values.extend([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE, 1e-45, 1.0039063]);
         for count in [0, 1, 2, 7, values.len() - 1, values.len()] {
-            let halves = halved(values.clone(), count);
-            assert_eq!(halves.len(), values.len() - count / 2);
-            let found = restored(halves, count);
+            let found = packed(values.clone(), count);
+            assert_eq!(found.len(), values.len() - count / 2);
+            let found = unpacked(found, count);
             assert_eq!(found.len(), values.len());
             for (at, (found, value)) in found.iter().zip(&values).enumerate() {
                 let expected = if at < count { bf16::from_f32(*value).to_f32() } else { *value };
