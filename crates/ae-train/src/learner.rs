@@ -37,6 +37,8 @@ const READ_EVERY: usize = 16;
 /// Weights times rows of the steps on a CPU that the metrics are told of at once, some milliseconds: the same number of
 /// steps whatever the time, so that the figures have the same bits.
 const SHORT: usize = 1 << 29;
+/// The most steps that the metrics are told of at once.
+const MOST: usize = 64;
 
 /// Where the checkpoints of a training go.
 pub enum Place<'a> {
@@ -125,7 +127,7 @@ impl Fit<'_> {
         };
         let (steps, total) = (done * batches_of_epoch + batches, self.config.epochs * batches_of_epoch);
         let mut trainee = trainee.after(steps, total).reading_every(every, |batch| batch.is_last);
-        trainee = trainee.telling_every(at_once.clamp(1, READ_EVERY));
+        trainee = trainee.telling_every(at_once.clamp(1, MOST));
         let (file, batch_sizes) = (self.history.file()?, self.batch_sizes());
         // The folder is for Burn's own loggers, which are not used here.
         let mut training = SupervisedTraining::new("", Arc::new(train), Arc::new(validation))
@@ -142,9 +144,9 @@ impl Fit<'_> {
         training = match &self.place {
             Place::Memory(memory) => training
                 .with_custom_checkpointers(memory.clone(), Nothing, Nothing)
-                .with_checkpointing_strategy(BestAndLast::new(memory.epochs())),
+                .with_checkpointing_strategy(BestAndLast(memory.clone())),
             Place::Folder { checkpoints, .. } => {
-                let epochs = waiting.insert(Epochs::new(checkpoints, file, trainee.num_params()));
+                let epochs = waiting.insert(Epochs::new(checkpoints, file, trainee.num_params())?);
                 let at = within.map(|within| {
                     (0..within.steps).for_each(|_| drop(schedule.step()));
                     (within.steps, schedule.to_record())
@@ -157,7 +159,7 @@ impl Fit<'_> {
                 let (model, optimizer, scheduler) = checkpoint::files(epochs, at);
                 training
                     .with_custom_checkpointers(model, optimizer, scheduler)
-                    .with_checkpointing_strategy(BestAndLast::new(checkpoint::epochs(checkpoints)?))
+                    .with_checkpointing_strategy(BestAndLast(epochs.clone()))
             }
         };
         if let (Place::Folder { checkpoints, every, .. }, Some(epochs)) = (&self.place, &waiting) {

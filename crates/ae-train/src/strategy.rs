@@ -59,25 +59,31 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> SupervisedLearningStrate
                     break;
                 }
             }
-            event(LearnerEvent::EndSplit(epoch));
             if interrupter.should_stop() {
+                event(LearnerEvent::EndSplit(epoch));
                 break;
             }
 
-            let mut event = |event| interrupter.fail_on_error(metrics.process_valid(event));
-            event(LearnerEvent::StartSplit { epoch_number: epoch, total_items: validation.num_items() });
             let model = learner.model().valid();
             let mut batches = validation.iter();
+            let mut measured = || {
+                let batch = batches.next()?.map_err(|error| interrupter.fail(error)).ok()?;
+                Some((InferenceStep::step(&model, batch), batches.progress()))
+            };
+            // Before it is said that the training steps are over: that has to wait until the metrics have seen the last.
+            let mut next = measured();
+            event(LearnerEvent::EndSplit(epoch));
+            let mut event = |event| interrupter.fail_on_error(metrics.process_valid(event));
+            event(LearnerEvent::StartSplit { epoch_number: epoch, total_items: validation.num_items() });
             for iteration in 1.. {
-                let Some(batch) = batches.next() else { break };
-                let Ok(batch) = batch.map_err(|error| interrupter.fail(error)) else { break };
-                let progress = batches.progress();
-                if let Some(item) = InferenceStep::step(&model, batch).due() {
+                let Some((output, progress)) = next else { break };
+                if let Some(item) = output.due() {
                     event(LearnerEvent::ProcessedItem(TrainingItem::new(item, progress, Some(iteration), None)));
                 }
                 if interrupter.should_stop() {
                     break;
                 }
+                next = measured();
             }
             event(LearnerEvent::EndSplit(epoch));
             interrupter.fail_on_error(metrics.process_train(LearnerEvent::EndEpoch(epoch)));

@@ -124,11 +124,20 @@ impl Head {
     /// The squared error `sum_i (x_i - r_i)^2` over the observed features, per example (`[batch]`), whatever the loss.
     /// Reported errors are computed from it.
     pub fn squared_error(&self, x: Tensor<2>, output: Tensor<2>, observed: Option<Tensor<2>>) -> Tensor<1> {
-        let half = match &self.layout {
+        self.half_squared_error(x, output, observed).mul_scalar(2.0)
+    }
+
+    /// Half of [`squared_error`](Self::squared_error).
+    pub(crate) fn half_squared_error(&self, x: Tensor<2>, output: Tensor<2>, observed: Option<Tensor<2>>) -> Tensor<1> {
+        match &self.layout {
             None => self.numbers.half_squared_error(x, output, observed),
             Some(_) => ae_kernels::squared_error(x, self.mean(output), observed),
-        };
-        half.mul_scalar(2.0)
+        }
+    }
+
+    /// Whether [`loss`](Self::loss) is half of [`squared_error`](Self::squared_error).
+    pub(crate) fn is_half_squared_error(&self) -> bool {
+        self.layout.is_none() && self.numbers.is_half_squared_error()
     }
 }
 

@@ -88,6 +88,11 @@ pub trait Loss: Debug + Send + Sync {
         0.0
     }
 
+    /// Whether [`loss`](Self::loss) is half the squared error of the reconstruction. Default: false.
+    fn is_half_squared_error(&self) -> bool {
+        false
+    }
+
     /// Half the squared error of the reconstruction per example, with the arguments of [`loss`](Self::loss).
     fn half_squared_error(&self, x: Tensor<2>, output: Tensor<2>, weights: Option<Tensor<2>>) -> Tensor<1> {
         ae_kernels::squared_error(x, self.mean(output), weights)

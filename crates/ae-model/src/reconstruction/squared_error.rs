@@ -25,6 +25,10 @@ impl Loss for SquaredError {
         ae_kernels::squared_error(x, output, weights)
     }
 
+    fn is_half_squared_error(&self) -> bool {
+        true
+    }
+
     fn constant(&self) -> f64 {
         TAU.ln() / 2.0
     }

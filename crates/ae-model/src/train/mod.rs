@@ -222,7 +222,8 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> TrainStep for 
         if self.objective.resample.is_due(self.steps + 1, Self::progress(self.steps, self.steps_total)) {
             self.resampling.lock().candidates = Some(Candidates::new(sample.clone(), &evaluation));
         }
-        let output = StepOutput::new(&self.model, sample, &evaluation, is_last, &self.readings);
+        let is_weighted = !self.objective.corruption.is_none();
+        let output = StepOutput::new(&self.model, sample, &evaluation, is_weighted, is_last, &self.readings);
         TrainOutput::new(self, gradients, output)
     }
 
@@ -274,7 +275,7 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode, B: Batch> InferenceStep 
         let norm2 = sample
             .seeded(|| jacobian.norm2(&self.model.parts(), some(&sample.input), sample.observed.as_ref().map(some)));
         let validation = self.objective.validate(&self.model, sample.clone());
-        StepOutput::new(&self.model, sample, &evaluation, is_last, &self.readings)
+        StepOutput::new(&self.model, sample, &evaluation, false, is_last, &self.readings)
             .with_validation(norm2, validation.as_ref())
     }
 }

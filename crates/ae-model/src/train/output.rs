@@ -63,8 +63,8 @@ pub struct StepOutput {
 struct Measured {
     /// Name and value per example (`[batch]`) of the loss and of each of its terms.
     losses: Vec<(Cow<'static, str>, Tensor<1>)>,
-    /// Squared error per example, `[batch]`.
-    squared_error: Tensor<1>,
+    /// Half the squared error per example, `[batch]`.
+    half_squared_error: Tensor<1>,
     /// Number of observed values per example, `[batch]`; all are observed if `None`.
     observed: Option<Tensor<1>>,
     /// The code, `[batch, d_code]`.
@@ -112,11 +112,12 @@ pub struct Statistics {
 }
 
 impl StepOutput {
-    /// The measurements of `evaluation`, of a model on `sample`.
+    /// The measurements of `evaluation`, of a model on `sample`. The loss has weights of its own if `is_weighted`.
     pub(super) fn new<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         model: &Autoencoder<E, D, C>,
         sample: Sample,
         evaluation: &Evaluation,
+        is_weighted: bool,
         is_last: bool,
         readings: &Readings,
     ) -> Self {
@@ -127,10 +128,14 @@ impl StepOutput {
         let target = sample.target.unwrap_or(sample.input);
         let observed = sample.observed.filter(|observed| observed.dims() == target.dims());
         let output = plain(evaluation.forward.output.clone());
+        let is_measured = !is_weighted && observed.is_none() && model.variance.is_none();
         let measured = Measured {
             width: target.dims()[1],
+            half_squared_error: match is_measured && model.reconstruction.is_half_squared_error() {
+                true => evaluation.terms[0].value.clone().without_autodiff(),
+                false => model.reconstruction.half_squared_error(target, output, observed.clone()),
+            },
             losses: named(evaluation),
-            squared_error: model.reconstruction.squared_error(target, output, observed.clone()),
             observed: observed.map(|observed| observed.sum_dim(1).squeeze_dim(1)),
             code: plain(evaluation.forward.latent.code.clone()),
             activation: model.code.activation(),
@@ -219,7 +224,7 @@ impl Measured {
                 .enumerate()
                 .map(|(index, (name, _))| (name.clone(), cat(&|step| step.losses[index].1.clone())))
                 .collect(),
-            squared_error: cat(&|step| step.squared_error.clone()),
+            half_squared_error: cat(&|step| step.half_squared_error.clone()),
             observed: some(|step| &step.observed),
             code: Tensor::cat(steps.iter().map(|step| step.code.clone()).collect(), 0),
             activation: first.activation,
@@ -233,7 +238,7 @@ impl Measured {
         let [examples, width] = self.code.dims();
         // All values per example are concatenated, so that they are read at once.
         let mut columns: Vec<Tensor<1>> = self.losses.iter().map(|(_, value)| value.clone()).collect();
-        columns.push(self.squared_error.clone());
+        columns.push(self.half_squared_error.clone());
         columns.extend(self.observed.clone());
         let measured = self.jacobian_norm2.as_ref().map(|norm2| norm2.dims()[0]);
         columns.extend(self.jacobian_norm2.clone());
@@ -247,7 +252,7 @@ impl Measured {
         Ok(Statistics {
             examples,
             losses: self.losses.iter().map(|(name, _)| (name.clone(), next() / rows)).collect(),
-            squared_error: next(),
+            squared_error: 2.0 * next(),
             code_l0: code.active / rows,
             mean_activation: code.size / values,
             saturation: has_bounds(self.activation).then_some(code.saturated / values),

@@ -10,6 +10,8 @@ use burn::{
     train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError},
 };
 
+use super::keep::Keep;
+
 /// Records in memory, of the epochs that are kept: for a training that writes no files.
 #[derive(Clone, Default)]
 pub struct Memory {
@@ -29,6 +31,12 @@ impl Memory {
     /// The epochs that are kept.
     pub fn epochs(&self) -> BTreeSet<usize> {
         self.models().keys().copied().collect()
+    }
+}
+
+impl Keep for Memory {
+    fn keep(&self, needed: BTreeSet<usize>) {
+        self.models().retain(|epoch, _| needed.contains(epoch));
     }
 }
 

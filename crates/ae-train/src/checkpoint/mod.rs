@@ -17,7 +17,7 @@ mod steps;
 mod writer;
 
 pub use self::{
-    keep::BestAndLast,
+    keep::{BestAndLast, Keep},
     memory::{Memory, Nothing},
     records::{PARTS, Within, epochs, fitted, load, load_step, path, restore},
     saved::{Saved, clean, clear},

@@ -1,7 +1,7 @@
 //! Checkpoints as files, for Burn's Learner.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -17,7 +17,10 @@ use burn::{
     train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError},
 };
 
-use super::records::{Manifest, PARTS, STEP_PARTS, manifest_path, path, remove, remove_steps, step_path};
+use super::{
+    keep::Keep,
+    records::{Manifest, PARTS, STEP_PARTS, epochs, manifest_path, path, remove, remove_steps, step_path},
+};
 use crate::digest::Digest;
 
 /// How long nothing is written after an epoch was: with epochs of 50 ms a fifth of a training would go into files that
@@ -48,11 +51,13 @@ pub struct Epochs {
 
 #[derive(Default)]
 struct State {
+    /// The epochs that are needed, whether they are in the folder or wait.
+    needed: BTreeSet<usize>,
     waiting: BTreeMap<usize, Records>,
+    /// The epochs in the folder.
+    written: BTreeSet<usize>,
     /// When an epoch was written last.
     last: Option<Instant>,
-    /// Epochs in the folder that are neither the best nor the last one, in this order.
-    earlier: VecDeque<usize>,
 }
 
 /// The records of an epoch.
@@ -68,19 +73,22 @@ type Slot<R> = fn(&mut Records) -> &mut Option<R>;
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("waiting", &self.waiting.keys()).field("earlier", &self.earlier).finish()
+        f.debug_struct("State").field("waiting", &self.waiting.keys()).field("written", &self.written).finish()
     }
 }
 
 impl Epochs {
     /// For this folder, at most one epoch a second, but each of a large network; a row of each is in `history`.
-    pub fn new(folder: &Path, history: Option<File>, parameters: usize) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn new(folder: &Path, history: Option<File>, parameters: usize) -> crate::Result<Arc<Self>> {
         Self::with_pause(folder, history, if parameters > SMALL { Duration::ZERO } else { PAUSE })
     }
 
-    fn with_pause(folder: &Path, history: Option<File>, pause: Duration) -> Arc<Self> {
-        let (state, writing) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { folder: folder.to_owned(), history, pause, state, writing })
+    fn with_pause(folder: &Path, history: Option<File>, pause: Duration) -> crate::Result<Arc<Self>> {
+        let state = Mutex::new(State { written: epochs(folder)?, ..State::default() });
+        Ok(Arc::new(Self { folder: folder.to_owned(), history, pause, state, writing: Mutex::default() }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -91,23 +99,16 @@ impl Epochs {
     fn add<R>(&self, epoch: usize, slot: Slot<R>, record: R) -> Result<()> {
         let is_due = {
             let mut state = self.state();
+            if !state.needed.contains(&epoch) {
+                // A later one took its place while this thread was busy.
+                return Ok(());
+            }
             let is_due = state.last.is_none_or(|last| last.elapsed() >= self.pause);
             let records = state.waiting.entry(epoch).or_default();
             *slot(records) = Some(record);
             records.is_whole() && is_due
         };
         if is_due { self.write() } else { Ok(()) }
-    }
-
-    /// Forgets a record of an epoch that is neither the best nor the last one; false if it does not wait.
-    fn forget<R>(&self, epoch: usize, slot: Slot<R>) -> bool {
-        let waiting = &mut self.state().waiting;
-        let Some(records) = waiting.get_mut(&epoch) else { return false };
-        *slot(records) = None;
-        if records.is_empty() {
-            waiting.remove(&epoch);
-        }
-        true
     }
 
     /// Writes the epochs that wait.
@@ -130,8 +131,11 @@ impl Epochs {
             let stale: Vec<usize> = {
                 let mut state = self.state();
                 state.last = Some(Instant::now());
-                let count = state.earlier.len().saturating_sub(EARLIER);
-                state.earlier.drain(..count).collect()
+                state.written.insert(epoch);
+                let earlier: Vec<usize> = state.written.difference(&state.needed).copied().collect();
+                let stale = earlier[..earlier.len().saturating_sub(EARLIER)].to_vec();
+                state.written.retain(|epoch| !stale.contains(epoch));
+                stale
             };
             // Only now: there was always one to continue from.
             stale
@@ -165,9 +169,13 @@ impl Records {
     fn is_whole(&self) -> bool {
         self.model.is_some() && self.optimizer.is_some() && self.scheduler.is_some()
     }
+}
 
-    fn is_empty(&self) -> bool {
-        self.model.is_none() && self.optimizer.is_none() && self.scheduler.is_none()
+impl Keep for Arc<Epochs> {
+    fn keep(&self, needed: BTreeSet<usize>) {
+        let mut state = self.state();
+        state.waiting.retain(|epoch, _| needed.contains(epoch));
+        state.needed = needed;
     }
 }
 
@@ -204,11 +212,8 @@ impl<R: Checkpoint> Checkpointer<R> for Files<R> {
         self.epochs.add(epoch, self.slot, record)
     }
 
-    fn delete(&self, epoch: usize) -> Result<()> {
-        // Burn tells each of the three, in a thread of its own; one of them is enough for the files.
-        if !self.epochs.forget(epoch, self.slot) && self.part == PARTS[0] {
-            self.epochs.state().earlier.push_back(epoch);
-        }
+    /// Does nothing: which epochs are needed is said by [`Keep`].
+    fn delete(&self, _: usize) -> Result<()> {
         Ok(())
     }
 
@@ -268,19 +273,14 @@ mod tests {
         let run = |all: &Arc<Epochs>, numbers: std::ops::RangeInclusive<usize>, best: usize| {
             let (models, optimizers, schedules) = files(all, None);
             for epoch in numbers {
-                let old = epoch - 1;
-                if old > 0 && old != best {
-                    Checkpointer::<ModuleRecord>::delete(&models, old).unwrap();
-                    Checkpointer::<OptimizerRecord>::delete(&optimizers, old).unwrap();
-                    Checkpointer::<LrSchedulerRecord>::delete(&schedules, old).unwrap();
-                }
+                all.keep([best, epoch].into_iter().filter(|kept| *kept <= epoch).collect());
                 models.save(epoch, record()).unwrap();
                 optimizers.save(epoch, optimizer.to_record()).unwrap();
                 assert!(!epochs(folder).unwrap().contains(&epoch), "it is not complete");
                 schedules.save(epoch, of_schedule.clone()).unwrap();
             }
         };
-        let all = Epochs::with_pause(folder, None, Duration::from_secs(3600));
+        let all = Epochs::with_pause(folder, None, Duration::from_secs(3600)).unwrap();
         run(&all, 1..=9, 7);
         let written = |expected: &[usize]| {
             assert_eq!(epochs(folder).unwrap(), expected.iter().copied().collect());
@@ -292,9 +292,9 @@ mod tests {
         written(&[1, 7, 9]);
         all.write().unwrap();
         written(&[1, 7, 9]);
-        // With time enough every epoch is written; two earlier ones stay.
-        let all = Epochs::with_pause(folder, None, Duration::ZERO);
+        // With time enough every epoch is written; two of those that are not needed stay.
+        let all = Epochs::with_pause(folder, None, Duration::ZERO).unwrap();
         run(&all, 10..=14, 12);
-        written(&[1, 7, 11, 12, 13, 14]);
+        written(&[11, 12, 13, 14]);
     }
 }
