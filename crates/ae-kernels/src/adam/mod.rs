@@ -12,7 +12,6 @@ pub(crate) mod update;
 use std::sync::{Arc, OnceLock};
 
 use burn::{
-    backend::flex::FlexTensor,
     lr_scheduler::module_lr_scheduler::ModuleLearningRate,
     module::Module,
     optim::{
@@ -22,10 +21,9 @@ use burn::{
     tensor::{Device, Tensor},
 };
 pub use forgotten::Forgotten;
-use update::{Decay, Hyperparameters, Rates, Update, update_in_place, write_update};
+use update::{Decay, Hyperparameters, Rates, Update, update};
 
 use crate::{
-    buffer::{Unwritten, written_by},
     cpu::{self, Operand},
     threads,
 };
@@ -190,7 +188,7 @@ impl Optimizer for AdamW {
 }
 
 /// A part of the gradient and of the two moments.
-type Others<'a> = (&'a [f32], (&'a mut [f32], &'a mut [f32]));
+type Others<'a> = (&'a mut [f32], (&'a mut [f32], &'a mut [f32]));
 
 /// The inputs of a step of one parameter.
 struct Step<const D: usize> {
@@ -272,40 +270,28 @@ impl<const D: usize> Step<D> {
             Some((Some(m), Some(v))) => [m, v].map(|moment| cpu::into_vec(cpu::contiguous(moment.into_primitive()))),
             _ => [vec![0.0; shape.num_elements()], vec![0.0; shape.num_elements()]],
         };
-        let g = cpu::values(&gradient);
+        let p = cpu::values(&p);
         assert!(
-            *gradient.layout().shape() == shape && m.len() == g.len() && v.len() == g.len(),
+            *gradient.layout().shape() == shape && m.len() == p.len() && v.len() == p.len(),
             "a gradient of shape {} and moments of {} and {} values do not match parameters of shape {shape}",
             gradient.layout().shape(),
             m.len(),
             v.len(),
         );
-        let p = updated(p, g, &mut m, &mut v, Update::new(settings, time));
+        // The new parameters take the place of the gradient. The old ones are often still in use, as in Burn's Learner
+        // during a step, and a third buffer would be one more to keep in the cache.
+        let mut g = cpu::into_vec(gradient);
+        update_all(p, &mut g, &mut m, &mut v, Update::new(settings, time));
         let [parameters, moment_1, moment_2] =
-            [p, m, v].map(|values| cpu::plain(cpu::primitive(values, shape.clone())));
+            [g, m, v].map(|values| cpu::plain(cpu::primitive(values, shape.clone())));
         Ok((parameters, AdaptiveMomentumState { time, moment_1, moment_2, max_moment_2 }))
     }
 }
 
-/// The new parameters, computed on all threads; the moments are updated in place.
-fn updated(p: FlexTensor, g: &[f32], m: &mut [f32], v: &mut [f32], update: Update) -> Vec<f32> {
-    let length = g.len().div_ceil(threads::part_count(g.len())).max(1);
-    let others = g.chunks(length).zip(m.chunks_mut(length).zip(v.chunks_mut(length)));
-    if p.is_unique() {
-        let mut p = cpu::into_vec(p);
-        let parts = p.chunks_mut(length).zip(others).collect();
-        threads::for_each_part(parts, |(p, (g, (m, v))): (&mut [f32], Others)| update_in_place(p, g, m, v, update));
-        return p;
-    }
-    // The old parameters are still in use, as in Burn's Learner during a step: write to a new buffer.
-    let p = cpu::values(&p);
-    // SAFETY: the parts cover the buffer, and `write_update` writes each value of its part.
-    unsafe {
-        written_by(p.len(), |out| {
-            let parts = out.chunks_mut(length).zip(p.chunks(length)).zip(others).collect();
-            threads::for_each_part(parts, |((out, p), (g, (m, v))): ((&mut Unwritten, &[f32]), Others)| {
-                write_update(out, p, g, m, v, update)
-            });
-        })
-    }
+/// [`update`] on all threads.
+fn update_all(p: &[f32], g: &mut [f32], m: &mut [f32], v: &mut [f32], settings: Update) {
+    let length = p.len().div_ceil(threads::part_count(p.len())).max(1);
+    let moments = m.chunks_mut(length).zip(v.chunks_mut(length));
+    let parts = p.chunks(length).zip(g.chunks_mut(length).zip(moments)).collect();
+    threads::for_each_part(parts, |(p, (g, (m, v))): (&[f32], Others)| update(p, g, m, v, settings));
 }

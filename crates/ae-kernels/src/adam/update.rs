@@ -1,6 +1,6 @@
 //! The formula of a step, and the vectorized loops that apply it.
 
-use crate::{buffer::Unwritten, math, simd::vectorized};
+use crate::{math, simd::vectorized};
 
 /// The coefficients that Adam and AdamW have in common.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,22 +73,10 @@ impl Update {
 }
 
 vectorized! {
-    pub(super) fn update_in_place(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], update: Update) {
-        for ((p, g), (m, v)) in p.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
-            *p = update.step(*p, *g, m, v);
-        }
-    }
-
-    pub(super) fn write_update(
-        out: &mut Unwritten,
-        p: &[f32],
-        g: &[f32],
-        m: &mut [f32],
-        v: &mut [f32],
-        update: Update,
-    ) {
-        for ((out, p), (g, (m, v))) in out.iter_mut().zip(p).zip(g.iter().zip(m.iter_mut().zip(v))) {
-            out.write(update.step(*p, *g, m, v));
+    /// Writes the new parameters over the gradient, and updates the moments in place.
+    pub(super) fn update(p: &[f32], g: &mut [f32], m: &mut [f32], v: &mut [f32], settings: Update) {
+        for ((p, g), (m, v)) in p.iter().zip(g).zip(m.iter_mut().zip(v)) {
+            *g = settings.step(*p, *g, m, v);
         }
     }
 }
