@@ -125,8 +125,9 @@ impl StepOutput {
         let Sample { input, target, observed, seed } = sample;
         let sample =
             clean(Sample { input: plain(input), target: target.map(plain), observed: observed.map(plain), seed });
+        // They are values of the input.
+        let observed = sample.observed.filter(|_| sample.target.is_none());
         let target = sample.target.unwrap_or(sample.input);
-        let observed = sample.observed.filter(|observed| observed.dims() == target.dims());
         let output = plain(evaluation.forward.output.clone());
         let is_measured = !is_weighted && observed.is_none() && model.variance.is_none();
         let measured = Measured {
@@ -276,5 +277,57 @@ impl Adaptor<LossInput> for StepOutput {
         let Reading { statistics, .. } = self.adapt();
         let (_, loss) = &statistics.losses[0];
         LossInput::new(Tensor::full([statistics.examples], *loss, &Device::flex()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::{tensor::Distribution, train::TrainStep};
+
+    use super::*;
+    use crate::{
+        Inputs, Model, Objective, Recipe, Variance,
+        corruption::{Emphasis, Masking},
+        reconstruction::{Bernoulli, SquaredError},
+        train::Trainee,
+    };
+
+    /// The error that is shown, which is read from the loss where that is half of it.
+    #[test]
+    fn the_squared_error_is_that_of_the_observed_values_whatever_the_loss() {
+        let device = Device::default().autodiff();
+        let x = Tensor::<2>::random([9, 6], Distribution::Uniform(0.0, 1.0), &device);
+        let observed = x.clone().greater_elem(0.3).float();
+        let mut emphasized = Objective::default().with_corruption(Masking::new(0.5));
+        emphasized.corruption.emphasis = Some(Emphasis { changed: 2.0, intact: 0.1 });
+        let plain: Model = Recipe { code_dim: 2, ..Recipe::default() }.init(&Inputs::unit(6), &device);
+        let models = [
+            plain.clone().with_reconstruction(SquaredError),
+            plain.clone().with_reconstruction(Bernoulli),
+            plain.with_variance(Variance::fixed(0.01, &device)),
+        ];
+        let samples = [
+            Sample::from(x.clone()),
+            Sample::from(x.clone()).with_observed(observed.clone()),
+            Sample { target: Some(x.clone().flip([0])), ..Sample::from(x.clone()) },
+            Sample { target: Some(x.clone().flip([0])), ..Sample::from(x).with_observed(observed) },
+        ];
+        for model in &models {
+            for sample in &samples {
+                for objective in [Objective::default(), emphasized.clone()] {
+                    let sample = sample.clone().with_seed(7);
+                    let evaluation = objective.evaluate(model, sample.clone());
+                    let target = sample.target.clone().unwrap_or_else(|| sample.input.clone());
+                    let error = target - model.reconstruction.mean(evaluation.forward.output);
+                    let weights = sample.observed.clone().filter(|_| sample.target.is_none());
+                    let weights = weights.unwrap_or_else(|| error.ones_like());
+                    let expected = f64::from((error.square() * weights).sum().into_scalar::<f32>());
+                    let step = Trainee::<_, _, _, Sample>::new(model.clone(), objective).step(sample.clone());
+                    let Reading { statistics, .. } = step.item.sync().unwrap().adapt();
+                    let error = statistics.squared_error;
+                    assert!((error - expected).abs() < 1e-5 * expected, "{error} {expected} {model:?} {sample:?}");
+                }
+            }
+        }
     }
 }

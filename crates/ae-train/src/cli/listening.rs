@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 
 use crate::{
     Error, Result,
-    cli::output::print,
+    cli::output::{print, status},
     remote::{self, Iroh, IrohRelays, Listener, TOKEN},
 };
 
@@ -37,6 +37,9 @@ impl ListenArgs {
             false => Ok(()),
         };
         guarded(relays == IrohRelays::Disabled, "a server with relays")?;
+        if relays != IrohRelays::Disabled {
+            status(&format!("connecting to a relay (`{relays}`)"));
+        }
         let listener = Listener::open(address, self.iroh.clone().map(|key| Iroh { key, relays }).as_ref())?;
         guarded(listener.is_local(), &listener.address())?;
         print(&format!("listening on {}\n", listener.address()))?;
