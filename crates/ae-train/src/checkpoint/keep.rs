@@ -17,8 +17,8 @@ pub trait Keep: Send + 'static {
 
 /// Keeps the best epoch and the last one.
 ///
-/// The place is told once which they are. To Burn's actions it would be said three times, by three threads, and a
-/// training waits until each has taken it, some 30 microseconds each time.
+/// The place is told once which they are. Burn's own action for this goes to three threads, and a training waits until
+/// each of them has taken it, some 30 microseconds each time.
 pub struct BestAndLast<K>(pub K);
 
 impl<K: Keep> CheckpointingStrategy for BestAndLast<K> {
