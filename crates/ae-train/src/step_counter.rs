@@ -2,9 +2,9 @@
 
 use burn::train::{
     LearnerSummary,
-    logger::{EvaluationProgressLogger, TrainingProgressLogger},
+    logger::TrainingProgressLogger,
     metric::MetricDefinition,
-    renderer::{EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining},
+    renderer::{MetricState, MetricsRenderer, MetricsRendererTraining},
 };
 
 /// What Burn calls a step.
@@ -112,22 +112,7 @@ impl MetricsRenderer for StepCounter {
     }
 }
 
-// A training evaluates nothing.
-
-impl MetricsRendererEvaluation for StepCounter {
-    fn update_test(&mut self, name: EvaluationName, state: MetricState) {
-        self.renderer.update_test(name, state);
-    }
-}
-
-impl EvaluationProgressLogger for StepCounter {
-    fn start_global_progress(&mut self, _: usize) {}
-    fn start_test(&mut self, _: &str, _: usize) {}
-    fn update_test_progress(&mut self, _: usize) {}
-    fn end_test(&mut self) {}
-    fn end_global_progress(&mut self) {}
-    fn log_event_evaluation(&mut self, _: String) {}
-}
+ae_model::renders_no_evaluation!(StepCounter);
 
 #[cfg(test)]
 mod tests {

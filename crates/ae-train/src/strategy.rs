@@ -70,7 +70,7 @@ impl<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode> SupervisedLearningStrate
                 let batch = batches.next()?.map_err(|error| interrupter.fail(error)).ok()?;
                 Some((InferenceStep::step(&model, batch), batches.progress()))
             };
-            // Before it is said that the training steps are over: that has to wait until the metrics have seen the last.
+            // Before the end of the training steps is told, which waits until the metrics have seen the last one.
             let mut next = measured();
             event(LearnerEvent::EndSplit(epoch));
             let mut event = |event| interrupter.fail_on_error(metrics.process_valid(event));

@@ -112,7 +112,8 @@ pub struct Statistics {
 }
 
 impl StepOutput {
-    /// The measurements of `evaluation`, of a model on `sample`. The loss has weights of its own if `is_weighted`.
+    /// The measurements of `evaluation`, of a model on `sample`. `is_weighted`: a corruption
+    /// may give the values of the loss weights of their own.
     pub(super) fn new<E: ModuleEncoder, D: ModuleDecoder, C: ModuleCode>(
         model: &Autoencoder<E, D, C>,
         sample: Sample,
@@ -125,14 +126,14 @@ impl StepOutput {
         let Sample { input, target, observed, seed } = sample;
         let sample =
             clean(Sample { input: plain(input), target: target.map(plain), observed: observed.map(plain), seed });
-        // They are values of the input.
+        // It says what is observed of the input; a target of its own has no missing values.
         let observed = sample.observed.filter(|_| sample.target.is_none());
         let target = sample.target.unwrap_or(sample.input);
         let output = plain(evaluation.forward.output.clone());
-        let is_measured = !is_weighted && observed.is_none() && model.variance.is_none();
+        let is_unweighted = !is_weighted && observed.is_none() && model.variance.is_none();
         let measured = Measured {
             width: target.dims()[1],
-            half_squared_error: match is_measured && model.reconstruction.is_half_squared_error() {
+            half_squared_error: match is_unweighted && model.reconstruction.is_half_squared_error() {
                 true => evaluation.terms[0].value.clone().without_autodiff(),
                 false => model.reconstruction.half_squared_error(target, output, observed.clone()),
             },

@@ -2,10 +2,36 @@
 
 use burn::train::{
     LearnerSummary,
-    logger::{EvaluationProgressLogger, TrainingProgressLogger},
+    logger::TrainingProgressLogger,
     metric::MetricDefinition,
-    renderer::{EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining},
+    renderer::{MetricState, MetricsRenderer, MetricsRendererTraining},
 };
+
+/// Implements the part of a renderer that is for evaluations, which does nothing. Burn's traits have no defaults for it,
+/// and a training evaluates nothing.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! renders_no_evaluation {
+    ($renderer:ty) => {
+        impl ::burn::train::renderer::MetricsRendererEvaluation for $renderer {
+            fn update_test(
+                &mut self,
+                _: ::burn::train::renderer::EvaluationName,
+                _: ::burn::train::renderer::MetricState,
+            ) {
+            }
+        }
+
+        impl ::burn::train::logger::EvaluationProgressLogger for $renderer {
+            fn start_global_progress(&mut self, _: usize) {}
+            fn start_test(&mut self, _: &str, _: usize) {}
+            fn update_test_progress(&mut self, _: usize) {}
+            fn end_test(&mut self) {}
+            fn end_global_progress(&mut self) {}
+            fn log_event_evaluation(&mut self, _: String) {}
+        }
+    };
+}
 
 /// A renderer without output.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,9 +45,7 @@ impl MetricsRendererTraining for Silent {
     }
 }
 
-impl MetricsRendererEvaluation for Silent {
-    fn update_test(&mut self, _: EvaluationName, _: MetricState) {}
-}
+crate::renders_no_evaluation!(Silent);
 
 impl TrainingProgressLogger for Silent {
     fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
@@ -31,15 +55,6 @@ impl TrainingProgressLogger for Silent {
     fn end_split(&mut self) {}
     fn end(&mut self) {}
     fn log_event_training(&mut self, _: String) {}
-}
-
-impl EvaluationProgressLogger for Silent {
-    fn start_global_progress(&mut self, _: usize) {}
-    fn start_test(&mut self, _: &str, _: usize) {}
-    fn update_test_progress(&mut self, _: usize) {}
-    fn end_test(&mut self) {}
-    fn end_global_progress(&mut self) {}
-    fn log_event_evaluation(&mut self, _: String) {}
 }
 
 impl MetricsRenderer for Silent {

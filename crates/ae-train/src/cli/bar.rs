@@ -6,12 +6,11 @@ use std::{
     time::Duration,
 };
 
-use ae_model::train::Silent;
 use burn::train::{
     LearnerSummary,
-    logger::{EvaluationProgressLogger, TrainingProgressLogger},
+    logger::TrainingProgressLogger,
     metric::MetricDefinition,
-    renderer::{EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining},
+    renderer::{MetricState, MetricsRenderer, MetricsRendererTraining},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -167,20 +166,7 @@ impl MetricsRendererTraining for Epochs {
     }
 }
 
-impl MetricsRendererEvaluation for Epochs {
-    fn update_test(&mut self, name: EvaluationName, state: MetricState) {
-        Silent.update_test(name, state);
-    }
-}
-
-impl EvaluationProgressLogger for Epochs {
-    fn start_global_progress(&mut self, _: usize) {}
-    fn start_test(&mut self, _: &str, _: usize) {}
-    fn update_test_progress(&mut self, _: usize) {}
-    fn end_test(&mut self) {}
-    fn end_global_progress(&mut self) {}
-    fn log_event_evaluation(&mut self, _: String) {}
-}
+ae_model::renders_no_evaluation!(Epochs);
 
 impl MetricsRenderer for Epochs {
     fn manual_close(&mut self) {}
