@@ -37,8 +37,6 @@ const READ_EVERY: usize = 16;
 /// Weights times rows of the steps on a CPU that the metrics are told of at once, some milliseconds: the same number of
 /// steps whatever the time, so that the figures have the same bits.
 const SHORT: usize = 1 << 29;
-/// The most steps that the metrics are told of at once.
-const MOST: usize = 64;
 
 /// Where the checkpoints of a training go.
 pub enum Place<'a> {
@@ -127,7 +125,7 @@ impl Fit<'_> {
         };
         let (steps, total) = (done * batches_of_epoch + batches, self.config.epochs * batches_of_epoch);
         let mut trainee = trainee.after(steps, total).reading_every(every, |batch| batch.is_last);
-        trainee = trainee.telling_every(at_once.clamp(1, MOST));
+        trainee = trainee.telling_every(at_once.clamp(1, READ_EVERY));
         let (file, batch_sizes) = (self.history.file()?, self.batch_sizes());
         // The folder is for Burn's own loggers, which are not used here.
         let mut training = SupervisedTraining::new("", Arc::new(train), Arc::new(validation))

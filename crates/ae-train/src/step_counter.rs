@@ -22,7 +22,6 @@ pub struct StepCounter {
 /// The steps of a pass over the rows.
 struct Count {
     batch_size: usize,
-    done: usize,
     /// Those that the renderer was told of.
     told: usize,
 }
@@ -36,18 +35,14 @@ impl StepCounter {
 
 impl Count {
     fn new(batch_size: usize) -> Self {
-        Self { batch_size: batch_size.max(1), done: 0, told: 0 }
+        Self { batch_size: batch_size.max(1), told: 0 }
     }
 
-    /// Sets the number of rows that are done.
-    fn done(&mut self, rows: usize) {
-        self.done = rows.div_ceil(self.batch_size);
-    }
-
-    /// The number of steps since the last call.
-    fn new_steps(&mut self) -> usize {
-        let steps = self.done.saturating_sub(self.told);
-        self.told = self.done;
+    /// The number of steps since the last call, if this many rows are done now.
+    fn new_steps(&mut self, rows: usize) -> usize {
+        let done = rows.div_ceil(self.batch_size);
+        let steps = done.saturating_sub(self.told);
+        self.told = done;
         steps
     }
 }
@@ -67,8 +62,9 @@ impl TrainingProgressLogger for StepCounter {
         self.renderer.start_split(split, items);
     }
 
+    /// Tells of the steps that these rows are.
     fn update_split(&mut self, items: usize) {
-        self.count.done(items);
+        (0..self.count.new_steps(items)).for_each(|_| self.renderer.log_event_training(STEP.to_string()));
         self.renderer.update_split(items);
     }
 
@@ -81,10 +77,10 @@ impl TrainingProgressLogger for StepCounter {
     }
 
     fn log_event_training(&mut self, event: String) {
+        // Burn tells of one for each item of the metrics.
         if event != STEP {
-            return self.renderer.log_event_training(event);
+            self.renderer.log_event_training(event);
         }
-        (0..self.count.new_steps()).for_each(|_| self.renderer.log_event_training(event.clone()));
     }
 }
 
@@ -121,12 +117,8 @@ mod tests {
     #[test]
     fn every_step_is_counted_when_several_are_told_at_once() {
         let mut count = Count::new(64);
-        let mut told = |items: usize| {
-            count.done(items);
-            count.new_steps()
-        };
         // The last batch has one row.
-        assert_eq!([16 * 64, 32 * 64, 32 * 64 + 1].map(&mut told), [16, 16, 1]);
-        assert_eq!(told(32 * 64 + 1), 0);
+        assert_eq!([16 * 64, 32 * 64, 32 * 64 + 1].map(|rows| count.new_steps(rows)), [16, 16, 1]);
+        assert_eq!(count.new_steps(32 * 64 + 1), 0);
     }
 }
